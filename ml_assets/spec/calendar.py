@@ -1,0 +1,147 @@
+"""When batches run, and which moments belong to which drop."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, field_validator, model_validator
+
+_DURATION = re.compile(r"^\s*(\d+)\s*(s|m|min|h|d|w)\s*$")
+_UNIT_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+MICROSECOND = timedelta(microseconds=1)
+
+
+def parse_duration(value: Any) -> timedelta:
+    """Read `90min`, `6h`, `7d` or `2w` as a length of time.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a positive whole number followed by s, min, h, d or w.
+
+    Examples
+    --------
+    >>> parse_duration("6h")
+    datetime.timedelta(seconds=21600)
+    """
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.match(str(value))
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"found {value!r}; allowed: a positive whole number and a unit of s, min, h, d, w, as in 7d")
+    return timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]])
+
+
+def format_duration(length: timedelta) -> str:
+    """Write a length of time in its largest whole unit, as declarations do.
+
+    Examples
+    --------
+    >>> format_duration(timedelta(days=7))
+    '7d'
+    """
+    seconds = int(length.total_seconds())
+    for unit in ("d", "h", "min"):
+        if seconds % _UNIT_SECONDS[unit] == 0:
+            return f"{seconds // _UNIT_SECONDS[unit]}{unit}"
+    return f"{seconds}s"
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
+
+
+class Calendar(BaseModel):
+    """The batches of a use case: one every `every` days at local time `at`, from `start` to `end`.
+
+    A batch, its drop and its partition share one name, the local date of the batch.
+    Drop D is what was received in (batch D-1, batch D].
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: date
+    end: date | None = None
+    every: Duration = timedelta(days=1)
+    at: time
+    timezone: str
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"found {value!r}; allowed: an IANA time zone such as America/New_York") from error
+        return value
+
+    @model_validator(mode="after")
+    def _whole_days_in_order(self) -> Calendar:
+        if self.every % timedelta(days=1):
+            raise ValueError(f"every: found {format_duration(self.every)}; allowed: whole days, as in 1d or 7d")
+        if self.end is not None and self.end < self.start:
+            raise ValueError(f"end: found {self.end}; allowed: {self.start} or later")
+        return self
+
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    def batch_at(self, drop: date) -> datetime:
+        """Give the moment of the batch of `drop`, in UTC.
+
+        Examples
+        --------
+        >>> calendar = Calendar(start="2013-01-01", at="04:00", timezone="America/New_York")
+        >>> calendar.batch_at(date(2013, 7, 1)).isoformat()
+        '2013-07-01T08:00:00+00:00'
+        """
+        return datetime.combine(drop, self.at, tzinfo=self._zone).astimezone(UTC)
+
+    def interval_of(self, drop: date) -> tuple[datetime, datetime]:
+        """Give (previous batch, batch] of `drop`, in UTC: open at its start, closed at its end."""
+        return self.batch_at(drop - self.every), self.batch_at(drop)
+
+    def next_drop(self, drop: date) -> date:
+        """Give the drop after `drop`, whether or not the calendar still runs."""
+        return drop + self.every
+
+    def previous_drop(self, drop: date) -> date:
+        """Give the drop before `drop`, whether or not the calendar had begun."""
+        return drop - self.every
+
+    def is_drop(self, day: date) -> bool:
+        """Say whether a batch runs on `day`."""
+        return day >= self.start and (self.end is None or day <= self.end) and not (day - self.start) % self.every
+
+    def drops_between(self, first: date, last: date) -> list[date]:
+        """List the drops from `first` to `last`, both included, in order."""
+        steps = max(0, -((self.start - first) // self.every))
+        day = self.start + steps * self.every
+        drops = []
+        while day <= last and (self.end is None or day <= self.end):
+            drops.append(day)
+            day += self.every
+        return drops
+
+    def drop_receiving(self, moment: datetime) -> date:
+        """Name the drop whose interval holds `moment`.
+
+        Examples
+        --------
+        >>> calendar = Calendar(start="2013-01-01", at="04:00", timezone="America/New_York")
+        >>> calendar.drop_receiving(calendar.batch_at(date(2013, 3, 10)))
+        datetime.date(2013, 3, 10)
+        >>> calendar.drop_receiving(calendar.batch_at(date(2013, 3, 10)) + MICROSECOND)
+        datetime.date(2013, 3, 11)
+        """
+        local_day = moment.astimezone(self._zone).date()
+        day = self.start + ((local_day - self.start) // self.every) * self.every
+        while self.batch_at(day) < moment:
+            day += self.every
+        while self.batch_at(day - self.every) >= moment:
+            day -= self.every
+        return day
