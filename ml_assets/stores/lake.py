@@ -1,0 +1,197 @@
+"""The lake: one Delta table an asset, written a range of drops at a time, read through DuckDB."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+PARTITION = "batch_date"
+_METADATA_KEY = "ml_assets"
+
+
+class MissingTableError(LookupError):
+    """A table that no run has written yet."""
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """The live files of one version of a table, and the columns an empty read would have."""
+
+    table: str
+    version: int
+    files: tuple[str, ...]
+    schema: pa.Schema
+    is_partitioned: bool
+
+
+class Lake:
+    """The tables of one use case, under `folder`.
+
+    Every write is one atomic commit that keeps the versions before it. Files are never listed from
+    the folder: a killed writer leaves some that no version knows.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def tables(self) -> list[str]:
+        """Name the tables that exist."""
+        return sorted(path.parent.name for path in self.folder.glob("*/_delta_log"))
+
+    def has(self, table: str) -> bool:
+        """Say whether `table` was ever written."""
+        from deltalake import DeltaTable
+
+        return DeltaTable.is_deltatable(str(self.folder / table))
+
+    def version(self, table: str) -> int | None:
+        """Give the newest version of `table`; None when it was never written."""
+        return self._open(table).version() if self.has(table) else None
+
+    def versions(self, tables: Iterable[str]) -> dict[str, int | None]:
+        """Give the newest version of each of `tables`."""
+        return {table: self.version(table) for table in tables}
+
+    def replace_drops(
+        self, table: str, rows: pa.Table, drops: Sequence[date], metadata: Mapping[str, Any] | None = None
+    ) -> int:
+        """Replace the partitions `drops` of `table` by `rows`, in one commit; other drops are untouched.
+
+        A drop without rows becomes empty. Raises ValueError when a row belongs to another drop.
+        """
+        import pyarrow.compute as pc
+
+        strays = set(pc.unique(rows[PARTITION]).to_pylist()) - set(drops)
+        if strays:
+            raise ValueError(f"{table}: rows of drops that are not written here: {sorted(map(str, strays))}")
+        self._create(table, rows.schema, [PARTITION])
+        days = ", ".join(f"'{day}'" for day in sorted(drops))
+        return self._write(table, rows, metadata, mode="overwrite", predicate=f"{PARTITION} IN ({days})")
+
+    def replace(self, table: str, rows: pa.Table, metadata: Mapping[str, Any] | None = None) -> int:
+        """Replace all of `table` by `rows`, as a new version."""
+        return self._write(table, rows, metadata, mode="overwrite", schema_mode="overwrite")
+
+    def append(self, table: str, rows: pa.Table, metadata: Mapping[str, Any] | None = None) -> int:
+        """Add `rows` to `table`."""
+        self._create(table, rows.schema, None)
+        return self._write(table, rows, metadata, mode="append")
+
+    def files(self, table: str, version: int | None = None, drops: tuple[date, date] | None = None) -> TableFiles:
+        """List the live files of `table`, of one version if named, of the drops from..to if given."""
+        opened = self._open(table, version)
+        partitions = opened.metadata().partition_columns
+        filters = None
+        if drops is not None:
+            filters = [(PARTITION, ">=", str(drops[0])), (PARTITION, "<=", str(drops[1]))]
+        return TableFiles(
+            table=table,
+            version=opened.version(),
+            files=tuple(sorted(opened.file_uris(partition_filters=filters))),
+            schema=_pyarrow_schema(opened),
+            is_partitioned=PARTITION in partitions,
+        )
+
+    def relation(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: str,
+        drops: tuple[date, date] | None = None,
+        version: int | None = None,
+    ) -> duckdb.DuckDBPyRelation:
+        """Give the rows of `table` as a lazy relation.
+
+        Raises
+        ------
+        MissingTableError
+            When `table` was never written.
+        """
+        return scan(connection, self.files(table, version, drops))
+
+    def metadata(self, table: str, version: int | None = None) -> dict[str, Any]:
+        """Give what was recorded with a version of `table`, the newest if none is named."""
+        opened = self._open(table)
+        wanted = opened.version() if version is None else version
+        for commit in opened.history():
+            if commit.get("version") == wanted:
+                return json.loads(commit.get(_METADATA_KEY, "{}"))
+        raise MissingTableError(f"{table} has no version {wanted}; allowed: 0 to {opened.version()}")
+
+    def history(self, table: str) -> list[dict[str, Any]]:
+        """List what was recorded with each version of `table`, newest first, with its version."""
+        commits = self._open(table).history()
+        return [{"version": commit["version"], **json.loads(commit.get(_METADATA_KEY, "{}"))} for commit in commits]
+
+    def _open(self, table: str, version: int | None = None) -> DeltaTable:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError, TableNotFoundError
+
+        if not self.has(table):
+            raise MissingTableError(f"{self.folder.name}.{table} is not there yet: no run has written it")
+        try:
+            return DeltaTable(str(self.folder / table), version=version)
+        except (TableNotFoundError, DeltaError) as error:
+            newest = DeltaTable(str(self.folder / table)).version()
+            raise MissingTableError(f"{table} has no version {version}; allowed: 0 to {newest}") from error
+
+    def _create(self, table: str, schema: pa.Schema, partition_by: list[str] | None) -> None:
+        if not self.has(table):
+            from deltalake import write_deltalake
+
+            write_deltalake(str(self.folder / table), schema.empty_table(), partition_by=partition_by)
+
+    def _write(self, table: str, rows: pa.Table, metadata: Mapping[str, Any] | None, **options: Any) -> int:
+        from deltalake import CommitProperties, write_deltalake
+
+        options.setdefault("schema_mode", "merge")
+        text = json.dumps(dict(metadata or {}), sort_keys=True, default=str)
+        write_deltalake(
+            str(self.folder / table),
+            rows,
+            commit_properties=CommitProperties(custom_metadata={_METADATA_KEY: text}),
+            **options,
+        )
+        return self._open(table).version()
+
+
+def scan(connection: duckdb.DuckDBPyConnection, table: TableFiles) -> duckdb.DuckDBPyRelation:
+    """Read the files of a table lazily; an empty table still has its columns."""
+    if not table.files:
+        return connection.from_arrow(table.schema.empty_table())
+    return connection.sql(scan_sql(table))
+
+
+def scan_sql(table: TableFiles) -> str:
+    """Give the table function that reads exactly the live files of a table."""
+    files = ", ".join("'" + file.replace("'", "''") + "'" for file in table.files)
+    hive = f"hive_partitioning=true, hive_types={{'{PARTITION}': DATE}}" if table.is_partitioned else "hive_partitioning=false"
+    columns = ", ".join(f'"{name}"' for name in table.schema.names)
+    return f"SELECT {columns} FROM read_parquet([{files}], union_by_name=true, {hive})"  # noqa: S608 - names come from the log
+
+
+def content_hash(relation: duckdb.DuckDBPyRelation) -> str:
+    """Hash the rows of a table, in no order, without the columns that start with an underscore.
+
+    Those hold run ids, lake versions, wall-clock times and file names: two runs that computed the
+    same values have the same hash.
+    """
+    columns = sorted(name for name in relation.columns if not name.startswith("_"))
+    row = ", ".join(f'"{name}"' for name in columns)
+    lines = relation.project(f"sha256(CAST(row({row}) AS VARCHAR)) AS line")
+    found = lines.aggregate("coalesce(sha256(string_agg(line, '' ORDER BY line)), sha256(''))")
+    return found.limit(1).fetchall()[0][0]
+
+
+def _pyarrow_schema(table: DeltaTable) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(table.schema().to_arrow())

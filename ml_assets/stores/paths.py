@@ -1,0 +1,67 @@
+"""Where state lives: one folder, named by the environment or beside the code."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+DATA_VARIABLE = "ML_ASSETS_DATA"
+
+
+@dataclass(frozen=True)
+class StatePaths:
+    """The folders of all state, under one root; none is made by naming it."""
+
+    root: Path
+
+    @property
+    def landing(self) -> Path:
+        """Hold landed files: <use case>/<drop>/<source>.csv."""
+        return self.root / "landing"
+
+    @property
+    def received(self) -> Path:
+        """Hold copies of landed files, named by their content."""
+        return self.root / "received"
+
+    @property
+    def lake(self) -> Path:
+        """Hold one Delta table an asset: <use case>/<table>."""
+        return self.root / "lake"
+
+    @property
+    def models(self) -> Path:
+        """Hold fitted models: <use case>/<model version>/."""
+        return self.root / "models"
+
+    @property
+    def mlflow(self) -> Path:
+        """Hold the MLflow store and its artifacts."""
+        return self.root / "mlflow"
+
+    @property
+    def delivered(self) -> Path:
+        """Hold files for people: <use case>/worklist/<drop>.csv."""
+        return self.root / "delivered"
+
+    @property
+    def locks(self) -> Path:
+        """Hold lock files."""
+        return self.root / "locks"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Hold Dagster's instance."""
+        return self.root / "dagster_home"
+
+
+def project_root() -> Path:
+    """Give the folder that holds the package, workspace.yaml and dagster.yaml."""
+    return Path(__file__).resolve().parents[2]
+
+
+def state_paths() -> StatePaths:
+    """Give the state of this machine: $ML_ASSETS_DATA, or data/ beside the package."""
+    named = os.environ.get(DATA_VARIABLE)
+    return StatePaths(Path(named).expanduser().resolve() if named else project_root() / "data")

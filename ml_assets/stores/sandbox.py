@@ -1,0 +1,84 @@
+"""User SQL, shut in: it sees the tables it was given and nothing else of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from ml_assets.spec.user_sql import check_select
+from ml_assets.stores.lake import TableFiles, scan_sql
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from ml_assets.spec.calendar import Calendar
+
+
+def shut_in(
+    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableFiles], *, threads: int = 2, memory: str = "8GB"
+) -> None:
+    """Make `tables` the only thing the SQL of `connection` can reach, as views by their names.
+
+    Names are `table` or `schema.table`. Allowed paths are the live files alone: a folder would show
+    files that no version knows. What may be asked is checked apart, since COPY TO an allowed file
+    would still pass here.
+    """
+    files = [file for table in tables.values() for file in table.files]
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET threads = {int(threads)}")
+    connection.execute(f"SET memory_limit = '{memory}'")
+    connection.execute("SET temp_directory = ''")
+    connection.execute("SET autoinstall_known_extensions = false")
+    connection.execute("SET autoload_known_extensions = false")
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET allowed_paths = [" + ", ".join("'" + file.replace("'", "''") + "'" for file in files) + "]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    for name, table in tables.items():
+        schema, _, bare = name.rpartition(".")
+        if schema:
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        target = f'"{schema}"."{bare}"' if schema else f'"{bare}"'
+        if table.files:
+            connection.execute(f"CREATE VIEW {target} AS {scan_sql(table)}")
+        else:
+            connection.register("_empty", table.schema.empty_table())
+            connection.execute(f"CREATE TABLE {target} AS SELECT * FROM _empty")
+            connection.unregister("_empty")
+
+
+def select_by_drop(
+    connection: duckdb.DuckDBPyConnection, sql: str, sources: Sequence[str], drops: Sequence[date], calendar: Calendar
+) -> pa.Table:
+    """Run one SELECT once a drop, each time over the rows of that drop alone, and stack the results.
+
+    `connection` is shut in and has a view `validated_<source>` for each of `sources`; the SELECT
+    sees them as `<source>`, without the columns that say where a row came from, and `batch` with
+    one row: drop_date, batch_at, previous_batch_at. Run drop by drop, the result of a drop cannot
+    depend on which others are asked for.
+    """
+    check_select(sql, {*sources, "batch"})
+    for source in sources:
+        connection.execute(
+            f'CREATE OR REPLACE TEMP TABLE "_{source}" AS SELECT * FROM "validated_{source}" '
+            "WHERE batch_date BETWEEN ? AND ?",
+            [drops[0], drops[-1]],
+        )
+    query = sql.strip().rstrip(";")
+    for position, drop in enumerate(drops):
+        previous_batch_at, batch_at = calendar.interval_of(drop)
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE batch AS SELECT ?::DATE AS drop_date, ?::TIMESTAMPTZ AS batch_at, "
+            "?::TIMESTAMPTZ AS previous_batch_at",
+            [drop, batch_at, previous_batch_at],
+        )
+        for source in sources:
+            connection.execute(
+                f'CREATE OR REPLACE TEMP VIEW "{source}" AS SELECT COLUMNS(c -> NOT starts_with(c, \'_\') AND '
+                f"c <> 'batch_date') FROM \"_{source}\" WHERE batch_date = DATE '{drop}'"
+            )
+        target = "INSERT INTO _drawn BY NAME" if position else "CREATE OR REPLACE TEMP TABLE _drawn AS"
+        connection.execute(f"{target} SELECT DATE '{drop}' AS batch_date, drawn.* FROM (\n{query}\n) AS drawn")
+    return connection.sql("SELECT * FROM _drawn").to_arrow_table()

@@ -1,0 +1,116 @@
+"""The rung of boosted trees: an xgboost Booster saved as UBJ, beside the columns that encode its input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.training.feature_matrix import FeatureColumns, code_matrix, learn_columns, numeric_matrix
+from ml_assets.training.rung_parameters import rung_parameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xgboost
+
+    from ml_assets.spec.model import Rung
+
+BOOSTER_FILE = "booster.ubj"
+COLUMNS_FILE = "columns.json"
+DEFAULTS: dict[str, float] = {
+    "rounds": 300,
+    "eta": 0.05,
+    "max_depth": 6,
+    "max_leaves": 0,
+    "min_child_weight": 20.0,
+    "subsample": 0.8,
+    "colsample_bytree": 0.6,
+    "reg_lambda": 5.0,
+    "reg_alpha": 0.0,
+    "gamma": 0.0,
+    "max_delta_step": 0.0,
+    "max_cat_to_onehot": 4,
+    "max_cat_threshold": 64,
+}
+
+
+@dataclass(frozen=True)
+class FittedBoostedTrees:
+    """A trained Booster and the columns it takes."""
+
+    columns: FeatureColumns
+    booster: xgboost.Booster
+
+    @property
+    def kind(self) -> str:
+        """The kind of rung this is."""
+        return "xgboost"
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The columns needed to predict."""
+        return self.columns.names
+
+    def predict(self, features: pd.DataFrame) -> NDArray[np.float64]:
+        """Probability of a positive, one a row, computed in float32. Raises ValueError on missing columns."""
+        import xgboost
+
+        values = _values(features, self.columns)
+        if not len(values):
+            return np.empty(0, dtype=np.float64)
+        matrix = xgboost.DMatrix(values, feature_types=_types(self.columns), enable_categorical=True)
+        return self.booster.predict(matrix).astype(np.float64)
+
+    def to_files(self) -> dict[str, bytes]:
+        """The booster as UBJ, and the columns with their categories as JSON."""
+        return {BOOSTER_FILE: bytes(self.booster.save_raw("ubj")), COLUMNS_FILE: self.columns.to_json()}
+
+    def importance(self) -> dict[str, float]:
+        """By column, the mean gain of the splits on it; 0 where no tree uses it."""
+        gains = self.booster.get_score(importance_type="gain")
+        ordered = (*self.columns.numeric, *self.columns.text)
+        gain_of = {name: float(gains.get(f"f{position}", 0.0)) for position, name in enumerate(ordered)}
+        return {name: gain_of[name] for name in self.columns.names}
+
+
+def fit_boosted_trees(
+    rung: Rung, features: pd.DataFrame, labels: NDArray[np.float64], *, seed: int, threads: int
+) -> FittedBoostedTrees:
+    """Train on training rows. The same rows, seed and threads give the same bytes."""
+    import xgboost
+
+    parameters: dict[str, float | str] = {**rung_parameters(rung, DEFAULTS)}
+    rounds = int(parameters.pop("rounds"))
+    columns = learn_columns(features)
+    matrix = xgboost.QuantileDMatrix(
+        _values(features, columns),
+        label=labels,
+        feature_types=_types(columns),
+        enable_categorical=True,
+        nthread=threads,
+    )
+    parameters |= {"objective": "binary:logistic", "tree_method": "hist", "seed": seed, "nthread": threads}
+    return FittedBoostedTrees(columns, xgboost.train(parameters, matrix, num_boost_round=rounds))
+
+
+def load_boosted_trees(files: Mapping[str, bytes]) -> FittedBoostedTrees:
+    """Read back what `to_files` gave."""
+    import xgboost
+
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(files[BOOSTER_FILE]))
+    return FittedBoostedTrees(FeatureColumns.from_json(files[COLUMNS_FILE]), booster)
+
+
+def _values(features: pd.DataFrame, columns: FeatureColumns) -> NDArray[np.float32]:
+    """Numbers, then category codes, as the float32 that xgboost computes in; NaN where unknown or never seen."""
+    numbers, codes = numeric_matrix(features, columns), code_matrix(features, columns)
+    return np.hstack([numbers, np.where(codes < 0, np.nan, codes)]).astype(np.float32)
+
+
+def _types(columns: FeatureColumns) -> list[str]:
+    # A text column never known in training has no category for xgboost to hold; as a number it is just missing.
+    return ["q"] * len(columns.numeric) + ["c" if columns.categories[name] else "q" for name in columns.text]

@@ -1,0 +1,118 @@
+"""The heuristic to beat: how often it happened in the same group, drawn to the overall share where a group is small."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.training.feature_matrix import (
+    UNKNOWN_CODE,
+    FeatureColumns,
+    code_matrix,
+    learn_columns,
+    numeric_matrix,
+    text_matrix,
+)
+from ml_assets.training.rung_parameters import rung_parameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ml_assets.spec.model import Rung
+
+GROUPS_FILE = "groups.json"
+COLUMNS_FILE = "columns.json"
+# prior_strength: how many examples of the overall share each group starts with.
+DEFAULTS: dict[str, float] = {"prior_strength": 20.0}
+
+GroupKey = tuple[float | str, ...]
+
+
+@dataclass(frozen=True)
+class GroupHistory:
+    """Share of positives by group, (positives + m * mean) / (examples + m), with m the prior strength.
+
+    A group never seen, or a row with an unknown in one of its group columns, gets the overall mean.
+
+    Attributes
+    ----------
+    counts
+        Examples and positives of each group seen.
+    """
+
+    columns: FeatureColumns
+    prior_strength: float
+    mean: float
+    counts: Mapping[GroupKey, tuple[int, int]]
+
+    @property
+    def kind(self) -> str:
+        """The kind of rung this is."""
+        return "group_history"
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The columns that make a group."""
+        return self.columns.names
+
+    def predict(self, features: pd.DataFrame) -> NDArray[np.float64]:
+        """Probability of a positive, one a row. Raises ValueError on missing columns."""
+        m = self.prior_strength
+        share_of = {key: (positives + m * self.mean) / (n + m) for key, (n, positives) in self.counts.items()}
+        keys = _group_keys(features, self.columns)
+        shares = (self.mean if key is None else share_of.get(key, self.mean) for key in keys)
+        return np.fromiter(shares, dtype=np.float64, count=len(features))
+
+    def to_files(self) -> dict[str, bytes]:
+        """The counts and columns as JSON; floats are written so that they read back to the bit."""
+        content = {
+            "prior_strength": self.prior_strength,
+            "mean": self.mean,
+            "groups": [[list(key), *self.counts[key]] for key in sorted(self.counts)],
+        }
+        return {GROUPS_FILE: json.dumps(content).encode(), COLUMNS_FILE: self.columns.to_json()}
+
+
+def fit_group_history(rung: Rung, features: pd.DataFrame, labels: NDArray[np.float64]) -> GroupHistory:
+    """Count examples and positives by the rung's `group_by` columns.
+
+    Raises
+    ------
+    ValueError
+        On a rung without `group_by`, missing columns, or a negative prior strength.
+    """
+    if not rung.group_by:
+        raise ValueError(f"rung {rung.name!r} is a group history and names no group_by columns")
+    prior_strength = rung_parameters(rung, DEFAULTS)["prior_strength"]
+    if not 0 <= prior_strength < float("inf"):
+        raise ValueError(f"rung {rung.name!r}: prior_strength must be zero or more, got {prior_strength}")
+    columns = learn_columns(features, rung.group_by)
+    counts: dict[GroupKey, tuple[int, int]] = {}
+    for key, label in zip(_group_keys(features, columns), labels, strict=True):
+        if key is not None:
+            n, positives = counts.get(key, (0, 0))
+            counts[key] = (n + 1, positives + int(label))
+    return GroupHistory(columns, prior_strength, float(labels.mean()), counts)
+
+
+def load_group_history(files: Mapping[str, bytes]) -> GroupHistory:
+    """Read back what `to_files` gave."""
+    content = json.loads(files[GROUPS_FILE])
+    counts = {tuple(key): (n, positives) for key, n, positives in content["groups"]}
+    columns = FeatureColumns.from_json(files[COLUMNS_FILE])
+    return GroupHistory(columns, content["prior_strength"], content["mean"], counts)
+
+
+def _group_keys(features: pd.DataFrame, columns: FeatureColumns) -> list[GroupKey | None]:
+    """The group of each row: numbers as float, texts as they are; None when one of them is unknown."""
+    numbers, texts = numeric_matrix(features, columns), text_matrix(features, columns)
+    by_name = dict(zip(columns.numeric, numbers.T.tolist(), strict=True))
+    by_name |= dict(zip(columns.text, texts.T.tolist(), strict=True))
+    is_unknown = np.isnan(numbers).any(axis=1) | (code_matrix(features, columns) == UNKNOWN_CODE).any(axis=1)
+    rows = zip(*(by_name[name] for name in columns.names), strict=True)
+    return [None if unknown else row for row, unknown in zip(rows, is_unknown.tolist(), strict=True)]

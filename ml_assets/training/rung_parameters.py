@@ -1,0 +1,38 @@
+"""What a declaration may set on a rung, and what holds where it is silent."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ml_assets.spec.model import Rung
+
+
+def rung_parameters(rung: Rung, defaults: Mapping[str, float]) -> dict[str, float]:
+    """The rung's parameters over the defaults of its kind; whole where the default is whole.
+
+    Raises
+    ------
+    ValueError
+        On a name that the kind does not know, or a value that is no number of the default's kind.
+
+    >>> from ml_assets.spec.model import Rung
+    >>> rung = Rung(name="r", kind="xgboost", parameters={"max_depth": 3})
+    >>> rung_parameters(rung, {"eta": 0.05, "max_depth": 6})
+    {'eta': 0.05, 'max_depth': 3}
+    """
+    merged = dict(defaults)
+    for name, value in rung.parameters.items():
+        if name not in defaults:
+            nearest = difflib.get_close_matches(name, defaults, n=1)
+            hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+            allowed = ", ".join(defaults)
+            raise ValueError(f"rung {rung.name!r} sets {name!r}{hint}; a rung of {rung.kind} allows {allowed}")
+        is_whole = isinstance(defaults[name], int)
+        if isinstance(value, str) or (is_whole and value != int(value)):
+            kind = "whole number" if is_whole else "number"
+            raise ValueError(f"rung {rung.name!r}: {name!r} must be a {kind}, got {value!r}")
+        merged[name] = int(value) if is_whole else float(value)
+    return merged
