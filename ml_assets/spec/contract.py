@@ -89,6 +89,13 @@ class Source(Declared):
                 )
         return value
 
+    @field_validator("name")
+    @classmethod
+    def _is_free(cls, value: str) -> str:
+        if value == "batch":  # the one-row table beside the sources in a declaration's SQL
+            raise ValueError("found 'batch'; allowed: another name, SQL sees the batch under this one")
+        return value
+
     @model_validator(mode="after")
     def _names_exist(self) -> Source:
         for name in self.key:

@@ -100,8 +100,8 @@ def _sums_per_day(
     order = np.lexsort((b, a, day_index))
     day_index = day_index[order]
     n_days = unique_days.size
-    sums_a = np.bincount(day_index, weights=a[order], minlength=n_days)
-    sums_b = np.bincount(day_index, weights=b[order], minlength=n_days)
+    sums_a = np.bincount(day_index, weights=a[order], minlength=n_days).astype(np.float64)
+    sums_b = np.bincount(day_index, weights=b[order], minlength=n_days).astype(np.float64)
     return sums_a, sums_b, int(a.size)
 
 

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class LandedFile:
-    """One received file: what it was called, and the copy that its content names."""
-
-    drop: date
-    name: str
-    sha256: str
-    size_bytes: int
-    copy: Path
+from ml_assets.spec.drops import LandedFile
 
 
 def take_file(landing: Path, received: Path, drop: date, name: str) -> LandedFile | None:

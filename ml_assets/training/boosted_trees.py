@@ -72,7 +72,10 @@ class FittedBoostedTrees:
         """By column, the mean gain of the splits on it; 0 where no tree uses it."""
         gains = self.booster.get_score(importance_type="gain")
         ordered = (*self.columns.numeric, *self.columns.text)
-        gain_of = {name: float(gains.get(f"f{position}", 0.0)) for position, name in enumerate(ordered)}
+        gain_of = {
+            name: float(np.asarray(gains.get(f"f{position}", 0.0)))  # typed as a list for linear boosters too
+            for position, name in enumerate(ordered)
+        }
         return {name: gain_of[name] for name in self.columns.names}
 
 

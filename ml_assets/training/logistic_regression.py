@@ -120,8 +120,9 @@ def fit_logistic_regression(
     if not columns.numeric and not texts:
         raise ValueError("every feature is unknown in every training row")
     imputer = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-    encoder = OneHotEncoder(  # pyright: ignore[reportArgumentType]: it reads the default's type, "auto"
-        categories=[np.array(columns.categories[name], dtype=object) for name in texts],
+    categories = [np.array(columns.categories[name], dtype=object) for name in texts]
+    encoder = OneHotEncoder(
+        categories=categories,  # pyright: ignore[reportArgumentType] - inferred from the default, "auto"
         handle_unknown="infrequent_if_exist",
         min_frequency=int(parameters["min_frequency"]),
         sparse_output=False,

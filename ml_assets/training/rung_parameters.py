@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,8 @@ def rung_parameters(rung: Rung, defaults: Mapping[str, float]) -> dict[str, floa
             allowed = ", ".join(defaults)
             raise ValueError(f"rung {rung.name!r} sets {name!r}{hint}; a rung of {rung.kind} allows {allowed}")
         is_whole = isinstance(defaults[name], int)
-        if isinstance(value, str) or (is_whole and value != int(value)):
-            kind = "whole number" if is_whole else "number"
+        if isinstance(value, str) or not math.isfinite(value) or (is_whole and value != int(value)):
+            kind = "whole number" if is_whole else "finite number"
             raise ValueError(f"rung {rung.name!r}: {name!r} must be a {kind}, got {value!r}")
         merged[name] = int(value) if is_whole else float(value)
     return merged

@@ -85,12 +85,14 @@ def test_fields_are_written_as_the_package_has_them(tmp_path: Path, calendar: Ca
     land_flights(tmp_path, calendar, date(2013, 1, 1), date(2013, 1, 3))
     outcomes = lines_of(tmp_path / "2013-01-02/flight_outcomes.csv")
 
-    assert outcomes[1:3] == [
+    assert outcomes[1] == (
         "2013-01-01-B6-125-JFK,B6,125,JFK,FLL,2013-01-01T11:00:00Z,2013-01-01T14:01:00Z,N618JB,,,,,,cancelled,"
-        "2013-01-01T11:00:00Z",
+        "2013-01-01T11:00:00Z"
+    )
+    assert outcomes[2] == (
         "2013-01-01-B6-1806-JFK,B6,1806,JFK,BOS,2013-01-01T10:59:00Z,2013-01-01T12:06:00Z,N708JB,2013-01-01T10:59:00Z,"
-        "2013-01-01T12:02:00Z,0,-4,44,completed,2013-01-01T12:02:00Z",
-    ]
+        "2013-01-01T12:02:00Z,0,-4,44,completed,2013-01-01T12:02:00Z"
+    )
     assert (
         "2013-01-01-EV-3806-EWR,EV,3806,EWR,STL,2013-01-01T19:59:00Z,2013-01-01T22:47:00Z,N17108,2013-01-01T20:28:00Z,"
         ",29,,,diverted,2013-01-02T22:47:00Z"

@@ -1,0 +1,185 @@
+"""Which landed rows are accepted as facts, and why the others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from ml_assets.ingestion.expectations import Finding, Judge, is_about_rows
+from ml_assets.ingestion.reading import PROVENANCE
+from ml_assets.spec.calendar import MICROSECOND, Calendar
+from ml_assets.spec.contract import RECEIVED, Source
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """What one rule of a contract found in one drop. Grain: drop x reason; only rules that failed.
+
+    `is_refused` says that the rule was about the whole drop and refused it.
+    """
+
+    drop: date
+    reason: str
+    severity: str
+    failed_rows: int
+    observed: str | None
+    is_refused: bool
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """The rows that keep the contract, those that do not with `reasons`, and what the rules found."""
+
+    validated: duckdb.DuckDBPyRelation
+    quarantine: duckdb.DuckDBPyRelation
+    results: tuple[RuleResult, ...]
+
+
+def accept_rows(
+    connection: duckdb.DuckDBPyConnection, source: Source, calendar: Calendar, landed: Sequence[date]
+) -> Acceptance:
+    """Judge the rows of view `raw` by the contract of `source`.
+
+    Parameters
+    ----------
+    connection
+        Shut in, with a view `raw` of the landed rows, as `read_landed` gives them.
+    landed
+        The drops in which a file was received and not refused: rules about a whole drop apply to
+        these, also where the file held no row.
+
+    Returns
+    -------
+    Acceptance
+        Every row of `raw` is in exactly one of `validated` and `quarantine`. A validated row has
+        `event_at`, `known_at` (the later of the contract's claim and the moment after the previous
+        batch; the batch itself where nothing is claimed) and `claimed_known_at`.
+    """
+    _judge_times(connection, source, calendar)
+    results = _judge_expectations(connection, source, landed)
+    _judge_duplicates(connection, source)
+    columns = ", ".join(f'"{name}"' for name in source.columns)
+    provenance = ", ".join(PROVENANCE[:3])
+    validated = connection.sql(
+        f"SELECT batch_date, {columns}, event_at, known_at, claimed_known_at, {provenance} FROM _judged "
+        "WHERE NOT EXISTS (SELECT 1 FROM _reasons AS r WHERE r._position = _judged._position) "
+        f"ORDER BY batch_date, {_key(source)}"
+    )
+    quarantine = connection.sql(
+        f"SELECT batch_date, found.reasons[1] AS reason, found.reasons, {columns}, claimed_known_at, "
+        f"{', '.join(PROVENANCE)} FROM _judged JOIN (SELECT _position, list(DISTINCT reason "
+        "ORDER BY reason) AS reasons FROM _reasons GROUP BY _position) AS found "
+        "USING (_position) ORDER BY batch_date, _line"
+    )
+    return Acceptance(validated, quarantine, tuple(results))
+
+
+def _key(source: Source) -> str:
+    return ", ".join(f'"{name}"' for name in source.key)
+
+
+def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar: Calendar) -> None:
+    drops = [row[0] for row in connection.execute("SELECT DISTINCT batch_date FROM raw ORDER BY 1").fetchall()]
+    connection.execute("CREATE OR REPLACE TEMP TABLE _batches (batch_date DATE, opens_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)")
+    for drop in drops:
+        previous_batch_at, batch_at = calendar.interval_of(drop)
+        connection.execute("INSERT INTO _batches VALUES (?, ?, ?)", [drop, previous_batch_at + MICROSECOND, batch_at])
+    claim = "NULL::TIMESTAMPTZ" if source.known_at == RECEIVED else f"({source.known_at})"
+    event = "NULL::TIMESTAMPTZ" if source.event_at is None else f"({source.event_at})"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE _judged AS SELECT claimed.*, batch_at, CASE WHEN claimed_known_at IS NULL THEN "
+        "batch_at ELSE greatest(claimed_known_at, opens_at) END AS known_at FROM (SELECT raw.*, row_number() OVER "
+        f"(ORDER BY batch_date, _line) - 1 AS _position, CAST({event} AS TIMESTAMPTZ) AS event_at, "
+        f"CAST({claim} AS TIMESTAMPTZ) AS claimed_known_at FROM raw) AS claimed JOIN _batches USING (batch_date)"
+    )
+    connection.execute("UPDATE _judged SET event_at = known_at WHERE event_at IS NULL")
+    missing = " ".join(
+        f"UNION ALL SELECT _position, 'missing:{name}' FROM _judged WHERE \"{name}\" IS NULL AND _text IS NULL "
+        f"AND NOT list_contains(list_transform(coalesce(_unreadable, []), lambda fault: split_part(fault, '=', 1)), '{name}')"
+        for name in source.columns
+        if source.is_required(name)
+    )
+    unclaimed = "" if source.known_at == RECEIVED else (
+        "UNION ALL SELECT _position, 'known_at_missing' FROM _judged WHERE claimed_known_at IS NULL AND _text IS NULL "
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE _reasons AS "
+        "SELECT _position, _refused AS reason FROM _judged WHERE _refused IS NOT NULL "
+        "UNION ALL SELECT _position, 'malformed_line' FROM _judged WHERE _text IS NOT NULL AND _refused IS NULL "
+        "UNION ALL SELECT _position, 'unreadable:' || split_part(unnest(_unreadable), '=', 1) FROM _judged "
+        f"UNION ALL SELECT _position, 'known_after_batch' FROM _judged WHERE claimed_known_at > batch_at {unclaimed}{missing}"
+    )
+
+
+def _judge_expectations(
+    connection: duckdb.DuckDBPyConnection, source: Source, landed: Sequence[date]
+) -> list[RuleResult]:
+    if not source.expectations or not landed:
+        return []
+    judge = Judge()
+    columns = ", ".join(f'"{name}"' for name in source.columns)
+    frame = connection.sql(
+        f"SELECT batch_date, {columns} FROM _judged WHERE _text IS NULL ORDER BY _position"
+    ).df()
+    positions = connection.sql("SELECT _position FROM _judged WHERE _text IS NULL ORDER BY _position").fetchnumpy()["_position"]
+    results: list[RuleResult] = []
+    days = frame.pop("batch_date").dt.date.to_numpy()
+    about_rows = [expectation for expectation in source.expectations if is_about_rows(expectation)]
+    about_drops = [expectation for expectation in source.expectations if not is_about_rows(expectation)]
+    for finding in judge.find_failures(frame, about_rows):
+        if finding.is_about_rows:
+            results += _note_rows(connection, finding, positions, days)
+        else:  # it could not be evaluated: nobody knows which rows would have failed
+            results += [_note_drop(connection, finding, drop) for drop in landed]
+    if about_drops:
+        by_drop = {day: rows for day, rows in frame.groupby(days)}  # noqa: C416 - a GroupBy is no mapping
+        for drop in landed:
+            rows: pd.DataFrame = by_drop.get(drop, frame.iloc[:0]).reset_index(drop=True)
+            findings = judge.find_failures(rows, about_drops)
+            results += [_note_drop(connection, finding, drop) for finding in findings if not finding.success]
+    return results
+
+
+def _note_rows(
+    connection: duckdb.DuckDBPyConnection, finding: Finding, positions: object, days: object
+) -> list[RuleResult]:
+    import numpy as np
+
+    rule = finding.expectation
+    failed = np.asarray(positions)[finding.failed]
+    if rule.severity == "error" and failed.size:
+        connection.register("_failed", {"_position": failed})
+        connection.execute("INSERT INTO _reasons SELECT _position, ? FROM _failed", [rule.reason])
+        connection.unregister("_failed")
+    drops, counts = np.unique(np.asarray(days)[finding.failed], return_counts=True)
+    return [
+        RuleResult(drop, rule.reason, rule.severity, int(count), None, False)
+        for drop, count in zip(drops, counts, strict=True)
+    ]
+
+
+def _note_drop(connection: duckdb.DuckDBPyConnection, finding: Finding, drop: date) -> RuleResult:
+    rule = finding.expectation
+    is_refused = rule.severity == "error"
+    if is_refused:
+        connection.execute(
+            "INSERT INTO _reasons SELECT _position, ? FROM _judged WHERE batch_date = ?",
+            [f"drop_refused:{rule.reason}", drop],
+        )
+    rows = connection.execute("SELECT count(*) FROM _judged WHERE batch_date = ?", [drop]).fetchall()[0][0]
+    return RuleResult(drop, rule.reason, rule.severity, rows, finding.observed, is_refused)
+
+
+def _judge_duplicates(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Of several clean rows of one key in one drop, the last known (then the last line) is the fact."""
+    connection.execute(
+        "INSERT INTO _reasons SELECT _position, 'duplicate_key' FROM (SELECT _position, row_number() OVER (PARTITION BY "
+        f"batch_date, {_key(source)} ORDER BY known_at DESC, _line DESC) AS place FROM _judged WHERE _position NOT IN "
+        "(SELECT _position FROM _reasons)) WHERE place > 1"
+    )

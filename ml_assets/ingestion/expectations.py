@@ -1,0 +1,125 @@
+"""Great Expectations, by its own names and arguments: which rows fail which rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.spec.contract import Expectation
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+# These look at a row beside the rows around it, so they are about a drop and not about a row.
+_ABOUT_NEIGHBOURS = ("unique", "increasing", "decreasing")
+
+
+class ExpectationError(ValueError):
+    """An expectation that Great Expectations does not know, or cannot evaluate as declared."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one expectation found: failing row positions (row rules), or its verdict on the whole frame.
+
+    `failed` holds positions in the frame, ascending. `observed` is what a rule about the whole
+    frame measured. An expectation that raised counts as failed and says so in `observed`.
+    """
+
+    expectation: Expectation
+    is_about_rows: bool
+    failed: np.ndarray
+    success: bool
+    observed: str | None
+
+
+def is_about_rows(expectation: Expectation) -> bool:
+    """Say whether the expectation judges each row alone, so that failing rows can be named.
+
+    Raises
+    ------
+    ExpectationError
+        If Great Expectations has no expectation of that name.
+    """
+    from great_expectations.expectations.expectation import (
+        ColumnMapExpectation,
+        ColumnPairMapExpectation,
+        MulticolumnMapExpectation,
+    )
+
+    if any(word in expectation.expect for word in _ABOUT_NEIGHBOURS):
+        return False
+    row_rules = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
+    return issubclass(_implementation(expectation.expect), row_rules)
+
+
+class Judge:
+    """Evaluates expectations on frames, through one ephemeral Great Expectations context."""
+
+    def __init__(self) -> None:
+        import great_expectations as gx
+
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+        asset = context.data_sources.add_pandas("landed").add_dataframe_asset("rows")
+        self._whole_frame = asset.add_batch_definition_whole_dataframe("all")
+
+    def find_failures(self, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> list[Finding]:
+        """Evaluate `expectations` on `frame`, in their order; its index must be 0..n-1."""
+        if not expectations:
+            return []
+        batch = self._whole_frame.get_batch({"dataframe": frame})
+        return [_evaluate(batch, expectation) for expectation in expectations]
+
+
+def _evaluate(batch: Any, expectation: Expectation) -> Finding:
+    import numpy as np
+
+    try:
+        rule = _implementation(expectation.expect)(**expectation.arguments)
+    except ExpectationError:
+        raise
+    except Exception as error:
+        found = f"{expectation.reason}: {expectation.expect}: {' '.join(str(error).split())}"
+        raise ExpectationError(found) from error
+    about_rows = is_about_rows(expectation)
+    result = batch.validate(rule, result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False})
+    failed = np.unique(np.asarray(result.result.get("unexpected_index_list") or [], dtype=np.int64))
+    observed = result.result.get("observed_value")
+    raised = _exception_in(result.exception_info)
+    if raised is not None:
+        return Finding(expectation, False, failed, False, f"could not be evaluated: {raised}")
+    success = bool(result.success) if not about_rows else failed.size == 0
+    return Finding(expectation, about_rows, failed, success, None if observed is None else str(observed))
+
+
+def _exception_in(info: Any) -> str | None:
+    if not isinstance(info, dict):
+        return None
+    if info.get("raised_exception"):
+        return str(info.get("exception_message"))
+    for value in info.values():
+        found = _exception_in(value)
+        if found is not None:
+            return found
+    return None
+
+
+def _implementation(name: str) -> type:
+    import great_expectations.expectations  # noqa: F401 - fills the registry
+    from great_expectations.expectations.registry import (
+        get_expectation_impl,
+        list_registered_expectation_implementations,
+    )
+
+    known = list_registered_expectation_implementations()
+    if name not in known:
+        nearest = get_close_matches(name, known, n=1)
+        raise ExpectationError(
+            f"found {name!r}; allowed: an expectation of Great Expectations"
+            + (f"; nearest: {nearest[0]}" if nearest else "")
+        )
+    return get_expectation_impl(name)

@@ -1,0 +1,194 @@
+"""From landed files to typed rows, by contract; every line is kept, also one that cannot be read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ml_assets.spec.contract import Column, Source
+from ml_assets.spec.drops import LandedFile, Receipt
+
+if TYPE_CHECKING:
+    import duckdb
+
+PROVENANCE = ("_file", "_sha256", "_line", "_text", "_unreadable", "_refused")
+SQL_TYPES = {
+    "string": "VARCHAR",
+    "integer": "BIGINT",
+    "float": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMPTZ",
+}
+_HAS_OFFSET = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
+
+
+@dataclass(frozen=True)
+class _Header:
+    columns: tuple[str, ...]
+    refusal: str | None
+    warning: str | None
+
+
+def read_landed(
+    connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[LandedFile]
+) -> tuple[duckdb.DuckDBPyRelation, list[Receipt]]:
+    """Read landed files by the contract of their source.
+
+    Returns
+    -------
+    tuple of relation and list
+        One row a landed line after the header: `batch_date`, the contract's columns by their types
+        (null where the text is in the null set or cannot be read), and where the row came from:
+        `_file`, `_sha256`, `_line` (the header is line 1), `_text` (the raw line, where it does not
+        split into columns), `_unreadable` (`column=text`, a list), `_refused` (why the whole file
+        was refused). And one receipt a file.
+    """
+    _create_text_table(connection, source)
+    receipts: list[Receipt] = []
+    groups: dict[tuple[str, ...], list[LandedFile]] = defaultdict(list)
+    for file in files:
+        header = _read_header(file, source)
+        receipts.append(
+            Receipt(file.drop, file.name, file.sha256, file.size_bytes, 0, header.refusal, header.warning)
+        )
+        if header.refusal is None:
+            groups[header.columns].append(file)
+        else:
+            _insert_raw_lines(connection, file, header.refusal)
+    for columns, members in groups.items():
+        _read_group(connection, source, columns, members)
+    counts = dict(
+        connection.execute("SELECT batch_date, count(*) FROM _landed_text GROUP BY batch_date").fetchall()
+    )
+    typed = connection.sql(f"SELECT {_typed_columns(source)} FROM _landed_text ORDER BY batch_date, _line")
+    return typed, [replace(receipt, rows=counts.get(receipt.drop, 0)) for receipt in receipts]
+
+
+def _read_header(file: LandedFile, source: Source) -> _Header:
+    content = file.copy.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return _Header((), f"file_refused:not_utf8:byte_{error.start}", None)
+    if not text.strip():
+        return _Header((), "file_refused:empty", None)
+    columns = tuple(name.strip() for name in next(csv.reader(io.StringIO(text))))
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        return _Header(columns, f"file_refused:column_twice:{','.join(twice)}", None)
+    missing = [name for name in source.columns if name not in columns]
+    if missing:
+        return _Header(columns, f"file_refused:missing_column:{','.join(missing)}", None)
+    extra = [name for name in columns if name not in source.columns]
+    return _Header(columns, None, f"extra_column:{','.join(extra)}" if extra else None)
+
+
+def _create_text_table(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    columns = ", ".join(f'"{name}" VARCHAR' for name in source.columns)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE _landed_text (batch_date DATE, {columns}, _file VARCHAR, _sha256 VARCHAR, "
+        "_line BIGINT, _text VARCHAR, _refused VARCHAR)"
+    )
+
+
+def _read_group(
+    connection: duckdb.DuckDBPyConnection, source: Source, columns: tuple[str, ...], files: list[LandedFile]
+) -> None:
+    """Read files of one header in one pass; those with a line that does not split go line by line."""
+    paths = sorted({str(file.copy) for file in files})
+    landed = ", ".join(f'"{name}" := \'VARCHAR\'' for name in columns)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE _scanned AS SELECT *, parse_filename(filename) AS _copy FROM read_csv(?, "
+        f"columns = struct_pack({landed}), auto_detect = false, header = true, delim = ',', quote = '\"', "
+        "escape = '\"', filename = true, store_rejects = true, rejects_table = '_reject_lines', "
+        "rejects_scan = '_reject_scans')",
+        [paths],
+    )
+    rejected = connection.execute(
+        "SELECT DISTINCT parse_filename(s.file_path) FROM _reject_lines AS l JOIN _reject_scans AS s USING (scan_id, file_id)"
+    ).fetchall()
+    connection.execute("DROP TABLE _reject_lines; DROP TABLE _reject_scans")
+    ragged = {row[0] for row in rejected}
+    whole = [file for file in files if file.copy.name not in ragged]
+    names = ", ".join(f'"{name}"' for name in source.columns)
+    if whole:
+        places = ", ".join(["(?::DATE, ?, ?, ?)"] * len(whole))
+        values = [value for file in whole for value in (file.drop, file.copy.name, file.name, file.sha256)]
+        connection.execute(
+            f"INSERT INTO _landed_text BY NAME SELECT place.batch_date, {names}, place._file, place._sha256, "
+            "row._line, NULL AS _text, NULL AS _refused FROM (SELECT *, rowid - min(rowid) OVER (PARTITION BY "
+            f"_copy) + 2 AS _line FROM _scanned) AS row JOIN (VALUES {places}) "
+            "AS place (batch_date, _copy, _file, _sha256) USING (_copy)",
+            values,
+        )
+    for file in files:
+        if file.copy.name in ragged:
+            _insert_line_by_line(connection, source, columns, file)
+
+
+def _insert_line_by_line(
+    connection: duckdb.DuckDBPyConnection, source: Source, columns: tuple[str, ...], file: LandedFile
+) -> None:
+    lines = file.copy.read_bytes().decode("utf-8-sig").splitlines()
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        if not line:
+            continue
+        cells = next(csv.reader([line]))
+        is_whole = len(cells) == len(columns)
+        by_name = dict(zip(columns, cells, strict=True)) if is_whole else {}
+        values = [by_name.get(name) for name in source.columns]
+        rows.append([file.drop, *values, file.name, file.sha256, number, None if is_whole else line, None])
+    _insert_rows(connection, rows)
+
+
+def _insert_raw_lines(connection: duckdb.DuckDBPyConnection, file: LandedFile, refusal: str) -> None:
+    lines = file.copy.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
+    width = len(connection.table("_landed_text").columns)
+    rows = [
+        [file.drop, *[None] * (width - 6), file.name, file.sha256, number, line, refusal]
+        for number, line in enumerate(lines[1:], start=2)
+        if line
+    ]
+    _insert_rows(connection, rows)
+
+
+def _insert_rows(connection: duckdb.DuckDBPyConnection, rows: list[list[object]]) -> None:
+    if rows:
+        connection.executemany(f"INSERT INTO _landed_text VALUES ({', '.join('?' * len(rows[0]))})", rows)
+
+
+def _typed_columns(source: Source) -> str:
+    nulls = ", ".join("'" + value.replace("'", "''") + "'" for value in source.null_values)
+    typed, unreadable = [], []
+    for name, column in source.columns.items():
+        text = f"coalesce(\"{name}\", '')"
+        text = f"CASE WHEN _text IS NULL AND {text} NOT IN ({nulls}) THEN {text} END" if nulls else text
+        value = _typed(text, column)
+        typed.append(f'{value} AS "{name}"')
+        unreadable.append(f"CASE WHEN ({text}) IS NOT NULL AND ({value}) IS NULL THEN '{name}=' || ({text}) END")
+    faults = f"list_filter([{', '.join(unreadable)}], lambda fault: fault IS NOT NULL)"
+    return (
+        f"batch_date, {', '.join(typed)}, _file, _sha256, _line, _text, "
+        f"CASE WHEN len({faults}) > 0 THEN {faults} END AS _unreadable, _refused"
+    )
+
+
+def _typed(text: str, column: Column) -> str:
+    if column.type == "string":
+        return f"({text})"
+    if column.type == "integer":  # a cast would round 12.7 to 13
+        return f"CASE WHEN regexp_full_match(trim({text}), '[+-]?\\d+(\\.0+)?') THEN TRY_CAST(split_part(trim({text}), '.', 1) AS BIGINT) END"
+    if column.type == "float":  # a sum never holds an infinity or a NaN
+        return f"CASE WHEN isfinite(TRY_CAST({text} AS DOUBLE)) THEN TRY_CAST({text} AS DOUBLE) END"
+    if column.type == "timestamp":
+        return (
+            f"CASE WHEN regexp_matches(trim({text}), '{_HAS_OFFSET}') THEN TRY_CAST({text} AS TIMESTAMPTZ) "
+            f"ELSE timezone('{column.zone}', TRY_CAST({text} AS TIMESTAMP)) END"
+        )
+    return f"TRY_CAST({text} AS {SQL_TYPES[column.type]})"

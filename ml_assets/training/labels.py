@@ -1,0 +1,48 @@
+"""Facts about outcomes, as they became known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
+
+COLUMNS = ("example_id", "label", "known_at")
+
+
+class LabelError(ValueError):
+    """The SELECT of the declaration gave something that is no label."""
+
+
+def settle_labels(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+    """Check the labels in table `_drawn` and give them their types.
+
+    Returns
+    -------
+    relation
+        Grain: an example in the drop in which its outcome became known. `batch_date`, `example_id`,
+        `label` (0 or 1, never null), `known_at`.
+
+    Raises
+    ------
+    LabelError
+        If a column is missing, a value null or not 0 or 1, or an example comes twice in one drop.
+    """
+    columns = connection.table("_drawn").columns
+    missing = [name for name in COLUMNS if name not in columns]
+    if missing:
+        raise LabelError(f"labels.sql: found columns {', '.join(columns[1:])}; missing: {', '.join(missing)}")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE _settled AS SELECT batch_date, CAST(example_id AS VARCHAR) AS example_id, CAST(label AS INTEGER) AS label, "
+        "CAST(known_at AS TIMESTAMPTZ) AS known_at FROM _drawn ORDER BY batch_date, example_id"
+    )
+    faults = connection.sql(
+        "SELECT count(*) FILTER (WHERE example_id IS NULL OR known_at IS NULL), "
+        "count(*) FILTER (WHERE label IS NULL OR label NOT IN (0, 1)), "
+        "count(*) - count(DISTINCT (batch_date, example_id)) FROM _settled"
+    ).fetchall()[0]
+    kinds = ("without example_id or known_at", "with a label other than 0 or 1", "of an example already in the drop")
+    found = [f"{count} rows {kind}" for count, kind in zip(faults, kinds, strict=True) if count]
+    if found:
+        raise LabelError(f"labels.sql: found {'; '.join(found)}; allowed: none")
+    return connection.table("_settled")

@@ -1,0 +1,117 @@
+"""Matured examples as of a drop, with the features they were predicted from, split by time."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.spec.use_case import UseCaseSpec
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class DrawPlan:
+    """All that decides the rows of a training set, besides its input tables. Moments in UTC.
+
+    Examples with `prediction_at` in (holdout_after, matured_until] are held out; earlier ones are
+    trained on. Labels count when known by `known_until`, the batch of `as_of`.
+    """
+
+    as_of: str
+    known_until: str
+    matured_until: str
+    holdout_after: str
+    features: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plan as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> DrawPlan:
+        """Read a plan from plain values."""
+        return cls(**{**values, "features": tuple(values["features"])})
+
+
+class NotEnoughDataError(ValueError):
+    """Too few matured examples to train or to hold out."""
+
+
+def plan_draw(spec: UseCaseSpec, as_of: date) -> DrawPlan:
+    """Plan the training set of `as_of`: what matured by its batch, the newest part held out.
+
+    The holdout is the declared length of days up to the newest `prediction_at` that is matured.
+    """
+    matured_until = spec.matured_by(as_of)
+    return DrawPlan(
+        as_of=as_of.isoformat(),
+        known_until=spec.calendar.batch_at(as_of).isoformat(),
+        matured_until=matured_until.isoformat(),
+        holdout_after=_holdout_start(spec, as_of, matured_until).isoformat(),
+        features=spec.features.feature_names(),
+    )
+
+
+def _holdout_start(spec: UseCaseSpec, as_of: date, matured_until: datetime) -> datetime:
+    """Count the holdout back in whole batches, so that a clock change costs it no day."""
+    newest = as_of
+    while spec.calendar.batch_at(newest) > matured_until:
+        newest = spec.calendar.previous_drop(newest)
+    return spec.calendar.batch_at(newest - max(spec.model.holdout, spec.calendar.every)).astimezone(UTC)
+
+
+def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> duckdb.DuckDBPyRelation:
+    """Draw the training set from views `features` and `labels` of `connection`.
+
+    Returns
+    -------
+    relation
+        Grain: a matured, labelled example. `example_id`, `batch_date`, `prediction_at`, `label`,
+        `split` (train or holdout), then the features. An example matured without a label is not in
+        it: unknown is not negative. Of several labels of one example the newest known counts.
+    """
+    features = ", ".join(f'f."{name}"' for name in plan.features)
+    return connection.sql(
+        f"""
+        WITH known AS (
+            SELECT example_id, arg_max(label, known_at) AS label FROM labels
+            WHERE known_at <= TIMESTAMPTZ '{plan.known_until}' GROUP BY example_id
+        )
+        SELECT f.example_id, f.batch_date, f.prediction_at, known.label,
+            CASE WHEN f.prediction_at > TIMESTAMPTZ '{plan.holdout_after}' THEN 'holdout' ELSE 'train' END AS split,
+            {features}
+        FROM features AS f JOIN known USING (example_id)
+        WHERE f.prediction_at <= TIMESTAMPTZ '{plan.matured_until}'
+        ORDER BY f.batch_date, f.example_id
+        """
+    )
+
+
+def count_resolved_without_label(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> int:
+    """Count the matured examples whose outcome was never a label."""
+    return connection.sql(
+        f"SELECT count(*) FROM features WHERE prediction_at <= TIMESTAMPTZ '{plan.matured_until}' AND example_id NOT IN "
+        f"(SELECT example_id FROM labels WHERE known_at <= TIMESTAMPTZ '{plan.known_until}')"
+    ).fetchall()[0][0]
+
+
+def check_size(counts: dict[str, int], plan: DrawPlan) -> None:
+    """Refuse a training set in which a split is empty.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Naming the split and the moments that bound it.
+    """
+    empty = [split for split in ("train", "holdout") if not counts.get(split)]
+    if empty:
+        raise NotEnoughDataError(
+            f"as of {plan.as_of}: no matured, labelled example to {' and to '.join(empty)} on; train is up to "
+            f"{plan.holdout_after}, holdout from there to {plan.matured_until}. Land and run earlier drops, or retrain "
+            "as of a later one."
+        )
+
+

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_assets.decisions.rung_choice import choose_rung
+
+
+def test_a_more_complex_rung_is_taken_when_it_gains_the_margin() -> None:
+    found = choose_rung({"group_history": 0.539, "logistic_regression": 0.521, "xgboost": 0.506}, margin=0.01)
+
+    assert found.name == "xgboost"
+    assert found.reasons == (
+        "group_history: taken as the simplest rung with a finite log loss (0.539000)",
+        "logistic_regression: taken, log loss 0.521000 gains +3.34% over group_history, asked is 1.00%",
+        "xgboost: taken, log loss 0.506000 gains +2.88% over logistic_regression, asked is 1.00%",
+    )
+
+
+def test_a_gain_within_the_margin_leaves_the_simpler_rung() -> None:
+    found = choose_rung([("group_history", 0.5), ("xgboost", 0.499)], margin=0.01)
+
+    assert found.name == "group_history"
+    assert "not taken" in found.reasons[1]
+
+
+def test_the_comparison_is_with_the_rung_taken_and_not_with_the_one_before() -> None:
+    # b is worse than a; c beats b by far, but a by less than the margin
+    assert choose_rung([("a", 0.500), ("b", 0.600), ("c", 0.499)], margin=0.01).name == "a"
+
+
+def test_equal_losses_leave_the_simpler_rung_even_without_a_margin() -> None:
+    assert choose_rung([("a", 0.5), ("b", 0.5)], margin=0).name == "a"
+    assert choose_rung([("a", 0.0), ("b", 0.0)], margin=0).name == "a"
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_not_finite_is_never_taken_and_named(loss: float) -> None:
+    found = choose_rung([("a", loss), ("b", 0.6), ("c", loss)], margin=0.01)
+
+    assert found.name == "b"
+    assert found.reasons[0] == f"a: not taken, its log loss is not finite ({loss})"
+    assert "c: not taken" in found.reasons[2]
+
+
+def test_a_ladder_without_a_finite_loss_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no rung has a finite log loss: \{'a': nan\}"):
+        choose_rung([("a", math.nan)], margin=0.01)
+
+
+@given(st.lists(st.floats(0.01, 2) | st.just(math.nan), min_size=1, max_size=6), st.floats(0, 0.2))
+def test_nothing_above_the_rung_taken_beats_it_by_the_margin(losses: list[float], margin: float) -> None:
+    if all(math.isnan(loss) for loss in losses):
+        return
+    ladder = [(str(position), loss) for position, loss in enumerate(losses)]
+
+    taken = int(choose_rung(ladder, margin).name)
+
+    assert len(choose_rung(ladder, margin).reasons) == len(ladder)
+    for loss in losses[taken + 1 :]:
+        assert not (loss < losses[taken] and (losses[taken] - loss) / losses[taken] >= margin)
