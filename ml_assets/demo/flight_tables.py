@@ -123,10 +123,11 @@ def flight_table(timed: pd.DataFrame) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    identity = zip(
-        *(timed[part].tolist() for part in ("year", "month", "day", "carrier", "flight", "origin")), strict=True
-    )
-    flight_id = pd.Series([f"{y}-{m:02}-{d:02}-{c}-{n}-{o}" for y, m, d, c, n, o in identity], index=timed.index)
+    number_of_day = timed["year"] * 10_000 + timed["month"] * 100 + timed["day"]
+    name_of_day = {day: f"{day // 10_000}-{day // 100 % 100:02}-{day % 100:02}" for day in number_of_day.unique()}
+    columns = (number_of_day, timed["carrier"], timed["flight"], timed["origin"])
+    parts = zip(*(column.tolist() for column in columns), strict=True)
+    flight_id = pd.Series([f"{name_of_day[day]}-{c}-{n}-{o}" for day, c, n, o in parts], index=timed.index)
     if flight_id.duplicated().any():
         raise ValueError(f"flight_id is not unique: {flight_id[flight_id.duplicated()].iloc[0]}")
 

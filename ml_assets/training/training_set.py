@@ -113,5 +113,3 @@ def check_size(counts: dict[str, int], plan: DrawPlan) -> None:
             f"{plan.holdout_after}, holdout from there to {plan.matured_until}. Land and run earlier drops, or retrain "
             "as of a later one."
         )
-
-

@@ -30,7 +30,9 @@ def test_a_category_alone_is_learned() -> None:
     carrier = np.array(["AA", "UA"] * 200, dtype=object)
     rows = pd.DataFrame({"carrier": carrier}), (carrier == "UA").astype(int)
 
-    found = _fit(rows, rounds=30, eta=0.3, min_child_weight=0, reg_lambda=0).predict(pd.DataFrame({"carrier": ["AA", "UA"]}))
+    found = _fit(rows, rounds=30, eta=0.3, min_child_weight=0, reg_lambda=0).predict(
+        pd.DataFrame({"carrier": ["AA", "UA"]})
+    )
 
     assert found[0] < 0.05
     assert found[1] > 0.95

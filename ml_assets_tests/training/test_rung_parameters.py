@@ -21,7 +21,9 @@ def test_a_name_nobody_reads_is_refused_with_the_nearest_one() -> None:
         rung_parameters(_rung(round=10), DEFAULTS)
 
 
-@pytest.mark.parametrize(("name", "value"), [("rounds", 1.5), ("eta", "small"), ("rounds", float("inf")), ("eta", float("nan"))])
+@pytest.mark.parametrize(
+    ("name", "value"), [("rounds", 1.5), ("eta", "small"), ("rounds", float("inf")), ("eta", float("nan"))]
+)
 def test_a_value_of_another_kind_is_refused(name: str, value: float | str) -> None:
     with pytest.raises(ValueError, match=f"'{name}' must be a"):
         rung_parameters(_rung(**{name: value}), DEFAULTS)

@@ -1,0 +1,127 @@
+"""Fitted models as data: files whose sha256 is checked before anything is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_assets.training.estimators import FittedModel, load_model
+
+_MANIFEST = "manifest.json"
+
+
+class TamperedModelError(RuntimeError):
+    """Files of a model that are not the ones that were recorded."""
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """A model, the heuristic fitted on the same rows, and what they were trained on.
+
+    Attributes
+    ----------
+    as_of
+        The drop whose batch bounded what was known.
+    trained_until
+        The newest `prediction_at` that may be among the training rows, UTC, ISO 8601.
+    training_set_hash
+        Content hash of the training set.
+    """
+
+    as_of: str
+    rung: str
+    trained_until: str
+    training_set_hash: str
+    model: FittedModel
+    baseline: FittedModel
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """Where a bundle was put: its version, made of what it is, and the sha256 of its manifest."""
+
+    model_version: str
+    artifact_sha256: str
+    folder: Path
+
+
+class ModelStore:
+    """The models of one use case, under `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, bundle: ModelBundle) -> StoredModel:
+        """Keep a bundle; the same content has the same version, and is kept once."""
+        parts = {"model": bundle.model, "baseline": bundle.baseline}
+        files = {f"{part}/{name}": content for part, model in parts.items() for name, content in model.to_files().items()}
+        manifest: dict[str, Any] = {
+            "as_of": bundle.as_of,
+            "rung": bundle.rung,
+            "trained_until": bundle.trained_until,
+            "training_set_hash": bundle.training_set_hash,
+            "kinds": {part: model.kind for part, model in parts.items()},
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+        }
+        files[_MANIFEST] = json.dumps(manifest, sort_keys=True, indent=1).encode()
+        sha256 = hashlib.sha256(files[_MANIFEST]).hexdigest()
+        stored = self._place(bundle.as_of, bundle.rung, sha256)
+        if not stored.folder.exists():
+            _write_folder(stored.folder, files)
+        return stored
+
+    def load(self, model_version: str, artifact_sha256: str) -> ModelBundle:
+        """Read a bundle back.
+
+        Raises
+        ------
+        TamperedModelError
+            If the manifest or a file it names is missing or has another sha256 than recorded.
+        """
+        folder = self.folder / model_version
+        content = _read_checked(folder / _MANIFEST, artifact_sha256)
+        manifest = json.loads(content)
+        files: dict[str, dict[str, bytes]] = {"model": {}, "baseline": {}}
+        for name, sha256 in manifest["files"].items():
+            part, _, bare = name.partition("/")
+            files[part][bare] = _read_checked(folder / name, sha256)
+        kinds = manifest["kinds"]
+        return ModelBundle(
+            as_of=manifest["as_of"],
+            rung=manifest["rung"],
+            trained_until=manifest["trained_until"],
+            training_set_hash=manifest["training_set_hash"],
+            model=load_model(kinds["model"], files["model"]),
+            baseline=load_model(kinds["baseline"], files["baseline"]),
+        )
+
+    def _place(self, as_of: str, rung: str, sha256: str) -> StoredModel:
+        version = f"{as_of}-{rung}-{sha256[:10]}"
+        return StoredModel(version, sha256, self.folder / version)
+
+
+def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    for name, content in files.items():
+        path = temporary / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    temporary.rename(folder)
+
+
+def _read_checked(path: Path, sha256: str) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise TamperedModelError(f"{path}: the file is gone; its model cannot serve") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise TamperedModelError(f"{path}: found sha256 {found}; recorded when the gate saw it: {sha256}")
+    return content
