@@ -45,7 +45,7 @@ def canonical_archive(archive: bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression=zipfile.ZIP_STORED) as target:
         for name in sorted(rewritten):
-            member = zipfile.ZipInfo(name, date_time=(1999,1,1,0,0,0))
+            member = zipfile.ZipInfo(name, date_time=ZIP_EPOCH)
             member.create_system = 3  # Unix, whatever wrote it
             member.external_attr = 0o600 << 16
             target.writestr(member, rewritten[name])

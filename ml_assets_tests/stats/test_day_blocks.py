@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
 from ml_assets.stats.classification import log_loss
 from ml_assets.stats.day_blocks import Interval, paired_day_block_bootstrap, pointwise_log_loss
 
 
-def _interval(a: object, b: object, days: object, *, seed: int = 0, level: float = 0.9) -> Interval:
+def _interval(a: ArrayLike, b: ArrayLike, days: ArrayLike, *, seed: int = 0, level: float = 0.9) -> Interval:
     rng = np.random.default_rng(seed)
-    return paired_day_block_bootstrap(a, b, days, rng=rng, resamples=400, level=level)  # type: ignore[arg-type]
+    return paired_day_block_bootstrap(a, b, days, rng=rng, resamples=400, level=level)
 
 
 def _two_weeks(rows_per_day: int = 50) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -67,10 +69,10 @@ def test_days_that_share_their_weather_give_a_wider_interval_than_rows_that_do_n
 
 @settings(max_examples=30, deadline=None)
 @given(st.randoms(use_true_random=False))
-def test_row_order_changes_nothing_to_the_bit(random: object) -> None:
+def test_row_order_changes_nothing_to_the_bit(random: Random) -> None:
     a, b, days = _two_weeks(rows_per_day=4)
     order = list(range(a.size))
-    random.shuffle(order)  # type: ignore[attr-defined]
+    random.shuffle(order)
 
     assert _interval(a[order], b[order], days[order]) == _interval(a, b, days)
 

@@ -11,7 +11,7 @@ ROWS = pd.DataFrame({"carrier": ["AA", "AA", "AA", "UA", None], "hour": [6, 6, 7
 LABELS = np.array([1.0, 1.0, 0.0, 0.0, 0.0])
 
 
-def _rung(*group_by: str, **parameters: float) -> Rung:
+def _rung(*group_by: str, **parameters: float | int | str) -> Rung:
     return Rung(name="history", kind="group_history", group_by=group_by, parameters=parameters)
 
 

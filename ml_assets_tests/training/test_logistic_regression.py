@@ -37,7 +37,7 @@ def test_rare_unseen_and_unknown_texts_share_one_column(training_rows: Rows) -> 
     model = _fit(training_rows)
     row = training_rows[0].iloc[[100]]
 
-    rare, unseen, unknown = (model.predict(row.assign(carrier=[carrier]))[0] for carrier in ("OO", "??", None))
+    rare, unseen, unknown = (model.predict(row.assign(carrier=carrier))[0] for carrier in ("OO", "??", None))
 
     assert rare == unseen == unknown
     assert model.predict(row.assign(carrier="B6"))[0] > unknown

@@ -1,0 +1,158 @@
+"""Assets of what is predicted and from what: labels, examples, features."""
+
+from collections import Counter
+from datetime import date
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from ml_assets.features.examples import settle_examples
+from ml_assets.features.feature_table import compute_features
+from ml_assets.graph.layout import (
+    SINGLE_RUN,
+    asset_key,
+    described,
+    history_mapping,
+    partition_keys,
+    partitions_of,
+    table_schema,
+    view_lookback,
+)
+from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.row_counts import describe_drops
+from ml_assets.ingestion.ledger import find_gaps, require_final
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.sandbox import select_by_drop, shut_in
+from ml_assets.training.labels import settle_labels
+
+
+def build_feature_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
+    """Build labels, examples and features."""
+    return [_labels(spec), _examples(spec), _features(spec)]
+
+
+def refuse_open_drops(spec: UseCaseSpec, lake: Lake, duckdb: DuckDBResource, last: date) -> None:
+    """Refuse to run while a drop up to `last` has no final state."""
+    with duckdb.get_connection() as connection:
+        shut_in(connection, {"drops": lake.files("drops")})
+        require_final(find_gaps(connection, spec, last), spec.name)
+
+
+def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    sources = spec.labels.sources
+
+    @dg.asset(
+        key=asset_key(spec, "training", "labels"),
+        deps=[asset_key(spec, "validated", source) for source in sources],
+        description="Outcomes as they became known, in the drop that brought them; one row an example.",
+        partitions_def=partitions_of(spec),
+        backfill_policy=SINGLE_RUN,
+        metadata={"dagster/column_schema": table_schema(
+            {"example_id": "VARCHAR", "label": "INTEGER", "known_at": "TIMESTAMPTZ"})},
+        **described(spec, "training", "delta", "duckdb"),
+    )  # fmt: skip
+    def labels(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
+        drops = partition_keys(context)
+        bounds = (drops[0], drops[-1])
+        with duckdb.get_connection() as connection:
+            shut_in(connection, {f"validated_{s}": state.lake.files(f"validated_{s}", drops=bounds) for s in sources})
+            select_by_drop(connection, spec.labels.sql, sources, drops, spec.calendar)
+            rows = settle_labels(connection).to_arrow_table()
+        state.lake.replace_drops("labels", rows, drops)
+        positive = Counter(
+            {drop: 0 for drop in drops}
+            | Counter(day for day, label in zip(rows["batch_date"].to_pylist(), rows["label"].to_pylist(), strict=True) if label)
+        )
+        counts = Counter(rows["batch_date"].to_pylist())
+        shares = {drop: {"positive_share": positive[drop] / counts[drop]} for drop in counts}
+        describe_drops(context, drops, counts, shares)
+
+    return labels
+
+
+def _examples(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    sources = spec.examples.sources
+    every = spec.calendar.every
+
+    @dg.asset(
+        key=asset_key(spec, "features", "examples"),
+        deps=[
+            *(asset_key(spec, "validated", source) for source in sources),
+            asset_key(spec, "raw", "drops"),
+            dg.AssetDep(asset_key(spec, "training", "labels"), partition_mapping=history_mapping(None, every)),
+        ],
+        description="The rows to predict, and what is known of each by then. A row whose outcome is already known is "
+        "quarantined.",
+        partitions_def=partitions_of(spec),
+        backfill_policy=SINGLE_RUN,
+        **described(spec, "features", "delta", "duckdb"),
+    )
+    def examples(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
+        drops, lake = partition_keys(context), state.lake
+        refuse_open_drops(spec, lake, duckdb, drops[-1])
+        first, last = spec.calendar.start, drops[-1]
+        with duckdb.get_connection() as connection:
+            tables = {f"validated_{source}": lake.files(f"validated_{source}", drops=(drops[0], last)) for source in sources}
+            tables["_labels"] = lake.files("labels", drops=(first, last))
+            if lake.has("examples"):
+                tables["_earlier"] = lake.files("examples", drops=(first, spec.calendar.previous_drop(drops[0])))
+            shut_in(connection, tables)
+            if "_earlier" not in tables:
+                connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")
+            select_by_drop(connection, spec.examples.sql, sources, drops, spec.calendar)
+            settled = settle_examples(connection, spec.calendar, drops)
+            accepted, quarantined = settled.accepted.to_arrow_table(), settled.quarantined.to_arrow_table()
+        lake.replace_drops("examples", accepted, drops)
+        lake.replace_drops("quarantine_examples", quarantined, drops)
+        refused = Counter(quarantined["batch_date"].to_pylist())
+        notes = {drop: {"quarantined": refused[drop]} for drop in drops}
+        describe_drops(context, drops, Counter(accepted["batch_date"].to_pylist()), notes)
+        schema = table_schema({field.name: str(field.type) for field in accepted.schema})
+        context.add_output_metadata({"dagster/column_schema": schema})
+
+    return examples
+
+
+def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    views, every = spec.features.views, spec.calendar.every
+    sources = sorted({view.source for view in views})
+    said = {name: view.description for view in views for name in view.feature_names()}
+    said |= {expression.name: expression.description or expression.sql for expression in spec.features.expressions}
+
+    @dg.asset(
+        key=asset_key(spec, "features", "features"),
+        deps=[
+            asset_key(spec, "features", "examples"),
+            asset_key(spec, "raw", "drops"),
+            *(
+                dg.AssetDep(
+                    asset_key(spec, "validated", source),
+                    partition_mapping=history_mapping(view_lookback(views, source), every),
+                )
+                for source in sources
+            ),
+        ],
+        description="Every feature of every example, as known at its prediction_at, whoever computed it and when.",
+        partitions_def=partitions_of(spec),
+        backfill_policy=SINGLE_RUN,
+        **described(spec, "features", "delta", "duckdb", "numpy"),
+    )
+    def features(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
+        drops, lake = partition_keys(context), state.lake
+        refuse_open_drops(spec, lake, duckdb, drops[-1])
+        with duckdb.get_connection() as connection:
+            history = (spec.calendar.start, drops[-1])
+            tables = {f"validated_{source}": lake.files(f"validated_{source}", drops=history) for source in sources}
+            shut_in(connection, tables | {"examples": lake.files("examples", drops=(drops[0], drops[-1]))})
+            connection.execute(
+                "CREATE TEMP TABLE _examples AS SELECT * FROM examples ORDER BY batch_date, example_id"
+            )
+            done = context.log.info
+            rows = compute_features(connection, spec, drops, on_view=lambda view: done(f"view {view}")).to_arrow_table()
+        lake.replace_drops("features", rows, drops)
+        describe_drops(context, drops, Counter(rows["batch_date"].to_pylist()))
+        schema = table_schema({field.name: str(field.type) for field in rows.schema}, said)
+        context.add_output_metadata({"dagster/column_schema": schema})
+
+    return features

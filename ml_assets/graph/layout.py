@@ -1,0 +1,70 @@
+"""How assets are named, grouped and partitioned: <use case>/<layer>/<name>, one table each."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+
+from ml_assets.spec.features import FeatureView
+from ml_assets.spec.use_case import UseCaseSpec
+
+LAYERS = ("raw", "validated", "features", "training", "models", "predictions", "monitoring")
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+WRITE_TAG = "ml_assets/write"
+
+
+def asset_key(spec: UseCaseSpec, layer: str, name: str) -> dg.AssetKey:
+    """Give the key of an asset; `quarantine/<source>` has its own prefix inside the validated layer."""
+    return dg.AssetKey([spec.name, layer, name])
+
+
+def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:
+    """Give one partition a drop, named by its date.
+
+    With the wall clock the partition of today exists today, since its batch runs today; Dagster's
+    own windows, named by their start, would only have it tomorrow.
+    """
+    calendar = spec.calendar
+    end = None if calendar.end is None else (calendar.end + timedelta(days=1)).isoformat()
+    offset = 1 if spec.clock == "wall" and end is None else 0
+    if calendar.every == timedelta(days=1):
+        return dg.DailyPartitionsDefinition(calendar.start.isoformat(), end_date=end, end_offset=offset)
+    if calendar.every == timedelta(days=7):
+        weekday = calendar.start.isoweekday() % 7
+        return dg.TimeWindowPartitionsDefinition(
+            cron_schedule=f"0 0 * * {weekday}", start=calendar.start.isoformat(), end=end, fmt="%Y-%m-%d",
+            end_offset=offset,
+        )  # fmt: skip
+    raise ValueError(f"calendar.every: found {calendar.every.days}d; allowed: 1d or 7d")
+
+
+def history_mapping(days_back: timedelta | None, every: timedelta) -> dg.TimeWindowPartitionMapping:
+    """Map a drop to the drops before it that it reads; None is all of them."""
+    offset = -100_000 if days_back is None else -(-days_back // every) - 1
+    return dg.TimeWindowPartitionMapping(
+        start_offset=offset, end_offset=0, allow_nonexistent_upstream_partitions=True
+    )
+
+
+def view_lookback(views: Sequence[FeatureView], source: str) -> timedelta | None:
+    """Give the longest lookback into `source`; None is without bound."""
+    lookbacks = [view.lookback for view in views if view.source == source]
+    known = [lookback for lookback in lookbacks if lookback is not None]
+    return max(known) if len(known) == len(lookbacks) else None
+
+
+def described(spec: UseCaseSpec, layer: str, *kinds: str) -> dict[str, Any]:
+    """Give what every asset of a layer has in common."""
+    return {"group_name": layer, "owners": list(spec.owners), "kinds": set(kinds), "tags": {"use_case": spec.name}}
+
+
+def partition_keys(context: dg.AssetExecutionContext) -> list[date]:
+    """List the drops of this run, in order."""
+    return [date.fromisoformat(key) for key in context.partition_keys]
+
+
+def table_schema(columns: dict[str, str], descriptions: dict[str, str] | None = None) -> dg.TableSchema:
+    """Give column names and types as the UI shows them."""
+    said = descriptions or {}
+    return dg.TableSchema([dg.TableColumn(name, kind, description=said.get(name)) for name, kind in columns.items()])

@@ -1,0 +1,217 @@
+"""Assets of one source: what landed, what was accepted, what was not, and the ledger over all sources."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from ml_assets.graph.layout import (
+    SINGLE_RUN,
+    asset_key,
+    described,
+    partition_keys,
+    partitions_of,
+    table_schema,
+)
+from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.row_counts import describe_drops
+from ml_assets.ingestion.acceptance import RuleResult, accept_rows
+from ml_assets.ingestion.ledger import settle_ledger
+from ml_assets.ingestion.reading import SQL_TYPES, read_landed
+from ml_assets.spec.contract import Source
+from ml_assets.spec.drops import Receipt
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.landing import take_file
+from ml_assets.stores.sandbox import shut_in
+
+
+def build_source_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
+    """Build raw, validated and quarantine of each source, and the ledger."""
+    per_source = [asset for source in spec.sources for asset in (_raw(spec, source), _validated(spec, source))]
+    return [*per_source, _drops(spec)]
+
+
+def _columns(source: Source) -> dict[str, str]:
+    return {name: SQL_TYPES[column.type] for name, column in source.columns.items()}
+
+
+def _descriptions(source: Source) -> dict[str, str]:
+    return {
+        name: " ".join(part for part in (column.description, f"[{column.unit}]" if column.unit else "") if part)
+        for name, column in source.columns.items()
+    }
+
+
+def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=asset_key(spec, "raw", source.name),
+        description=f"{source.description} As landed: typed by contract, with file, sha256 and line.",
+        partitions_def=partitions_of(spec),
+        backfill_policy=SINGLE_RUN,
+        metadata={"dagster/column_schema": table_schema(_columns(source), _descriptions(source))},
+        **described(spec, "raw", "csv", "delta"),
+    )
+    def raw(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
+        drops = partition_keys(context)
+        files = [take_file(state.landing, state.paths.received, drop, source.file_name) for drop in drops]
+        with duckdb.get_connection() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            relation, receipts = read_landed(connection, source, [file for file in files if file is not None])
+            rows = relation.to_arrow_table()
+        state.lake.replace_drops(f"received_{source.name}", _receipt_table(receipts), drops)
+        state.lake.replace_drops(f"raw_{source.name}", rows, drops)
+        noted = {r.drop: {"file": r.name, "sha256": r.sha256, **_notes(r)} for r in receipts}
+        describe_drops(context, drops, {receipt.drop: receipt.rows for receipt in receipts}, noted)
+
+    return raw
+
+
+def _notes(receipt: Receipt) -> dict[str, str]:
+    found = {"refused": receipt.refusal, "warning": receipt.warning}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def _receipt_table(receipts: Sequence[Receipt]):  # noqa: ANN202 - pyarrow is not imported at load time
+    import pyarrow as pa
+
+    schema = pa.schema(
+        {"batch_date": pa.date32(), "_file": pa.string(), "sha256": pa.string(), "size_bytes": pa.int64(),
+         "rows": pa.int64(), "refusal": pa.string(), "warning": pa.string()}
+    )  # fmt: skip
+    rows = [asdict(receipt) for receipt in receipts]
+    return pa.Table.from_pylist([{**row, "batch_date": row["drop"], "_file": row["name"]} for row in rows], schema)
+
+
+def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
+    validated_key = asset_key(spec, "validated", source.name)
+    quarantine_key = asset_key(spec, "quarantine", source.name)
+    raw_key = asset_key(spec, "raw", source.name)
+    times = {"event_at": "TIMESTAMPTZ", "known_at": "TIMESTAMPTZ", "claimed_known_at": "TIMESTAMPTZ"}
+    shared = {"deps": [raw_key], **described(spec, "validated", "delta", "greatexpectations")}
+    schema = table_schema({**_columns(source), **times}, _descriptions(source))
+    quarantine_schema = table_schema({"reason": "VARCHAR", "reasons": "VARCHAR[]", **_columns(source)})
+
+    @dg.multi_asset(
+        name=f"{spec.name}__validate_{source.name}",
+        specs=[
+            dg.AssetSpec(validated_key, description=f"{source.description} The rows that keep the contract, with "
+                         "when they happened and when they became known.", metadata={"dagster/column_schema": schema},
+                         **shared),
+            dg.AssetSpec(quarantine_key, description=f"Rows of {source.name} that do not keep the contract, with "
+                         "every reason.", metadata={"dagster/column_schema": quarantine_schema}, **shared),
+        ],
+        check_specs=[dg.AssetCheckSpec("contract", asset=validated_key, blocking=True, description="No drop of this "
+                     "source was refused; blocks only when none was admitted.")],
+        partitions_def=partitions_of(spec),
+        backfill_policy=SINGLE_RUN,
+    )  # fmt: skip
+    def validate(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource):  # noqa: ANN202
+        drops = partition_keys(context)
+        lake, bounds = state.lake, (drops[0], drops[-1])
+        with duckdb.get_connection() as connection:
+            tables = {"raw": f"raw_{source.name}", "received": f"received_{source.name}"}
+            shut_in(connection, {name: lake.files(table, drops=bounds) for name, table in tables.items()})
+            received = connection.sql("SELECT batch_date, refusal FROM received").fetchall()
+            landed = sorted(drop for drop, refusal in received if refusal is None)
+            accepted = accept_rows(connection, source, spec.calendar, landed)
+            validated, quarantined = accepted.validated.to_arrow_table(), accepted.quarantine.to_arrow_table()
+        lake.replace_drops(f"validated_{source.name}", validated, drops)
+        lake.replace_drops(f"quarantine_{source.name}", quarantined, drops)
+        lake.replace_drops(f"contract_{source.name}", _result_table(accepted.results), drops)
+        describe_drops(context, drops, _count(validated), asset_key=validated_key)
+        reasons = Counter(zip(quarantined["batch_date"].to_pylist(), quarantined["reason"].to_pylist(), strict=True))
+        noted: dict[date, dict[str, object]] = {}
+        for (drop, reason), count in reasons.items():
+            noted.setdefault(drop, {})[f"reason/{reason}"] = count
+        describe_drops(context, drops, _count(quarantined), noted, asset_key=quarantine_key)
+        yield dg.MaterializeResult(asset_key=validated_key)
+        yield dg.MaterializeResult(asset_key=quarantine_key)
+        refused = {result.drop for result in accepted.results if result.is_refused}
+        refused |= {drop for drop, refusal in received if refusal is not None}
+        yield _contract_check(validated_key, drops, len(received), sorted(refused), accepted.results)
+
+    return validate
+
+
+def _count(table) -> Counter[date]:  # noqa: ANN001 - a pyarrow table
+    return Counter(table["batch_date"].to_pylist())
+
+
+def _contract_check(
+    key: dg.AssetKey, drops: Sequence[date], received: int, refused: Sequence[date], results: Sequence[RuleResult]
+) -> dg.AssetCheckResult:
+    is_nothing_admitted = received > 0 and len(refused) == received
+    failed = Counter({f"{result.reason} ({result.severity})": 0 for result in results})
+    for result in results:
+        failed[f"{result.reason} ({result.severity})"] += result.failed_rows
+    named = f": {', '.join(map(str, refused[:10]))}" if refused else ""
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name="contract",
+        passed=not refused,
+        severity=dg.AssetCheckSeverity.ERROR if is_nothing_admitted else dg.AssetCheckSeverity.WARN,
+        description=f"{len(refused)} of {received} received drops refused{named}",
+        metadata={"drops": len(drops), "received": received, "refused": len(refused), "rows failing a rule": dict(failed)},
+    )
+
+
+def _result_table(results: Sequence[RuleResult]):  # noqa: ANN202 - pyarrow is not imported at load time
+    import pyarrow as pa
+
+    schema = pa.schema(
+        {"batch_date": pa.date32(), "reason": pa.string(), "severity": pa.string(), "failed_rows": pa.int64(),
+         "observed": pa.string(), "is_refused": pa.bool_()}
+    )  # fmt: skip
+    return pa.Table.from_pylist([{**asdict(result), "batch_date": result.drop} for result in results], schema)
+
+
+def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    key = asset_key(spec, "raw", "drops")
+    layers = ("raw", "validated", "quarantine")
+    columns = {"batch_date": "DATE", "source": "VARCHAR", "expected": "BOOLEAN", "received": "BOOLEAN",
+               "state": "VARCHAR", "landed": "BIGINT", "validated": "BIGINT", "quarantined": "BIGINT",
+               "reasons": "VARCHAR[]"}  # fmt: skip
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(spec, layer, source.name) for source in spec.sources for layer in layers],
+        description="The ledger: per drop and source what was expected, received, admitted, refused or missing, with "
+        "counts and reasons. Later assets refuse to run past a drop without a final state.",
+        partitions_def=partitions_of(spec),
+        backfill_policy=SINGLE_RUN,
+        check_specs=[dg.AssetCheckSpec("final", asset=key, description="Every source of every drop has a final state.")],
+        metadata={"dagster/column_schema": table_schema(columns)},
+        **described(spec, "raw", "delta"),
+    )
+    def drops(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource):  # noqa: ANN202
+        days = partition_keys(context)
+        tables = [
+            f"{kind}_{source.name}"
+            for source in spec.sources
+            for kind in ("received", "raw", "validated", "quarantine", "contract")
+        ]
+        with duckdb.get_connection() as connection:
+            bounds = (days[0], days[-1])
+            shut_in(connection, {table: state.lake.files(table, drops=bounds) for table in tables})
+            ledger = settle_ledger(connection, spec, days).to_arrow_table()
+        state.lake.replace_drops("drops", ledger, days)
+        rows = ledger.to_pylist()
+        noted: dict[date, dict[str, object]] = {day: {} for day in days}
+        for row in rows:
+            noted[row["batch_date"]][row["source"]] = row["state"]
+        describe_drops(context, days, _count(ledger), noted)
+        missing = [f"{row['source']} of {row['batch_date']}" for row in rows if row["state"] == "missing"]
+        states = Counter(row["state"] for row in rows)
+        yield dg.MaterializeResult()
+        yield dg.AssetCheckResult(
+            check_name="final",
+            passed=not missing,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=f"{len(missing)} missing: {', '.join(missing[:5])}" if missing else f"{len(rows)} states final",
+            metadata={name: count for name, count in sorted(states.items())},
+        )
+
+    return drops

@@ -1,0 +1,126 @@
+"""The ledger: the final state of every source in every drop, with counts and reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from ml_assets.spec.contract import Source
+from ml_assets.spec.use_case import UseCaseSpec
+
+if TYPE_CHECKING:
+    import duckdb
+
+FINAL_STATES = ("admitted", "refused", "missing_accepted", "not_expected")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A source in a drop without a final state."""
+
+    drop: date
+    source: str
+
+
+class DropsNotFinalError(RuntimeError):
+    """Earlier drops have no final state, so later values cannot be computed yet."""
+
+
+def settle_ledger(
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops: Sequence[date]
+) -> duckdb.DuckDBPyRelation:
+    """Give each source of each of `drops` its state.
+
+    Parameters
+    ----------
+    connection
+        With views `received_<source>`, `raw_<source>`, `validated_<source>`, `quarantine_<source>`
+        and `contract_<source>` for each source.
+
+    Returns
+    -------
+    relation
+        Grain: drop x source. `state` is admitted, refused (its file or the whole of its rows broke
+        the contract), missing (expected, not there, and the source is waited for), missing_accepted
+        (not there, and the declaration goes on without it), or not_expected. `landed`, `validated`
+        and `quarantined` count rows; `reasons` lists what refused it and each reason with its count.
+    """
+    rows = [
+        [drop, source.name, source.is_expected_in(drop, spec.calendar.start), source.when_missing == "go_on"]
+        for drop in drops
+        for source in spec.sources
+    ]
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE _due (batch_date DATE, source VARCHAR, expected BOOLEAN, goes_on BOOLEAN)"
+    )
+    connection.executemany("INSERT INTO _due VALUES (?, ?, ?, ?)", rows)
+    counted = " UNION ALL BY NAME ".join(_counts(source) for source in spec.sources)
+    return connection.sql(
+        f"""
+        SELECT due.batch_date, due.source, due.expected, files IS NOT NULL AS received,
+            CASE WHEN files IS NULL AND NOT due.expected THEN 'not_expected'
+                WHEN files IS NULL AND due.goes_on THEN 'missing_accepted'
+                WHEN files IS NULL THEN 'missing'
+                WHEN refusals IS NOT NULL THEN 'refused' ELSE 'admitted' END AS state,
+            coalesce(landed, 0) AS landed, coalesce(validated, 0) AS validated,
+            coalesce(quarantined, 0) AS quarantined,
+            list_concat(coalesce(refusals, []), coalesce(reasons, [])) AS reasons
+        FROM _due AS due LEFT JOIN ({counted}) AS counted USING (batch_date, source)
+        ORDER BY due.batch_date, due.source
+        """
+    )
+
+
+def _counts(source: Source) -> str:
+    name = source.name
+    return f"""
+        SELECT '{name}' AS source, *, CASE WHEN file_refusals IS NOT NULL OR drop_refusals IS NOT NULL THEN
+            list_concat(coalesce(file_refusals, []), coalesce(drop_refusals, [])) END AS refusals FROM
+            (SELECT batch_date, count(*) AS files, list(refusal) FILTER (refusal IS NOT NULL) AS file_refusals
+                FROM received_{name} GROUP BY batch_date)
+            LEFT JOIN (SELECT batch_date, list('drop_refused:' || reason) AS drop_refusals
+                FROM contract_{name} WHERE is_refused GROUP BY batch_date) USING (batch_date)
+            LEFT JOIN (SELECT batch_date, count(*) AS landed FROM raw_{name} GROUP BY batch_date) USING (batch_date)
+            LEFT JOIN (SELECT batch_date, count(*) AS validated FROM validated_{name} GROUP BY batch_date)
+                USING (batch_date)
+            LEFT JOIN (SELECT batch_date, sum(n)::BIGINT AS quarantined,
+                list(reason || ' x' || n ORDER BY reason) AS reasons
+                FROM (SELECT batch_date, reason, count(*) AS n FROM quarantine_{name} GROUP BY batch_date, reason)
+                GROUP BY batch_date) USING (batch_date)
+    """
+
+
+def find_gaps(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, last: date) -> list[Gap]:
+    """List what has no final state in the drops up to `last`, by view `drops` of `connection`."""
+    final = set(
+        connection.execute(
+            "SELECT batch_date, source FROM drops WHERE list_contains(?, state)", [list(FINAL_STATES)]
+        ).fetchall()
+    )
+    return [
+        Gap(drop, source.name)
+        for drop in spec.calendar.drops_between(spec.calendar.start, last)
+        for source in spec.sources
+        if (drop, source.name) not in final
+    ]
+
+
+def require_final(gaps: Sequence[Gap], use_case: str) -> None:
+    """Refuse to go on while an earlier drop is open: order of arrival must not change a value.
+
+    Raises
+    ------
+    DropsNotFinalError
+        Naming the first gaps, and what to do.
+    """
+    if not gaps:
+        return
+    first = gaps[0].drop
+    shown = ", ".join(f"{gap.source} of {gap.drop}" for gap in gaps[:5])
+    more = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
+    raise DropsNotFinalError(
+        f"no final state yet: {shown}{more}. Land what is missing and run `ml-assets batch {use_case} --from {first} "
+        f"--to {gaps[-1].drop}`; drops before {first} can be run now"
+    )
