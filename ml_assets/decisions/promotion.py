@@ -11,6 +11,7 @@ from typing import Literal
 
 from ml_assets.spec.model import GateMode, GateRule
 from ml_assets.stats.day_blocks import Interval
+from ml_assets.stats.window_measures import WindowMeasures
 
 # A rule has two codes: the first when it is kept, the second when it is broken.
 ReasonCode = Literal[
@@ -35,25 +36,6 @@ ReasonCode = Literal[
     "worse_than_heuristic",
 ]
 Codes = tuple[ReasonCode, ReasonCode]
-
-
-@dataclass(frozen=True)
-class WindowMeasures:
-    """One model on the labelled examples of the window.
-
-    Attributes
-    ----------
-    n, n_days
-        Labelled examples, and the days they fall on.
-    log_loss, auc, ece
-        In nats, in [0, 1], in [0, 1]; NaN where undefined (no examples, one class only).
-    """
-
-    n: int
-    n_days: int
-    log_loss: float
-    auc: float
-    ece: float
 
 
 @dataclass(frozen=True)

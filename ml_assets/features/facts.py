@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_assets.spec.features import FeatureView
+from ml_assets.spec.user_sql import check_expression
 
 if TYPE_CHECKING:
     import duckdb
@@ -98,7 +99,14 @@ def load_facts(
         The key of the source: rows that share it are versions of one fact.
     since, until
         Versions with `known_at` in (since, until] are loaded; None is from the beginning.
+
+    Raises
+    ------
+    UserSqlError
+        If an expression of the view looks beyond its row: a window function would see later rows.
     """
+    for expression in (*view.derive.values(), *([view.where] if view.where else []), *_measured(view)):
+        check_expression(expression)
     source = f'"validated_{view.source}"'
     derived = "".join(f', ({expression}) AS "{name}"' for name, expression in view.derive.items())
     entity = ", ".join(f'"{name}"' for name in view.entity) or "1"
@@ -125,6 +133,10 @@ def load_facts(
         columns=connection.sql(f"SELECT {latest} FROM _facts ORDER BY rowid").to_arrow_table(),
         probes=Probes(*_coded(connection, "_examples", "prediction_at", view)),
     )
+
+
+def _measured(view: FeatureView) -> list[str]:
+    return [aggregate.expression for aggregate in view.parsed_aggregates() if not aggregate.counts_rows]
 
 
 def _names(view: FeatureView) -> str:

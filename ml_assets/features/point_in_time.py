@@ -7,7 +7,7 @@ it, in one fixed order. So the bits of a value do not depend on which other drop
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -145,6 +145,7 @@ class _Index:
     packed: Micros
     ticks: Micros
     span: int
+    beyond: int = 0
 
     @classmethod
     def of(cls, entity: Micros, times: Micros) -> _Index:
@@ -156,8 +157,8 @@ class _Index:
         if span * (int(entity.max()) + 2) >= NEVER:  # too long a time for so many entities: count distinct moments
             ticks = np.unique(times)
             span = ticks.size + 1
-        index = cls(times, ticks, span)
-        return cls(entity * span + index._tick(times), ticks, span)
+        index = cls(times, ticks, span, int(entity.max()) + 1)
+        return replace(index, packed=entity * span + index._tick(times))
 
     def _tick(self, moments: Micros) -> Micros:
         if self.ticks.size == 1:
@@ -168,7 +169,8 @@ class _Index:
         """Count the facts before or at each (entity, moment)."""
         if self.packed.size == 0:
             return np.zeros(entity.size, dtype=np.int64)
-        return np.searchsorted(self.packed, entity * self.span + self._tick(moments), side="right")
+        known = np.minimum(entity, self.beyond)  # a greater code has no fact here, and packed it could overflow
+        return np.searchsorted(self.packed, known * self.span + self._tick(moments), side="right")
 
 
 def _reduce(

@@ -50,7 +50,7 @@ class FeatureView(Declared):
 
     A window w covers the facts with `known_at` in (prediction_at - w, prediction_at]. The latest
     fact is the one with the greatest time of happening (or of becoming known, where that is
-    earlier); older than `max_age` it is null. `derive` names row expressions over the source's
+    earlier); as old as `max_age`, or older, it is null. `derive` names row expressions over the source's
     columns, so that an entity can be something the source does not store. A null entity matches
     nothing.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
+from functools import cache
 from typing import Any
 
 _SPREADING = {"WINDOW": "a window function", "SUBQUERY": "a subquery", "STAR": "*"}
@@ -31,6 +32,7 @@ def check_select(text: str, tables: Collection[str] | None = None) -> tuple[str,
     return read
 
 
+@cache
 def check_expression(text: str) -> None:
     """Check that `text` is one expression over the columns of one row.
 

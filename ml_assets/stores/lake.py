@@ -96,7 +96,7 @@ class Lake:
         return TableFiles(
             table=table,
             version=opened.version(),
-            files=tuple(sorted(opened.file_uris(partition_filters=filters))),
+            files=tuple(sorted(opened.file_uris(file_pruning_predicate=filters))),
             schema=_pyarrow_schema(opened),
             is_partitioned=PARTITION in partitions,
         )

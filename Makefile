@@ -1,0 +1,77 @@
+# The whole developer interface. Needs Python 3.11 as python3, pip and make; nothing else.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help install demo ui test check clean lock
+
+PYTHON ?= python3
+WORKERS ?= 2
+BIN := .venv/bin
+STAMP := .venv/.installed
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
+
+# Nothing calls home.
+export DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+export GX_ANALYTICS_ENABLED := false
+export DAGSTER_DISABLE_TELEMETRY := 1
+unexport PYTHONDONTWRITEBYTECODE # without compiled files every command starts seconds later
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## build .venv from the pinned requirements, when they changed
+
+# No stamp means no install ever ended well: start again. A stamp that is older: bring up to date.
+# --no-deps: the file pins everything, and in hash mode pip 23 refuses extras it would resolve.
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; found = sys.version_info[:2]; found == (3, 11) or sys.exit( \
+		"ml_assets needs Python 3.11; $(PYTHON) is %d.%d (%s). Name another one: make PYTHON=python3.11" \
+		% (*found, sys.executable))'
+	@if [ -e $(STAMP) ] && $(BIN)/python -c 'import pip'; then \
+		echo "== install: requirements.txt or pyproject.toml changed, bringing .venv up to date"; \
+	else \
+		echo "== install: $$(grep -c '==' requirements.txt) pinned packages into .venv, a minute or two the first time"; \
+		$(PYTHON) -m venv --clear .venv; \
+	fi
+	@rm -f $(STAMP)
+	@$(PIP_INSTALL) --no-compile --require-hashes -r requirements.txt
+	@$(PIP_INSTALL) --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## land real days of flights, run the graph, train, gate, predict, watch, retrain
+	@$(BIN)/ml-assets demo
+
+ui: $(STAMP) ## open the Dagster UI on what the demo left
+	@$(BIN)/ml-assets ui
+
+# One thread a worker: two workers share the cores, and sums come out in one order.
+test: export OMP_NUM_THREADS := 1
+test: export OPENBLAS_NUM_THREADS := 1
+test: export MKL_NUM_THREADS := 1
+test: $(STAMP) ## run all tests and docstring examples, with WORKERS=2 processes
+	@$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
+
+check: $(STAMP) ## format, lint, types, import contracts and tests: what CI runs
+	@echo "== format"
+	@$(BIN)/ruff format --check .
+	@echo "== lint"
+	@$(BIN)/ruff check .
+	@echo "== types"
+	@$(BIN)/basedpyright
+	@echo "== import contracts"
+	@$(BIN)/lint-imports --no-logo
+	@echo "== tests"
+	@$(MAKE) --no-print-directory test
+
+clean: ## remove all state under data/; code and .venv stay
+	@find data -mindepth 1 -maxdepth 1 ! -name README.md -exec echo "removing {}" \; -exec rm -rf {} +
+
+lock: ## pin the dependencies of pyproject.toml again; UPGRADE=--upgrade for newer ones
+	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT INT TERM && \
+	$(PYTHON) -m venv "$$tools" && \
+	"$$tools/bin/pip" install --quiet --disable-pip-version-check 'uv>=0.9' && \
+	"$$tools/bin/uv" pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header \
+		--python "$$tools/bin/python" --quiet $(UPGRADE) -o requirements.txt

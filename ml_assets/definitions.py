@@ -1,0 +1,14 @@
+"""What workspace.yaml points to: every use case under defs/, as Dagster finds them."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from ml_assets.stores.telemetry import switch_off_telemetry
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Load every use case."""
+    switch_off_telemetry()
+    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)

@@ -1,0 +1,81 @@
+"""From a use case to its part of the graph: assets, checks, jobs, and what they work with."""
+
+import warnings
+from pathlib import Path
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from ml_assets.graph.feature_assets import build_feature_assets
+from ml_assets.graph.layout import WRITE_TAG, asset_key, partitions_of
+from ml_assets.graph.model_assets import build_model_assets
+from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.serving_assets import build_serving_assets
+from ml_assets.graph.source_assets import build_source_assets
+from ml_assets.graph.training_set_asset import build_training_set
+from ml_assets.spec.declaration import DeclarationError
+from ml_assets.spec.use_case import UseCaseSpec
+
+
+def batch_job_name(use_case: str) -> str:
+    """Name the job that takes drops from landing to predictions."""
+    return f"{use_case}_batch"
+
+
+def retrain_job_name(use_case: str) -> str:
+    """Name the job that goes from training set to champion."""
+    return f"{use_case}_retrain"
+
+
+def build_use_case(spec: UseCaseSpec, root: Path | None = None) -> dg.Definitions:
+    """Build the definitions of one use case.
+
+    Parameters
+    ----------
+    root
+        Where its state lives; by default where this machine's environment says, asked when a run begins.
+    """
+    with warnings.catch_warnings():
+        # ranges in one run are a beta parameter of Dagster, and the pins hold it still
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return _build(spec, root)
+
+
+def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
+    state = UseCaseState(use_case=spec.name, root=str(root) if root else None)
+    resources = {"state": state, "duckdb": DuckDBResource(database=":memory:")}
+    batch = [*build_source_assets(spec), *build_feature_assets(spec), *build_serving_assets(spec)]
+    retrain = [build_training_set(spec), *build_model_assets(spec)]
+    assets = dg.with_resources([*batch, *retrain], resources)
+    tags = {WRITE_TAG: spec.name}
+    jobs = [
+        dg.define_asset_job(
+            batch_job_name(spec.name),
+            selection=dg.AssetSelection.assets(*batch),
+            partitions_def=partitions_of(spec),
+            tags=tags,
+            description="A drop, or a range of drops, from landing to predictions and the worklist.",
+        ),
+        dg.define_asset_job(
+            retrain_job_name(spec.name),
+            selection=dg.AssetSelection.assets(*retrain),
+            tags=tags,
+            description="Training set, candidate, evidence and verdict as of a drop; a promotion serves the drops after.",
+        ),
+    ]
+    return dg.Definitions(assets=assets, jobs=jobs)
+
+
+def build_broken_use_case(name: str, error: DeclarationError) -> dg.Definitions:
+    """Show a use case whose declaration cannot be used: one asset that says why, in place of its graph."""
+    listed = "\n".join(f"- `{mistake}`" for mistake in error.mistakes)
+    spec = dg.AssetSpec(
+        dg.AssetKey([name, "broken_declaration"]),
+        group_name="broken",
+        description=f"**{len(error.mistakes)} mistakes in the declaration of {name}; nothing of it runs.**\n\n{listed}\n\n"
+        f"Mend them, check with `ml-assets validate {name}`, and reload.",
+    )
+    return dg.Definitions(assets=[spec])
+
+
+__all__ = ["asset_key", "batch_job_name", "build_broken_use_case", "build_use_case", "retrain_job_name"]

@@ -1,0 +1,58 @@
+"""Small pictures for the UI: they live in the event log, so about 360 px wide and 30 KB."""
+
+import base64
+import io
+from collections.abc import Mapping
+
+import dagster as dg
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.stats.classification import reliability_curve
+
+_SIZE_INCHES = (3.6, 2.9)
+
+
+def as_markdown(png: bytes, caption: str) -> dg.MarkdownMetadataValue:
+    """Give a picture as metadata that the UI shows inline."""
+    return dg.MetadataValue.md(f"![{caption}](data:image/png;base64,{base64.b64encode(png).decode()})\n\n{caption}")
+
+
+def reliability_png(labels: NDArray[np.float64], scores: Mapping[str, NDArray[np.float64]]) -> bytes:
+    """Draw observed share against mean score, one line a model; the diagonal is perfect calibration."""
+    figure, axes = _figure()
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--")
+    for name, values in scores.items():
+        curve = reliability_curve(labels, values)
+        filled = np.asarray(curve.n) > 0
+        axes.plot(curve.mean_score[filled], curve.observed_share[filled], marker="o", markersize=3, label=name)
+    axes.set(xlabel="mean score", ylabel="observed share", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(fontsize=7, frameon=False)
+    return _png(figure)
+
+
+def score_histogram_png(scores: Mapping[str, NDArray[np.float64]]) -> bytes:
+    """Draw how scores are distributed, one outline a column of scores."""
+    figure, axes = _figure()
+    for name, values in scores.items():
+        axes.hist(values, bins=np.linspace(0, 1, 41), histtype="step", label=name)
+    axes.set(xlabel="score", ylabel="examples", xlim=(0, 1))
+    axes.legend(fontsize=7, frameon=False)
+    return _png(figure)
+
+
+def _figure():  # noqa: ANN202 - matplotlib is not imported at load time
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=_SIZE_INCHES, dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    axes.tick_params(labelsize=7)
+    axes.xaxis.label.set_size(8)
+    axes.yaxis.label.set_size(8)
+    return figure, axes
+
+
+def _png(figure) -> bytes:  # noqa: ANN001 - a matplotlib Figure
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

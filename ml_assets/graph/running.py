@@ -1,0 +1,113 @@
+"""Runs the jobs of a use case on the instance that the UI shows, from any program."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from ml_assets.graph.factory import batch_job_name, build_use_case, retrain_job_name
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.paths import StatePaths, project_root
+
+OnEvent = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended. `failures` holds a step and its message each."""
+
+    run_id: str
+    succeeded: bool
+    failures: tuple[tuple[str, str], ...]
+
+
+@contextmanager
+def open_instance(paths: StatePaths) -> Iterator[dg.DagsterInstance]:
+    """Open the instance under `paths`, making its folder and settings on first use."""
+    prepare_home(paths.dagster_home)
+    with dg.DagsterInstance.from_config(str(paths.dagster_home)) as instance:
+        yield instance
+
+
+def prepare_home(home: Path) -> None:
+    """Put the settings of the project into DAGSTER_HOME, replacing those of an older checkout."""
+    home.mkdir(parents=True, exist_ok=True)
+    settings, target = project_root() / "dagster.yaml", home / "dagster.yaml"
+    if not target.exists() or target.read_bytes() != settings.read_bytes():
+        shutil.copyfile(settings, target)
+
+
+def run_batch(
+    spec: UseCaseSpec, paths: StatePaths, first: date, last: date, on_event: OnEvent | None = None
+) -> RunOutcome:
+    """Run the drops first..last as one range, from landing to the worklist."""
+    tags = {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: last.isoformat()}
+    return _run(spec, paths, batch_job_name(spec.name), tags, {}, on_event)
+
+
+def run_retrain(
+    spec: UseCaseSpec,
+    paths: StatePaths,
+    *,
+    as_of: str = "",
+    rung: str = "",
+    gate: str = "enabled",
+    on_event: OnEvent | None = None,
+) -> RunOutcome:
+    """Retrain as of a drop: training set, candidate, evidence, verdict."""
+    config = {
+        f"{spec.name}__training__training_set": {"config": {"as_of": as_of}},
+        f"{spec.name}__models__candidate_model": {"config": {"rung": rung}},
+        f"{spec.name}__models__evaluation": {"config": {"gate": gate}},
+    }
+    tags = {"ml_assets/as_of": as_of or "newest"}
+    return _run(spec, paths, retrain_job_name(spec.name), tags, config, on_event)
+
+
+def _run(
+    spec: UseCaseSpec,
+    paths: StatePaths,
+    job_name: str,
+    tags: Mapping[str, str],
+    ops: Mapping[str, Any],
+    on_event: OnEvent | None,
+) -> RunOutcome:
+    job = build_use_case(spec, paths.root).resolve_job_def(job_name)
+    quiet = {"console": {"config": {"log_level": "CRITICAL"}}}
+    with open_instance(paths) as instance:
+        run_id = str(uuid4())
+        if on_event is not None:
+            instance.add_event_listener(run_id, lambda entry: _tell(entry, on_event))
+        result = job.execute_in_process(
+            instance=instance, run_id=run_id, tags=dict(tags), raise_on_error=False,
+            run_config={"ops": dict(ops), "loggers": quiet},
+        )  # fmt: skip
+        failures = tuple(
+            (event.step_key or job_name, _message(event))
+            for event in result.all_events
+            if event.is_step_failure or event.is_run_failure
+        )
+    return RunOutcome(run_id, result.success, failures)
+
+
+def _tell(entry: dg.EventLogEntry, on_event: OnEvent) -> None:
+    event = entry.dagster_event
+    if event is None:
+        if entry.step_key is not None:
+            on_event(entry.step_key, entry.user_message)
+    elif event.is_step_start or event.is_step_success or event.is_step_failure:
+        on_event(entry.step_key or "", event.event_type_value)
+
+
+def _message(event: dg.DagsterEvent) -> str:
+    error = getattr(event.event_specific_data, "error", None)
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else (event.message or "failed")

@@ -1,0 +1,150 @@
+"""The training set: a new version of one table at each materialization, rebuilt from its own record."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from ml_assets.graph.feature_assets import refuse_open_drops
+from ml_assets.graph.layout import asset_key, described, table_schema
+from ml_assets.graph.resources import UseCaseState
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake, content_hash, scan
+from ml_assets.training.training_set import (
+    DrawPlan,
+    check_size,
+    count_resolved_without_label,
+    draw_training_set,
+    plan_draw,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+TABLE = "training_set"
+_INPUTS = ("features", "labels")
+
+
+class DrawConfig(dg.Config):
+    """As of which drop to draw: all that was admitted up to it. Empty is the newest drop with features."""
+
+    as_of: str = ""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A training set as drawn: its rows, their content hash, and the examples resolved without a label."""
+
+    rows: "pa.Table"
+    content_hash: str
+    without_label: int
+
+
+def draw(connection: "duckdb.DuckDBPyConnection", lake: Lake, plan: DrawPlan, versions: dict[str, int]) -> Drawn:
+    """Draw the training set of `plan` from the given lake versions of its inputs."""
+    for table in _INPUTS:
+        scan(connection, lake.files(table, versions[table])).create_view(table)
+    drawn = draw_training_set(connection, plan)
+    rows = drawn.to_arrow_table()
+    return Drawn(rows, content_hash(connection.from_arrow(rows)), count_resolved_without_label(connection, plan))
+
+
+def rebuild(connection: "duckdb.DuckDBPyConnection", lake: Lake, version: int) -> tuple[str, str]:
+    """Draw a past version again from what it recorded; give the recorded content hash and the new one."""
+    recorded = lake.metadata(TABLE, version)
+    if "plan" not in recorded:
+        raise LookupError(f"{TABLE} version {version} holds no training set; allowed: {_drawn_versions(lake)}")
+    again = draw(connection, lake, DrawPlan.from_json(recorded["plan"]), recorded["inputs"])
+    return recorded["content_hash"], again.content_hash
+
+
+def _drawn_versions(lake: Lake) -> str:
+    return ", ".join(str(commit["version"]) for commit in reversed(lake.history(TABLE)) if "plan" in commit)
+
+
+def choose_as_of(spec: UseCaseSpec, asked: str, newest: date | None) -> date:
+    """Read the asked drop, or take the newest one with features.
+
+    Raises
+    ------
+    ValueError
+        If it is no date, no drop of the calendar, or later than what has been run.
+    """
+    if newest is None:
+        raise ValueError(f"no drop has features yet; run `ml-assets batch {spec.name}` first")
+    if not asked:
+        return newest
+    try:
+        as_of = date.fromisoformat(asked)
+    except ValueError as error:
+        raise ValueError(f"as_of: found {asked!r}; allowed: a date such as {newest}") from error
+    if not spec.calendar.is_drop(as_of):
+        raise ValueError(f"as_of: found {as_of}; allowed: a drop of the calendar, from {spec.calendar.start}")
+    if as_of > newest:
+        raise ValueError(f"as_of: found {as_of}; allowed: up to {newest}, the newest drop that was run")
+    return as_of
+
+
+def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    """Build the training set asset."""
+    key = asset_key(spec, "training", TABLE)
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(spec, "features", "features"), asset_key(spec, "training", "labels"),
+              asset_key(spec, "raw", "drops")],
+        description="Matured, labelled examples as of a drop with the features they were predicted from, split by "
+        "time. Each version records its plan and the lake version of every input, and can be rebuilt.",
+        check_specs=[dg.AssetCheckSpec("known_in_time", asset=key, description="No example is predicted after the "
+                     "matured limit, and no training example after the holdout begins.", blocking=True)],
+        **described(spec, "training", "delta", "duckdb"),
+    )  # fmt: skip
+    def training_set(context: dg.AssetExecutionContext, config: DrawConfig, state: UseCaseState,
+                     duckdb: DuckDBResource):  # fmt: skip  # noqa: ANN202
+        lake = state.lake
+        with duckdb.get_connection() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            as_of = choose_as_of(spec, config.as_of, _newest_drop(connection, lake))
+            refuse_open_drops(spec, lake, duckdb, as_of)
+            plan = plan_draw(spec, as_of)
+            versions = {table: version for table, version in lake.versions(_INPUTS).items() if version is not None}
+            drawn = draw(connection, lake, plan, versions)
+            connection.register("drawn", drawn.rows)
+            counts = dict(connection.sql("SELECT split, count(*) FROM drawn GROUP BY split").fetchall())
+            late = connection.sql(
+                f"SELECT count(*) FROM drawn WHERE prediction_at > TIMESTAMPTZ '{plan.matured_until}' OR (split = 'train' "
+                f"AND prediction_at > TIMESTAMPTZ '{plan.holdout_after}')"
+            ).fetchall()[0][0]
+        check_size(counts, plan)
+        record = {"plan": plan.to_json(), "inputs": versions, "content_hash": drawn.content_hash}
+        version = lake.replace(TABLE, drawn.rows, record)
+        context.log.info(f"training set as of {as_of}: version {version}, {drawn.rows.num_rows} examples")
+        yield dg.MaterializeResult(
+            metadata={
+                "as_of": str(as_of),
+                "dagster/row_count": drawn.rows.num_rows,
+                "train": counts["train"],
+                "holdout": counts["holdout"],
+                "holdout from": plan.holdout_after,
+                "matured until": plan.matured_until,
+                "resolved without label": drawn.without_label,
+                "content hash": drawn.content_hash,
+                "lake version": version,
+                **{f"input version/{table}": number for table, number in versions.items()},
+                "dagster/column_schema": table_schema({field.name: str(field.type) for field in drawn.rows.schema}),
+            }
+        )
+        yield dg.AssetCheckResult(
+            check_name="known_in_time", passed=late == 0, metadata={"examples too late": late, "allowed": 0}
+        )
+
+    return training_set
+
+
+def _newest_drop(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> date | None:
+    if not lake.has("features"):
+        return None
+    return lake.relation(connection, "features").aggregate("max(batch_date)").fetchall()[0][0]

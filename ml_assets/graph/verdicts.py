@@ -1,0 +1,159 @@
+"""Rows of the model tables: what a candidate, a verdict and a promotion look like in the lake."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.decisions.promotion import Verdict
+from ml_assets.serving.routing import Promotion
+from ml_assets.stats.day_blocks import Interval
+from ml_assets.stats.window_measures import WindowMeasures
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.model_store import StoredModel
+from ml_assets.training.candidate import MeasuredRung
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_RUNG_MEASURES = ("n", "label_share", "mean_score", "auc", "log_loss", "brier", "ece")
+_WINDOW_MEASURES = ("log_loss", "auc", "ece")
+
+
+@dataclass(frozen=True)
+class CandidateRow:
+    """The candidate that stands: its version, the sha256 to check, and where it came from."""
+
+    as_of: date
+    rung: str
+    model_version: str
+    artifact_sha256: str
+    training_set_version: int
+    mlflow_run_id: str
+    registry_version: str
+
+
+def candidate_table(
+    as_of: str, measured: Sequence[MeasuredRung], chosen: str, stored: StoredModel, provenance: Mapping[str, Any]
+) -> "pa.Table":
+    """Give one row a rung that was fitted. Grain: a rung of the newest candidate."""
+    import pyarrow as pa
+
+    rows = [
+        {
+            "as_of": date.fromisoformat(as_of),
+            "rung": rung.rung.name,
+            "kind": rung.model.kind,
+            "is_chosen": rung.rung.name == chosen,
+            **{name: float(rung.measures[name]) for name in _RUNG_MEASURES},
+            "model_version": stored.model_version if rung.rung.name == chosen else None,
+            "artifact_sha256": stored.artifact_sha256 if rung.rung.name == chosen else None,
+            **provenance,
+        }
+        for rung in measured
+    ]
+    return pa.Table.from_pylist(rows, _schema(rows[0], {"model_version": "string", "artifact_sha256": "string"}))
+
+
+def read_candidate(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> CandidateRow:
+    """Read the newest candidate."""
+    columns = "as_of, rung, model_version, artifact_sha256, _training_set_version, _mlflow_run_id, _registry_version"
+    return CandidateRow(*lake.relation(connection, "candidate_model").filter("is_chosen").project(columns).fetchall()[0])
+
+
+def evaluation_table(
+    candidate: CandidateRow,
+    incumbent: Promotion | None,
+    verdict: Verdict,
+    measures: Mapping[str, WindowMeasures],
+    gain: Interval | None,
+    days: Sequence[str],
+) -> "pa.Table":
+    """Give the one row of the newest verdict, with every measure and reason."""
+    import pyarrow as pa
+
+    def measured(name: str) -> dict[str, float | None]:
+        found = asdict(measures[name]) if name in measures else {}
+        return {f"{name}_{key}": _finite_or_none(found.get(key)) for key in _WINDOW_MEASURES}
+
+    row = {
+        "as_of": candidate.as_of,
+        "verdict": "promoted" if verdict.promoted else "refused",
+        "gate": verdict.gate,
+        "rung": candidate.rung,
+        "model_version": candidate.model_version,
+        "artifact_sha256": candidate.artifact_sha256,
+        "champion_before": incumbent.model_version if incumbent else None,
+        "window_from": min(days) if len(days) else None,
+        "window_until": max(days) if len(days) else None,
+        "n": measures["candidate"].n,
+        "n_days": measures["candidate"].n_days,
+        **measured("candidate"),
+        **measured("champion"),
+        **measured("heuristic"),
+        "gain": _finite_or_none(gain.estimate) if gain else None,
+        "gain_lower": _finite_or_none(gain.lower) if gain else None,
+        "gain_upper": _finite_or_none(gain.upper) if gain else None,
+        "reasons": [f"{'kept' if r.passed else 'broken'} {r.code}: {r.message}" for r in verdict.reasons],
+        "_training_set_version": candidate.training_set_version,
+        "_mlflow_run_id": candidate.mlflow_run_id,
+        "_registry_version": candidate.registry_version,
+    }
+    texts = {name: "string" for name in ("champion_before", "window_from", "window_until")}
+    floats = {name: "double" for name in row if name.endswith(_WINDOW_MEASURES) or name.startswith("gain")}
+    return pa.Table.from_pylist([row], _schema(row, texts | floats))
+
+
+def read_verdict(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> dict[str, Any]:
+    """Read the newest verdict."""
+    return lake.relation(connection, "evaluation").to_arrow_table().to_pylist()[0]
+
+
+def append_verdict(
+    connection: "duckdb.DuckDBPyConnection", lake: Lake, verdict: Mapping[str, Any], provenance: Mapping[str, Any]
+) -> bool:
+    """Append a verdict to the record, unless it repeats the last one given as of the same drop; say whether.
+
+    A retraining that is run twice, or that died after its verdict, leaves one row.
+    """
+    import pyarrow as pa
+
+    recorded: list[dict[str, Any]] = []
+    if lake.has("champion"):
+        recorded = lake.relation(connection, "champion").order("sequence").to_arrow_table().to_pylist()
+    same_as_of = [row for row in recorded if row["as_of"] == verdict["as_of"]]
+    if same_as_of and all(
+        same_as_of[-1][name] == value for name, value in verdict.items() if not name.startswith("_")
+    ):
+        return False
+    row = {**verdict, "sequence": len(recorded) + 1, **provenance}
+    # `evaluation` has the types also of what is null in this row
+    schema = lake.files("evaluation").schema
+    for name in ("sequence", *provenance):
+        schema = schema.append(pa.table({name: [row[name]]}).schema.field(0))
+    lake.append("champion", pa.Table.from_pylist([row], schema))
+    return True
+
+
+def read_promotions(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> list[Promotion]:
+    """Read every promotion ever recorded; none when no verdict was given yet."""
+    if not lake.has("champion"):
+        return []
+    columns = "as_of, sequence, model_version, artifact_sha256"
+    rows = lake.relation(connection, "champion").filter("verdict = 'promoted'").project(columns).fetchall()
+    return [Promotion(*row) for row in rows]
+
+
+def _finite_or_none(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _schema(row: Mapping[str, Any], nullable: Mapping[str, str]) -> "pa.Schema":
+    import pyarrow as pa
+
+    inferred = pa.Table.from_pylist([dict(row)]).schema
+    return pa.schema(
+        [field.with_type(pa.type_for_alias(nullable[field.name])) if field.name in nullable else field for field in inferred]
+    )

@@ -1,0 +1,40 @@
+"""What one model measures on the labelled examples of a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ml_assets.stats.classification import auc, expected_calibration_error, log_loss
+
+
+@dataclass(frozen=True)
+class WindowMeasures:
+    """One model on the labelled examples of the window.
+
+    Attributes
+    ----------
+    n, n_days
+        Labelled examples, and the days they fall on.
+    log_loss, auc, ece
+        In nats, in [0, 1], in [0, 1]; NaN where undefined (no examples, one class only).
+    """
+
+    n: int
+    n_days: int
+    log_loss: float
+    auc: float
+    ece: float
+
+
+def measure_window(labels: ArrayLike, scores: ArrayLike, days: ArrayLike) -> WindowMeasures:
+    """Measure scores of labelled examples; `days` are anything numpy can sort."""
+    return WindowMeasures(
+        n=int(np.asarray(labels).size),
+        n_days=int(np.unique(np.asarray(days)).size),
+        log_loss=log_loss(labels, scores),
+        auc=auc(labels, scores),
+        ece=expected_calibration_error(labels, scores),
+    )

@@ -1,0 +1,19 @@
+"""What holds for every test: one thread, no telemetry, the same examples each time."""
+
+import os
+
+os.environ.update(
+    # One thread, before numpy loads: sums come out in one order, and two workers share the cores.
+    OMP_NUM_THREADS="1",
+    OPENBLAS_NUM_THREADS="1",
+    MKL_NUM_THREADS="1",
+    DO_NOT_TRACK="true",
+    MLFLOW_DISABLE_TELEMETRY="true",
+    GX_ANALYTICS_ENABLED="false",
+    DAGSTER_DISABLE_TELEMETRY="1",
+)
+
+from hypothesis import settings  # noqa: E402 - after the environment is set
+
+settings.register_profile("ci", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("ci")
