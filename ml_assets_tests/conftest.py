@@ -13,7 +13,7 @@ os.environ.update(
     DAGSTER_DISABLE_TELEMETRY="1",
 )
 
-from hypothesis import settings  # noqa: E402 - after the environment is set
+from hypothesis import settings
 
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("ci")

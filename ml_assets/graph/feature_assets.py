@@ -60,12 +60,10 @@ def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
             select_by_drop(connection, spec.labels.sql, sources, drops, spec.calendar)
             rows = settle_labels(connection).to_arrow_table()
         state.lake.replace_drops("labels", rows, drops)
-        positive = Counter(
-            {drop: 0 for drop in drops}
-            | Counter(day for day, label in zip(rows["batch_date"].to_pylist(), rows["label"].to_pylist(), strict=True) if label)
-        )
-        counts = Counter(rows["batch_date"].to_pylist())
-        shares = {drop: {"positive_share": positive[drop] / counts[drop]} for drop in counts}
+        days, values = rows["batch_date"].to_pylist(), rows["label"].to_pylist()
+        counts = Counter(days)
+        positive = Counter(day for day, label in zip(days, values, strict=True) if label)
+        shares = {drop: {"positive share": positive[drop] / counts[drop]} for drop in counts}
         describe_drops(context, drops, counts, shares)
 
     return labels
@@ -107,9 +105,9 @@ def _examples(spec: UseCaseSpec) -> dg.AssetsDefinition:
         lake.replace_drops("quarantine_examples", quarantined, drops)
         refused = Counter(quarantined["batch_date"].to_pylist())
         notes = {drop: {"quarantined": refused[drop]} for drop in drops}
-        describe_drops(context, drops, Counter(accepted["batch_date"].to_pylist()), notes)
         schema = table_schema({field.name: str(field.type) for field in accepted.schema})
-        context.add_output_metadata({"dagster/column_schema": schema})
+        counts = Counter(accepted["batch_date"].to_pylist())
+        describe_drops(context, drops, counts, notes, on_last={"dagster/column_schema": schema})
 
     return examples
 
@@ -151,8 +149,8 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
             done = context.log.info
             rows = compute_features(connection, spec, drops, on_view=lambda view: done(f"view {view}")).to_arrow_table()
         lake.replace_drops("features", rows, drops)
-        describe_drops(context, drops, Counter(rows["batch_date"].to_pylist()))
         schema = table_schema({field.name: str(field.type) for field in rows.schema}, said)
-        context.add_output_metadata({"dagster/column_schema": schema})
+        counts = Counter(rows["batch_date"].to_pylist())
+        describe_drops(context, drops, counts, on_last={"dagster/column_schema": schema})
 
     return features

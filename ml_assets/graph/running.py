@@ -1,5 +1,6 @@
 """Runs the jobs of a use case on the instance that the UI shows, from any program."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from uuid import uuid4
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from ml_assets.graph.event_log import store_events_in_batches
 from ml_assets.graph.factory import batch_job_name, build_use_case, retrain_job_name
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, project_root
@@ -32,6 +34,8 @@ class RunOutcome:
 def open_instance(paths: StatePaths) -> Iterator[dg.DagsterInstance]:
     """Open the instance under `paths`, making its folder and settings on first use."""
     prepare_home(paths.dagster_home)
+    os.environ["DAGSTER_HOME"] = str(paths.dagster_home)  # dagster.yaml names it
+    store_events_in_batches()
     with dg.DagsterInstance.from_config(str(paths.dagster_home)) as instance:
         yield instance
 

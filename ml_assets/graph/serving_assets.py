@@ -82,10 +82,11 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
             table = _prediction_table(scored, features.version)
         lake.replace_drops("predictions", table, drops)
         counts = Counter(table["batch_date"].to_pylist())
-        describe_drops(context, drops, counts, notes)
+        picture = {}
         if table.num_rows:
             columns = {name: table[name].to_numpy() for name in ("score", "baseline_score")}
-            context.add_output_metadata({"scores": as_markdown(score_histogram_png(columns), f"{drops[0]} to {drops[-1]}")})
+            picture = {"scores": as_markdown(score_histogram_png(columns), f"{drops[0]} to {drops[-1]}")}
+        describe_drops(context, drops, counts, notes, on_last=picture)
         yield dg.MaterializeResult()
         expected = _example_counts(state, duckdb, drops)
         yield from _checks(drops, champions, counts, expected)
@@ -161,9 +162,9 @@ def _worklist(spec: UseCaseSpec) -> dg.AssetsDefinition:
             rows = draw_worklist(connection, spec.worklist).to_arrow_table()
         state.lake.replace_drops("worklist", rows, drops)
         notes = {drop: _deliver(state, drop, rows) for drop in drops}
-        describe_drops(context, drops, Counter(rows["batch_date"].to_pylist()), notes)
         schema = table_schema({field.name: str(field.type) for field in rows.schema})
-        context.add_output_metadata({"dagster/column_schema": schema})
+        counts = Counter(rows["batch_date"].to_pylist())
+        describe_drops(context, drops, counts, notes, on_last={"dagster/column_schema": schema})
 
     return worklist
 

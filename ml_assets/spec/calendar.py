@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
 
 _DURATION = re.compile(r"^\s*(\d+)\s*(s|m|min|h|d|w)\s*$")
 _UNIT_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -54,6 +54,21 @@ def format_duration(length: timedelta) -> str:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
 
 
+def check_zone(name: str) -> str:
+    """Check that `name` is a time zone this machine knows, and give it back.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"found {name!r}; allowed: an IANA time zone such as America/New_York") from error
+    return name
+
+
 class Calendar(BaseModel):
     """The batches of a use case: one every `every` days at local time `at`, from `start` to `end`.
 
@@ -67,16 +82,7 @@ class Calendar(BaseModel):
     end: date | None = None
     every: Duration = timedelta(days=1)
     at: time
-    timezone: str
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"found {value!r}; allowed: an IANA time zone such as America/New_York") from error
-        return value
+    timezone: Annotated[str, AfterValidator(check_zone)]
 
     @model_validator(mode="after")
     def _whole_days_in_order(self) -> Calendar:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
+from ml_assets.spec.calendar import check_zone
 from ml_assets.spec.model import Declared
 from ml_assets.spec.names import Identifier
 
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
 Severity = Literal["error", "warning"]
 
-RESERVED_COLUMNS = frozenset({"batch_date", "event_at", "known_at", "claimed_known_at", "reasons"})
+RESERVED_COLUMNS = frozenset({"batch_date", "event_at", "known_at", "claimed_known_at", "reasons", "rowid"})
 RECEIVED = "received"
 
 
@@ -24,7 +25,7 @@ class Column(Declared):
     description: str = ""
     unit: str | None = None
     required: bool = False
-    zone: str = "UTC"
+    zone: Annotated[str, AfterValidator(check_zone)] = "UTC"
 
 
 class Expectation(Declared):

@@ -39,9 +39,7 @@ def versions_in_force(facts: Sequence[Row], key: Sequence[str], moment: datetime
 
 def is_same_entity(fact: Row, example: Row, entity: Sequence[str]) -> bool:
     """Say whether a fact is about the example; a null is about nothing."""
-    return all(
-        fact[name] is not None and example[name] is not None and fact[name] == example[name] for name in entity
-    )
+    return all(fact[name] is not None and example[name] is not None and fact[name] == example[name] for name in entity)
 
 
 def values_in_window(

@@ -103,6 +103,13 @@ def stops(flagship: UseCaseSpec) -> UseCaseSpec:
     return flagship.model_copy(update={"calendar": CALENDAR, "sources": (source,), "features": features})
 
 
+@pytest.fixture(scope="module")
+def three_views(stops: UseCaseSpec) -> UseCaseSpec:
+    """Declare fewer of them, for laws that compute more than once."""
+    views = tuple(view for view in VIEWS if view.name in ("by_pair", "everywhere", "last_of_pair"))
+    return stops.model_copy(update={"features": stops.features.model_copy(update={"views": views})})
+
+
 def moments(first: datetime, last: datetime) -> st.SearchStrategy[datetime]:
     """Draw moments in (first, last] on whole hours, or a microsecond beside one: windows end on both."""
     hours = (last - first) // HOUR
@@ -209,7 +216,7 @@ def assert_latest_is_the_oracles(view: FeatureView, facts: Sequence[Row], exampl
     assert values[0] == newest["x"] or (math.isnan(values[0]) and math.isnan(newest["x"])), view.name
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=45)
 @given(facts=fact_rows(), examples=example_rows())
 def test_every_value_is_the_oracles(
     engine: duckdb.DuckDBPyConnection, stops: UseCaseSpec, facts: list[Row], examples: list[Row]
@@ -226,42 +233,41 @@ def test_every_value_is_the_oracles(
 def bits_of(table: pa.Table) -> list[list[Any]]:
     """Give the columns as values that compare by their bits: NaN equals itself, and -0.0 is not 0.0."""
     return [
-        [value.hex() if isinstance(value, float) else value for value in column.to_pylist()]
-        for column in table.columns
+        [value.hex() if isinstance(value, float) else value for value in column.to_pylist()] for column in table.columns
     ]
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@settings(max_examples=15)
 @given(facts=fact_rows(), examples=example_rows(), last=st.integers(0, len(DROPS) - 1))
 def test_facts_of_later_drops_change_no_bit_of_the_past(
-    engine: duckdb.DuckDBPyConnection, stops: UseCaseSpec, facts: list[Row], examples: list[Row], last: int
+    engine: duckdb.DuckDBPyConnection, three_views: UseCaseSpec, facts: list[Row], examples: list[Row], last: int
 ) -> None:
     past = DROPS[: last + 1]
     known = [fact for fact in facts if fact["batch_date"] <= past[-1]]
 
-    assert bits_of(features_of(engine, stops, facts, examples, past)) == bits_of(
-        features_of(engine, stops, known, examples, past)
+    assert bits_of(features_of(engine, three_views, facts, examples, past)) == bits_of(
+        features_of(engine, three_views, known, examples, past)
     )
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@settings(max_examples=15)
 @given(facts=fact_rows(), examples=example_rows(), shuffled=st.randoms(use_true_random=False))
 def test_order_of_the_sources_rows_changes_no_bit(
-    engine: duckdb.DuckDBPyConnection, stops: UseCaseSpec, facts: list[Row], examples: list[Row], shuffled: Any
+    engine: duckdb.DuckDBPyConnection, three_views: UseCaseSpec, facts: list[Row], examples: list[Row], shuffled: Any
 ) -> None:
-    in_order = features_of(engine, stops, facts, examples)
+    in_order = features_of(engine, three_views, facts, examples)
     shuffled.shuffle(facts)
 
-    assert bits_of(features_of(engine, stops, facts, examples)) == bits_of(in_order)
+    assert bits_of(features_of(engine, three_views, facts, examples)) == bits_of(in_order)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, database=None)
+@settings(max_examples=10)
 @given(facts=fact_rows(), examples=example_rows())
 def test_drops_alone_have_the_bits_of_drops_together(
-    engine: duckdb.DuckDBPyConnection, stops: UseCaseSpec, facts: list[Row], examples: list[Row]
+    engine: duckdb.DuckDBPyConnection, three_views: UseCaseSpec, facts: list[Row], examples: list[Row]
 ) -> None:
-    together = features_of(engine, stops, facts, examples)
-    alone = [features_of(engine, stops, facts, examples, [drop]) for drop in DROPS]
+    together = features_of(engine, three_views, facts, examples)
+    alone = [features_of(engine, three_views, facts, examples, [drop]) for drop in DROPS]
 
     assert bits_of(pa.concat_tables(alone, promote_options="permissive")) == bits_of(together)
 
@@ -279,9 +285,7 @@ def made_up_example(hours: float, **more: Any) -> Row:
     return {**named, "carrier": "AA", "hour": 8, **more}
 
 
-def one_row(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, facts: Sequence[Row], example: Row
-) -> Row:
+def one_row(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, facts: Sequence[Row], example: Row) -> Row:
     (row,) = features_of(connection, spec, facts, [example], [example["batch_date"]]).to_pylist()
     return row
 
@@ -301,9 +305,7 @@ def test_window_is_open_at_its_start_and_closed_at_its_end(
     assert (row["by_carrier_rows_6h"], row["by_carrier_rows_1d"]) == (2, 3)
 
 
-def test_fact_known_after_prediction_time_is_not_joined(
-    engine: duckdb.DuckDBPyConnection, stops: UseCaseSpec
-) -> None:
+def test_fact_known_after_prediction_time_is_not_joined(engine: duckdb.DuckDBPyConnection, stops: UseCaseSpec) -> None:
     happened_before = made_up_fact(37.0, x=5.0, event_at=BEGINNING + 20 * HOUR)
 
     row = one_row(engine, stops, [happened_before], made_up_example(36.0))
@@ -425,9 +427,7 @@ def asked(request: pytest.FixtureRequest, real_slice: RealSlice) -> tuple[list[d
     return drops, rows
 
 
-def brute_force(
-    connection: duckdb.DuckDBPyConnection, view: FeatureView
-) -> Iterator[tuple[str, bool, Sequence[Any]]]:
+def brute_force(connection: duckdb.DuckDBPyConnection, view: FeatureView) -> Iterator[tuple[str, bool, Sequence[Any]]]:
     """Give the name, whether it is a count, and the values of each feature of a view, by joining all with all."""
     facts, names = f"validated_{view.source}", iter(view.feature_names())
     if view.latest:
@@ -462,7 +462,9 @@ def test_real_features_are_those_of_a_brute_force_join(
                     assert values == near, name
 
     assert found["example_id"].to_pylist() == examples["example_id"].to_pylist()
-    assert compared == {}
+    assert compared["counts"] == 8 * EXAMPLE_COUNT
+    assert compared["floats"] + compared["nulls"] == 39 * EXAMPLE_COUNT
+    assert compared["nulls"] < 100  # nearly all of it is Puerto Rico, which no register of airports has
 
 
 def test_real_drops_alone_have_the_bits_of_drops_together(real_slice: RealSlice) -> None:
@@ -479,5 +481,5 @@ def test_real_drops_alone_have_the_bits_of_drops_together(real_slice: RealSlice)
 
     together, alone = compute(drops), pa.concat_tables([compute([drop]) for drop in drops])
 
-    assert together.num_rows == 2_669
+    assert together.num_rows == 2_767
     assert bits_of(together) == bits_of(alone)
