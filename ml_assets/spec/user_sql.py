@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any
 
 _SPREADING = {"WINDOW": "a window function", "SUBQUERY": "a subquery", "STAR": "*"}
+_MAKING_ROWS = {"generate_series", "range", "unnest"}
+_CLOCKS = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
 
 
 class UserSqlError(ValueError):
@@ -17,19 +19,33 @@ class UserSqlError(ValueError):
 def check_select(text: str, tables: Collection[str] | None = None) -> tuple[str, ...]:
     """Check that `text` is one SELECT that reads only `tables`, and name the tables it reads.
 
-    Names are `table` or `schema.table`. With no `tables` given, any name passes.
+    Names are `table` or `schema.table`, in lower case. With no `tables` given, any name passes.
 
     Raises
     ------
     UserSqlError
-        If the text does not parse, is not exactly one SELECT, or reads another table.
+        If the text does not parse, is not exactly one SELECT, or reads another table, by its name or
+        through a function that finds tables.
     """
-    read = tuple(sorted(_tables_of(_parse(text))))
+    tree = _parse(text)
+    read = tuple(sorted(set(_tables_of(tree))))
     if tables is not None:
         unknown = [name for name in read if name not in tables]
+        unknown += [f"{name}()" for name in _table_functions(tree) if name not in _MAKING_ROWS]
         if unknown:
             raise UserSqlError(f"reads {', '.join(unknown)}; allowed: {', '.join(sorted(tables))}")
     return read
+
+
+def check_repeatable(text: str) -> None:
+    """Check that one SELECT gives the same rows from the same tables, whenever it runs.
+
+    Raises
+    ------
+    UserSqlError
+        If it does not parse, or asks a clock or for chance.
+    """
+    _refuse_clock_and_chance(_parse(text), text)
 
 
 @cache
@@ -40,7 +56,7 @@ def check_expression(text: str) -> None:
     ------
     UserSqlError
         If it does not parse alone, or holds a window function, a subquery or a star: those would
-        let a value depend on which other rows are computed with it.
+        let a value depend on which other rows are computed with it. Likewise a clock or chance.
     """
     tree = _parse(f"SELECT ({text}\n) AS value")
     node = tree["statements"][0]["node"]
@@ -58,6 +74,7 @@ def check_expression(text: str) -> None:
         kind = part.get("class")
         if kind in _SPREADING:
             raise UserSqlError(f"found {_SPREADING[kind]} in {text!r}; allowed: an expression over the columns of one row")
+    _refuse_clock_and_chance(tree, text)
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -88,14 +105,45 @@ def _walk(node: Any) -> Iterator[dict[str, Any]]:
             yield from _walk(child)
 
 
-def _tables_of(tree: dict[str, Any]) -> set[str]:
-    named_inside = {
-        entry["key"] for node in _walk(tree) for entry in (node.get("cte_map") or {}).get("map", []) if "key" in entry
-    }
-    read = set()
-    for node in _walk(tree):
-        if node.get("type") == "BASE_TABLE":
-            name = f"{node['schema_name']}.{node['table_name']}" if node.get("schema_name") else node["table_name"]
-            if name not in named_inside:
-                read.add(name)
-    return read
+def _tables_of(node: Any, hidden: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Name the tables read; one named WITH hides a table of its name, though not from its own SELECT."""
+    if isinstance(node, list):
+        for child in node:
+            yield from _tables_of(child, hidden)
+    if not isinstance(node, dict):
+        return
+    if node.get("type") == "BASE_TABLE":
+        name, schema = node["table_name"].lower(), node.get("schema_name", "").lower()
+        if schema or name not in hidden:
+            yield f"{schema}.{name}" if schema else name
+    for entry in (node.get("cte_map") or {}).get("map", []):
+        yield from _tables_of(entry["value"], hidden)
+        hidden |= {entry["key"].lower()}
+    for name, child in node.items():
+        if name != "cte_map":
+            is_recursion = node.get("type") == "RECURSIVE_CTE_NODE" and name == "right"
+            yield from _tables_of(child, hidden | {node["cte_name"].lower()} if is_recursion else hidden)
+
+
+def _table_functions(tree: dict[str, Any]) -> list[str]:
+    calls = (node["function"]["function_name"] for node in _walk(tree) if node.get("type") == "TABLE_FUNCTION")
+    return sorted({name.lower() for name in calls})
+
+
+def _refuse_clock_and_chance(tree: dict[str, Any], text: str) -> None:
+    asked = {str(node["function_name"]).lower() for node in _walk(tree) if node.get("class") == "FUNCTION"}
+    names = (node["column_names"] for node in _walk(tree) if node.get("class") == "COLUMN_REF")
+    found = sorted((asked & _unsteady_functions()) | ({name[0].lower() for name in names if len(name) == 1} & _CLOCKS))
+    if found:
+        raise UserSqlError(f"found {', '.join(found)} in {text!r}; allowed: what gives the same value whenever it runs")
+
+
+@cache
+def _unsteady_functions() -> frozenset[str]:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "SELECT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT' AND function_type = 'scalar'"
+        ).fetchall()
+    return frozenset(row[0] for row in found)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ml_assets.spec.user_sql import check_select
+from ml_assets.spec.user_sql import check_repeatable, check_select
 from ml_assets.stores.lake import TableFiles, scan_sql
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def select_by_drop(
     depend on which others are asked for.
     """
     check_select(sql, {*sources, "batch"})
+    check_repeatable(sql)
     for source in sources:
         connection.execute(
             f'CREATE OR REPLACE TEMP TABLE "_{source}" AS SELECT * FROM "validated_{source}" '

@@ -1,0 +1,239 @@
+"""The commands of ml-assets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ml_assets.cli.terminal import (
+    DEFS_FOLDER,
+    console,
+    explained_errors,
+    fail,
+    next_steps,
+    plain_rows,
+    print_json,
+    read_drops,
+    read_use_case,
+    table_of,
+    use_case_names,
+)
+
+app = typer.Typer(
+    help="A batch machine-learning system as a Dagster asset graph.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+UseCaseName = Annotated[str, typer.Argument(help="Name of the use case: its folder under ml_assets/defs/.")]
+From = Annotated[str, typer.Option("--from", help="First drop, as YYYY-MM-DD.")]
+To = Annotated[str, typer.Option("--to", help="Last drop, included.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+
+
+@app.callback()
+def _begin() -> None:
+    from ml_assets.stores.telemetry import switch_off_telemetry
+
+    switch_off_telemetry()
+
+
+@app.command()
+def land(use_case: UseCaseName, first: From, last: To) -> None:
+    """Write what each batch would have received, from the bundled public data."""
+    from ml_assets.cli.landing import land_bundled
+    from ml_assets.stores.paths import state_paths
+
+    spec = read_use_case(use_case)
+    drops = read_drops(spec, first, last)
+    rows = land_bundled(spec, state_paths(), drops)
+    console.print(table_of(f"landed {drops[0]} to {drops[-1]}", ["source", "rows"], list(rows.items())))
+    next_steps({f"ml-assets batch {use_case} --from {drops[0]} --to {drops[-1]}": "run these drops"})
+
+
+@app.command()
+def batch(use_case: UseCaseName, first: From, last: To) -> None:
+    """Run drops from landing to predictions and the worklist, as one range."""
+    from ml_assets.cli.overview import drop_counts
+    from ml_assets.cli.runs import batch_with_progress
+    from ml_assets.stores.paths import state_paths
+
+    spec, paths = read_use_case(use_case), state_paths()
+    drops = read_drops(spec, first, last)
+    outcome = batch_with_progress(spec, paths, drops[0], drops[-1])
+    console.print(drop_counts(spec, paths, drops))
+    console.print(f"[dim]run {outcome.run_id}[/]")
+    next_steps(
+        {
+            f"ml-assets status {use_case}": "what serves, what is missing",
+            f"ml-assets retrain {use_case} --as-of {drops[-1]}": "train on what has matured by then",
+        }
+    )
+
+
+@app.command()
+def retrain(
+    use_case: UseCaseName,
+    as_of: Annotated[str, typer.Option("--as-of", help="Drop to train as of; by default the newest that was run.")] = "",
+    rung: Annotated[str, typer.Option(help="Take this rung of the ladder, whatever the comparison says.")] = "",
+    gate: Annotated[str, typer.Option(help="enabled, or disabled: promote, and record that it was disabled.")] = "enabled",
+) -> None:
+    """Draw a training set, fit a candidate, and let the gate decide whether it serves the drops after."""
+    from ml_assets.cli.overview import rungs_table, verdict_lines
+    from ml_assets.cli.runs import retrain_with_progress
+    from ml_assets.stores.paths import state_paths
+
+    if gate not in ("enabled", "disabled"):
+        raise fail(f"--gate: found {gate!r}; allowed: enabled, disabled")
+    spec, paths = read_use_case(use_case), state_paths()
+    names = [step.name for step in spec.model.ladder]
+    if rung and rung not in names:
+        raise fail(f"--rung: found {rung!r}; allowed: {', '.join(names)}")
+    if as_of:
+        read_drops(spec, as_of, as_of)
+    outcome = retrain_with_progress(spec, paths, as_of=as_of, rung=rung, gate=gate)
+    console.print(rungs_table(paths, use_case))
+    for line in verdict_lines(paths, use_case):
+        console.print(line, soft_wrap=True)
+    console.print(f"[dim]run {outcome.run_id}[/]")
+    next_steps({f"ml-assets status {use_case}": "what serves now", "ml-assets ui": "the evidence, with plots"})
+
+
+@app.command()
+def status(
+    use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what landed, what is missing, what serves and since when, and what to do next."""
+    from ml_assets.cli.overview import facts_of, show_facts
+    from ml_assets.spec.declaration import DeclarationError, load_use_case
+    from ml_assets.stores.paths import state_paths
+
+    paths, names = state_paths(), [use_case] if use_case else use_case_names()
+    found: list[dict[str, Any]] = []
+    for name in names:
+        if use_case:
+            found.append(facts_of(read_use_case(name), paths))
+            continue
+        try:
+            found.append(facts_of(load_use_case(DEFS_FOLDER / name), paths))
+        except DeclarationError as error:
+            found.append({"use_case": name, "broken": [str(mistake) for mistake in error.mistakes]})
+    if as_json:
+        print_json(found)
+        return
+    for facts in found:
+        show_facts(facts)
+
+
+@app.command()
+def validate(use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None) -> None:
+    """Check declarations; print every mistake with its line, and end with 1 if there is one."""
+    from ml_assets.spec.declaration import DeclarationError, load_use_case
+
+    names = use_case_names()
+    if use_case is not None and use_case not in names:
+        read_use_case(use_case)
+    is_broken = False
+    for name in [use_case] if use_case else names:
+        try:
+            spec = load_use_case(DEFS_FOLDER / name)
+        except DeclarationError as error:
+            is_broken = True
+            console.print(f"[bold red]{name}[/]: {len(error.mistakes)} mistakes")
+            for mistake in error.mistakes:
+                console.print(f"  {mistake}", markup=False, highlight=False, soft_wrap=True)
+            continue
+        features = len(spec.features.feature_names())
+        console.print(f"[bold green]{name}[/]: {len(spec.sources)} sources, {features} features, no mistake")
+    if is_broken:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sql(query: Annotated[str, typer.Argument(help="One SELECT over <use case>.<table>.")], as_json: AsJson = False) -> None:
+    """Ask the lake in SQL: read-only, one SELECT, nothing but its tables in reach."""
+    import duckdb
+
+    from ml_assets.stores.paths import state_paths
+    from ml_assets.stores.query import ask
+
+    with explained_errors(), duckdb.connect() as connection:
+        relation = ask(connection, state_paths(), query)
+        columns, rows = relation.columns, relation.fetchall()
+    if as_json:
+        print_json(plain_rows(columns, rows))
+        return
+    console.print(table_of("", columns, rows[:200]))
+    if len(rows) > 200:
+        console.print(f"[dim]200 of {len(rows):,} rows; --json prints all[/]")
+
+
+@app.command()
+def fingerprint(
+    use_case: UseCaseName,
+    tables: Annotated[list[str] | None, typer.Option("--table", help="A table; by default every one.")] = None,
+    last: Annotated[str, typer.Option("--to", help="Only drops up to this one, of tables that have drops.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Print the content hash of tables: equal for equal values, whoever computed them, when, in which order."""
+    from ml_assets.cli.overview import content_hashes
+    from ml_assets.stores.paths import state_paths
+
+    spec = read_use_case(use_case)
+    until = read_drops(spec, last, last)[0] if last else None
+    with explained_errors():
+        hashes = content_hashes(spec, state_paths(), tables, until)
+    if as_json:
+        print_json(hashes)
+    else:
+        console.print(table_of("", ["table", "content hash"], list(hashes.items())))
+
+
+@app.command()
+def rebuild(
+    use_case: UseCaseName,
+    version: Annotated[int, typer.Option(help="A lake version of the training set.")],
+    as_json: AsJson = False,
+) -> None:
+    """Draw a past training set again from the versions it recorded, and compare the content hash."""
+    import duckdb
+
+    from ml_assets.graph.training_set_asset import rebuild as rebuild_training_set
+    from ml_assets.stores.paths import state_paths
+    from ml_assets.stores.query import lake_of
+
+    spec = read_use_case(use_case)
+    try:
+        with explained_errors(), duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            recorded, again = rebuild_training_set(connection, lake_of(state_paths(), spec.name), version)
+    except LookupError as error:
+        raise fail(str(error)) from error
+    if as_json:
+        print_json({"version": version, "recorded": recorded, "rebuilt": again, "equal": recorded == again})
+    else:
+        console.print(f"recorded {recorded}\nrebuilt  {again}\n{'equal' if recorded == again else '[red]different[/]'}")
+    if recorded != again:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
+    """Open the Dagster UI and its daemon on this machine alone, on the instance the commands use."""
+    from ml_assets.cli.webserver import serve
+    from ml_assets.stores.paths import state_paths
+
+    serve(state_paths(), port)
+
+
+@app.command()
+def demo() -> None:
+    """Land January to April 2013, train a champion as of March, score April, and show how it did."""
+    from ml_assets.cli.demo import run_demo
+    from ml_assets.stores.paths import state_paths
+
+    run_demo(state_paths())

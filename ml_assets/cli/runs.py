@@ -1,0 +1,64 @@
+"""Runs from the terminal: progress while they go on, failures with what to do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from ml_assets.cli.terminal import console, errors, fail
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.paths import StatePaths
+
+if TYPE_CHECKING:
+    from ml_assets.graph.running import OnEvent, RunOutcome
+
+
+def progress_bar() -> Progress:
+    """Make the bar of long work; it writes to stderr, so that output can be piped."""
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[now]}"), console=errors, transient=True,
+    )  # fmt: skip
+
+
+def batch_with_progress(spec: UseCaseSpec, paths: StatePaths, first: date, last: date) -> RunOutcome:
+    """Run a range of drops and show the steps as they go by."""
+    from ml_assets.graph.running import run_batch
+
+    steps = 2 * len(spec.sources) + 6
+    return _watched(spec, f"batch {first} to {last}", steps, lambda on_event: run_batch(spec, paths, first, last, on_event))
+
+
+def retrain_with_progress(spec: UseCaseSpec, paths: StatePaths, *, as_of: str, rung: str, gate: str) -> RunOutcome:
+    """Retrain and show the steps as they go by."""
+    from ml_assets.graph.running import run_retrain
+
+    def work(on_event: OnEvent) -> RunOutcome:
+        return run_retrain(spec, paths, as_of=as_of, rung=rung, gate=gate, on_event=on_event)
+
+    return _watched(spec, f"retrain as of {as_of or 'the newest drop'}", 4, work)
+
+
+def _watched(spec: UseCaseSpec, title: str, steps: int, work: Callable[[OnEvent], RunOutcome]) -> RunOutcome:
+    prefix = f"{spec.name}__"
+    with progress_bar() as progress:
+        task = progress.add_task(title, total=steps, now="loading")
+
+        def on_event(step: str, what: str) -> None:
+            shown = step.removeprefix(prefix).replace("__", "/")
+            if what == "STEP_SUCCESS":
+                progress.advance(task)
+            elif not what.startswith("STEP_"):
+                shown = f"{shown}: {what}"
+            progress.update(task, now=shown)
+
+        outcome = work(on_event)
+    if not outcome.succeeded:
+        for step, message in outcome.failures[:5]:
+            console.print(f"[red]failed[/] {step.removeprefix(prefix).replace('__', '/')}")
+            console.print(f"  {message}", markup=False, highlight=False, soft_wrap=True)
+        raise fail(f"{title} failed; the last good state still serves. Run {outcome.run_id} in `ml-assets ui` has the log")
+    return outcome
