@@ -77,9 +77,13 @@ def batch(use_case: UseCaseName, first: From, last: To) -> None:
 @app.command()
 def retrain(
     use_case: UseCaseName,
-    as_of: Annotated[str, typer.Option("--as-of", help="Drop to train as of; by default the newest that was run.")] = "",
+    as_of: Annotated[
+        str, typer.Option("--as-of", help="Drop to train as of; by default the newest that was run.")
+    ] = "",
     rung: Annotated[str, typer.Option(help="Take this rung of the ladder, whatever the comparison says.")] = "",
-    gate: Annotated[str, typer.Option(help="enabled, or disabled: promote, and record that it was disabled.")] = "enabled",
+    gate: Annotated[
+        str, typer.Option(help="enabled, or disabled: promote, and record that it was disabled.")
+    ] = "enabled",
 ) -> None:
     """Draw a training set, fit a candidate, and let the gate decide whether it serves the drops after."""
     from ml_assets.cli.overview import rungs_table, verdict_lines
@@ -130,7 +134,9 @@ def status(
 
 
 @app.command()
-def validate(use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None) -> None:
+def validate(
+    use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
+) -> None:
     """Check declarations; print every mistake with its line, and end with 1 if there is one."""
     from ml_assets.spec.declaration import DeclarationError, load_use_case
 
@@ -154,7 +160,9 @@ def validate(use_case: Annotated[str | None, typer.Argument(help="A use case; by
 
 
 @app.command()
-def sql(query: Annotated[str, typer.Argument(help="One SELECT over <use case>.<table>.")], as_json: AsJson = False) -> None:
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT over <use case>.<table>.")], as_json: AsJson = False
+) -> None:
     """Ask the lake in SQL: read-only, one SELECT, nothing but its tables in reach."""
     import duckdb
 

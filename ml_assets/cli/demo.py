@@ -11,8 +11,8 @@ from ml_assets.cli.runs import batch_with_progress, retrain_with_progress
 from ml_assets.cli.terminal import console, next_steps, read_use_case, table_of
 from ml_assets.demo.flights import BUNDLED_USE_CASE
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.landing import take_file
 from ml_assets.stores.lake import Lake
+from ml_assets.stores.landing import take_file
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.query import lake_of
 
@@ -69,12 +69,16 @@ def _is_run(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> bool
             landed = take_file(paths.landing / spec.name, paths.received, drop, source.file_name)
             if seen.get(drop) != (landed.sha256 if landed else None):
                 return False
-    return bool(rows_of(lake, "features", f"SELECT count(DISTINCT batch_date) FROM t WHERE {bounds}")[0][0] == len(drops))
+    return bool(
+        rows_of(lake, "features", f"SELECT count(DISTINCT batch_date) FROM t WHERE {bounds}")[0][0] == len(drops)
+    )
 
 
 def _is_scored(lake: Lake) -> bool:
     found = rows_of(
-        lake, "predictions", f"SELECT count(DISTINCT batch_date) FROM t WHERE batch_date BETWEEN '{_SCORED[0]}' AND '{_MATURED}'"
+        lake,
+        "predictions",
+        f"SELECT count(DISTINCT batch_date) FROM t WHERE batch_date BETWEEN '{_SCORED[0]}' AND '{_MATURED}'",
     )
     return bool(found) and found[0][0] == (_MATURED - _SCORED[0]).days + 1
 
@@ -88,7 +92,9 @@ def _show_quality(spec: UseCaseSpec, lake: Lake) -> None:
         connection.execute("SET TimeZone = 'UTC'")
         lake.relation(connection, "predictions", _SCORED).create_view("predictions")
         lake.relation(connection, "labels").create_view("labels")
-        scored = connection.sql("SELECT p.*, l.label FROM predictions AS p LEFT JOIN labels AS l USING (example_id)").df()
+        scored = connection.sql(
+            "SELECT p.*, l.label FROM predictions AS p LEFT JOIN labels AS l USING (example_id)"
+        ).df()
     quality = measure_quality(scored, spec.worklist.capacity)
     names = {"score": "champion", "baseline_score": "heuristic (carrier x hour)"}
     keys = ("log_loss", "auc", "ece", "precision_at_capacity")

@@ -24,7 +24,8 @@ def rows_of(lake: Lake, table: str, query: str) -> list[tuple[Any, ...]]:
         return []
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        return lake.relation(connection, table).query("t", query).fetchall()
+        lake.relation(connection, table).create_view("t")
+        return connection.sql(query).fetchall()
 
 
 def drop_counts(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> Table:
@@ -34,7 +35,8 @@ def drop_counts(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> 
         lake,
         "drops",
         "SELECT source, count(*) FILTER (state = 'admitted'), count(*) FILTER (state = 'refused'), count(*) FILTER "
-        "(state IN ('missing', 'missing_accepted')), sum(landed)::BIGINT, sum(validated)::BIGINT, sum(quarantined)::BIGINT "
+        "(state IN ('missing', 'missing_accepted')), sum(landed)::BIGINT, sum(validated)::BIGINT, "
+        "sum(quarantined)::BIGINT "
         f"FROM t WHERE {bounds} GROUP BY source ORDER BY source",
     )
     columns = ["source", "admitted", "refused", "missing", "rows landed", "validated", "quarantined"]
@@ -66,7 +68,9 @@ def facts_of(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Any]:
     lake = lake_of(paths, spec.name)
     landed = landed_drops(paths.landing / spec.name)
     ledger = rows_of(
-        lake, "drops", "SELECT batch_date, source, state, list_aggregate(reasons, 'string_agg', '; ') FROM t ORDER BY 1, 2"
+        lake,
+        "drops",
+        "SELECT batch_date, source, state, list_aggregate(reasons, 'string_agg', '; ') FROM t ORDER BY 1, 2",
     )
     run = sorted({row[0] for row in ledger})
     promotions = rows_of(
@@ -75,7 +79,9 @@ def facts_of(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Any]:
         "SELECT as_of, model_version, gate, candidate_log_loss, candidate_auc FROM t WHERE verdict = 'promoted' "
         "ORDER BY as_of DESC, sequence DESC LIMIT 1",
     )
-    verdicts = rows_of(lake, "champion", "SELECT as_of, model_version, verdict, gate FROM t ORDER BY sequence DESC LIMIT 5")
+    verdicts = rows_of(
+        lake, "champion", "SELECT as_of, model_version, verdict, gate FROM t ORDER BY sequence DESC LIMIT 5"
+    )
     predicted = rows_of(lake, "predictions", "SELECT min(batch_date), max(batch_date), count(*) FROM t")
     not_run = [drop for drop in landed if drop not in set(run)]
     facts: dict[str, Any] = {
@@ -109,7 +115,8 @@ def _span(drops: Sequence[date]) -> dict[str, Any] | None:
 def _next(spec: UseCaseSpec, facts: dict[str, Any], landed: Sequence[date], run: Sequence[date]) -> dict[str, str]:
     name = spec.name
     if not landed:
-        return {f"ml-assets land {name} --from {spec.calendar.start} --to {spec.calendar.start}": "nothing has landed yet"}
+        start = spec.calendar.start
+        return {f"ml-assets land {name} --from {start} --to {start}": "nothing has landed yet"}
     if facts["landed_not_run"]:
         first, last = facts["landed_not_run"][0], facts["landed_not_run"][-1]
         return {f"ml-assets batch {name} --from {first} --to {last}": "drops that landed and were not run"}
@@ -118,13 +125,15 @@ def _next(spec: UseCaseSpec, facts: dict[str, Any], landed: Sequence[date], run:
         return {f"ml-assets batch {name} --from {first} --to {run[-1]}": "when what is missing has landed"}
     if facts["champion"] is None:
         return {f"ml-assets retrain {name} --as-of {run[-1]}": "no champion serves yet"}
-    since = facts["champion"]["serves_from"]
-    unscored = since if facts["predictions"] is None else None
-    if unscored is not None and since <= run[-1]:
-        return {f"ml-assets batch {name} --from {since} --to {run[-1]}": "score the drops the champion serves"}
-    following = spec.calendar.next_drop(landed[-1])
+    return _next_with_champion(spec, facts, landed[-1], run[-1])
+
+
+def _next_with_champion(spec: UseCaseSpec, facts: dict[str, Any], landed: date, run: date) -> dict[str, str]:
+    since, following = facts["champion"]["serves_from"], spec.calendar.next_drop(landed)
+    if facts["predictions"] is None and since <= run:
+        return {f"ml-assets batch {spec.name} --from {since} --to {run}": "score the drops the champion serves"}
     if spec.calendar.is_drop(following):
-        return {f"ml-assets batch {name} --from {following} --to {following}": f"when drop {following} has landed"}
+        return {f"ml-assets batch {spec.name} --from {following} --to {following}": f"when drop {following} has landed"}
     return {"ml-assets ui": "the calendar has ended; look at what it left"}
 
 
@@ -144,14 +153,16 @@ def show_facts(facts: dict[str, Any]) -> None:
         if facts[name]:
             more = f" and {len(facts[name]) - 3} more" if len(facts[name]) > 3 else ""
             listed = "; ".join(facts[name][:3])
-            console.print(f"  [{colour}]{name.replace('_', ' '):<12}[/] {listed}{more}", highlight=False, soft_wrap=True)
+            console.print(
+                f"  [{colour}]{name.replace('_', ' '):<12}[/] {listed}{more}", highlight=False, soft_wrap=True
+            )
     champion = facts["champion"]
     if champion is None:
         console.print("  champion     none yet: drops have no predictions", highlight=False)
     else:
         console.print(
-            f"  champion     {champion['model_version']}, serves from {champion['serves_from']} (gate {champion['gate']}; "
-            f"log loss {champion['log_loss']:.4f}, AUC {champion['auc']:.4f} on its window)",
+            f"  champion     {champion['model_version']}, serves from {champion['serves_from']} "
+            f"(gate {champion['gate']}; log loss {champion['log_loss']:.4f}, AUC {champion['auc']:.4f} on its window)",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
     if facts["predictions"]:
@@ -163,7 +174,9 @@ def show_facts(facts: dict[str, Any]) -> None:
     next_steps(facts["next"])
 
 
-def content_hashes(spec: UseCaseSpec, paths: StatePaths, tables: list[str] | None, until: date | None) -> dict[str, str]:
+def content_hashes(
+    spec: UseCaseSpec, paths: StatePaths, tables: list[str] | None, until: date | None
+) -> dict[str, str]:
     """Give the content hash of tables, of their drops up to `until` where one is given."""
     import duckdb
 
@@ -181,4 +194,13 @@ def content_hashes(spec: UseCaseSpec, paths: StatePaths, tables: list[str] | Non
     return hashes
 
 
-__all__ = ["PARTITION", "content_hashes", "drop_counts", "facts_of", "rows_of", "rungs_table", "show_facts", "verdict_lines"]
+__all__ = [
+    "PARTITION",
+    "content_hashes",
+    "drop_counts",
+    "facts_of",
+    "rows_of",
+    "rungs_table",
+    "show_facts",
+    "verdict_lines",
+]

@@ -29,7 +29,9 @@ def batch_with_progress(spec: UseCaseSpec, paths: StatePaths, first: date, last:
     from ml_assets.graph.running import run_batch
 
     steps = 2 * len(spec.sources) + 6
-    return _watched(spec, f"batch {first} to {last}", steps, lambda on_event: run_batch(spec, paths, first, last, on_event))
+    return _watched(
+        spec, f"batch {first} to {last}", steps, lambda on_event: run_batch(spec, paths, first, last, on_event)
+    )
 
 
 def retrain_with_progress(spec: UseCaseSpec, paths: StatePaths, *, as_of: str, rung: str, gate: str) -> RunOutcome:
@@ -60,5 +62,7 @@ def _watched(spec: UseCaseSpec, title: str, steps: int, work: Callable[[OnEvent]
         for step, message in outcome.failures[:5]:
             console.print(f"[red]failed[/] {step.removeprefix(prefix).replace('__', '/')}")
             console.print(f"  {message}", markup=False, highlight=False, soft_wrap=True)
-        raise fail(f"{title} failed; the last good state still serves. Run {outcome.run_id} in `ml-assets ui` has the log")
+        raise fail(
+            f"{title} failed; the last good state still serves. Run {outcome.run_id} in `ml-assets ui` has the log"
+        )
     return outcome

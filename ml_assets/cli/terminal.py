@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,8 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=1, default=_plain, allow_nan=False) + "\n")
 
 
-def _plain(value: object) -> object:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, date | time) else str(value)
 
 
 def plain_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
@@ -78,9 +79,7 @@ def plain_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[di
 
 
 def _finite(value: Any) -> Any:
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

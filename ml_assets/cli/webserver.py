@@ -32,7 +32,7 @@ def serve(paths: StatePaths, port: int) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    processes = [subprocess.Popen(command, env=environment, cwd=project_root()) for command in commands]
+    processes = [subprocess.Popen(command, env=environment, cwd=project_root()) for command in commands]  # noqa: S603
     console.print(f"[bold]http://127.0.0.1:{port}[/]  (Ctrl-C ends it; state in {paths.root})", soft_wrap=True)
     try:
         while all(process.poll() is None for process in processes):

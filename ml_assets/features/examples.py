@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _REASONS = {
     "missing_example_id": "example_id IS NULL",
-    "prediction_outside_drop": "prediction_at IS NULL OR prediction_at <= previous_batch_at OR prediction_at > batch_at",
+    "prediction_outside_drop": "coalesce(prediction_at <= previous_batch_at OR prediction_at > batch_at, true)",
     "example_twice_in_drop": "copy_in_drop > 1",
     "example_seen_before": "first_drop < batch_date",
     "outcome_already_known": "outcome_known_at <= prediction_at",
@@ -45,7 +45,7 @@ def settle_examples(
 
     Returns
     -------
-    Examples
+    accepted and quarantined : Examples
         Grain of both: one drawn row. `accepted` has `example_id` once, ordered by drop and id.
 
     Raises
@@ -57,7 +57,8 @@ def settle_examples(
     if "example_id" not in drawn:
         raise ValueError(f"examples.sql: found columns {', '.join(drawn[1:])}; required: example_id")
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE _batch_times (batch_date DATE, previous_batch_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)"
+        "CREATE OR REPLACE TEMP TABLE _batch_times "
+        "(batch_date DATE, previous_batch_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)"
     )
     connection.executemany("INSERT INTO _batch_times VALUES (?, ?, ?)", [[d, *calendar.interval_of(d)] for d in drops])
     known = [name for name in drawn if name not in ("batch_date", "example_id", "prediction_at")]
@@ -82,7 +83,8 @@ def settle_examples(
                 row_number() OVER (PARTITION BY batch_date, example_id ORDER BY moment) AS copy_in_drop
             FROM numbered LEFT JOIN seen USING (example_id) LEFT JOIN outcomes USING (example_id)
         )
-        SELECT batch_date, example_id, prediction_at, {columns or "NULL AS _none"}, CASE {reason} END AS reason FROM judged
+        SELECT batch_date, example_id, prediction_at, {columns or "NULL AS _none"}, CASE {reason} END AS reason
+        FROM judged
         """
     )
     return Examples(

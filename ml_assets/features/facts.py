@@ -145,9 +145,7 @@ def _names(view: FeatureView) -> str:
 
 def _version_times(connection: duckdb.DuckDBPyConnection, source: str, keys: str) -> str:
     """Say when each version counts and until when; without corrections that needs no window."""
-    has_corrections = connection.execute(
-        f"SELECT count(*) > count(DISTINCT ({keys})) FROM {source}"
-    ).fetchall()[0][0]
+    has_corrections = connection.execute(f"SELECT count(*) > count(DISTINCT ({keys})) FROM {source}").fetchall()[0][0]
     if not has_corrections:
         return f"SELECT *, known_at AS counted_at, NULL::TIMESTAMPTZ AS superseded_at FROM {source}"
     return (
@@ -156,9 +154,7 @@ def _version_times(connection: duckdb.DuckDBPyConnection, source: str, keys: str
     )
 
 
-def _coded(
-    connection: duckdb.DuckDBPyConnection, table: str, moment: str, view: FeatureView
-) -> tuple[Micros, Micros]:
+def _coded(connection: duckdb.DuckDBPyConnection, table: str, moment: str, view: FeatureView) -> tuple[Micros, Micros]:
     match = " AND ".join(f'e."{name}" = t."{name}"' for name in view.entity) or "true"
     found = connection.sql(
         f"SELECT coalesce(e._code, -1) AS code, epoch_us(t.{moment}) AS at FROM (SELECT *, rowid AS _row FROM {table}) "

@@ -63,9 +63,7 @@ def compute_features(
     return evaluate_rows(connection, spec.features)
 
 
-def _drop_slices(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops: Sequence[date]
-) -> list[DropSlice]:
+def _drop_slices(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops: Sequence[date]) -> list[DropSlice]:
     counts = dict(connection.execute("SELECT batch_date, count(*) FROM _examples GROUP BY batch_date").fetchall())
     slices, first = [], 0
     for drop in drops:

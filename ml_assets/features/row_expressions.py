@@ -26,7 +26,8 @@ def prepare_holidays(connection: duckdb.DuckDBPyConnection, country: str, years:
         "CREATE OR REPLACE TEMP MACRO is_holiday(day) AS EXISTS (SELECT 1 FROM _holidays WHERE holiday = day)"
     )
     connection.execute(
-        "CREATE OR REPLACE TEMP MACRO days_to_holiday(day) AS (SELECT min(holiday - day) FROM _holidays WHERE holiday >= day)"
+        "CREATE OR REPLACE TEMP MACRO days_to_holiday(day) AS "
+        "(SELECT min(holiday - day) FROM _holidays WHERE holiday >= day)"
     )
     connection.execute(
         "CREATE OR REPLACE TEMP MACRO days_since_holiday(day) AS "
@@ -34,9 +35,7 @@ def prepare_holidays(connection: duckdb.DuckDBPyConnection, country: str, years:
     )
 
 
-def evaluate_rows(
-    connection: duckdb.DuckDBPyConnection, spec: FeatureSpec
-) -> duckdb.DuckDBPyRelation:
+def evaluate_rows(connection: duckdb.DuckDBPyConnection, spec: FeatureSpec) -> duckdb.DuckDBPyRelation:
     """Add the row expressions of `spec` to table `_rows`: examples with their view features beside them.
 
     Returns

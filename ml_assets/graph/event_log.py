@@ -5,14 +5,15 @@ four connections, they take longer than the data. Measured in docs/graph_cost.md
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as db
-from dagster import EventLogEntry
+from dagster import AssetKey, EventLogEntry
 from dagster._core.events import ASSET_EVENTS
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.pool import NullPool
 
@@ -27,9 +28,13 @@ def store_events_in_batches() -> None:
 class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
     """The default storage, same files and same rows; only how they are written differs."""
 
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(base_dir, inst_data)
+        self._engines: dict[str, db.Engine] = {}
+
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
+        cls, inst_data: ConfigurableClassData | None, config_value: Any
     ) -> "BatchedSqliteEventLogStorage":
         """Keep the files where the default storage has them, under DAGSTER_HOME."""
         return cls(base_dir=os.path.join(config_value["base_dir"], "history", "runs"), inst_data=inst_data)  # noqa: PTH118
@@ -46,14 +51,13 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
 
     def _engine_of(self, shard: str) -> db.Engine:
         """Keep one engine a file, so that statements are compiled once; connections are still not shared."""
-        engines: dict[str, db.Engine] = self.__dict__.setdefault("_engines", {})
-        if shard not in engines:
-            engines[shard] = db.create_engine(
+        if shard not in self._engines:
+            self._engines[shard] = db.create_engine(
                 self.conn_string_for_shard(shard),
                 poolclass=NullPool,
                 connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
             )
-        return engines[shard]
+        return self._engines[shard]
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store asset events of one run in one transaction a file; any others one by one."""
@@ -65,12 +69,15 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
             for statement in statements:
                 connection.execute(statement)
         with self.index_transaction() as connection:
-            ids = [connection.execute(statement).inserted_primary_key[0] for statement in statements]
+            ids = [int((connection.execute(statement).inserted_primary_key or (0,))[0]) for statement in statements]
             self._store_asset_event_tags(connection, events, ids)
-            newest = {event.dagster_event.asset_key: (event, event_id) for event, event_id in zip(events, ids, strict=True)
-                      if event.dagster_event is not None}  # fmt: skip
+            newest = {_asset_key(event): (event, event_id) for event, event_id in zip(events, ids, strict=True)}
             for event, event_id in newest.values():
                 self._store_asset_event(connection, event, event_id)
+
+
+def _asset_key(event: EventLogEntry) -> AssetKey | None:
+    return event.dagster_event.asset_key if event.dagster_event is not None else None
 
 
 def _is_asset_event(event: EventLogEntry) -> bool:

@@ -60,7 +60,7 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
             retrain_job_name(spec.name),
             selection=dg.AssetSelection.assets(*retrain),
             tags=tags,
-            description="Training set, candidate, evidence and verdict as of a drop; a promotion serves the drops after.",
+            description="Training set, candidate, evidence and verdict as of a drop; it serves the drops after.",
         ),
     ]
     return dg.Definitions(assets=assets, jobs=jobs)
@@ -72,8 +72,8 @@ def build_broken_use_case(name: str, error: DeclarationError) -> dg.Definitions:
     spec = dg.AssetSpec(
         dg.AssetKey([name, "broken_declaration"]),
         group_name="broken",
-        description=f"**{len(error.mistakes)} mistakes in the declaration of {name}; nothing of it runs.**\n\n{listed}\n\n"
-        f"Mend them, check with `ml-assets validate {name}`, and reload.",
+        description=f"**{len(error.mistakes)} mistakes in the declaration of {name}; nothing of it runs.**\n\n"
+        f"{listed}\n\nMend them, check with `ml-assets validate {name}`, and reload.",
     )
     return dg.Definitions(assets=[spec])
 

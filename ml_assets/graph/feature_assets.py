@@ -91,7 +91,9 @@ def _examples(spec: UseCaseSpec) -> dg.AssetsDefinition:
         refuse_open_drops(spec, lake, duckdb, drops[-1])
         first, last = spec.calendar.start, drops[-1]
         with duckdb.get_connection() as connection:
-            tables = {f"validated_{source}": lake.files(f"validated_{source}", drops=(drops[0], last)) for source in sources}
+            tables = {
+                f"validated_{source}": lake.files(f"validated_{source}", drops=(drops[0], last)) for source in sources
+            }
             tables["_labels"] = lake.files("labels", drops=(first, last))
             if lake.has("examples"):
                 tables["_earlier"] = lake.files("examples", drops=(first, spec.calendar.previous_drop(drops[0])))
@@ -143,9 +145,7 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
             history = (spec.calendar.start, drops[-1])
             tables = {f"validated_{source}": lake.files(f"validated_{source}", drops=history) for source in sources}
             shut_in(connection, tables | {"examples": lake.files("examples", drops=(drops[0], drops[-1]))})
-            connection.execute(
-                "CREATE TEMP TABLE _examples AS SELECT * FROM examples ORDER BY batch_date, example_id"
-            )
+            connection.execute("CREATE TEMP TABLE _examples AS SELECT * FROM examples ORDER BY batch_date, example_id")
             done = context.log.info
             rows = compute_features(connection, spec, drops, on_view=lambda view: done(f"view {view}")).to_arrow_table()
         lake.replace_drops("features", rows, drops)

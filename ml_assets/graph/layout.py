@@ -1,8 +1,8 @@
 """How assets are named, grouped and partitioned: <use case>/<layer>/<name>, one table each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import TypedDict
 
 import dagster as dg
 
@@ -12,6 +12,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 LAYERS = ("raw", "validated", "features", "training", "models", "predictions", "monitoring")
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 WRITE_TAG = "ml_assets/write"
+Results = Iterator[dg.MaterializeResult | dg.AssetCheckResult]
 
 
 def asset_key(spec: UseCaseSpec, layer: str, name: str) -> dg.AssetKey:
@@ -42,9 +43,7 @@ def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:
 def history_mapping(days_back: timedelta | None, every: timedelta) -> dg.TimeWindowPartitionMapping:
     """Map a drop to the drops before it that it reads; None is all of them."""
     offset = -100_000 if days_back is None else -(-days_back // every) - 1
-    return dg.TimeWindowPartitionMapping(
-        start_offset=offset, end_offset=0, allow_nonexistent_upstream_partitions=True
-    )
+    return dg.TimeWindowPartitionMapping(start_offset=offset, end_offset=0, allow_nonexistent_upstream_partitions=True)
 
 
 def view_lookback(views: Sequence[FeatureView], source: str) -> timedelta | None:
@@ -54,7 +53,16 @@ def view_lookback(views: Sequence[FeatureView], source: str) -> timedelta | None
     return max(known) if len(known) == len(lookbacks) else None
 
 
-def described(spec: UseCaseSpec, layer: str, *kinds: str) -> dict[str, Any]:
+class Described(TypedDict):
+    """What every asset of a layer has in common."""
+
+    group_name: str
+    owners: list[str]
+    kinds: set[str]
+    tags: dict[str, str]
+
+
+def described(spec: UseCaseSpec, layer: str, *kinds: str) -> Described:
     """Give what every asset of a layer has in common."""
     return {"group_name": layer, "owners": list(spec.owners), "kinds": set(kinds), "tags": {"use_case": spec.name}}
 

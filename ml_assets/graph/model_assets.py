@@ -11,7 +11,7 @@ from dagster_duckdb import DuckDBResource
 
 from ml_assets.decisions.promotion import Verdict, judge
 from ml_assets.decisions.rung_choice import choose_rung
-from ml_assets.graph.layout import asset_key, described
+from ml_assets.graph.layout import Results, asset_key, described
 from ml_assets.graph.pictures import as_markdown, reliability_png, score_histogram_png
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.training_set_asset import TABLE as TRAINING_SET
@@ -81,7 +81,9 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
             rows = lake.relation(connection, TRAINING_SET).order("batch_date, example_id").df()
 
         def tell(rung: MeasuredRung) -> None:
-            context.log.info(f"{rung.rung.name}: log loss {rung.measures['log_loss']:.4f}, AUC {rung.measures['auc']:.4f}")
+            context.log.info(
+                f"{rung.rung.name}: log loss {rung.measures['log_loss']:.4f}, AUC {rung.measures['auc']:.4f}"
+            )
 
         measured = climb(rungs, rows, plan["features"], spec.model, on_rung=tell)
         losses = [(rung.rung.name, rung.measures["log_loss"]) for rung in measured]
@@ -90,7 +92,9 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
         reasons = (f"{name}: fixed by hand",) if config.rung else choice.reasons
         chosen = next(rung for rung in measured if rung.rung.name == name)
         stored = state.models.save(
-            ModelBundle(plan["as_of"], name, plan["holdout_after"], record["content_hash"], chosen.model, measured[0].model)
+            ModelBundle(
+                plan["as_of"], name, plan["holdout_after"], record["content_hash"], chosen.model, measured[0].model
+            )
         )
         plots = _holdout_plots(rows, measured)
         importance = dict(sorted(feature_importance(chosen.model).items(), key=lambda item: -item[1]))
@@ -99,7 +103,7 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 name=stored.model_version,
                 parameters={"rung": name, "seed": spec.model.seed, **chosen.rung.parameters},
                 metrics={f"{r.rung.name}.{key}": value for r in measured for key, value in r.measures.items()}
-                | {key: value for key, value in chosen.measures.items()},
+                | dict(chosen.measures),
                 tags={"as_of": plan["as_of"], "training_set_version": str(version), "dagster_run_id": context.run_id,
                       "training_set_hash": record["content_hash"], "artifact_sha256": stored.artifact_sha256,
                       "model_version": stored.model_version},
@@ -117,7 +121,9 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 "artifact sha256": stored.artifact_sha256,
                 "training set version": version,
                 "rungs": dg.MetadataValue.md(_rung_table(measured, name, reasons)),
-                "top features": dg.MetadataValue.json({key: round(importance[key], 4) for key in list(importance)[:15]}),
+                "top features": dg.MetadataValue.json(
+                    {key: round(importance[key], 4) for key in list(importance)[:15]}
+                ),
                 **{key: float(value) for key, value in chosen.measures.items() if np.isfinite(value)},
                 "calibration": as_markdown(plots["calibration.png"], "holdout: observed share against mean score"),
                 "scores": as_markdown(plots["scores.png"], "holdout: distribution of scores"),
@@ -176,7 +182,7 @@ def _evaluation(spec: UseCaseSpec) -> dg.AssetsDefinition:
             scores["champion"] = champion.model.predict(window)
             rng = np.random.default_rng(spec.model.seed)
             gain = gain_over(window, scores["champion"], scores["candidate"], rule, rng)
-        labels, days = window["label"].to_numpy(dtype=float), window["batch_date"].astype(str).to_numpy()
+        labels, days = window["label"].to_numpy(dtype=float), window["batch_date"].astype(str).tolist()
         measures = {name: measure_window(labels, values, days) for name, values in scores.items()}
         verdict = judge(
             candidate=measures["candidate"],
@@ -186,9 +192,7 @@ def _evaluation(spec: UseCaseSpec) -> dg.AssetsDefinition:
             rule=rule,
             gate=config.gate.value,
         )
-        lake.replace(
-            "evaluation", evaluation_table(candidate_row, incumbent, verdict, measures, gain, days)
-        )
+        lake.replace("evaluation", evaluation_table(candidate_row, incumbent, verdict, measures, gain, days))
         context.log.info(f"{candidate_row.model_version}: {'promote' if verdict.promoted else 'refuse'}")
         return dg.MaterializeResult(
             metadata={
@@ -196,10 +200,12 @@ def _evaluation(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 "as_of": str(candidate_row.as_of),
                 "candidate": candidate_row.model_version,
                 "champion before": incumbent.model_version if incumbent else "none",
-                "window": f"{days.min()} to {days.max()}" if days.size else "empty",
+                "window": f"{min(days)} to {max(days)}" if days else "empty",
                 "examples": int(labels.size),
                 "reasons": dg.MetadataValue.md(_reason_table(verdict)),
-                "calibration": as_markdown(reliability_png(labels, scores), "window: observed share against mean score"),
+                "calibration": as_markdown(
+                    reliability_png(labels, scores), "window: observed share against mean score"
+                ),
                 **({"gain": gain.estimate, "gain lower": gain.lower, "gain upper": gain.upper} if gain else {}),
             }
         )
@@ -221,12 +227,12 @@ def _champion(spec: UseCaseSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         deps=[asset_key(spec, "models", "evaluation")],
-        description="What serves which drops: every verdict ever given, with its reasons. The champion of a drop is the "
-        "newest promotion as of a drop before it.",
+        description="What serves which drops: every verdict ever given, with its reasons. The champion of a drop is "
+        "the newest promotion as of a drop before it.",
         check_specs=[dg.AssetCheckSpec("gate", asset=key, description="The candidate passed the gate.")],
         **described(spec, "models", "delta", "mlflow"),
     )
-    def champion(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource):  # noqa: ANN202
+    def champion(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
         lake = state.lake
         with duckdb.get_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'")

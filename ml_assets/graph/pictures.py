@@ -35,7 +35,7 @@ def score_histogram_png(scores: Mapping[str, NDArray[np.float64]]) -> bytes:
     """Draw how scores are distributed, one outline a column of scores."""
     figure, axes = _figure()
     for name, values in scores.items():
-        axes.hist(values, bins=np.linspace(0, 1, 41), histtype="step", label=name)
+        axes.hist(values, bins=list(np.linspace(0, 1, 41)), histtype="step", label=name)
     axes.set(xlabel="score", ylabel="examples", xlim=(0, 1))
     axes.legend(fontsize=7, frameon=False)
     return _png(figure)
@@ -47,8 +47,8 @@ def _figure():  # noqa: ANN202 - matplotlib is not imported at load time
     figure = Figure(figsize=_SIZE_INCHES, dpi=100, layout="constrained")
     axes = figure.add_subplot()
     axes.tick_params(labelsize=7)
-    axes.xaxis.label.set_size(8)
-    axes.yaxis.label.set_size(8)
+    axes.xaxis.label.set_fontsize(8)
+    axes.yaxis.label.set_fontsize(8)
     return figure, axes
 
 

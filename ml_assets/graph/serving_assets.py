@@ -1,14 +1,22 @@
 """Assets that people and systems take away: predictions of each drop, and the list of a day."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from ml_assets.graph.layout import SINGLE_RUN, asset_key, described, partition_keys, partitions_of, table_schema
+from ml_assets.graph.layout import (
+    SINGLE_RUN,
+    Results,
+    asset_key,
+    described,
+    partition_keys,
+    partitions_of,
+    table_schema,
+)
 from ml_assets.graph.pictures import as_markdown, score_histogram_png
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.row_counts import describe_drops
@@ -22,6 +30,7 @@ from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.sandbox import shut_in
 
 if TYPE_CHECKING:
+    import duckdb
     import pandas as pd
     import pyarrow as pa
 
@@ -59,39 +68,59 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": table_schema(_PREDICTION_COLUMNS)},
         **described(spec, "predictions", "delta", "xgboost"),
     )  # fmt: skip
-    def predictions(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource):  # noqa: ANN202
+    def predictions(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
         drops, lake = partition_keys(context), state.lake
+        bounds = (drops[0], drops[-1])
         with duckdb.get_connection() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
             promotions = read_promotions(connection, lake)
-            features = lake.files("features", drops=(drops[0], drops[-1]))
             champions = {drop: champion_of(drop, promotions) for drop in drops}
-            bundles: dict[str, ModelBundle] = {}
-            scored, notes = [], {}
+            features = lake.files("features", drops=bounds)
             shut_in(connection, {"features": features})
-            for drop in drops:
-                champion = champions[drop]
-                if champion is None:
-                    notes[drop] = {"champion": "none yet: no model was promoted as of an earlier drop"}
-                    continue
-                if champion.model_version not in bundles:
-                    bundles[champion.model_version] = state.models.load(champion.model_version, champion.artifact_sha256)
-                rows = connection.execute("SELECT * FROM features WHERE batch_date = ?", [drop]).df()
-                scored.append(_score(rows, drop, champion, bundles[champion.model_version]))
-                notes[drop] = {"champion": champion.model_version, "mean score": float(scored[-1]["score"].mean())}
-            table = _prediction_table(scored, features.version)
+            table, notes = _score_drops(connection, state, champions, features.version)
         lake.replace_drops("predictions", table, drops)
         counts = Counter(table["batch_date"].to_pylist())
-        picture = {}
-        if table.num_rows:
-            columns = {name: table[name].to_numpy() for name in ("score", "baseline_score")}
-            picture = {"scores": as_markdown(score_histogram_png(columns), f"{drops[0]} to {drops[-1]}")}
-        describe_drops(context, drops, counts, notes, on_last=picture)
+        describe_drops(context, drops, counts, notes, on_last=_score_picture(table, drops))
         yield dg.MaterializeResult()
-        expected = _example_counts(state, duckdb, drops)
-        yield from _checks(drops, champions, counts, expected)
+        with duckdb.get_connection() as connection:
+            names = ["predictions", "examples", *(["champion"] if promotions else [])]
+            shut_in(
+                connection, {name: lake.files(name, drops=None if name == "champion" else bounds) for name in names}
+            )
+            yield from _check_stored(connection, champions)
 
     return predictions
+
+
+def _score_drops(
+    connection: "duckdb.DuckDBPyConnection",
+    state: UseCaseState,
+    champions: Mapping[date, Promotion | None],
+    features_version: int,
+) -> tuple["pa.Table", dict[date, dict[str, object]]]:
+    """Score each drop by its champion; each model is read once, and a drop without one has no rows."""
+    bundles: dict[str, ModelBundle] = {}
+    scored: list[pd.DataFrame] = []
+    notes: dict[date, dict[str, object]] = {}
+    for drop, champion in champions.items():
+        if champion is None:
+            notes[drop] = {"champion": "none yet: no model was promoted as of an earlier drop"}
+            continue
+        version = champion.model_version
+        if version not in bundles:
+            bundles[version] = state.models.load(version, champion.artifact_sha256)
+        rows = connection.execute("SELECT * FROM features WHERE batch_date = ?", [drop]).df()
+        notes[drop] = {"champion": version}
+        if len(rows):
+            scored.append(_score(rows, drop, champion, bundles[version]))
+            notes[drop]["mean score"] = float(scored[-1]["score"].mean())
+    return _prediction_table(scored, features_version), notes
+
+
+def _score_picture(table: "pa.Table", drops: Sequence[date]) -> dict[str, object]:
+    if table.num_rows == 0:
+        return {}
+    columns = {name: table[name].to_numpy() for name in ("score", "baseline_score")}
+    return {"scores": as_markdown(score_histogram_png(columns), f"{drops[0]} to {drops[-1]}")}
 
 
 def _score(rows: "pd.DataFrame", drop: date, champion: Promotion, bundle: ModelBundle) -> "pd.DataFrame":
@@ -118,28 +147,33 @@ def _prediction_table(scored: Sequence["pd.DataFrame"], features_version: int) -
     return table.append_column("_features_version", versions)
 
 
-def _example_counts(state: UseCaseState, duckdb: DuckDBResource, drops: Sequence[date]) -> dict[date, int]:
-    with duckdb.get_connection() as connection:
-        shut_in(connection, {"examples": state.lake.files("examples", drops=(drops[0], drops[-1]))})
-        return dict(connection.execute("SELECT batch_date, count(*) FROM examples GROUP BY batch_date").fetchall())
-
-
-def _checks(
-    drops: Sequence[date], champions: dict[date, Promotion | None], counts: Counter[date], expected: dict[date, int]
-):  # noqa: ANN202
-    late = [drop for drop in drops if (champion := champions[drop]) is not None and champion.as_of >= drop]
+def _check_stored(
+    connection: "duckdb.DuckDBPyConnection", champions: Mapping[date, Promotion | None]
+) -> Iterator[dg.AssetCheckResult]:
+    """Judge the predictions by what is stored, not by how they were made."""
+    late = 0
+    if any(champions.values()):
+        late = connection.sql(
+            "SELECT count(*) FROM predictions AS p LEFT JOIN (SELECT model_version, max(as_of) AS as_of FROM champion "
+            "WHERE verdict = 'promoted' GROUP BY model_version) AS c USING (model_version) "
+            "WHERE c.as_of IS NULL OR c.as_of >= p.batch_date"
+        ).fetchall()[0][0]
+    counts = "SELECT batch_date, count(*) FROM {} GROUP BY batch_date"
+    scored = dict(connection.sql(counts.format("predictions")).fetchall())
+    expected = dict(connection.sql(counts.format("examples")).fetchall())
     yield dg.AssetCheckResult(
-        check_name="trained_before", passed=not late, metadata={"drops": len(drops), "trained too late": len(late)}
+        check_name="trained_before",
+        passed=late == 0,
+        metadata={"predictions": sum(scored.values()), "by a model not promoted as of an earlier drop": late},
     )
-    bare = [drop for drop in drops if champions[drop] is None and expected.get(drop, 0)]
-    partial = [drop for drop in drops if champions[drop] is not None and counts[drop] != expected.get(drop, 0)]
-    said = f"{len(bare)} of {len(drops)} drops have no champion yet; {len(partial)} are scored in part"
+    bare = [drop for drop, champion in champions.items() if champion is None and expected.get(drop, 0)]
+    partial = [drop for drop in champions if drop not in bare and scored.get(drop, 0) != expected.get(drop, 0)]
     yield dg.AssetCheckResult(
         check_name="complete",
         passed=not bare and not partial,
         severity=dg.AssetCheckSeverity.WARN,
-        description=said,
-        metadata={"without champion": len(bare), "scored in part": len(partial), "scored": sum(counts.values())},
+        description=f"{len(bare)} of {len(champions)} drops have no champion yet; {len(partial)} are scored in part",
+        metadata={"without champion": len(bare), "scored in part": len(partial), "scored": sum(scored.values())},
     )
 
 
@@ -171,11 +205,10 @@ def _worklist(spec: UseCaseSpec) -> dg.AssetsDefinition:
 
 def _deliver(state: UseCaseState, drop: date, rows: "pa.Table") -> dict[str, str]:
     """Deliver the list of a drop as a file; a list that no longer stands is taken back."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     path = state.delivered / "worklist" / f"{drop}.csv"
-    of_drop = rows.filter(pc.equal(rows["batch_date"], pa.scalar(drop, pa.date32())))
+    of_drop = rows.filter(pc.field("batch_date") == drop)
     if of_drop.num_rows == 0:
         path.unlink(missing_ok=True)
         return {"delivered": "nothing: the drop has no predictions"}

@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.graph.layout import (
     SINGLE_RUN,
+    Results,
     asset_key,
     described,
     partition_keys,
@@ -26,6 +28,9 @@ from ml_assets.spec.drops import Receipt
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import take_file
 from ml_assets.stores.sandbox import shut_in
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def build_source_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
@@ -74,7 +79,7 @@ def _notes(receipt: Receipt) -> dict[str, str]:
     return {name: text for name, text in found.items() if text is not None}
 
 
-def _receipt_table(receipts: Sequence[Receipt]):  # noqa: ANN202 - pyarrow is not imported at load time
+def _receipt_table(receipts: Sequence[Receipt]) -> "pa.Table":
     import pyarrow as pa
 
     schema = pa.schema(
@@ -108,7 +113,7 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         partitions_def=partitions_of(spec),
         backfill_policy=SINGLE_RUN,
     )  # fmt: skip
-    def validate(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource):  # noqa: ANN202
+    def validate(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
         drops = partition_keys(context)
         lake, bounds = state.lake, (drops[0], drops[-1])
         with duckdb.get_connection() as connection:
@@ -136,7 +141,7 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
     return validate
 
 
-def _count(table) -> Counter[date]:  # noqa: ANN001 - a pyarrow table
+def _count(table: "pa.Table") -> Counter[date]:
     return Counter(table["batch_date"].to_pylist())
 
 
@@ -154,11 +159,16 @@ def _contract_check(
         passed=not refused,
         severity=dg.AssetCheckSeverity.ERROR if is_nothing_admitted else dg.AssetCheckSeverity.WARN,
         description=f"{len(refused)} of {received} received drops refused{named}",
-        metadata={"drops": len(drops), "received": received, "refused": len(refused), "rows failing a rule": dict(failed)},
+        metadata={
+            "drops": len(drops),
+            "received": received,
+            "refused": len(refused),
+            "rows failing a rule": dict(failed),
+        },
     )
 
 
-def _result_table(results: Sequence[RuleResult]):  # noqa: ANN202 - pyarrow is not imported at load time
+def _result_table(results: Sequence[RuleResult]) -> "pa.Table":
     import pyarrow as pa
 
     schema = pa.schema(
@@ -182,11 +192,13 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
         "counts and reasons. Later assets refuse to run past a drop without a final state.",
         partitions_def=partitions_of(spec),
         backfill_policy=SINGLE_RUN,
-        check_specs=[dg.AssetCheckSpec("final", asset=key, description="Every source of every drop has a final state.")],
+        check_specs=[
+            dg.AssetCheckSpec("final", asset=key, description="Every source of every drop has a final state.")
+        ],
         metadata={"dagster/column_schema": table_schema(columns)},
         **described(spec, "raw", "delta"),
     )
-    def drops(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource):  # noqa: ANN202
+    def drops(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
         days = partition_keys(context)
         tables = [
             f"{kind}_{source.name}"
@@ -211,7 +223,7 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
             passed=not missing,
             severity=dg.AssetCheckSeverity.ERROR,
             description=f"{len(missing)} missing: {', '.join(missing[:5])}" if missing else f"{len(rows)} states final",
-            metadata={name: count for name, count in sorted(states.items())},
+            metadata={f"state/{name}": count for name, count in states.items()},
         )
 
     return drops

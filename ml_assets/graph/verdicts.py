@@ -60,7 +60,9 @@ def candidate_table(
 def read_candidate(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> CandidateRow:
     """Read the newest candidate."""
     columns = "as_of, rung, model_version, artifact_sha256, _training_set_version, _mlflow_run_id, _registry_version"
-    return CandidateRow(*lake.relation(connection, "candidate_model").filter("is_chosen").project(columns).fetchall()[0])
+    return CandidateRow(
+        *lake.relation(connection, "candidate_model").filter("is_chosen").project(columns).fetchall()[0]
+    )
 
 
 def evaluation_table(
@@ -101,7 +103,7 @@ def evaluation_table(
         "_mlflow_run_id": candidate.mlflow_run_id,
         "_registry_version": candidate.registry_version,
     }
-    texts = {name: "string" for name in ("champion_before", "window_from", "window_until")}
+    texts = dict.fromkeys(("champion_before", "window_from", "window_until"), "string")
     floats = {name: "double" for name in row if name.endswith(_WINDOW_MEASURES) or name.startswith("gain")}
     return pa.Table.from_pylist([row], _schema(row, texts | floats))
 
@@ -124,9 +126,7 @@ def append_verdict(
     if lake.has("champion"):
         recorded = lake.relation(connection, "champion").order("sequence").to_arrow_table().to_pylist()
     same_as_of = [row for row in recorded if row["as_of"] == verdict["as_of"]]
-    if same_as_of and all(
-        same_as_of[-1][name] == value for name, value in verdict.items() if not name.startswith("_")
-    ):
+    if same_as_of and all(same_as_of[-1][name] == value for name, value in verdict.items() if not name.startswith("_")):
         return False
     row = {**verdict, "sequence": len(recorded) + 1, **provenance}
     # `evaluation` has the types also of what is null in this row
@@ -155,5 +155,8 @@ def _schema(row: Mapping[str, Any], nullable: Mapping[str, str]) -> "pa.Schema":
 
     inferred = pa.Table.from_pylist([dict(row)]).schema
     return pa.schema(
-        [field.with_type(pa.type_for_alias(nullable[field.name])) if field.name in nullable else field for field in inferred]
+        [
+            field.with_type(pa.type_for_alias(nullable[field.name])) if field.name in nullable else field
+            for field in inferred
+        ]
     )

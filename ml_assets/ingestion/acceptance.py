@@ -86,7 +86,9 @@ def _key(source: Source) -> str:
 
 def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar: Calendar) -> None:
     drops = [row[0] for row in connection.execute("SELECT DISTINCT batch_date FROM raw ORDER BY 1").fetchall()]
-    connection.execute("CREATE OR REPLACE TEMP TABLE _batches (batch_date DATE, opens_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE _batches (batch_date DATE, opens_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)"
+    )
     for drop in drops:
         previous_batch_at, batch_at = calendar.interval_of(drop)
         connection.execute("INSERT INTO _batches VALUES (?, ?, ?)", [drop, previous_batch_at + MICROSECOND, batch_at])
@@ -105,8 +107,12 @@ def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar
         for name in source.columns
         if source.is_required(name)
     )
-    unclaimed = "" if source.known_at == RECEIVED else (
-        "UNION ALL SELECT _position, 'known_at_missing' FROM _judged WHERE claimed_known_at IS NULL AND _text IS NULL "
+    unclaimed = (
+        ""
+        if source.known_at == RECEIVED
+        else (
+            "UNION ALL SELECT _position, 'known_at_missing' FROM _judged WHERE claimed_known_at IS NULL AND _text IS NULL "
+        )
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE _reasons AS "
@@ -124,10 +130,10 @@ def _judge_expectations(
         return []
     judge = Judge()
     columns = ", ".join(f'"{name}"' for name in source.columns)
-    frame = connection.sql(
-        f"SELECT batch_date, {columns} FROM _judged WHERE _text IS NULL ORDER BY _position"
-    ).df()
-    positions = connection.sql("SELECT _position FROM _judged WHERE _text IS NULL ORDER BY _position").fetchnumpy()["_position"]
+    frame = connection.sql(f"SELECT batch_date, {columns} FROM _judged WHERE _text IS NULL ORDER BY _position").df()
+    positions = connection.sql("SELECT _position FROM _judged WHERE _text IS NULL ORDER BY _position").fetchnumpy()[
+        "_position"
+    ]
     results: list[RuleResult] = []
     days = frame.pop("batch_date").dt.date.to_numpy()
     about_rows = [expectation for expectation in source.expectations if is_about_rows(expectation)]

@@ -61,9 +61,10 @@ class Judge:
 
     def __init__(self) -> None:
         import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
 
         context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+        context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
         asset = context.data_sources.add_pandas("landed").add_dataframe_asset("rows")
         self._whole_frame = asset.add_batch_definition_whole_dataframe("all")
 

@@ -54,18 +54,14 @@ def read_landed(
     groups: dict[tuple[str, ...], list[tuple[LandedFile, int]]] = defaultdict(list)
     for file in files:
         header = _read_header(file, source)
-        receipts.append(
-            Receipt(file.drop, file.name, file.sha256, file.size_bytes, 0, header.refusal, header.warning)
-        )
+        receipts.append(Receipt(file.drop, file.name, file.sha256, file.size_bytes, 0, header.refusal, header.warning))
         if header.refusal is None:
             groups[header.columns].append((file, header.lines_after))
         else:
             _insert_raw_lines(connection, file, header.refusal)
     for columns, members in groups.items():
         _read_group(connection, source, columns, members)
-    counts = dict(
-        connection.execute("SELECT batch_date, count(*) FROM _landed_text GROUP BY batch_date").fetchall()
-    )
+    counts = dict(connection.execute("SELECT batch_date, count(*) FROM _landed_text GROUP BY batch_date").fetchall())
     typed = connection.sql(f"SELECT {_typed_columns(source)} FROM _landed_text ORDER BY batch_date, _line")
     return typed, [replace(receipt, rows=counts.get(receipt.drop, 0)) for receipt in receipts]
 

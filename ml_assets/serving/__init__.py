@@ -1,3 +1,4 @@
 """Scores batches of examples and says which model serves which drop.
 
-It is given fitted models and feature rows; it fits nothing and computes no feature."""
+It is given fitted models and feature rows; it fits nothing and computes no feature.
+"""

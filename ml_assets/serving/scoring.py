@@ -53,14 +53,18 @@ def score_drop(
         If a score is not a probability.
     """
     if as_of >= drop:
-        raise TrainedTooLateError(f"{model_version} was trained as of {as_of}; allowed for {drop}: as of an earlier drop")
+        raise TrainedTooLateError(
+            f"{model_version} was trained as of {as_of}; allowed for {drop}: as of an earlier drop"
+        )
     rows = features.sort_values("example_id", kind="stable")
     scored = rows[["batch_date", "example_id", "prediction_at"]].reset_index(drop=True)
     for column, scorer in (("score", model), ("baseline_score", baseline)):
         scores = scorer.predict(rows)
         is_wrong = ~((scores >= 0) & (scores <= 1))
         if is_wrong.any():
-            raise ValueError(f"{model_version} gave {int(is_wrong.sum())} values of {column} that are no probability on {drop}")
+            raise ValueError(
+                f"{model_version} gave {int(is_wrong.sum())} values of {column} that are no probability on {drop}"
+            )
         scored[column] = scores
     scored["model_version"] = model_version
     return scored

@@ -127,7 +127,7 @@ class Calendar(BaseModel):
         """List the drops from `first` to `last`, both included, in order."""
         steps = max(0, -((self.start - first) // self.every))
         day = self.start + steps * self.every
-        drops = []
+        drops: list[date] = []
         while day <= last and (self.end is None or day <= self.end):
             drops.append(day)
             day += self.every

@@ -44,7 +44,9 @@ class Expectation(Declared):
     @classmethod
     def _is_named_as_expectations_are(cls, value: str) -> str:
         if not value.startswith("expect_"):
-            raise ValueError(f"found {value!r}; allowed: a Great Expectations name, as in expect_column_values_to_be_in_set")
+            raise ValueError(
+                f"found {value!r}; allowed: a Great Expectations name, as in expect_column_values_to_be_in_set"
+            )
         return value
 
 
@@ -85,9 +87,8 @@ class Source(Declared):
     def _no_reserved_names(cls, value: dict[str, Column]) -> dict[str, Column]:
         for name in value:
             if name in RESERVED_COLUMNS or name.startswith("_"):
-                raise ValueError(
-                    f"found {name!r}; allowed: names other than {', '.join(sorted(RESERVED_COLUMNS))}, without a leading _"
-                )
+                reserved = ", ".join(sorted(RESERVED_COLUMNS))
+                raise ValueError(f"found {name!r}; allowed: names other than {reserved}, without a leading _")
         return value
 
     @field_validator("name")
@@ -110,8 +111,9 @@ class Source(Declared):
             for argument in ("column", "column_A", "column_B"):
                 named = expectation.arguments.get(argument)
                 if named is not None and named not in self.columns:
+                    known = ", ".join(self.columns)
                     raise ValueError(
-                        f"expectations: {expectation.reason}: {argument}: found {named!r}; allowed: {', '.join(self.columns)}"
+                        f"expectations: {expectation.reason}: {argument}: found {named!r}; allowed: {known}"
                     )
         return self
 

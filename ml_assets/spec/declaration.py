@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -60,10 +60,13 @@ def load_use_case(folder: Path) -> UseCaseSpec:
         raise DeclarationError(folder, [Mistake(file, line, "", " ".join(str(error).split()))]) from error
     lines = _lines_of(root) if root is not None else {}
     mistakes: list[Mistake] = []
-    attributes = content.get("attributes") if isinstance(content, dict) else None
-    if not isinstance(attributes, dict):
-        raise DeclarationError(folder, [Mistake(file, 1, "attributes", "found none; allowed: a mapping with the use case")])
-    kind = content.get("type")
+    declared = _mapping(content)
+    attributes = _mapping(declared.get("attributes"))
+    if not attributes:
+        raise DeclarationError(
+            folder, [Mistake(file, 1, "attributes", "found none; allowed: a mapping with the use case")]
+        )
+    kind = declared.get("type")
     if kind != COMPONENT_TYPE:
         mistakes.append(Mistake(file, lines.get(("type",), 1), "type", f"found {kind!r}; allowed: {COMPONENT_TYPE}"))
     for part in ("examples", "labels"):
@@ -75,10 +78,17 @@ def load_use_case(folder: Path) -> UseCaseSpec:
         raise DeclarationError(folder, sorted(mistakes, key=lambda mistake: mistake.line)) from error
     if spec.name != folder.name:
         where = lines.get(("attributes", "name"), 1)
-        mistakes.append(Mistake(file, where, "name", f"found {spec.name!r}; allowed: the folder's name, {folder.name!r}"))
+        mistakes.append(
+            Mistake(file, where, "name", f"found {spec.name!r}; allowed: the folder's name, {folder.name!r}")
+        )
     if mistakes:
         raise DeclarationError(folder, mistakes)
     return spec
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    """Give a mapping as it is, to be changed in place, and anything else as an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def find_use_cases(defs_folder: Path) -> list[Path]:
@@ -86,19 +96,19 @@ def find_use_cases(defs_folder: Path) -> list[Path]:
     return sorted(file.parent for file in defs_folder.glob(f"*/{DECLARATION_FILE}"))
 
 
-def _read_sql(
-    folder: Path, part: Any, name: str, lines: dict[KeyPath, int], mistakes: list[Mistake]
-) -> None:
-    if not isinstance(part, dict) or not isinstance(part.get("sql"), str):
+def _read_sql(folder: Path, part: Any, name: str, lines: dict[KeyPath, int], mistakes: list[Mistake]) -> None:
+    declared = _mapping(part)
+    sql = declared.get("sql")
+    if not isinstance(sql, str):
         return
-    path = (folder / part["sql"]).resolve()
+    path = (folder / sql).resolve()
     if path.is_relative_to(folder.resolve()) and path.is_file():
-        part["sql"] = path.read_text(encoding="utf-8")
+        declared["sql"] = path.read_text(encoding="utf-8")
         return
     found = sorted(str(file.relative_to(folder)) for file in folder.glob("sql/*.sql"))
     line = lines.get(("attributes", name, "sql"), 1)
-    message = f"found {part['sql']!r}; allowed: a file of this folder: {', '.join(found) or 'none is there'}"
-    mistakes.append(Mistake(folder / DECLARATION_FILE, line, f"{name}.sql", message + did_you_mean(part["sql"], found)))
+    message = f"found {sql!r}; allowed: a file of this folder: {', '.join(found) or 'none is there'}"
+    mistakes.append(Mistake(folder / DECLARATION_FILE, line, f"{name}.sql", message + did_you_mean(sql, found)))
 
 
 def _lines_of(node: yaml.Node, path: KeyPath = ()) -> dict[KeyPath, int]:

@@ -92,32 +92,39 @@ class UseCaseSpec(Declared):
         known = [source.name for source in self.sources]
         if len(set(known)) < len(known):
             raise ValueError("sources: a name is used twice")
+        self._sources_exist(known)
+        self._view_columns_exist()
+        self._ladder_stands()
+        return self
+
+    def _sources_exist(self, known: list[str]) -> None:
         asked = [("examples.from", name) for name in self.examples.sources]
         asked += [("labels.from", name) for name in self.labels.sources]
         asked += [(f"features.views.{view.name}.from", view.source) for view in self.features.views]
         for where, name in asked:
             if name not in known:
                 raise ValueError(f"{where}: found {name!r}; allowed: {', '.join(known)}{did_you_mean(name, known)}")
+
+    def _view_columns_exist(self) -> None:
         for view in self.features.views:
             columns = [*self.source(view.source).columns, *view.derive, "event_at", "known_at"]
             for name in (*view.entity, *view.latest):
                 if name not in columns:
-                    raise ValueError(
-                        f"features.views.{view.name}: found {name!r}; allowed: {', '.join(columns)}{did_you_mean(name, columns)}"
-                    )
+                    hint = did_you_mean(name, columns)
+                    raise ValueError(f"features.views.{view.name}: found {name!r}; allowed: {', '.join(columns)}{hint}")
+
+    def _ladder_stands(self) -> None:
         names = self.features.feature_names()
         for rung in self.model.ladder:
             for name in rung.group_by:
                 if name not in names:
-                    raise ValueError(
-                        f"model.ladder.{rung.name}.group_by: found {name!r}; allowed: a feature{did_you_mean(name, names)}"
-                    )
+                    hint = did_you_mean(name, names)
+                    raise ValueError(f"model.ladder.{rung.name}.group_by: found {name!r}; allowed: a feature{hint}")
         if self.model.ladder[0].kind != "group_history":
             raise ValueError(
                 f"model.ladder: the first rung is the heuristic to beat; found {self.model.ladder[0].kind!r}; "
                 "allowed: group_history"
             )
-        return self
 
 
 def did_you_mean(name: str, known: list[str] | tuple[str, ...]) -> str:

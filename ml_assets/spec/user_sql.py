@@ -73,7 +73,9 @@ def check_expression(text: str) -> None:
     for part in _walk(node["select_list"]):
         kind = part.get("class")
         if kind in _SPREADING:
-            raise UserSqlError(f"found {_SPREADING[kind]} in {text!r}; allowed: an expression over the columns of one row")
+            raise UserSqlError(
+                f"found {_SPREADING[kind]} in {text!r}; allowed: an expression over the columns of one row"
+            )
     _refuse_clock_and_chance(tree, text)
 
 

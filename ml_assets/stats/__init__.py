@@ -1,3 +1,4 @@
 """Numbers from arrays: discrimination, calibration, intervals.
 
-Nothing here knows a table, a date or a use case."""
+Nothing here knows a table, a date or a use case.
+"""

@@ -68,9 +68,7 @@ class Lake:
 
         A drop without rows becomes empty. Raises ValueError when a row belongs to another drop.
         """
-        import pyarrow.compute as pc
-
-        strays = set(pc.unique(rows[PARTITION]).to_pylist()) - set(drops)
+        strays = set(rows[PARTITION].unique().to_pylist()) - set(drops)
         if strays:
             raise ValueError(f"{table}: rows of drops that are not written here: {sorted(map(str, strays))}")
         self._create(table, rows.schema, [PARTITION])
@@ -173,9 +171,13 @@ def scan(connection: duckdb.DuckDBPyConnection, table: TableFiles) -> duckdb.Duc
 def scan_sql(table: TableFiles) -> str:
     """Give the table function that reads exactly the live files of a table."""
     files = ", ".join("'" + file.replace("'", "''") + "'" for file in table.files)
-    hive = f"hive_partitioning=true, hive_types={{'{PARTITION}': DATE}}" if table.is_partitioned else "hive_partitioning=false"
+    hive = (
+        f"hive_partitioning=true, hive_types={{'{PARTITION}': DATE}}"
+        if table.is_partitioned
+        else "hive_partitioning=false"
+    )
     columns = ", ".join(f'"{name}"' for name in table.schema.names)
-    return f"SELECT {columns} FROM read_parquet([{files}], union_by_name=true, {hive})"  # noqa: S608 - names come from the log
+    return f"SELECT {columns} FROM read_parquet([{files}], union_by_name=true, {hive})"
 
 
 def content_hash(relation: duckdb.DuckDBPyRelation) -> str:

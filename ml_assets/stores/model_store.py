@@ -60,7 +60,9 @@ class ModelStore:
     def save(self, bundle: ModelBundle) -> StoredModel:
         """Keep a bundle; the same content has the same version, and is kept once."""
         parts = {"model": bundle.model, "baseline": bundle.baseline}
-        files = {f"{part}/{name}": content for part, model in parts.items() for name, content in model.to_files().items()}
+        files = {
+            f"{part}/{name}": content for part, model in parts.items() for name, content in model.to_files().items()
+        }
         manifest: dict[str, Any] = {
             "as_of": bundle.as_of,
             "rung": bundle.rung,

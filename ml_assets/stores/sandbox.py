@@ -77,7 +77,7 @@ def select_by_drop(
         )
         for source in sources:
             connection.execute(
-                f'CREATE OR REPLACE TEMP VIEW "{source}" AS SELECT COLUMNS(lambda c: NOT starts_with(c, \'_\') AND '
+                f"CREATE OR REPLACE TEMP VIEW \"{source}\" AS SELECT COLUMNS(lambda c: NOT starts_with(c, '_') AND "
                 f"c <> 'batch_date') FROM \"_{source}\" WHERE batch_date = DATE '{drop}'"
             )
         target = "INSERT INTO _drawn BY NAME" if position else "CREATE OR REPLACE TEMP TABLE _drawn AS"

@@ -52,7 +52,7 @@ def canonical_archive(archive: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def load_allowed(archive: bytes, allowed_types: Collection[str]) -> Any:  # noqa: ANN401 - whatever was saved
+def load_allowed(archive: bytes, allowed_types: Collection[str]) -> Any:
     """Load a skops archive if every type it names is in `allowed_types`, such as `sklearn.pipeline.Pipeline`.
 
     skops trusts on its own several hundred types of scikit-learn, numpy and scipy; here only the list counts. Nothing

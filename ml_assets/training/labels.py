@@ -31,9 +31,11 @@ def settle_labels(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelat
     columns = connection.table("_drawn").columns
     missing = [name for name in COLUMNS if name not in columns]
     if missing:
-        raise LabelError(f"labels.sql: found columns {', '.join(columns[1:])}; missing: {', '.join(missing)}")
+        found = ", ".join(columns[1:])
+        raise LabelError(f"labels.sql: found columns {found}; missing: {', '.join(missing)}")
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE _settled AS SELECT batch_date, CAST(example_id AS VARCHAR) AS example_id, CAST(label AS INTEGER) AS label, "
+        "CREATE OR REPLACE TEMP TABLE _settled AS SELECT batch_date, CAST(example_id AS VARCHAR) AS example_id, "
+        "CAST(label AS INTEGER) AS label, "
         "CAST(known_at AS TIMESTAMPTZ) AS known_at FROM _drawn ORDER BY batch_date, example_id"
     )
     faults = connection.sql(

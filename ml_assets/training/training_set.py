@@ -93,8 +93,8 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
 def count_resolved_without_label(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> int:
     """Count the matured examples whose outcome was never a label."""
     return connection.sql(
-        f"SELECT count(*) FROM features WHERE prediction_at <= TIMESTAMPTZ '{plan.matured_until}' AND example_id NOT IN "
-        f"(SELECT example_id FROM labels WHERE known_at <= TIMESTAMPTZ '{plan.known_until}')"
+        f"SELECT count(*) FROM features WHERE prediction_at <= TIMESTAMPTZ '{plan.matured_until}' "
+        f"AND example_id NOT IN (SELECT example_id FROM labels WHERE known_at <= TIMESTAMPTZ '{plan.known_until}')"
     ).fetchall()[0][0]
 
 

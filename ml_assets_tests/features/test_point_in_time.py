@@ -474,7 +474,8 @@ def test_real_drops_alone_have_the_bits_of_drops_together(real_slice: RealSlice)
     def compute(asked: list[date]) -> pa.Table:
         with real_slice.open([*tables, "examples"], (real_slice.drops[0], asked[-1])) as connection:
             connection.execute(
-                "CREATE TEMP TABLE _examples AS SELECT * FROM examples WHERE batch_date >= ? ORDER BY batch_date, example_id",
+                "CREATE TEMP TABLE _examples AS SELECT * FROM examples WHERE batch_date >= ? "
+                "ORDER BY batch_date, example_id",
                 [asked[0]],
             )
             return compute_features(connection, real_slice.spec, asked).to_arrow_table()

@@ -29,8 +29,8 @@ def test_holidays_are_found_on_the_day_before_it_and_after_it(engine: duckdb.Duc
     put_days(engine, date(2013, 7, 3), date(2013, 7, 4), date(2013, 7, 6))
     prepare_holidays(engine, "US", range(2012, 2015))
 
-    spec = expressions(on="is_holiday(day)", before="days_to_holiday(day)", after="days_since_holiday(day)")
-    found = evaluate_rows(engine, spec).project("on, before, after").fetchall()
+    spec = expressions(is_one="is_holiday(day)", before="days_to_holiday(day)", after="days_since_holiday(day)")
+    found = evaluate_rows(engine, spec).project("is_one, before, after").fetchall()
 
     # the holidays around are Memorial Day, May 27, and Labor Day, September 2
     assert found == [(False, 1, 37), (True, 0, 0), (False, 58, 2)]

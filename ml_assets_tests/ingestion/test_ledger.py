@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+import ml_assets
+from ml_assets.ingestion.ledger import DropsNotFinalError, Gap, find_gaps, require_final, settle_ledger
+from ml_assets.spec.declaration import load_use_case
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets_tests.ingestion.conftest import CALENDAR, declare
+
+FIRST, SECOND, THIRD = (date(2013, 1, day) for day in (1, 2, 3))
+SCHEMAS = {
+    "received": pa.schema({"batch_date": pa.date32(), "refusal": pa.string()}),
+    "raw": pa.schema({"batch_date": pa.date32()}),
+    "validated": pa.schema({"batch_date": pa.date32()}),
+    "quarantine": pa.schema({"batch_date": pa.date32(), "reason": pa.string()}),
+    "contract": pa.schema({"batch_date": pa.date32(), "reason": pa.string(), "is_refused": pa.bool_()}),
+}
+
+
+@pytest.fixture(scope="module")
+def spec() -> UseCaseSpec:
+    """Declare a source that is waited for, one that is not, one that comes once, and one that comes at times."""
+    flagship = load_use_case(Path(ml_assets.__file__).parent / "defs" / "flight_delays")
+    sources = (
+        declare(name="waited"),
+        declare(name="passed", when_missing="go_on", until=SECOND),
+        declare(name="once", arrives="once"),
+        declare(name="sometimes", arrives="sometimes"),
+    )
+    return flagship.model_copy(update={"name": "stops", "calendar": CALENDAR, "sources": sources})
+
+
+def settle(
+    spec: UseCaseSpec, drops: list[date], tables: dict[str, list[dict[str, Any]]]
+) -> dict[tuple[date, str], dict[str, Any]]:
+    """Settle the ledger of `tables`, given as <kind>_<source>; the others are empty."""
+    with duckdb.connect() as connection:
+        for source in spec.sources:
+            for kind, schema in SCHEMAS.items():
+                name = f"{kind}_{source.name}"
+                connection.register(name, pa.Table.from_pylist(tables.get(name, []), schema))
+        rows = settle_ledger(connection, spec, drops).to_arrow_table().to_pylist()
+    return {(row["batch_date"], row["source"]): row for row in rows}
+
+
+def of(drop: date, count: int = 1, **more: Any) -> list[dict[str, Any]]:
+    return [{"batch_date": drop, **more}] * count
+
+
+def test_file_that_kept_its_contract_is_admitted_with_counts_and_reasons(spec: UseCaseSpec) -> None:
+    quarantined = of(FIRST, 2, reason="n_big") + of(FIRST, 1, reason="duplicate_key")
+    tables = {
+        "received_waited": of(FIRST),
+        "raw_waited": of(FIRST, 10),
+        "validated_waited": of(FIRST, 7),
+        "quarantine_waited": quarantined,
+        "contract_waited": of(FIRST, reason="n_big", is_refused=False),
+    }
+
+    assert settle(spec, [FIRST], tables)[FIRST, "waited"] == {
+        "batch_date": FIRST,
+        "source": "waited",
+        "expected": True,
+        "received": True,
+        "state": "admitted",
+        "landed": 10,
+        "validated": 7,
+        "quarantined": 3,
+        "reasons": ["duplicate_key x1", "n_big x2"],
+    }
+
+
+def test_file_without_a_row_is_received_and_admitted(spec: UseCaseSpec) -> None:
+    row = settle(spec, [FIRST], {"received_waited": of(FIRST)})[FIRST, "waited"]
+
+    assert (row["state"], row["landed"], row["reasons"]) == ("admitted", 0, [])
+
+
+def test_refused_file_and_refused_rows_are_refused_by_name(spec: UseCaseSpec) -> None:
+    tables = {
+        "received_waited": of(FIRST, refusal="file_refused:empty") + of(SECOND),
+        "raw_waited": of(SECOND, 2),
+        "quarantine_waited": of(SECOND, 2, reason="drop_refused:volume"),
+        "contract_waited": of(SECOND, reason="volume", is_refused=True),
+    }
+
+    found = settle(spec, [FIRST, SECOND], tables)
+
+    assert [(found[drop, "waited"]["state"], found[drop, "waited"]["reasons"]) for drop in (FIRST, SECOND)] == [
+        ("refused", ["file_refused:empty"]),
+        ("refused", ["drop_refused:volume", "drop_refused:volume x2"]),
+    ]
+
+
+def test_absent_file_has_the_state_its_declaration_says(spec: UseCaseSpec) -> None:
+    found = settle(spec, [FIRST, SECOND, THIRD], {})
+
+    assert {name: [found[drop, name]["state"] for drop in (FIRST, SECOND, THIRD)] for name in NAMES} == {
+        "waited": ["missing", "missing", "missing"],
+        "passed": ["missing_accepted", "missing_accepted", "not_expected"],
+        "once": ["missing", "not_expected", "not_expected"],
+        "sometimes": ["not_expected", "not_expected", "not_expected"],
+    }
+    assert [row["expected"] for row in found.values()] == [row["state"] != "not_expected" for row in found.values()]
+    assert not any(row["received"] for row in found.values())
+
+
+NAMES = ("waited", "passed", "once", "sometimes")
+
+
+def test_file_that_was_not_due_is_admitted_all_the_same(spec: UseCaseSpec) -> None:
+    found = settle(spec, [THIRD], {f"received_{name}": of(THIRD) for name in NAMES})
+
+    assert {name: (found[THIRD, name]["expected"], found[THIRD, name]["state"]) for name in NAMES} == {
+        "waited": (True, "admitted"),
+        "passed": (False, "admitted"),
+        "once": (False, "admitted"),
+        "sometimes": (False, "admitted"),
+    }
+
+
+def gaps_of(spec: UseCaseSpec, last: date, states: dict[tuple[date, str], str]) -> list[Gap]:
+    rows = [{"batch_date": drop, "source": source, "state": state} for (drop, source), state in states.items()]
+    schema = pa.schema({"batch_date": pa.date32(), "source": pa.string(), "state": pa.string()})
+    with duckdb.connect() as connection:
+        connection.register("drops", pa.Table.from_pylist(rows, schema))
+        return find_gaps(connection, spec, last)
+
+
+def test_gap_is_a_source_that_is_missing_or_was_never_settled(spec: UseCaseSpec) -> None:
+    states = {(FIRST, "waited"): "admitted", (FIRST, "passed"): "missing_accepted", (FIRST, "once"): "refused"}
+    states |= {(FIRST, "sometimes"): "not_expected", (SECOND, "waited"): "missing", (SECOND, "passed"): "admitted"}
+
+    assert gaps_of(spec, FIRST, states) == []
+    assert gaps_of(spec, SECOND, states) == [Gap(SECOND, "waited"), Gap(SECOND, "once"), Gap(SECOND, "sometimes")]
+
+
+def test_gaps_are_refused_by_name_with_what_to_do(spec: UseCaseSpec) -> None:
+    gaps = gaps_of(spec, SECOND, {(FIRST, "waited"): "admitted"})
+
+    with pytest.raises(DropsNotFinalError) as refused:
+        require_final(gaps, spec.name)
+
+    assert str(refused.value) == (
+        "no final state yet: passed of 2013-01-01, once of 2013-01-01, sometimes of 2013-01-01, waited of 2013-01-02, "
+        "passed of 2013-01-02 and 2 more. Land what is missing and run `ml-assets batch stops --from 2013-01-01 "
+        "--to 2013-01-02`; drops before 2013-01-01 can be run now"
+    )

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_assets.ingestion.csv_records import split_records
+from ml_assets.spec.contract import Column, Source
+from ml_assets_tests.ingestion.conftest import DROPS, Ingest, declare, ids
+
+
+def read_values(ingest: Ingest, kind: str, *texts: str, **column: Any) -> tuple[list[Any], list[str | None]]:
+    """Read texts as values of one type; give the values, and what was noted as unreadable."""
+    columns = {"id": Column(type="integer"), "value": Column.model_validate({"type": kind, **column})}
+    source = Source(name="stops", key=("id",), columns=columns)
+    lines = [f'{position},"{text}"' for position, text in enumerate(texts)]
+    rows, _ = ingest.read(source, "\n".join(["id,value", *lines]))
+    return [row["value"] for row in rows], [fault and fault[0] for fault in (row["_unreadable"] for row in rows)]
+
+
+def places(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [(row["id"], row["_line"], row["_text"]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("string", " as it is ", " as it is "),
+        ("integer", "-12", -12),
+        ("integer", " 12.0 ", 12),
+        ("integer", "12.7", None),
+        ("integer", "1e3", None),
+        ("integer", "99999999999999999999", None),
+        ("float", "12.75", 12.75),
+        ("float", "NaN", None),
+        ("float", "-inf", None),
+        ("float", "1e999", None),
+        ("boolean", "true", True),
+        ("boolean", "maybe", None),
+        ("date", "2013-02-28", date(2013, 2, 28)),
+        ("date", "2013-02-29", None),
+        ("date", "2013-02-28 23:00", None),
+        ("date", "infinity", None),
+        ("timestamp", "2013-02-28T10:15:00.25Z", datetime(2013, 2, 28, 10, 15, 0, 250_000, UTC)),
+        ("timestamp", "2013-02-30 10:15", None),
+        ("timestamp", "infinity", None),
+    ],
+)
+def test_text_is_read_by_its_type_or_named_as_unreadable(ingest: Ingest, kind: str, text: str, value: object) -> None:
+    found = read_values(ingest, kind, text)
+
+    assert found == ([value], [None if value is not None else f"value={text}"])
+
+
+def test_moment_without_an_offset_is_on_the_clock_of_its_column(ingest: Ingest) -> None:
+    texts = ("2013-01-01 10:00", "2013-07-01T10:00:00", "2013-07-01", "2013-11-03 00:30", "2013-11-03 03:00")
+
+    found, _ = read_values(ingest, "timestamp", *texts, zone="America/New_York")
+
+    assert [moment.strftime("%m-%d %H:%M") for moment in found] == [
+        "01-01 15:00",
+        "07-01 14:00",
+        "07-01 04:00",
+        "11-03 04:30",
+        "11-03 08:00",
+    ]
+
+
+def test_offset_outranks_the_clock_of_the_column(ingest: Ingest) -> None:
+    texts = ("2013-01-01 10:00Z", "2013-01-01T10:00:00+01:00", "2013-01-01 10:00:00-0500", "2013-01-01 10:00+02")
+
+    found, _ = read_values(ingest, "timestamp", *texts, zone="America/New_York")
+
+    assert [moment.hour for moment in found] == [10, 9, 15, 8]
+
+
+def test_moment_with_a_zone_by_name_is_unreadable_and_not_read_on_another_clock(ingest: Ingest) -> None:
+    found = read_values(ingest, "timestamp", "2013-01-01 10:00:00 UTC", zone="America/New_York")
+
+    assert found == ([None], ["value=2013-01-01 10:00:00 UTC"])
+
+
+def test_text_in_the_null_set_is_null_and_not_unreadable(ingest: Ingest) -> None:
+    source = declare(null_values=("NA", "it's"))
+
+    rows, _ = ingest.read(source, "id,n,seen_at\nNA,NA,it's\na,,NA\n")
+
+    assert [(row["id"], row["n"], row["seen_at"], row["_unreadable"]) for row in rows] == [
+        (None, None, None, None),
+        ("a", None, None, ["n="]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("id,n,seen_at\na,1,\nb,2,\n", id="as usual"),
+        pytest.param("id,n,seen_at\na,1,\nb,2,", id="no end of the last line"),
+        pytest.param(b"\xef\xbb\xbfid,n,seen_at\na,1,\nb,2,\n", id="byte order mark"),
+        pytest.param("id,n,seen_at\r\na,1,\r\nb,2,\r\n", id="CRLF"),
+        pytest.param("id,n,seen_at\ra,1,\rb,2,\r", id="CR"),
+        pytest.param('"id"," n ",seen_at\n"a","1",""\nb,2,\n', id="quoted"),
+        pytest.param("seen_at,id,n\n,a,1\n,b,2\n", id="another order"),
+    ],
+)
+def test_harmless_differences_of_a_file_change_nothing(ingest: Ingest, content: bytes | str) -> None:
+    rows, (receipt,) = ingest.read(declare(), content)
+
+    assert [(row["batch_date"], row["id"], row["n"], row["_line"]) for row in rows] == [
+        (DROPS[0], "a", 1, 2),
+        (DROPS[0], "b", 2, 3),
+    ]
+    assert (receipt.rows, receipt.refusal, receipt.warning) == (2, None, None)
+
+
+def test_comma_quote_and_line_end_inside_a_quoted_cell_are_text(ingest: Ingest) -> None:
+    rows, (receipt,) = ingest.read(declare(), 'id,n,seen_at\n"a,b",1,\n"a ""b""",2,\n"a\nb",3,\nlast,4,\n')
+
+    assert places(rows) == [("a,b", 2, None), ('a "b"', 3, None), ("a\nb", 4, None), ("last", 6, None)]
+    assert receipt.rows == 4
+
+
+def test_line_that_does_not_split_is_kept_as_text_and_spoils_no_other(ingest: Ingest) -> None:
+    rows, (receipt,) = ingest.read(declare(), 'id,n,seen_at\n"a\nx",1,\nb,2\n"c,3,\nd,4,,5\n"e"e,5,\nf,6,\n')
+
+    assert places(rows) == [
+        ("a\nx", 2, None),
+        (None, 4, "b,2"),
+        (None, 5, '"c,3,'),
+        (None, 6, "d,4,,5"),
+        (None, 7, '"e"e,5,'),
+        ("f", 8, None),
+    ]
+    assert receipt.rows == 6
+
+
+def test_separators_that_are_no_line_ends_stay_inside_their_cell(ingest: Ingest) -> None:
+    rows, _ = ingest.read(declare(), "id,n,seen_at\na\u2028b,1,\nc\x0bd,2,\nragged\n")
+
+    assert places(rows) == [("a\u2028b", 2, None), ("c\x0bd", 3, None), (None, 4, "ragged")]
+
+
+def test_blank_lines_are_no_rows_and_shift_no_line_number(ingest: Ingest) -> None:
+    rows, (receipt,) = ingest.read(declare(), "id,n,seen_at\n\na,1,\n\n\nb,2,\n\n")
+
+    assert places(rows) == [("a", 3, None), ("b", 6, None)]
+    assert receipt.rows == 2
+
+
+def test_blank_line_of_one_column_is_a_row(ingest: Ingest) -> None:
+    for content in ("id\na\n\nb\n", "id\na\n\nb,c\n"):
+        rows, (receipt,) = ingest.read(declare({"id": "string"}), content)
+
+        assert [(row["id"], row["_line"]) for row in rows][:2] == [("a", 2), (None, 3)]
+        assert receipt.rows == 3
+
+
+def test_line_too_long_to_read_is_kept_as_text(ingest: Ingest) -> None:
+    rows, _ = ingest.read(declare(), f"id,n,seen_at\n{'x' * 3_000_000},1,\nb,2,\n")
+
+    assert [(row["id"], row["_line"], len(row["_text"] or "")) for row in rows] == [(None, 2, 3_000_003), ("b", 3, 0)]
+
+
+def test_missing_column_refuses_the_file_and_keeps_its_lines(ingest: Ingest) -> None:
+    rows, receipts = ingest.read(declare(), "id,seen_at\na,\n\nb,\n", "id,n,seen_at\nc,1,\n")
+
+    assert [(row["_line"], row["_text"], row["_refused"]) for row in rows] == [
+        (2, "a,", "file_refused:missing_column:n"),
+        (4, "b,", "file_refused:missing_column:n"),
+        (2, None, None),
+    ]
+    assert [(receipt.drop, receipt.rows, receipt.refusal) for receipt in receipts] == [
+        (DROPS[0], 2, "file_refused:missing_column:n"),
+        (DROPS[1], 1, None),
+    ]
+
+
+def test_column_outside_the_contract_is_let_pass_with_a_warning(ingest: Ingest) -> None:
+    rows, (receipt,) = ingest.read(declare(), "id,filename,n,,seen_at\na,x,1,y,\n")
+
+    assert [(row["id"], row["n"]) for row in rows] == [("a", 1)]
+    assert (receipt.refusal, receipt.warning) == (None, "extra_column:filename,")
+
+
+def test_column_may_have_a_name_that_the_engine_uses_itself(ingest: Ingest) -> None:
+    source = declare({"id": "string", "filename": "string"})
+
+    rows, _ = ingest.read(source, "id,filename\na,b\n")
+
+    assert [(row["id"], row["filename"], row["_file"]) for row in rows] == [("a", "b", "stops.csv")]
+
+
+@pytest.mark.parametrize(
+    ("content", "refusal", "lines"),
+    [
+        (b"id,id,n,seen_at\na,a,1,\n", "file_refused:column_twice:id", 1),
+        (b"", "file_refused:empty", 0),
+        (b"\n\n", "file_refused:empty", 0),
+        (b"id,n,seen_at\na,1,\n\xff,2,\n", "file_refused:not_utf8:byte_18", 2),
+        (b"\nid,n,seen_at\na,1,\n", "file_refused:missing_column:id,n,seen_at", 2),
+    ],
+)
+def test_unreadable_file_is_refused_with_its_reason(ingest: Ingest, content: bytes, refusal: str, lines: int) -> None:
+    rows, (receipt,) = ingest.read(declare(), content)
+
+    assert (receipt.refusal, receipt.rows) == (refusal, lines)
+    assert [row["_refused"] for row in rows] == [refusal] * lines
+
+
+@pytest.mark.parametrize("content", ["id,n,seen_at\n", "id,n,seen_at"])
+def test_file_with_a_header_only_is_received_with_no_row(ingest: Ingest, content: str) -> None:
+    rows, (receipt,) = ingest.read(declare(), content)
+
+    assert (rows, receipt.rows, receipt.refusal, receipt.size_bytes) == ([], 0, None, len(content))
+
+
+def test_same_bytes_landed_twice_are_rows_of_both_drops(ingest: Ingest) -> None:
+    content = "id,n,seen_at\na,1,\n"
+
+    rows, receipts = ingest.read(declare(), content, content)
+
+    assert [(row["batch_date"], row["id"]) for row in rows] == [(DROPS[0], "a"), (DROPS[1], "a")]
+    assert receipts[0].sha256 == receipts[1].sha256 == rows[0]["_sha256"]
+
+
+def test_files_of_different_headers_are_read_together(ingest: Ingest) -> None:
+    rows, receipts = ingest.read(declare(), "id,n,seen_at\na,1,\n", "n,id,seen_at\n2,b,\n", "id,n,seen_at,x\nc,3,,\n")
+
+    assert [(row["batch_date"], row["id"], row["n"]) for row in rows] == [
+        (DROPS[0], "a", 1),
+        (DROPS[1], "b", 2),
+        (DROPS[2], "c", 3),
+    ]
+    assert [receipt.warning for receipt in receipts] == [None, None, "extra_column:x"]
+
+
+def test_no_file_gives_no_row_of_the_contracts_types(ingest: Ingest) -> None:
+    rows, receipts = ingest.read(declare())
+
+    assert (rows, receipts) == ([], [])
+    assert [str(kind) for kind in ingest.connection.table("raw").types][:4] == [
+        "DATE",
+        "VARCHAR",
+        "BIGINT",
+        "TIMESTAMP WITH TIME ZONE",
+    ]
+
+
+LINES = st.lists(st.text(alphabet='ab,"\n', max_size=8), max_size=6)
+
+
+@given(lines=LINES, width=st.integers(2, 3))
+def test_every_line_with_text_is_in_exactly_one_record(lines: list[str], width: int) -> None:
+    text = "\n".join(lines)
+
+    records = list(split_records(text, width))
+
+    with_text = [line for line in text.split("\n") if line]
+    assert [line for record in records for line in record.text.split("\n") if line] == with_text
+    assert all(text.split("\n")[record.line - 1] == record.text.split("\n")[0] for record in records)
+
+
+CELLS = st.text(alphabet=st.sampled_from('ab ,"\n\u2028é'), max_size=5)
+
+
+@given(table=st.lists(st.tuples(CELLS, st.integers(-99, 99)), max_size=6), is_ragged=st.booleans())
+def test_what_was_written_is_read_back_also_beside_a_broken_line(
+    ingest: Ingest, table: list[tuple[str, int]], is_ragged: bool
+) -> None:
+    quoted = ['"' + name.replace('"', '""') + '"' for name, _ in table]
+    lines = [f"{name},{count}" for name, (_, count) in zip(quoted, table, strict=True)]
+    source = declare({"id": "string", "n": "integer"}, null_values=())
+
+    rows, _ = ingest.read(source, "\n".join(["id,n", *lines, *(["broken"] if is_ragged else [])]))
+
+    assert [row["_text"] for row in rows] == [None] * len(table) + ["broken"] * is_ragged
+    assert ids(rows)[: len(table)] == [name for name, _ in table]
+    assert [row["n"] for row in rows][: len(table)] == [count for _, count in table]
