@@ -29,8 +29,8 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
     """The default storage, same files and same rows; only how they are written differs."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: dict[str, db.Engine] = {}  # first: the parent connects when it makes new files
         super().__init__(base_dir, inst_data)
-        self._engines: dict[str, db.Engine] = {}
 
     @classmethod
     def from_config_value(

@@ -1,6 +1,6 @@
 """Assets of the model: the candidate, the evidence and verdict, and the record of what serves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -121,9 +121,7 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 "artifact sha256": stored.artifact_sha256,
                 "training set version": version,
                 "rungs": dg.MetadataValue.md(_rung_table(measured, name, reasons)),
-                "top features": dg.MetadataValue.json(
-                    {key: round(importance[key], 4) for key in list(importance)[:15]}
-                ),
+                "top features": dg.MetadataValue.md(_importance_table(importance)),
                 **{key: float(value) for key, value in chosen.measures.items() if np.isfinite(value)},
                 "calibration": as_markdown(plots["calibration.png"], "holdout: observed share against mean score"),
                 "scores": as_markdown(plots["scores.png"], "holdout: distribution of scores"),
@@ -132,6 +130,13 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
         )
 
     return candidate_model
+
+
+def _importance_table(importance: Mapping[str, float]) -> str:
+    lines = [f"| {name} | {importance[name]:.4g} |" for name in list(importance)[:15]]
+    return (
+        "\n".join(["| feature | importance |", "|---|---|", *lines]) if lines else "this rung has no features to rank"
+    )
 
 
 def _holdout_plots(rows: "pd.DataFrame", measured: Sequence[MeasuredRung]) -> dict[str, bytes]:

@@ -11,12 +11,19 @@ from typing import Any
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    REPOSITORY_LABEL_TAG,
+)
 
 from ml_assets.graph.event_log import store_events_in_batches
 from ml_assets.graph.factory import batch_job_name, build_use_case, retrain_job_name
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, project_root
+
+# the code location of workspace.yaml: the UI lists a job's runs by it
+_REPOSITORY = "__repository__@ml_assets"
 
 OnEvent = Callable[[str, str], None]
 
@@ -90,7 +97,7 @@ def _run(
         if on_event is not None:
             instance.add_event_listener(run_id, lambda entry: _tell(entry, on_event))
         result = job.execute_in_process(
-            instance=instance, run_id=run_id, tags=dict(tags), raise_on_error=False,
+            instance=instance, run_id=run_id, tags={REPOSITORY_LABEL_TAG: _REPOSITORY, **tags}, raise_on_error=False,
             run_config={"ops": dict(ops), "loggers": quiet},
         )  # fmt: skip
         failures = tuple(

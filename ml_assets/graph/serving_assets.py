@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+_COLUMN_MEANINGS = {
+    "batch_date": "the drop",
+    "score": "probability of a positive, by the champion of the drop",
+    "baseline_score": "the same by the heuristic, group history, fitted on the champion's training rows",
+    "model_version": "as-of drop, rung and content of the champion",
+}
 _PREDICTION_COLUMNS = {
     "batch_date": "DATE",
     "example_id": "VARCHAR",
@@ -65,7 +71,7 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
             dg.AssetCheckSpec("complete", asset=key, description="Every example of a drop with a champion is scored, "
                               "and every drop has a champion."),
         ],
-        metadata={"dagster/column_schema": table_schema(_PREDICTION_COLUMNS)},
+        metadata={"dagster/column_schema": table_schema(_PREDICTION_COLUMNS, _COLUMN_MEANINGS)},
         **described(spec, "predictions", "delta", "xgboost"),
     )  # fmt: skip
     def predictions(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:

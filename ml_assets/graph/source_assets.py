@@ -95,7 +95,6 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
     quarantine_key = asset_key(spec, "quarantine", source.name)
     raw_key = asset_key(spec, "raw", source.name)
     times = {"event_at": "TIMESTAMPTZ", "known_at": "TIMESTAMPTZ", "claimed_known_at": "TIMESTAMPTZ"}
-    shared = {"deps": [raw_key], **described(spec, "validated", "delta", "greatexpectations")}
     schema = table_schema({**_columns(source), **times}, _descriptions(source))
     quarantine_schema = table_schema({"reason": "VARCHAR", "reasons": "VARCHAR[]", **_columns(source)})
 
@@ -104,12 +103,13 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         specs=[
             dg.AssetSpec(validated_key, description=f"{source.description} The rows that keep the contract, with "
                          "when they happened and when they became known.", metadata={"dagster/column_schema": schema},
-                         **shared),
+                         deps=[raw_key], **described(spec, "validated", "delta", "greatexpectations")),
             dg.AssetSpec(quarantine_key, description=f"Rows of {source.name} that do not keep the contract, with "
-                         "every reason.", metadata={"dagster/column_schema": quarantine_schema}, **shared),
+                         "every reason.", metadata={"dagster/column_schema": quarantine_schema}, deps=[raw_key],
+                         **described(spec, "quarantine", "delta", "greatexpectations")),
         ],
-        check_specs=[dg.AssetCheckSpec("contract", asset=validated_key, blocking=True, description="No drop of this "
-                     "source was refused; blocks only when none was admitted.")],
+        check_specs=[dg.AssetCheckSpec("contract", asset=validated_key, description="No drop of this source was "
+                     "refused. The ledger has the verdict; the other sources go on.")],
         partitions_def=partitions_of(spec),
         backfill_policy=SINGLE_RUN,
     )  # fmt: skip
@@ -148,7 +148,6 @@ def _count(table: "pa.Table") -> Counter[date]:
 def _contract_check(
     key: dg.AssetKey, drops: Sequence[date], received: int, refused: Sequence[date], results: Sequence[RuleResult]
 ) -> dg.AssetCheckResult:
-    is_nothing_admitted = received > 0 and len(refused) == received
     failed = Counter({f"{result.reason} ({result.severity})": 0 for result in results})
     for result in results:
         failed[f"{result.reason} ({result.severity})"] += result.failed_rows
@@ -157,7 +156,7 @@ def _contract_check(
         asset_key=key,
         check_name="contract",
         passed=not refused,
-        severity=dg.AssetCheckSeverity.ERROR if is_nothing_admitted else dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.WARN,
         description=f"{len(refused)} of {received} received drops refused{named}",
         metadata={
             "drops": len(drops),
@@ -193,10 +192,11 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
         partitions_def=partitions_of(spec),
         backfill_policy=SINGLE_RUN,
         check_specs=[
-            dg.AssetCheckSpec("final", asset=key, description="Every source of every drop has a final state.")
+            dg.AssetCheckSpec("final", asset=key, description="Every source of every drop has a final state."),
+            dg.AssetCheckSpec("admitted", asset=key, blocking=True, description="Something was admitted."),
         ],
         metadata={"dagster/column_schema": table_schema(columns)},
-        **described(spec, "raw", "delta"),
+        **described(spec, "validated", "delta"),  # drawn where it stands: after what was validated
     )
     def drops(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
         days = partition_keys(context)
@@ -221,9 +221,14 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
         yield dg.AssetCheckResult(
             check_name="final",
             passed=not missing,
-            severity=dg.AssetCheckSeverity.ERROR,
+            severity=dg.AssetCheckSeverity.WARN,  # features refuse by themselves, and say what to do
             description=f"{len(missing)} missing: {', '.join(missing[:5])}" if missing else f"{len(rows)} states final",
             metadata={f"state/{name}": count for name, count in states.items()},
+        )
+        yield dg.AssetCheckResult(
+            check_name="admitted",
+            passed=states["admitted"] > 0,
+            description=f"{states['admitted']} of {len(rows)} admitted; has anything landed in {state.landing}?",
         )
 
     return drops

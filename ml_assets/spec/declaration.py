@@ -9,12 +9,10 @@ from typing import Any, cast
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
+from ml_assets.spec.use_case import KeyPath, UseCaseSpec, WrongReferencesError, did_you_mean, spell_path
 
 DECLARATION_FILE = "defs.yaml"
 COMPONENT_TYPE = "ml_assets.UseCase"
-
-KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -127,6 +125,11 @@ def _mistakes_of(error: ValidationError, file: Path, lines: dict[KeyPath, int]) 
     mistakes: list[Mistake] = []
     for detail in error.errors(include_url=False):
         path: KeyPath = ("attributes", *(part for part in detail["loc"] if part != "[key]"))
+        raised = detail.get("ctx", {}).get("error")
+        if isinstance(raised, WrongReferencesError):
+            wrong = [(("attributes", *place), message) for place, message in raised.found]
+            mistakes += [_mistake_at(place, message, file, lines) for place, message in wrong]
+            continue
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden":
             known = _fields_at(path[1:-1])
@@ -135,16 +138,15 @@ def _mistakes_of(error: ValidationError, file: Path, lines: dict[KeyPath, int]) 
             message = "is required and missing"
         elif not message.startswith("found") and "found" not in message:
             message = f"found {detail['input']!r}; {message}"
-        nearest = path
-        while nearest not in lines and nearest:
-            nearest = nearest[:-1]
-        mistakes.append(Mistake(file, lines.get(nearest, 1), _spell(path[1:]), message))
+        mistakes.append(_mistake_at(path, message, file, lines))
     return mistakes
 
 
-def _spell(path: KeyPath) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".") or "attributes"
+def _mistake_at(path: KeyPath, message: str, file: Path, lines: dict[KeyPath, int]) -> Mistake:
+    nearest = path
+    while nearest not in lines and nearest:
+        nearest = nearest[:-1]
+    return Mistake(file, lines.get(nearest, 1), spell_path(path[1:]), message)
 
 
 def _fields_at(path: KeyPath) -> list[str]:

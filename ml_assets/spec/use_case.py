@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from typing import Literal
@@ -14,6 +15,17 @@ from ml_assets.spec.contract import Source
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.model import Declared, ModelSpec
 from ml_assets.spec.names import Identifier
+
+KeyPath = tuple[str | int, ...]
+WrongReference = tuple[KeyPath, str]
+
+
+class WrongReferencesError(ValueError):
+    """Every name in a use case that refers to nothing, each with where it stands."""
+
+    def __init__(self, found: Sequence[WrongReference]) -> None:
+        self.found = tuple(found)
+        super().__init__("; ".join(f"{spell_path(path)}: {message}" for path, message in found))
 
 
 class SqlTable(Declared):
@@ -81,50 +93,65 @@ class UseCaseSpec(Declared):
         return max((lookback for lookback in lookbacks if lookback is not None), default=timedelta(0))
 
     @model_validator(mode="after")
-    def _owners_read(self) -> UseCaseSpec:
-        for owner in self.owners:
-            if not re.fullmatch(r"team:[\w-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
-                raise ValueError(f"owners: found {owner!r}; allowed: team:NAME or an e-mail address")
-        return self
-
-    @model_validator(mode="after")
     def _references_exist(self) -> UseCaseSpec:
-        known = [source.name for source in self.sources]
-        if len(set(known)) < len(known):
-            raise ValueError("sources: a name is used twice")
-        self._sources_exist(known)
-        self._view_columns_exist()
-        self._ladder_stands()
+        found = [*self._wrong_owners(), *self._wrong_sources(), *self._wrong_columns(), *self._wrong_ladder()]
+        if found:
+            raise WrongReferencesError(found)
         return self
 
-    def _sources_exist(self, known: list[str]) -> None:
-        asked = [("examples.from", name) for name in self.examples.sources]
-        asked += [("labels.from", name) for name in self.labels.sources]
-        asked += [(f"features.views.{view.name}.from", view.source) for view in self.features.views]
-        for where, name in asked:
+    def _wrong_owners(self) -> Iterator[WrongReference]:
+        for place, owner in enumerate(self.owners):
+            if not re.fullmatch(r"team:[\w-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
+                yield ("owners", place), f"found {owner!r}; allowed: team:NAME or an e-mail address"
+
+    def _wrong_sources(self) -> Iterator[WrongReference]:
+        known = [source.name for source in self.sources]
+        for place, name in enumerate(known):
+            if name in known[:place]:
+                yield ("sources", place, "name"), f"found {name!r} again; allowed: a name once"
+        asked: list[tuple[KeyPath, str]] = []
+        asked += [(("examples", "from", place), name) for place, name in enumerate(self.examples.sources)]
+        asked += [(("labels", "from", place), name) for place, name in enumerate(self.labels.sources)]
+        asked += [(("features", "views", place, "from"), view.source) for place, view in enumerate(self.features.views)]
+        for path, name in asked:
             if name not in known:
-                raise ValueError(f"{where}: found {name!r}; allowed: {', '.join(known)}{did_you_mean(name, known)}")
+                yield path, f"found {name!r}; allowed: {', '.join(known)}{did_you_mean(name, known)}"
 
-    def _view_columns_exist(self) -> None:
-        for view in self.features.views:
-            columns = [*self.source(view.source).columns, *view.derive, "event_at", "known_at"]
-            for name in (*view.entity, *view.latest):
-                if name not in columns:
-                    hint = did_you_mean(name, columns)
-                    raise ValueError(f"features.views.{view.name}: found {name!r}; allowed: {', '.join(columns)}{hint}")
+    def _wrong_columns(self) -> Iterator[WrongReference]:
+        columns_of = {source.name: list(source.columns) for source in self.sources}
+        for place, view in enumerate(self.features.views):
+            if view.source not in columns_of:
+                continue
+            columns = [*columns_of[view.source], *view.derive, "event_at", "known_at"]
+            for part, names in (("entity", view.entity), ("latest", view.latest)):
+                for position, name in enumerate(names):
+                    if name not in columns:
+                        found = f"found {name!r}; allowed: {', '.join(columns)}{did_you_mean(name, columns)}"
+                        yield ("features", "views", place, part, position), found
 
-    def _ladder_stands(self) -> None:
+    def _wrong_ladder(self) -> Iterator[WrongReference]:
         names = self.features.feature_names()
-        for rung in self.model.ladder:
-            for name in rung.group_by:
+        for place, rung in enumerate(self.model.ladder):
+            for position, name in enumerate(rung.group_by):
                 if name not in names:
-                    hint = did_you_mean(name, names)
-                    raise ValueError(f"model.ladder.{rung.name}.group_by: found {name!r}; allowed: a feature{hint}")
-        if self.model.ladder[0].kind != "group_history":
-            raise ValueError(
-                f"model.ladder: the first rung is the heuristic to beat; found {self.model.ladder[0].kind!r}; "
-                "allowed: group_history"
-            )
+                    found = f"found {name!r}; allowed: a feature{did_you_mean(name, names)}"
+                    yield ("model", "ladder", place, "group_by", position), found
+        kind = self.model.ladder[0].kind
+        if kind != "group_history":
+            found = f"the first rung is the heuristic to beat; found {kind!r}; allowed: group_history"
+            yield ("model", "ladder", 0, "kind"), found
+
+
+def spell_path(path: KeyPath) -> str:
+    """Write a place in a declaration as people do.
+
+    Examples
+    --------
+    >>> spell_path(("features", "views", 2, "windows"))
+    'features.views[2].windows'
+    """
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".") or "attributes"
 
 
 def did_you_mean(name: str, known: list[str] | tuple[str, ...]) -> str:

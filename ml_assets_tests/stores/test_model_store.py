@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml_assets.spec.model import Rung
+from ml_assets.stores.model_store import ModelBundle, ModelStore, TamperedModelError
+from ml_assets.training.estimators import fit_rung
+
+FLIGHTS = pd.DataFrame({"carrier": ["AA", "UA"] * 20, "hour": [6.0, 7.0, 18.0, 19.0] * 10})
+LABELS = np.array([0, 0, 1, 1] * 10)
+
+
+def bundle(**parameters: float) -> ModelBundle:
+    history = Rung(name="history", kind="group_history", group_by=("carrier",), parameters=dict(parameters))
+    linear = Rung(name="linear", kind="logistic_regression", parameters={"min_frequency": 1})
+    model, baseline = (fit_rung(rung, FLIGHTS, LABELS, seed=0, threads=1) for rung in (linear, history))
+    return ModelBundle("2013-03-31", "linear", "2013-03-15T08:00:00+00:00", "cafe", model, baseline)
+
+
+@pytest.fixture(scope="module")
+def made() -> ModelBundle:
+    return bundle()
+
+
+def test_stored_bundle_reads_back_and_predicts_the_same(tmp_path: Path, made: ModelBundle) -> None:
+    store = ModelStore(tmp_path)
+    stored = store.save(made)
+
+    found = store.load(stored.model_version, stored.artifact_sha256)
+
+    assert stored.model_version == f"2013-03-31-linear-{stored.artifact_sha256[:10]}"
+    for name in ("as_of", "rung", "trained_until", "training_set_hash"):
+        assert getattr(found, name) == getattr(made, name)
+    assert found.model.predict(FLIGHTS).tolist() == made.model.predict(FLIGHTS).tolist()
+    assert found.baseline.predict(FLIGHTS).tolist() == made.baseline.predict(FLIGHTS).tolist()
+
+
+def test_same_content_has_the_same_version_and_is_kept_once(tmp_path: Path, made: ModelBundle) -> None:
+    store = ModelStore(tmp_path)
+
+    first, again = store.save(made), store.save(bundle())
+
+    assert again == first
+    assert [path.name for path in tmp_path.iterdir()] == [first.model_version]
+
+
+def test_other_content_has_another_version(tmp_path: Path, made: ModelBundle) -> None:
+    store = ModelStore(tmp_path)
+    others = [
+        made,
+        bundle(prior_strength=5),
+        replace(made, training_set_hash="beef"),
+        replace(made, as_of="2013-04-30"),
+    ]
+
+    versions = {store.save(other).model_version for other in others}
+
+    assert len(versions) == 4
+
+
+def test_changed_byte_in_any_file_is_refused(tmp_path: Path, made: ModelBundle) -> None:
+    store = ModelStore(tmp_path)
+    stored = store.save(made)
+    files = sorted(path for path in stored.folder.rglob("*") if path.is_file())
+    relative = [str(path.relative_to(stored.folder)) for path in files]
+
+    for path in files:
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(TamperedModelError, match=f"{path.name}: found sha256 "):
+            store.load(stored.model_version, stored.artifact_sha256)
+        path.write_bytes(content)
+
+    assert "manifest.json" in relative
+    assert {name.split("/")[0] for name in relative} == {"manifest.json", "model", "baseline"}
+    assert store.load(stored.model_version, stored.artifact_sha256).rung == "linear"
+
+
+def test_lost_file_is_refused_by_name(tmp_path: Path, made: ModelBundle) -> None:
+    store = ModelStore(tmp_path)
+    stored = store.save(made)
+    next(stored.folder.glob("baseline/*")).unlink()
+
+    with pytest.raises(TamperedModelError, match="the file is gone; its model cannot serve"):
+        store.load(stored.model_version, stored.artifact_sha256)
+    with pytest.raises(TamperedModelError, match="the file is gone; its model cannot serve"):
+        store.load("2013-01-01-linear-0000000000", stored.artifact_sha256)
+
+
+def test_manifest_made_anew_for_changed_files_is_refused(tmp_path: Path, made: ModelBundle) -> None:
+    store = ModelStore(tmp_path)
+    recorded = store.save(made)
+    forged = store.save(replace(made, training_set_hash="beef"))
+
+    with pytest.raises(TamperedModelError, match=f"recorded when the gate saw it: {recorded.artifact_sha256}"):
+        store.load(forged.model_version, recorded.artifact_sha256)
