@@ -41,7 +41,7 @@ $(STAMP): requirements.txt pyproject.toml
 	@$(PIP_INSTALL) --no-build-isolation -e .
 	@touch $(STAMP)
 
-demo: $(STAMP) ## land real days of flights, run the graph, train, gate, predict, watch, retrain
+demo: $(STAMP) ## land real days of flights, run the graph, train, gate, predict
 	@$(BIN)/ml-assets demo
 
 ui: $(STAMP) ## open the Dagster UI on what the demo left

@@ -7,7 +7,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.graph.feature_assets import build_feature_assets
-from ml_assets.graph.layout import WRITE_TAG, asset_key, partitions_of
+from ml_assets.graph.layout import WRITE_TAG, asset_key
 from ml_assets.graph.model_assets import build_model_assets
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.serving_assets import build_serving_assets
@@ -52,7 +52,6 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
         dg.define_asset_job(
             batch_job_name(spec.name),
             selection=dg.AssetSelection.assets(*batch),
-            partitions_def=partitions_of(spec),
             tags=tags,
             description="A drop, or a range of drops, from landing to predictions and the worklist.",
         ),

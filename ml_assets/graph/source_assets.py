@@ -66,7 +66,7 @@ def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
             connection.execute("SET TimeZone = 'UTC'")
             relation, receipts = read_landed(connection, source, [file for file in files if file is not None])
             rows = relation.to_arrow_table()
-        state.lake.replace_drops(f"received_{source.name}", _receipt_table(receipts), drops)
+        state.lake.replace_drops(f"received_{source.name}", receipt_table(receipts), drops)
         state.lake.replace_drops(f"raw_{source.name}", rows, drops)
         noted = {r.drop: {"file": r.name, "sha256": r.sha256, **_notes(r)} for r in receipts}
         describe_drops(context, drops, {receipt.drop: receipt.rows for receipt in receipts}, noted)
@@ -79,7 +79,8 @@ def _notes(receipt: Receipt) -> dict[str, str]:
     return {name: text for name, text in found.items() if text is not None}
 
 
-def _receipt_table(receipts: Sequence[Receipt]) -> "pa.Table":
+def receipt_table(receipts: Sequence[Receipt]) -> "pa.Table":
+    """Give receipts as rows. Grain: a landed file."""
     import pyarrow as pa
 
     schema = pa.schema(
@@ -125,7 +126,7 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
             validated, quarantined = accepted.validated.to_arrow_table(), accepted.quarantine.to_arrow_table()
         lake.replace_drops(f"validated_{source.name}", validated, drops)
         lake.replace_drops(f"quarantine_{source.name}", quarantined, drops)
-        lake.replace_drops(f"contract_{source.name}", _result_table(accepted.results), drops)
+        lake.replace_drops(f"contract_{source.name}", result_table(accepted.results), drops)
         describe_drops(context, drops, _count(validated), asset_key=validated_key)
         reasons = Counter(zip(quarantined["batch_date"].to_pylist(), quarantined["reason"].to_pylist(), strict=True))
         noted: dict[date, dict[str, object]] = {}
@@ -167,7 +168,8 @@ def _contract_check(
     )
 
 
-def _result_table(results: Sequence[RuleResult]) -> "pa.Table":
+def result_table(results: Sequence[RuleResult]) -> "pa.Table":
+    """Give what rules found as rows. Grain: drop x rule that failed."""
     import pyarrow as pa
 
     schema = pa.schema(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 _SPREADING = {"WINDOW": "a window function", "SUBQUERY": "a subquery", "STAR": "*"}
 _MAKING_ROWS = {"generate_series", "range", "unnest"}
@@ -99,32 +99,33 @@ def _parse(text: str) -> dict[str, Any]:
 
 def _walk(node: Any) -> Iterator[dict[str, Any]]:
     if isinstance(node, dict):
-        yield node
-        for child in node.values():
-            yield from _walk(child)
-    elif isinstance(node, list):
-        for child in node:
-            yield from _walk(child)
+        yield cast("dict[str, Any]", node)
+    for _, child in _children(node):
+        yield from _walk(child)
+
+
+def _children(node: Any) -> list[tuple[str, Any]]:
+    if isinstance(node, dict):
+        return list(cast("dict[str, Any]", node).items())
+    return [("", child) for child in cast("list[Any]", node)] if isinstance(node, list) else []
 
 
 def _tables_of(node: Any, hidden: frozenset[str] = frozenset()) -> Iterator[str]:
     """Name the tables read; one named WITH hides a table of its name, though not from its own SELECT."""
-    if isinstance(node, list):
-        for child in node:
-            yield from _tables_of(child, hidden)
-    if not isinstance(node, dict):
-        return
-    if node.get("type") == "BASE_TABLE":
-        name, schema = node["table_name"].lower(), node.get("schema_name", "").lower()
+    part: dict[str, Any] = cast("dict[str, Any]", node) if isinstance(node, dict) else {}
+    if part.get("type") == "BASE_TABLE":
+        name, schema = part["table_name"].lower(), part.get("schema_name", "").lower()
         if schema or name not in hidden:
             yield f"{schema}.{name}" if schema else name
-    for entry in (node.get("cte_map") or {}).get("map", []):
+    entries: list[dict[str, Any]] = part["cte_map"]["map"] if part.get("cte_map") else []
+    for entry in entries:
         yield from _tables_of(entry["value"], hidden)
         hidden |= {entry["key"].lower()}
-    for name, child in node.items():
-        if name != "cte_map":
-            is_recursion = node.get("type") == "RECURSIVE_CTE_NODE" and name == "right"
-            yield from _tables_of(child, hidden | {node["cte_name"].lower()} if is_recursion else hidden)
+    for name, child in _children(node):
+        if name == "cte_map":
+            continue
+        is_recursion = part.get("type") == "RECURSIVE_CTE_NODE" and name == "right"
+        yield from _tables_of(child, hidden | {part["cte_name"].lower()} if is_recursion else hidden)
 
 
 def _table_functions(tree: dict[str, Any]) -> list[str]:

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     import duckdb
 
 
+# One row an example: of several labels of one, the newest known. The drop it came in is not part of it,
+# so that `batch_date` beside a join with predictions means theirs.
+_NEWEST_LABELS = (
+    "SELECT example_id, arg_max(label, known_at) AS label, max(known_at) AS known_at FROM {} GROUP BY example_id"
+)
+
+
 def lake_of(paths: StatePaths, use_case: str) -> Lake:
     """Give the tables of a use case."""
     return Lake(paths.lake / use_case)
@@ -41,8 +48,17 @@ def ask(connection: duckdb.DuckDBPyConnection, paths: StatePaths, text: str) -> 
     unknown = [name for name in asked if name not in tables]
     if unknown:
         raise UserSqlError("; ".join(_unknown(name, tables) for name in unknown))
-    shut_in(connection, {name: tables[name].files(name.partition(".")[2]) for name in asked})
+    shut_in(connection, {_stored(name): tables[name].files(name.partition(".")[2]) for name in asked})
+    for name in asked:
+        if _stored(name) != name:
+            connection.execute(f"CREATE VIEW {name} AS {_NEWEST_LABELS.format(_stored(name))}")
     return connection.sql(text.strip().rstrip(";"))
+
+
+def _stored(name: str) -> str:
+    """Name the stored table behind a table that is shown otherwise; nobody can ask for it by that name."""
+    use_case, _, table = name.partition(".")
+    return f"{use_case}._labels" if table == "labels" else name
 
 
 def _unknown(name: str, tables: Iterable[str]) -> str:

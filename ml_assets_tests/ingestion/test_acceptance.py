@@ -17,7 +17,7 @@ BATCH_AT = datetime(2013, 1, 2, 9, tzinfo=UTC)
 
 def times_by_id(acceptance: Acceptance) -> dict[str, tuple[datetime, datetime, datetime | None]]:
     found = acceptance.validated.project("id, event_at, known_at, claimed_known_at").fetchall()
-    return {name: times for name, *times in found}
+    return {name: (happened, known, claimed) for name, happened, known, claimed in found}
 
 
 def test_row_that_keeps_the_contract_is_validated_with_where_it_came_from(ingest: Ingest) -> None:
@@ -33,7 +33,7 @@ def test_row_that_keeps_the_contract_is_validated_with_where_it_came_from(ingest
 def test_row_without_a_claim_is_known_and_happens_at_its_batch(ingest: Ingest) -> None:
     accepted = ingest.accept(declare(), HEADER + "a,1,\n")
 
-    assert times_by_id(accepted) == {"a": [BATCH_AT, BATCH_AT, None]}
+    assert times_by_id(accepted) == {"a": (BATCH_AT, BATCH_AT, None)}
 
 
 def test_claim_from_before_the_drop_is_known_the_moment_after_the_previous_batch(ingest: Ingest) -> None:
@@ -64,7 +64,7 @@ def test_event_and_claim_are_expressions_of_the_row(ingest: Ingest) -> None:
     accepted = ingest.accept(source, HEADER + "a,3,2013-01-01T12:00:00Z\n")
 
     noon = datetime(2013, 1, 1, 12, tzinfo=UTC)
-    assert times_by_id(accepted) == {"a": [noon, noon + timedelta(hours=3), noon + timedelta(hours=3)]}
+    assert times_by_id(accepted) == {"a": (noon, noon + timedelta(hours=3), noon + timedelta(hours=3))}
 
 
 def test_every_broken_row_has_its_reason(ingest: Ingest) -> None:

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+
+from ml_assets.spec.user_sql import UserSqlError, check_expression, check_repeatable, check_select
+
+
+@pytest.mark.parametrize(
+    ("sql", "tables"),
+    [
+        ("SELECT 1", ()),
+        ("SELECT * FROM flights AS f JOIN Weather USING (origin);", ("flights", "weather")),
+        ("FROM flights SELECT carrier", ("flights",)),
+        (
+            "SELECT (SELECT max(n) FROM a) FROM b WHERE EXISTS (SELECT 1 FROM c) UNION ALL SELECT 1 FROM d",
+            tuple("abcd"),
+        ),
+        ("SELECT * FROM lake.flights", ("lake.flights",)),
+        ("WITH late AS (SELECT * FROM flights), worst AS (SELECT * FROM Late) SELECT * FROM worst", ("flights",)),
+        ("WITH flights AS (SELECT * FROM flights) SELECT * FROM flights", ("flights",)),
+        ("SELECT * FROM a, (WITH a AS (SELECT 1) SELECT * FROM a) AS b", ("a",)),
+        (
+            "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT * FROM n",
+            (),
+        ),
+        (
+            "WITH RECURSIVE n AS (SELECT i FROM n UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT * FROM n",
+            ("n",),
+        ),
+    ],
+)
+def test_select_names_the_tables_it_reads(sql: str, tables: tuple[str, ...]) -> None:
+    assert check_select(sql) == tables
+    assert check_select(sql, tables) == tables
+
+
+def test_select_of_another_table_is_refused_with_those_that_are_there() -> None:
+    with pytest.raises(UserSqlError, match=r"^reads labels; allowed: batch, flights$"):
+        check_select("SELECT * FROM flights JOIN labels USING (flight_id)", ["flights", "batch"])
+
+
+@pytest.mark.parametrize(
+    "function", ["query('FROM labels')", "query_table('labels')", "duckdb_tables()", "read_csv('x.csv')"]
+)
+def test_function_that_finds_tables_is_refused_and_one_that_makes_rows_is_not(function: str) -> None:
+    with pytest.raises(UserSqlError, match=rf"reads {function.split('(', maxsplit=1)[0]}\(\); allowed: flights"):
+        check_select(f"SELECT * FROM {function}", ["flights"])
+
+    assert check_select("SELECT * FROM flights, range(3), unnest([1, 2])", ["flights"]) == ("flights",)
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("", "found nothing; allowed: one SELECT"),
+        ("SELECT 1; SELECT 2", "found SELECT, SELECT; allowed"),
+        ("COPY (SELECT 1) TO 'x.csv'", "found COPY; allowed"),
+        ("INSERT INTO flights VALUES (1)", "found INSERT; allowed"),
+        ("ATTACH 'x.db'", "found ATTACH; allowed"),
+        ("SET threads = 9", "found SET; allowed"),
+        ("EXPLAIN SELECT 1", "found EXPLAIN; allowed"),
+        ("SELECT FROM WHERE", "does not parse: "),
+    ],
+)
+def test_what_is_not_one_select_is_refused(sql: str, found: str) -> None:
+    with pytest.raises(UserSqlError, match=found):
+        check_select(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "arrival_delay_min >= 15",
+        "hour(timezone('America/New_York', scheduled_departure_at)) -- local",
+        "CASE WHEN a IN ('x', 'y') THEN greatest(b, 0.25) END",
+        "is_holiday(CAST(seen_at AS DATE))",
+        "list_transform([1, 2], lambda x: x + a)",
+    ],
+)
+def test_expression_over_one_row_passes(sql: str) -> None:
+    assert check_expression(sql) is None
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("sum(n) OVER ()", "found a window function in "),
+        ("n + lag(n) OVER (ORDER BY known_at)", "found a window function in "),
+        ("n > (SELECT avg(n) FROM flights)", "found a subquery in "),
+        ("EXISTS (SELECT 1 FROM flights)", "found a subquery in "),
+        ("COLUMNS('delay')", "found [*] in "),
+        ("date_diff('day', seen_at, today())", "found today in "),
+        ("current_timestamp - seen_at", "found current_timestamp in "),
+        ("random() < 0.5", "found random in "),
+        ("n) AS value, (1", "allowed: one expression"),
+        ("n) FROM flights WHERE (true", "does not parse: "),
+        ("n); DROP TABLE flights; SELECT (1", "allowed: one SELECT"),
+        ("n +", "does not parse: "),
+    ],
+)
+def test_expression_that_looks_beyond_its_row_is_refused(sql: str, found: str) -> None:
+    with pytest.raises(UserSqlError, match=found):
+        check_expression(sql)
+
+
+def test_select_that_asks_a_clock_or_chance_is_refused_by_name() -> None:
+    with pytest.raises(UserSqlError, match="found current_date, now, uuid in "):
+        check_repeatable("SELECT now() AS a, uuid() AS b FROM flights WHERE day < current_date")
+
+    assert check_repeatable("SELECT f.today, f.now FROM flights AS f WHERE hour(seen_at) = 4") is None

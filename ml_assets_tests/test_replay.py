@@ -1,0 +1,378 @@
+"""The whole of a use case on a real slice: sixteen drops, two champions, run in every order."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
+
+from ml_assets.graph.training_set_asset import rebuild
+from ml_assets_tests.rehearsal import (
+    SOURCES,
+    Rehearsal,
+    checks_of,
+    day,
+    failures_of,
+    go_on_from,
+    rehearse,
+    small_spec,
+)
+
+pytestmark = pytest.mark.xdist_group("replay")  # one worker runs the shared history once
+
+LAST, FIRST_AS_OF, SECOND_AS_OF = 16, 9, 13
+STRICT = {"min_gain": 0.9}  # no candidate saves nine tenths of the loss
+
+
+@dataclass(frozen=True)
+class History:
+    """What the reference run left, and what its checks said before there was a champion and after."""
+
+    state: Rehearsal
+    checks_before: dict[str, AssetCheckEvaluation]
+    checks_after: dict[str, AssetCheckEvaluation]
+    refusals: list[dict[str, AssetCheckEvaluation]]
+
+
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Land sixteen real drops; three lines of them are spoilt, so that there is something to quarantine."""
+    with rehearse(tmp_path_factory.mktemp("landed"), last=LAST) as rehearsal:
+        weather = rehearsal.landed(4, "weather")
+        lines = weather.read_text().splitlines()
+        lines[1] = lines[1].replace(",", ",soggy,", 1)
+        weather.write_text("\n".join([*lines, lines[5]]) + "\n")
+        outcomes = rehearsal.landed(5, "flight_outcomes")
+        lines = outcomes.read_text().splitlines()
+        lines[1] = lines[1].rpartition(",")[0] + ",2013-02-01T00:00:00Z"
+        outcomes.write_text("\n".join(lines) + "\n")
+        return rehearsal.landing
+
+
+@pytest.fixture(scope="module")
+def history(landed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    """Run all drops at once, promote as of the 9th and the 13th, refuse twice between, and score at once."""
+    with rehearse(tmp_path_factory.mktemp("history"), landed, LAST) as state:
+        before = checks_of(state.batch(1, LAST))
+        state.retrain(FIRST_AS_OF, rung="logistic_regression", gate="disabled")
+        refusals = [checks_of(state.retrain(SECOND_AS_OF, spec=small_spec(**STRICT))) for _ in range(2)]
+        state.retrain(SECOND_AS_OF)
+        after = checks_of(state.batch(FIRST_AS_OF + 1, LAST))
+        yield History(state, before, after, refusals)
+
+
+@pytest.fixture(scope="module")
+def as_it_happened(landed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    """Run the same in the order of time: two ranges, then day by day, and each verdict once."""
+    with rehearse(tmp_path_factory.mktemp("as_it_happened"), landed, LAST) as state:
+        state.batch(1, FIRST_AS_OF)
+        state.retrain(FIRST_AS_OF, rung="logistic_regression", gate="disabled")
+        state.batch(FIRST_AS_OF + 1, SECOND_AS_OF)
+        state.retrain(SECOND_AS_OF, spec=small_spec(**STRICT))
+        state.retrain(SECOND_AS_OF)
+        for number in range(SECOND_AS_OF + 1, LAST + 1):
+            state.batch(number, number)
+        yield state
+
+
+def test_every_landed_line_is_validated_or_quarantined(history: History) -> None:
+    ledger = history.state.rows(
+        "drops", "SELECT source, sum(landed)::INT AS landed, sum(validated)::INT AS validated, "
+        "sum(quarantined)::INT AS quarantined FROM t GROUP BY source"
+    )  # fmt: skip
+    by_source = {row["source"]: (row["landed"], row["validated"], row["quarantined"]) for row in ledger}
+
+    lines = {}
+    for source in SOURCES:
+        files = history.state.landing.glob(f"*/{source}.csv")
+        lines[source] = sum(len(file.read_text().splitlines()) - 1 for file in files)
+        tables = [f"{layer}_{source}" for layer in ("raw", "validated", "quarantine")]
+        counts = [history.state.rows(table, "SELECT count(*) AS n FROM t")[0]["n"] for table in tables]
+        assert by_source[source] == tuple(counts)
+    assert {source: counts[0] for source, counts in by_source.items()} == lines
+    assert all(landed == validated + quarantined for landed, validated, quarantined in by_source.values())
+    assert {source: counts[2] for source, counts in by_source.items()} == {
+        "schedule": 0,
+        "flight_outcomes": 1,
+        "weather": 2,
+    }
+
+
+def test_quarantined_lines_have_their_drop_line_and_reason(history: History) -> None:
+    query = "SELECT batch_date, reason, _line FROM t ORDER BY batch_date, _line"
+
+    found = [tuple(row.values()) for source in SOURCES for row in history.state.rows(f"quarantine_{source}", query)]
+
+    size = len(history.state.landed(4, "weather").read_text().splitlines())
+    assert found == [
+        (day(5), "known_after_batch", 2),
+        (day(4), "malformed_line", 2),
+        (day(4), "duplicate_key", 6),
+    ] and size > 7  # of two clean lines with one key the last stands
+
+
+def test_order_of_runs_changes_no_value(history: History, as_it_happened: Rehearsal) -> None:
+    tables = ("features", "examples", "labels", "predictions", "worklist", "drops", "champion")
+
+    at_once = {table: history.state.content(table) for table in tables}
+
+    assert {table: as_it_happened.content(table) for table in tables} == at_once
+    for table in ("features", "predictions"):
+        values = history.state.values(table, 1, LAST)
+        assert values.num_rows > 4_000 and as_it_happened.values(table, 1, LAST).equals(values)
+
+
+def test_range_run_twice_gives_the_same_bytes(history: History, tmp_path: Path) -> None:
+    with go_on_from(history.state, tmp_path) as again:
+        lists = {file.name: file.read_bytes() for file in (tmp_path / "delivered").rglob("*.csv")}
+        again.batch(12, LAST)
+
+        for table in ("features", "labels", "predictions", "worklist", "drops"):
+            assert again.content(table) == history.state.content(table), table
+        assert {file.name: file.read_bytes() for file in (tmp_path / "delivered").rglob("*.csv")} == lists
+
+
+def test_drops_before_the_first_champion_have_no_predictions_and_the_check_says_so(history: History) -> None:
+    check = history.checks_before["predictions:complete"]
+
+    assert not check.passed
+    assert check.severity == dg.AssetCheckSeverity.WARN
+    assert check.description == "16 of 16 drops have no champion yet; 0 are scored in part"
+    assert history.checks_after["predictions:complete"].passed
+    first = history.state.rows("predictions", "SELECT min(batch_date) AS first FROM t")
+    assert first == [{"first": day(FIRST_AS_OF + 1)}]
+
+
+def test_model_serves_the_drops_after_the_one_it_was_trained_as_of(history: History) -> None:
+    promoted = "SELECT as_of, model_version FROM t WHERE verdict = 'promoted' ORDER BY as_of"
+    earlier, later = (row["model_version"] for row in history.state.rows("champion", promoted))
+
+    query = "SELECT batch_date, min(model_version) AS least, max(model_version) AS most FROM t GROUP BY 1 ORDER BY 1"
+    served = {row["batch_date"]: {row["least"], row["most"]} for row in history.state.rows("predictions", query)}
+
+    assert earlier != later
+    assert served == {
+        **{day(number): {earlier} for number in range(FIRST_AS_OF + 1, SECOND_AS_OF + 1)},
+        **{day(number): {later} for number in range(SECOND_AS_OF + 1, LAST + 1)},
+    }
+    assert history.checks_after["predictions:trained_before"].passed
+
+
+def test_every_example_of_a_served_drop_has_a_score_and_the_heuristic_beside_it(history: History) -> None:
+    served = f"FROM t WHERE batch_date > '{day(FIRST_AS_OF)}'"
+    examples = history.state.rows("examples", f"SELECT count(*) AS n {served}")[0]["n"]
+
+    found = history.state.rows(
+        "predictions",
+        "SELECT count(*) AS n, count(DISTINCT score) AS scores, count(DISTINCT baseline_score) AS baselines, "
+        f"min(least(score, baseline_score)) AS least, max(greatest(score, baseline_score)) AS most {served}",
+    )[0]
+
+    assert found["n"] == examples
+    assert 0 < found["least"] < found["most"] < 1
+    assert found["scores"] > found["baselines"] > 100
+
+
+def test_verdicts_are_recorded_once_with_their_reasons(history: History) -> None:
+    query = "SELECT as_of, verdict, gate, rung, champion_before, reasons, sequence FROM t ORDER BY sequence"
+
+    disabled, refused, promoted = history.state.rows("champion", query)
+
+    assert (disabled["as_of"], disabled["verdict"], disabled["gate"]) == (day(FIRST_AS_OF), "promoted", "disabled")
+    assert disabled["rung"] == "logistic_regression"
+    assert disabled["reasons"][0].startswith("kept gate_disabled: ")
+    assert disabled["champion_before"] is None
+    assert (refused["as_of"], refused["verdict"], refused["gate"]) == (day(SECOND_AS_OF), "refused", "enabled")
+    assert [reason.partition(":")[0] for reason in refused["reasons"] if reason.startswith("broken")] == [
+        "broken gain_too_small"
+    ]
+    assert (promoted["as_of"], promoted["verdict"]) == (day(SECOND_AS_OF), "promoted")
+    assert promoted["champion_before"].startswith(f"{day(FIRST_AS_OF)}-logistic_regression-")
+    assert all(reason.startswith("kept ") for reason in promoted["reasons"])
+
+
+def test_gate_check_warns_of_a_refusal_each_time_it_is_given(history: History) -> None:
+    for checks in history.refusals:
+        gate = checks["champion:gate"]
+
+        assert (gate.passed, gate.severity) == (False, dg.AssetCheckSeverity.WARN)
+        assert gate.description is not None and gate.description.startswith("broken gain_too_small")
+
+
+def test_candidate_of_a_fixed_rung_is_compared_with_the_heuristic_alone(history: History, tmp_path: Path) -> None:
+    with go_on_from(history.state, tmp_path) as state:
+        state.retrain(SECOND_AS_OF, rung="xgboost")
+
+        fitted = state.rows("candidate_model", "SELECT rung, is_chosen FROM t")
+        whole_ladder = history.state.rows("candidate_model", "SELECT rung FROM t")
+
+    assert fitted == [{"rung": "group_history", "is_chosen": False}, {"rung": "xgboost", "is_chosen": True}]
+    assert [row["rung"] for row in whole_ladder] == ["group_history", "logistic_regression", "xgboost"]
+
+
+def test_training_sets_can_be_rebuilt_after_their_inputs_have_changed(history: History, tmp_path: Path) -> None:
+    versions = [commit["version"] for commit in history.state.lake.history("training_set") if "plan" in commit]
+    with go_on_from(history.state, tmp_path) as state:
+        outcomes = state.landed(5, "flight_outcomes")
+        outcomes.write_text("\n".join(outcomes.read_text().splitlines()[:300]) + "\n")
+        state.batch(5, 5)
+        state.retrain(SECOND_AS_OF)
+
+        newest, *earlier = (commit for commit in state.lake.history("training_set") if "plan" in commit)
+        rebuilt = {commit["version"]: _rebuild(state, commit["version"]) for commit in (newest, *earlier)}
+
+    assert versions == sorted(set(versions), reverse=True) and len(versions) == 4
+    assert newest["version"] > versions[0]
+    assert all(recorded == again for recorded, again in rebuilt.values())
+    assert newest["plan"] == earlier[0]["plan"] and newest["content_hash"] != earlier[0]["content_hash"]
+
+
+def test_tampered_model_is_refused_and_earlier_predictions_stay(history: History, tmp_path: Path) -> None:
+    with go_on_from(history.state, tmp_path) as state:
+        version = state.rows("predictions", f"SELECT any_value(model_version) AS v FROM t WHERE batch_date = '{day(LAST)}'")
+        model = next((state.paths.models / state.spec.name / version[0]["v"] / "model").iterdir())
+        content = bytearray(model.read_bytes())
+        content[len(content) // 2] ^= 1
+        model.write_bytes(content)
+
+        result = state.batch(SECOND_AS_OF, LAST, raise_on_error=False)
+
+        assert not result.success
+        assert list(failures_of(result)) == ["predictions"]
+        assert "TamperedModelError" in failures_of(result)["predictions"]
+        assert hashlib.sha256(content).hexdigest() in failures_of(result)["predictions"]
+        assert state.content("predictions") == history.state.content("predictions")
+
+
+def test_worklist_is_the_highest_scores_of_each_drop_and_its_file_says_the_same(history: History) -> None:
+    folder = history.state.paths.delivered / history.state.spec.name / "worklist"
+    listed = pd.DataFrame(history.state.rows("worklist", "SELECT * FROM t ORDER BY batch_date, rank"))
+    scored = pd.DataFrame(history.state.rows("predictions"))
+
+    assert listed.groupby("batch_date").size().to_dict() == {
+        day(number): 20 for number in range(FIRST_AS_OF + 1, LAST + 1)
+    }
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"{day(number)}.csv" for number in range(FIRST_AS_OF + 1, LAST + 1)
+    ]
+    for drop, rows in listed.groupby("batch_date"):
+        ranked = scored[scored["batch_date"] == drop].sort_values(["score", "example_id"], ascending=[False, True])
+        assert rows["example_id"].tolist() == ranked["example_id"].tolist()[:20]
+        with (folder / f"{drop}.csv").open(newline="") as file:
+            delivered = list(csv.DictReader(file))
+        assert [line["example_id"] for line in delivered] == rows["example_id"].tolist()
+        assert [float(line["score"]) for line in delivered] == rows["score"].tolist()
+        assert [line["carrier"] for line in delivered] == rows["carrier"].tolist()
+
+
+@pytest.mark.parametrize("until", [11, 13])
+def test_poisoned_future_changes_nothing_up_to_its_drop(
+    until: int, history: History, landed: Path, tmp_path: Path
+) -> None:
+    promotions = [as_of for as_of in (FIRST_AS_OF, SECOND_AS_OF) if as_of <= until]
+    with ExitStack() as stack:
+        poisoned = stack.enter_context(rehearse(tmp_path, landed, LAST))
+        for number in range(until + 1, LAST + 1):
+            for source in SOURCES:
+                scramble(poisoned.landed(number, source), seed=number)
+        poisoned.batch(1, LAST)
+        poisoned.retrain(FIRST_AS_OF, rung="logistic_regression", gate="disabled")
+        if SECOND_AS_OF in promotions:
+            poisoned.retrain(SECOND_AS_OF)
+        poisoned.batch(FIRST_AS_OF + 1, LAST)
+
+        clean = history.state
+        for table, first in (("features", 1), ("labels", 1), ("predictions", FIRST_AS_OF + 1)):
+            expected = clean.values(table, first, until)
+            assert expected.num_rows > 500
+            assert poisoned.values(table, first, until).equals(expected), table
+            assert poisoned.content(table, first, until) == clean.content(table, first, until), table
+        serving = "SELECT as_of, model_version, artifact_sha256 FROM t WHERE verdict = 'promoted' ORDER BY as_of"
+        assert poisoned.rows("champion", serving) == clean.rows("champion", serving)[: len(promotions)]
+        for table in ("features", "labels", "predictions"):  # the poison did work
+            assert poisoned.content(table, until + 1, LAST) != clean.content(table, until + 1, LAST), table
+
+
+def test_missing_drop_stops_what_follows_and_leaves_what_stood(
+    history: History, landed: Path, tmp_path: Path
+) -> None:
+    with rehearse(tmp_path, landed, 6) as state:
+        schedule = state.landed(4, "schedule").read_bytes()
+        state.landed(4, "schedule").unlink()
+        spoil_header(state.landed(6, "weather"))
+        state.batch(1, 3)
+        good = {table: state.content(table) for table in ("features", "examples", "labels")}
+
+        stopped = state.batch(4, 6, raise_on_error=False)
+
+        assert not stopped.success
+        assert failures_of(stopped)["examples"].strip() == (
+            "ml_assets.ingestion.ledger.DropsNotFinalError: no final state yet: schedule of 2013-01-04. Land what is "
+            "missing and run `ml-assets batch flight_delays --from 2013-01-04 --to 2013-01-04`; drops before "
+            "2013-01-04 can be run now"
+        )
+        assert not checks_of(stopped)["drops:final"].passed
+        assert checks_of(stopped)["drops:final"].description == "1 missing: schedule of 2013-01-04"
+        for table in ("features", "examples"):
+            assert state.content(table) == good[table], table
+        assert state.content("labels", 1, 3) == good["labels"]
+
+        state.landed(4, "schedule").write_bytes(schedule)
+        mended = checks_of(state.batch(4, 6))
+
+        assert state.content("features", 1, 5) == history.state.content("features", 1, 5)
+        assert mended["drops:final"].passed
+        assert not mended["weather:contract"].passed
+        assert mended["weather:contract"].severity == dg.AssetCheckSeverity.WARN
+        assert mended["weather:contract"].description == "1 of 3 received drops refused: 2013-01-06"
+        assert mended["schedule:contract"].passed
+        states = "SELECT source, state, validated, reasons FROM t WHERE batch_date = '2013-01-06' ORDER BY source"
+        outcomes, schedules, weather = state.rows("drops", states)
+        assert [each["state"] for each in (outcomes, schedules, weather)] == ["admitted", "admitted", "refused"]
+        assert (weather["validated"], outcomes["validated"] > 500) == (0, True)
+        assert weather["reasons"][0].startswith("file_refused")
+        ages = "SELECT count(*) AS n, count(weather_temp_f) AS known FROM t WHERE batch_date = '2013-01-06'"
+        found = state.rows("features", ages)[0]
+        assert found["n"] > 500 and found["known"] == 0  # the newest observation admitted is a day old
+
+
+def scramble(file: Path, seed: int) -> None:
+    """Shuffle every column by itself, change every number, and claim half the moments to be ten days older."""
+    rng = np.random.default_rng(seed)
+    frame = pd.read_csv(file)
+    for name in frame.columns:
+        values = frame[name].to_numpy()[rng.permutation(len(frame))]
+        if name.endswith("_at"):
+            moments = pd.Series(pd.to_datetime(values))
+            moments -= pd.to_timedelta(np.where(rng.random(len(frame)) < 0.5, 10, 0), unit="D")
+            values = moments.dt.strftime("%Y-%m-%dT%H:%M:%SZ").to_numpy()
+        elif pd.api.types.is_integer_dtype(values):
+            values = values + rng.integers(1, 50, len(values))
+        elif pd.api.types.is_float_dtype(values):
+            shift = rng.integers(1, 50, len(values))
+            values = pd.array(values + shift, dtype="Int64" if name.endswith("_min") else "Float64")
+        frame[name] = values
+    frame.to_csv(file, index=False, lineterminator="\n")
+
+
+def spoil_header(file: Path) -> None:
+    """Rename a column that the contract asks for."""
+    header, _, rest = file.read_text().partition("\n")
+    file.write_text(header.replace("temp_f", "temperature") + "\n" + rest)
+
+
+def _rebuild(state: Rehearsal, version: int) -> tuple[str, str]:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return rebuild(connection, state.lake, version)
