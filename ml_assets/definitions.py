@@ -11,4 +11,6 @@ from ml_assets.stores.telemetry import switch_off_telemetry
 def defs() -> dg.Definitions:
     """Load every use case."""
     switch_off_telemetry()
-    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    # one process a run: starting one for each step costs several times what a step takes
+    in_process = dg.Definitions(executor=dg.in_process_executor)
+    return dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=Path(__file__).parent), in_process)

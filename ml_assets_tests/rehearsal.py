@@ -7,7 +7,7 @@ expectations, three views, a holdout of four days, few trees.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +17,7 @@ from typing import Any, cast
 import dagster as dg
 import duckdb
 import pyarrow as pa
+from dagster._core.events import ASSET_EVENTS
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 import ml_assets
@@ -68,7 +69,6 @@ class Rehearsal:
 
     spec: UseCaseSpec
     root: Path
-    instance: dg.DagsterInstance
 
     @property
     def paths(self) -> StatePaths:
@@ -89,13 +89,20 @@ class Rehearsal:
         """Give the path of a landed file."""
         return self.landing / day(number).isoformat() / f"{source}.csv"
 
-    def batch(self, first: int, last: int, *, raise_on_error: bool = True) -> dg.ExecuteInProcessResult:
-        """Run a range of drops in one run."""
+    def batch(
+        self, first: int, last: int, *, only: Sequence[str] = (), raise_on_error: bool = True
+    ) -> dg.ExecuteInProcessResult:
+        """Run a range of drops in one run, all of it or `only` some assets of the layer predictions."""
         tags = {
             ASSET_PARTITION_RANGE_START_TAG: day(first).isoformat(),
             ASSET_PARTITION_RANGE_END_TAG: day(last).isoformat(),
         }
-        return self._run(self.spec, batch_job_name(self.spec.name), tags, {}, raise_on_error)
+        selected = [dg.AssetKey([self.spec.name, "predictions", name]) for name in only] or None
+        return self._run(self.spec, batch_job_name(self.spec.name), tags, {}, raise_on_error, selected)
+
+    def score(self, first: int, last: int, *, raise_on_error: bool = True) -> dg.ExecuteInProcessResult:
+        """Run predictions and worklist alone: the features of these drops are there."""
+        return self.batch(first, last, only=("predictions", "worklist"), raise_on_error=raise_on_error)
 
     def retrain(
         self, as_of: int, *, rung: str = "", gate: str = "enabled", spec: UseCaseSpec | None = None
@@ -110,13 +117,20 @@ class Rehearsal:
         return self._run(spec or self.spec, retrain_job_name(name), {}, ops, True)
 
     def _run(
-        self, spec: UseCaseSpec, job: str, tags: dict[str, str], ops: dict[str, Any], raise_on_error: bool
+        self,
+        spec: UseCaseSpec,
+        job: str,
+        tags: dict[str, str],
+        ops: dict[str, Any],
+        raise_on_error: bool,
+        selected: list[dg.AssetKey] | None = None,
     ) -> dg.ExecuteInProcessResult:
         quiet = {"console": {"config": {"log_level": "CRITICAL"}}}
-        return build_use_case(spec, self.root).resolve_job_def(job).execute_in_process(
-            instance=self.instance, tags=tags, run_config={"ops": ops, "loggers": quiet},
-            raise_on_error=raise_on_error,
-        )  # fmt: skip
+        with _forgetful_instance() as instance:
+            return build_use_case(spec, self.root).resolve_job_def(job).execute_in_process(
+                instance=instance, tags=tags, run_config={"ops": ops, "loggers": quiet},
+                raise_on_error=raise_on_error, asset_selection=selected,
+            )  # fmt: skip
 
     def rows(self, table: str, query: str = "SELECT * FROM t") -> list[dict[str, Any]]:
         """Ask one table, as `t`."""
@@ -136,35 +150,46 @@ class Rehearsal:
             return content_hash(relation)
 
     @contextmanager
-    def _open(
-        self, table: str, drops: tuple[date, date] | None = None
-    ) -> Iterator[duckdb.DuckDBPyRelation]:
+    def _open(self, table: str, drops: tuple[date, date] | None = None) -> Iterator[duckdb.DuckDBPyRelation]:
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET threads = 1")
             yield self.lake.relation(connection, table, drops)
 
 
-@contextmanager
-def rehearse(root: Path, landed: Path | None = None, last: int = 0) -> Iterator[Rehearsal]:
+def rehearse(root: Path, landed: Path | None = None, last: int = 0) -> Rehearsal:
     """Begin with drops up to the `last` day of January, copied from the folder `landed` or landed anew."""
-    spec = small_spec()
-    with dg.DagsterInstance.ephemeral() as instance:
-        rehearsal = Rehearsal(spec, root, instance)
-        if landed is None:
-            land_flights(rehearsal.landing, spec.calendar, day(1), day(last))
-        else:
-            for number in range(1, last + 1):
-                name = day(number).isoformat()
-                shutil.copytree(landed / name, rehearsal.landing / name)
-        yield rehearsal
+    rehearsal = Rehearsal(small_spec(), root)
+    if landed is None:
+        land_flights(rehearsal.landing, rehearsal.spec.calendar, day(1), day(last))
+        return rehearsal
+    for number in range(1, last + 1):
+        name = day(number).isoformat()
+        shutil.copytree(landed / name, rehearsal.landing / name)
+    return rehearsal
 
 
-@contextmanager
-def go_on_from(earlier: Rehearsal, root: Path) -> Iterator[Rehearsal]:
+def go_on_from(earlier: Rehearsal, root: Path) -> Rehearsal:
     """Go on from a copy of the state of another rehearsal, which stays as it is."""
     shutil.copytree(earlier.root, root, dirs_exist_ok=True)
+    return Rehearsal(earlier.spec, root)
+
+
+@contextmanager
+def _forgetful_instance() -> Iterator[dg.DagsterInstance]:
+    """Give an instance that keeps no asset events: with them a run takes twice as long.
+
+    What a run and its checks said is in its result; how events are kept is tested in graph/test_event_log.py.
+    """
     with dg.DagsterInstance.ephemeral() as instance:
-        yield Rehearsal(earlier.spec, root, instance)
+        store = instance.event_log_storage.store_event
+
+        def store_but_for_assets(event: dg.EventLogEntry) -> None:
+            kind = event.dagster_event_type
+            if kind is None or kind not in ASSET_EVENTS:
+                store(event)
+
+        instance.event_log_storage.store_event = store_but_for_assets
+        yield instance
 
 
 def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:

@@ -7,15 +7,19 @@ four connections, they take longer than the data. Measured in docs/graph_cost.md
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as db
 from dagster import AssetKey, EventLogEntry
+from dagster._config import UserConfigSchema
 from dagster._core.events import ASSET_EVENTS
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.pool import NullPool
+
+from ml_assets.stores.paths import state_paths
 
 BATCH_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
 
@@ -33,11 +37,19 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
         super().__init__(base_dir, inst_data)
 
     @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """Take no setting: the files lie where the default storage has them, under DAGSTER_HOME."""
+        return {}
+
+    @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Any
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Any,
     ) -> "BatchedSqliteEventLogStorage":
-        """Keep the files where the default storage has them, under DAGSTER_HOME."""
-        return cls(base_dir=os.path.join(config_value["base_dir"], "history", "runs"), inst_data=inst_data)  # noqa: PTH118
+        """Find the files under DAGSTER_HOME, or where the commands keep it."""
+        home = Path(os.environ.get("DAGSTER_HOME") or state_paths().dagster_home)
+        return cls(base_dir=str(home / "history" / "runs"), inst_data=inst_data)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[db.Connection]:

@@ -104,8 +104,8 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 parameters={"rung": name, "seed": spec.model.seed, **chosen.rung.parameters},
                 metrics={f"{r.rung.name}.{key}": value for r in measured for key, value in r.measures.items()}
                 | dict(chosen.measures),
-                tags={"as_of": plan["as_of"], "training_set_version": str(version), "dagster_run_id": context.run_id,
-                      "training_set_hash": record["content_hash"], "artifact_sha256": stored.artifact_sha256,
+                tags={"as_of": plan["as_of"], "training_set_version": str(version),
+                      "dagster_run_id": context.run.run_id, "training_set_hash": record["content_hash"], "artifact_sha256": stored.artifact_sha256,
                       "model_version": stored.model_version},
                 plots=plots,
                 artifacts=stored.folder,
@@ -242,7 +242,7 @@ def _champion(spec: UseCaseSpec) -> dg.AssetsDefinition:
         with duckdb.get_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             verdict = read_verdict(connection, lake)
-            provenance = {"_recorded_at": datetime.now(UTC), "_run_id": context.run_id}
+            provenance = {"_recorded_at": datetime.now(UTC), "_run_id": context.run.run_id}
             is_new = append_verdict(connection, lake, verdict, provenance)
             row_count = lake.relation(connection, "champion").aggregate("count(*)").fetchall()[0][0]
         if verdict["verdict"] == "promoted":

@@ -41,7 +41,7 @@ class RunOutcome:
 def open_instance(paths: StatePaths) -> Iterator[dg.DagsterInstance]:
     """Open the instance under `paths`, making its folder and settings on first use."""
     prepare_home(paths.dagster_home)
-    os.environ["DAGSTER_HOME"] = str(paths.dagster_home)  # dagster.yaml names it
+    os.environ["DAGSTER_HOME"] = str(paths.dagster_home)  # where the event log looks
     store_events_in_batches()
     with dg.DagsterInstance.from_config(str(paths.dagster_home)) as instance:
         yield instance

@@ -183,7 +183,7 @@ def test_sql_file_that_is_not_there_is_named_with_those_that_are(folder: Path) -
 
     assert str(refused.value) == (
         f"defs.yaml:{line_of('sql/labels.sql')} labels.sql: found 'sql/labels.sql'; allowed: a file of this folder: "
-        "sql/examples.sql"
+        "sql/examples.sql; nearest: sql/examples.sql"
     )
 
 
