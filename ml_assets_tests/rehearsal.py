@@ -135,7 +135,9 @@ class Rehearsal:
     def rows(self, table: str, query: str = "SELECT * FROM t") -> list[dict[str, Any]]:
         """Ask one table, as `t`."""
         with self._open(table) as relation:
-            return relation.query("t", query).to_arrow_table().to_pylist()
+            found = relation.query("t", query)
+            assert found is not None
+            return found.to_arrow_table().to_pylist()
 
     def values(self, table: str, first: int, last: int) -> pa.Table:
         """Give a table of drops as it must be to the byte: without provenance, in order of drop and example."""

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as db
 from dagster import AssetKey, EventLogEntry
 from dagster._config import UserConfigSchema
-from dagster._core.events import ASSET_EVENTS
+from dagster._core.events import ASSET_EVENTS, DagsterEventType
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
@@ -83,13 +83,14 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
         with self.index_transaction() as connection:
             ids = [int((connection.execute(statement).inserted_primary_key or (0,))[0]) for statement in statements]
             self._store_asset_event_tags(connection, events, ids)
-            newest = {_asset_key(event): (event, event_id) for event, event_id in zip(events, ids, strict=True)}
-            for event, event_id in newest.values():
+            newest = {_subject(event): (event, event_id) for event, event_id in zip(events, ids, strict=True)}
+            for event, event_id in sorted(newest.values(), key=lambda stored: stored[1]):
                 self._store_asset_event(connection, event, event_id)
 
 
-def _asset_key(event: EventLogEntry) -> AssetKey | None:
-    return event.dagster_event.asset_key if event.dagster_event is not None else None
+def _subject(event: EventLogEntry) -> tuple[AssetKey | None, DagsterEventType | None]:
+    """Say what an event is the newest of: an observation does not replace a materialization."""
+    return event.dagster_event.asset_key if event.dagster_event is not None else None, event.dagster_event_type
 
 
 def _is_asset_event(event: EventLogEntry) -> bool:

@@ -27,7 +27,7 @@ def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:
     own windows, named by their start, would only have it tomorrow.
     """
     calendar = spec.calendar
-    end = None if calendar.end is None else (calendar.end + timedelta(days=1)).isoformat()
+    end = None if calendar.end is None else (calendar.end + calendar.every).isoformat()  # its window must end by then
     offset = 1 if spec.clock == "wall" and end is None else 0
     if calendar.every == timedelta(days=1):
         return dg.DailyPartitionsDefinition(calendar.start.isoformat(), end_date=end, end_offset=offset)
@@ -42,7 +42,7 @@ def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:
 
 def history_mapping(days_back: timedelta | None, every: timedelta) -> dg.TimeWindowPartitionMapping:
     """Map a drop to the drops before it that it reads; None is all of them."""
-    offset = -100_000 if days_back is None else -(-days_back // every) - 1
+    offset = -100_000 if days_back is None else -days_back // every - 1
     return dg.TimeWindowPartitionMapping(start_offset=offset, end_offset=0, allow_nonexistent_upstream_partitions=True)
 
 

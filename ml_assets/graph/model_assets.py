@@ -104,9 +104,14 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 parameters={"rung": name, "seed": spec.model.seed, **chosen.rung.parameters},
                 metrics={f"{r.rung.name}.{key}": value for r in measured for key, value in r.measures.items()}
                 | dict(chosen.measures),
-                tags={"as_of": plan["as_of"], "training_set_version": str(version),
-                      "dagster_run_id": context.run.run_id, "training_set_hash": record["content_hash"], "artifact_sha256": stored.artifact_sha256,
-                      "model_version": stored.model_version},
+                tags={
+                    "as_of": plan["as_of"],
+                    "training_set_version": str(version),
+                    "training_set_hash": record["content_hash"],
+                    "dagster_run_id": context.run.run_id,
+                    "artifact_sha256": stored.artifact_sha256,
+                    "model_version": stored.model_version,
+                },
                 plots=plots,
                 artifacts=stored.folder,
             )

@@ -103,23 +103,24 @@ def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar
     connection.execute("UPDATE _judged SET event_at = known_at WHERE event_at IS NULL")
     missing = " ".join(
         f"UNION ALL SELECT _position, 'missing:{name}' FROM _judged WHERE \"{name}\" IS NULL AND _text IS NULL "
-        f"AND NOT list_contains(list_transform(coalesce(_unreadable, []), lambda fault: split_part(fault, '=', 1)), '{name}')"
+        "AND NOT list_contains(list_transform(coalesce(_unreadable, []), lambda fault: split_part(fault, '=', 1)), "
+        f"'{name}')"
         for name in source.columns
         if source.is_required(name)
     )
     unclaimed = (
         ""
         if source.known_at == RECEIVED
-        else (
-            "UNION ALL SELECT _position, 'known_at_missing' FROM _judged WHERE claimed_known_at IS NULL AND _text IS NULL "
-        )
+        else "UNION ALL SELECT _position, 'known_at_missing' FROM _judged "
+        "WHERE claimed_known_at IS NULL AND _text IS NULL "
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE _reasons AS "
         "SELECT _position, _refused AS reason FROM _judged WHERE _refused IS NOT NULL "
         "UNION ALL SELECT _position, 'malformed_line' FROM _judged WHERE _text IS NOT NULL AND _refused IS NULL "
         "UNION ALL SELECT _position, 'unreadable:' || split_part(unnest(_unreadable), '=', 1) FROM _judged "
-        f"UNION ALL SELECT _position, 'known_after_batch' FROM _judged WHERE claimed_known_at > batch_at {unclaimed}{missing}"
+        "UNION ALL SELECT _position, 'known_after_batch' FROM _judged WHERE claimed_known_at > batch_at "
+        f"{unclaimed}{missing}"
     )
 
 
@@ -185,7 +186,7 @@ def _note_drop(connection: duckdb.DuckDBPyConnection, finding: Finding, drop: da
 def _judge_duplicates(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
     """Of several clean rows of one key in one drop, the last known (then the last line) is the fact."""
     connection.execute(
-        "INSERT INTO _reasons SELECT _position, 'duplicate_key' FROM (SELECT _position, row_number() OVER (PARTITION BY "
-        f"batch_date, {_key(source)} ORDER BY known_at DESC, _line DESC) AS place FROM _judged WHERE _position NOT IN "
-        "(SELECT _position FROM _reasons)) WHERE place > 1"
+        "INSERT INTO _reasons SELECT _position, 'duplicate_key' FROM (SELECT _position, row_number() OVER "
+        f"(PARTITION BY batch_date, {_key(source)} ORDER BY known_at DESC, _line DESC) AS place FROM _judged "
+        "WHERE _position NOT IN (SELECT _position FROM _reasons)) WHERE place > 1"
     )

@@ -118,7 +118,8 @@ def _read_group(
         [paths],
     )
     rejected = connection.execute(
-        "SELECT DISTINCT parse_filename(s.file_path) FROM _reject_lines AS l JOIN _reject_scans AS s USING (scan_id, file_id)"
+        "SELECT DISTINCT parse_filename(s.file_path) FROM _reject_lines AS l "
+        "JOIN _reject_scans AS s USING (scan_id, file_id)"
     ).fetchall()
     connection.execute("DROP TABLE _reject_lines; DROP TABLE _reject_scans")
     ragged = {row[0] for row in rejected}
@@ -200,7 +201,10 @@ def _typed(text: str, column: Column) -> str:
     if column.type == "string":
         return f"({text})"
     if column.type == "integer":  # a cast would round 12.7 to 13
-        return f"CASE WHEN regexp_full_match(trim({text}), '[+-]?\\d+(\\.0+)?') THEN TRY_CAST(split_part(trim({text}), '.', 1) AS BIGINT) END"
+        return (
+            f"CASE WHEN regexp_full_match(trim({text}), '[+-]?\\d+(\\.0+)?') "
+            f"THEN TRY_CAST(split_part(trim({text}), '.', 1) AS BIGINT) END"
+        )
     if column.type == "float":  # a sum never holds an infinity or a NaN
         return f"CASE WHEN isfinite(TRY_CAST({text} AS DOUBLE)) THEN TRY_CAST({text} AS DOUBLE) END"
     if column.type == "timestamp":  # a cast would pass over a zone that is named, and take infinity

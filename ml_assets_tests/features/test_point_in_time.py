@@ -110,24 +110,35 @@ def three_views(stops: UseCaseSpec) -> UseCaseSpec:
     return stops.model_copy(update={"features": stops.features.model_copy(update={"views": views})})
 
 
-def moments(first: datetime, last: datetime) -> st.SearchStrategy[datetime]:
-    """Draw moments in (first, last] on whole hours, or a microsecond beside one: windows end on both."""
-    hours = (last - first) // HOUR
-    near = st.builds(lambda hour, off: first + hour * HOUR + off, st.integers(0, hours), st.sampled_from(OFFSETS))
+def moments(first: datetime, last: datetime, step: timedelta = HOUR) -> st.SearchStrategy[datetime]:
+    """Draw moments in (first, last] on whole steps, or a microsecond beside one: windows end on both."""
+    steps = (last - first) // step
+    near = st.builds(lambda count, off: first + count * step + off, st.integers(0, steps), st.sampled_from(OFFSETS))
     return near.filter(lambda moment: first < moment <= last)
 
 
 OFFSETS = [timedelta(0), timedelta(0), timedelta(0), MICROSECOND, -MICROSECOND]
 NUMBERS = st.sampled_from([0.0, 1.0, 2.0, -3.25, 0.1, 7.7, 1e15, -1e15, math.nan, math.inf, -math.inf, None])
 
+# sums of these have other last bits in another order
+UNEVEN = st.sampled_from([0.1, 0.7, 1 / 3, -3.3, 1e6 / 7, 7.7])
+
 
 @st.composite
-def fact_rows(draw: st.DrawFn, size: int = 40, key_count: int = 16) -> list[Row]:
-    """Draw facts of few keys, so that many are corrected; a key comes once a drop, as after ingestion."""
+def fact_rows(
+    draw: st.DrawFn,
+    key_count: int = 16,
+    step: timedelta = HOUR,
+    numbers: st.SearchStrategy[float | None] = NUMBERS,
+) -> list[Row]:
+    """Draw facts of few keys, so that many are corrected; a key comes once a drop, as after ingestion.
+
+    With a longer `step` between their moments, many happen and become known at once.
+    """
     end = CALENDAR.batch_at(DROPS[-1])
     facts: dict[tuple[Any, ...], Row] = {}
-    for _ in range(draw(st.integers(0, size))):
-        known_at = draw(moments(BEGINNING, end))
+    for _ in range(draw(st.integers(0, 40))):
+        known_at = draw(moments(BEGINNING, end, step))
         number = draw(st.integers(1, key_count))
         fact = {
             "batch_date": CALENDAR.drop_receiving(known_at),
@@ -136,8 +147,8 @@ def fact_rows(draw: st.DrawFn, size: int = 40, key_count: int = 16) -> list[Row]
             "carrier": draw(st.sampled_from(["AA", "UA", None])),
             "stop_hour": draw(st.sampled_from([8, 9, None])),
             "kind": draw(st.sampled_from(["a", "b", None])),
-            "x": draw(NUMBERS),
-            "event_at": known_at + draw(st.integers(-30, 2)) * HOUR,
+            "x": draw(numbers),
+            "event_at": known_at + draw(st.integers(-(30 * HOUR // step), 2)) * step,
             "known_at": known_at,
         }
         facts[fact["batch_date"], *(fact[name] for name in KEY)] = fact
@@ -238,7 +249,7 @@ def bits_of(table: pa.Table) -> list[list[Any]]:
 
 
 @settings(max_examples=15)
-@given(facts=fact_rows(), examples=example_rows(), last=st.integers(0, len(DROPS) - 1))
+@given(facts=fact_rows(numbers=UNEVEN), examples=example_rows(), last=st.integers(0, len(DROPS) - 1))
 def test_facts_of_later_drops_change_no_bit_of_the_past(
     engine: duckdb.DuckDBPyConnection, three_views: UseCaseSpec, facts: list[Row], examples: list[Row], last: int
 ) -> None:
@@ -251,7 +262,11 @@ def test_facts_of_later_drops_change_no_bit_of_the_past(
 
 
 @settings(max_examples=15)
-@given(facts=fact_rows(), examples=example_rows(), shuffled=st.randoms(use_true_random=False))
+@given(
+    facts=fact_rows(key_count=10**6, step=12 * HOUR, numbers=UNEVEN),
+    examples=example_rows(),
+    shuffled=st.randoms(use_true_random=False),
+)
 def test_order_of_the_sources_rows_changes_no_bit(
     engine: duckdb.DuckDBPyConnection, three_views: UseCaseSpec, facts: list[Row], examples: list[Row], shuffled: Any
 ) -> None:
@@ -262,7 +277,7 @@ def test_order_of_the_sources_rows_changes_no_bit(
 
 
 @settings(max_examples=10)
-@given(facts=fact_rows(), examples=example_rows())
+@given(facts=fact_rows(numbers=UNEVEN), examples=example_rows())
 def test_drops_alone_have_the_bits_of_drops_together(
     engine: duckdb.DuckDBPyConnection, three_views: UseCaseSpec, facts: list[Row], examples: list[Row]
 ) -> None:
@@ -335,6 +350,21 @@ def test_correction_is_counted_once_at_its_first_moment_with_its_newest_value(
     assert [before[name] for name in ("by_carrier_rows_3d", "by_carrier_total_3d")] == [1, 10.0]
     assert [after[name] for name in ("by_carrier_rows_3d", "by_carrier_total_3d")] == [1, 4.0]
     assert after["by_carrier_rows_6h"] == 0  # it became known 38 hours ago, and was corrected since
+
+
+def test_correction_in_a_later_drop_changes_no_bit_of_a_moment_before_it(
+    engine: duckdb.DuckDBPyConnection, stops: UseCaseSpec
+) -> None:
+    numbers = [0.1, 0.7, 1 / 3] * 3  # three facts further on, their sum has another last bit
+    known = [made_up_fact(25.0 + n / 10, 10 + n, carrier="UA", x=number) for n, number in enumerate(numbers)]
+    after = [made_up_fact(40.0 + n, n, carrier="AA") for n in range(3)]
+    example = made_up_example(30.0, carrier="UA")
+
+    without = one_row(engine, stops, [*known, *after], example)
+    corrected = one_row(engine, stops, [*known, *after, made_up_fact(60.0, 0, carrier="AA", x=9.0)], example)
+
+    assert without["by_carrier_total_1d"] == pytest.approx(math.fsum(numbers))
+    assert corrected == without
 
 
 def test_correction_to_another_entity_moves_the_fact(engine: duckdb.DuckDBPyConnection, stops: UseCaseSpec) -> None:

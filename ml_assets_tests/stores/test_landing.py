@@ -75,6 +75,15 @@ def test_written_file_replaces_the_one_before_it(tmp_path: Path) -> None:
     assert names_in(tmp_path / "made") == ["list.csv"]
 
 
+def test_reader_that_opened_the_file_before_a_write_reads_the_old_content(tmp_path: Path) -> None:
+    write_whole(tmp_path / "list.csv", b"old")
+
+    with (tmp_path / "list.csv").open("rb") as opened:
+        write_whole(tmp_path / "list.csv", b"new")
+
+        assert opened.read() == b"old"
+
+
 def test_write_that_fails_leaves_the_old_content_and_no_other_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from ml_assets.stores.write_lock import write_lock
@@ -12,16 +13,16 @@ from pathlib import Path
 from ml_assets.stores.write_lock import write_lock
 
 with write_lock(Path(sys.argv[1]), "stops", on_wait=lambda text: print(text, flush=True)):
+    Path(sys.argv[2]).touch()
     print("held", flush=True)
     sys.stdin.readline()
 """
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    """Start a process that takes the lock, says so, and holds it until it is sent a line."""
-    return subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+def start(folder: Path, name: str) -> subprocess.Popen[str]:
+    """Start a process that takes the lock, makes the file `name` and says so, and holds it until it is sent a line."""
+    command = [sys.executable, "-c", HOLD, str(folder), str(folder / name)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def says(process: subprocess.Popen[str]) -> str:
@@ -30,11 +31,12 @@ def says(process: subprocess.Popen[str]) -> str:
 
 
 def test_second_process_waits_for_the_first_and_is_told_which_it_is(tmp_path: Path) -> None:
-    with start(tmp_path) as first:
+    with start(tmp_path, "first") as first:
         assert says(first) == "held"
-        with start(tmp_path) as second:
+        with start(tmp_path, "second") as second:
             assert says(second) == f"another run writes to stops (process {first.pid}); waiting for it"
-            assert second.poll() is None
+            time.sleep(0.2)
+            assert not (tmp_path / "second").exists()
 
             first.communicate("\n")
             assert says(second) == "held"
@@ -43,7 +45,7 @@ def test_second_process_waits_for_the_first_and_is_told_which_it_is(tmp_path: Pa
 
 
 def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
-    with start(tmp_path) as first:
+    with start(tmp_path, "first") as first:
         assert says(first) == "held"
         first.kill()
     waited: list[str] = []

@@ -127,8 +127,9 @@ def test_of_corrected_labels_the_newest_known_by_as_of_counts(spec: UseCaseSpec)
     first, second = date(2013, 2, 20), date(2013, 2, 28)
     moments = {"a": spec.calendar.batch_at(date(2013, 2, 10))}
     corrections = [
-        ("a", 0, spec.calendar.batch_at(date(2013, 2, 25))),
         ("a", 1, spec.calendar.batch_at(date(2013, 2, 11))),
+        ("a", 0, spec.calendar.batch_at(date(2013, 2, 25))),
+        ("a", 1, spec.calendar.batch_at(date(2013, 2, 18))),
         ("a", 1, spec.calendar.batch_at(date(2013, 3, 5))),
     ]
 

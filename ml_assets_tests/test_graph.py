@@ -1,0 +1,178 @@
+"""The graph as a whole: what it holds, what it costs to load, and what a broken declaration does to it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ml_assets.definitions import defs
+from ml_assets.graph.factory import build_use_case
+from ml_assets.stores.paths import project_root
+from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
+
+SOURCES = ("airports", "flight_outcomes", "planes", "schedule", "weather")
+GROUPS = {
+    **{f"raw/{source}": "raw" for source in SOURCES},
+    **{f"validated/{source}": "validated" for source in SOURCES},
+    **{f"quarantine/{source}": "quarantine" for source in SOURCES},
+    "raw/drops": "validated",
+    "features/examples": "features",
+    "features/features": "features",
+    "training/labels": "training",
+    "training/training_set": "training",
+    "models/candidate_model": "models",
+    "models/evaluation": "models",
+    "models/champion": "models",
+    "predictions/predictions": "predictions",
+    "predictions/worklist": "predictions",
+}
+CHECKS = {
+    *(f"validated/{source}:contract" for source in SOURCES),
+    "raw/drops:admitted",
+    "raw/drops:final",
+    "training/training_set:known_in_time",
+    "models/champion:gate",
+    "predictions/predictions:complete",
+    "predictions/predictions:trained_before",
+}
+UNPARTITIONED = {"training/training_set", "models/candidate_model", "models/evaluation", "models/champion"}
+HEAVY = ("pandas", "evidently", "great_expectations", "mlflow", "xgboost", "sklearn", "matplotlib")
+
+LOAD = f"""
+import json, sys, time, warnings
+warnings.simplefilter("error")
+from ml_assets.definitions import defs
+loaded = defs()
+repository = loaded.get_repository_def()
+print(json.dumps({{
+    "cpu_seconds": time.process_time(),
+    "assets": len(repository.asset_graph.get_all_asset_keys()),
+    "heavy": [name for name in {HEAVY!r} if name in sys.modules],
+}}))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dg.Definitions:
+    found = defs()
+    assert isinstance(found, dg.Definitions)
+    return found
+
+
+def named(key: dg.AssetKey) -> str:
+    """Spell a key of the flagship without its name."""
+    assert key.path[0] == "flight_delays"
+    return "/".join(key.path[1:])
+
+
+def test_assets_groups_and_checks_are_these(loaded: dg.Definitions) -> None:
+    graph = loaded.resolve_asset_graph()
+
+    assert {named(key): graph.get(key).group_name for key in graph.get_all_asset_keys()} == GROUPS
+    assert {f"{named(key.asset_key)}:{key.name}" for key in graph.asset_check_keys} == CHECKS
+    assert {named(key) for key in graph.get_all_asset_keys() if not graph.get(key).is_partitioned} == UNPARTITIONED
+
+
+def test_jobs_split_the_assets_between_them(loaded: dg.Definitions) -> None:
+    jobs = {job.name: job for job in loaded.resolve_all_job_defs() if not job.name.startswith("__")}
+    assert sorted(jobs) == ["flight_delays_batch", "flight_delays_retrain"]
+
+    batch, retrain = ({named(key) for key in job.asset_layer.selected_asset_keys} for _, job in sorted(jobs.items()))
+
+    assert retrain == UNPARTITIONED
+    assert batch == set(GROUPS) - UNPARTITIONED
+    partitions = jobs["flight_delays_batch"].partitions_def
+    assert partitions is not None
+    assert partitions.get_partition_keys()[::367] == ["2013-01-01", "2014-01-03"]
+    assert jobs["flight_delays_retrain"].partitions_def is None
+    assert {job.tags["ml_assets/write"] for job in jobs.values()} == {"flight_delays"}
+
+
+def test_every_asset_says_what_it_is_whose_and_with_what(loaded: dg.Definitions) -> None:
+    graph = loaded.resolve_asset_graph()
+    nodes = {named(key): graph.get(key) for key in graph.get_all_asset_keys()}
+
+    assert [name for name, node in nodes.items() if len(node.description or "") < 30] == []
+    assert [name for name, node in nodes.items() if list(node.owners) != ["team:flight-operations"]] == []
+    assert [name for name, node in nodes.items() if not node.kinds] == []
+
+
+def test_gate_and_completeness_only_warn_and_leakage_blocks(loaded: dg.Definitions) -> None:
+    graph = loaded.resolve_asset_graph()
+
+    blocking = {f"{named(key.asset_key)}:{key.name}" for key in graph.asset_check_keys if graph.get(key).blocking}
+
+    assert {"training/training_set:known_in_time", "predictions/predictions:trained_before"} <= blocking
+    assert not {"models/champion:gate", "predictions/predictions:complete", "raw/drops:final"} & blocking
+
+
+def test_loading_is_quick_and_quiet_and_needs_no_environment() -> None:
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(project_root())}
+
+    process = subprocess.run(
+        [sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True, check=False, cwd="/"
+    )
+
+    assert process.returncode == 0, process.stderr
+    found = json.loads(process.stdout)
+    assert found["heavy"] == []
+    assert found["assets"] == len(GROUPS)
+    assert found["cpu_seconds"] <= 3
+    assert process.stderr == ""
+
+
+def test_loading_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "state"))
+
+    build_use_case(flagship()).get_repository_def()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_factory_gives_the_same_graph_without_the_component(loaded: dg.Definitions, tmp_path: Path) -> None:
+    alone = build_use_case(flagship(), tmp_path)
+
+    ours, theirs = alone.resolve_asset_graph(), loaded.resolve_asset_graph()
+
+    assert ours.get_all_asset_keys() == theirs.get_all_asset_keys()
+    assert ours.asset_check_keys == theirs.asset_check_keys
+    for key in ours.get_all_asset_keys():
+        assert ours.get(key).parent_keys == theirs.get(key).parent_keys, key
+        assert ours.get(key).description == theirs.get(key).description, key
+
+
+def test_broken_declaration_removes_only_itself_and_shows_its_mistakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    package = tmp_path / "two_use_cases"
+    for name in ("flight_delays", "broken_delays"):
+        shutil.copytree(DEFS_FOLDER / "flight_delays", package / "defs" / name)
+    for folder in (package, package / "defs"):
+        (folder / "__init__.py").touch()
+    project = f'[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "{package.name}"\n'
+    (tmp_path / "pyproject.toml").write_text(project + 'registry_modules = ["ml_assets"]\n')
+    declaration = package / "defs" / "broken_delays" / "defs.yaml"
+    text = declaration.read_text().replace("name: flight_delays", "name: broken_delays")
+    declaration.write_text(text.replace("capacity: 50", "capacty: 50").replace("from: airports", "from: aerports"))
+    lines = declaration.read_text().splitlines()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with caplog.at_level(logging.ERROR, logger="ml_assets"):
+        graph = dg.load_from_defs_folder(path_within_project=package).resolve_asset_graph()
+
+    broken = dg.AssetKey(["broken_delays", "broken_declaration"])
+    assert {key for key in graph.get_all_asset_keys() if key.path[0] == "broken_delays"} == {broken}
+    assert {named(key) for key in graph.get_all_asset_keys() - {broken}} == set(GROUPS)
+    said, line = graph.get(broken).description or "", next(n for n, x in enumerate(lines, 1) if "capacty" in x)
+    assert (
+        f"`defs.yaml:{line} worklist.capacty: found 'capacty'; allowed: capacity, columns; nearest: capacity`" in said
+    )
+    assert "Mend them, check with `ml-assets validate broken_delays`" in said
+    assert "broken_delays is broken and was left out" in caplog.text
