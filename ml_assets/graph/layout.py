@@ -28,7 +28,7 @@ def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:
     """
     calendar = spec.calendar
     end = None if calendar.end is None else (calendar.end + calendar.every).isoformat()  # its window must end by then
-    offset = 1 if spec.clock == "wall" and end is None else 0
+    offset = 1 if spec.clock == "wall" else 0
     if calendar.every == timedelta(days=1):
         return dg.DailyPartitionsDefinition(calendar.start.isoformat(), end_date=end, end_offset=offset)
     if calendar.every == timedelta(days=7):

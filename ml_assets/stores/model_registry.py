@@ -5,6 +5,8 @@ What served which drop is recorded in the `champion` table; aliases have no hist
 
 from __future__ import annotations
 
+import logging
+import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,8 +40,6 @@ class ModelRegistry:
 
     def log_candidate(self, log: CandidateLog) -> tuple[str, str]:
         """Record a candidate as a run and a registered version; give the ids of both."""
-        import math
-
         client = self._client()
         experiment = self._experiment(client)
         run_id = client.create_run(experiment, run_name=log.name, tags=dict(log.tags)).info.run_id
@@ -68,6 +68,8 @@ class ModelRegistry:
     def _client(self) -> MlflowClient:
         from mlflow import MlflowClient
 
+        for name in ("mlflow", "alembic"):  # they announce each table they make
+            logging.getLogger(name).setLevel(logging.WARNING)
         self.folder.mkdir(parents=True, exist_ok=True)
         with write_lock(self.folder, "mlflow"):  # processes that create one store at once corrupt it
             client = MlflowClient(tracking_uri=f"sqlite:///{self.folder / 'mlflow.db'}")

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.partitions.context import partition_loading_context
 
 from ml_assets.graph.layout import history_mapping, partitions_of, view_lookback
 from ml_assets.spec.calendar import Calendar
@@ -47,14 +48,23 @@ def test_other_steps_are_refused_with_what_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("clock", "every", "newest"),
-    [("wall", "1d", "2026-03-10"), ("data", "1d", "2026-03-09"), ("wall", "7d", "2026-03-09")],
+    ("clock", "every", "end", "newest"),
+    [
+        ("wall", "1d", None, "2026-03-10"),
+        ("wall", "1d", "2026-12-31", "2026-03-10"),
+        ("wall", "1d", "2026-03-08", "2026-03-08"),
+        ("data", "1d", None, "2026-03-09"),
+        ("wall", "7d", None, "2026-03-09"),
+    ],
 )
-def test_partition_of_the_day_exists_on_that_day_by_the_wall_clock(clock: str, every: str, newest: str) -> None:
-    tuesday = datetime(2026, 3, 10, 9, tzinfo=UTC)  # the ninth is a Monday
-    partitions = partitions_of(with_calendar(clock, start="2026-02-02", every=every))
+def test_partition_of_the_day_exists_on_that_day_by_the_wall_clock(
+    clock: str, every: str, end: str | None, newest: str
+) -> None:
+    partitions = partitions_of(with_calendar(clock, start="2026-02-02", every=every, end=end))
 
-    assert partitions.get_last_partition_key(current_time=tuesday) == newest
+    tuesday = datetime(2026, 3, 10, 9, tzinfo=UTC)  # the ninth is a Monday
+    with partition_loading_context(effective_dt=tuesday):
+        assert partitions.get_last_partition_key() == newest
 
 
 def test_feature_drop_reads_the_drops_its_longest_window_reaches() -> None:

@@ -111,11 +111,12 @@ def test_every_reference_to_nothing_is_found_where_it_stands(broken: Broken) -> 
         ("group_by: [carrier,", "group_by: [carier,"),
     )
 
+    views = [view.name for view in load_use_case(DEFS / "flight_delays").features.views]
     assert [(line, key, message.split("; ")[-1]) for line, key, message in found] == [
         (line_of("team:flight-operations"), "owners[0]", "allowed: team:NAME or an e-mail address"),
         (line_of("from: [schedule]"), "examples.from[0]", "nearest: schedule"),
-        (line_of("entity: [carrier]"), "features.views[0].entity[0]", "nearest: carrier"),
-        (line_of("latest: [lat, lon]"), "features.views[9].latest[1]", "nearest: lon"),
+        (line_of("entity: [carrier]"), f"features.views[{views.index('carrier')}].entity[0]", "nearest: carrier"),
+        (line_of("latest: [lat, lon]"), f"features.views[{views.index('dest_airport')}].latest[1]", "nearest: lon"),
         (line_of("group_by: [carrier,"), "model.ladder[0].group_by[0]", "nearest: carrier"),
     ]
 

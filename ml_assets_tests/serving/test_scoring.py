@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from ml_assets.serving.scoring import TrainedTooLateError, score_drop
+
+DROP = date(2013, 4, 2)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A model whose score is a multiple of the one feature."""
+
+    factor: float
+
+    def predict(self, features: pd.DataFrame) -> NDArray[np.float64]:
+        return features["wind"].to_numpy(dtype=float) * self.factor
+
+
+@pytest.fixture
+def features() -> pd.DataFrame:
+    at = pd.Timestamp("2013-04-02T08:00:00Z")
+    rows = [(DROP, name, at, wind) for name, wind in (("c", 3.0), ("a", 1.0), ("b", 2.0))]
+    return pd.DataFrame(rows, columns=["batch_date", "example_id", "prediction_at", "wind"], index=[7, 8, 9])
+
+
+def test_rows_are_scored_in_order_of_id_with_the_heuristic_beside(features: pd.DataFrame) -> None:
+    before = features.copy()
+
+    scored = score_drop(
+        features, DROP, as_of=date(2013, 4, 1), model=Scaled(0.1), baseline=Scaled(0.01), model_version="m"
+    )
+
+    at = pd.Timestamp("2013-04-02T08:00:00Z")
+    expected = {
+        "batch_date": [DROP] * 3, "example_id": ["a", "b", "c"], "prediction_at": [at] * 3,
+        "score": [0.1, 0.2, pytest.approx(0.3)], "baseline_score": [0.01, 0.02, 0.03], "model_version": ["m"] * 3,
+    }  # fmt: skip
+    assert scored.to_dict("list") == expected
+    pd.testing.assert_frame_equal(features, before)
+
+
+@pytest.mark.parametrize("as_of", [DROP, date(2013, 4, 3)])
+def test_model_trained_as_of_the_drop_or_later_may_not_score_it(as_of: date, features: pd.DataFrame) -> None:
+    with pytest.raises(TrainedTooLateError, match=f"m was trained as of {as_of}; allowed for {DROP}: as of an earlier"):
+        score_drop(features, DROP, as_of=as_of, model=Scaled(0.1), baseline=Scaled(0.1), model_version="m")
+
+
+@pytest.mark.parametrize("wrong", [0.5, -0.1, float("nan")])
+@pytest.mark.parametrize("column", ["score", "baseline_score"])
+def test_value_that_is_no_probability_is_refused(column: str, wrong: float, features: pd.DataFrame) -> None:
+    factors = {"score": 0.1, "baseline_score": 0.1, column: wrong}
+    count = {0.5: 1, -0.1: 3}.get(wrong, 3)
+
+    with pytest.raises(ValueError, match=f"m gave {count} values of {column} that are no probability on {DROP}"):
+        score_drop(features, DROP, as_of=date(2013, 4, 1), model=Scaled(factors["score"]),
+                   baseline=Scaled(factors["baseline_score"]), model_version="m")  # fmt: skip
