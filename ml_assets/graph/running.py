@@ -100,12 +100,16 @@ def _run(
             instance=instance, run_id=run_id, tags={REPOSITORY_LABEL_TAG: _REPOSITORY, **tags}, raise_on_error=False,
             run_config={"ops": dict(ops), "loggers": quiet},
         )  # fmt: skip
-        failures = tuple(
-            (event.step_key or job_name, _message(event))
-            for event in result.all_events
-            if event.is_step_failure or event.is_run_failure
-        )
-    return RunOutcome(run_id, result.success, failures)
+        steps = [(event.step_key or "", _message(event)) for event in result.all_events if event.is_step_failure]
+        run = [(job_name, _message(event)) for event in result.all_events if event.is_run_failure]
+        blocked = [
+            (each.asset_key.to_python_identifier(), f"{each.check_name}: {each.description}")
+            for each in result.get_asset_check_evaluations()
+            if each.blocking and not each.passed and each.severity == dg.AssetCheckSeverity.ERROR
+        ]
+    # a blocking check fails its step without saying why, and a run repeats what failed its steps
+    failures = [failure for failure in steps if failure[0] not in dict(blocked)] + blocked
+    return RunOutcome(run_id, result.success, tuple(failures or run))
 
 
 def _tell(entry: dg.EventLogEntry, on_event: OnEvent) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
@@ -89,8 +90,8 @@ def test_broken_declaration_ends_with_every_mistake_and_its_line(
         (folder / "sql" / f"{name}.sql").write_text((DEFS_FOLDER / "flight_delays/sql" / f"{name}.sql").read_text())
     (folder / "defs.yaml").write_text(yaml.safe_dump(declared))
     lines = (folder / "defs.yaml").read_text().splitlines()
-    monkeypatch.setattr("ml_assets.cli.app.DEFS_FOLDER", tmp_path / "defs")
-    monkeypatch.setattr("ml_assets.cli.terminal.DEFS_FOLDER", tmp_path / "defs")
+    for module in ("ml_assets.cli.app", "ml_assets.cli.terminal"):
+        monkeypatch.setattr(import_module(module), "DEFS_FOLDER", tmp_path / "defs")
 
     result = run("validate")
 
@@ -279,15 +280,17 @@ def test_rebuilding_where_nothing_was_drawn_says_so() -> None:
     )
 
 
-def test_batch_past_a_drop_that_never_landed_fails_and_names_it(state: Path) -> None:
+def test_batch_of_a_drop_that_never_landed_fails_and_says_where_to_put_it(state: Path) -> None:
     result = run("batch", "flight_delays", "--from", "2013-01-02", "--to", "2013-01-02")
 
-    said = " ".join(result.output.split())
     assert result.exit_code == 1
-    assert "failed features/examples" in said
-    assert "no final state yet: schedule of 2013-01-01, flight_outcomes of 2013-01-01" in said
-    assert "batch 2013-01-02 to 2013-01-02 failed; the last good state still serves. Run " in said
+    failed, found, *_ = result.stdout.splitlines()
+    assert failed == "failed raw/drops"
+    landing = state / "landing" / "flight_delays"
+    assert found.strip() == f"admitted: 0 of 5 admitted; has anything landed in {landing}?"
+    assert "batch 2013-01-02 to 2013-01-02 failed; the last good state still serves. Run " in result.stderr
     assert (state / "dagster_home" / "dagster.yaml").is_file()
     (facts,) = json.loads(run("status", "--json").stdout)
     assert facts["missing"] == ["flight_outcomes of 2013-01-02", "schedule of 2013-01-02"]
     assert facts["missing_accepted"] == ["weather of 2013-01-02"]
+    assert list(facts["next"]) == ["ml-assets land flight_delays --from 2013-01-01 --to 2013-01-01"]
