@@ -284,6 +284,7 @@ def test_poisoned_future_changes_nothing_up_to_its_drop(
     for number in range(until + 1, end + 1):
         for source in SOURCES:
             scramble(poisoned.landed(number, source), seed=number)
+        contradict(poisoned.landed(number, "flight_outcomes"), poisoned.landed(3, "schedule"))
 
     poisoned.batch(1, end)
     poisoned.retrain(FIRST_AS_OF, rung="logistic_regression", gate="disabled")
@@ -362,6 +363,16 @@ def scramble(file: Path, seed: int) -> None:
             values = pd.array(values + shift, dtype="Int64" if name.endswith("_min") else "Float64")
         frame[name] = values
     frame.to_csv(file, index=False, lineterminator="\n")
+
+
+def contradict(outcomes: Path, schedule: Path) -> None:
+    """Make half of the outcomes revisions of flights of an earlier drop: other labels, other facts."""
+    frame, earlier = pd.read_csv(outcomes), pd.read_csv(schedule)["flight_id"]
+    half = min(len(frame) // 2, len(earlier))
+    frame.loc[: half - 1, "flight_id"] = earlier.iloc[:half].to_numpy()
+    for name in ("departure_delay_min", "arrival_delay_min", "air_time_min"):
+        frame[name] = frame[name].astype("Int64")
+    frame.to_csv(outcomes, index=False, lineterminator="\n")
 
 
 def spoil_header(file: Path) -> None:

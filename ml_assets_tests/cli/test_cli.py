@@ -9,8 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import yaml
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from ml_assets.cli import app
 from ml_assets.stores.lake import Lake

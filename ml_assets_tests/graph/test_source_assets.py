@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -41,7 +42,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, dg
     return Lake(StatePaths(root).lake / "flight_delays"), checks_of(result)
 
 
-def rows(lake: Lake, table: str, query: str) -> list[tuple[object, ...]]:
+def rows(lake: Lake, table: str, query: str) -> list[tuple[Any, ...]]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         lake.relation(connection, table).create_view("t")
