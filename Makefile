@@ -52,7 +52,7 @@ test: export OMP_NUM_THREADS := 1
 test: export OPENBLAS_NUM_THREADS := 1
 test: export MKL_NUM_THREADS := 1
 test: $(STAMP) ## run all tests and docstring examples, with WORKERS=2 processes
-	@$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 check: $(STAMP) ## format, lint, types, import contracts and tests: what CI runs
 	@echo "== format"
