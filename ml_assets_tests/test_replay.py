@@ -304,6 +304,21 @@ def test_poisoned_future_changes_nothing_up_to_its_drop(
     assert len(expected_promotions) == (2 if until >= SECOND_AS_OF else 1)
 
 
+def test_drops_run_before_those_they_follow_are_asked_for_again_and_not_forgotten(
+    history: History, landed: Path, tmp_path: Path
+) -> None:
+    state = rehearse(tmp_path, landed, 6)
+    state.batch(3, 4, raise_on_error=False)  # refused: nothing before it was run
+    state.batch(1, 2)
+
+    hole = state.batch(5, 6, raise_on_error=False)
+
+    assert not hole.success
+    assert "features were not computed yet for 2013-01-03 to 2013-01-04" in failures_of(hole)["examples"]
+    state.batch(3, 6)
+    assert state.content("features", 1, 6) == history.state.content("features", 1, 6)
+
+
 def test_missing_drop_stops_what_follows_and_leaves_what_stood(history: History, landed: Path, tmp_path: Path) -> None:
     state = rehearse(tmp_path, landed, 6)
     schedule = state.landed(4, "schedule").read_bytes()
@@ -318,7 +333,7 @@ def test_missing_drop_stops_what_follows_and_leaves_what_stood(history: History,
     assert failures_of(stopped)["examples"].strip() == (
         "ml_assets.ingestion.ledger.DropsNotFinalError: no final state yet: schedule of 2013-01-04. Land what is "
         "missing and run `ml-assets batch flight_delays --from 2013-01-04 --to 2013-01-04`; drops before "
-        "2013-01-04 can be run now"
+        "2013-01-04 can be run now, and those after it must be run again"
     )
     assert not checks_of(stopped)["drops:final"].passed
     assert checks_of(stopped)["drops:final"].description == "1 missing: schedule of 2013-01-04"

@@ -198,7 +198,8 @@ def fingerprint(
     if as_json:
         print_json(hashes)
     else:
-        console.print(table_of("", ["table", "content hash"], list(hashes.items())))
+        for table, found in hashes.items():
+            console.print(f"{found}  {table}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -217,7 +218,7 @@ def rebuild(
     spec = read_use_case(use_case)
     try:
         with explained_errors(), duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             recorded, again = rebuild_training_set(connection, lake_of(state_paths(), spec.name), version)
     except LookupError as error:
         raise fail(str(error)) from error

@@ -89,7 +89,7 @@ def _show_quality(spec: UseCaseSpec, lake: Lake) -> None:
     from ml_assets.monitoring.realized_quality import measure_quality
 
     with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         lake.relation(connection, "predictions", _SCORED).create_view("predictions")
         lake.relation(connection, "labels").create_view("labels")
         scored = connection.sql(

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from ml_assets.cli.terminal import console, next_steps, table_of
+from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import PARTITION, Lake, content_hash
 from ml_assets.stores.landing import landed_drops
@@ -23,7 +25,7 @@ def rows_of(lake: Lake, table: str, query: str) -> list[tuple[Any, ...]]:
     if not lake.has(table):
         return []
     with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         lake.relation(connection, table).create_view("t")
         return connection.sql(query).fetchall()
 
@@ -60,56 +62,82 @@ def verdict_lines(paths: StatePaths, use_case: str) -> list[str]:
     colour = "green" if verdict == "promoted" else "yellow"
     against = f"against {before}" if before else "no champion before it"
     lines = [f"[bold {colour}]{verdict}[/] {version} (gate {gate}, {against})"]
-    return [*lines, *(f"  {'[red]' if reason.startswith('broken') else '[dim]'}{reason}[/]" for reason in reasons)]
+    return [
+        *lines,
+        *(f"  {'[red]' if reason.startswith('broken') else '[dim]'}{escape(reason)}[/]" for reason in reasons),
+    ]
 
 
 def facts_of(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Any]:
     """Gather what is known of a use case, as plain values."""
     lake = lake_of(paths, spec.name)
-    landed = landed_drops(paths.landing / spec.name)
+    landed = landed_drops(paths.landing / spec.name, spec.calendar, [source.file_name for source in spec.sources])
     ledger = rows_of(
         lake,
         "drops",
         "SELECT batch_date, source, state, list_aggregate(reasons, 'string_agg', '; ') FROM t ORDER BY 1, 2",
     )
-    run = sorted({row[0] for row in ledger})
-    promotions = rows_of(
-        lake,
-        "champion",
-        "SELECT as_of, model_version, gate, candidate_log_loss, candidate_auc FROM t WHERE verdict = 'promoted' "
-        "ORDER BY as_of DESC, sequence DESC LIMIT 1",
-    )
+    computed = dict(rows_of(lake, "computed_drops", "SELECT batch_date, examples FROM t ORDER BY 1"))
+    run = sorted(computed)
     verdicts = rows_of(
         lake, "champion", "SELECT as_of, model_version, verdict, gate FROM t ORDER BY sequence DESC LIMIT 5"
     )
     predicted = rows_of(lake, "predictions", "SELECT min(batch_date), max(batch_date), count(*) FROM t")
-    not_run = [drop for drop in landed if drop not in set(run)]
     facts: dict[str, Any] = {
         "use_case": spec.name,
         "description": spec.description,
         "landed": _span(landed),
         "run": _span(run),
-        "landed_not_run": [str(drop) for drop in not_run],
+        "landed_not_run": [drop for drop in landed if drop not in computed],
         "missing": [f"{row[1]} of {row[0]}" for row in ledger if row[2] == "missing"],
         "missing_accepted": [f"{row[1]} of {row[0]}" for row in ledger if row[2] == "missing_accepted"],
         "refused": [f"{row[1]} of {row[0]}: {row[3]}" for row in ledger if row[2] == "refused"],
-        "champion": None,
+        "champion": _champion(spec, lake),
+        "not_scored_by_champion": _not_scored_by_champion(lake, [drop for drop in run if computed[drop]]),
         "verdicts": [dict(zip(("as_of", "model_version", "verdict", "gate"), row, strict=True)) for row in verdicts],
         "predictions": None,
     }
-    if promotions:
-        as_of, version, gate, log_loss, auc = promotions[0]
-        since = spec.calendar.next_drop(as_of)
-        facts["champion"] = {"model_version": version, "as_of": as_of, "serves_from": since, "gate": gate,
-                             "log_loss": log_loss, "auc": auc}  # fmt: skip
     if predicted and predicted[0][2]:
         facts["predictions"] = dict(zip(("first", "last", "rows"), predicted[0], strict=True))
     facts["next"] = _next(spec, facts, landed, run)
     return facts
 
 
+def _champion(spec: UseCaseSpec, lake: Lake) -> dict[str, Any] | None:
+    promotions = rows_of(
+        lake,
+        "champion",
+        "SELECT as_of, model_version, gate, candidate_log_loss, candidate_auc FROM t WHERE verdict = 'promoted' "
+        "ORDER BY as_of DESC, sequence DESC LIMIT 1",
+    )
+    if not promotions:
+        return None
+    as_of, version, gate, log_loss, auc = promotions[0]
+    return {"model_version": version, "as_of": as_of, "serves_from": spec.calendar.next_drop(as_of), "gate": gate,
+            "log_loss": log_loss, "auc": auc}  # fmt: skip
+
+
+def _not_scored_by_champion(lake: Lake, drops: Sequence[date]) -> list[date]:
+    """List the drops with examples whose predictions are not by the champion that serves them now."""
+    rows = rows_of(
+        lake, "champion", "SELECT as_of, sequence, model_version, artifact_sha256 FROM t WHERE verdict = 'promoted'"
+    )
+    promotions = [Promotion(*row) for row in rows]
+    scored = dict(rows_of(lake, "predictions", "SELECT batch_date, max(model_version) FROM t GROUP BY batch_date"))
+    serving = {drop: champion_of(drop, promotions) for drop in drops}
+    return [drop for drop, champion in serving.items() if champion and scored.get(drop) != champion.model_version]
+
+
 def _span(drops: Sequence[date]) -> dict[str, Any] | None:
     return {"first": drops[0], "last": drops[-1], "drops": len(drops)} if drops else None
+
+
+def _stretch(spec: UseCaseSpec, drops: Sequence[date]) -> tuple[date, date]:
+    """Give the first run of drops without a hole between them."""
+    last = drops[0]
+    while spec.calendar.next_drop(last) in drops:
+        last = spec.calendar.next_drop(last)
+    return drops[0], last
 
 
 def _next(spec: UseCaseSpec, facts: dict[str, Any], landed: Sequence[date], run: Sequence[date]) -> dict[str, str]:
@@ -117,23 +145,27 @@ def _next(spec: UseCaseSpec, facts: dict[str, Any], landed: Sequence[date], run:
     if not landed:
         start = spec.calendar.start
         return {f"ml-assets land {name} --from {start} --to {start}": "nothing has landed yet"}
-    if facts["landed_not_run"]:
-        first, last = facts["landed_not_run"][0], facts["landed_not_run"][-1]
-        return {f"ml-assets batch {name} --from {first} --to {last}": "drops that landed and were not run"}
     if facts["missing"]:
         first = facts["missing"][0].rpartition(" ")[2]
-        return {f"ml-assets batch {name} --from {first} --to {run[-1]}": "when what is missing has landed"}
+        return {f"ml-assets batch {name} --from {first} --to {landed[-1]}": "when what is missing has landed"}
+    if facts["landed_not_run"]:
+        first, last = _stretch(spec, facts["landed_not_run"])
+        return {f"ml-assets batch {name} --from {first} --to {last}": "drops that landed and were not run"}
     if facts["champion"] is None:
         return {f"ml-assets retrain {name} --as-of {run[-1]}": "no champion serves yet"}
-    return _next_with_champion(spec, facts, landed[-1], run[-1])
+    return _next_with_champion(spec, facts, landed[-1])
 
 
-def _next_with_champion(spec: UseCaseSpec, facts: dict[str, Any], landed: date, run: date) -> dict[str, str]:
-    since, following = facts["champion"]["serves_from"], spec.calendar.next_drop(landed)
-    if facts["predictions"] is None and since <= run:
-        return {f"ml-assets batch {spec.name} --from {since} --to {run}": "score the drops the champion serves"}
+def _next_with_champion(spec: UseCaseSpec, facts: dict[str, Any], landed: date) -> dict[str, str]:
+    name = spec.name
+    if facts["not_scored_by_champion"]:
+        first, last = _stretch(spec, facts["not_scored_by_champion"])
+        return {
+            f"ml-assets batch {name} --from {first} --to {last}": "drops not scored by the champion that serves them"
+        }
+    following = spec.calendar.next_drop(landed)
     if spec.calendar.is_drop(following):
-        return {f"ml-assets batch {spec.name} --from {following} --to {following}": f"when drop {following} has landed"}
+        return {f"ml-assets batch {name} --from {following} --to {following}": f"when drop {following} has landed"}
     return {"ml-assets ui": "the calendar has ended; look at what it left"}
 
 
@@ -152,7 +184,7 @@ def show_facts(facts: dict[str, Any]) -> None:
     for name, colour in (("missing", "red"), ("refused", "yellow"), ("missing_accepted", "dim")):
         if facts[name]:
             more = f" and {len(facts[name]) - 3} more" if len(facts[name]) > 3 else ""
-            listed = "; ".join(facts[name][:3])
+            listed = escape("; ".join(facts[name][:3]))
             console.print(
                 f"  [{colour}]{name.replace('_', ' '):<12}[/] {listed}{more}", highlight=False, soft_wrap=True
             )
@@ -165,6 +197,11 @@ def show_facts(facts: dict[str, Any]) -> None:
             f"(gate {champion['gate']}; log loss {champion['log_loss']:.4f}, AUC {champion['auc']:.4f} on its window)",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
+    stale = facts["not_scored_by_champion"]
+    if stale:
+        console.print(
+            f"  [yellow]not scored[/]   {len(stale)} drops are not scored by the champion that serves them now"
+        )
     if facts["predictions"]:
         span = facts["predictions"]
         console.print(f"  predictions  {span['first']} to {span['last']}, {span['rows']:,} rows", highlight=False)
@@ -184,7 +221,7 @@ def content_hashes(
     hashes = {}
     for table in tables or lake.tables():
         with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             files = lake.files(table)
             drops = (spec.calendar.start, until) if until and files.is_partitioned else None
             relation = lake.relation(connection, table, drops)

@@ -14,12 +14,13 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ml_assets.spec.declaration import DeclarationError, find_use_cases, load_use_case
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 
-console = Console()
-errors = Console(stderr=True)
+console = Console(emoji=False)
+errors = Console(stderr=True, emoji=False)
 DEFS_FOLDER = Path(__file__).resolve().parents[1] / "defs"
 
 
@@ -87,9 +88,9 @@ def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for position, name in enumerate(columns):
         is_number = all(isinstance(row[position], int | float) for row in rows) and bool(rows)
-        table.add_column(name, justify="right" if is_number else "left")
+        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_shown(value) for value in row))
+        table.add_row(*(Text(_shown(value)) for value in row))  # as it is: data may look like markup
     return table
 
 

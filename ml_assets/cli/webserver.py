@@ -15,11 +15,9 @@ from ml_assets.stores.paths import DATA_VARIABLE, StatePaths, project_root
 
 def serve(paths: StatePaths, port: int) -> None:
     """Run the UI until interrupted. It has no password, so it listens on 127.0.0.1 and nowhere else."""
-    from ml_assets.graph.event_log import store_events_in_batches
-    from ml_assets.graph.running import prepare_home
+    from ml_assets.graph.running import make_instance
 
-    prepare_home(paths.dagster_home)
-    store_events_in_batches()
+    make_instance(paths)
     environment = {**os.environ, "DAGSTER_HOME": str(paths.dagster_home), DATA_VARIABLE: str(paths.root)}
     workspace = str(project_root() / "workspace.yaml")
     module = [sys.executable, "-m"]

@@ -63,6 +63,7 @@ def settle_examples(
     connection.executemany("INSERT INTO _batch_times VALUES (?, ?, ?)", [[d, *calendar.interval_of(d)] for d in drops])
     known = [name for name in drawn if name not in ("batch_date", "example_id", "prediction_at")]
     columns = ", ".join(f'"{name}"' for name in known)
+    ties = f", {columns}" if columns else ""
     moment = "drawn.prediction_at" if "prediction_at" in drawn else "batch_at"
     reason = " ".join(f"WHEN {condition} THEN '{name}'" for name, condition in _REASONS.items())
     judged = connection.sql(
@@ -80,7 +81,7 @@ def settle_examples(
         ), judged AS (
             SELECT batch_date, example_id, moment AS prediction_at, {columns or "NULL AS _none"}, previous_batch_at,
                 batch_at, first_drop, outcome_known_at,
-                row_number() OVER (PARTITION BY batch_date, example_id ORDER BY moment) AS copy_in_drop
+                row_number() OVER (PARTITION BY batch_date, example_id ORDER BY moment{ties}) AS copy_in_drop
             FROM numbered LEFT JOIN seen USING (example_id) LEFT JOIN outcomes USING (example_id)
         )
         SELECT batch_date, example_id, prediction_at, {columns or "NULL AS _none"}, CASE {reason} END AS reason

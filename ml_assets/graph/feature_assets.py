@@ -1,7 +1,9 @@
 """Assets of what is predicted and from what: labels, examples, features."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
@@ -20,11 +22,14 @@ from ml_assets.graph.layout import (
 )
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.row_counts import describe_drops
-from ml_assets.ingestion.ledger import find_gaps, require_final
+from ml_assets.ingestion.ledger import find_gaps, require_computed, require_final
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.sandbox import select_by_drop, shut_in
 from ml_assets.training.labels import settle_labels
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def build_feature_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
@@ -32,11 +37,23 @@ def build_feature_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
     return [_labels(spec), _examples(spec), _features(spec)]
 
 
+COMPUTED = "computed_drops"
+
+
 def refuse_open_drops(spec: UseCaseSpec, lake: Lake, duckdb: DuckDBResource, last: date) -> None:
     """Refuse to run while a drop up to `last` has no final state."""
     with duckdb.get_connection() as connection:
         shut_in(connection, {"drops": lake.files("drops")})
         require_final(find_gaps(connection, spec, last), spec.name)
+
+
+def computed_drops(lake: Lake, duckdb: DuckDBResource) -> set[date]:
+    """Give the drops whose features stand, also where a drop had no example."""
+    if not lake.has(COMPUTED):
+        return set()
+    with duckdb.get_connection() as connection:
+        shut_in(connection, {COMPUTED: lake.files(COMPUTED)})
+        return {row[0] for row in connection.sql(f"SELECT batch_date FROM {COMPUTED}").fetchall()}
 
 
 def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
@@ -89,6 +106,7 @@ def _examples(spec: UseCaseSpec) -> dg.AssetsDefinition:
     def examples(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
         drops, lake = partition_keys(context), state.lake
         refuse_open_drops(spec, lake, duckdb, drops[-1])
+        require_computed(spec, computed_drops(lake, duckdb), spec.calendar.previous_drop(drops[0]))
         first, last = spec.calendar.start, drops[-1]
         with duckdb.get_connection() as connection:
             tables = {
@@ -149,8 +167,16 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
             done = context.log.info
             rows = compute_features(connection, spec, drops, on_view=lambda view: done(f"view {view}")).to_arrow_table()
         lake.replace_drops("features", rows, drops)
-        schema = table_schema({field.name: str(field.type) for field in rows.schema}, said)
         counts = Counter(rows["batch_date"].to_pylist())
+        lake.replace_drops(COMPUTED, _computed_table(drops, counts), drops)
+        schema = table_schema({field.name: str(field.type) for field in rows.schema}, said)
         describe_drops(context, drops, counts, on_last={"dagster/column_schema": schema})
 
     return features
+
+
+def _computed_table(drops: Sequence[date], counts: Counter[date]) -> "pa.Table":
+    import pyarrow as pa
+
+    schema = pa.schema({"batch_date": pa.date32(), "examples": pa.int64()})
+    return pa.table({"batch_date": list(drops), "examples": [counts[drop] for drop in drops]}, schema=schema)

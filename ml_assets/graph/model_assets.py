@@ -77,7 +77,7 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
         plan, version = record["plan"], lake.version(TRAINING_SET)
         rungs = rungs_to_fit(spec.model, config.rung or None)
         with duckdb.get_connection() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             rows = lake.relation(connection, TRAINING_SET).order("batch_date, example_id").df()
 
         def tell(rung: MeasuredRung) -> None:
@@ -172,7 +172,7 @@ def _evaluation(spec: UseCaseSpec) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         lake = state.lake
         with duckdb.get_connection() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             candidate_row = read_candidate(connection, lake)
             incumbent = champion_of(candidate_row.as_of, read_promotions(connection, lake))
             rows = lake.relation(
@@ -245,7 +245,7 @@ def _champion(spec: UseCaseSpec) -> dg.AssetsDefinition:
     def champion(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
         lake = state.lake
         with duckdb.get_connection() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             verdict = read_verdict(connection, lake)
             provenance = {"_recorded_at": datetime.now(UTC), "_run_id": context.run.run_id}
             is_new = append_verdict(connection, lake, verdict, provenance)

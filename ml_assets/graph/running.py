@@ -21,6 +21,7 @@ from ml_assets.graph.event_log import store_events_in_batches
 from ml_assets.graph.factory import batch_job_name, build_use_case, retrain_job_name
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.write_lock import write_lock
 
 # the code location of workspace.yaml: the UI lists a job's runs by it
 _REPOSITORY = "__repository__@ml_assets"
@@ -40,11 +41,21 @@ class RunOutcome:
 @contextmanager
 def open_instance(paths: StatePaths) -> Iterator[dg.DagsterInstance]:
     """Open the instance under `paths`, making its folder and settings on first use."""
-    prepare_home(paths.dagster_home)
-    os.environ["DAGSTER_HOME"] = str(paths.dagster_home)  # where the event log looks
-    store_events_in_batches()
+    make_instance(paths)
     with dg.DagsterInstance.from_config(str(paths.dagster_home)) as instance:
         yield instance
+
+
+def make_instance(paths: StatePaths) -> None:
+    """Make the instance and its tables, one process at a time: several that start at once would corrupt them."""
+    os.environ["DAGSTER_HOME"] = str(paths.dagster_home)  # where the event log looks
+    store_events_in_batches()
+    with write_lock(paths.locks, "dagster_home"):
+        prepare_home(paths.dagster_home)
+        with dg.DagsterInstance.from_config(str(paths.dagster_home)) as instance:
+            instance.get_runs(limit=1)
+            instance.all_asset_keys()
+            instance.all_instigator_state()
 
 
 def prepare_home(home: Path) -> None:

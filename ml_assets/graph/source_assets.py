@@ -63,7 +63,7 @@ def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         drops = partition_keys(context)
         files = [take_file(state.landing, state.paths.received, drop, source.file_name) for drop in drops]
         with duckdb.get_connection() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             relation, receipts = read_landed(connection, source, [file for file in files if file is not None])
             rows = relation.to_arrow_table()
         state.lake.replace_drops(f"received_{source.name}", receipt_table(receipts), drops)

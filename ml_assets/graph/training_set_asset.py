@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from ml_assets.graph.feature_assets import refuse_open_drops
+from ml_assets.graph.feature_assets import computed_drops, refuse_open_drops
 from ml_assets.graph.layout import Results, asset_key, described, table_schema
 from ml_assets.graph.resources import UseCaseState
+from ml_assets.ingestion.ledger import require_computed
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake, content_hash, scan
 from ml_assets.stores.sandbox import shut_in
@@ -108,9 +109,11 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
     ) -> Results:
         lake = state.lake
         with duckdb.get_connection() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            as_of = choose_as_of(spec, config.as_of, _newest_drop(connection, lake))
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            computed = computed_drops(lake, duckdb)
+            as_of = choose_as_of(spec, config.as_of, max(computed, default=None))
             refuse_open_drops(spec, lake, duckdb, as_of)
+            require_computed(spec, computed, as_of)
             plan = plan_draw(spec, as_of)
             versions = {table: version for table, version in lake.versions(_INPUTS).items() if version is not None}
             drawn = draw(connection, lake, plan, versions)
@@ -161,9 +164,3 @@ def _check_known_in_time(lake: Lake, duckdb: DuckDBResource, plan: DrawPlan, ver
         passed=unknown + unmatured + overlap == 0,
         metadata={"label not known by as_of": unknown, "not matured": unmatured, "trained on inside holdout": overlap},
     )
-
-
-def _newest_drop(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> date | None:
-    if not lake.has("features"):
-        return None
-    return lake.relation(connection, "features").aggregate("max(batch_date)").fetchall()[0][0]

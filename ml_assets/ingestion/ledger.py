@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -86,7 +86,8 @@ def _counts(source: Source) -> str:
             LEFT JOIN (SELECT batch_date, count(*) AS validated FROM validated_{name} GROUP BY batch_date)
                 USING (batch_date)
             LEFT JOIN (SELECT batch_date, sum(n)::BIGINT AS quarantined,
-                list(reason || ' x' || n ORDER BY reason) AS reasons
+                list(reason || ' x' || n ORDER BY reason) FILTER (NOT starts_with(reason, 'file_refused') AND NOT
+                    starts_with(reason, 'drop_refused')) AS reasons
                 FROM (SELECT batch_date, reason, count(*) AS n FROM quarantine_{name} GROUP BY batch_date, reason)
                 GROUP BY batch_date) USING (batch_date)
     """
@@ -107,6 +108,26 @@ def find_gaps(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, last: da
     ]
 
 
+def require_computed(spec: UseCaseSpec, computed: Collection[date], last: date) -> None:
+    """Refuse to go on while a drop up to `last` has no features: a hole would be trained on, or filled too late.
+
+    Raises
+    ------
+    DropsNotFinalError
+        Naming the first stretch of such drops, and what to do.
+    """
+    open_drops = [drop for drop in spec.calendar.drops_between(spec.calendar.start, last) if drop not in computed]
+    if not open_drops:
+        return
+    first = until = open_drops[0]
+    while spec.calendar.next_drop(until) in open_drops:
+        until = spec.calendar.next_drop(until)
+    raise DropsNotFinalError(
+        f"features were not computed yet for {first} to {until}. Run `ml-assets batch {spec.name} --from {first} "
+        f"--to {until}` first"
+    )
+
+
 def require_final(gaps: Sequence[Gap], use_case: str) -> None:
     """Refuse to go on while an earlier drop is open: order of arrival must not change a value.
 
@@ -122,5 +143,5 @@ def require_final(gaps: Sequence[Gap], use_case: str) -> None:
     more = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
     raise DropsNotFinalError(
         f"no final state yet: {shown}{more}. Land what is missing and run `ml-assets batch {use_case} --from {first} "
-        f"--to {gaps[-1].drop}`; drops before {first} can be run now"
+        f"--to {gaps[-1].drop}`; drops before {first} can be run now, and those after it must be run again"
     )

@@ -53,11 +53,11 @@ def read_landed(
     receipts: list[Receipt] = []
     groups: dict[tuple[str, ...], list[tuple[LandedFile, int]]] = defaultdict(list)
     for file in files:
-        header = _read_header(file, source)
+        header = _read_header(file, source) if file.refusal is None else _Header((), file.refusal, None)
         receipts.append(Receipt(file.drop, file.name, file.sha256, file.size_bytes, 0, header.refusal, header.warning))
         if header.refusal is None:
             groups[header.columns].append((file, header.lines_after))
-        else:
+        elif file.refusal is None:
             _insert_raw_lines(connection, file, header.refusal)
     for columns, members in groups.items():
         _read_group(connection, source, columns, members)
@@ -71,7 +71,7 @@ def _read_header(file: LandedFile, source: Source) -> _Header:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return _Header((), f"file_refused:not_utf8:byte_{error.start}", None)
+        return _Header((), "file_refused:not_utf8", f"byte_{error.start}")
     if not text.strip():
         return _Header((), "file_refused:empty", None)
     try:

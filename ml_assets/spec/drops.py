@@ -9,13 +9,17 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class LandedFile:
-    """One received file: what it was called, and the copy that its content names."""
+    """One received file: what it was called, and the copy that its content names.
+
+    `refusal` is the reason code of what landed but could not be read at all; there is no copy then.
+    """
 
     drop: date
     name: str
     sha256: str
     size_bytes: int
     copy: Path
+    refusal: str | None = None
 
 
 @dataclass(frozen=True)

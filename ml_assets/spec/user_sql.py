@@ -9,7 +9,16 @@ from typing import Any, cast
 
 _SPREADING = {"WINDOW": "a window function", "SUBQUERY": "a subquery", "STAR": "*"}
 _MAKING_ROWS = {"generate_series", "range", "unnest"}
-_CLOCKS = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
+_UNNESTING = {"unnest", "unlist"}
+_CLOCKS = {
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "current_localtime",
+    "current_localtimestamp",
+    "localtime",
+    "localtimestamp",
+}
 
 
 class UserSqlError(ValueError):
@@ -43,9 +52,15 @@ def check_repeatable(text: str) -> None:
     Raises
     ------
     UserSqlError
-        If it does not parse, or asks a clock or for chance.
+        If it does not parse, asks a clock or for chance, takes a sample, or has a LIMIT that no
+        ORDER BY of the same SELECT settles.
     """
-    _refuse_clock_and_chance(_parse(text), text)
+    tree = _parse(text)
+    _refuse_clock_and_chance(tree, text)
+    for node in _walk(tree):
+        modifiers = {modifier["type"] for _, modifier in _children(node.get("modifiers"))}
+        if modifiers & {"LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"} and "ORDER_MODIFIER" not in modifiers:
+            raise UserSqlError(f"found LIMIT without ORDER BY in {text!r}; allowed: LIMIT beside an ORDER BY")
 
 
 @cache
@@ -55,8 +70,9 @@ def check_expression(text: str) -> None:
     Raises
     ------
     UserSqlError
-        If it does not parse alone, or holds a window function, a subquery or a star: those would
-        let a value depend on which other rows are computed with it. Likewise a clock or chance.
+        If it does not parse alone, or holds an aggregate or window function, a subquery, a star,
+        `unnest` or `rowid`: those would let a value depend on which other rows are computed with
+        it. Likewise a clock or chance.
     """
     tree = _parse(f"SELECT ({text}\n) AS value")
     node = tree["statements"][0]["node"]
@@ -67,15 +83,14 @@ def check_expression(text: str) -> None:
         and node.get("where_clause") is None
         and not node.get("modifiers")
         and node["select_list"][0].get("alias") == "value"
+        and str(node["select_list"][0].get("function_name")).lower() != "row"  # what (a, b) parses to
     )
     if not is_lone:
         raise UserSqlError(f"found {text!r}; allowed: one expression over the columns of a row")
     for part in _walk(node["select_list"]):
-        kind = part.get("class")
-        if kind in _SPREADING:
-            raise UserSqlError(
-                f"found {_SPREADING[kind]} in {text!r}; allowed: an expression over the columns of one row"
-            )
+        found = _beyond_row(part)
+        if found:
+            raise UserSqlError(f"found {found} in {text!r}; allowed: an expression over the columns of one row")
     _refuse_clock_and_chance(tree, text)
 
 
@@ -133,20 +148,73 @@ def _table_functions(tree: dict[str, Any]) -> list[str]:
     return sorted({name.lower() for name in calls})
 
 
+def _beyond_row(part: dict[str, Any]) -> str | None:
+    kind = part.get("class")
+    if kind == "FUNCTION":
+        name = str(part["function_name"]).lower()
+        return name if name in _gathering_functions() else None
+    if kind == "COLUMN_REF":
+        return "rowid" if part["column_names"][-1].lower() == "rowid" else None
+    return _SPREADING.get(str(kind))
+
+
 def _refuse_clock_and_chance(tree: dict[str, Any], text: str) -> None:
-    asked = {str(node["function_name"]).lower() for node in _walk(tree) if node.get("class") == "FUNCTION"}
-    names = (node["column_names"] for node in _walk(tree) if node.get("class") == "COLUMN_REF")
-    found = sorted((asked & _unsteady_functions()) | ({name[0].lower() for name in names if len(name) == 1} & _CLOCKS))
+    found = sorted(_calls(tree) & _unsteady_functions())
+    if any(node.get("sample") for node in _walk(tree)):
+        found.append("a sample")
     if found:
         raise UserSqlError(f"found {', '.join(found)} in {text!r}; allowed: what gives the same value whenever it runs")
 
 
+def _calls(tree: Any) -> set[str]:
+    """Name the functions called, those written without parentheses too; `age(x)`, unlike `age(x, y)`, is `age`."""
+    names: set[str] = set()
+    for node in _walk(tree):
+        if node.get("class") == "FUNCTION":
+            name = str(node["function_name"]).lower()
+            names.add("age()" if name == "age" and len(node["arguments"]) > 1 else name)
+        elif node.get("class") == "COLUMN_REF" and len(node["column_names"]) == 1:
+            names |= {node["column_names"][0].lower()} & _CLOCKS
+    return names
+
+
 @cache
 def _unsteady_functions() -> frozenset[str]:
+    listed = _named("stability <> 'CONSISTENT' AND function_type = 'scalar'")
+    return _with_macros(listed | _CLOCKS | {"age"})
+
+
+@cache
+def _gathering_functions() -> frozenset[str]:
+    """Name what makes one value of many rows, or many rows of one value."""
+    return _with_macros((_named("function_type = 'aggregate'") - _named("function_type = 'scalar'")) | _UNNESTING)
+
+
+def _with_macros(names: frozenset[str]) -> frozenset[str]:
+    """Add the macros that call one of `names`, directly or through another macro."""
+    found = names
+    while True:
+        grown = found | {macro for macro, calls in _macros() if calls & found}
+        if grown == found:
+            return found
+        found = grown
+
+
+def _named(condition: str) -> frozenset[str]:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        found = connection.execute(f"SELECT function_name FROM duckdb_functions() WHERE {condition}").fetchall()
+    return frozenset(row[0] for row in found)
+
+
+@cache
+def _macros() -> tuple[tuple[str, frozenset[str]], ...]:
     import duckdb
 
     with duckdb.connect() as connection:
         found = connection.execute(
-            "SELECT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT' AND function_type = 'scalar'"
+            "SELECT function_name, json_serialize_sql('SELECT ' || macro_definition) FROM duckdb_functions() "
+            "WHERE function_type = 'macro'"
         ).fetchall()
-    return frozenset(row[0] for row in found)
+    return tuple((name, frozenset(_calls(json.loads(tree)))) for name, tree in found)

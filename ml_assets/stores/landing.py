@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 
+from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.drops import LandedFile
 
 
@@ -18,24 +22,32 @@ def take_file(landing: Path, received: Path, drop: date, name: str) -> LandedFil
     """
     path = landing / drop.isoformat() / name
     try:
-        content = path.read_bytes()
+        is_file = stat.S_ISREG(path.lstat().st_mode)  # a link could lead anywhere on this machine
+        content = path.read_bytes() if is_file else b""
     except FileNotFoundError:
         return None
+    except OSError as error:
+        reason = errno.errorcode.get(error.errno or 0, "unknown").lower()
+        return LandedFile(drop, name, "", 0, path, f"file_refused:unreadable:{reason}")
+    if not is_file:
+        return LandedFile(drop, name, "", 0, path, "file_refused:not_a_file")
     sha256 = hashlib.sha256(content).hexdigest()
     copy = received / f"{sha256}.csv"
-    if not copy.exists() or copy.stat().st_size != len(content):
+    if not copy.exists() or hashlib.sha256(copy.read_bytes()).hexdigest() != sha256:
         write_whole(copy, content)
     return LandedFile(drop, name, sha256, len(content), copy)
 
 
-def landed_drops(landing: Path) -> list[date]:
-    """List the drops that have a folder, in order."""
-    found = []
+def landed_drops(landing: Path, calendar: Calendar, names: Collection[str]) -> list[date]:
+    """List the drops of the calendar in which a file of one of `names` has landed, in order."""
+    found: list[date] = []
     for path in landing.iterdir() if landing.is_dir() else ():
         try:
-            found.append(date.fromisoformat(path.name))
+            drop = date.fromisoformat(path.name)
         except ValueError:
             continue
+        if calendar.is_drop(drop) and any((path / name).exists() for name in names):
+            found.append(drop)
     return sorted(found)
 
 

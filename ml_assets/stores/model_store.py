@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ml_assets.stores.landing import write_whole
 from ml_assets.training.estimators import FittedModel, load_model
 
 _MANIFEST = "manifest.json"
@@ -74,7 +75,7 @@ class ModelStore:
         files[_MANIFEST] = json.dumps(manifest, sort_keys=True, indent=1).encode()
         sha256 = hashlib.sha256(files[_MANIFEST]).hexdigest()
         stored = self._place(bundle.as_of, bundle.rung, sha256)
-        if not stored.folder.exists():
+        if not _holds(stored.folder, files):
             _write_folder(stored.folder, files)
         return stored
 
@@ -108,13 +109,22 @@ class ModelStore:
         return StoredModel(version, sha256, self.folder / version)
 
 
+def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """Say whether the folder has exactly these files' contents; a damaged one is written again."""
+    try:
+        return all((folder / name).read_bytes() == content for name, content in files.items())
+    except OSError:
+        return False
+
+
 def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     for name, content in files.items():
         path = temporary / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        write_whole(path, content)
+    shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
 
 

@@ -26,7 +26,7 @@ def shut_in(
     would still pass here.
     """
     files = [file for table in tables.values() for file in table.files]
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     connection.execute(f"SET threads = {int(threads)}")
     connection.execute(f"SET memory_limit = '{memory}'")
     connection.execute("SET temp_directory = ''")

@@ -119,6 +119,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         landing = Path(folder) / "landing"
         land_flights(landing / spec.name, spec.calendar, drops[0], drops[-1])
+        steps: dict[str, float] = {}
         for repeat in range(arguments.repeats + 1):
             sides: dict[str, tuple[float, float]] = {}
             seen = {}
@@ -127,8 +128,8 @@ def main() -> None:
                 paths.root.mkdir()
                 paths.landing.symlink_to(landing)
                 if side == "graph":
-                    steps: dict[str, float] = {}
-                    sides[side] = _timed(lambda p=paths, s=steps: run_batch(spec, p, drops[0], drops[-1], _clock(s)))
+                    steps.clear()
+                    sides[side] = _timed(lambda p=paths: run_batch(spec, p, drops[0], drops[-1], _clock(steps)))
                 else:
                     sides[side] = _timed(lambda p=paths: run_plainly(spec, p, drops))
                 seen[side] = hashes(Lake(paths.lake / spec.name))

@@ -194,6 +194,8 @@ def test_status_of_an_empty_state_says_what_to_do_first(state: Path) -> None:
 def test_status_as_json_is_for_scripts(state: Path) -> None:
     for name in ("2013-01-02", "2013-01-01", "notes"):
         (state / "landing" / "flight_delays" / name).mkdir(parents=True)
+        (state / "landing" / "flight_delays" / name / "weather.csv").touch()
+    (state / "landing" / "flight_delays" / "2015-01-01").mkdir()  # no drop of the calendar, and empty
 
     (facts,) = json.loads(run("status", "flight_delays", "--json").stdout)
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,3 +97,17 @@ def test_home_is_given_the_settings_of_the_project_and_keeps_its_own_files(tmp_p
 
     assert (home / "dagster.yaml").read_bytes() == (project_root() / "dagster.yaml").read_bytes()
     assert (home / "history").is_dir()
+
+
+def test_processes_that_start_on_a_fresh_state_at_once_leave_one_good_instance(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from ml_assets.graph.running import make_instance; "
+        "from ml_assets.stores.paths import StatePaths; make_instance(StatePaths(Path(sys.argv[1])))"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
+
+    assert [process.wait(timeout=120) for process in started] == [0, 0, 0]
+    home = StatePaths(tmp_path).dagster_home
+    for database in (home / "history" / "runs.db", home / "schedules" / "schedules.db"):
+        with closing(sqlite3.connect(database)) as connection:
+            assert len(connection.execute("SELECT version_num FROM alembic_version").fetchall()) == 1

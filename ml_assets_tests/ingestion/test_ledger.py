@@ -9,7 +9,14 @@ import pyarrow as pa
 import pytest
 
 import ml_assets
-from ml_assets.ingestion.ledger import DropsNotFinalError, Gap, find_gaps, require_final, settle_ledger
+from ml_assets.ingestion.ledger import (
+    DropsNotFinalError,
+    Gap,
+    find_gaps,
+    require_computed,
+    require_final,
+    settle_ledger,
+)
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets_tests.ingestion.conftest import CALENDAR, declare
@@ -95,7 +102,7 @@ def test_refused_file_and_refused_rows_are_refused_by_name(spec: UseCaseSpec) ->
 
     assert [(found[drop, "waited"]["state"], found[drop, "waited"]["reasons"]) for drop in (FIRST, SECOND)] == [
         ("refused", ["file_refused:empty"]),
-        ("refused", ["drop_refused:volume", "drop_refused:volume x2"]),
+        ("refused", ["drop_refused:volume"]),
     ]
 
 
@@ -151,5 +158,16 @@ def test_gaps_are_refused_by_name_with_what_to_do(spec: UseCaseSpec) -> None:
     assert str(refused.value) == (
         "no final state yet: passed of 2013-01-01, once of 2013-01-01, sometimes of 2013-01-01, waited of 2013-01-02, "
         "passed of 2013-01-02 and 2 more. Land what is missing and run `ml-assets batch stops --from 2013-01-01 "
-        "--to 2013-01-02`; drops before 2013-01-01 can be run now"
+        "--to 2013-01-02`; drops before 2013-01-01 can be run now, and "
+        "those after it must be run again"
     )
+
+
+def test_hole_in_what_was_computed_is_refused_with_the_run_that_fills_it(spec: UseCaseSpec) -> None:
+    computed = {date(2013, 1, day) for day in (1, 4, 6)}
+
+    with pytest.raises(DropsNotFinalError) as refused:
+        require_computed(spec, computed, date(2013, 1, 6))
+
+    assert "for 2013-01-02 to 2013-01-03. Run `ml-assets batch" in str(refused.value)
+    require_computed(spec, computed, date(2013, 1, 1))

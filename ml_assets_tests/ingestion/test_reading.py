@@ -199,7 +199,7 @@ def test_column_may_have_a_name_that_the_engine_uses_itself(ingest: Ingest) -> N
         (b"id,id,n,seen_at\na,a,1,\n", "file_refused:column_twice:id", 1),
         (b"", "file_refused:empty", 0),
         (b"\n\n", "file_refused:empty", 0),
-        (b"id,n,seen_at\na,1,\n\xff,2,\n", "file_refused:not_utf8:byte_18", 2),
+        (b"id,n,seen_at\na,1,\n\xff,2,\n", "file_refused:not_utf8", 2),
         (b"\nid,n,seen_at\na,1,\n", "file_refused:missing_column:id,n,seen_at", 2),
     ],
 )

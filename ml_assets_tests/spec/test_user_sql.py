@@ -75,6 +75,13 @@ def test_what_is_not_one_select_is_refused(sql: str, found: str) -> None:
         "CASE WHEN a IN ('x', 'y') THEN greatest(b, 0.25) END",
         "is_holiday(CAST(seen_at AS DATE))",
         "list_transform([1, 2], lambda x: x + a)",
+        "coalesce(least(a, b), date_diff('day', seen_at, known_at), isodow(seen_at), date_part('week', seen_at))",
+        "days_to_holiday(seen_at) + days_since_holiday(seen_at)",
+        "age(known_at, seen_at) > INTERVAL 1 DAY",
+        "split_part(nullif(a, ''), ':', 1)",
+        "list_sum([a, b]) + len(list_value(a))",
+        "(a, b) IN ((1, 2), (3, 4))",
+        'count + "first"',
     ],
 )
 def test_expression_over_one_row_passes(sql: str) -> None:
@@ -92,6 +99,22 @@ def test_expression_over_one_row_passes(sql: str) -> None:
         ("date_diff('day', seen_at, today())", "found today in "),
         ("current_timestamp - seen_at", "found current_timestamp in "),
         ("random() < 0.5", "found random in "),
+        ("seen_at > ago(INTERVAL 1 DAY)", "found ago in "),
+        ("seen_at > Current_LocalTimestamp", "found current_localtimestamp in "),
+        ("current_localtime()", "found current_localtime in "),
+        ("pg_conf_load_time()", "found pg_conf_load_time in "),
+        ("age(seen_at)", "found age in "),
+        ("n / sum(n)", "found sum in "),
+        ("first(n)", "found first in "),
+        ("list(n)", "found list in "),
+        ("count(*)", "found count_star in "),
+        ("1 + Mean(n)", "found mean in "),
+        ("geomean(n)", "found geomean in "),
+        ("unnest([1, 2])", "found unnest in "),
+        ("generate_subscripts([1, 2], 1)", "found generate_subscripts in "),
+        ("rowid % 2", "found rowid in "),
+        ("_rows.RowId", "found rowid in "),
+        ("a, b", "allowed: one expression"),
         ("n) AS value, (1", "allowed: one expression"),
         ("n) FROM flights WHERE (true", "does not parse: "),
         ("n); DROP TABLE flights; SELECT (1", "allowed: one SELECT"),
@@ -108,3 +131,34 @@ def test_select_that_asks_a_clock_or_chance_is_refused_by_name() -> None:
         check_repeatable("SELECT now() AS a, uuid() AS b FROM flights WHERE day < current_date")
 
     assert check_repeatable("SELECT f.today, f.now FROM flights AS f WHERE hour(seen_at) = 4") is None
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("SELECT * FROM flights WHERE seen_at > ago(INTERVAL 1 DAY)", "found ago in "),
+        ("SELECT current_localtimestamp() AS at FROM flights", "found current_localtimestamp in "),
+        ("SELECT age(seen_at) AS age FROM flights", "found age in "),
+        ("SELECT * FROM flights USING SAMPLE 10%", "found a sample in "),
+        ("SELECT * FROM a JOIN (SELECT * FROM flights TABLESAMPLE 5 ROWS) USING (id)", "found a sample in "),
+        ("SELECT * FROM flights LIMIT 3", "found LIMIT without ORDER BY in "),
+        ("SELECT * FROM flights LIMIT 10%", "found LIMIT without ORDER BY in "),
+        ("SELECT * FROM (SELECT * FROM flights OFFSET 3) ORDER BY id", "found LIMIT without ORDER BY in "),
+        ("SELECT id FROM a UNION ALL SELECT id FROM b LIMIT 3", "found LIMIT without ORDER BY in "),
+    ],
+)
+def test_select_that_may_give_other_rows_the_next_time_is_refused(sql: str, found: str) -> None:
+    with pytest.raises(UserSqlError, match=found):
+        check_repeatable(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM flights ORDER BY id LIMIT 3",
+        "SELECT sample, age(known_at, seen_at) AS age FROM flights",
+        "SELECT carrier, sum(n), list(n ORDER BY n) FROM flights GROUP BY carrier",
+    ],
+)
+def test_select_that_gives_the_same_rows_each_time_passes(sql: str) -> None:
+    assert check_repeatable(sql) is None

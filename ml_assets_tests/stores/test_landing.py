@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 
 import pytest
 
+from ml_assets.spec.calendar import Calendar
 from ml_assets.stores.landing import landed_drops, take_file, write_whole
 
 DROP = date(2013, 1, 2)
@@ -60,11 +61,25 @@ def test_file_that_did_not_land_is_none(landed: Path) -> None:
 
 
 def test_drops_are_the_folders_named_by_a_date(landed: Path) -> None:
-    for name in ("2012-12-31", "2013-01-02.partial", "notes"):
+    for name in ("2012-12-31", "2012-12-30", "2011-01-01", "2013-01-02.partial", "notes"):
         (landed / "landing" / name).mkdir()
+    for name in ("2012-12-31", "2011-01-01", "notes"):
+        (landed / "landing" / name / "stops.csv").touch()
+    calendar = Calendar(start=date(2012, 12, 1), at=time(4), timezone="America/New_York")
 
-    assert landed_drops(landed / "landing") == [date(2012, 12, 31), DROP]
-    assert landed_drops(landed / "nowhere") == []
+    assert landed_drops(landed / "landing", calendar, ["stops.csv"]) == [date(2012, 12, 31), DROP]
+    assert landed_drops(landed / "nowhere", calendar, ["stops.csv"]) == []
+
+
+def test_what_landed_but_is_no_file_is_refused_and_not_followed(landed: Path) -> None:
+    folder = landed / "landing" / DROP.isoformat()
+    (folder / "folder.csv").mkdir()
+    (folder / "link.csv").symlink_to("/etc/passwd")
+
+    for name in ("folder.csv", "link.csv"):
+        taken = take_file(landed / "landing", landed / "received", DROP, name)
+        assert taken is not None
+        assert taken.refusal == "file_refused:not_a_file"
 
 
 def test_written_file_replaces_the_one_before_it(tmp_path: Path) -> None:
