@@ -276,7 +276,7 @@ def test_worklist_is_the_highest_scores_of_each_drop_and_its_file_says_the_same(
         assert [line["carrier"] for line in delivered] == rows["carrier"].tolist()
 
 
-@pytest.mark.parametrize("until", [11, 13])
+@pytest.mark.parametrize("until", [11, 12, 13])
 def test_poisoned_future_changes_nothing_up_to_its_drop(
     until: int, history: History, landed: Path, tmp_path: Path
 ) -> None:
