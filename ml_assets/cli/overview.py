@@ -12,7 +12,7 @@ from rich.table import Table
 from ml_assets.cli.terminal import console, next_steps, table_of
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.lake import PARTITION, Lake, content_hash
+from ml_assets.stores.lake import Lake, content_hash
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.query import lake_of
@@ -229,15 +229,3 @@ def content_hashes(
                 relation = relation.filter(f"as_of <= DATE '{until}'")
             hashes[table] = content_hash(relation)
     return hashes
-
-
-__all__ = [
-    "PARTITION",
-    "content_hashes",
-    "drop_counts",
-    "facts_of",
-    "rows_of",
-    "rungs_table",
-    "show_facts",
-    "verdict_lines",
-]

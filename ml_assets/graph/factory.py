@@ -7,7 +7,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.graph.feature_assets import build_feature_assets
-from ml_assets.graph.layout import WRITE_TAG, asset_key
+from ml_assets.graph.layout import WRITE_TAG
 from ml_assets.graph.model_assets import build_model_assets
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.serving_assets import build_serving_assets
@@ -75,6 +75,3 @@ def build_broken_use_case(name: str, error: DeclarationError) -> dg.Definitions:
         f"{listed}\n\nMend them, check with `ml-assets validate {name}`, and reload.",
     )
     return dg.Definitions(assets=[spec])
-
-
-__all__ = ["asset_key", "batch_job_name", "build_broken_use_case", "build_use_case", "retrain_job_name"]
