@@ -134,6 +134,25 @@ def status(
 
 
 @app.command()
+def alerts(
+    use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Closed incidents and every message too.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Send a test message to each URL; 1 if one fails.")] = False,
+    send: Annotated[bool, typer.Option("--send", help="Send what is due, once, now.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong and since when, what was said about it, and whether that went out."""
+    from datetime import UTC, datetime
+
+    from ml_assets.cli.alerts import Asked, run_alerts
+    from ml_assets.stores.paths import state_paths
+
+    asked = Asked(everything=everything, test=test, send=send, as_json=as_json)
+    if not run_alerts(state_paths(), use_case, asked, datetime.now(UTC)):
+        raise typer.Exit(1)
+
+
+@app.command()
 def validate(
     use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
 ) -> None:

@@ -46,6 +46,11 @@ class StatePaths:
         return self.root / "delivered"
 
     @property
+    def alerts(self) -> Path:
+        """Hold incidents and the messages about them: alerts.sqlite."""
+        return self.root / "alerts"
+
+    @property
     def locks(self) -> Path:
         """Hold lock files."""
         return self.root / "locks"

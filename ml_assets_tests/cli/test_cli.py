@@ -15,7 +15,7 @@ from ml_assets.cli import app
 from ml_assets.stores.lake import Lake
 from ml_assets_tests.rehearsal import DEFS_FOLDER
 
-COMMANDS = ("land", "batch", "retrain", "status", "validate", "sql", "fingerprint", "rebuild", "ui", "demo")
+COMMANDS = ("land", "batch", "retrain", "status", "alerts", "validate", "sql", "fingerprint", "rebuild", "ui", "demo")
 DROPS = [date(2013, 1, 1), date(2013, 1, 2)]
 
 
