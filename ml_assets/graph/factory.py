@@ -6,15 +6,20 @@ from pathlib import Path
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from ml_assets.graph.automation import broken_alert_sensor, build_automation
+from ml_assets.graph.decision_assets import build_decisions
+from ml_assets.graph.drift_assets import build_drift_report
 from ml_assets.graph.feature_assets import build_feature_assets
 from ml_assets.graph.layout import WRITE_TAG
 from ml_assets.graph.model_assets import build_model_assets
+from ml_assets.graph.performance_assets import build_performance_assets
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.serving_assets import build_serving_assets
 from ml_assets.graph.source_assets import build_source_assets
 from ml_assets.graph.training_set_asset import build_training_set
 from ml_assets.spec.declaration import DeclarationError
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.paths import StatePaths
 
 
 def batch_job_name(use_case: str) -> str:
@@ -44,25 +49,33 @@ def build_use_case(spec: UseCaseSpec, root: Path | None = None) -> dg.Definition
 def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
     state = UseCaseState(use_case=spec.name, root=str(root) if root else None)
     resources = {"state": state, "duckdb": DuckDBResource(database=":memory:")}
-    batch = [*build_source_assets(spec), *build_feature_assets(spec), *build_serving_assets(spec)]
+    batch = [
+        *build_source_assets(spec),
+        *build_feature_assets(spec),
+        *build_serving_assets(spec),
+        *build_performance_assets(spec),
+        build_drift_report(spec),
+        build_decisions(spec),
+    ]
     retrain = [build_training_set(spec), *build_model_assets(spec)]
     assets = dg.with_resources([*batch, *retrain], resources)
     tags = {WRITE_TAG: spec.name}
-    jobs = [
-        dg.define_asset_job(
-            batch_job_name(spec.name),
-            selection=dg.AssetSelection.assets(*batch),
-            tags=tags,
-            description="A drop, or a range of drops, from landing to predictions and the worklist.",
-        ),
-        dg.define_asset_job(
-            retrain_job_name(spec.name),
-            selection=dg.AssetSelection.assets(*retrain),
-            tags=tags,
-            description="Training set, candidate, evidence and verdict as of a drop; it serves the drops after.",
-        ),
-    ]
-    return dg.Definitions(assets=assets, jobs=jobs)
+    batch_job = dg.define_asset_job(
+        batch_job_name(spec.name),
+        selection=dg.AssetSelection.assets(*batch),
+        tags=tags,
+        description="A drop, or a range of drops, from landing to predictions, worklist, reports and decision.",
+    )
+    retrain_job = dg.define_asset_job(
+        retrain_job_name(spec.name),
+        selection=dg.AssetSelection.assets(*retrain),
+        tags=tags,
+        description="Training set, candidate, evidence and verdict as of a drop; it serves the drops after.",
+    )
+    checks = [key for asset in assets for key in asset.check_keys]
+    paths = StatePaths(root) if root else None
+    sensors, schedules = build_automation(spec, batch_job, retrain_job, checks, paths)
+    return dg.Definitions(assets=assets, jobs=[batch_job, retrain_job], sensors=sensors, schedules=schedules)
 
 
 def build_broken_use_case(name: str, error: DeclarationError) -> dg.Definitions:
@@ -74,4 +87,5 @@ def build_broken_use_case(name: str, error: DeclarationError) -> dg.Definitions:
         description=f"**{len(error.mistakes)} mistakes in the declaration of {name}; nothing of it runs.**\n\n"
         f"{listed}\n\nMend them, check with `ml-assets validate {name}`, and reload.",
     )
-    return dg.Definitions(assets=[spec])
+    sensor = broken_alert_sensor(name, [str(mistake) for mistake in error.mistakes])
+    return dg.Definitions(assets=[spec], sensors=[sensor])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ml_assets.stats.classification import reliability_curve
 
 _SIZE_INCHES = (3.6, 2.9)
+_MOST_DAYS = 90  # beyond, lines of days are one thicket
 
 
 def as_markdown(png: bytes, caption: str) -> dg.MarkdownMetadataValue:
@@ -41,6 +42,31 @@ def score_histogram_png(scores: Mapping[str, NDArray[np.float64]]) -> bytes:
     return _png(figure)
 
 
+def log_loss_by_day_png(lines: Mapping[str, tuple[NDArray[np.datetime64], NDArray[np.float64]]]) -> bytes:
+    """Draw log loss by day, one line a model; of many days the mean of each week."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    figure, axes = _figure()
+    is_long = max((days.size for days, _ in lines.values()), default=0) > _MOST_DAYS
+    for name, line in lines.items():
+        days, losses = _weekly(*line) if is_long else line
+        axes.plot(days, losses, linewidth=0.9, marker=".", markersize=2, label=name)
+    locator = AutoDateLocator(minticks=3, maxticks=7)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.get_offset_text().set_fontsize(7)
+    axes.set(ylabel="log loss, nats, mean of each week" if is_long else "log loss, nats")
+    axes.legend(fontsize=7, frameon=False)
+    return _with_few_colours(_png(figure))
+
+
+def _weekly(
+    days: NDArray[np.datetime64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+    weeks, place = np.unique(days.astype("datetime64[W]"), return_inverse=True)
+    return weeks.astype("datetime64[D]"), np.bincount(place, weights=values) / np.bincount(place)
+
+
 def _figure():  # noqa: ANN202 - matplotlib is not imported at load time
     from matplotlib.figure import Figure
 
@@ -55,4 +81,13 @@ def _figure():  # noqa: ANN202 - matplotlib is not imported at load time
 def _png(figure) -> bytes:  # noqa: ANN001 - a matplotlib Figure
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _with_few_colours(png: bytes) -> bytes:
+    """Keep 32 colours: the shades along a jagged line's edge take 50 KB more than anybody sees."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(32).save(buffer, format="png", optimize=True)
     return buffer.getvalue()

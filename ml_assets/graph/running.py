@@ -24,7 +24,7 @@ from ml_assets.stores.paths import StatePaths, project_root
 from ml_assets.stores.write_lock import write_lock
 
 # the code location of workspace.yaml: the UI lists a job's runs by it
-_REPOSITORY = "__repository__@ml_assets"
+REPOSITORY = "__repository__@ml_assets"
 
 OnEvent = Callable[[str, str], None]
 
@@ -108,19 +108,24 @@ def _run(
         if on_event is not None:
             instance.add_event_listener(run_id, lambda entry: _tell(entry, on_event))
         result = job.execute_in_process(
-            instance=instance, run_id=run_id, tags={REPOSITORY_LABEL_TAG: _REPOSITORY, **tags}, raise_on_error=False,
+            instance=instance, run_id=run_id, tags={REPOSITORY_LABEL_TAG: REPOSITORY, **tags}, raise_on_error=False,
             run_config={"ops": dict(ops), "loggers": quiet},
         )  # fmt: skip
-        steps = [(event.step_key or "", _message(event)) for event in result.all_events if event.is_step_failure]
-        run = [(job_name, _message(event)) for event in result.all_events if event.is_run_failure]
-        blocked = [
-            (each.asset_key.to_python_identifier(), f"{each.check_name}: {each.description}")
-            for each in result.get_asset_check_evaluations()
-            if each.blocking and not each.passed and each.severity == dg.AssetCheckSeverity.ERROR
-        ]
+    return outcome_of(job_name, result)
+
+
+def outcome_of(job_name: str, result: dg.ExecuteInProcessResult) -> RunOutcome:
+    """Say how a run ended, with a message at the root of each failure."""
+    steps = [(event.step_key or "", _message(event)) for event in result.all_events if event.is_step_failure]
+    run = [(job_name, _message(event)) for event in result.all_events if event.is_run_failure]
+    blocked = [
+        (each.asset_key.to_python_identifier(), f"{each.check_name}: {each.description}")
+        for each in result.get_asset_check_evaluations()
+        if each.blocking and not each.passed and each.severity == dg.AssetCheckSeverity.ERROR
+    ]
     # a blocking check fails its step without saying why, and a run repeats what failed its steps
     failures = [failure for failure in steps if failure[0] not in dict(blocked)] + blocked
-    return RunOutcome(run_id, result.success, tuple(failures or run))
+    return RunOutcome(result.run_id, result.success, tuple(failures or run))
 
 
 def _tell(entry: dg.EventLogEntry, on_event: OnEvent) -> None:

@@ -14,6 +14,7 @@ from ml_assets.spec.calendar import Calendar, Duration
 from ml_assets.spec.contract import Source
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.model import Declared, ModelSpec
+from ml_assets.spec.monitoring import MonitoringSpec, RetrainingSpec
 from ml_assets.spec.names import Identifier
 
 KeyPath = tuple[str | int, ...]
@@ -73,6 +74,8 @@ class UseCaseSpec(Declared):
     features: FeatureSpec
     model: ModelSpec
     worklist: Worklist
+    monitoring: MonitoringSpec = MonitoringSpec()
+    retraining: RetrainingSpec = RetrainingSpec()
 
     def source(self, name: str) -> Source:
         """Find a source by its name."""
@@ -94,7 +97,13 @@ class UseCaseSpec(Declared):
 
     @model_validator(mode="after")
     def _references_exist(self) -> UseCaseSpec:
-        found = [*self._wrong_owners(), *self._wrong_sources(), *self._wrong_columns(), *self._wrong_ladder()]
+        found = [
+            *self._wrong_owners(),
+            *self._wrong_sources(),
+            *self._wrong_columns(),
+            *self._wrong_ladder(),
+            *self._wrong_slices(),
+        ]
         if found:
             raise WrongReferencesError(found)
         return self
@@ -128,6 +137,13 @@ class UseCaseSpec(Declared):
                     if name not in columns:
                         found = f"found {name!r}; allowed: {', '.join(columns)}{did_you_mean(name, columns)}"
                         yield ("features", "views", place, part, position), found
+
+    def _wrong_slices(self) -> Iterator[WrongReference]:
+        names = self.features.feature_names()
+        for position, name in enumerate(self.monitoring.slices):
+            if name not in names:
+                found = f"found {name!r}; allowed: a feature{did_you_mean(name, names)}"
+                yield ("monitoring", "slices", position), found
 
     def _wrong_ladder(self) -> Iterator[WrongReference]:
         names = self.features.feature_names()

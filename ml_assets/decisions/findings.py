@@ -1,0 +1,180 @@
+"""Which rows of the reports people should hear of, and in which words.
+
+One finding a cause: what follows from a broken feed is told with the feed, and the features that moved together are
+one message. Nothing is read here; rows come from the tables of one drop.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from ml_assets.decisions.incidents import Finding, Severity
+
+Row = Mapping[str, Any]
+DROP_SCOPE = ("drop/", "feed/", "drift/", "performance", "freshness/", "decision")
+_NAMED = 4  # monitors named in one message; the report has them all
+
+
+def findings_of_drop(  # noqa: PLR0913 - one argument a table
+    use_case: str,
+    drop: str,
+    *,
+    ledger: Sequence[Row],
+    alarms: Sequence[Row],
+    performance: Row | None,
+    stale: Sequence[str],
+    decision: Row | None,
+) -> list[Finding]:
+    """Give what is wrong in one drop.
+
+    Parameters
+    ----------
+    ledger
+        Rows of `drops`: source, state, reasons.
+    alarms
+        Rows of `drift_report` whose state is alarm.
+    performance
+        The drop's row of `performance_verdicts`; None when it has none.
+    stale
+        What is not fresh, in words.
+    decision
+        The drop's row of `decisions`; None when it has none.
+    """
+    doing = _doing(decision)
+    found = [*_ledger(use_case, drop, ledger), *_feeds(use_case, drop, alarms, doing)]
+    found += _drift(use_case, drop, alarms, doing)
+    if performance is not None and performance["state"] == "failed":
+        found.append(
+            Finding(
+                "performance",
+                "performance",
+                "error",
+                f"since {performance['window_from']} the champion gains {performance['gain']:.1%} of log loss over the "
+                f"heuristic (up to {performance['gain_upper']:.1%}); it must keep {performance['threshold']:.1%}",
+                performance["gain"],
+                performance["threshold"],
+                doing,
+                f"ml-assets sql \"SELECT * FROM {use_case}.performance_report WHERE batch_date = '{drop}'\"",
+            )
+        )
+    if stale:
+        found.append(
+            Finding("freshness/champion", "freshness", "warning", "; ".join(stale), None, None, doing,
+                    f"ml-assets status {use_case}")
+        )  # fmt: skip
+    return found
+
+
+def _doing(decision: Row | None) -> str:
+    if decision is None:
+        return "nothing by itself"
+    said = {
+        "retrain": "it trains a candidate; the gate decides whether that serves",
+        "wait": f"it waits: {decision['would_change']}",
+        "fix_upstream": "it does not train on these drops, and goes on scoring; repair the feed and run them again",
+        "nothing": f"nothing: {decision['would_change']}",
+    }
+    return said[decision["action"]]
+
+
+def _ledger(use_case: str, drop: str, ledger: Sequence[Row]) -> list[Finding]:
+    words = {
+        "missing": ("missing_drop", "did not arrive and is waited for", "later drops wait"),
+        "missing_accepted": ("missing_drop", "did not arrive; the declaration goes on without it", "its features age"),
+        "refused": ("refused_drop", "broke its contract", "none of its rows is used; the last good state serves"),
+    }
+    found: list[Finding] = []
+    for row in ledger:
+        if row["state"] in words:
+            kind, said, doing = words[row["state"]]
+            severity: Severity = "warning" if row["state"] == "missing_accepted" else "error"
+            reasons = "; ".join(row["reasons"] or [])
+            message = f"{row['source']} of drop {drop} {said}" + (f": {reasons}" if reasons else "")
+            look_at = f"ml-assets status {use_case}"
+            found.append(
+                Finding(f"drop/{row['source']}", kind, severity, message, None, None, doing, look_at)
+            )  # fmt: skip
+    return found
+
+
+def _feeds(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[Finding]:
+    by_source: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in alarms:
+        if row["family"] == "feed":
+            by_source[row["source"], row["kind"]].append(row)
+    broken = {source for source, kind in by_source if kind == "broken_feed"}
+    found: list[Finding] = []
+    for (source, kind), rows in sorted(by_source.items()):
+        if kind != "broken_feed" and source in broken:
+            continue  # told with the fault
+        rows.sort(key=lambda row: (-row["ratio"], row["monitor"]))
+        worst = rows[0]
+        is_broken = kind == "broken_feed"
+        head = "looks broken" if is_broken else "has changed; whether it is broken cannot be told"
+        found.append(
+            Finding(
+                f"feed/{source}",
+                kind,
+                "error" if is_broken else "warning",
+                f"{source} {head} in drop {drop}: {_listed(rows)}",
+                abs(worst["z"]),
+                worst["threshold"],
+                doing,
+                _report_query(use_case, drop),
+            )
+        )
+    return found
+
+
+def _drift(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[Finding]:
+    found: list[Finding] = []
+    for family, kind, said in (
+        ("before", "abrupt", "changed abruptly, without a fault in their sources: real, or cannot be told"),
+        ("training", "drift", "have moved away from what the champion was trained on"),
+    ):
+        rows = [row for row in alarms if row["family"] == family and row["kind"] == kind]
+        if not rows:
+            continue
+        rows.sort(key=lambda row: (-(row["importance"] or 0) * row["ratio"], row["monitor"]))
+        worst = rows[0]
+        message = f"{len(rows)} features {said} as of drop {drop}: {_listed(rows)}"
+        found.append(
+            Finding(f"drift/{family}", kind, "warning", message, worst["z"], worst["threshold"], doing,
+                    _report_query(use_case, drop))
+        )  # fmt: skip
+    return found
+
+
+def _listed(rows: Sequence[Row]) -> str:
+    named = [
+        f"{row['monitor'].partition('/')[2]} ({row['meaning']})" if row["family"] == "feed"
+        else f"{row['column_name']} (PSI {row['value']:.2g}, usual {row['usual']:.2g}, "
+        f"importance {row['importance'] or 0:.1%})"
+        for row in rows[:_NAMED]
+    ]  # fmt: skip
+    more = f"; and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+    return "; ".join(named) + more
+
+
+def _report_query(use_case: str, drop: str) -> str:
+    return (
+        f'ml-assets sql "SELECT monitor, value, usual, z, threshold, meaning FROM {use_case}.drift_report '
+        f"WHERE batch_date = '{drop}' AND state = 'alarm'\""
+    )
+
+
+def finding_of_verdict(use_case: str, verdict: Row) -> Finding:
+    """Give the event of a verdict: a promotion, or a candidate refused."""
+    promoted = verdict["verdict"] == "promoted"
+    reasons = cast("list[str]", verdict["reasons"] or [])
+    broken = [reason.removeprefix("broken ") for reason in reasons if reason.startswith("broken ")]
+    said = f"{verdict['model_version']} was {verdict['verdict']} as of {verdict['as_of']} (gate {verdict['gate']})"
+    if broken:
+        said += ": " + "; ".join(broken)
+    doing = "it serves the drops after" if promoted else "the champion before it goes on serving"
+    return Finding(
+        "gate", "promotion" if promoted else "refused_candidate", "info" if promoted else "warning", said,
+        verdict["gain"], None, doing, f"ml-assets status {use_case}", is_event=True,
+    )  # fmt: skip

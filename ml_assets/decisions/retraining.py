@@ -1,0 +1,229 @@
+"""Whether to train again, and why: from what the reports of a drop say to one decision.
+
+Retraining on broken data teaches the fault; retraining on every alarm teaches noise. So a broken feed asks for a
+repair first, an alarm counts by how much the champion leans on what moved, and all triggers share one cooldown. The
+gate still decides whether what was trained serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from ml_assets.spec.calendar import format_duration
+from ml_assets.spec.monitoring import RetrainingSpec
+
+Action = Literal["retrain", "wait", "fix_upstream", "nothing"]
+Trigger = Literal["drift", "performance", "staleness"]
+PerformanceState = Literal["ok", "failed", "not enough data", "no champion"]
+
+TRIGGERS: tuple[Trigger, ...] = ("performance", "drift", "staleness")  # the first that fires is the reason
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A monitor that alarms: its z against its threshold, and the share of the champion's importance behind it."""
+
+    monitor: str
+    measurement: float
+    threshold: float
+    importance: float
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Performance:
+    """The champion's gain over the heuristic in the last matured window, beside what of it must be kept.
+
+    `gain` and `threshold` are relative log loss; None where there is not enough data.
+    """
+
+    state: PerformanceState
+    gain: float | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class RetrainingState:
+    """What is known in one drop.
+
+    Attributes
+    ----------
+    first_drop
+        The first drop of the calendar.
+    champion_as_of
+        As of which drop the champion of `drop` was trained; None before the first.
+    last_attempt
+        The newest drop before this one as of which a verdict was given, promoted or refused.
+    broken_feeds, drifts
+        Alarms of this drop that look like a fault of a feed, and all others of features and score.
+    unfinished
+        Sources without a final state in this drop.
+    training_age
+        How much younger the newest matured example is than the newest training row of the champion.
+    """
+
+    drop: date
+    first_drop: date
+    champion_as_of: date | None = None
+    last_attempt: date | None = None
+    broken_feeds: tuple[Alarm, ...] = ()
+    drifts: tuple[Alarm, ...] = ()
+    performance: Performance = Performance("not enough data")
+    unfinished: tuple[str, ...] = ()
+    training_age: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do in a drop, and what it rests on.
+
+    `monitor`, `measurement` and `threshold` name the one monitor that weighs most; None where there is none.
+    """
+
+    action: Action
+    reason: str
+    would_change: str
+    trigger: Trigger | None = None
+    evidence: tuple[str, ...] = ()
+    monitor: str | None = None
+    measurement: float | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class _Cause:
+    trigger: Trigger
+    reason: str
+    monitor: str
+    measurement: float
+    threshold: float
+
+
+def decide(state: RetrainingState, rule: RetrainingSpec) -> Decision:
+    """Decide; total, and the same for the same state.
+
+    >>> from datetime import date
+    >>> decide(RetrainingState(date(2013, 5, 1), date(2013, 1, 1), date(2013, 3, 31)), RetrainingSpec()).action
+    'nothing'
+    """
+    causes = _causes(state, rule)
+    evidence = tuple(_evidence(state))
+    if state.broken_feeds or state.unfinished:
+        return _fix_upstream(state, causes, evidence)
+    if not causes:
+        return Decision("nothing", "no trigger fires", _what_is_missing(state, rule), evidence=evidence)
+    first = causes[0]
+    others = "; ".join(cause.reason for cause in causes[1:])
+    reason = first.reason + (f" (also: {others})" if others else "")
+    ready = state.last_attempt + rule.cooldown if state.last_attempt is not None else None
+    if ready is not None and state.drop < ready:
+        return Decision(
+            "wait",
+            f"{reason}; but a candidate was judged as of {state.last_attempt}, less than "
+            f"{format_duration(rule.cooldown)} ago",
+            f"the cooldown ends with drop {ready}",
+            first.trigger, evidence, first.monitor, first.measurement, first.threshold,
+        )  # fmt: skip
+    return Decision(
+        "retrain", reason, "the gate may still refuse what is trained", first.trigger, evidence, first.monitor,
+        first.measurement, first.threshold,
+    )  # fmt: skip
+
+
+def _fix_upstream(state: RetrainingState, causes: Sequence[_Cause], evidence: tuple[str, ...]) -> Decision:
+    worst = max(
+        state.broken_feeds, key=lambda alarm: (alarm.measurement / alarm.threshold, alarm.monitor), default=None
+    )
+    if worst is None:
+        named = ", ".join(state.unfinished)
+        reason = f"{named} has no final state"
+    else:
+        reason = f"{worst.monitor} looks broken: {worst.meaning}"
+    if causes:
+        reason += f"; {causes[0].trigger} would ask for a retraining, which would learn the fault"
+    return Decision(
+        "fix_upstream", reason, "the feed is repaired, or a person accepts it as it is",
+        causes[0].trigger if causes else None,
+        evidence, worst.monitor if worst else None, worst.measurement if worst else None,
+        worst.threshold if worst else None,
+    )  # fmt: skip
+
+
+def _causes(state: RetrainingState, rule: RetrainingSpec) -> list[_Cause]:
+    found = [_performance(state), _drift(state, rule), _staleness(state, rule)]
+    return [cause for cause in found if cause is not None]
+
+
+def _performance(state: RetrainingState) -> _Cause | None:
+    performance = state.performance
+    if performance.state != "failed" or performance.gain is None or performance.threshold is None:
+        return None
+    reason = (
+        f"the champion gains {performance.gain:.1%} of log loss over the heuristic in the last matured window, surely "
+        f"less than the {performance.threshold:.1%} that it must keep"
+    )
+    return _Cause("performance", reason, "performance", performance.gain, performance.threshold)
+
+
+def _drift(state: RetrainingState, rule: RetrainingSpec) -> _Cause | None:
+    by_feature: dict[str, Alarm] = {}
+    for alarm in state.drifts:
+        feature = alarm.monitor.partition("/")[2]
+        if feature not in by_feature or alarm.measurement > by_feature[feature].measurement:
+            by_feature[feature] = alarm
+    held = min(1.0, sum(alarm.importance for alarm in by_feature.values()))
+    if not by_feature or state.champion_as_of is None or held < rule.important:
+        return None
+    worst = max(by_feature.values(), key=lambda alarm: (alarm.importance * alarm.measurement, alarm.monitor))
+    reason = (
+        f"{len(by_feature)} features that hold {held:.0%} of the champion's importance have moved, "
+        f"{worst.monitor.partition('/')[2]} first"
+    )
+    return _Cause("drift", reason, worst.monitor, worst.measurement, worst.threshold)
+
+
+def _staleness(state: RetrainingState, rule: RetrainingSpec) -> _Cause | None:
+    if state.champion_as_of is None:
+        age = state.drop - state.first_drop
+        if age < rule.first_after:
+            return None
+        said = f"no champion serves, and {age.days} days of history are there"
+        return _Cause("staleness", said, "freshness/champion", float(age.days), float(rule.first_after.days))
+    if state.training_age is None or state.training_age <= rule.stale_after:
+        return None
+    age_days, limit_days = state.training_age / timedelta(days=1), rule.stale_after / timedelta(days=1)
+    reason = f"the champion's newest training row is {age_days:.0f} days older than what has matured"
+    return _Cause("staleness", reason, "freshness/training", age_days, limit_days)
+
+
+def _evidence(state: RetrainingState) -> list[str]:
+    said = [f"champion as of {state.champion_as_of}" if state.champion_as_of else "no champion"]
+    if state.last_attempt is not None:
+        said.append(f"last verdict as of {state.last_attempt}")
+    said += [f"{name} has no final state" for name in state.unfinished]
+    for alarm in (*state.broken_feeds, *state.drifts):
+        weight = f", importance {alarm.importance:.1%}" if alarm.importance else ""
+        said.append(
+            f"{alarm.monitor}: z {alarm.measurement:.1f} against {alarm.threshold:.1f}{weight}; {alarm.meaning}"
+        )
+    performance = state.performance
+    if performance.gain is not None and performance.threshold is not None:
+        said.append(f"gain over the heuristic {performance.gain:.1%} against {performance.threshold:.1%}")
+    else:
+        said.append(f"performance: {performance.state}")
+    return said
+
+
+def _what_is_missing(state: RetrainingState, rule: RetrainingSpec) -> str:
+    if state.champion_as_of is None:
+        return f"a first model is due once {format_duration(rule.first_after)} of history are there"
+    ignored = [alarm for alarm in state.drifts if alarm.importance]
+    if state.drifts and not ignored:
+        return f"{len(state.drifts)} alarms are of features that the champion does not use: reported, not acted on"
+    if ignored:
+        held = sum(alarm.importance for alarm in ignored)
+        return f"alarmed features hold {held:.1%} of the champion's importance; {rule.important:.0%} would be acted on"
+    return "an alarm of features that matter, lost performance, or training data gone stale"

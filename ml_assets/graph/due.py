@@ -1,0 +1,163 @@
+"""What is due: which drops can be taken from the landing folder, and what was decided last."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.landing import landed_drops
+from ml_assets.stores.paths import StatePaths
+
+_AT_ONCE = 31  # drops of one run: enough to catch up, few enough that the first result is not far
+
+
+@dataclass(frozen=True)
+class Due:
+    """Drops to run as one range. `key` names their content: landed again with other content they are due again."""
+
+    first: date
+    last: date
+    key: str
+    reason: str
+
+
+def drops_to_take(
+    spec: UseCaseSpec,
+    paths: StatePaths,
+    *,
+    settle_seconds: float,
+    until: date | None = None,
+    deadline: date | None = None,
+) -> Due | str:
+    """Give the next drops that are complete and stable, or say why there are none.
+
+    A drop is complete when every source due in it has landed. A source that is not waited for is missed only once a
+    later drop has landed, or at the `deadline`, a drop that is run with what is there. The first drop that is not
+    complete stops the range: no drop is skipped.
+    """
+    landing, lake = paths.landing / spec.name, Lake(paths.lake / spec.name)
+    files = [source.file_name for source in spec.sources]
+    landed = landed_drops(landing, spec.calendar, files)
+    if not landed:
+        return "nothing has landed yet"
+    done = _settled_drops(lake)
+    start = next(
+        (drop for drop in spec.calendar.drops_between(spec.calendar.start, landed[-1]) if drop not in done), None
+    )
+    changed = _changed_drop(spec, paths, lake, done, landed)
+    if changed is not None and (start is None or changed <= start):
+        return _due(spec, paths, [changed], f"drop {changed} landed again with other content")
+    taken: list[date] = []
+    why = "every drop that landed was run"
+    day = start
+    while day is not None and len(taken) < _AT_ONCE and (until is None or day <= until) and day <= landed[-1]:
+        expected = [source for source in spec.sources if source.is_expected_in(day, spec.calendar.start)]
+        missing = [source for source in expected if not (landing / day.isoformat() / source.file_name).exists()]
+        is_past = day < landed[-1] or day == deadline
+        waited = [source.name for source in missing if source.when_missing == "wait" or not is_past]
+        if waited and day != deadline:
+            why = f"drop {day} waits for {', '.join(waited)}"
+            break
+        age = time.time() - max((_changed_at(landing / day.isoformat() / name) for name in files), default=0.0)
+        if age < settle_seconds:
+            why = f"drop {day} changed {max(0.0, age):.0f} s ago and may still be written"
+            break
+        taken.append(day)
+        day = spec.calendar.next_drop(day)
+    if not taken:
+        return f"up to {until} {why}" if until is not None else why
+    return _due(spec, paths, taken, f"drops {taken[0]} to {taken[-1]} have landed" if len(taken) > 1 else
+                f"drop {taken[0]} has landed")  # fmt: skip
+
+
+def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: date, now: datetime) -> list[tuple[date, str]]:
+    """List what is waited for and late: its drop is past because a later one has landed, or by the clock on the wall.
+
+    Where the clock is the data's, only what has landed tells the time.
+    """
+    landing, done = paths.landing / spec.name, _settled_drops(Lake(paths.lake / spec.name))
+    last = spec.calendar.previous_drop(newest)
+    if spec.clock == "wall":
+        due = spec.calendar.drop_receiving(now)
+        last = due if spec.calendar.batch_at(due) <= now else spec.calendar.previous_drop(due)
+    open_drops = [drop for drop in spec.calendar.drops_between(spec.calendar.start, last) if drop not in done]
+    return [
+        (drop, source.name)
+        for drop in open_drops
+        for source in spec.sources
+        if source.when_missing == "wait"
+        and source.is_expected_in(drop, spec.calendar.start)
+        and not (landing / drop.isoformat() / source.file_name).exists()
+    ]
+
+
+def _settled_drops(lake: Lake) -> set[date]:
+    """Give the drops that were taken through to their decision."""
+    return {row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])}
+
+
+def _changed_drop(
+    spec: UseCaseSpec, paths: StatePaths, lake: Lake, done: set[date], landed: Sequence[date]
+) -> date | None:
+    """Give the newest settled drop if a file of it is not the one that was received."""
+    newest = max((drop for drop in landed if drop in done), default=None)
+    if newest is None:
+        return None
+    for source in spec.sources:
+        path = paths.landing / spec.name / newest.isoformat() / source.file_name
+        if not path.is_file() or not lake.has(f"received_{source.name}"):
+            continue
+        seen = {row["sha256"] for row in read_rows(lake, f"received_{source.name}", ["sha256"], (newest, newest))}
+        if hashlib.sha256(path.read_bytes()).hexdigest() not in seen:
+            return newest
+    return None
+
+
+def _due(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date], reason: str) -> Due:
+    content = hashlib.sha256()
+    for drop in drops:
+        for source in spec.sources:
+            path = paths.landing / spec.name / drop.isoformat() / source.file_name
+            content.update(f"{drop}/{source.name}".encode())
+            if path.is_file():
+                content.update(hashlib.sha256(path.read_bytes()).digest())
+    return Due(drops[0], drops[-1], f"{drops[0]}..{drops[-1]}:{content.hexdigest()[:16]}", reason)
+
+
+def _changed_at(path: Any) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def newest_decision(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Any] | None:
+    """Give the newest row of `decisions`, and whether a verdict as of its drop was given since (`is_judged`)."""
+    lake = Lake(paths.lake / spec.name)
+    days = [row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])]
+    if not days:
+        return None
+    newest = max(days)
+    row = read_rows(lake, "decisions", None, (newest, newest))[0]
+    judged = {verdict["as_of"] for verdict in read_rows(lake, "champion", ["as_of"])}
+    return {**row, "is_judged": newest in judged}
+
+
+def read_rows(
+    lake: Lake, table: str, columns: Sequence[str] | None, drops: tuple[date, date] | None = None
+) -> list[dict[str, Any]]:
+    """Read a small table; no rows when it was never written."""
+    import duckdb
+
+    if not lake.has(table):
+        return []
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        relation = lake.relation(connection, table, drops)
+        if columns is not None:
+            relation = relation.project(", ".join(columns))
+        return relation.to_arrow_table().to_pylist()

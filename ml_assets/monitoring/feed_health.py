@@ -1,0 +1,194 @@
+"""Whether a feed is broken: today's profile of each source beside its own drops just before.
+
+What is found here is mechanical: columns that fell silent, categories that vanished while others appeared, rows that
+repeat or are missing, values on another scale. It must not be learned from, so a drop that was over the threshold is
+no placebo for the drops after it, until it has been so for longer than any repair takes (`relearn_after`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from ml_assets.monitoring.feed_profile import CategoryCounts, Series
+from ml_assets.monitoring.standing import FAMILIES, Standing, false_alarm_rate, standing_of
+from ml_assets.spec.use_case import UseCaseSpec
+
+# Least deviations that count as one, in the unit of each statistic. Shares are compared as log odds.
+_SHARE_FLOOR = 0.5  # log odds: a share of 1 % that becomes 1.6 %
+_LOG_FLOOR = 0.1  # natural logarithm: a tenth more or fewer rows, or a tenth wider
+_CENTER_FLOOR = 0.15  # of the distance between the column's 10 % and 90 % quantiles
+_COMMON = 0.02  # a category with a smaller share of the rows can be absent by chance
+_FEW = 10.0  # expected rows below which absence says nothing
+_SHARES = ("null_share", "duplicate_share", "repeated_share", "quarantined_share", "unseen_share", "vanished_share")
+
+MEANINGS = {
+    "rows": "the number of rows",
+    "duplicate_share": "rows whose key was there already",
+    "repeated_share": "rows equal to those of the drop before",
+    "quarantined_share": "rows that broke the contract",
+    "null_share": "missing values",
+    "center": "the median",
+    "spread": "the distance of the 10 % and 90 % quantiles",
+    "unseen_share": "rows of categories not seen before",
+    "vanished_share": "categories that fell silent, by their usual share of rows",
+}
+
+
+@dataclass(frozen=True)
+class FeedReading:
+    """One monitor of a feed in one drop. `standing.value` is in the unit of the statistic.
+
+    `shown` and `usual` are the value and the placebos' mean as people read them: shares and counts, not log odds.
+    """
+
+    drop: date
+    source: str
+    column: str
+    statistic: str
+    standing: Standing
+    shown: float
+    usual: float
+    detail: str
+
+
+class FeedHealth:
+    """Reads profiles drop by drop, in order.
+
+    Parameters
+    ----------
+    earlier_over
+        By monitor (source, column, statistic), the earlier drops that were over their threshold.
+    """
+
+    def __init__(
+        self,
+        spec: UseCaseSpec,
+        series: Sequence[Series],
+        categories: Sequence[CategoryCounts],
+        earlier_over: Mapping[tuple[str, str, str], Iterable[date]],
+    ) -> None:
+        self._spec = spec
+        self._series = list(series)
+        self._categories = list(categories)
+        self._over = {monitor: set(drops) for monitor, drops in earlier_over.items()}
+        self._rows = {each.source: each.values for each in series if each.statistic == "rows"}
+        self._spreads = {(each.source, each.column): each.values for each in series if each.statistic == "spread"}
+        n_monitors = len(self._series) + 2 * len(self._categories)
+        monitoring = spec.monitoring
+        self._rate = false_alarm_rate(monitoring.false_alarm_every, spec.calendar.every, n_monitors, FAMILIES)
+
+    def read(self, drop: date) -> list[FeedReading]:
+        """Read every monitor in `drop`; a source that sent nothing in it has no reading."""
+        found = [self._read_series(drop, each) for each in self._series if drop in each.values]
+        for counted in self._categories:
+            if drop in counted.counts:
+                found += self._read_categories(drop, counted)
+        for reading in found:
+            if reading.standing.is_over:
+                self._over.setdefault((reading.source, reading.column, reading.statistic), set()).add(drop)
+        return found
+
+    def _history(self, drop: date, monitor: tuple[str, str, str], known: Iterable[date]) -> list[date]:
+        """List the drops to compare with: before `drop`, not over, no older than is still worth comparing."""
+        monitoring, every = self._spec.monitoring, self._spec.calendar.every
+        over, there = self._over.get(monitor, set()), set(known)
+        relearned = drop - monitoring.relearn_after
+        found: list[date] = []
+        day = drop - every
+        while day >= drop - monitoring.feed_history - monitoring.relearn_after and day >= self._spec.calendar.start:
+            stretch = over and day in over and not self._has_stayed(day, over, relearned)
+            if day in there and not stretch:
+                found.append(day)
+            if len(found) == monitoring.feed_history // every:
+                break
+            day -= every
+        return found[::-1]
+
+    def _has_stayed(self, day: date, over: set[date], relearned: date) -> bool:
+        """Say whether the stretch of drops over the threshold that holds `day` began before `relearned`."""
+        while day in over:
+            day -= self._spec.calendar.every
+        return day < relearned
+
+    def _read_series(self, drop: date, series: Series) -> FeedReading:
+        monitor = (series.source, series.column, series.statistic)
+        history = self._history(drop, monitor, series.values)
+        value = self._scaled(series, drop)
+        placebos = [self._scaled(series, day) for day in history]
+        if series.statistic == "center":
+            spreads = self._spreads[series.source, series.column]
+            known = sorted(spreads[day] for day in history if day in spreads)
+            # without a spread in most drops (no rain) a median says nothing
+            floor = _CENTER_FLOOR * math.exp(known[len(known) // 2]) if 2 * len(known) > len(history) else math.inf
+        else:
+            floor = _SHARE_FLOOR if series.statistic in _SHARES else _LOG_FLOOR
+        shown = [series.values[day] for day in history]
+        standing = self._standing(value, placebos, floor)
+        return FeedReading(drop, *monitor, standing, series.values[drop], _mean(shown), "")
+
+    def _scaled(self, series: Series, drop: date) -> float:
+        value = series.values[drop]
+        if series.statistic not in _SHARES:
+            return value
+        return _log_odds(value, math.exp(self._rows[series.source][drop]))
+
+    def _read_categories(self, drop: date, counted: CategoryCounts) -> list[FeedReading]:
+        source, column = counted.source, counted.column
+        rows = self._rows[source]
+        readings: list[FeedReading] = []
+        for statistic in ("unseen_share", "vanished_share"):
+            monitor = (source, column, statistic)
+            history = [day for day in self._history(drop, monitor, counted.counts) if day in rows]
+            totals = _totals(counted, history)
+            share, which = _measure(statistic, counted.counts[drop], totals)
+            shown = [_measure(statistic, counted.counts[day], totals, is_in_totals=True)[0] for day in history]
+            placebos = [_log_odds(left_out, math.exp(rows[day])) for left_out, day in zip(shown, history, strict=True)]
+            standing = self._standing(_log_odds(share, math.exp(rows[drop])), placebos, _SHARE_FLOOR)
+            readings.append(FeedReading(drop, *monitor, standing, share, _mean(shown), ", ".join(which[:5])))
+        return readings
+
+    def _standing(self, value: float, placebos: Sequence[float], floor: float) -> Standing:
+        enough = len(placebos) >= self._spec.monitoring.min_placebos and math.isfinite(floor)
+        return standing_of(value, placebos if enough else [], rate=self._rate, floor=floor)
+
+
+def _totals(counted: CategoryCounts, days: Sequence[date]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for day in days:
+        for name, number in counted.counts[day].items():
+            totals[name] = totals.get(name, 0) + number
+    return totals
+
+
+def _measure(
+    statistic: str, today: Mapping[str, int], totals: Mapping[str, int], *, is_in_totals: bool = False
+) -> tuple[float, list[str]]:
+    """Give the share of rows that is unseen, or the usual share of what is silent, and which categories those are.
+
+    `is_in_totals` leaves today out of the totals first: a placebo is compared with the other days.
+    """
+    n = sum(today.values())
+    if statistic == "unseen_share":
+        unseen = [name for name, number in today.items() if totals.get(name, 0) == (number if is_in_totals else 0)]
+        unseen.sort(key=lambda name: (-today[name], name))
+        return (sum(today[name] for name in unseen) / n if totals else 0.0), unseen
+    everything = sum(totals.values()) - (n if is_in_totals else 0)
+    silent = [
+        name
+        for name, number in totals.items()
+        if name not in today and number >= _COMMON * everything and number * n >= _FEW * everything
+    ]
+    silent.sort(key=lambda name: (-totals[name], name))
+    return sum(totals[name] for name in silent) / max(1, everything), silent
+
+
+def _log_odds(share: float, n: float) -> float:
+    """Give the log odds of a share of n rows, half a row added to both sides so that 0 and 1 are finite."""
+    return math.log((share * n + 0.5) / ((1 - share) * n + 0.5))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan

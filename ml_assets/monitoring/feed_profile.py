@@ -1,0 +1,123 @@
+"""What each source sent in each drop, in a few numbers a column: the series on which a broken feed shows.
+
+Profiles are taken of what was read, before the contract: a row in quarantine is part of what the feed sent.
+They hold no judgement; whether a number is unusual is asked in `feed_health`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from ml_assets.spec.contract import Source
+
+if TYPE_CHECKING:
+    import duckdb
+
+_WHOLE = (
+    ("", "rows", "ln(count(*))"),
+    ("", "duplicate_share", "avg((copy > 1)::INTEGER)"),
+    ("", "repeated_share", "avg((before.content IS NOT NULL)::INTEGER)"),
+    ("", "quarantined_share", "coalesce(any_value(quarantined), 0) / count(*)"),
+)
+MAX_CATEGORIES = 200  # a text column with more values in the history read is a name, not a category
+
+
+@dataclass(frozen=True)
+class Series:
+    """One number a drop.
+
+    Attributes
+    ----------
+    column
+        The column it describes; empty for the source as a whole.
+    statistic
+        `rows` (natural logarithm of their number), `duplicate_share` (rows whose key came before in
+        the drop), `repeated_share` (rows equal to one of the drop before in all but key and
+        moments), `quarantined_share`, `null_share`, `center` (median), `spread` (natural logarithm of
+        the distance of the 10 % and 90 % quantiles).
+    values
+        By drop; a drop without the number (nothing received, a spread of zero) is left out.
+    """
+
+    source: str
+    column: str
+    statistic: str
+    values: dict[date, float]
+
+
+@dataclass(frozen=True)
+class CategoryCounts:
+    """Rows by category of a text column, by drop."""
+
+    source: str
+    column: str
+    counts: dict[date, dict[str, int]]
+
+
+def profile_source(
+    connection: duckdb.DuckDBPyConnection, source: Source, drops: Sequence[date]
+) -> tuple[list[Series], list[CategoryCounts]]:
+    """Profile a source over `drops`, by views `raw_<source>` and `quarantine_<source>` of `connection`."""
+    name = source.name
+    selected = [*_WHOLE, *_columns(source)]
+    columns = ", ".join(f'{sql} AS "{position}"' for position, (_, _, sql) in enumerate(selected))
+    rows = connection.execute(
+        f"""
+        WITH kept AS (SELECT * FROM raw_{name} WHERE batch_date BETWEEN ? AND ?),
+            keyed AS (SELECT *, row_number() OVER (PARTITION BY batch_date, {_listed(source.key)}) AS copy,
+                {_content_hash(source)} AS content FROM kept),
+            contents AS (SELECT DISTINCT batch_date, content FROM keyed),
+            refused AS (SELECT batch_date, count(*) AS quarantined FROM quarantine_{name} GROUP BY batch_date)
+        SELECT keyed.batch_date, {columns}
+        FROM keyed LEFT JOIN contents AS before
+            ON before.batch_date = keyed.batch_date - 1 AND before.content = keyed.content
+            LEFT JOIN refused ON refused.batch_date = keyed.batch_date
+        GROUP BY keyed.batch_date
+        """,
+        [drops[0], drops[-1]],
+    ).fetchall()
+    series = [
+        Series(name, column, statistic, {row[0]: row[1 + position] for row in rows if row[1 + position] is not None})
+        for position, (column, statistic, _) in enumerate(selected)
+    ]
+    return series, list(_categories(connection, source, drops))
+
+
+def _columns(source: Source) -> Iterator[tuple[str, str, str]]:
+    for name, column in source.columns.items():
+        yield name, "null_share", f'avg((keyed."{name}" IS NULL)::INTEGER)'
+        if column.type in ("integer", "float") and name not in source.key:
+            cuts = f'quantile_cont(CASE WHEN isfinite(keyed."{name}"::DOUBLE) THEN keyed."{name}"::DOUBLE END'
+            yield name, "center", f"{cuts}, 0.5)"
+            yield name, "spread", f"ln(nullif({cuts}, 0.9) - {cuts}, 0.1), 0))"
+
+
+def _categories(
+    connection: duckdb.DuckDBPyConnection, source: Source, drops: Sequence[date]
+) -> Iterator[CategoryCounts]:
+    for name, column in source.columns.items():
+        if column.type != "string":
+            continue
+        found = connection.execute(
+            f'SELECT batch_date, "{name}", count(*) FROM raw_{source.name} WHERE "{name}" IS NOT NULL AND batch_date '
+            f'BETWEEN ? AND ? AND (SELECT count(DISTINCT "{name}") FROM raw_{source.name} WHERE batch_date BETWEEN ? '
+            f"AND ?) <= {MAX_CATEGORIES} GROUP BY ALL",
+            [drops[0], drops[-1], drops[0], drops[-1]],
+        ).fetchall()
+        counts: dict[date, dict[str, int]] = {}
+        for drop, category, number in found:
+            counts.setdefault(drop, {})[category] = number
+        if counts:
+            yield CategoryCounts(source.name, name, counts)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _content_hash(source: Source) -> str:
+    told = [name for name, column in source.columns.items() if column.type != "timestamp" and name not in source.key]
+    return f"hash({_listed(told)})" if told else "NULL"

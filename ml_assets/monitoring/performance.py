@@ -1,0 +1,338 @@
+"""How good the scores of each model turned out to be, told in the drop in which their outcomes were due.
+
+An example matures in drop D when `prediction_at + matures_after` lies in (batch D-1, batch D]. It is judged there and
+then, by the label known by D: one that comes later changes no report, and the example counts as unresolved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.spec.calendar import MICROSECOND
+from ml_assets.spec.monitoring import Costs, MonitoringSpec
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.classification import (
+    auc,
+    brier,
+    expected_calibration_error,
+    log_loss,
+    pointwise_log_loss,
+    precision_at,
+)
+from ml_assets.stats.day_blocks import paired_day_block_bootstrap
+
+if TYPE_CHECKING:
+    import duckdb
+
+FloatArray = NDArray[np.float64]
+Days = NDArray[np.datetime64]
+Row = dict[str, Any]
+
+ROLES = ("champion", "baseline", "first_champion", "last_refused")
+LEVEL = 0.8  # coverage of the interval around the gain
+_NORMAL_90 = 1.645  # half of a two-sided 90 % interval, in standard errors
+
+
+@dataclass(frozen=True)
+class ScoredExamples:
+    """Scored examples, one a place in each array, in order of prediction date and example_id.
+
+    Attributes
+    ----------
+    prediction_dates
+        The drop it was predicted in.
+    matured_in
+        The drop in which its outcome was due; NaT when that is none of those read.
+    labels
+        0 or 1, as known in the drop it matured in; NaN when none was, or when it has not matured.
+    scores
+        By role: probability of a positive; NaN where the role has none.
+    slices
+        By feature: its value as text, None where unknown.
+    model_versions
+        By prediction date and role.
+    """
+
+    prediction_dates: Days
+    matured_in: Days
+    labels: FloatArray
+    scores: Mapping[str, FloatArray]
+    slices: Mapping[str, NDArray[np.object_]]
+    model_versions: Mapping[tuple[date, str], str]
+
+
+def judged_window(spec: UseCaseSpec, drop: date) -> tuple[date, date]:
+    """Give the first and the last prediction date of the window that performance is judged on in `drop`.
+
+    It ends with the newest prediction date of which every example has matured by the batch of `drop`.
+    """
+    newest, matured_by = drop, spec.matured_by(drop)
+    while spec.calendar.batch_at(newest) > matured_by:
+        newest = spec.calendar.previous_drop(newest)
+    every = spec.calendar.every
+    return newest - max(spec.monitoring.performance_window, every) + every, newest
+
+
+def first_prediction_date(spec: UseCaseSpec, drop: date) -> date:
+    """Give the oldest prediction date that the report and the verdict of `drop` read."""
+    opens, _ = spec.calendar.interval_of(drop)
+    oldest_due = spec.calendar.drop_receiving(opens - spec.labels.matures_after + MICROSECOND)
+    return min(oldest_due, judged_window(spec, drop)[0])
+
+
+def read_scored(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops: Sequence[date]) -> ScoredExamples:
+    """Read what the reports of `drops` are made of.
+
+    `connection` has views `features`, `predictions`, `shadow_predictions` and `labels`, whose rows
+    begin with the first prediction date of `drops[0]`. Of several labels of an example the one with
+    the newest `known_at` counts, among those that came by the drop in which it matured.
+    """
+    import pyarrow as pa
+
+    due = spec.calendar.drops_between(first_prediction_date(spec, drops[0]), drops[-1])
+    due_at = [spec.matured_by(drop) for drop in due]
+    schema = pa.schema({"matured_in": pa.date32(), "predicted_until": pa.timestamp("us", tz="UTC")})
+    connection.register("_due", pa.table({"matured_in": due, "predicted_until": due_at}, schema=schema))
+    names = spec.monitoring.slices
+    slices = "".join(f', CAST(f."{name}" AS VARCHAR) AS slice_{place}' for place, name in enumerate(names))
+    table = connection.sql(
+        f"""
+        WITH example AS (
+            SELECT f.batch_date, f.example_id, m.matured_in {slices}
+            FROM features AS f ASOF LEFT JOIN _due AS m ON f.prediction_at <= m.predicted_until
+        ), known AS (
+            SELECT e.batch_date, e.example_id, arg_max(l.label, (l.known_at, l.batch_date))::DOUBLE AS label
+            FROM example AS e JOIN labels AS l ON l.example_id = e.example_id AND l.batch_date <= e.matured_in
+            GROUP BY e.batch_date, e.example_id
+        ), shadow AS (
+            SELECT batch_date, example_id, max(score) FILTER (WHERE role = 'first_champion') AS first_champion,
+                max(score) FILTER (WHERE role = 'last_refused') AS last_refused
+            FROM shadow_predictions GROUP BY batch_date, example_id
+        )
+        SELECT e.*, k.label, p.score AS champion, p.baseline_score AS baseline, s.first_champion, s.last_refused
+        FROM example AS e LEFT JOIN predictions AS p USING (batch_date, example_id)
+        LEFT JOIN shadow AS s USING (batch_date, example_id) LEFT JOIN known AS k USING (batch_date, example_id)
+        WHERE coalesce(p.score, s.first_champion, s.last_refused) IS NOT NULL
+        ORDER BY e.batch_date, e.example_id
+        """
+    ).to_arrow_table()
+    connection.unregister("_due")
+    versions = connection.sql(
+        "SELECT batch_date, unnest(['champion', 'baseline']) AS role, max(model_version) FROM predictions "
+        "GROUP BY batch_date UNION ALL "
+        "SELECT batch_date, role, max(model_version) FROM shadow_predictions GROUP BY batch_date, role"
+    ).fetchall()
+    return ScoredExamples(
+        prediction_dates=table["batch_date"].to_numpy(),
+        matured_in=table["matured_in"].to_numpy().astype("datetime64[D]"),
+        labels=table["label"].to_numpy(),
+        scores={role: table[role].to_numpy() for role in ROLES},
+        slices={name: table[f"slice_{place}"].to_numpy() for place, name in enumerate(names)},
+        model_versions={(day, role): version for day, role, version in versions},
+    )
+
+
+def measure_performance(
+    scored: ScoredExamples, drops: Sequence[date], monitoring: MonitoringSpec, capacity: int
+) -> list[Row]:
+    """Measure each role on what matured in each of `drops`.
+
+    Parameters
+    ----------
+    capacity
+        How many examples of a prediction date people can act on.
+
+    Returns
+    -------
+    rows
+        Grain: drop x prediction date x role x slice, in this order. Null is undefined or not judged.
+
+        - `batch_date`: the drop in which the examples matured; `prediction_date`: the one they were
+          predicted in; `role`: one of `ROLES`; `model_version`: of the baseline, the champion it was
+          fitted beside.
+        - `slice_column`, `slice_value`: both null for all examples; the value alone is null where
+          the feature is unknown.
+        - `n`: matured with a label; `n_unresolved`: matured without; `label_share`: of positives.
+        - `mean_score`, `auc`, `log_loss` (nats), `brier`, `ece`: over the labelled examples.
+        - `log_loss_over_entropy`: log loss over that of always saying `label_share` of these same
+          examples; null where they are of one class.
+        - `precision_at_capacity`: share of positives among those of the `capacity` highest scores
+          of the prediction date that have a label; null in a slice.
+        - `cost`: mean cost an example in the unit of `costs`, acting where acting costs no more
+          than not acting is expected to.
+        - `log_loss_lower`, `log_loss_upper`: normal-theory 90 % interval of a slice's log loss;
+          null for all examples, whose days are the better measure of noise.
+
+        In a slice with fewer than `min_slice` labels only the counts and `label_share` are given:
+        not enough data.
+    """
+    rows: list[Row] = []
+    wanted = np.asarray(drops, dtype="datetime64[D]")
+    days, starts = np.unique(scored.prediction_dates, return_index=True)
+    for day, start, stop in zip(days, starts, np.append(starts[1:], scored.labels.size)[: days.size], strict=True):
+        matured_in = scored.matured_in[start:stop]
+        for drop in np.intersect1d(matured_in, wanted):  # NaT is in no intersection
+            part = _MaturedPart(scored, slice(start, stop), matured_in == drop)
+            shared = {"batch_date": drop.item(), "prediction_date": day.item()}
+            rows += [{**shared, **row} for row in part.measure(day.item(), monitoring, capacity)]
+    return sorted(rows, key=lambda row: (row["batch_date"], row["prediction_date"]))
+
+
+@dataclass(frozen=True)
+class _MaturedPart:
+    """The examples of one prediction date, and which of them matured in the drop."""
+
+    scored: ScoredExamples
+    rows: slice
+    is_matured: NDArray[np.bool_]
+
+    def measure(self, day: date, monitoring: MonitoringSpec, capacity: int) -> Iterator[Row]:
+        labels = np.where(self.is_matured, self.scored.labels[self.rows], np.nan)
+        masks = list(self._slices())
+        for role in ROLES:
+            scores = self.scored.scores[role][self.rows]
+            is_scored = ~np.isnan(scores)
+            counted = is_scored & self.is_matured
+            if not counted.any():
+                continue
+            shared = {"role": role, "model_version": self.scored.model_versions[day, role]}
+            whole = _counts(labels[counted]) | _measures(labels[counted], scores[counted], monitoring.costs)
+            precision = _finite_or_none(precision_at(labels[is_scored], scores[is_scored], capacity))
+            yield {**shared, **whole, "precision_at_capacity": precision}
+            for column, value, mask in masks:
+                inside = mask & counted
+                if inside.any():
+                    named = {"slice_column": column, "slice_value": value}
+                    yield {**shared, **named, **_measure_slice(labels[inside], scores[inside], monitoring)}
+
+    def _slices(self) -> Iterator[tuple[str, str | None, NDArray[np.bool_]]]:
+        for column, texts in self.scored.slices.items():
+            values = texts[self.rows]
+            for value in sorted(set(values), key=lambda value: (value is None, value)):
+                yield column, value, np.equal(values, value)
+
+
+def _counts(labels: FloatArray) -> Row:
+    known = labels[~np.isnan(labels)]
+    share = float(known.mean()) if known.size else None
+    return {"n": int(known.size), "n_unresolved": int(labels.size - known.size), "label_share": share}
+
+
+def _measures(labels: FloatArray, scores: FloatArray, costs: Costs) -> Row:
+    is_known = ~np.isnan(labels)
+    y, p = labels[is_known], scores[is_known]
+    share = float(y.mean()) if y.size else math.nan
+    loss, entropy = log_loss(y, p), log_loss(y, np.full(y.size, share))
+    measured = {
+        "mean_score": float(p.mean()) if y.size else math.nan,
+        "auc": auc(y, p),
+        "log_loss": loss,
+        "log_loss_over_entropy": loss / entropy if 0 < share < 1 else math.nan,
+        "brier": brier(y, p),
+        "ece": expected_calibration_error(y, p),
+        "cost": _mean_cost(y, p, costs),
+    }
+    return {name: _finite_or_none(value) for name, value in measured.items()}
+
+
+def _measure_slice(labels: FloatArray, scores: FloatArray, monitoring: MonitoringSpec) -> Row:
+    counts = _counts(labels)
+    if counts["n"] < monitoring.min_slice:
+        return counts
+    is_known = ~np.isnan(labels)
+    losses = pointwise_log_loss(labels[is_known], scores[is_known])
+    half = _NORMAL_90 * float(losses.std(ddof=1)) / math.sqrt(losses.size) if losses.size > 1 else math.nan
+    mean = float(losses.mean())
+    bounds = {"log_loss_lower": _finite_or_none(mean - half), "log_loss_upper": _finite_or_none(mean + half)}
+    return counts | _measures(labels, scores, monitoring.costs) | bounds
+
+
+def _mean_cost(labels: FloatArray, scores: FloatArray, costs: Costs) -> float:
+    """Mean cost when acting from the score on at which (1 - p) false_alarm <= p missed."""
+    total = costs.false_alarm + costs.missed
+    if labels.size == 0:
+        return math.nan
+    if total == 0:
+        return 0.0
+    is_acted_on = scores >= costs.false_alarm / total
+    in_vain, missed = is_acted_on & (labels == 0), ~is_acted_on & (labels == 1)
+    return float(costs.false_alarm * in_vain.sum() + costs.missed * missed.sum()) / labels.size
+
+
+def judge_performance(
+    scored: ScoredExamples, spec: UseCaseSpec, drop: date, model_version: str | None, gain_at_gate: float
+) -> Row:
+    """Judge the champion of `drop` against the heuristic beside it, on the window that has matured by then.
+
+    Parameters
+    ----------
+    model_version
+        The champion of `drop`; None before the first. Days that another model scored do not count.
+    gain_at_gate
+        Its relative gain in log loss over the heuristic when it was promoted.
+
+    Returns
+    -------
+    row
+        `state`: `failed` when the whole 80 % interval of the gain lies below `threshold`, the share
+        `min_gain_kept` of the gain at the gate; `not enough data` below the gate's `min_days` or
+        `min_examples`; `no champion`; else `ok`. `gain`, `gain_lower`, `gain_upper`: share of the
+        heuristic's log loss that the champion saves, days resampled. `n` and `n_days`: labelled
+        examples and their days; `label_share`, `mean_score`, `prior_shift` (their difference) and
+        `ece` of them, null without any. `window_from`, `window_until`: prediction dates looked at.
+    """
+    start, until = judged_window(spec, drop)
+    row: Row = {"batch_date": drop, "model_version": model_version, "window_from": start, "window_until": until}
+    if model_version is None:
+        return {**row, "state": "no champion", "n": 0, "n_days": 0}
+    y, p, baseline, days = _window_of(scored, start, until, model_version)
+    interval = paired_day_block_bootstrap(
+        pointwise_log_loss(y, baseline), pointwise_log_loss(y, p), days,
+        rng=np.random.default_rng(spec.model.seed), resamples=spec.model.gate.resamples, level=LEVEL,
+    )  # fmt: skip
+    threshold, gate = spec.retraining.min_gain_kept * gain_at_gate, spec.model.gate
+    is_enough = interval.n_days >= gate.min_days and interval.n >= gate.min_examples and math.isfinite(interval.upper)
+    measured = {
+        "gain": interval.estimate,
+        "gain_lower": interval.lower,
+        "gain_upper": interval.upper,
+        "gain_at_gate": gain_at_gate,
+        "threshold": threshold,
+        "label_share": float(y.mean()) if y.size else math.nan,
+        "mean_score": float(p.mean()) if y.size else math.nan,
+        "prior_shift": float(y.mean() - p.mean()) if y.size else math.nan,
+        "ece": expected_calibration_error(y, p),
+    }
+    judged = "failed" if interval.upper < threshold else "ok"
+    return {
+        **row,
+        "state": judged if is_enough else "not enough data",
+        "n": interval.n,
+        "n_days": interval.n_days,
+        **{name: _finite_or_none(value) for name, value in measured.items()},
+    }
+
+
+def _window_of(
+    scored: ScoredExamples, start: date, until: date, model_version: str
+) -> tuple[FloatArray, FloatArray, FloatArray, Days]:
+    """Give label, score, heuristic's score and day of the labelled examples that `model_version` scored."""
+    dates = scored.prediction_dates
+    first = np.searchsorted(dates, np.datetime64(start, "D"), side="left")
+    rows = slice(first, np.searchsorted(dates, np.datetime64(until, "D"), side="right"))
+    served = [day for (day, role), version in scored.model_versions.items()
+              if role == "champion" and version == model_version]  # fmt: skip
+    y, p, baseline = scored.labels[rows], scored.scores["champion"][rows], scored.scores["baseline"][rows]
+    counts = ~np.isnan(y) & ~np.isnan(p) & np.isin(dates[rows], np.array(served, dtype="datetime64[D]"))
+    return y[counts], p[counts], baseline[counts], dates[rows][counts]
+
+
+def _finite_or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None

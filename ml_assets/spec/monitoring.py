@@ -1,0 +1,72 @@
+"""What is watched, how much noise is allowed, and when a model is trained again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field, model_validator
+
+from ml_assets.spec.calendar import Duration
+from ml_assets.spec.model import Declared
+from ml_assets.spec.names import Identifier
+
+
+class Persistence(Declared):
+    """An alarm needs `k` of the last `of` drops over the threshold."""
+
+    k: int = Field(default=2, ge=1)
+    of: int = Field(default=3, ge=1)
+
+    @model_validator(mode="after")
+    def _k_of_n(self) -> Persistence:
+        if self.k > self.of:
+            raise ValueError(f"k: found {self.k}; allowed: at most of, {self.of}")
+        return self
+
+
+class Costs(Declared):
+    """What a wrong decision costs, in any one unit: acting in vain, and not acting where one should have."""
+
+    false_alarm: float = Field(default=1.0, ge=0)
+    missed: float = Field(default=1.0, ge=0)
+
+
+class MonitoringSpec(Declared):
+    """How the use case is watched. Every part has a default; a declaration may leave all of it out.
+
+    `window` is what is compared; `before` is the abrupt reference, the drops just before the window.
+    The slow reference is the champion's own training window.
+    """
+
+    window: Duration = timedelta(days=7)
+    before: Duration = timedelta(days=56)
+    feed_history: Duration = timedelta(days=28)
+    relearn_after: Duration = timedelta(days=42)
+    false_alarm_every: Duration = timedelta(weeks=26)
+    persistence: Persistence = Persistence()
+    min_placebos: int = Field(default=10, ge=4, description="drops of history before a feed is judged")
+    slices: tuple[Identifier, ...] = Field(default=(), description="features by whose values quality is split")
+    min_slice: int = Field(default=200, ge=1, description="labelled examples below which a slice is not judged")
+    costs: Costs = Costs()
+    performance_window: Duration = timedelta(days=14)
+    report_rows: int = Field(default=5000, ge=100, description="rows a side of Evidently's page, a seeded sample")
+    keep_reports: int = Field(default=20, ge=1)
+
+
+class RetrainingSpec(Declared):
+    """When the system proposes a new model by itself; the gate still decides whether it serves.
+
+    `important` is the share of the champion's importance that alarmed features must hold together
+    before drift is acted on.
+    """
+
+    cooldown: Duration = timedelta(days=28)
+    stale_after: Duration = timedelta(days=42)
+    important: float = Field(default=0.1, ge=0, le=1)
+    min_gain_kept: float = Field(
+        default=0.25, description="share of the gain over the heuristic, as measured at the gate, below which "
+        "performance has failed, when the interval of the last matured window lies below it"
+    )  # fmt: skip
+    first_after: Duration = timedelta(days=60)
+    replay_every: Duration = timedelta(days=7)
+    periodic: str | None = Field(default=None, description="cron of the periodic schedule; it is off by default")
