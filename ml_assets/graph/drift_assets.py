@@ -300,6 +300,19 @@ def _values(series: Any) -> Any:
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
+def broken_drops(connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, lake: Lake) -> list[date]:
+    """List the drops in which a feed looked broken: over the threshold in a stretch that became an alarm."""
+    if not lake.has(TABLE):
+        return []
+    feeds = lake.relation(connection, TABLE).filter("kind = 'broken_feed' AND family = 'feed'")
+    over = feeds.project("monitor, batch_date, state").fetchall()
+    alarms = {(monitor, drop) for monitor, drop, state in over if state == "alarm"}
+    every, of = spec.calendar.every, spec.monitoring.persistence.of
+    return sorted({
+        drop for monitor, drop, _ in over if any((monitor, drop + ahead * every) in alarms for ahead in range(of))
+    })  # fmt: skip
+
+
 def report_table(rows: Sequence[Row]) -> "pa.Table":
     """Give the rows as a table; what is not finite is null."""
     import pyarrow as pa

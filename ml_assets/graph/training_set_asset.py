@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from ml_assets.graph.drift_assets import broken_drops
 from ml_assets.graph.feature_assets import computed_drops, refuse_open_drops
 from ml_assets.graph.layout import Results, asset_key, described, table_schema
 from ml_assets.graph.resources import UseCaseState
@@ -114,7 +115,8 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
             as_of = choose_as_of(spec, config.as_of, max(computed, default=None))
             refuse_open_drops(spec, lake, duckdb, as_of)
             require_computed(spec, computed, as_of)
-            plan = plan_draw(spec, as_of)
+            broken = broken_drops(connection, spec, lake)
+            plan = plan_draw(spec, as_of, broken)
             versions = {table: version for table, version in lake.versions(_INPUTS).items() if version is not None}
             drawn = draw(connection, lake, plan, versions)
             connection.register("drawn", drawn.rows)
@@ -131,6 +133,7 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 "holdout": counts["holdout"],
                 "holdout from": plan.holdout_after,
                 "matured until": plan.matured_until,
+                "left out, with a broken feed": ", ".join(plan.excluded) or "none",
                 "resolved without label": drawn.without_label,
                 "content hash": drawn.content_hash,
                 "lake version": version,

@@ -46,6 +46,11 @@ class StatePaths:
         return self.root / "delivered"
 
     @property
+    def reports(self) -> Path:
+        """Hold pages about what was run: <use case>/replay_<first>_<last>.html."""
+        return self.root / "reports"
+
+    @property
     def alerts(self) -> Path:
         """Hold incidents and the messages about them: alerts.sqlite."""
         return self.root / "alerts"

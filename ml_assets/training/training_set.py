@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ class DrawPlan:
     """All that decides the rows of a training set, besides its input tables. Moments in UTC.
 
     Examples with `prediction_at` in (holdout_after, matured_until] are held out; earlier ones are
-    trained on. Labels count when known by `known_until`, the batch of `as_of`.
+    trained on. Labels count when known by `known_until`, the batch of `as_of`. Examples of the
+    `excluded` drops are left out: a feed was broken in them, which must not be learned.
     """
 
     as_of: str
@@ -25,6 +27,7 @@ class DrawPlan:
     matured_until: str
     holdout_after: str
     features: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give the plan as plain values."""
@@ -33,14 +36,15 @@ class DrawPlan:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> DrawPlan:
         """Read a plan from plain values."""
-        return cls(**{**values, "features": tuple(values["features"])})
+        lists = {name: tuple(values.get(name, ())) for name in ("features", "excluded")}
+        return cls(**{**values, **lists})
 
 
 class NotEnoughDataError(ValueError):
     """Too few matured examples to train or to hold out."""
 
 
-def plan_draw(spec: UseCaseSpec, as_of: date) -> DrawPlan:
+def plan_draw(spec: UseCaseSpec, as_of: date, excluded: Sequence[date] = ()) -> DrawPlan:
     """Plan the training set of `as_of`: what matured by its batch, the newest part held out.
 
     The holdout is the declared length of days up to the newest `prediction_at` that is matured.
@@ -52,6 +56,7 @@ def plan_draw(spec: UseCaseSpec, as_of: date) -> DrawPlan:
         matured_until=matured_until.isoformat(),
         holdout_after=_holdout_start(spec, as_of, matured_until).isoformat(),
         features=spec.features.feature_names(),
+        excluded=tuple(drop.isoformat() for drop in sorted(excluded) if drop <= as_of),
     )
 
 
@@ -74,6 +79,8 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
         it: unknown is not negative. Of several labels of one example the newest known counts.
     """
     features = ", ".join(f'f."{name}"' for name in plan.features)
+    listed = ", ".join(f"DATE '{drop}'" for drop in plan.excluded)
+    left_out = f" AND f.batch_date NOT IN ({listed})" if listed else ""
     return connection.sql(
         f"""
         WITH known AS (
@@ -84,7 +91,7 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
             CASE WHEN f.prediction_at > TIMESTAMPTZ '{plan.holdout_after}' THEN 'holdout' ELSE 'train' END AS split,
             {features}
         FROM features AS f JOIN known USING (example_id)
-        WHERE f.prediction_at <= TIMESTAMPTZ '{plan.matured_until}'
+        WHERE f.prediction_at <= TIMESTAMPTZ '{plan.matured_until}'{left_out}
         ORDER BY f.batch_date, f.example_id
         """
     )
