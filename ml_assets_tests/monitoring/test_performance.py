@@ -147,8 +147,10 @@ def read(spec: UseCaseSpec, drops: Sequence[date]) -> dict[str, tuple[Any, ...]]
                 (DATE '2013-04-01', 'c', TIMESTAMPTZ '2013-04-01 08:00:00Z', NULL),
                 (DATE '2013-04-02', 'b', TIMESTAMPTZ '2013-04-01 08:00:00.000001Z', 'JFK')
             ) AS t(batch_date, example_id, prediction_at, origin);
-            CREATE TABLE predictions AS SELECT batch_date, example_id, 'm' AS model_version, 0.1::DOUBLE AS baseline_score,
-                CASE example_id WHEN 'a' THEN 0.25 WHEN 'b' THEN 0.5 ELSE 0.75 END::DOUBLE AS score FROM features;
+            CREATE TABLE predictions AS SELECT batch_date, example_id, 'm' AS model_version,
+                0.1::DOUBLE AS baseline_score,
+                CASE example_id WHEN 'a' THEN 0.25 WHEN 'b' THEN 0.5 ELSE 0.75 END::DOUBLE AS score
+                FROM features;
             CREATE TABLE shadow_predictions AS
                 SELECT batch_date, example_id, 'first_champion' AS role, 'n' AS model_version, 0.3::DOUBLE AS score
                 FROM features WHERE example_id = 'a';

@@ -1,0 +1,134 @@
+"""The decision on retraining: a table of states, and laws over all of them."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_assets.decisions.retraining import Alarm, Performance, RetrainingState, decide
+from ml_assets.spec.monitoring import RetrainingSpec
+
+RULE = RetrainingSpec()
+DROP = date(2013, 6, 1)
+LEANED_ON = Alarm("training/carrier_late_share_7d", 9.0, 5.0, 0.2, "has moved")
+UNUSED = Alarm("training/is_holiday", 9.0, 5.0, 0.0, "has moved")
+BROKEN = Alarm("feed/weather.temp_f null_share", 20.0, 5.0, 0.0, "missing values: 90.0% where 0.1% is usual")
+LOST = Performance("failed", 0.01, 0.02)
+
+
+def state(**changes: object) -> RetrainingState:
+    known: dict[str, object] = {
+        "drop": DROP, "first_drop": date(2013, 1, 1), "champion_as_of": date(2013, 3, 31),
+        "last_attempt": date(2013, 3, 31), "performance": Performance("ok", 0.06, 0.02),
+        "training_age": timedelta(days=30),
+    }  # fmt: skip
+    return RetrainingState(**{**known, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "trigger"),
+    [
+        ({}, "nothing", None),
+        ({"drifts": (LEANED_ON,)}, "retrain", "drift"),
+        ({"drifts": (UNUSED,)}, "nothing", None),
+        ({"performance": LOST}, "retrain", "performance"),
+        ({"training_age": timedelta(days=43)}, "retrain", "staleness"),
+        ({"training_age": timedelta(days=42)}, "nothing", None),
+        ({"performance": LOST, "drifts": (LEANED_ON,)}, "retrain", "performance"),
+        ({"drifts": (LEANED_ON,), "last_attempt": DROP - timedelta(days=27)}, "wait", "drift"),
+        ({"drifts": (LEANED_ON,), "last_attempt": DROP - timedelta(days=28)}, "retrain", "drift"),
+        ({"drifts": (LEANED_ON,), "broken_feeds": (BROKEN,)}, "fix_upstream", "drift"),
+        ({"broken_feeds": (BROKEN,)}, "fix_upstream", None),
+        ({"unfinished": ("weather",)}, "fix_upstream", None),
+        ({"champion_as_of": None, "last_attempt": None, "training_age": None}, "retrain", "staleness"),
+        (
+            {"champion_as_of": None, "last_attempt": None, "training_age": None, "drop": date(2013, 3, 1)},
+            "nothing",
+            None,
+        ),
+        ({"performance": Performance("not enough data")}, "nothing", None),
+    ],
+)
+def test_each_state_has_its_decision(changes: dict[str, object], action: str, trigger: str | None) -> None:
+    decision = decide(state(**changes), RULE)
+
+    assert (decision.action, decision.trigger) == (action, trigger)
+
+
+def test_decision_names_the_monitor_its_measurement_and_the_threshold() -> None:
+    decision = decide(state(drifts=(LEANED_ON, UNUSED)), RULE)
+
+    assert (decision.monitor, decision.measurement, decision.threshold) == (LEANED_ON.monitor, 9.0, 5.0)
+    assert decision.reason == "2 features that hold 20% of the champion's importance have moved, " \
+        "carrier_late_share_7d first"  # fmt: skip
+
+
+def test_wait_says_when_the_cooldown_ends() -> None:
+    decision = decide(state(drifts=(LEANED_ON,), last_attempt=date(2013, 5, 20)), RULE)
+
+    assert decision.would_change == "the cooldown ends with drop 2013-06-17"
+
+
+def test_broken_feed_names_what_a_retraining_would_have_learned() -> None:
+    decision = decide(state(drifts=(LEANED_ON,), broken_feeds=(BROKEN,)), RULE)
+
+    assert decision.monitor == BROKEN.monitor
+    assert decision.reason.startswith("feed/weather.temp_f null_share looks broken: missing values: 90.0%")
+    assert "would learn the fault" in decision.reason
+
+
+def test_alarm_of_what_the_champion_does_not_use_is_reported_and_not_acted_on() -> None:
+    decision = decide(state(drifts=(UNUSED,)), RULE)
+
+    assert decision.would_change == "1 alarms are of features that the champion does not use: reported, not acted on"
+    assert any(UNUSED.monitor in line for line in decision.evidence)
+
+
+def test_feature_that_alarms_against_both_references_counts_once() -> None:
+    twice = (LEANED_ON, Alarm("before/carrier_late_share_7d", 7.0, 5.0, 0.2, "changed"))
+
+    assert decide(state(drifts=twice), RetrainingSpec(important=0.3)).action == "nothing"
+
+
+alarms = st.builds(
+    Alarm, st.sampled_from(["training/a", "training/b", "before/a", "feed/x rows"]), st.floats(0.1, 1e6),
+    st.floats(0.1, 100), st.floats(0, 1), st.just("said"),
+)  # fmt: skip
+dates = st.dates(date(2013, 1, 1), date(2014, 1, 3))
+states = st.builds(
+    RetrainingState, drop=dates, first_drop=dates, champion_as_of=st.none() | dates, last_attempt=st.none() | dates,
+    broken_feeds=st.lists(alarms, max_size=3).map(tuple), drifts=st.lists(alarms, max_size=4).map(tuple),
+    performance=st.builds(Performance, st.sampled_from(["ok", "failed", "not enough data", "no champion"]),
+                          st.none() | st.floats(-1, 1), st.none() | st.floats(-1, 1)),
+    unfinished=st.lists(st.sampled_from(["weather", "schedule"]), max_size=2).map(tuple),
+    training_age=st.none() | st.timedeltas(timedelta(0), timedelta(days=400)),
+)  # fmt: skip
+
+
+@given(states)
+def test_decide_is_total_and_deterministic(known: RetrainingState) -> None:
+    decision = decide(known, RULE)
+
+    assert decision == decide(known, RULE)
+    assert decision.action in ("retrain", "wait", "fix_upstream", "nothing")
+    assert decision.reason
+    assert decision.would_change
+    assert (decision.trigger is not None) or decision.action in ("fix_upstream", "nothing")
+
+
+@given(states)
+def test_broken_feed_is_never_learned_from(known: RetrainingState) -> None:
+    decision = decide(known, RULE)
+
+    assert (decision.action == "fix_upstream") == bool(known.broken_feeds or known.unfinished)
+
+
+@given(states)
+def test_no_retraining_within_the_cooldown(known: RetrainingState) -> None:
+    decision = decide(known, RULE)
+
+    if decision.action == "retrain" and known.last_attempt is not None:
+        assert known.drop >= known.last_attempt + RULE.cooldown

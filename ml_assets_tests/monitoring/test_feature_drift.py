@@ -1,0 +1,155 @@
+"""Drift of features against references whose truth is known."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from ml_assets.monitoring.feature_drift import DriftReference, FeatureRows, block_of, window_rows
+from ml_assets.stats.binning import learn_numeric_bins
+from ml_assets.stats.divergence import psi
+
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
+START = date(2013, 1, 1)
+RATE = 1e-3
+A_DAY = 200
+
+
+def rows(n_drops: int, seed: int = 1, **changed: np.ndarray) -> FeatureRows:
+    rng = np.random.default_rng(seed)
+    n = n_drops * A_DAY
+    levels = np.repeat(rng.normal(0, 0.3, n_drops), A_DAY)  # days share their weather
+    columns = {
+        "level": rng.normal(size=n) + levels,
+        "rain": np.where(rng.random(n) < 0.9, 0.0, rng.exponential(size=n)),
+        "carrier": rng.choice(np.array(["AA", "B6", "UA"], dtype=object), n, p=[0.2, 0.3, 0.5]),
+        "silent": np.full(n, np.nan),
+    }
+    drops = tuple(START + number * DAY for number in range(n_drops))
+    return FeatureRows(drops, np.repeat(np.arange(n_drops), A_DAY), {**columns, **changed})
+
+
+@pytest.fixture(scope="module")
+def reference() -> DriftReference:
+    return DriftReference("before", rows(56), 7)
+
+
+def compare(reference: DriftReference, window: FeatureRows) -> dict[str, object]:
+    return {reading.feature: reading for reading in reference.compare(START + 60 * DAY, window, RATE)}
+
+
+def test_window_like_the_reference_is_not_over(reference: DriftReference) -> None:
+    for seed in range(2, 12):
+        readings = compare(reference, rows(7, seed))
+        assert not [name for name, reading in readings.items() if reading.standing.z > reading.standing.threshold]
+
+
+def test_shift_is_over_and_its_psi_is_that_of_the_histograms(reference: DriftReference) -> None:
+    window = rows(7, 2)
+    moved = FeatureRows(window.drops, window.days, {**window.columns, "level": window.columns["level"] + 3})
+    reading = compare(reference, moved)["level"]
+
+    values = rows(56).columns["level"]
+    bins = learn_numeric_bins(values)
+    counts = [np.bincount(bins.code(each), minlength=bins.n_bins) for each in (values, moved.columns["level"])]
+    assert reading.psi == pytest.approx(psi(*counts))
+    assert reading.standing.is_over
+    assert reading.ks > 0.8
+    assert reading.wasserstein == pytest.approx(3, abs=0.5)
+
+
+def test_zero_inflated_column_that_loses_its_zeros_is_over(reference: DriftReference) -> None:
+    window = rows(7, 2)
+    wet = np.where(window.columns["rain"] == 0, 0.01, window.columns["rain"])
+    reading = compare(reference, FeatureRows(window.drops, window.days, {**window.columns, "rain": wet}))["rain"]
+
+    assert reading.standing.is_over
+    assert reading.psi > 1
+
+
+def test_category_never_seen_is_counted(reference: DriftReference) -> None:
+    window = rows(7, 2)
+    renamed = np.where(window.columns["carrier"] == "UA", "U2", window.columns["carrier"]).astype(object)
+    reading = compare(reference, FeatureRows(window.drops, window.days, {**window.columns, "carrier": renamed}))[
+        "carrier"
+    ]
+
+    assert reading.unseen_share == pytest.approx(0.5, abs=0.05)
+    assert reading.standing.is_over
+    assert np.isnan(reading.ks)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.full(7 * A_DAY, np.nan), "all null"),
+        (np.full(7 * A_DAY, 4.0), "constant: > "),
+        (np.full(7 * A_DAY, np.inf), "1400 infinite"),
+    ],
+)
+def test_odd_column_is_named_and_does_not_end_the_report(
+    reference: DriftReference, values: np.ndarray, said: str
+) -> None:
+    window = rows(7, 2)
+    readings = compare(reference, FeatureRows(window.drops, window.days, {**window.columns, "level": values}))
+
+    assert readings["level"].detail.startswith(said)
+    assert readings["level"].standing.is_over
+    assert len(readings) == 4
+
+
+def test_new_and_gone_columns_are_named(reference: DriftReference) -> None:
+    window = rows(7, 2)
+    columns = {name: values for name, values in window.columns.items() if name != "rain"}
+    readings = compare(reference, FeatureRows(window.drops, window.days, {**columns, "fresh": columns["level"]}))
+
+    assert readings["rain"].detail == "gone: not in the window"
+    assert readings["fresh"].detail == "new: not in the reference"
+    assert not readings["rain"].standing.is_over
+
+
+def test_reference_shorter_than_three_windows_is_not_enough_data() -> None:
+    short = DriftReference("before", rows(20), 7)
+
+    assert compare(short, rows(7, 2))["level"].standing.threshold == np.inf
+
+
+def test_placebos_are_windows_against_the_rest_of_the_reference() -> None:
+    known = rows(21)
+    learned = DriftReference("before", known, 7)
+    bins = learn_numeric_bins(known.columns["level"])
+    codes = bins.code(known.columns["level"])
+    inside = (known.days >= 3) & (known.days < 10)
+    counts = [np.bincount(codes[mask], minlength=bins.n_bins) for mask in (~inside, inside)]
+
+    assert learned.placebos("level").size == 15
+    assert np.exp(learned.placebos("level")[3]) == pytest.approx(psi(*counts), abs=1e-5)
+
+
+def test_order_of_rows_changes_nothing() -> None:
+    known = rows(30)
+    order = np.random.default_rng(5).permutation(known.days.size)
+    order = order[np.argsort(known.days[order], kind="stable")]  # shuffled within each drop
+    shuffled = FeatureRows(known.drops, known.days[order], {k: v[order] for k, v in known.columns.items()})
+
+    first, second = (DriftReference("before", each, 7) for each in (known, shuffled))
+
+    assert repr(first.compare(START, rows(7, 2), RATE)) == repr(second.compare(START, rows(7, 2), RATE))
+
+
+def test_blocks_are_anchored_on_the_calendar_and_end_before_the_first_window_begins() -> None:
+    found = {block_of(START + number * DAY, START, DAY, WEEK, 8 * WEEK) for number in range(70, 77)}
+
+    (block,) = found
+    assert (block.first, block.last) == (START + 70 * DAY, START + 76 * DAY)
+    assert block.reference_last == block.first - WEEK  # the window of the first drop begins a day later
+    assert block.reference_first == START + 8 * DAY
+
+
+def test_window_is_cut_by_drops() -> None:
+    cut = window_rows(rows(20), START + 10 * DAY, WEEK)
+
+    assert (cut.drops[0], cut.drops[-1], len(cut.days)) == (START + 4 * DAY, START + 10 * DAY, 7 * A_DAY)
+    assert (int(cut.days.min()), int(cut.days.max())) == (0, 6)

@@ -1,0 +1,154 @@
+"""Broken feeds: made-up sources whose truth is known."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from ml_assets.monitoring.drift_report import diagnose, feed_rows, settle_alarms
+from ml_assets.monitoring.feed_health import FeedHealth, FeedReading
+from ml_assets.monitoring.feed_profile import CategoryCounts, Series
+from ml_assets_tests.rehearsal import small_spec
+
+START = date(2013, 1, 1)
+DROPS = [START + timedelta(days=number) for number in range(60)]
+FAULT = DROPS[40]
+
+
+def series(statistic: str, values: np.ndarray, column: str = "temp_f") -> Series:
+    named = "" if statistic in ("rows", "duplicate_share", "repeated_share", "quarantined_share") else column
+    return Series("weather", named, statistic, {drop: float(v) for drop, v in zip(DROPS, values, strict=True)})
+
+
+def rows_of_drops() -> Series:
+    rng = np.random.default_rng(1)
+    return series("rows", np.log(72 + rng.integers(-2, 3, len(DROPS))))
+
+
+def health(*found: Series, categories: tuple[CategoryCounts, ...] = ()) -> FeedHealth:
+    return FeedHealth(small_spec(), [rows_of_drops(), *found], categories, {})
+
+
+def read(watched: FeedHealth, statistic: str) -> dict[date, FeedReading]:
+    return {reading.drop: reading for drop in DROPS for reading in watched.read(drop) if reading.statistic == statistic}
+
+
+def after_fault(clean: np.ndarray, broken: float) -> np.ndarray:
+    return np.where(np.array(DROPS) >= FAULT, broken, clean)
+
+
+def test_column_that_becomes_mostly_null_is_over_from_its_first_drop_on_and_never_before() -> None:
+    rng = np.random.default_rng(2)
+    found = read(health(series("null_share", after_fault(rng.uniform(0, 0.03, len(DROPS)), 0.9))), "null_share")
+
+    over = [drop for drop in DROPS if found[drop].standing.is_over]
+    assert over == DROPS[40:]
+
+
+def test_drop_that_was_over_is_no_placebo_for_those_after_it() -> None:
+    found = read(health(series("null_share", after_fault(np.zeros(len(DROPS)), 0.9))), "null_share")
+
+    assert found[DROPS[59]].usual == 0.0
+    assert found[DROPS[59]].standing.is_over
+
+
+def test_fault_that_ends_is_not_over_any_more() -> None:
+    values = np.where((np.array(DROPS) >= FAULT) & (np.array(DROPS) < DROPS[46]), 0.9, 0.01)
+    found = read(health(series("null_share", values)), "null_share")
+
+    assert [drop for drop in DROPS if found[drop].standing.is_over] == DROPS[40:46]
+
+
+def test_change_that_stays_longer_than_any_repair_becomes_usual() -> None:
+    days = [START + timedelta(days=number) for number in range(140)]
+    rng = np.random.default_rng(3)
+    level = np.where(np.arange(140) >= 40, 0.6, 0.0) + rng.uniform(0, 0.02, 140)
+    shares = Series("weather", "temp_f", "null_share", {d: float(v) for d, v in zip(days, level, strict=True)})
+    rows = Series("weather", "", "rows", dict.fromkeys(days, float(np.log(72))))
+    watched = FeedHealth(small_spec(), [rows, shares], [], {})
+
+    over = [drop for drop in days if any(r.standing.is_over for r in watched.read(drop) if r.statistic == "null_share")]
+
+    assert over[0] == days[40]
+    assert days[80] in over  # within relearn_after, 42 days
+    assert days[139] not in over
+
+
+def test_first_drops_are_not_enough_data() -> None:
+    found = read(health(series("null_share", after_fault(np.zeros(len(DROPS)), 0.9))), "null_share")
+
+    assert found[DROPS[9]].standing.threshold == np.inf
+    assert found[DROPS[10]].standing.threshold < np.inf
+
+
+def test_range_does_not_change_a_reading() -> None:
+    rng = np.random.default_rng(4)
+    shares = series("null_share", after_fault(rng.uniform(0, 0.03, len(DROPS)), 0.9))
+    whole = read(health(shares), "null_share")
+    over = {("weather", "temp_f", "null_share"): [drop for drop in DROPS[:50] if whole[drop].standing.is_over]}
+    resumed = FeedHealth(small_spec(), [rows_of_drops(), shares], [], over)
+
+    again = {r.drop: r for drop in DROPS[50:] for r in resumed.read(drop) if r.statistic == "null_share"}
+
+    assert again == {drop: whole[drop] for drop in DROPS[50:]}
+
+
+def counted(rename_from: date | None) -> CategoryCounts:
+    counts = {}
+    for drop in DROPS:
+        third = "JFQ" if rename_from is not None and drop >= rename_from else "JFK"
+        counts[drop] = {"EWR": 24, "LGA": 24, third: 24}
+    return CategoryCounts("weather", "origin", counts)
+
+
+def test_renamed_category_is_unseen_and_vanished_and_called_renamed() -> None:
+    watched = health(categories=(counted(FAULT),))
+    ratios: dict[str, list[float]] = {}
+    said = {}
+    for drop in DROPS:
+        rows = diagnose(settle_alarms(feed_rows(watched.read(drop)), ratios, small_spec().monitoring), small_spec())
+        said[drop] = [row for row in rows if row["state"] == "alarm"]
+
+    assert not [drop for drop in DROPS[:41] if said[drop]]  # an alarm needs two of three drops
+    first = {row["statistic"]: row for row in said[DROPS[41]]}
+    assert set(first) == {"unseen_share", "vanished_share"}
+    assert first["unseen_share"]["kind"] == "broken_feed"
+    assert first["unseen_share"]["meaning"] == "JFK fell silent while JFQ appeared: renamed?"
+
+
+def test_categories_that_stay_are_neither_unseen_nor_vanished() -> None:
+    watched = health(categories=(counted(None),))
+
+    assert max(abs(r.standing.z) for drop in DROPS[20:] for r in watched.read(drop) if r.column == "origin") < 0.5
+
+
+@pytest.mark.parametrize(
+    ("statistic", "clean", "broken", "kind", "said"),
+    [
+        ("repeated_share", 0.0, 1.0, "broken_feed", "rows equal to those of the drop before: 100.0%"),
+        ("quarantined_share", 0.0, 0.5, "broken_feed", "rows that broke the contract: 50.0%"),
+        ("spread", np.log(80.0), np.log(80.0 / 60), "broken_feed", "another unit, by a factor of 60?"),
+        ("spread", np.log(80.0), np.log(80.0 / 2), "cannot_tell", "the distance of the 10 % and 90 % quantiles: 40"),
+    ],
+)
+def test_alarm_says_what_it_looks_like(statistic: str, clean: float, broken: float, kind: str, said: str) -> None:
+    watched = health(series(statistic, after_fault(np.full(len(DROPS), clean), broken)))
+    ratios: dict[str, list[float]] = {}
+    spec = small_spec()
+    found = [diagnose(settle_alarms(feed_rows(watched.read(d)), ratios, spec.monitoring), spec) for d in DROPS[:43]]
+
+    (row,) = [row for row in found[-1] if row["state"] == "alarm"]
+    assert row["kind"] == kind
+    assert said in row["meaning"]
+
+
+def test_fewer_nulls_than_usual_is_no_fault() -> None:
+    watched = health(series("null_share", after_fault(np.full(len(DROPS), 0.4), 0.0)))
+    ratios: dict[str, list[float]] = {}
+    spec = small_spec()
+    found = [diagnose(settle_alarms(feed_rows(watched.read(d)), ratios, spec.monitoring), spec) for d in DROPS[:43]]
+
+    (row,) = [row for row in found[-1] if row["state"] == "alarm"]
+    assert row["kind"] == "cannot_tell"
