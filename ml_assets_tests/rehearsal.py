@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +42,7 @@ def day(number: int) -> date:
     return date(2013, 1, number)
 
 
+@cache
 def flagship() -> UseCaseSpec:
     """Give flight_delays as it ships."""
     return load_use_case(DEFS_FOLDER / "flight_delays")

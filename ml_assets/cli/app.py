@@ -107,6 +107,26 @@ def retrain(
 
 
 @app.command()
+def replay(
+    use_case: UseCaseName,
+    first: From,
+    last: To,
+    every: Annotated[int | None, typer.Option(min=1, help="Drops a step; by default as declared.")] = None,
+    schedule: Annotated[
+        int | None, typer.Option(min=1, help="Retrain every N steps, whatever the sensors say.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run history step by step, as the sensors would have: batches, decisions, retrainings and alerts."""
+    from ml_assets.cli.replay import Asked, run_replay
+    from ml_assets.stores.paths import state_paths
+
+    spec = read_use_case(use_case)
+    drops = read_drops(spec, first, last)
+    run_replay(spec, state_paths(), Asked(drops[0], drops[-1], every, schedule, as_json))
+
+
+@app.command()
 def status(
     use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
     as_json: AsJson = False,

@@ -4,12 +4,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import numpy as np
 from dagster_duckdb import DuckDBResource
 
+from ml_assets.graph.drift_page import write_drift_page
 from ml_assets.graph.layout import (
     SINGLE_RUN,
     Results,
@@ -66,6 +68,20 @@ _BLOCKS_AT_ONCE = 8  # windows whose rows are in memory together, with the refer
 _kept: dict[tuple[str, ...], DriftReference] = {}  # the newest training reference: a champion serves for weeks
 
 
+class PageMode(StrEnum):
+    """When Evidently's page of the newest drop is written: it costs seconds and megabytes."""
+
+    on_alarm = "on_alarm"  # when it alarms and the drop before did not
+    always = "always"
+    never = "never"
+
+
+class DriftConfig(dg.Config):
+    """Whether the run ends with a page."""
+
+    page: PageMode = PageMode.on_alarm
+
+
 def build_drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
     """Build drift_report."""
     key, every = asset_key(spec, "monitoring", TABLE), spec.calendar.every
@@ -98,17 +114,34 @@ def build_drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         ],
         **described(spec, "monitoring", "delta", "numpy"),
     )
-    def drift_report(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
+    def drift_report(
+        context: dg.AssetExecutionContext, config: DriftConfig, state: UseCaseState, duckdb: DuckDBResource
+    ) -> Results:
         drops, lake = partition_keys(context), state.lake
         with duckdb.get_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             rows = report_drops(connection, spec, state, drops, context.log.info)
         lake.replace_drops(TABLE, report_table(rows), drops)
-        _describe(context, drops, rows)
+        on_last: dict[str, object] = {}
+        if _is_page_due(config.page, rows, drops[-1], spec.calendar.previous_drop(drops[-1])):
+            with duckdb.get_connection() as connection:
+                connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+                page = write_drift_page(connection, spec, state.paths, drops[-1])
+            if page is not None:
+                on_last = {"page": dg.MetadataValue.path(page[0]), "not on the page": ", ".join(page[1]) or "nothing"}
+        _describe(context, drops, rows, on_last)
         yield dg.MaterializeResult()
         yield _check(drops[-1], rows)
 
     return drift_report
+
+
+def _is_page_due(mode: PageMode, rows: Sequence[Row], newest: date, before: date) -> bool:
+    if mode != PageMode.on_alarm:
+        return mode == PageMode.always
+    alarms = {drop: {row["monitor"] for row in rows if row["batch_date"] == drop and row["state"] == "alarm"}
+              for drop in (before, newest)}  # fmt: skip
+    return bool(alarms[newest] - alarms[before])
 
 
 def report_drops(
@@ -329,7 +362,9 @@ def report_table(rows: Sequence[Row]) -> "pa.Table":
     return pa.Table.from_pylist([{name: plain(row, name) for name in schema.names} for row in rows], schema)
 
 
-def _describe(context: dg.AssetExecutionContext, drops: Sequence[date], rows: Sequence[Row]) -> None:
+def _describe(
+    context: dg.AssetExecutionContext, drops: Sequence[date], rows: Sequence[Row], on_last: Mapping[str, object]
+) -> None:
     counts: dict[date, int] = defaultdict(int)
     alarms: dict[date, int] = defaultdict(int)
     for row in rows:
@@ -337,7 +372,8 @@ def _describe(context: dg.AssetExecutionContext, drops: Sequence[date], rows: Se
         alarms[row["batch_date"]] += row["state"] == "alarm"
     notes = {drop: {"alarms": alarms[drop]} for drop in drops}
     newest = sorted((row for row in rows if row["batch_date"] == drops[-1]), key=lambda row: -row["ratio"])[:12]
-    describe_drops(context, drops, counts, notes, on_last={"nearest to alarm": dg.MetadataValue.md(_table_of(newest))})
+    nearest = dg.MetadataValue.md(_table_of(newest))
+    describe_drops(context, drops, counts, notes, on_last={"nearest to alarm": nearest, **on_last})
 
 
 def _table_of(rows: Sequence[Row]) -> str:

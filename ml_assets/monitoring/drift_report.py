@@ -24,7 +24,15 @@ Row = dict[str, Any]
 
 # What no season does to a column: such an alarm is a fault of the feed until a person says otherwise.
 _MECHANICAL = frozenset(
-    {"rows", "duplicate_share", "repeated_share", "quarantined_share", "null_share", "vanished_share"}
+    {
+        "rows",
+        "duplicate_share",
+        "repeated_share",
+        "quarantined_share",
+        "null_share",
+        "null_alone_share",
+        "vanished_share",
+    }
 )
 # Factors between units that are taken for one another: minutes and hours, and seconds; inches; miles; kilo.
 _FACTORS = {60.0: "60", 3600.0: "3,600", 24.0: "24", 1000.0: "1,000", 25.4: "25.4 (mm for in)", 1.609: "1.609 (km, mi)",

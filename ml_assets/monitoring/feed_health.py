@@ -22,7 +22,15 @@ _LOG_FLOOR = 0.1  # natural logarithm: a tenth more or fewer rows, or a tenth wi
 _CENTER_FLOOR = 0.15  # of the distance between the column's 10 % and 90 % quantiles
 _COMMON = 0.02  # a category with a smaller share of the rows can be absent by chance
 _FEW = 10.0  # expected rows below which absence says nothing
-_SHARES = ("null_share", "duplicate_share", "repeated_share", "quarantined_share", "unseen_share", "vanished_share")
+_SHARES = (
+    "null_share",
+    "null_alone_share",
+    "duplicate_share",
+    "repeated_share",
+    "quarantined_share",
+    "unseen_share",
+    "vanished_share",
+)
 
 MEANINGS = {
     "rows": "the number of rows",
@@ -30,6 +38,7 @@ MEANINGS = {
     "repeated_share": "rows equal to those of the drop before",
     "quarantined_share": "rows that broke the contract",
     "null_share": "missing values",
+    "null_alone_share": "missing values in rows that are else complete",
     "center": "the median",
     "spread": "the distance of the 10 % and 90 % quantiles",
     "unseen_share": "rows of categories not seen before",
@@ -127,7 +136,7 @@ class FeedHealth:
             floor = _SHARE_FLOOR if series.statistic in _SHARES else _LOG_FLOOR
         shown = [series.values[day] for day in history]
         standing = self._standing(value, placebos, floor)
-        return FeedReading(drop, *monitor, standing, series.values[drop], _mean(shown), "")
+        return FeedReading(drop, *monitor, standing, series.values[drop], _mean(shown), series.details.get(drop, ""))
 
     def _scaled(self, series: Series, drop: date) -> float:
         value = series.values[drop]

@@ -7,7 +7,7 @@ They hold no judgement; whether a number is unusual is asked in `feed_health`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -36,16 +36,21 @@ class Series:
     statistic
         `rows` (natural logarithm of their number), `duplicate_share` (rows whose key came before in
         the drop), `repeated_share` (rows equal to one of the drop before in all but key and
-        moments), `quarantined_share`, `null_share`, `center` (median), `spread` (natural logarithm of
-        the distance of the 10 % and 90 % quantiles).
+        moments), `quarantined_share`, `null_share`, `null_alone_share` (null where at most one other
+        column is: what is missing for a reason, such as the outcome of a cancelled flight, is missing
+        in several), `center` (median), `spread` (natural logarithm of the distance of the 10 % and
+        90 % quantiles).
     values
         By drop; a drop without the number (nothing received, a spread of zero) is left out.
+    details
+        By drop, what stands behind it: the reason codes of most quarantined rows.
     """
 
     source: str
     column: str
     statistic: str
     values: dict[date, float]
+    details: dict[date, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def profile_source(
         f"""
         WITH kept AS (SELECT * FROM raw_{name} WHERE batch_date BETWEEN ? AND ?),
             keyed AS (SELECT *, row_number() OVER (PARTITION BY batch_date, {_listed(source.key)}) AS copy,
-                {_content_hash(source)} AS content FROM kept),
+                {_content_hash(source)} AS content, {_null_count(source)} AS nulls FROM kept),
             contents AS (SELECT DISTINCT batch_date, content FROM keyed),
             refused AS (SELECT batch_date, count(*) AS quarantined FROM quarantine_{name} GROUP BY batch_date)
         SELECT keyed.batch_date, {columns}
@@ -79,8 +84,15 @@ def profile_source(
         """,
         [drops[0], drops[-1]],
     ).fetchall()
+    told = _quarantine_reasons(connection, name, drops)
     series = [
-        Series(name, column, statistic, {row[0]: row[1 + position] for row in rows if row[1 + position] is not None})
+        Series(
+            name,
+            column,
+            statistic,
+            {row[0]: row[1 + position] for row in rows if row[1 + position] is not None},
+            told if statistic == "quarantined_share" else {},
+        )
         for position, (column, statistic, _) in enumerate(selected)
     ]
     return series, list(_categories(connection, source, drops))
@@ -89,10 +101,23 @@ def profile_source(
 def _columns(source: Source) -> Iterator[tuple[str, str, str]]:
     for name, column in source.columns.items():
         yield name, "null_share", f'avg((keyed."{name}" IS NULL)::INTEGER)'
+        yield name, "null_alone_share", f'avg((keyed."{name}" IS NULL AND keyed.nulls <= 2)::INTEGER)'
         if column.type in ("integer", "float") and name not in source.key:
             cuts = f'quantile_cont(CASE WHEN isfinite(keyed."{name}"::DOUBLE) THEN keyed."{name}"::DOUBLE END'
             yield name, "center", f"{cuts}, 0.5)"
             yield name, "spread", f"ln(nullif({cuts}, 0.9) - {cuts}, 0.1), 0))"
+
+
+def _quarantine_reasons(connection: duckdb.DuckDBPyConnection, source: str, drops: Sequence[date]) -> dict[date, str]:
+    counted = connection.execute(
+        f"SELECT batch_date, reason, count(*) AS n FROM quarantine_{source} WHERE batch_date BETWEEN ? AND ? "
+        "GROUP BY ALL ORDER BY batch_date, n DESC, reason",
+        [drops[0], drops[-1]],
+    ).fetchall()
+    found: dict[date, list[str]] = {}
+    for drop, reason, number in counted:
+        found.setdefault(drop, []).append(f"{reason} x{number}")
+    return {drop: ", ".join(reasons[:3]) for drop, reasons in found.items()}
 
 
 def _categories(
@@ -116,6 +141,10 @@ def _categories(
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
+
+
+def _null_count(source: Source) -> str:
+    return " + ".join(f'("{name}" IS NULL)::INTEGER' for name in source.columns)
 
 
 def _content_hash(source: Source) -> str:

@@ -42,7 +42,7 @@ def connection() -> duckdb.DuckDBPyConnection:
         ) AS t(batch_date, id, station, level, "at")
         """
     )
-    opened.execute("CREATE TABLE quarantine_readings AS SELECT DATE '2013-01-02' AS batch_date")
+    opened.execute("CREATE TABLE quarantine_readings AS SELECT DATE '2013-01-02' AS batch_date, 'too_high' AS reason")
     return opened
 
 
@@ -54,6 +54,7 @@ def test_profile_counts_what_was_sent(connection: duckdb.DuckDBPyConnection) -> 
     assert found["", "duplicate_share"] == {ONE: 0.0, TWO: 0.25}
     assert found["", "repeated_share"] == {ONE: 0.0, TWO: 0.25}  # ('X', 1.0) came the day before, under another key
     assert found["", "quarantined_share"] == {ONE: 0.0, TWO: 0.25}
+    assert [each.details for each in series if each.statistic == "quarantined_share"] == [{TWO: "too_high x1"}]
     assert found["level", "null_share"] == {ONE: 0.0, TWO: 0.25}
     assert found["at", "null_share"] == {ONE: 0.0, TWO: 0.25}
     assert found["level", "center"] == {ONE: 2.0, TWO: 5.0}  # the infinite one is left out
