@@ -37,6 +37,7 @@ _MECHANICAL = frozenset(
 # Factors between units that are taken for one another: minutes and hours, and seconds; inches; miles; kilo.
 _FACTORS = {60.0: "60", 3600.0: "3,600", 24.0: "24", 1000.0: "1,000", 25.4: "25.4 (mm for in)", 1.609: "1.609 (km, mi)",
             1.8: "1.8 (°C for °F)"}  # fmt: skip
+_BEYOND_SEASONS = 5.0  # no season makes a column so many times wider or narrower
 _FACTOR_TOLERANCE = 0.25  # of a natural logarithm
 
 
@@ -201,12 +202,10 @@ def _diagnose_feed(row: Row, renamed: str | None) -> tuple[Kind, str]:
     if statistic in _MECHANICAL:
         is_improved = statistic not in ("rows", "vanished_share") and row["z"] < 0
         return ("cannot_tell" if is_improved else "broken_feed"), said
-    if statistic == "spread":
-        factor = next(
-            (name for f, name in _FACTORS.items() if abs(abs(value - usual) - math.log(f)) < _FACTOR_TOLERANCE), ""
-        )
-        if factor and abs(value - usual) > 1:  # smaller factors are within what seasons do to a spread
-            return "broken_feed", f"{said}: another unit, by a factor of {factor}?"
+    change = abs(value - usual)
+    if statistic == "spread" and change > math.log(_BEYOND_SEASONS):
+        factor = next((name for f, name in _FACTORS.items() if abs(change - math.log(f)) < _FACTOR_TOLERANCE), "")
+        return "broken_feed", said + (f": another unit, by a factor of {factor}?" if factor else ": another unit?")
     return "cannot_tell", said
 
 

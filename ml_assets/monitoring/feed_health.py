@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from ml_assets.monitoring.feed_profile import CategoryCounts, Series
-from ml_assets.monitoring.standing import FAMILIES, Standing, false_alarm_rate, standing_of
+from ml_assets.monitoring.standing import FAMILIES, Standing, false_alarm_rate, rate_with_persistence, standing_of
 from ml_assets.spec.use_case import UseCaseSpec
 
 # Least deviations that count as one, in the unit of each statistic. Shares are compared as log odds.
@@ -87,7 +87,8 @@ class FeedHealth:
         self._spreads = {(each.source, each.column): each.values for each in series if each.statistic == "spread"}
         n_monitors = len(self._series) + 2 * len(self._categories)
         monitoring = spec.monitoring
-        self._rate = false_alarm_rate(monitoring.false_alarm_every, spec.calendar.every, n_monitors, FAMILIES)
+        rate = false_alarm_rate(monitoring.false_alarm_every, spec.calendar.every, n_monitors, FAMILIES)
+        self._rate = rate_with_persistence(rate, monitoring.persistence.k, monitoring.persistence.of)
 
     def read(self, drop: date) -> list[FeedReading]:
         """Read every monitor in `drop`; a source that sent nothing in it has no reading."""
