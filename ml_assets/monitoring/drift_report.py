@@ -24,19 +24,12 @@ Row = dict[str, Any]
 
 # What no season does to a column: such an alarm is a fault of the feed until a person says otherwise.
 _MECHANICAL = frozenset(
-    {
-        "rows",
-        "duplicate_share",
-        "repeated_share",
-        "quarantined_share",
-        "null_share",
-        "null_alone_share",
-        "vanished_share",
-    }
+    {"rows", "duplicate_share", "repeated_share", "quarantined_share", "null_alone_share", "vanished_share"}
 )
 # Factors between units that are taken for one another: minutes and hours, and seconds; inches; miles; kilo.
 _FACTORS = {60.0: "60", 3600.0: "3,600", 24.0: "24", 1000.0: "1,000", 25.4: "25.4 (mm for in)", 1.609: "1.609 (km, mi)",
             1.8: "1.8 (°C for °F)"}  # fmt: skip
+_ALL_NULL = 0.99  # fewer may be missing for a reason, as the outcomes of a day of snow are
 _BEYOND_SEASONS = 5.0  # no season makes a column so many times wider or narrower
 _FACTOR_TOLERANCE = 0.25  # of a natural logarithm
 
@@ -202,6 +195,8 @@ def _diagnose_feed(row: Row, renamed: str | None) -> tuple[Kind, str]:
     if statistic in _MECHANICAL:
         is_improved = statistic not in ("rows", "vanished_share") and row["z"] < 0
         return ("cannot_tell" if is_improved else "broken_feed"), said
+    if statistic == "null_share" and value > _ALL_NULL:
+        return "broken_feed", said
     change = abs(value - usual)
     if statistic == "spread" and change > math.log(_BEYOND_SEASONS):
         factor = next((name for f, name in _FACTORS.items() if abs(change - math.log(f)) < _FACTOR_TOLERANCE), "")
