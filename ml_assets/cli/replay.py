@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -93,13 +94,9 @@ def _has_files(folder: Path) -> bool:
 def _replay_with_progress(
     spec: UseCaseSpec, paths: StatePaths, steps: Sequence[Sequence[date]], asked: Asked
 ) -> list[StepOutcome]:
-    from ml_assets.graph.replaying import ReplayStoppedError, replay
-    from ml_assets.ingestion.ledger import DropsNotFinalError
-    from ml_assets.stores.alert_outbox import AlertOutboxError
-    from ml_assets.stores.lake import MissingTableError
-    from ml_assets.stores.model_store import TamperedModelError
+    from ml_assets.graph.replaying import replay
 
-    with progress_bar() as progress:
+    with _explained_stops(spec, paths, asked), progress_bar() as progress:
         task = progress.add_task(f"replay {spec.name}", total=sum(map(len, steps)), now="loading")
 
         def land(drops: Sequence[date]) -> None:
@@ -118,20 +115,31 @@ def _replay_with_progress(
         def on_wait(_: str) -> None:
             progress.update(task, now="another replay of this use case is running; waiting for it")
 
-        try:
-            # a second replay would take the runs of the first for what a killed one left, and cancel them
-            with write_lock(paths.locks, f"{spec.name}_replay", on_wait):
-                return replay(
-                spec, paths, steps, land=land, retrain_after=asked.schedule, on_step=on_step
-            )  # fmt: skip
-        except (ReplayStoppedError, DropsNotFinalError, AlertOutboxError, MissingTableError, TamperedModelError) as error:
-            said = str(error)
-        except KeyboardInterrupt:
-            said = "interrupted"
-    exit_ = fail(said)
+        # a second replay would take the runs of the first for what a killed one left, and cancel them
+        with write_lock(paths.locks, f"{spec.name}_replay", on_wait):
+            return replay(spec, paths, steps, land=land, retrain_after=asked.schedule, on_step=on_step)
+
+
+@contextmanager
+def _explained_stops(spec: UseCaseSpec, paths: StatePaths, asked: Asked) -> Iterator[None]:
+    """End the command when the replay stops, saying why, and how it goes on."""
+    from ml_assets.graph.replaying import ReplayStoppedError
+    from ml_assets.ingestion.ledger import DropsNotFinalError
+    from ml_assets.stores.alert_outbox import AlertOutboxError
+    from ml_assets.stores.lake import MissingTableError
+    from ml_assets.stores.model_store import TamperedModelError
+
+    try:
+        yield
+    except (ReplayStoppedError, DropsNotFinalError, AlertOutboxError, MissingTableError, TamperedModelError) as error:
+        ended = fail(str(error))
+    except KeyboardInterrupt:
+        ended = fail("interrupted")
+    else:
+        return
     for line in _what_to_do(spec, paths, asked):
         errors.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
-    raise exit_
+    raise ended
 
 
 def _what_to_do(spec: UseCaseSpec, paths: StatePaths, asked: Asked) -> list[str]:

@@ -43,7 +43,8 @@ svg line { stroke-width: 1; } svg polyline { fill: none; stroke-width: 1.8; }
   color: var(--dim); }
 .legend i { display: inline-block; width: 1.3rem; height: 0; border-top: 3px solid; margin-right: .4rem;
   vertical-align: middle; }
-.k0 { border-color: var(--c0) !important; } .k1 { border-color: var(--c1) !important; }
+.k0 { border-color: var(--c0) !important; }
+.k1 { border-color: var(--c1) !important; border-top-style: dashed !important; }
 .k2 { border-color: var(--c2) !important; } .kl { border-color: var(--bad) !important; border-width: 2px !important; }
 .kp, .kd { border-top: 0 !important; border-left: 2px solid var(--text); width: 0 !important; height: 1em !important; }
 .kd { border-left-style: dashed; }
