@@ -32,6 +32,10 @@ GROUPS = {
     "models/champion": "models",
     "predictions/predictions": "predictions",
     "predictions/worklist": "predictions",
+    "predictions/shadow_predictions": "predictions",
+    "monitoring/drift_report": "monitoring",
+    "monitoring/performance_report": "monitoring",
+    "monitoring/decisions": "monitoring",
 }
 CHECKS = {
     *(f"validated/{source}:contract" for source in SOURCES),
@@ -41,9 +45,13 @@ CHECKS = {
     "models/champion:gate",
     "predictions/predictions:complete",
     "predictions/predictions:trained_before",
+    "predictions/shadow_predictions:shadows_scored",
+    "monitoring/drift_report:drift",
+    "monitoring/performance_report:performance",
+    "monitoring/decisions:freshness",
 }
 UNPARTITIONED = {"training/training_set", "models/candidate_model", "models/evaluation", "models/champion"}
-HEAVY = ("pandas", "evidently", "great_expectations", "mlflow", "xgboost", "sklearn", "matplotlib")
+HEAVY = ("pandas", "evidently", "great_expectations", "mlflow", "xgboost", "sklearn", "matplotlib", "apprise")
 
 LOAD = f"""
 import json, sys, time, warnings

@@ -280,7 +280,7 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> 
 
 @app.command()
 def demo() -> None:
-    """Land January to April 2013, train a champion as of March, score April, and show how it did."""
+    """Run three months of 2013, train a champion, replay ten weeks through the sensors, and show how they went."""
     from ml_assets.cli.demo import run_demo
     from ml_assets.stores.paths import state_paths
 

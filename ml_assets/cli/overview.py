@@ -12,6 +12,7 @@ from rich.table import Table
 from ml_assets.cli.terminal import console, next_steps, table_of
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import Lake, content_hash
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.paths import StatePaths
@@ -96,11 +97,23 @@ def facts_of(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Any]:
         "not_scored_by_champion": _not_scored_by_champion(lake, [drop for drop in run if computed[drop]]),
         "verdicts": [dict(zip(("as_of", "model_version", "verdict", "gate"), row, strict=True)) for row in verdicts],
         "predictions": None,
+        "decision": _newest_decision(lake),
+        "incidents": [
+            {"monitor": each.monitor, "kind": each.kind, "since": each.opened_at, "message": each.message}
+            for each in AlertOutbox(paths).incidents(spec.name, open_only=True)
+        ],
     }
     if predicted and predicted[0][2]:
         facts["predictions"] = dict(zip(("first", "last", "rows"), predicted[0], strict=True))
     facts["next"] = _next(spec, facts, landed, run)
     return facts
+
+
+def _newest_decision(lake: Lake) -> dict[str, Any] | None:
+    rows = rows_of(
+        lake, "decisions", "SELECT batch_date, action, reason, would_change FROM t ORDER BY batch_date DESC LIMIT 1"
+    )
+    return dict(zip(("drop", "action", "reason", "would_change"), rows[0], strict=True)) if rows else None
 
 
 def _champion(spec: UseCaseSpec, lake: Lake) -> dict[str, Any] | None:
@@ -205,6 +218,17 @@ def show_facts(facts: dict[str, Any]) -> None:
     if facts["predictions"]:
         span = facts["predictions"]
         console.print(f"  predictions  {span['first']} to {span['last']}, {span['rows']:,} rows", highlight=False)
+    decision = facts["decision"]
+    if decision is not None:
+        said = escape(f"{decision['drop']}: {decision['action']}: {decision['reason']}")
+        console.print(f"  decision     {said}", highlight=False, soft_wrap=True)
+    for incident in facts["incidents"][:3]:
+        console.print(f"  [red]incident[/]     since {incident['since'][:10]}: {escape(incident['message'])}",
+                      highlight=False, soft_wrap=True)  # fmt: skip
+    if len(facts["incidents"]) > 3:
+        console.print(
+            f"  [red]incident[/]     and {len(facts['incidents']) - 3} more: ml-assets alerts {facts['use_case']}"
+        )
     for verdict in facts["verdicts"]:
         console.print(f"  [dim]verdict      {verdict['as_of']} {verdict['model_version']}: {verdict['verdict']}[/]",
                       highlight=False, soft_wrap=True)  # fmt: skip
