@@ -210,6 +210,16 @@ def show_facts(facts: dict[str, Any]) -> None:
             f"(gate {champion['gate']}; log loss {champion['log_loss']:.4f}, AUC {champion['auc']:.4f} on its window)",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
+    _show_predictions(facts)
+    _show_watch(facts)
+    for verdict in facts["verdicts"]:
+        console.print(f"  [dim]verdict      {verdict['as_of']} {verdict['model_version']}: {verdict['verdict']}[/]",
+                      highlight=False, soft_wrap=True)  # fmt: skip
+    next_steps(facts["next"])
+
+
+def _show_predictions(facts: dict[str, Any]) -> None:
+    """Print what is scored, and what is not by the champion that serves it now."""
     stale = facts["not_scored_by_champion"]
     if stale:
         console.print(
@@ -218,6 +228,10 @@ def show_facts(facts: dict[str, Any]) -> None:
     if facts["predictions"]:
         span = facts["predictions"]
         console.print(f"  predictions  {span['first']} to {span['last']}, {span['rows']:,} rows", highlight=False)
+
+
+def _show_watch(facts: dict[str, Any]) -> None:
+    """Print the newest decision and the open incidents."""
     decision = facts["decision"]
     if decision is not None:
         said = escape(f"{decision['drop']}: {decision['action']}: {decision['reason']}")
@@ -229,10 +243,6 @@ def show_facts(facts: dict[str, Any]) -> None:
         console.print(
             f"  [red]incident[/]     and {len(facts['incidents']) - 3} more: ml-assets alerts {facts['use_case']}"
         )
-    for verdict in facts["verdicts"]:
-        console.print(f"  [dim]verdict      {verdict['as_of']} {verdict['model_version']}: {verdict['verdict']}[/]",
-                      highlight=False, soft_wrap=True)  # fmt: skip
-    next_steps(facts["next"])
 
 
 def content_hashes(
