@@ -1,0 +1,190 @@
+"""The automation for real: `ml-assets ui` with its daemon, on landed drops, without a click."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from ml_assets.demo.flights import land_flights
+from ml_assets.graph.running import open_instance, run_batch, run_retrain
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.paths import StatePaths
+from ml_assets_tests.rehearsal import flagship
+
+pytestmark = pytest.mark.xdist_group("automation")
+
+USE_CASE = "flight_delays"
+FIRST, LAST, AS_OF = date(2013, 1, 1), date(2013, 2, 14), date(2013, 2, 4)
+PATIENCE = 60.0  # seconds from landing to reports, as promised; the daemon's start is waited for apart
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> StatePaths:
+    """Six weeks of real drops with a champion, as the demo leaves them."""
+    found = StatePaths(tmp_path_factory.mktemp("automation"))
+    spec = flagship()
+    land_flights(found.landing / USE_CASE, spec.calendar, FIRST, LAST)
+    for first, last in ((FIRST, AS_OF), (AS_OF + timedelta(days=1), LAST)):
+        outcome = run_batch(spec, found, first, last)
+        assert outcome.succeeded, outcome.failures
+        if last == AS_OF:
+            outcome = run_retrain(spec, found, as_of=AS_OF.isoformat(), rung="xgboost", gate="disabled")
+            assert outcome.succeeded, outcome.failures
+    return found
+
+
+def lake(paths: StatePaths) -> Lake:
+    return Lake(paths.lake / USE_CASE)
+
+
+def drops_in(paths: StatePaths, table: str) -> set[date]:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        rows = lake(paths).relation(connection, table).project("batch_date").distinct().fetchall()
+    return {row[0] for row in rows}
+
+
+def runs(paths: StatePaths, job: str) -> list[dg.DagsterRun]:
+    with open_instance(paths) as instance:
+        return list(instance.get_runs(dg.RunsFilter(job_name=job)))
+
+
+def land_aside(paths: StatePaths, drop: date, change: Callable[[Path], None] | None = None) -> None:
+    """Land a drop as another system would: written elsewhere, then moved in whole."""
+    aside = paths.root / "aside"
+    land_flights(aside, flagship().calendar, drop, drop)
+    if change is not None:
+        change(aside / drop.isoformat())
+    shutil.move(aside / drop.isoformat(), paths.landing / USE_CASE / drop.isoformat())
+
+
+def wait_for(what: str, is_there: Callable[[], bool], patience: float) -> float:
+    begun = time.monotonic()
+    while not is_there():
+        assert time.monotonic() - begun < patience, f"{what}: not there after {patience:.0f} s"
+        time.sleep(0.5)
+    return time.monotonic() - begun
+
+
+@contextmanager
+def user_interface(paths: StatePaths) -> Iterator[int]:
+    """Run `ml-assets ui` on a free port until the test is over."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "ML_ASSETS_DATA": str(paths.root)}
+    log = (paths.root / "ui.log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from ml_assets.cli import app; app()", "ui", "--port", str(port)],
+        env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield port
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        log.close()
+
+
+def ticks(paths: StatePaths, sensor: str) -> int:
+    with open_instance(paths) as instance:
+        states = {state.instigator_name: state for state in instance.all_instigator_state()}
+        if sensor not in states:
+            return 0
+        state = states[sensor]
+        return len(instance.get_ticks(state.instigator_origin_id, state.selector_id))
+
+
+def all_late(folder: Path) -> None:
+    """Make every flight of a drop hours late: real change, or cannot be told, but no broken feed."""
+    file = folder / "flight_outcomes.csv"
+    frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+    for name in ("departure_delay_min", "arrival_delay_min"):
+        frame[name] = [str(int(value) + 150) if value else "" for value in frame[name]]
+    frame.to_csv(file, index=False, lineterminator="\n")
+
+
+def test_landed_drop_is_reported_without_a_click_and_drift_leads_to_a_retraining(paths: StatePaths) -> None:
+    following = LAST + timedelta(days=1)
+    with user_interface(paths):
+        wait_for("the daemon's first tick", lambda: ticks(paths, f"{USE_CASE}_landing") > 0, 120)
+        before = len(runs(paths, f"{USE_CASE}_batch"))
+
+        land_aside(paths, following)
+        wait_for("the decision on the drop", lambda: following in drops_in(paths, "decisions"), PATIENCE)
+
+        for table in ("predictions", "worklist", "drift_report", "shadow_predictions"):
+            assert following in drops_in(paths, table), table
+        assert (paths.delivered / USE_CASE / "worklist" / f"{following}.csv").is_file()
+
+        # the same file again does nothing
+        file = paths.landing / USE_CASE / following.isoformat() / "weather.csv"
+        file.write_bytes(file.read_bytes())
+        seen = ticks(paths, f"{USE_CASE}_landing")
+        wait_for("two more ticks", lambda: ticks(paths, f"{USE_CASE}_landing") >= seen + 2, 60)
+        assert len(runs(paths, f"{USE_CASE}_batch")) == before + 1
+
+        # hours of delay, two drops long: features that the champion leans on move
+        for ahead in (2, 3, 4):
+            drop = LAST + timedelta(days=ahead)
+            land_aside(paths, drop, all_late)
+            wait_for(f"the decision on {drop}", lambda drop=drop: drop in drops_in(paths, "decisions"), 2 * PATIENCE)
+            if _newest_decision(paths)["action"] == "retrain":
+                break
+        decision = _newest_decision(paths)
+        assert (decision["action"], decision["trigger"]) == ("retrain", "drift"), decision
+
+        wait_for("the retraining", lambda: _retrained(paths, decision["batch_date"]), 3 * PATIENCE)
+
+    _check_retraining(paths, decision)
+    assert kinds_of_alerts(paths) & {"drift", "abrupt"}
+
+
+def _check_retraining(paths: StatePaths, decision: dict[str, Any]) -> None:
+    (started,) = [run for run in runs(paths, f"{USE_CASE}_retrain") if run.tags.get("ml_assets/trigger") == "drift"]
+    assert started.tags["ml_assets/reason"] == decision["reason"]
+    assert started.tags["ml_assets/monitor"] == decision["monitor"]
+    assert float(started.tags["ml_assets/measurement"]) > float(started.tags["ml_assets/threshold"])
+
+
+def kinds_of_alerts(paths: StatePaths) -> set[str]:
+    alerts = subprocess.run(
+        [sys.executable, "-c", "from ml_assets.cli import app; app()", "alerts", USE_CASE, "--json"],
+        env={**os.environ, "ML_ASSETS_DATA": str(paths.root)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {incident["kind"] for incident in json.loads(alerts.stdout)["incidents"]}
+
+
+def _newest_decision(paths: StatePaths) -> dict[str, Any]:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        rows = lake(paths).relation(connection, "decisions").order("batch_date DESC").limit(1)
+        return rows.to_arrow_table().to_pylist()[0]
+
+
+def _retrained(paths: StatePaths, as_of: date) -> bool:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        rows = lake(paths).relation(connection, "champion").project("as_of").fetchall()
+    return as_of in {row[0] for row in rows}
