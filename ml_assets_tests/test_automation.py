@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 
 from ml_assets.demo.flights import land_flights
-from ml_assets.graph.running import open_instance, run_batch, run_retrain
+from ml_assets.graph.running import open_instance
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets_tests.rehearsal import flagship
@@ -37,15 +37,22 @@ PATIENCE = 60.0  # seconds from landing to reports, as promised; the daemon's st
 def paths(tmp_path_factory: pytest.TempPathFactory) -> StatePaths:
     """Six weeks of real drops with a champion, as the demo leaves them."""
     found = StatePaths(tmp_path_factory.mktemp("automation"))
-    spec = flagship()
-    land_flights(found.landing / USE_CASE, spec.calendar, FIRST, LAST)
-    for first, last in ((FIRST, AS_OF), (AS_OF + timedelta(days=1), LAST)):
-        outcome = run_batch(spec, found, first, last)
-        assert outcome.succeeded, outcome.failures
-        if last == AS_OF:
-            outcome = run_retrain(spec, found, as_of=AS_OF.isoformat(), rung="xgboost", gate="disabled")
-            assert outcome.succeeded, outcome.failures
+    land_flights(found.landing / USE_CASE, flagship().calendar, FIRST, LAST)
+    following = AS_OF + timedelta(days=1)
+    command(found, "batch", USE_CASE, "--from", f"{FIRST}", "--to", f"{AS_OF}")
+    command(found, "retrain", USE_CASE, "--as-of", f"{AS_OF}", "--rung", "xgboost", "--gate", "disabled")
+    command(found, "batch", USE_CASE, "--from", f"{following}", "--to", f"{LAST}")
     return found
+
+
+def command(paths: StatePaths, *arguments: str) -> str:
+    """Run ml-assets as its user would; give what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from ml_assets.cli import app; app()", *arguments],
+        env={**os.environ, "ML_ASSETS_DATA": str(paths.root)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def lake(paths: StatePaths) -> Lake:
@@ -167,11 +174,8 @@ def _check_retraining(paths: StatePaths, decision: dict[str, Any]) -> None:
 
 
 def kinds_of_alerts(paths: StatePaths) -> set[str]:
-    alerts = subprocess.run(
-        [sys.executable, "-c", "from ml_assets.cli import app; app()", "alerts", USE_CASE, "--json"],
-        env={**os.environ, "ML_ASSETS_DATA": str(paths.root)}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return {incident["kind"] for incident in json.loads(alerts.stdout)["incidents"]}
+    alerts = json.loads(command(paths, "alerts", USE_CASE, "--json"))
+    return {incident["kind"] for incident in alerts["incidents"]}
 
 
 def _newest_decision(paths: StatePaths) -> dict[str, Any]:

@@ -327,6 +327,13 @@ def _load(connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, lake: Lake
     return _Loaded(spec, drops, frame)
 
 
+def feature_rows_of(
+    connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, lake: Lake, first: date, last: date
+) -> FeatureRows:
+    """Give the features of the drops first..last as columns."""
+    return _load(connection, spec, lake, first, last).cut(first, last, None)
+
+
 def _values(series: Any) -> Any:
     if series.dtype == object or str(series.dtype) in ("string", "category", "str"):
         return series.astype(object).where(series.notna(), None).to_numpy(dtype=object)

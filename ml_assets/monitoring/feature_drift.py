@@ -136,10 +136,7 @@ class DriftReference:
         reference = column.by_day.sum(axis=0)
         distance = psi(reference, counts)
         independent = self.n_independent if len(self.drops) >= 3 * self.window else 0.0
-        log_psi = math.log(distance + _TINY)
-        standing = standing_of(
-            log_psi, column.log_psi_placebos, rate=rate, floor=_LOG_PSI_FLOOR, n_independent=independent
-        )
+        standing = standing_of_log_psi(reference, counts, column.log_psi_placebos, rate, independent)
         null = column.bins.labels.index("null")
         distances = _distances(column.quantiles, values)
         return DriftReading(
@@ -171,17 +168,28 @@ def _learn(values: NDArray[np.float64] | NDArray[np.object_], rows: FeatureRows,
             places = np.linspace(0, finite.size - 1, min(_QUANTILES, finite.size)).round().astype(np.int64)
             quantiles = finite[places]
     by_day = histograms_by_group(bins.code(values), rows.days, len(rows.drops), bins.n_bins)
-    return _Column(bins, by_day, quantiles, _placebos(by_day, window))
+    return _Column(bins, by_day, quantiles, log_psi_of_windows(by_day, window))
 
 
-def _placebos(by_day: NDArray[np.int64], window: int) -> FloatArray:
-    """Log PSI of each run of `window` drops against all other drops."""
+def log_psi_of_windows(by_day: NDArray[np.int64], window: int) -> FloatArray:
+    """Give the log PSI of each run of `window` drops against all other drops, in order of time: the placebos.
+
+    `by_day` has the shape (drops, bins).
+    """
     if by_day.shape[0] <= window:
         return np.empty(0)
     total = by_day.sum(axis=0)
     before = np.vstack([np.zeros((1, by_day.shape[1]), dtype=np.int64), by_day.cumsum(axis=0)])
     windows = before[window:] - before[:-window]
     return np.log(psi_of_rows(total - windows, windows) + _TINY)
+
+
+def standing_of_log_psi(
+    reference: NDArray[np.int64], window: NDArray[np.int64], placebos: FloatArray, rate: float, n_independent: float
+) -> Standing:
+    """Put the log PSI of a window's histogram beside the placebos of its reference."""
+    log_psi = math.log(psi(reference, window) + _TINY)
+    return standing_of(log_psi, placebos, rate=rate, floor=_LOG_PSI_FLOOR, n_independent=n_independent)
 
 
 def _distances(quantiles: FloatArray | None, values: NDArray[np.float64] | NDArray[np.object_]) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -97,6 +98,7 @@ def effective_monitors(placebos: ArrayLike) -> float:
     return still + min(max(effective, 1.0), float(moving))
 
 
+@cache
 def threshold_of(rate: float, n_independent: float) -> float:
     """Give the |z| that a new measurement exceeds with probability `rate`, knowing `n_independent` placebos.
 

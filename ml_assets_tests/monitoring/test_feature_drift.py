@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from ml_assets.monitoring.feature_drift import DriftReference, FeatureRows, block_of, window_rows
+from ml_assets.monitoring.feature_drift import DriftReading, DriftReference, FeatureRows, block_of, window_rows
 from ml_assets.stats.binning import learn_numeric_bins
 from ml_assets.stats.divergence import psi
 
@@ -36,7 +36,7 @@ def reference() -> DriftReference:
     return DriftReference("before", rows(56), 7)
 
 
-def compare(reference: DriftReference, window: FeatureRows) -> dict[str, object]:
+def compare(reference: DriftReference, window: FeatureRows) -> dict[str, DriftReading]:
     return {reading.feature: reading for reading in reference.compare(START + 60 * DAY, window, RATE)}
 
 

@@ -1,0 +1,192 @@
+"""How often the monitors alarm when nothing has changed: resampled half-years, and placebo blocks of the real year.
+
+    python -m ml_assets_tests.benchmarks.false_alarms DATA [--half-years 200]
+
+DATA is a folder of state in which the flagship's whole year was run. A half-year without change is made of real weeks
+drawn with replacement, so that days keep their order within a week and nothing else does: whatever alarms there is
+false. The monitors, thresholds and persistence are those of the product; only bins are learned once, from all weeks.
+An episode is a stretch of drops with at least one alarm of a family, which is what opens one incident.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from ml_assets.graph.drift_assets import feature_rows_of
+from ml_assets.monitoring.feature_drift import log_psi_of_windows, standing_of_log_psi
+from ml_assets.monitoring.feed_health import FeedHealth
+from ml_assets.monitoring.feed_profile import CategoryCounts, Series, profile_source
+from ml_assets.monitoring.standing import FAMILIES, effective_monitors, false_alarm_rate, persistent
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.binning import histograms_by_group, learn_category_bins, learn_numeric_bins
+from ml_assets.stores.lake import Lake
+from ml_assets_tests.rehearsal import flagship
+
+Value = TypeVar("Value")
+
+WEEK = 7
+WEEKS_BEFORE, WEEKS = 8, 26  # eight to learn from, then half a year that is judged
+
+
+@dataclass(frozen=True)
+class Count:
+    """Episodes in some half-years, and how many of them were false by construction."""
+
+    family: str
+    half_years: float
+    episodes: int
+
+    def row(self) -> str:
+        rate = self.episodes / self.half_years
+        low = stats.chi2.ppf(0.05, 2 * self.episodes) / 2 / self.half_years if self.episodes else 0.0
+        high = stats.chi2.ppf(0.95, 2 * (self.episodes + 1)) / 2 / self.half_years
+        return f"| {self.family} | {self.half_years:.0f} | {self.episodes} | {rate:.3f} ({low:.3f} to {high:.3f}) |"
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--half-years", type=int, default=200)
+    parser.add_argument("--feeds", type=int, default=None, help="half-years of feeds, which take longer")
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args(arguments)
+    spec, lake = flagship(), Lake(asked.data / "lake" / "flight_delays")
+    days = spec.calendar.drops_between(date(2013, 1, 1), date(2013, 12, 30))[: 52 * WEEK]
+    rng = np.random.default_rng(asked.seed)
+    begun = time.perf_counter()
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        histograms = daily_histograms(connection, spec, lake, days)
+        feeds = profiles(connection, spec, lake, days)
+    say(f"{len(days)} real days read, {time.perf_counter() - begun:.0f} s")
+    draws = [np.concatenate([week * WEEK + np.arange(WEEK) for week in rng.integers(0, 52, WEEKS_BEFORE + WEEKS)])
+             for _ in range(asked.half_years)]  # fmt: skip
+    found = [count_features(spec, histograms, draws)]
+    say(f"features, {time.perf_counter() - begun:.0f} s")
+    found.append(count_feeds(spec, feeds, days, draws[: asked.feeds]))
+    say(f"feeds, {time.perf_counter() - begun:.0f} s")
+    say("| family | half-years | false alarms | a half-year (90 % interval) |\n|---|---|---|---|")
+    for count in found:
+        say(count.row())
+    say(f"budget of each family: {1 / FAMILIES:.3f} a half-year; of all: 1")
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def daily_histograms(
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, days: Sequence[date]
+) -> dict[str, NDArray[np.int64]]:
+    """Give the histogram of each feature on each day, under bins learned from all of them."""
+    rows = feature_rows_of(connection, spec, lake, days[0], days[-1])
+    found: dict[str, NDArray[np.int64]] = {}
+    for name, values in rows.columns.items():
+        bins = learn_category_bins(values) if values.dtype == object else learn_numeric_bins(values)
+        found[name] = histograms_by_group(bins.code(values), rows.days, len(days), bins.n_bins)
+    return found
+
+
+def count_features(
+    spec: UseCaseSpec, histograms: Mapping[str, NDArray[np.int64]], draws: Sequence[NDArray[np.int64]]
+) -> Count:
+    """Count the episodes of features against the weeks before them."""
+    episodes = 0
+    for drawn in draws:
+        alarms = np.zeros(len(drawn), dtype=bool)
+        ratios: dict[str, list[float]] = {name: [] for name in histograms}
+        sequence = {name: by_day[drawn] for name, by_day in histograms.items()}
+        for first in range(WEEKS_BEFORE * WEEK + WEEK, len(drawn), WEEK):
+            reference = slice(first - WEEK - WEEKS_BEFORE * WEEK + 1, first - WEEK + 1)
+            placebos = {name: log_psi_of_windows(by_day[reference], WEEK) for name, by_day in sequence.items()}
+            effective = effective_monitors(np.column_stack(list(placebos.values())))
+            window = timedelta(days=WEEK)
+            rate = false_alarm_rate(spec.monitoring.false_alarm_every, window, effective, FAMILIES)
+            for name, by_day in sequence.items():
+                total = by_day[reference].sum(axis=0)
+                for day in range(first, first + WEEK):
+                    counts = by_day[day - WEEK + 1 : day + 1].sum(axis=0)
+                    standing = standing_of_log_psi(total, counts, placebos[name], rate, WEEKS_BEFORE)
+                    ratios[name].append(max(0.0, standing.z) / standing.threshold)
+                    k, n = spec.monitoring.persistence.k, spec.monitoring.persistence.of
+                    alarms[day] |= persistent(ratios[name][-n:], k, n) > 1
+        episodes += stretches(alarms)
+    return Count("features, drops before", len(draws), episodes)
+
+
+def profiles(
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, days: Sequence[date]
+) -> tuple[list[Series], list[CategoryCounts]]:
+    series: list[Series] = []
+    categories: list[CategoryCounts] = []
+    for source in spec.sources:
+        if source.arrives != "every drop":
+            continue
+        for prefix in ("raw", "quarantine"):
+            name = f"{prefix}_{source.name}"
+            lake.relation(connection, name, (days[0], days[-1])).create_view(name)
+        found = profile_source(connection, source, days)
+        series += found[0]
+        categories += found[1]
+    return series, categories
+
+
+def count_feeds(
+    spec: UseCaseSpec,
+    feeds: tuple[list[Series], list[CategoryCounts]],
+    days: Sequence[date],
+    draws: Sequence[NDArray[np.int64]],
+) -> Count:
+    """Count the episodes of feeds against their own drops before."""
+    episodes = 0
+    for drawn in draws:
+        drops = [days[0] + timedelta(days=place) for place in range(len(drawn))]
+        series = [
+            Series(each.source, each.column, each.statistic, resampled(each.values, days, drawn, drops))
+            for each in feeds[0]
+        ]
+        counted = [
+            CategoryCounts(each.source, each.column, resampled(each.counts, days, drawn, drops)) for each in feeds[1]
+        ]
+        health = FeedHealth(spec, series, counted, {})
+        ratios: dict[tuple[str, str, str], list[float]] = {}
+        alarms = np.zeros(len(drawn), dtype=bool)
+        k, n = spec.monitoring.persistence.k, spec.monitoring.persistence.of
+        for place, drop in enumerate(drops):
+            for reading in health.read(drop):
+                recent = ratios.setdefault((reading.source, reading.column, reading.statistic), [])
+                known = math.isfinite(reading.standing.z) and math.isfinite(reading.standing.threshold)
+                recent.append(abs(reading.standing.z) / reading.standing.threshold if known else 0.0)
+                alarms[place] |= persistent(recent[-n:], k, n) > 1
+        alarms[: WEEKS_BEFORE * WEEK] = False  # the weeks that are learned from are not judged
+        episodes += stretches(alarms)
+    return Count("feeds", len(draws), episodes)
+
+
+def resampled(
+    values: Mapping[date, Value], days: Sequence[date], drawn: Iterable[int], drops: Sequence[date]
+) -> dict[date, Value]:
+    return {drop: values[days[place]] for drop, place in zip(drops, drawn, strict=True) if days[place] in values}
+
+
+def stretches(alarms: NDArray[np.bool_]) -> int:
+    """Count the stretches of drops that alarm."""
+    return int((np.diff(np.concatenate([[0], alarms.astype(int)])) == 1).sum())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
