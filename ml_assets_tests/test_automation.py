@@ -121,12 +121,13 @@ def ticks(paths: StatePaths, sensor: str) -> int:
         return len(instance.get_ticks(state.instigator_origin_id, state.selector_id))
 
 
-def all_late(folder: Path) -> None:
-    """Make every flight of a drop hours late: real change, or cannot be told, but no broken feed."""
-    file = folder / "flight_outcomes.csv"
-    frame = pd.read_csv(file, dtype=str, keep_default_na=False)
-    for name in ("departure_delay_min", "arrival_delay_min"):
-        frame[name] = [str(int(value) + 150) if value else "" for value in frame[name]]
+def later_timetable(folder: Path) -> None:
+    """Move every departure three hours back: a real change of a feature that hardly varies, and no broken feed."""
+    file = folder / "schedule.csv"
+    frame = pd.read_csv(file, dtype=str)
+    for name in ("scheduled_departure_at", "scheduled_arrival_at"):
+        later = pd.to_datetime(frame[name]) + pd.Timedelta(hours=3)
+        frame[name] = later.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     frame.to_csv(file, index=False, lineterminator="\n")
 
 
@@ -150,10 +151,10 @@ def test_landed_drop_is_reported_without_a_click_and_drift_leads_to_a_retraining
         wait_for("two more ticks", lambda: ticks(paths, f"{USE_CASE}_landing") >= seen + 2, 60)
         assert len(runs(paths, f"{USE_CASE}_batch")) == before + 1
 
-        # hours of delay, two drops long: features that the champion leans on move
+        # another timetable: features that the champion leans on move
         for ahead in (2, 3, 4):
             drop = LAST + timedelta(days=ahead)
-            land_aside(paths, drop, all_late)
+            land_aside(paths, drop, later_timetable)
             wait_for(f"the decision on {drop}", lambda drop=drop: drop in drops_in(paths, "decisions"), 2 * PATIENCE)
             if _newest_decision(paths)["action"] == "retrain":
                 break

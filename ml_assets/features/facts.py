@@ -84,6 +84,25 @@ class LoadedView:
     probes: Probes
 
 
+def prepare_versions(connection: duckdb.DuckDBPyConnection, source: str, key: Sequence[str]) -> None:
+    """Say when each version of a source's facts counts and until when, once for all views on it.
+
+    Makes `_versions_<source>` of view `validated_<source>`: its rows with `counted_at` and `superseded_at`. Without
+    corrections, rows that share the `key`, that needs no window and no copy.
+    """
+    rows, keys = f'"validated_{source}"', ", ".join(f'"{name}"' for name in key)
+    has_corrections = connection.execute(f"SELECT count(*) > count(DISTINCT ({keys})) FROM {rows}").fetchall()[0][0]
+    said = f"SELECT *, known_at AS counted_at, NULL::TIMESTAMPTZ AS superseded_at FROM {rows}"
+    if has_corrections:
+        connection.execute(
+            f'CREATE OR REPLACE TEMP TABLE "_corrected_{source}" AS SELECT *, min(known_at) OVER (PARTITION BY {keys}) '
+            f"AS counted_at, lead(known_at) OVER (PARTITION BY {keys} ORDER BY known_at, batch_date) AS superseded_at "
+            f"FROM {rows}"
+        )
+        said = f'SELECT * FROM "_corrected_{source}"'
+    connection.execute(f'CREATE OR REPLACE TEMP VIEW "_versions_{source}" AS {said}')
+
+
 def load_facts(
     connection: duckdb.DuckDBPyConnection,
     view: FeatureView,
@@ -91,7 +110,7 @@ def load_facts(
     since: datetime | None,
     until: datetime,
 ) -> LoadedView:
-    """Load what `view` needs for the rows of table `_examples`, from view `validated_<source>`.
+    """Load what `view` needs for the rows of table `_examples`, from what `prepare_versions` made of its source.
 
     Parameters
     ----------
@@ -107,17 +126,15 @@ def load_facts(
     """
     for expression in (*view.derive.values(), *([view.where] if view.where else []), *_measured(view)):
         check_expression(expression)
-    source = f'"validated_{view.source}"'
     derived = "".join(f', ({expression}) AS "{name}"' for name, expression in view.derive.items())
     entity = ", ".join(f'"{name}"' for name in view.entity) or "1"
     wanted = [f'CAST(({a.expression}) AS DOUBLE) AS "_value_{n}"' if not a.counts_rows else f'1.0 AS "_value_{n}"'
               for n, a in enumerate(view.parsed_aggregates())]  # fmt: skip
     wanted += [f'"{name}"' for name in view.latest]
     keys = ", ".join(f'"{name}"' for name in key)
-    versions = _version_times(connection, source, keys)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE _facts AS SELECT {_names(view)} known_at, event_at, counted_at, superseded_at, "
-        f"{', '.join(wanted)} FROM (SELECT *{derived} FROM ({versions}) WHERE known_at <= ?"
+        f"{', '.join(wanted)} FROM (SELECT *{derived} FROM _versions_{view.source} WHERE known_at <= ?"
         f"{' AND known_at > ?' if since else ''}) {f'WHERE ({view.where})' if view.where else ''} "
         f"ORDER BY known_at, {keys}",
         [until, since] if since else [until],
@@ -141,17 +158,6 @@ def _measured(view: FeatureView) -> list[str]:
 
 def _names(view: FeatureView) -> str:
     return "".join(f'"{name}", ' for name in view.entity)
-
-
-def _version_times(connection: duckdb.DuckDBPyConnection, source: str, keys: str) -> str:
-    """Say when each version counts and until when; without corrections that needs no window."""
-    has_corrections = connection.execute(f"SELECT count(*) > count(DISTINCT ({keys})) FROM {source}").fetchall()[0][0]
-    if not has_corrections:
-        return f"SELECT *, known_at AS counted_at, NULL::TIMESTAMPTZ AS superseded_at FROM {source}"
-    return (
-        f"SELECT *, min(known_at) OVER (PARTITION BY {keys}) AS counted_at, lead(known_at) OVER (PARTITION BY {keys} "
-        f"ORDER BY known_at, batch_date) AS superseded_at FROM {source}"
-    )
 
 
 def _coded(connection: duckdb.DuckDBPyConnection, table: str, moment: str, view: FeatureView) -> tuple[Micros, Micros]:

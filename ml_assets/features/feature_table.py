@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ml_assets.features.facts import load_facts
+from ml_assets.features.facts import load_facts, prepare_versions
 from ml_assets.features.point_in_time import DropSlice, compute_view
 from ml_assets.features.row_expressions import evaluate_rows, prepare_holidays
 from ml_assets.spec.use_case import UseCaseSpec
@@ -40,6 +40,8 @@ def compute_features(
     """
     slices = _drop_slices(connection, spec, drops)
     columns: dict[str, pa.Array] = {}
+    for source in {view.source: None for view in spec.features.views}:
+        prepare_versions(connection, source, spec.source(source).key)
     for view in spec.features.views:
         lookback = view.lookback
         loaded = load_facts(

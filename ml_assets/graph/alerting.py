@@ -62,20 +62,29 @@ def _settle_drops(spec: UseCaseSpec, paths: StatePaths, outbox: AlertOutbox, now
     lake = Lake(paths.lake / spec.name)
     last = outbox.last_settled(spec.name, DROP_SCOPE)
     since = date.fromisoformat(last) if last else spec.calendar.start
-    decided = {row["batch_date"]: row for row in read_rows(lake, "decisions", None, (since, date.max))}
+    bounds = (since, date.max)
+    decided = {row["batch_date"]: row for row in read_rows(lake, "decisions", None, bounds)}
+    performance = {row["batch_date"]: row for row in read_rows(lake, "performance_verdicts", None, bounds)}
+    ledger = _by_drop(read_rows(lake, "drops", ["batch_date", "source", "state", "reasons"], bounds))
+    alarms = _by_drop(read_rows(lake, "drift_report", None, bounds, where="state = 'alarm'"))
     for drop in sorted(decided):
-        bounds = (drop, drop)
-        performance = read_rows(lake, "performance_verdicts", None, bounds)
         findings = findings_of_drop(
             spec.name,
             drop.isoformat(),
-            ledger=read_rows(lake, "drops", ["source", "state", "reasons"], bounds),
-            alarms=[row for row in read_rows(lake, "drift_report", None, bounds) if row["state"] == "alarm"],
-            performance=performance[0] if performance else None,
+            ledger=ledger.get(drop, []),
+            alarms=alarms.get(drop, []),
+            performance=performance.get(drop),
             stale=stale_parts(spec, decided[drop]),
             decision=decided[drop],
         )
         yield outbox.settle(spec.name, DROP_SCOPE, drop.isoformat(), findings, now)
+
+
+def _by_drop(rows: Iterable[dict[str, Any]]) -> dict[date, list[dict[str, Any]]]:
+    found: dict[date, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["batch_date"], []).append(row)
+    return found
 
 
 def _settle_verdicts(spec: UseCaseSpec, paths: StatePaths, outbox: AlertOutbox, now: datetime) -> Iterable[Changes]:

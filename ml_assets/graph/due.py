@@ -148,9 +148,14 @@ def newest_decision(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Any] | No
 
 
 def read_rows(
-    lake: Lake, table: str, columns: Sequence[str] | None, drops: tuple[date, date] | None = None
+    lake: Lake,
+    table: str,
+    columns: Sequence[str] | None,
+    drops: tuple[date, date] | None = None,
+    *,
+    where: str = "",
 ) -> list[dict[str, Any]]:
-    """Read a small table; no rows when it was never written."""
+    """Read a small table, all its columns where none is named; no rows when it was never written."""
     import duckdb
 
     if not lake.has(table):
@@ -158,6 +163,8 @@ def read_rows(
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         relation = lake.relation(connection, table, drops)
+        if where:
+            relation = relation.filter(where)
         if columns is not None:
             relation = relation.project(", ".join(columns))
         return relation.to_arrow_table().to_pylist()

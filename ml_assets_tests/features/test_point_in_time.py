@@ -517,7 +517,8 @@ def test_real_features_are_those_of_a_brute_force_join(
     features = sum(len(view.feature_names()) for view in real_spec.features.views)
     assert sum(compared.values()) == features * EXAMPLE_COUNT
     assert compared["counts"] >= 6 * EXAMPLE_COUNT
-    assert compared["nulls"] < 0.02 * features * EXAMPLE_COUNT  # Puerto Rico has no airport, some days no flight
+    # Puerto Rico has no airport, some days no flight, and few carriers report anything in the night
+    assert compared["nulls"] < 0.05 * features * EXAMPLE_COUNT
 
 
 def test_real_drops_alone_have_the_bits_of_drops_together(real_slice: RealSlice) -> None:
