@@ -144,7 +144,7 @@ def test_landed_drop_is_reported_without_a_click_and_stale_training_data_lead_to
         assert (decision["batch_date"], decision["action"], decision["trigger"]) == (
             following,
             "retrain",
-            "performance",
+            "staleness",
         )
         wait_for("the retraining", lambda: _retrained(paths, following), 3 * PATIENCE)
 
