@@ -42,6 +42,7 @@ ALLOWED_TYPES = frozenset(
         "sklearn.impute._base.SimpleImputer",
         "sklearn.linear_model._logistic.LogisticRegression",
         "sklearn.pipeline.Pipeline",
+        "sklearn.preprocessing._data.MinMaxScaler",
         "sklearn.preprocessing._data.StandardScaler",
         "sklearn.preprocessing._encoders.OneHotEncoder",
     }
@@ -111,7 +112,7 @@ def fit_logistic_regression(
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
     from threadpoolctl import threadpool_limits
 
     parameters = rung_parameters(rung, DEFAULTS)
@@ -120,6 +121,8 @@ def fit_logistic_regression(
     if not columns.numeric and not texts:
         raise ValueError("every feature is unknown in every training row")
     imputer = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    # a line goes on for ever: beyond what training saw, a value counts as the nearest one that it saw
+    bound = MinMaxScaler(clip=True)
     categories = [np.array(columns.categories[name], dtype=object) for name in texts]
     encoder = OneHotEncoder(
         categories=categories,  # pyright: ignore[reportArgumentType] - inferred from the default, "auto"
@@ -128,7 +131,11 @@ def fit_logistic_regression(
         sparse_output=False,
     )
     parts = [
-        ("numeric", Pipeline([("impute", imputer), ("scale", StandardScaler())]), list(columns.numeric)),
+        (
+            "numeric",
+            Pipeline([("impute", imputer), ("bound", bound), ("scale", StandardScaler())]),
+            list(columns.numeric),
+        ),
         ("text", encoder, list(texts)),
     ]
     transformer = ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0.0)

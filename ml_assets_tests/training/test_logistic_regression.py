@@ -71,15 +71,15 @@ def test_features_that_are_all_unknown_are_refused(training_rows: Rows) -> None:
 
 
 def test_a_pipeline_with_another_type_is_refused(training_rows: Rows) -> None:
-    # skops itself trusts MinMaxScaler; the list of this module does not.
+    # skops itself trusts MaxAbsScaler; the list of this module does not.
     from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import MinMaxScaler
+    from sklearn.preprocessing import MaxAbsScaler
 
     model = _fit(training_rows)
-    steps = [*model.pipeline.steps[:1], ("more", MinMaxScaler()), *model.pipeline.steps[1:]]
+    steps = [*model.pipeline.steps[:1], ("more", MaxAbsScaler()), *model.pipeline.steps[1:]]
     files = {**model.to_files(), PIPELINE_FILE: dump_canonical(Pipeline(steps))}
 
-    with pytest.raises(ValueError, match=r"not allowed: sklearn\.preprocessing\._data\.MinMaxScaler"):
+    with pytest.raises(ValueError, match=r"not allowed: sklearn\.preprocessing\._data\.MaxAbsScaler"):
         load_logistic_regression(files)
 
 
@@ -88,3 +88,13 @@ def test_the_columns_are_beside_the_pipeline(training_rows: Rows) -> None:
 
     assert sorted(model.to_files()) == sorted([COLUMNS_FILE, PIPELINE_FILE])
     assert load_logistic_regression(model.to_files()).columns == replace(model).columns
+
+
+def test_value_beyond_what_training_saw_counts_as_the_nearest_it_saw(training_rows: Rows) -> None:
+    features, _ = training_rows
+    model = _fit(training_rows)
+    extreme, nearest = features.head(1).copy(), features.head(1).copy()
+    extreme["wind_speed_mph"] = 1048.0
+    nearest["wind_speed_mph"] = features["wind_speed_mph"].max()
+
+    assert model.predict(extreme).tolist() == model.predict(nearest).tolist()
