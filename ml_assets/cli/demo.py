@@ -7,7 +7,7 @@ from datetime import date
 
 from ml_assets.cli.landing import land_bundled
 from ml_assets.cli.overview import drop_counts, rows_of, rungs_table, verdict_lines
-from ml_assets.cli.replay import Asked, run_replay
+from ml_assets.cli.replay import Asked, replay_and_show
 from ml_assets.cli.runs import batch_with_progress, retrain_with_progress
 from ml_assets.cli.terminal import console, next_steps, read_use_case
 from ml_assets.demo.flights import BUNDLED_USE_CASE
@@ -40,10 +40,11 @@ def run_demo(paths: StatePaths) -> None:
     for line in verdict_lines(paths, spec.name):
         console.print(line, soft_wrap=True)
     console.print("\nten weeks, replayed through the sensors that would have run them:")
-    run_replay(spec, paths, Asked(*_REPLAYED))
+    replay_and_show(spec, paths, Asked(*_REPLAYED))
     next_steps(
         {
             "make ui": "the graph, its checks and plots, at http://127.0.0.1:3000",
+            f".venv/bin/ml-assets alerts {spec.name} --all": "every incident, and what was said about it",
             f".venv/bin/ml-assets status {spec.name}": "what landed, what serves, what to do next",
         }
     )

@@ -42,6 +42,22 @@ class Asked:
 
 
 def run_replay(spec: UseCaseSpec, paths: StatePaths, asked: Asked) -> None:
+    """Replay the drops asked for, say what came of it, and what to look at next."""
+    replay_and_show(spec, paths, asked)
+    if asked.as_json:
+        return
+    name = spec.name
+    next_steps(
+        {
+            f"ml-assets alerts {name} --all": "every incident, and what was said about it",
+            f"ml-assets sql \"SELECT * FROM {name}.decisions WHERE action <> 'nothing' ORDER BY batch_date\"":
+                "what was decided, drop by drop, and why",
+            "ml-assets ui": "the runs, their checks and plots",
+        }
+    )  # fmt: skip
+
+
+def replay_and_show(spec: UseCaseSpec, paths: StatePaths, asked: Asked) -> None:
     """Replay the drops asked for, write the page, and say what came of it."""
     from ml_assets.graph.replaying import replay_steps
 
@@ -177,15 +193,6 @@ def show_summary(summary: dict[str, Any], page: Path) -> None:
     else:
         console.print("every step was done before: nothing was run again")
     console.print(f"page {page}", markup=False, highlight=False, soft_wrap=True)
-    name = summary["use_case"]
-    next_steps(
-        {
-            f"ml-assets alerts {name} --all": "every incident, and what was said about it",
-            f"ml-assets sql \"SELECT * FROM {name}.decisions WHERE action <> 'nothing' ORDER BY batch_date\"":
-                "what was decided, drop by drop, and why",
-            "ml-assets ui": "the runs, their checks and plots",
-        }
-    )  # fmt: skip
 
 
 def _months_table(summary: dict[str, Any]) -> Table:

@@ -76,14 +76,11 @@ def _landing_sensor(spec: UseCaseSpec, batch: Job, where: _Where) -> dg.SensorDe
 
 def _batch_request(spec: UseCaseSpec, instance: dg.DagsterInstance, due: Due) -> dg.RunRequest | dg.SkipReason:
     tags = {WRITE_TAG: spec.name, DROP_TAG: due.key, **range_tags(due.first, due.last)}
-    waiting = instance.get_runs_count(_of(due.key, spec, _OPEN))
-    failed = instance.get_runs_count(_of(due.key, spec, [dg.DagsterRunStatus.FAILURE]))
-    if waiting:
-        return dg.SkipReason(f"drops {due.first} to {due.last} are queued or running")
-    if failed >= _ATTEMPTS:
+    failed = _failures(spec, instance, due.key)
+    if isinstance(failed, str):
         return dg.SkipReason(
-            f"drops {due.first} to {due.last} failed {failed} times as they landed; mend the cause and run "
-            f"`ml-assets batch {spec.name} --from {due.first} --to {due.last}`"
+            f"drops {due.first} to {due.last} as they landed: {failed}; to try once more: `ml-assets batch {spec.name} "
+            f"--from {due.first} --to {due.last}`"
         )
     return dg.RunRequest(run_key=f"{due.key}:{failed}", tags={**tags, REASON_TAG: due.reason})
 
@@ -94,8 +91,13 @@ _OPEN = [
 ]  # fmt: skip
 
 
-def _of(key: str, spec: UseCaseSpec, statuses: Sequence[dg.DagsterRunStatus]) -> dg.RunsFilter:
-    return dg.RunsFilter(tags={DROP_TAG: key, WRITE_TAG: spec.name}, statuses=list(statuses))
+def _failures(spec: UseCaseSpec, instance: dg.DagsterInstance, key: str) -> int | str:
+    """Count the runs of this work that failed, or say why there is no other attempt now."""
+    tags = {DROP_TAG: key, WRITE_TAG: spec.name}
+    if instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=_OPEN)):
+        return "queued or running"
+    failed = instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.FAILURE]))
+    return failed if failed < _ATTEMPTS else f"failed {failed} times, mend the cause"
 
 
 def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, where: _Where) -> dg.SensorDefinition:
@@ -124,11 +126,9 @@ def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, where: _W
             return dg.SkipReason(f"{said}; a candidate as of this drop was judged already")
         drop = newest["batch_date"].isoformat()
         key = f"retrain:{drop}"
-        if context.instance.get_runs_count(_of(key, spec, _OPEN)):
-            return dg.SkipReason(f"{said}; it is queued or running")
-        failed = context.instance.get_runs_count(_of(key, spec, [dg.DagsterRunStatus.FAILURE]))
-        if failed >= _ATTEMPTS:
-            return dg.SkipReason(f"{said}; it failed {failed} times: look at its runs")
+        failed = _failures(spec, context.instance, key)
+        if isinstance(failed, str):
+            return dg.SkipReason(f"{said}; {failed}")
         return dg.RunRequest(
             run_key=f"{key}:{failed}",
             run_config=retrain_config(spec, as_of=drop),

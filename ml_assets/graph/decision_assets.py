@@ -8,7 +8,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.decisions.retraining import Alarm, Decision, Performance, RetrainingState, decide
-from ml_assets.graph.drift_assets import TABLE as DRIFT_REPORT
+from ml_assets.graph.drift_measures import TABLE as DRIFT_REPORT
 from ml_assets.graph.layout import (
     SINGLE_RUN,
     Results,

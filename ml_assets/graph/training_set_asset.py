@@ -115,6 +115,7 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
             as_of = choose_as_of(spec, config.as_of, max(computed, default=None))
             refuse_open_drops(spec, lake, duckdb, as_of)
             require_computed(spec, computed, as_of)
+            # read without a declared arrow: the report depends on the champion, so the graph would turn in a circle
             broken = broken_drops(connection, spec, lake)
             plan = plan_draw(spec, as_of, broken)
             versions = {table: version for table, version in lake.versions(_INPUTS).items() if version is not None}

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ml_assets.graph.drift_assets import feature_rows_of
+from ml_assets.graph.drift_measures import feature_rows_of
 from ml_assets.monitoring.feature_drift import log_psi_of_windows, standing_of_log_psi
 from ml_assets.monitoring.feed_health import FeedHealth
 from ml_assets.monitoring.feed_profile import CategoryCounts, Series, profile_source
