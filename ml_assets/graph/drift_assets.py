@@ -23,7 +23,7 @@ from ml_assets.graph.layout import (
 )
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.row_counts import describe_drops
-from ml_assets.monitoring.drift_report import Row
+from ml_assets.monitoring.drift_report import Row, known_changes
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 
@@ -112,7 +112,7 @@ def build_drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 on_last = {"page": dg.MetadataValue.path(page[0]), "not on the page": ", ".join(page[1]) or "nothing"}
         _describe(context, drops, rows, on_last)
         yield dg.MaterializeResult()
-        yield _check(drops[-1], rows)
+        yield _check(drops[-1], rows, known_changes(spec, drops[-1]))
 
     return drift_report
 
@@ -178,7 +178,7 @@ def _table_of(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _check(newest: date, rows: Sequence[Row]) -> dg.AssetCheckResult:
+def _check(newest: date, rows: Sequence[Row], known: Sequence[str]) -> dg.AssetCheckResult:
     mine = [row for row in rows if row["batch_date"] == newest]
     alarms = sorted((row for row in mine if row["state"] == "alarm"), key=lambda row: -row["ratio"])
     judged = sum(row["state"] != "not enough data" for row in mine)
@@ -194,6 +194,6 @@ def _check(newest: date, rows: Sequence[Row]) -> dg.AssetCheckResult:
         check_name="drift",
         passed=not alarms,
         severity=dg.AssetCheckSeverity.WARN,
-        description=said,
+        description="; ".join([said, *known]),
         metadata={"monitors judged": judged, "alarms": len(alarms), "not enough data": len(mine) - judged},
     )

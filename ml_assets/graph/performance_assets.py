@@ -70,6 +70,7 @@ _VERDICT_COLUMNS = {
     "batch_date": "DATE",
     "model_version": "VARCHAR",
     "state": "VARCHAR",
+    "prior_state": "VARCHAR",
     **dict.fromkeys(("gain", "gain_lower", "gain_upper", "gain_at_gate", "threshold"), "DOUBLE"),
     "n": "BIGINT",
     "n_days": "BIGINT",
@@ -325,7 +326,8 @@ def _check_performance(verdict: Mapping[str, Any]) -> dg.AssetCheckResult:
         said = (
             f"gain over the heuristic {verdict['gain']:.1%} (80 % interval {verdict['gain_lower']:.1%} to "
             f"{verdict['gain_upper']:.1%}); wanted at least {gate:.1%}, of {verdict['gain_at_gate']:.1%} at the gate; "
-            f"{counted}"
+            f"{counted}; {verdict['label_share']:.1%} positives where scores average {verdict['mean_score']:.1%}: "
+            + ("the prior has shifted" if verdict["prior_state"] == "shifted" else "no more apart than such days are")
         )
     return dg.AssetCheckResult(
         check_name="performance",

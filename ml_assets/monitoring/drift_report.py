@@ -140,6 +140,7 @@ def diagnose(rows: Sequence[Row], spec: UseCaseSpec) -> list[Row]:
             row["kind"], row["meaning"] = _diagnose_feed(row, renamed.get(row["column_name"]))
     broken = {row["source"]: row for rows_ in troubled.values() for row in rows_ if row["kind"] == "broken_feed"}
     sources_of = feature_sources(spec)
+    known = "".join(f"; {said}" for said in known_changes(spec, rows[0]["batch_date"])) if rows else ""
     for row in rows:
         if row["family"] == "feed" or row["state"] not in ("over", "alarm"):
             continue
@@ -151,10 +152,27 @@ def diagnose(rows: Sequence[Row], spec: UseCaseSpec) -> list[Row]:
             )
         elif row["family"] == "before":
             row["kind"] = "abrupt"
-            row["meaning"] = "changed within weeks, and its sources show no fault: real, or cannot be told"
+            row["meaning"] = f"changed within weeks, and its sources show no fault: real, or cannot be told{known}"
         else:
-            row["kind"], row["meaning"] = "drift", "has moved away from what the champion was trained on"
+            row["kind"], row["meaning"] = "drift", f"has moved away from what the champion was trained on{known}"
     return list(rows)
+
+
+def known_changes(spec: UseCaseSpec, drop: date) -> list[str]:
+    """Name what is known to have changed inside the window of `drop`: declared changes, and the clocks of its zone.
+
+    A change is looked for over two windows, since the reference `before` ends where the window begins.
+    """
+    calendar, since = spec.calendar, drop - 2 * spec.monitoring.window
+    found = [
+        f"{change.what} on {change.date}" for change in spec.monitoring.known_changes if since < change.date <= drop
+    ]
+    found += [
+        f"the clocks of {calendar.timezone} changed on {day}"
+        for day in calendar.drops_between(max(since + calendar.every, calendar.start), drop)
+        if calendar.batch_at(day) - calendar.batch_at(calendar.previous_drop(day)) != calendar.every
+    ]
+    return found
 
 
 def feature_sources(spec: UseCaseSpec) -> dict[str, tuple[str, ...]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.monitoring.standing import false_alarm_rate
 from ml_assets.spec.calendar import MICROSECOND
 from ml_assets.spec.monitoring import Costs, MonitoringSpec
 from ml_assets.spec.use_case import UseCaseSpec
@@ -286,7 +287,10 @@ def judge_performance(
         `min_examples`; `no champion`; else `ok`. `gain`, `gain_lower`, `gain_upper`: share of the
         heuristic's log loss that the champion saves, days resampled. `n` and `n_days`: labelled
         examples and their days; `label_share`, `mean_score`, `prior_shift` (their difference) and
-        `ece` of them, null without any. `window_from`, `window_until`: prediction dates looked at.
+        `ece` of them, null without any. `prior_state`: `shifted` when days as varied as these would
+        not give labels so far from the scores at the rate of the false-alarm budget; else `cannot
+        tell`. It is named for people: no decision rests on it. `window_from`, `window_until`:
+        prediction dates looked at.
     """
     start, until = judged_window(spec, drop)
     row: Row = {"batch_date": drop, "model_version": model_version, "window_from": start, "window_until": until}
@@ -314,10 +318,20 @@ def judge_performance(
     return {
         **row,
         "state": judged if is_enough else "not enough data",
+        "prior_state": _prior_state(spec, y, p, days) if is_enough else "not enough data",
         "n": interval.n,
         "n_days": interval.n_days,
         **{name: _finite_or_none(value) for name, value in measured.items()},
     }
+
+
+def _prior_state(spec: UseCaseSpec, y: FloatArray, p: FloatArray, days: Days) -> str:
+    monitoring = spec.monitoring
+    rate = false_alarm_rate(monitoring.false_alarm_every, monitoring.performance_window, 1)
+    short = paired_day_block_bootstrap(
+        p, y, days, rng=np.random.default_rng(spec.model.seed), resamples=spec.model.gate.resamples, level=1 - rate
+    )
+    return "shifted" if short.lower > 0 or short.upper < 0 else "cannot tell"
 
 
 def _window_of(

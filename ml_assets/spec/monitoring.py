@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,13 @@ class Costs(Declared):
     missed: float = Field(default=1.0, ge=0)
 
 
+class KnownChange(Declared):
+    """A change of the world that people know of: what moves within a window of it is named so."""
+
+    date: date
+    what: str = Field(min_length=1)
+
+
 class MonitoringSpec(Declared):
     """How the use case is watched. Every part has a default; a declaration may leave all of it out.
 
@@ -48,6 +55,7 @@ class MonitoringSpec(Declared):
     slices: tuple[Identifier, ...] = Field(default=(), description="features by whose values quality is split")
     min_slice: int = Field(default=200, ge=1, description="labelled examples below which a slice is not judged")
     costs: Costs = Costs()
+    known_changes: tuple[KnownChange, ...] = ()
     performance_window: Duration = timedelta(days=14)
     report_rows: int = Field(default=5000, ge=100, description="rows a side of Evidently's page, a seeded sample")
     keep_reports: int = Field(default=20, ge=1)

@@ -251,3 +251,14 @@ def test_without_any_scored_example_there_is_no_row(spec: UseCaseSpec) -> None:
 
     assert rows_of(empty, APRIL_3) == []
     assert judge(empty, spec)["state"] == "not enough data"
+
+
+def test_labels_that_lie_below_the_scores_on_every_day_are_named_a_prior_shift(spec: UseCaseSpec) -> None:
+    days = [APRIL_1 + timedelta(days=number) for number in range(4)]
+    rows = [(day, day + timedelta(days=2), label, 0.6, 0.5, "EWR") for day in days for label in (1, 0, 0, 0)]
+
+    shifted, usual = judge(scored_of(*rows), spec), judge(served(4, 0.8), spec)
+
+    assert (shifted["prior_state"], shifted["prior_shift"]) == ("shifted", pytest.approx(-0.35))
+    assert usual["prior_state"] == "cannot tell"
+    assert judge(served(1, 0.8), spec)["prior_state"] == "not enough data"
