@@ -23,6 +23,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
+from sqlalchemy.event import listen
 from sqlalchemy.pool import QueuePool
 
 from ml_assets.stores.paths import state_paths
@@ -76,7 +77,7 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
                 poolclass=QueuePool, pool_size=1, max_overflow=3,
                 connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
             )  # fmt: skip
-            db.event.listen(self._engines[shard], "connect", _set_synchronous)
+            listen(self._engines[shard], "connect", _set_synchronous)
         if shard not in (INDEX_SHARD_NAME, self._newest):
             if self._newest is not None:
                 self._engines[self._newest].dispose()
