@@ -74,7 +74,7 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
         if shard not in self._engines:
             self._engines[shard] = db.create_engine(
                 self.conn_string_for_shard(shard),
-                poolclass=QueuePool, pool_size=1, max_overflow=3,
+                poolclass=QueuePool, pool_size=1, max_overflow=3,  # one stays open; a new file takes more
                 connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
             )  # fmt: skip
             listen(self._engines[shard], "connect", _set_synchronous)
