@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from ml_assets.demo.flights import land_flights
@@ -27,20 +29,32 @@ from ml_assets_tests.rehearsal import flagship
 pytestmark = pytest.mark.xdist_group("automation")
 
 USE_CASE = "flight_delays"
-FIRST, LAST, AS_OF = date(2013, 1, 1), date(2013, 2, 15), date(2013, 1, 18)
+FIRST, LAST, AS_OF = date(2013, 1, 1), date(2013, 3, 28), date(2013, 3, 1)
+LATE_FROM, LATE_MIN = date(2013, 3, 18), 90  # from then on every flight is so much later than it was
 PATIENCE = 60.0  # seconds from landing to reports, as promised; the daemon's start is waited for apart
 
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> StatePaths:
-    """Six weeks of real drops with a champion, as the demo leaves them."""
+    """Three months of drops with a champion, as the demo leaves them; in the last days flights run late."""
     found = StatePaths(tmp_path_factory.mktemp("automation"))
     land_flights(found.landing / USE_CASE, flagship().calendar, FIRST, LAST)
+    for drop in flagship().calendar.drops_between(LATE_FROM, LAST):
+        run_late(found.landing / USE_CASE / drop.isoformat())
     following = AS_OF + timedelta(days=1)
     command(found, "batch", USE_CASE, "--from", f"{FIRST}", "--to", f"{AS_OF}")
     command(found, "retrain", USE_CASE, "--as-of", f"{AS_OF}", "--rung", "xgboost", "--gate", "disabled")
     command(found, "batch", USE_CASE, "--from", f"{following}", "--to", f"{LAST}")
     return found
+
+
+def run_late(folder: Path) -> None:
+    """Make every flight of a landed drop later, where its outcome tells by how much."""
+    path = folder / "flight_outcomes.csv"
+    rows = pd.read_csv(path, dtype=str)
+    for column in ("departure_delay_min", "arrival_delay_min"):
+        rows[column] = (pd.to_numeric(rows[column]) + LATE_MIN).astype("Int64")
+    rows.to_csv(path, index=False)
 
 
 def command(paths: StatePaths, *arguments: str) -> str:
@@ -74,6 +88,7 @@ def land_aside(paths: StatePaths, drop: date) -> None:
     """Land a drop as another system would: written elsewhere, then moved in whole."""
     aside = paths.root / "aside"
     land_flights(aside, flagship().calendar, drop, drop)
+    run_late(aside / drop.isoformat())
     shutil.move(aside / drop.isoformat(), paths.landing / USE_CASE / drop.isoformat())
 
 
@@ -117,7 +132,7 @@ def ticks(paths: StatePaths, sensor: str) -> int:
         return len(instance.get_ticks(state.instigator_origin_id, state.selector_id))
 
 
-def test_landed_drop_is_reported_without_a_click_and_stale_training_data_lead_to_a_retraining(
+def test_landed_drop_is_reported_without_a_click_and_its_drift_leads_to_a_retraining(
     paths: StatePaths,
 ) -> None:
     following = LAST + timedelta(days=1)
@@ -139,24 +154,20 @@ def test_landed_drop_is_reported_without_a_click_and_stale_training_data_lead_to
         wait_for("two more ticks", lambda: ticks(paths, f"{USE_CASE}_landing") >= seen + 2, 60)
         assert len(runs(paths, f"{USE_CASE}_batch")) == before + 1
 
-        # with this drop the champion's newest training row is 43 days older than what has matured, one too many
         decision = _newest_decision(paths)
-        assert (decision["batch_date"], decision["action"], decision["trigger"]) == (
-            following,
-            "retrain",
-            "staleness",
-        )
+        assert (decision["batch_date"], decision["action"], decision["trigger"]) == (following, "retrain", "drift")
+        assert decision["measurement"] > decision["threshold"]
         wait_for("the retraining", lambda: _retrained(paths, following), 3 * PATIENCE)
 
     _check_retraining(paths, decision)
-    assert "freshness" in kinds_of_alerts(paths)
+    assert "drift" in kinds_of_alerts(paths)
 
 
 def _check_retraining(paths: StatePaths, decision: dict[str, Any]) -> None:
     (started,) = [run for run in runs(paths, f"{USE_CASE}_retrain") if run.tags.get("ml_assets/trigger")]
     assert started.tags["ml_assets/reason"] == decision["reason"]
     assert started.tags["ml_assets/monitor"] == decision["monitor"]
-    assert (started.tags["ml_assets/measurement"], started.tags["ml_assets/threshold"]) == ("43", "42")
+    assert float(started.tags["ml_assets/measurement"]) > float(started.tags["ml_assets/threshold"])
 
 
 def kinds_of_alerts(paths: StatePaths) -> set[str]:

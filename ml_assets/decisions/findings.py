@@ -139,7 +139,10 @@ def _drift(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[
             continue
         rows.sort(key=lambda row: (-(row["importance"] or 0) * row["ratio"], row["monitor"]))
         worst = rows[0]
-        message = f"{len(rows)} features {said} as of drop {drop}: {_listed(rows)}"
+        together = [row for row in rows if row["column_name"] is None]
+        single = [row for row in rows if row["column_name"] is not None]
+        head = f"{len(single)} features" if single else "the features as a whole"
+        message = f"{head} {said} as of drop {drop}: {_listed([*together, *single])}"
         found.append(
             Finding(f"drift/{family}", kind, "warning", message, worst["z"], worst["threshold"], doing,
                     _report_query(use_case, drop))
@@ -150,6 +153,7 @@ def _drift(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[
 def _listed(rows: Sequence[Row]) -> str:
     named = [
         f"{row['monitor'].partition('/')[2]} ({row['meaning']})" if row["family"] == "feed"
+        else f"all by importance (mean z {row['z']:.1f}, {row['detail']})" if row["column_name"] is None
         else f"{row['column_name']} (PSI {row['value']:.2g}, usual {row['usual']:.2g}, "
         f"importance {row['importance'] or 0:.1%})"
         for row in rows[:_NAMED]

@@ -19,6 +19,7 @@ Action = Literal["retrain", "wait", "fix_upstream", "nothing"]
 Trigger = Literal["drift", "performance", "staleness"]
 PerformanceState = Literal["ok", "failed", "not enough data", "no champion"]
 
+_LEARNED_FROM = "training/"  # alarms against the drops before say that something broke or jumped: evidence, no reason
 TRIGGERS: tuple[Trigger, ...] = ("performance", "drift", "staleness")  # the first that fires is the reason
 
 
@@ -169,18 +170,15 @@ def _performance(state: RetrainingState) -> _Cause | None:
 
 
 def _drift(state: RetrainingState, rule: RetrainingSpec) -> _Cause | None:
-    by_feature: dict[str, Alarm] = {}
-    for alarm in state.drifts:
-        feature = alarm.monitor.partition("/")[2]
-        if feature not in by_feature or alarm.measurement > by_feature[feature].measurement:
-            by_feature[feature] = alarm
-    held = min(1.0, sum(alarm.importance for alarm in by_feature.values()))
-    if not by_feature or state.champion_as_of is None or held < rule.important:
+    moved = [alarm for alarm in state.drifts if alarm.monitor.startswith(_LEARNED_FROM)]
+    held = min(1.0, sum(alarm.importance for alarm in moved))
+    if not moved or state.champion_as_of is None or held < rule.important:
         return None
-    worst = max(by_feature.values(), key=lambda alarm: (alarm.importance * alarm.measurement, alarm.monitor))
+    worst = max(moved, key=lambda alarm: (alarm.importance * alarm.measurement / alarm.threshold, alarm.monitor))
+    others = f", and {len(moved) - 1} more alarm" if len(moved) > 1 else ""
     reason = (
-        f"{len(by_feature)} features that hold {held:.0%} of the champion's importance have moved, "
-        f"{worst.monitor.partition('/')[2]} first"
+        f"{worst.monitor.removeprefix(_LEARNED_FROM)} {worst.meaning} (z {worst.measurement:.2g} against "
+        f"{worst.threshold:.2g}){others}; they hold {held:.0%} of the champion's importance"
     )
     return _Cause("drift", reason, worst.monitor, worst.measurement, worst.threshold)
 
@@ -220,9 +218,12 @@ def _evidence(state: RetrainingState) -> list[str]:
 def _what_is_missing(state: RetrainingState, rule: RetrainingSpec) -> str:
     if state.champion_as_of is None:
         return f"a first model is due once {format_duration(rule.first_after)} of history are there"
-    ignored = [alarm for alarm in state.drifts if alarm.importance]
+    ignored = [alarm for alarm in state.drifts if alarm.importance and alarm.monitor.startswith(_LEARNED_FROM)]
     if state.drifts and not ignored:
-        return f"{len(state.drifts)} alarms are of features that the champion does not use: reported, not acted on"
+        return (
+            f"{len(state.drifts)} alarms, none against the training window of a feature that the champion uses: "
+            "reported, not acted on"
+        )
     if ignored:
         held = sum(alarm.importance for alarm in ignored)
         return f"alarmed features hold {held:.1%} of the champion's importance; {rule.important:.0%} would be acted on"

@@ -21,14 +21,16 @@ from ml_assets.graph.layout import (
     partition_keys,
     partitions_of,
 )
+from ml_assets.graph.pictures import PlaceboStrip, as_markdown, placebo_strips_png
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.row_counts import describe_drops
-from ml_assets.monitoring.drift_report import Row, known_changes
+from ml_assets.monitoring.diagnosis import known_changes
+from ml_assets.monitoring.drift_report import Row
+from ml_assets.monitoring.feature_drift import FamilyMeasure
+from ml_assets.monitoring.standing import share_interval
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.lake import Lake
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
 _TEXTS = (
@@ -43,7 +45,7 @@ _TEXTS = (
     "detail",
     "model_version",
 )
-_NUMBERS = ("value", "usual", "z", "threshold", "ratio", "jensen_shannon", "ks", "wasserstein", "null_share",
+_NUMBERS = ("value", "usual", "z", "threshold", "ratio", "psi", "jensen_shannon", "ks", "wasserstein", "null_share",
             "reference_null_share", "unseen_share", "importance", "placebo_mean", "placebo_sd",
             "n_independent")  # fmt: skip
 _COUNTS = ("n_placebos", "n_window", "n_reference")
@@ -101,15 +103,15 @@ def build_drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         drops, lake = partition_keys(context), state.lake
         with duckdb.get_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-            rows = report_drops(connection, spec, state, drops, context.log.info)
+            rows, measures = report_drops(connection, spec, state, drops, context.log.info)
         lake.replace_drops(TABLE, report_table(rows), drops)
-        on_last: dict[str, object] = {}
+        on_last: dict[str, object] = _placebos(rows, measures, drops[-1])
         if _is_page_due(config.page, rows, drops[-1], spec.calendar.previous_drop(drops[-1])):
             with duckdb.get_connection() as connection:
                 connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
                 page = write_drift_page(connection, spec, state.paths, drops[-1])
             if page is not None:
-                on_last = {"page": dg.MetadataValue.path(page[0]), "not on the page": ", ".join(page[1]) or "nothing"}
+                on_last |= {"page": dg.MetadataValue.path(page[0]), "not on the page": ", ".join(page[1]) or "nothing"}
         _describe(context, drops, rows, on_last)
         yield dg.MaterializeResult()
         yield _check(drops[-1], rows, known_changes(spec, drops[-1]))
@@ -123,19 +125,6 @@ def _is_page_due(mode: PageMode, rows: Sequence[Row], newest: date, before: date
     alarms = {drop: {row["monitor"] for row in rows if row["batch_date"] == drop and row["state"] == "alarm"}
               for drop in (before, newest)}  # fmt: skip
     return bool(alarms[newest] - alarms[before])
-
-
-def broken_drops(connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, lake: Lake) -> list[date]:
-    """List the drops in which a feed looked broken: over the threshold in a stretch that became an alarm."""
-    if not lake.has(TABLE):
-        return []
-    feeds = lake.relation(connection, TABLE).filter("kind = 'broken_feed' AND family = 'feed'")
-    over = feeds.project("monitor, batch_date, state").fetchall()
-    alarms = {(monitor, drop) for monitor, drop, state in over if state == "alarm"}
-    every, of = spec.calendar.every, spec.monitoring.persistence.of
-    return sorted({
-        drop for monitor, drop, _ in over if any((monitor, drop + ahead * every) in alarms for ahead in range(of))
-    })  # fmt: skip
 
 
 def report_table(rows: Sequence[Row]) -> "pa.Table":
@@ -166,6 +155,31 @@ def _describe(
     newest = sorted((row for row in rows if row["batch_date"] == drops[-1]), key=lambda row: -row["ratio"])[:12]
     nearest = dg.MetadataValue.md(_table_of(newest))
     describe_drops(context, drops, counts, notes, on_last={"nearest to alarm": nearest, **on_last})
+
+
+def _placebos(rows: Sequence[Row], measures: Sequence[FamilyMeasure], newest: date) -> dict[str, object]:
+    """Show what the thresholds of features rest on: the placebo windows of each measure beside today's window."""
+    if not measures:
+        return {}
+    mine = [row for row in rows if row["batch_date"] == newest and np.isfinite(row["z"])]
+    shown: list[PlaceboStrip] = []
+    lines = ["| against | measure | today | threshold | placebo windows: median, largest | over it (90 % interval) |",
+             "|---|---|---|---|---|---|"]  # fmt: skip
+    for each in measures:
+        of_all = each.measure != "largest z"
+        z = [row["z"] for row in mine if row["family"] == each.reference and (row["column_name"] is None) == of_all]
+        today, n, over = max(z, default=np.nan), each.placebos.size, int((each.placebos > each.threshold).sum())
+        low, high = share_interval(over, n, 0.9)
+        lines.append(
+            f"| {each.reference} | {each.measure} | {today:.2f} | {each.threshold:.2f} | {n}: "
+            f"{np.median(each.placebos):.2f}, {each.placebos.max():.2f} | {over} of {n} ({low:.0%} to {high:.0%}) |"
+        )
+        shown.append(PlaceboStrip(f"{each.reference}: {each.measure}", each.placebos, today, each.threshold))
+    caption = "placebo windows (dots), this window (diamond) and threshold (bar), as share of the threshold"
+    return {
+        "what thresholds rest on": dg.MetadataValue.md("\n".join(lines)),
+        "placebos": as_markdown(placebo_strips_png(shown), caption),
+    }
 
 
 def _table_of(rows: Sequence[Row]) -> str:

@@ -10,20 +10,22 @@ import numpy as np
 
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.verdicts import read_promotions
-from ml_assets.monitoring.drift_report import Row, diagnose, feature_rows, feed_rows, history_key, settle_alarms
+from ml_assets.monitoring.diagnosis import FaultRecord, FaultyReading, diagnose_features, diagnose_feeds
+from ml_assets.monitoring.drift_report import Row, feature_rows, feed_rows, history_key, settle_alarms
 from ml_assets.monitoring.feature_drift import (
+    OVERALL,
     SCORE,
     Block,
     DriftReference,
+    FamilyMeasure,
     FeatureRows,
     block_of,
     count_drops,
-    median_placebo,
     window_rows,
 )
 from ml_assets.monitoring.feed_health import FeedHealth
 from ml_assets.monitoring.feed_profile import profile_source
-from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate
+from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate, moving_rate
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 TABLE = "drift_report"
 _BLOCKS_AT_ONCE = 8  # windows whose rows are in memory together, with the reference before them
+_MEASURES = 2  # of a family of features: the largest z, and the mean weighted by importance
 _kept: dict[tuple[str, ...], DriftReference] = {}  # the newest training reference: a champion serves for weeks
 
 
@@ -43,20 +46,34 @@ def report_drops(
     state: UseCaseState,
     drops: Sequence[date],
     tell: Callable[[str], None],
-) -> list[Row]:
-    """Measure every monitor of `drops`, given what the report said of the drops before them."""
-    by_drop: dict[date, list[Row]] = {drop: [] for drop in drops}
+) -> tuple[list[Row], list[FamilyMeasure]]:
+    """Measure every monitor of `drops`, given what the report said of the drops before them.
+
+    Returns the rows of all drops, and what the thresholds of features rest on in the newest one.
+    """
     over, ratios = _earlier(connection, spec, state.lake, drops[0])
-    for drop, rows in _feed_rows(connection, spec, state.lake, drops, over).items():
-        by_drop[drop] += rows
+    faults = read_faults(connection, spec, state.lake, spec.calendar.previous_drop(drops[0]))
+    by_drop = _feed_rows(connection, spec, state.lake, drops, over)
+    for drop in drops:
+        settle_alarms(by_drop[drop], ratios, spec.monitoring)
+        diagnose_feeds(by_drop[drop])
+        faults.note(by_drop[drop])
     tell(f"{len(drops)} drops of feeds read")
-    for drop, rows in _feature_rows(connection, spec, state, drops).items():
-        by_drop[drop] += rows
-    return [
-        row
-        for drop in drops
-        for row in diagnose(settle_alarms(by_drop[drop], ratios, spec.monitoring), spec)
-    ]  # fmt: skip
+    of_features, measures = _feature_rows(connection, spec, state, drops, faults)
+    for drop in drops:
+        settle_alarms(of_features[drop], ratios, spec.monitoring)
+        diagnose_features(of_features[drop], spec, faults)
+    return [row for drop in drops for row in (*by_drop[drop], *of_features[drop])], measures
+
+
+def read_faults(connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, lake: Lake, known_by: date) -> FaultRecord:
+    """Read which feeds looked broken in the drops up to `known_by`."""
+    if not lake.has(TABLE):
+        return FaultRecord(spec)
+    feeds = lake.relation(connection, TABLE, (spec.calendar.start, known_by))
+    broken = feeds.filter("kind = 'broken_feed' AND family = 'feed'").order("batch_date, monitor")
+    rows = broken.project("monitor, source, batch_date, state = 'alarm'").fetchall()
+    return FaultRecord(spec, (FaultyReading(*row) for row in rows))
 
 
 def _earlier(
@@ -104,8 +121,12 @@ def _feed_rows(
 
 
 def _feature_rows(
-    connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]
-) -> dict[date, list[Row]]:
+    connection: "duckdb.DuckDBPyConnection",
+    spec: UseCaseSpec,
+    state: UseCaseState,
+    drops: Sequence[date],
+    faults: FaultRecord,
+) -> tuple[dict[date, list[Row]], list[FamilyMeasure]]:
     monitoring, calendar = spec.monitoring, spec.calendar
     promotions = read_promotions(connection, state.lake)
     groups: dict[tuple[Block, Promotion | None], list[date]] = defaultdict(list)
@@ -113,6 +134,7 @@ def _feature_rows(
         block = block_of(drop, calendar.start, calendar.every, monitoring.window, monitoring.before)
         groups[block, champion_of(drop, promotions)].append(drop)
     found: dict[date, list[Row]] = {}
+    measures: list[FamilyMeasure] = []
     champion: _Champion | None = None
     ordered = list(groups)
     for start in range(0, len(ordered), _BLOCKS_AT_ONCE):
@@ -123,9 +145,13 @@ def _feature_rows(
             if promotion is None:
                 champion = None
             elif champion is None or champion.promotion != promotion:
-                champion = _champion(connection, spec, state, promotion)
-            found |= _compare(spec, rows, block, groups[block, promotion], champion)
-    return found
+                champion = _champion(connection, spec, state, promotion, faults)
+            broken = faults.broken_drops(calendar.previous_drop(block.first))
+            reference = rows.cut(block.reference_first, block.reference_last, champion and champion.bundle, broken)
+            before = DriftReference("before", reference, count_drops(monitoring.window, calendar.every))
+            rows_of_drops, measures = _compare(spec, rows, before, groups[block, promotion], champion)
+            found |= rows_of_drops
+    return found, measures
 
 
 @dataclass(frozen=True)
@@ -138,50 +164,48 @@ class _Champion:
 
 
 def _compare(
-    spec: UseCaseSpec, rows: "_Loaded", block: Block, drops: Sequence[date], champion: "_Champion | None"
-) -> dict[date, list[Row]]:
-    """Compare the windows of drops that share a block and a champion with both references."""
+    spec: UseCaseSpec, rows: "_Loaded", before: DriftReference, drops: Sequence[date], champion: "_Champion | None"
+) -> tuple[dict[date, list[Row]], list[FamilyMeasure]]:
+    """Compare the windows of drops that share a reference `before` and a champion with both references."""
     monitoring, every = spec.monitoring, spec.calendar.every
     length = count_drops(monitoring.window, every)
     bundle = champion.bundle if champion else None
-    references = [DriftReference("before", rows.cut(block.reference_first, block.reference_last, bundle), length)]
+    references = [before]
     importance = _importance_shares(champion.bundle) if champion else {}
     if champion is not None:
         references.append(champion.reference)
     windows = rows.cut(drops[0] - monitoring.window + every, drops[-1], bundle)
-    rates = [
-        false_alarm_rate(monitoring.false_alarm_every, monitoring.window, reference.n_effective, FAMILIES)
-        for reference in references
-    ]
-    medians = [
-        {feature: median_placebo(reference.placebos(feature).tolist()) for feature in reference.features}
-        for reference in references
-    ]
+    rate = moving_rate(false_alarm_rate(monitoring.false_alarm_every, monitoring.window, _MEASURES, FAMILIES), length)
     version = champion.promotion.model_version if champion else None
     found: dict[date, list[Row]] = {}
     for drop in drops:
         window = window_rows(windows, drop, monitoring.window)
         found[drop] = [
             row
-            for reference, rate, usual in zip(references, rates, medians, strict=True)
-            for row in feature_rows(reference.compare(drop, window, rate), importance, version, usual)
+            for reference in references
+            for row in feature_rows(reference.compare(drop, window, rate, importance), importance, version)
         ]
-    return found
+    return found, [measure for reference in references for measure in reference.measures(rate, importance)]
 
 
 def _champion(
-    connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, state: UseCaseState, promotion: Promotion
+    connection: "duckdb.DuckDBPyConnection",
+    spec: UseCaseSpec,
+    state: UseCaseState,
+    promotion: Promotion,
+    faults: FaultRecord,
 ) -> _Champion:
     """Learn what a champion was trained on; kept until another champion or other features are asked for."""
     bundle = state.models.load(promotion.model_version, promotion.artifact_sha256)
     until = spec.calendar.drop_receiving(datetime.fromisoformat(bundle.trained_until))
     length = count_drops(spec.monitoring.window, spec.calendar.every)
     files = state.lake.files("features", drops=(spec.calendar.start, until)).files
-    key = (spec.name, promotion.artifact_sha256, str(length), *files)
+    broken = faults.broken_drops(promotion.as_of)
+    key = (spec.name, promotion.artifact_sha256, str(length), *map(str, broken), *files)
     if key not in _kept:
         _kept.clear()
         rows = _load(connection, spec, state.lake, spec.calendar.start, until)
-        _kept[key] = DriftReference("training", rows.cut(spec.calendar.start, until, bundle), length)
+        _kept[key] = DriftReference("training", rows.cut(spec.calendar.start, until, bundle, broken), length)
     return _Champion(promotion, bundle, _kept[key])
 
 
@@ -191,7 +215,7 @@ def _importance_shares(bundle: ModelBundle) -> dict[str, float]:
     weights = {name: abs(value) for name, value in feature_importance(bundle.model).items()}
     total = sum(weights.values())
     shares = {name: value / total for name, value in weights.items()} if total else {}
-    return shares | {SCORE: 1.0}
+    return shares | {SCORE: 1.0, OVERALL: 1.0}
 
 
 class _Loaded:
@@ -205,15 +229,16 @@ class _Loaded:
         self._days = np.searchsorted(np.array(drops, dtype="datetime64[D]"), days)
         self._columns = {name: _values(frame[name]) for name in self._names}
 
-    def cut(self, first: date, last: date, bundle: ModelBundle | None) -> FeatureRows:
-        """Give the rows of first..last; with a model also what it would score them."""
+    def cut(self, first: date, last: date, bundle: ModelBundle | None, without: Sequence[date] = ()) -> FeatureRows:
+        """Give the rows of first..last, those of the drops `without` left out; with a model also its scores."""
         kept = [position for position, drop in enumerate(self.drops) if first <= drop <= last]
         begin, end = (kept[0], kept[-1] + 1) if kept else (0, 0)
-        low, high = np.searchsorted(self._days, [begin, end])
-        columns = {name: values[low:high] for name, values in self._columns.items()}
+        left_out = [position for position, drop in enumerate(self.drops) if drop in without]
+        rows = np.flatnonzero((self._days >= begin) & (self._days < end) & ~np.isin(self._days, left_out))
+        columns = {name: values[rows] for name, values in self._columns.items()}
         if bundle is not None:
-            columns[SCORE] = bundle.model.predict(self._frame.iloc[low:high]) if high > low else np.empty(0)
-        return FeatureRows(self.drops[begin:end], self._days[low:high] - begin, columns)
+            columns[SCORE] = bundle.model.predict(self._frame.iloc[rows]) if rows.size else np.empty(0)
+        return FeatureRows(self.drops[begin:end], self._days[rows] - begin, columns)
 
 
 def _load(connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, lake: Lake, first: date, last: date) -> _Loaded:

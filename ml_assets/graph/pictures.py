@@ -2,7 +2,8 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 import numpy as np
@@ -58,6 +59,29 @@ def log_loss_by_day_png(lines: Mapping[str, tuple[NDArray[np.datetime64], NDArra
     axes.set(ylabel="log loss, nats, mean of each week" if is_long else "log loss, nats")
     axes.legend(fontsize=7, frameon=False)
     return _with_few_colours(_png(figure))
+
+
+@dataclass(frozen=True)
+class PlaceboStrip:
+    """One measure: in placebo windows, in the window of today, and its threshold."""
+
+    name: str
+    placebos: NDArray[np.float64]
+    today: float
+    threshold: float
+
+
+def placebo_strips_png(strips: Sequence[PlaceboStrip]) -> bytes:
+    """Draw each measure as a share of its threshold: dots are placebo windows, the diamond is today."""
+    figure, axes = _figure()
+    for place, strip in enumerate(reversed(strips)):
+        axes.scatter(strip.placebos / strip.threshold, np.full(strip.placebos.size, place), s=9, color="0.6")
+        is_over = strip.today > strip.threshold
+        axes.scatter([strip.today / strip.threshold], [place], s=36, marker="D", color="C3" if is_over else "C0")
+    axes.axvline(1.0, color="0.2", linewidth=1)
+    axes.set_yticks(range(len(strips)), [strip.name.replace(": ", ":\n") for strip in reversed(strips)], fontsize=7)
+    axes.set(xlabel="share of the threshold", ylim=(-0.6, len(strips) - 0.4))
+    return _png(figure)
 
 
 def _weekly(

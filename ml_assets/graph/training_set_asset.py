@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from ml_assets.graph.drift_assets import broken_drops
+from ml_assets.graph.drift_measures import read_faults
 from ml_assets.graph.feature_assets import computed_drops, refuse_open_drops
 from ml_assets.graph.layout import Results, asset_key, described, table_schema
 from ml_assets.graph.resources import UseCaseState
@@ -116,7 +116,7 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
             refuse_open_drops(spec, lake, duckdb, as_of)
             require_computed(spec, computed, as_of)
             # read without a declared arrow: the report depends on the champion, so the graph would turn in a circle
-            broken = broken_drops(connection, spec, lake)
+            broken = read_faults(connection, spec, lake, as_of).broken_drops(as_of)
             plan = plan_draw(spec, as_of, broken)
             versions = {table: version for table, version in lake.versions(_INPUTS).items() if version is not None}
             drawn = draw(connection, lake, plan, versions)

@@ -1,15 +1,16 @@
 """How far the features and the score of recent drops lie from a reference, in the unit of the reference's own weeks.
 
 The window of a drop is compared with two references: `before`, the drops just before the window (something changed
-abruptly), and `training`, what the champion was trained on (the world moved on since). The deciding statistic is
-PSI over bins learned from the reference; its logarithm is put beside that of placebo windows inside the reference,
-each of them left out of what it is compared with.
+abruptly), and `training`, what the champion was trained on (the world moved on since). The deciding statistic is the
+steady PSI over bins learned from the reference: PSI of the window without the drop that moves it most, so that no
+holiday and no storm decides alone. Its logarithm is put beside that of placebo windows inside the reference, each of
+them left out of what it is compared with.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -17,7 +18,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.monitoring.standing import Standing, effective_monitors, standing_of
+from ml_assets.monitoring.placebo_family import MIN_WINDOWS, PlaceboFamily
+from ml_assets.monitoring.standing import Standing
 from ml_assets.stats.binning import (
     CategoryBins,
     FloatArray,
@@ -31,10 +33,12 @@ from ml_assets.stats.divergence import jensen_shannon, ks, psi, psi_of_rows, was
 
 ReferenceName = Literal["before", "training"]
 SCORE = "score"
+OVERALL = "all features"
 
-_LOG_PSI_FLOOR = 0.25  # placebos whose log PSI varies less than this say little of what would be unusual
+LOG_PSI_FLOOR = 0.25  # placebos whose log PSI varies less than this say little of what would be unusual
 _TINY = 1e-6  # PSI of two equal histograms is 0, whose logarithm is not finite
 _QUANTILES = 2001  # points that stand for the reference in KS and Wasserstein: both move by less than 1/2000 of a share
+_NAMED = 5  # features named with the whole
 
 
 @dataclass(frozen=True)
@@ -48,26 +52,43 @@ class FeatureRows:
 
 @dataclass(frozen=True)
 class DriftReading:
-    """One feature in one drop against one reference.
+    """One feature, or all of them together, in one drop against one reference.
 
-    `standing.value` is the natural logarithm of `psi`. `ks` and `wasserstein` (in the feature's unit, against the
-    reference at 2,001 quantiles) are NaN for text; `detail` names what is odd about the column itself.
+    `standing.value` is the natural logarithm of `steady_psi`, whose median over the placebos is `usual`. `ks` and
+    `wasserstein` (in the feature's unit, against the reference at 2,001 quantiles) are NaN for text; `detail` names
+    what is odd about the column itself. Of all features together, `standing.value` is their mean z, weighted by
+    importance, `detail` names those that contribute most, and there is no PSI.
     """
 
     drop: date
     reference: ReferenceName
     feature: str
     standing: Standing
-    psi: float
-    jensen_shannon: float
-    ks: float
-    wasserstein: float
-    null_share: float
-    reference_null_share: float
-    unseen_share: float
     n_window: int
     n_reference: int
-    detail: str
+    detail: str = ""
+    steady_psi: float = math.nan
+    usual: float = math.nan
+    psi: float = math.nan
+    jensen_shannon: float = math.nan
+    ks: float = math.nan
+    wasserstein: float = math.nan
+    null_share: float = math.nan
+    reference_null_share: float = math.nan
+    unseen_share: float = math.nan
+
+
+@dataclass(frozen=True)
+class FamilyMeasure:
+    """One of the two measures that decide for all features against a reference, and what its threshold rests on.
+
+    `placebos` holds the measure of each placebo window, in order of time.
+    """
+
+    reference: ReferenceName
+    measure: Literal["largest z", "mean z by importance"]
+    placebos: FloatArray
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -77,86 +98,144 @@ class _Column:
     bins: NumericBins | CategoryBins
     by_day: NDArray[np.int64]
     quantiles: FloatArray | None
-    log_psi_placebos: FloatArray
+
+    @property
+    def total(self) -> NDArray[np.int64]:
+        return self.by_day.sum(axis=0)
 
 
 class DriftReference:
-    """Learns bins and placebos from the rows of a reference, once, and compares windows with it."""
+    """Learns bins and placebos from the rows of a reference, once, and compares windows with it.
+
+    `family` is None where the reference holds fewer than three windows side by side. A feature that varied in fewer
+    of them is no member: what would be unusual for it cannot be told.
+    """
 
     def __init__(self, name: ReferenceName, rows: FeatureRows, window: int) -> None:
         self.name: ReferenceName = name
         self.drops = rows.drops
-        self.window = window
         self._n = int(rows.days.size)
-        self._columns = {feature: _learn(values, rows, window) for feature, values in rows.columns.items()}
-
-    @property
-    def n_independent(self) -> float:
-        """How many windows fit into the reference side by side."""
-        return len(self.drops) / self.window
+        self._columns = {feature: _learn(values, rows) for feature, values in rows.columns.items()}
+        placebos = {
+            feature: log_psi_of_windows(column.by_day, window)
+            for feature, column in self._columns.items()
+            if n_varying_windows(column.by_day, window) >= MIN_WINDOWS
+        }
+        self.judged = tuple(placebos)
+        enough = placebos and len(next(iter(placebos.values()))) >= MIN_WINDOWS
+        values = np.column_stack(list(placebos.values())) if enough else None
+        self.family = PlaceboFamily(values, LOG_PSI_FLOOR) if values is not None else None
 
     @property
     def features(self) -> tuple[str, ...]:
         """The features it knows."""
         return tuple(self._columns)
 
-    @property
-    def n_effective(self) -> float:
-        """How many independent monitors would vary as the features do in the placebos."""
-        if not self._columns:
-            return 1.0
-        return effective_monitors(np.column_stack([column.log_psi_placebos for column in self._columns.values()]))
-
     def placebos(self, feature: str) -> FloatArray:
-        """Log PSI of each window inside the reference against the rest of it, in order of time."""
-        return self._columns[feature].log_psi_placebos
+        """Log steady PSI of each window inside the reference against the rest of it, in order of time."""
+        if self.family is None or feature not in self.judged:
+            return np.empty(0)
+        return self.family.values[:, self.judged.index(feature)]
 
-    def compare(self, drop: date, window: FeatureRows, rate: float) -> list[DriftReading]:
-        """Compare the rows of a window, one reading a feature; a feature the reference lacks is named as new."""
-        return [
-            self._compare(drop, feature, window.columns.get(feature), rate)
-            for feature in sorted({*self._columns, *window.columns})
-            if feature in self._columns or feature in window.columns
-        ]
+    def compare(
+        self, drop: date, window: FeatureRows, rate: float, importance: Mapping[str, float]
+    ) -> list[DriftReading]:
+        """Compare the rows of a window: one reading a feature, then one of all together.
 
-    def _compare(
-        self, drop: date, feature: str, values: NDArray[np.float64] | NDArray[np.object_] | None, rate: float
-    ) -> DriftReading:
-        column = self._columns.get(feature)
+        Parameters
+        ----------
+        rate
+            How often one of the two measures, the largest z and the weighted mean, may be over by chance.
+        importance
+            What each feature weighs in the mean; features weigh alike where none of them weighs anything.
+        """
+        readings = [self._compare(drop, feature, window, rate) for feature in sorted({*self._columns, *window.columns})]
+        return [*readings, self._compare_all(drop, window, readings, rate, importance)]
+
+    def _compare(self, drop: date, feature: str, window: FeatureRows, rate: float) -> DriftReading:
+        column, values = self._columns.get(feature), window.columns.get(feature)
         if column is None or values is None or not len(values) or not self._n:
-            unknown = standing_of(math.nan, [], rate=rate, floor=_LOG_PSI_FLOOR)
             detail = "gone: not in the window" if values is None else "new: not in the reference" if not column else ""
             n = 0 if values is None else len(values)
-            nan = math.nan
-            return DriftReading(
-                drop, self.name, feature, unknown, nan, nan, nan, nan, nan, nan, nan, n, self._n, detail
-            )  # fmt: skip
+            return DriftReading(drop, self.name, feature, _unknown(), n, self._n, detail)
         codes = column.bins.code(values)
-        counts = np.bincount(codes, minlength=column.bins.n_bins).astype(np.int64)
-        reference = column.by_day.sum(axis=0)
-        distance = psi(reference, counts)
-        independent = self.n_independent if len(self.drops) >= 3 * self.window else 0.0
-        standing = standing_of_log_psi(reference, counts, column.log_psi_placebos, rate, independent)
+        by_day = histograms_by_group(codes, window.days, len(window.drops), column.bins.n_bins)
+        counts, reference = by_day.sum(axis=0), column.total
+        log_psi = float(log_steady_psi(reference[np.newaxis], by_day[np.newaxis])[0])
         null = column.bins.labels.index("null")
-        distances = _distances(column.quantiles, values)
+        ks_, wasserstein_ = _distances(column.quantiles, values)
         return DriftReading(
             drop,
             self.name,
             feature,
-            standing,
-            distance,
-            jensen_shannon(reference, counts),
-            *distances,
-            float(counts[null] / counts.sum()),
-            float(reference[null] / max(1, reference.sum())),
-            _unseen(column.bins, counts),
-            int(counts.sum()),
-            int(reference.sum()),
-            _oddity(column.bins, counts, reference),
+            self._standing(feature, log_psi, rate),
+            n_window=int(counts.sum()),
+            n_reference=int(reference.sum()),
+            detail=_oddity(column.bins, counts, reference),
+            steady_psi=math.exp(log_psi) - _TINY,
+            usual=float(np.exp(np.median(self.placebos(feature)))) if self.placebos(feature).size else math.nan,
+            psi=psi(reference, counts),
+            jensen_shannon=jensen_shannon(reference, counts),
+            ks=ks_,
+            wasserstein=wasserstein_,
+            null_share=float(counts[null] / counts.sum()),
+            reference_null_share=float(reference[null] / max(1, reference.sum())),
+            unseen_share=_unseen(column.bins, counts),
         )
 
+    def _standing(self, feature: str, log_psi: float, rate: float) -> Standing:
+        if self.family is None or feature not in self.judged:
+            return _unknown(log_psi)
+        place = self.judged.index(feature)
+        mean, deviation = float(self.family.means[place]), float(self.family.deviations[place])
+        threshold, n = self.family.largest_threshold(rate), self.family.n_windows
+        return Standing(log_psi, (log_psi - mean) / deviation, threshold, mean, deviation, n, n)
 
-def _learn(values: NDArray[np.float64] | NDArray[np.object_], rows: FeatureRows, window: int) -> _Column:
+    def measures(self, rate: float, importance: Mapping[str, float]) -> list[FamilyMeasure]:
+        """Give the two measures that decide, as placebo windows had them; none without placebos enough."""
+        if self.family is None:
+            return []
+        weights = self._weights(importance)
+        largest, mean = self.family.largest_threshold(rate), self.family.mean_threshold(rate, weights)
+        return [
+            FamilyMeasure(self.name, "largest z", self.family.placebo_largest, largest),
+            FamilyMeasure(self.name, "mean z by importance", self.family.placebo_mean(weights), mean),
+        ]
+
+    def _weights(self, importance: Mapping[str, float]) -> FloatArray:
+        """Give what each judged feature weighs in the mean of all; the score is no feature."""
+        weights = np.array([0.0 if feature == SCORE else importance.get(feature, 0.0) for feature in self.judged])
+        return weights / weights.sum() if weights.sum() > 0 else np.full(len(weights), 1 / len(weights))
+
+    def _compare_all(
+        self,
+        drop: date,
+        window: FeatureRows,
+        readings: list[DriftReading],
+        rate: float,
+        importance: Mapping[str, float],
+    ) -> DriftReading:
+        z = {reading.feature: reading.standing.z for reading in readings}
+        judged = [z.get(feature, math.nan) for feature in self.judged]
+        n_window = len(window.days)
+        if self.family is None or not all(map(math.isfinite, judged)):
+            return DriftReading(drop, self.name, OVERALL, _unknown(), n_window, self._n)
+        weights = self._weights(importance)
+        placebos, n = self.family.placebo_mean(weights), self.family.n_windows
+        mean, deviation = float(placebos.mean()), float(placebos.std(ddof=1))
+        value = float(np.array(judged) @ weights)
+        threshold = self.family.mean_threshold(rate, weights)
+        most = sorted(zip(weights * np.array(judged), self.judged, judged, strict=True), reverse=True)[:_NAMED]
+        named = ", ".join(f"{feature} (z {each:.1f})" for _, feature, each in most)
+        standing = Standing(value, value, threshold, mean, deviation, n, n)
+        return DriftReading(drop, self.name, OVERALL, standing, n_window, self._n, f"most: {named}")
+
+
+def _unknown(value: float = math.nan) -> Standing:
+    return Standing(value, math.nan, math.inf, math.nan, math.nan, 0, 0.0)
+
+
+def _learn(values: NDArray[np.float64] | NDArray[np.object_], rows: FeatureRows) -> _Column:
     quantiles: FloatArray | None = None
     if values.dtype == object:
         bins: NumericBins | CategoryBins = learn_category_bins(values)
@@ -167,29 +246,51 @@ def _learn(values: NDArray[np.float64] | NDArray[np.object_], rows: FeatureRows,
         if finite.size:
             places = np.linspace(0, finite.size - 1, min(_QUANTILES, finite.size)).round().astype(np.int64)
             quantiles = finite[places]
-    by_day = histograms_by_group(bins.code(values), rows.days, len(rows.drops), bins.n_bins)
-    return _Column(bins, by_day, quantiles, log_psi_of_windows(by_day, window))
+    return _Column(bins, histograms_by_group(bins.code(values), rows.days, len(rows.drops), bins.n_bins), quantiles)
+
+
+def log_steady_psi(references: NDArray[np.int64], windows: NDArray[np.int64]) -> FloatArray:
+    """Give the log PSI of each window without the drop that moves it most.
+
+    Parameters
+    ----------
+    references, windows
+        Rows a bin, of shapes (n, bins) and (n, drops, bins). A window of one drop with rows is taken as it is; one
+        without any is NaN.
+
+    >>> calm, storm = [50, 50], [0, 100]
+    >>> np.exp(log_steady_psi(np.array([[500, 500]]), np.array([[calm, calm, storm, calm]]))).round(4).tolist()
+    [0.0]
+    """
+    total = windows.sum(axis=1, keepdims=True)
+    without = total - windows
+    without = np.where(without.sum(axis=2, keepdims=True) > 0, without, total)
+    n, drops, bins = without.shape
+    each = psi_of_rows(np.repeat(references, drops, axis=0), without.reshape(n * drops, bins)).reshape(n, drops)
+    return np.log(each.min(axis=1) + _TINY)
 
 
 def log_psi_of_windows(by_day: NDArray[np.int64], window: int) -> FloatArray:
-    """Give the log PSI of each run of `window` drops against all other drops, in order of time: the placebos.
+    """Give the log steady PSI of windows side by side, up to the last drop, against all other drops: the placebos.
 
-    `by_day` has the shape (drops, bins).
+    `by_day` has the shape (drops, bins). Windows without rows are left out.
     """
-    if by_day.shape[0] <= window:
-        return np.empty(0)
-    total = by_day.sum(axis=0)
-    before = np.vstack([np.zeros((1, by_day.shape[1]), dtype=np.int64), by_day.cumsum(axis=0)])
-    windows = before[window:] - before[:-window]
-    return np.log(psi_of_rows(total - windows, windows) + _TINY)
+    windows = _side_by_side(by_day, window)
+    rests = by_day.sum(axis=0) - windows.sum(axis=1)
+    has_rows = (windows.sum(axis=(1, 2)) > 0) & (rests.sum(axis=1) > 0)
+    return log_steady_psi(rests[has_rows], windows[has_rows]) if has_rows.any() else np.empty(0)
 
 
-def standing_of_log_psi(
-    reference: NDArray[np.int64], window: NDArray[np.int64], placebos: FloatArray, rate: float, n_independent: float
-) -> Standing:
-    """Put the log PSI of a window's histogram beside the placebos of its reference."""
-    log_psi = math.log(psi(reference, window) + _TINY)
-    return standing_of(log_psi, placebos, rate=rate, floor=_LOG_PSI_FLOOR, n_independent=n_independent)
+def n_varying_windows(by_day: NDArray[np.int64], window: int) -> int:
+    """Count the windows, side by side, in which not all rows fall into the fullest bin of the reference."""
+    windows = _side_by_side(by_day, window).sum(axis=1)
+    fullest = int(by_day.sum(axis=0).argmax())
+    return int((windows.sum(axis=1) > windows[:, fullest]).sum())
+
+
+def _side_by_side(by_day: NDArray[np.int64], window: int) -> NDArray[np.int64]:
+    n = by_day.shape[0] // window
+    return by_day[by_day.shape[0] - n * window :].reshape(n, window, by_day.shape[1])
 
 
 def _distances(quantiles: FloatArray | None, values: NDArray[np.float64] | NDArray[np.object_]) -> tuple[float, float]:
@@ -259,8 +360,3 @@ def window_rows(rows: FeatureRows, drop: date, window: timedelta) -> FeatureRows
 def count_drops(length: timedelta, every: timedelta) -> int:
     """Give how many drops fall into a length of time, at least one."""
     return max(1, length // every)
-
-
-def median_placebo(placebos: Sequence[float]) -> float:
-    """Give the median PSI of placebo windows, for people; NaN without any."""
-    return float(np.exp(np.median(placebos))) if len(placebos) else math.nan

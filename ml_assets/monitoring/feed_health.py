@@ -10,18 +10,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from ml_assets.monitoring.feed_profile import CategoryCounts, Series
-from ml_assets.monitoring.standing import FAMILIES, Standing, false_alarm_rate, rate_with_persistence, standing_of
+from ml_assets.monitoring.standing import (
+    FAMILIES,
+    Standing,
+    false_alarm_rate,
+    independent_count,
+    standing_of,
+)
 from ml_assets.spec.use_case import UseCaseSpec
 
 # Least deviations that count as one, in the unit of each statistic. Shares are compared as log odds.
 _SHARE_FLOOR = 0.5  # log odds: a share of 1 % that becomes 1.6 %
 _LOG_FLOOR = 0.1  # natural logarithm: a tenth more or fewer rows, or a tenth wider
 _CENTER_FLOOR = 0.15  # of the distance between the column's 10 % and 90 % quantiles
+_AGE_FLOOR = 1 / 12  # of the time between two drops: two hours of a day
 _COMMON = 0.02  # a category with a smaller share of the rows can be absent by chance
-_FEW = 10.0  # expected rows below which absence says nothing
+_FEW = 5  # rows on its poorest days below which a category can fall silent by chance
 _SHARES = (
     "null_share",
     "null_alone_share",
@@ -32,8 +39,16 @@ _SHARES = (
     "vanished_share",
 )
 
+# What no season does to a column: such an alarm is a fault of the feed until a person says otherwise.
+MECHANICAL = frozenset(
+    {
+        "rows", "age_h", "duplicate_share", "repeated_share", "quarantined_share", "null_alone_share",
+        "vanished_share",
+    }
+)  # fmt: skip
 MEANINGS = {
     "rows": "the number of rows",
+    "age_h": "hours from the events to the drop",
     "duplicate_share": "rows whose key was there already",
     "repeated_share": "rows equal to those of the drop before",
     "quarantined_share": "rows that broke the contract",
@@ -82,13 +97,15 @@ class FeedHealth:
         self._spec = spec
         self._series = list(series)
         self._categories = list(categories)
-        self._over = {monitor: set(drops) for monitor, drops in earlier_over.items()}
+        self._over: dict[tuple[str, str, str], set[date]] = {}
+        self._broken: dict[str, set[date]] = {}
+        for monitor, drops in earlier_over.items():
+            self._note(monitor, drops)
         self._rows = {each.source: each.values for each in series if each.statistic == "rows"}
         self._spreads = {(each.source, each.column): each.values for each in series if each.statistic == "spread"}
         n_monitors = len(self._series) + 2 * len(self._categories)
-        monitoring = spec.monitoring
-        rate = false_alarm_rate(monitoring.false_alarm_every, spec.calendar.every, n_monitors, FAMILIES)
-        self._rate = rate_with_persistence(rate, monitoring.persistence.k, monitoring.persistence.of)
+        # the days of a fault are alike, and so are those of a storm: that an alarm needs several earns no credit
+        self._rate = false_alarm_rate(spec.monitoring.false_alarm_every, spec.calendar.every, n_monitors, FAMILIES)
 
     def read(self, drop: date) -> list[FeedReading]:
         """Read every monitor in `drop`; a source that sent nothing in it has no reading."""
@@ -98,13 +115,19 @@ class FeedHealth:
                 found += self._read_categories(drop, counted)
         for reading in found:
             if reading.standing.is_over:
-                self._over.setdefault((reading.source, reading.column, reading.statistic), set()).add(drop)
+                self._note((reading.source, reading.column, reading.statistic), [drop])
         return found
+
+    def _note(self, monitor: tuple[str, str, str], drops: Iterable[date]) -> None:
+        """Keep that a monitor was over: no placebo for itself, nor, if its source was broken, for any monitor of it."""
+        self._over.setdefault(monitor, set()).update(drops)
+        if monitor[2] in MECHANICAL:
+            self._broken.setdefault(monitor[0], set()).update(drops)
 
     def _history(self, drop: date, monitor: tuple[str, str, str], known: Iterable[date]) -> list[date]:
         """List the drops to compare with: before `drop`, not over, no older than is still worth comparing."""
         monitoring, every = self._spec.monitoring, self._spec.calendar.every
-        over, there = self._over.get(monitor, set()), set(known)
+        over, there = self._over.get(monitor, set()) | self._broken.get(monitor[0], set()), set(known)
         relearned = drop - monitoring.relearn_after
         found: list[date] = []
         day = drop - every
@@ -133,6 +156,8 @@ class FeedHealth:
             known = sorted(spreads[day] for day in history if day in spreads)
             # without a spread in most drops (no rain) a median says nothing
             floor = _CENTER_FLOOR * math.exp(known[len(known) // 2]) if 2 * len(known) > len(history) else math.inf
+        elif series.statistic == "age_h":
+            floor = self._spec.calendar.every / timedelta(hours=1) * _AGE_FLOOR
         else:
             floor = _SHARE_FLOOR if series.statistic in _SHARES else _LOG_FLOOR
         shown = [series.values[day] for day in history]
@@ -153,8 +178,9 @@ class FeedHealth:
             monitor = (source, column, statistic)
             history = [day for day in self._history(drop, monitor, counted.counts) if day in rows]
             totals = _totals(counted, history)
-            share, which = _measure(statistic, counted.counts[drop], totals)
-            shown = [_measure(statistic, counted.counts[day], totals, is_in_totals=True)[0] for day in history]
+            least = _least(counted, history)
+            share, which = _measure(statistic, counted.counts[drop], totals, least)
+            shown = [_measure(statistic, counted.counts[day], totals, least, is_in_totals=True)[0] for day in history]
             placebos = [_log_odds(left_out, math.exp(rows[day])) for left_out, day in zip(shown, history, strict=True)]
             standing = self._standing(_log_odds(share, math.exp(rows[drop])), placebos, _SHARE_FLOOR)
             readings.append(FeedReading(drop, *monitor, standing, share, _mean(shown), ", ".join(which[:5])))
@@ -162,7 +188,8 @@ class FeedHealth:
 
     def _standing(self, value: float, placebos: Sequence[float], floor: float) -> Standing:
         enough = len(placebos) >= self._spec.monitoring.min_placebos and math.isfinite(floor)
-        return standing_of(value, placebos if enough else [], rate=self._rate, floor=floor)
+        known = placebos if enough else []
+        return standing_of(value, known, rate=self._rate, floor=floor, n_independent=independent_count(known))
 
 
 def _totals(counted: CategoryCounts, days: Sequence[date]) -> dict[str, int]:
@@ -173,8 +200,19 @@ def _totals(counted: CategoryCounts, days: Sequence[date]) -> dict[str, int]:
     return totals
 
 
+def _least(counted: CategoryCounts, days: Sequence[date]) -> dict[str, int]:
+    """Give the fewest rows of each category in any of `days` but the poorest one."""
+    names = {name for day in days for name in counted.counts[day]}
+    return {name: sorted(counted.counts[day].get(name, 0) for day in days)[min(1, len(days) - 1)] for name in names}
+
+
 def _measure(
-    statistic: str, today: Mapping[str, int], totals: Mapping[str, int], *, is_in_totals: bool = False
+    statistic: str,
+    today: Mapping[str, int],
+    totals: Mapping[str, int],
+    least: Mapping[str, int],
+    *,
+    is_in_totals: bool = False,
 ) -> tuple[float, list[str]]:
     """Give the share of rows that is unseen, or the usual share of what is silent, and which categories those are.
 
@@ -189,7 +227,7 @@ def _measure(
     silent = [
         name
         for name, number in totals.items()
-        if name not in today and number >= _COMMON * everything and number * n >= _FEW * everything
+        if name not in today and number >= _COMMON * everything and least[name] >= _FEW
     ]
     silent.sort(key=lambda name: (-totals[name], name))
     return sum(totals[name] for name in silent) / max(1, everything), silent

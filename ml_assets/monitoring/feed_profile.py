@@ -68,17 +68,19 @@ def profile_source(
     """Profile a source over `drops`, by views `raw_<source>` and `quarantine_<source>` of `connection`."""
     name = source.name
     selected = [*_WHOLE, *_columns(source)]
+    spacing_days = (drops[1] - drops[0]).days if len(drops) > 1 else 1
     columns = ", ".join(f'{sql} AS "{position}"' for position, (_, _, sql) in enumerate(selected))
     rows = connection.execute(
         f"""
         WITH kept AS (SELECT * FROM raw_{name} WHERE batch_date BETWEEN ? AND ?),
             keyed AS (SELECT *, row_number() OVER (PARTITION BY batch_date, {_listed(source.key)}) AS copy,
-                {_content_hash(source)} AS content, {_null_count(source)} AS nulls FROM kept),
+                {_content_hash(source)} AS content, {_null_count(source)} AS nulls, {_age_h(source)} AS age_h
+                FROM kept),
             contents AS (SELECT DISTINCT batch_date, content FROM keyed),
             refused AS (SELECT batch_date, count(*) AS quarantined FROM quarantine_{name} GROUP BY batch_date)
         SELECT keyed.batch_date, {columns}
         FROM keyed LEFT JOIN contents AS before
-            ON before.batch_date = keyed.batch_date - 1 AND before.content = keyed.content
+            ON before.batch_date = keyed.batch_date - {spacing_days} AND before.content = keyed.content
             LEFT JOIN refused ON refused.batch_date = keyed.batch_date
         GROUP BY keyed.batch_date
         """,
@@ -99,6 +101,8 @@ def profile_source(
 
 
 def _columns(source: Source) -> Iterator[tuple[str, str, str]]:
+    if source.event_at is not None:
+        yield "", "age_h", "median(keyed.age_h)"
     for name, column in source.columns.items():
         yield name, "null_share", f'avg((keyed."{name}" IS NULL)::INTEGER)'
         yield name, "null_alone_share", f'avg((keyed."{name}" IS NULL AND keyed.nulls <= 2)::INTEGER)'
@@ -145,6 +149,12 @@ def _listed(names: Sequence[str]) -> str:
 
 def _null_count(source: Source) -> str:
     return " + ".join(f'("{name}" IS NULL)::INTEGER' for name in source.columns)
+
+
+def _age_h(source: Source) -> str:
+    if source.event_at is None:
+        return "NULL"
+    return f"(epoch(batch_date::TIMESTAMPTZ) - epoch(CAST(({source.event_at}) AS TIMESTAMPTZ))) / 3600"
 
 
 def _content_hash(source: Source) -> str:

@@ -26,10 +26,18 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ml_assets.graph.drift_measures import feature_rows_of
-from ml_assets.monitoring.feature_drift import log_psi_of_windows, standing_of_log_psi
+from ml_assets.monitoring.feature_drift import (
+    LOG_PSI_FLOOR,
+    OVERALL,
+    ReferenceName,
+    log_psi_of_windows,
+    log_steady_psi,
+    n_varying_windows,
+)
 from ml_assets.monitoring.feed_health import FeedHealth
 from ml_assets.monitoring.feed_profile import CategoryCounts, Series, profile_source
-from ml_assets.monitoring.standing import FAMILIES, effective_monitors, false_alarm_rate, persistent
+from ml_assets.monitoring.placebo_family import MIN_WINDOWS, PlaceboFamily
+from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate, moving_rate, persistent
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.binning import histograms_by_group, learn_category_bins, learn_numeric_bins
 from ml_assets.stores.lake import Lake
@@ -38,7 +46,12 @@ from ml_assets_tests.rehearsal import flagship
 Value = TypeVar("Value")
 
 WEEK = 7
-WEEKS_BEFORE, WEEKS = 8, 26  # eight to learn from, then half a year that is judged
+LEARNED_WEEKS = 8  # of feeds, before they are judged
+TRAINING_WEEKS = 13  # what the first champion was trained on
+WEEKS = 26  # half a year that is judged
+RETRAINED_AFTER = 6 * WEEK  # the reference then holds all that came before
+
+Histograms = Mapping[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -72,16 +85,24 @@ def main(arguments: Sequence[str]) -> None:
         histograms = daily_histograms(connection, spec, lake, days)
         feeds = profiles(connection, spec, lake, days)
     say(f"{len(days)} real days read, {time.perf_counter() - begun:.0f} s")
-    draws = [np.concatenate([week * WEEK + np.arange(WEEK) for week in rng.integers(0, 52, WEEKS_BEFORE + WEEKS)])
-             for _ in range(asked.half_years)]  # fmt: skip
-    found = [count_features(spec, histograms, draws)]
-    say(f"features, {time.perf_counter() - begun:.0f} s")
-    found.append(count_feeds(spec, feeds, days, draws[: asked.feeds]))
-    say(f"feeds, {time.perf_counter() - begun:.0f} s")
+    found = []
+    lengths: dict[ReferenceName, int] = {"before": monitoring_weeks(spec) + 1, "training": TRAINING_WEEKS}
+    for family, learned in lengths.items():
+        found.append(count_features(spec, histograms, drawn_weeks(rng, asked.half_years, learned + WEEKS), family))
+        say(f"features, {family}: {time.perf_counter() - begun:.0f} s")
+    n = asked.half_years if asked.feeds is None else asked.feeds
+    found.append(count_feeds(spec, feeds, days, drawn_weeks(rng, n, LEARNED_WEEKS + WEEKS)))
+    say(f"feeds: {time.perf_counter() - begun:.0f} s")
     say("| family | half-years | false alarms | a half-year (90 % interval) |\n|---|---|---|---|")
     for count in found:
         say(count.row())
-    say(f"budget of each family: {1 / FAMILIES:.3f} a half-year; of all: 1")
+    total = sum(count.episodes / count.half_years for count in found)
+    say(f"together {total:.3f} a half-year; the budget is 1, and {1 / FAMILIES:.3f} for each family")
+
+
+def drawn_weeks(rng: np.random.Generator, n: int, weeks: int) -> list[NDArray[np.int64]]:
+    """Draw n sequences of real weeks with replacement, as places of days."""
+    return [np.concatenate([week * WEEK + np.arange(WEEK) for week in rng.integers(0, 52, weeks)]) for _ in range(n)]
 
 
 def say(text: str) -> None:
@@ -102,30 +123,60 @@ def daily_histograms(
 
 
 def count_features(
-    spec: UseCaseSpec, histograms: Mapping[str, NDArray[np.int64]], draws: Sequence[NDArray[np.int64]]
+    spec: UseCaseSpec, histograms: Histograms, draws: Sequence[NDArray[np.int64]], family: ReferenceName
 ) -> Count:
-    """Count the episodes of features against the weeks before them."""
+    """Count the episodes of features against the weeks before them, or against what a champion was trained on."""
+    before = monitoring_weeks(spec) * WEEK
+    first_day = before + WEEK if family == "before" else TRAINING_WEEKS * WEEK
     episodes = 0
     for drawn in draws:
-        alarms = np.zeros(len(drawn), dtype=bool)
-        ratios: dict[str, list[float]] = {name: [] for name in histograms}
         sequence = {name: by_day[drawn] for name, by_day in histograms.items()}
-        for first in range(WEEKS_BEFORE * WEEK + WEEK, len(drawn), WEEK):
-            reference = slice(first - WEEK - WEEKS_BEFORE * WEEK + 1, first - WEEK + 1)
-            placebos = {name: log_psi_of_windows(by_day[reference], WEEK) for name, by_day in sequence.items()}
-            effective = effective_monitors(np.column_stack(list(placebos.values())))
-            window = timedelta(days=WEEK)
-            rate = false_alarm_rate(spec.monitoring.false_alarm_every, window, effective, FAMILIES)
-            for name, by_day in sequence.items():
-                total = by_day[reference].sum(axis=0)
-                for day in range(first, first + WEEK):
-                    counts = by_day[day - WEEK + 1 : day + 1].sum(axis=0)
-                    standing = standing_of_log_psi(total, counts, placebos[name], rate, WEEKS_BEFORE)
-                    ratios[name].append(max(0.0, standing.z) / standing.threshold)
-                    k, n = spec.monitoring.persistence.k, spec.monitoring.persistence.of
-                    alarms[day] |= persistent(ratios[name][-n:], k, n) > 1
+        ratios: dict[str, list[float]] = {}
+        alarms = np.zeros(len(drawn), dtype=bool)
+        learned: Learned | None = None
+        for first in range(first_day, len(drawn), WEEK):
+            if family == "before":
+                learned = Learned(spec, sequence, first - WEEK - before + 1, first - WEEK + 1)
+            elif learned is None or (first - first_day) % RETRAINED_AFTER == 0:
+                learned, ratios = Learned(spec, sequence, 0, first), {}
+            for day in range(first, min(first + WEEK, len(drawn))):
+                for measure, ratio in learned.ratios(day).items():
+                    recent = ratios.setdefault(measure, [])
+                    recent.append(ratio)
+                    persistence = spec.monitoring.persistence
+                    alarms[day] |= persistent(recent[-persistence.of :], persistence.k, persistence.of) > 1
         episodes += stretches(alarms)
-    return Count("features, drops before", len(draws), episodes)
+    return Count(f"features, {family}", (len(draws[0]) - first_day) / (26 * WEEK) * len(draws), episodes)
+
+
+class Learned:
+    """A stretch of a sequence as the reference of windows: what DriftReference learns, from histograms."""
+
+    def __init__(self, spec: UseCaseSpec, sequence: Histograms, first: int, end: int) -> None:
+        reference = {name: by_day[first:end] for name, by_day in sequence.items()}
+        self._sequence = {name: by_day for name, by_day in sequence.items()
+                          if n_varying_windows(reference[name], WEEK) >= MIN_WINDOWS}  # fmt: skip
+        self._total = {name: reference[name].sum(axis=0) for name in self._sequence}
+        placebos = [log_psi_of_windows(reference[name], WEEK) for name in self._sequence]
+        self._family = PlaceboFamily(np.column_stack(placebos), LOG_PSI_FLOOR)
+        monitoring = spec.monitoring
+        window = timedelta(days=WEEK)
+        rate = moving_rate(false_alarm_rate(monitoring.false_alarm_every, window, 2, FAMILIES), WEEK)
+        self._weights = np.full(len(placebos), 1 / len(placebos))
+        self._largest = self._family.largest_threshold(rate)
+        self._mean = self._family.mean_threshold(rate, self._weights)
+
+    def ratios(self, day: int) -> dict[str, float]:
+        """Give z against threshold of each feature, and of all together, in the window that ends with a day."""
+        log_psi = [log_steady_psi(self._total[name][np.newaxis], by_day[np.newaxis, day - WEEK + 1 : day + 1])[0]
+                   for name, by_day in self._sequence.items()]  # fmt: skip
+        z = self._family.standardised(np.array(log_psi))
+        single = dict(zip(self._sequence, np.maximum(z, 0.0) / self._largest, strict=True))
+        return single | {OVERALL: max(0.0, float(z @ self._weights)) / self._mean}
+
+
+def monitoring_weeks(spec: UseCaseSpec) -> int:
+    return spec.monitoring.before // timedelta(days=WEEK)
 
 
 def profiles(
@@ -172,7 +223,7 @@ def count_feeds(
                 known = math.isfinite(reading.standing.z) and math.isfinite(reading.standing.threshold)
                 recent.append(abs(reading.standing.z) / reading.standing.threshold if known else 0.0)
                 alarms[place] |= persistent(recent[-n:], k, n) > 1
-        alarms[: WEEKS_BEFORE * WEEK] = False  # the weeks that are learned from are not judged
+        alarms[: LEARNED_WEEKS * WEEK] = False  # the weeks that are learned from are not judged
         episodes += stretches(alarms)
     return Count("feeds", len(draws), episodes)
 

@@ -15,6 +15,7 @@ RULE = RetrainingSpec()
 DROP = date(2013, 6, 1)
 LEANED_ON = Alarm("training/carrier_late_share_7d", 9.0, 5.0, 0.2, "has moved")
 UNUSED = Alarm("training/is_holiday", 9.0, 5.0, 0.0, "has moved")
+ABRUPT = Alarm("before/carrier_late_share_7d", 9.0, 5.0, 0.2, "changed within weeks")
 BROKEN = Alarm("feed/weather.temp_f null_share", 20.0, 5.0, 0.0, "missing values: 90.0% where 0.1% is usual")
 LOST = Performance("failed", 0.01, 0.02)
 
@@ -34,6 +35,7 @@ def state(**changes: object) -> RetrainingState:
         ({}, "nothing", None),
         ({"drifts": (LEANED_ON,)}, "retrain", "drift"),
         ({"drifts": (UNUSED,)}, "nothing", None),
+        ({"drifts": (ABRUPT,)}, "nothing", None),
         ({"performance": LOST}, "retrain", "performance"),
         ({"training_age": timedelta(days=43)}, "retrain", "staleness"),
         ({"training_age": timedelta(days=42)}, "nothing", None),
@@ -62,8 +64,9 @@ def test_decision_names_the_monitor_its_measurement_and_the_threshold() -> None:
     decision = decide(state(drifts=(LEANED_ON, UNUSED)), RULE)
 
     assert (decision.monitor, decision.measurement, decision.threshold) == (LEANED_ON.monitor, 9.0, 5.0)
-    assert decision.reason == "2 features that hold 20% of the champion's importance have moved, " \
-        "carrier_late_share_7d first"  # fmt: skip
+    assert decision.reason == (
+        "carrier_late_share_7d has moved (z 9 against 5), and 1 more alarm; they hold 20% of the champion's importance"
+    )
 
 
 def test_wait_says_when_the_cooldown_ends() -> None:
@@ -83,7 +86,9 @@ def test_broken_feed_names_what_a_retraining_would_have_learned() -> None:
 def test_alarm_of_what_the_champion_does_not_use_is_reported_and_not_acted_on() -> None:
     decision = decide(state(drifts=(UNUSED,)), RULE)
 
-    assert decision.would_change == "1 alarms are of features that the champion does not use: reported, not acted on"
+    assert decision.would_change == (
+        "1 alarms, none against the training window of a feature that the champion uses: reported, not acted on"
+    )
     assert any(UNUSED.monitor in line for line in decision.evidence)
 
 

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from ml_assets.monitoring.feature_drift import DriftReading, DriftReference, FeatureRows, block_of, window_rows
+from ml_assets.monitoring.feature_drift import OVERALL, DriftReading, DriftReference, FeatureRows, block_of, window_rows
 from ml_assets.stats.binning import learn_numeric_bins
 from ml_assets.stats.divergence import psi
 
@@ -37,7 +37,8 @@ def reference() -> DriftReference:
 
 
 def compare(reference: DriftReference, window: FeatureRows) -> dict[str, DriftReading]:
-    return {reading.feature: reading for reading in reference.compare(START + 60 * DAY, window, RATE)}
+    found = reference.compare(START + 60 * DAY, window, RATE, {})
+    return {reading.feature: reading for reading in found if reading.feature != OVERALL}
 
 
 def test_window_like_the_reference_is_not_over(reference: DriftReference) -> None:
@@ -116,16 +117,54 @@ def test_reference_shorter_than_three_windows_is_not_enough_data() -> None:
     assert compare(short, rows(7, 2))["level"].standing.threshold == np.inf
 
 
-def test_placebos_are_windows_against_the_rest_of_the_reference() -> None:
-    known = rows(21)
+def test_placebos_are_windows_side_by_side_against_the_rest_of_the_reference() -> None:
+    known = rows(23)
     learned = DriftReference("before", known, 7)
     bins = learn_numeric_bins(known.columns["level"])
     codes = bins.code(known.columns["level"])
-    inside = (known.days >= 3) & (known.days < 10)
-    counts = [np.bincount(codes[mask], minlength=bins.n_bins) for mask in (~inside, inside)]
+    inside = (known.days >= 9) & (known.days < 16)
+    without = [
+        psi(*(np.bincount(codes[mask], minlength=bins.n_bins) for mask in (~inside, inside & (known.days != left_out))))
+        for left_out in range(9, 16)
+    ]
 
-    assert learned.placebos("level").size == 15
-    assert np.exp(learned.placebos("level")[3]) == pytest.approx(psi(*counts), abs=1e-5)
+    assert learned.placebos("level").size == 3
+    assert np.exp(learned.placebos("level")[1]) == pytest.approx(min(without), abs=1e-5)
+
+
+def test_one_odd_drop_decides_nothing_and_two_do(reference: DriftReference) -> None:
+    window = rows(7, 2)
+    steady = []
+    for odd in ((), (3,), (3, 4)):
+        level = np.where(np.isin(window.days, odd), 9.0, window.columns["level"])
+        moved = FeatureRows(window.drops, window.days, {**window.columns, "level": level})
+        steady.append(compare(reference, moved)["level"].steady_psi)
+
+    assert steady[1] <= steady[0] + 0.01
+    assert steady[2] > 5 * steady[0]
+
+
+def test_feature_that_never_varied_is_not_judged(reference: DriftReference) -> None:
+    window = rows(7, 2)
+    moved = {**window.columns, "silent": np.ones(7 * A_DAY)}
+    reading = compare(reference, FeatureRows(window.drops, window.days, moved))["silent"]
+
+    assert (reading.standing.threshold, reading.detail) == (np.inf, "new: null throughout the reference")
+
+
+def test_all_features_together_are_the_mean_z_by_importance_and_name_what_contributes(
+    reference: DriftReference,
+) -> None:
+    window = rows(7, 2)
+    moved = FeatureRows(window.drops, window.days, {**window.columns, "level": window.columns["level"] + 3})
+    weights = {"level": 3.0, "rain": 1.0}
+    *single, together = reference.compare(START, moved, RATE, weights)
+    z = {reading.feature: reading.standing.z for reading in single}
+
+    assert together.feature == OVERALL
+    assert together.standing.z == pytest.approx((3 * z["level"] + z["rain"]) / 4)
+    assert together.standing.is_over
+    assert together.detail.startswith("most: level (z ")
 
 
 def test_order_of_rows_changes_nothing() -> None:
@@ -136,7 +175,7 @@ def test_order_of_rows_changes_nothing() -> None:
 
     first, second = (DriftReference("before", each, 7) for each in (known, shuffled))
 
-    assert repr(first.compare(START, rows(7, 2), RATE)) == repr(second.compare(START, rows(7, 2), RATE))
+    assert repr(first.compare(START, rows(7, 2), RATE, {})) == repr(second.compare(START, rows(7, 2), RATE, {}))
 
 
 def test_blocks_are_anchored_on_the_calendar_and_end_before_the_first_window_begins() -> None:

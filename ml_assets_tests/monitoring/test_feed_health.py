@@ -7,7 +7,8 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from ml_assets.monitoring.drift_report import diagnose, feed_rows, settle_alarms
+from ml_assets.monitoring.diagnosis import diagnose_feeds
+from ml_assets.monitoring.drift_report import Row, feed_rows, settle_alarms
 from ml_assets.monitoring.feed_health import FeedHealth, FeedReading
 from ml_assets.monitoring.feed_profile import CategoryCounts, Series
 from ml_assets_tests.rehearsal import small_spec
@@ -103,13 +104,18 @@ def counted(rename_from: date | None) -> CategoryCounts:
     return CategoryCounts("weather", "origin", counts)
 
 
+def diagnosed(watched: FeedHealth, drop: date, ratios: dict[str, list[float]]) -> list[Row]:
+    rows = settle_alarms(feed_rows(watched.read(drop)), ratios, small_spec().monitoring)
+    diagnose_feeds(rows)
+    return rows
+
+
 def test_renamed_category_is_unseen_and_vanished_and_called_renamed() -> None:
     watched = health(categories=(counted(FAULT),))
     ratios: dict[str, list[float]] = {}
     said = {}
     for drop in DROPS:
-        rows = diagnose(settle_alarms(feed_rows(watched.read(drop)), ratios, small_spec().monitoring), small_spec())
-        said[drop] = [row for row in rows if row["state"] == "alarm"]
+        said[drop] = [row for row in diagnosed(watched, drop, ratios) if row["state"] == "alarm"]
 
     assert not [drop for drop in DROPS[:41] if said[drop]]  # an alarm needs two of three drops
     first = {row["statistic"]: row for row in said[DROPS[41]]}
@@ -136,8 +142,7 @@ def test_categories_that_stay_are_neither_unseen_nor_vanished() -> None:
 def test_alarm_says_what_it_looks_like(statistic: str, clean: float, broken: float, kind: str, said: str) -> None:
     watched = health(series(statistic, after_fault(np.full(len(DROPS), clean), broken)))
     ratios: dict[str, list[float]] = {}
-    spec = small_spec()
-    found = [diagnose(settle_alarms(feed_rows(watched.read(d)), ratios, spec.monitoring), spec) for d in DROPS[:43]]
+    found = [diagnosed(watched, drop, ratios) for drop in DROPS[:43]]
 
     (row,) = [row for row in found[-1] if row["state"] == "alarm"]
     assert row["kind"] == kind
@@ -147,8 +152,45 @@ def test_alarm_says_what_it_looks_like(statistic: str, clean: float, broken: flo
 def test_fewer_nulls_than_usual_is_no_fault() -> None:
     watched = health(series("null_share", after_fault(np.full(len(DROPS), 0.4), 0.0)))
     ratios: dict[str, list[float]] = {}
-    spec = small_spec()
-    found = [diagnose(settle_alarms(feed_rows(watched.read(d)), ratios, spec.monitoring), spec) for d in DROPS[:43]]
+    found = [diagnosed(watched, drop, ratios) for drop in DROPS[:43]]
 
     (row,) = [row for row in found[-1] if row["state"] == "alarm"]
     assert row["kind"] == "cannot_tell"
+
+
+def test_broken_drops_are_no_placebos_for_the_other_monitors_of_their_source() -> None:
+    rng = np.random.default_rng(6)
+    calm = rng.normal(50, 5, len(DROPS))
+    frozen = calm.copy()
+    frozen[41:47] = frozen[40]  # repeated rows have one and the same median
+    is_frozen = (np.arange(len(DROPS)) >= 41) & (np.arange(len(DROPS)) < 47)
+    repeated = series("repeated_share", is_frozen.astype(float))
+    spread = series("spread", np.full(len(DROPS), np.log(20.0)))
+
+    kept = read(
+        FeedHealth(small_spec(), [rows_of_drops(), repeated, spread, series("center", frozen)], [], {}), "center"
+    )
+    clean = read(FeedHealth(small_spec(), [rows_of_drops(), spread, series("center", calm)], [], {}), "center")
+
+    assert kept[DROPS[47]].standing.n_placebos == clean[DROPS[41]].standing.n_placebos
+    assert kept[DROPS[47]].standing.placebo_sd == pytest.approx(clean[DROPS[41]].standing.placebo_sd)
+
+
+def test_rows_that_come_a_day_late_are_a_broken_feed() -> None:
+    watched = health(series("age_h", after_fault(np.full(len(DROPS), 12.0), 36.0)))
+    ratios: dict[str, list[float]] = {}
+    found = [diagnosed(watched, drop, ratios) for drop in DROPS[:42]]
+
+    (row,) = [row for row in found[-1] if row["state"] == "alarm"]
+    assert (row["kind"], row["meaning"]) == ("broken_feed", "hours from the events to the drop: 36 where 12 is usual")
+
+
+def test_category_that_is_rare_on_its_poorest_days_may_be_absent() -> None:
+    counts = {drop: {"completed": 800, "cancelled": 2 if place % 5 == 0 else 40} for place, drop in enumerate(DROPS)}
+    for drop in DROPS[40:43]:
+        del counts[drop]["cancelled"]
+    watched = health(categories=(CategoryCounts("weather", "status", counts),))
+
+    found = {r.drop: r for drop in DROPS for r in watched.read(drop) if r.statistic == "vanished_share"}
+
+    assert not [drop for drop in DROPS[20:] if found[drop].standing.is_over]

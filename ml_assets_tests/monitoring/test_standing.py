@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from ml_assets.monitoring.standing import (
-    effective_monitors,
     false_alarm_rate,
     persistent,
+    share_interval,
     standing_of,
     threshold_of,
 )
@@ -54,22 +54,6 @@ def test_budget_is_shared_by_windows_monitors_and_families() -> None:
     assert rate == pytest.approx(1 / (26 * 10 * 2))
 
 
-def test_copies_of_one_monitor_count_once_and_independent_ones_each() -> None:
-    rng = np.random.default_rng(2)
-    one = rng.normal(size=(400, 1))
-    independent = rng.normal(size=(400, 20))
-
-    assert effective_monitors(np.repeat(one, 20, axis=1)) == pytest.approx(1.0)
-    assert effective_monitors(independent) == pytest.approx(20, rel=0.05)
-
-
-def test_monitors_that_never_vary_still_count() -> None:
-    rng = np.random.default_rng(3)
-    values = np.column_stack([np.zeros((50, 4)), np.repeat(rng.normal(size=(50, 1)), 3, axis=1)])
-
-    assert effective_monitors(values) == pytest.approx(5.0)
-
-
 @pytest.mark.parametrize(
     ("recent", "expected"), [([5.0, 0.0, 0.0], 0.0), ([5.0, 0.0, 4.0], 4.0), ([5.0, 5.0, 0.0, 0.0], 0.0), ([9.0], 0.0)]
 )
@@ -79,3 +63,16 @@ def test_alarm_needs_two_of_the_last_three(recent: list[float], expected: float)
 
 def test_unknown_value_does_not_count_towards_persistence() -> None:
     assert persistent([7.0, float("nan"), 6.0], 2, 3) == 6.0
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 8), (1, 8), (4, 9), (8, 8), (3, 200)])
+def test_interval_is_that_of_the_exact_binomial_test(k: int, n: int) -> None:
+    expected = stats.binomtest(k, n).proportion_ci(0.9, method="exact")
+
+    assert share_interval(k, n, 0.9) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+@pytest.mark.parametrize(("k", "n", "level"), [(-1, 8, 0.9), (9, 8, 0.9), (0, 0, 0.9), (1, 2, 1.0)])
+def test_impossible_counts_are_refused(k: int, n: int, level: float) -> None:
+    with pytest.raises(ValueError, match="allowed: 0 <= k <= n"):
+        share_interval(k, n, level)
