@@ -97,7 +97,7 @@ def retrain(
     if rung and rung not in names:
         raise fail(f"--rung: found {rung!r}; allowed: {', '.join(names)}")
     if as_of:
-        read_drops(spec, as_of, as_of)
+        read_drops(spec, as_of, as_of, "--as-of")
     outcome = retrain_with_progress(spec, paths, as_of=as_of, rung=rung, gate=gate)
     console.print(rungs_table(paths, use_case))
     for line in verdict_lines(paths, use_case):
@@ -173,6 +173,22 @@ def alerts(
 
 
 @app.command()
+def drift(
+    use_case: UseCaseName,
+    drop: Annotated[str, typer.Option("--drop", help="A drop; by default the newest with a report.")] = "",
+    page: Annotated[bool, typer.Option("--page", help="Write Evidently's page of it: seconds, and megabytes.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which monitors of a drop alarm or come near, what that seems to mean, and what was decided."""
+    from ml_assets.cli.drift import Asked, run_drift
+    from ml_assets.stores.paths import state_paths
+
+    spec = read_use_case(use_case)
+    asked = read_drops(spec, drop, drop, "--drop")[0] if drop else None
+    run_drift(spec, state_paths(), Asked(asked, page, as_json))
+
+
+@app.command()
 def validate(
     use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
 ) -> None:
@@ -231,7 +247,7 @@ def fingerprint(
     from ml_assets.stores.paths import state_paths
 
     spec = read_use_case(use_case)
-    until = read_drops(spec, last, last)[0] if last else None
+    until = read_drops(spec, last, last, "--to")[0] if last else None
     with explained_errors():
         hashes = content_hashes(spec, state_paths(), tables, until)
     if as_json:

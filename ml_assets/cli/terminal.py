@@ -47,18 +47,19 @@ def read_use_case(name: str) -> UseCaseSpec:
         raise fail(f"{len(error.mistakes)} mistakes in the declaration of {name}:\n{error}") from error
 
 
-def read_drops(spec: UseCaseSpec, first: str, last: str) -> list[date]:
-    """Read a range of drops, or end the command saying what is allowed."""
+def read_drops(spec: UseCaseSpec, first: str, last: str, option: str = "") -> list[date]:
+    """Read a range of drops, or end the command saying what is allowed; `option` names a single one."""
     calendar = spec.calendar
     bounds = f"{calendar.start} to {calendar.end or 'today'}"
     days = []
-    for option, text in (("--from", first), ("--to", last)):
+    for name, text in (("--from", first), ("--to", last)):
+        said = option or name
         try:
             day = date.fromisoformat(text)
         except ValueError as error:
-            raise fail(f"{option}: found {text!r}; allowed: a date such as {calendar.start}") from error
+            raise fail(f"{said}: found {text!r}; allowed: a date such as {calendar.start}") from error
         if not calendar.is_drop(day):
-            raise fail(f"{option}: found {day}; allowed: a drop of the calendar of {spec.name}, {bounds}")
+            raise fail(f"{said}: found {day}; allowed: a drop of the calendar of {spec.name}, {bounds}")
         days.append(day)
     if days[0] > days[1]:
         raise fail(f"--from {days[0]} is after --to {days[1]}")
