@@ -25,6 +25,7 @@ Kind = Literal["broken_feed", "abrupt", "drift", "cannot_tell"]
 _FACTORS = {60.0: "60", 3600.0: "3,600", 24.0: "24", 1000.0: "1,000", 25.4: "25.4 (mm for in)", 1.609: "1.609 (km, mi)",
             1.8: "1.8 (°C for °F)"}  # fmt: skip
 _ALL_NULL = 0.99  # fewer may be missing for a reason, as the outcomes of a day of snow are
+_MOSTLY_THERE = 0.5  # a column that is usually null may well be so throughout, as gusts are on calm days
 _BEYOND_SEASONS = 5.0  # no season makes a column so many times wider or narrower
 _FACTOR_TOLERANCE = 0.25  # of a natural logarithm
 
@@ -182,7 +183,7 @@ def _diagnose_feed(row: Row, renamed: str | None) -> tuple[Kind, str]:
     if statistic in MECHANICAL:
         is_improved = statistic not in ("rows", "vanished_share", "age_h") and row["z"] < 0
         return ("cannot_tell" if is_improved else "broken_feed"), said
-    if statistic == "null_share" and value > _ALL_NULL:
+    if statistic == "null_share" and value > _ALL_NULL and usual < _MOSTLY_THERE:
         return "broken_feed", said
     change = abs(value - usual)
     if statistic == "spread" and change > math.log(_BEYOND_SEASONS):

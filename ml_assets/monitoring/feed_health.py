@@ -178,7 +178,7 @@ class FeedHealth:
             monitor = (source, column, statistic)
             history = [day for day in self._history(drop, monitor, counted.counts) if day in rows]
             totals = _totals(counted, history)
-            least = _least(counted, history)
+            least = _least(counted, history, totals)
             share, which = _measure(statistic, counted.counts[drop], totals, least)
             shown = [_measure(statistic, counted.counts[day], totals, least, is_in_totals=True)[0] for day in history]
             placebos = [_log_odds(left_out, math.exp(rows[day])) for left_out, day in zip(shown, history, strict=True)]
@@ -200,10 +200,15 @@ def _totals(counted: CategoryCounts, days: Sequence[date]) -> dict[str, int]:
     return totals
 
 
-def _least(counted: CategoryCounts, days: Sequence[date]) -> dict[str, int]:
-    """Give the fewest rows of each category in any of `days` but the poorest one."""
-    names = {name for day in days for name in counted.counts[day]}
-    return {name: sorted(counted.counts[day].get(name, 0) for day in days)[min(1, len(days) - 1)] for name in names}
+def _least(counted: CategoryCounts, days: Sequence[date], totals: Mapping[str, int]) -> dict[str, int]:
+    """Give the fewest rows of each common category in any of `days` but the poorest one."""
+    common = _COMMON / 2 * sum(totals.values())
+    place = min(1, len(days) - 1)
+    return {
+        name: sorted(counted.counts[day].get(name, 0) for day in days)[place]
+        for name, number in totals.items()
+        if number >= common
+    }
 
 
 def _measure(
@@ -227,7 +232,7 @@ def _measure(
     silent = [
         name
         for name, number in totals.items()
-        if name not in today and number >= _COMMON * everything and least[name] >= _FEW
+        if name not in today and number >= _COMMON * everything and least.get(name, 0) >= _FEW
     ]
     silent.sort(key=lambda name: (-totals[name], name))
     return sum(totals[name] for name in silent) / max(1, everything), silent

@@ -135,6 +135,8 @@ def test_categories_that_stay_are_neither_unseen_nor_vanished() -> None:
     [
         ("repeated_share", 0.0, 1.0, "broken_feed", "rows equal to those of the drop before: 100.0%"),
         ("quarantined_share", 0.0, 0.5, "broken_feed", "rows that broke the contract: 50.0%"),
+        ("null_share", 0.1, 1.0, "broken_feed", "missing values: 100.0% where 10.0% is usual"),
+        ("null_share", 0.7, 1.0, "cannot_tell", "missing values: 100.0% where 70.0% is usual"),
         ("spread", np.log(80.0), np.log(80.0 / 60), "broken_feed", "another unit, by a factor of 60?"),
         ("spread", np.log(80.0), np.log(80.0 / 2), "cannot_tell", "the distance of the 10 % and 90 % quantiles: 40"),
     ],
