@@ -125,12 +125,15 @@ class FeedHealth:
             self._broken.setdefault(monitor[0], set()).update(drops)
 
     def _history(self, drop: date, monitor: tuple[str, str, str], known: Iterable[date]) -> list[date]:
-        """List the drops to compare with: before `drop`, not over, no older than is still worth comparing."""
+        """List the drops to compare with: not over, no older than is still worth comparing.
+
+        The newest ones are left out, as many as an alarm looks back on: a fault that has just begun is no placebo.
+        """
         monitoring, every = self._spec.monitoring, self._spec.calendar.every
         over, there = self._over.get(monitor, set()) | self._broken.get(monitor[0], set()), set(known)
         relearned = drop - monitoring.relearn_after
         found: list[date] = []
-        day = drop - every
+        day = drop - monitoring.persistence.of * every
         while day >= drop - monitoring.feed_history - monitoring.relearn_after and day >= self._spec.calendar.start:
             stretch = over and day in over and not self._has_stayed(day, over, relearned)
             if day in there and not stretch:

@@ -97,10 +97,11 @@ def independent_count(values: ArrayLike) -> float:
     """Give how many independent values say as much about a mean as these, which follow each other in time.
 
     n (1 - r) / (1 + r), with r the lag-one autocorrelation as for an autoregressive series of order one (Bayley and
-    Hammersley, 1946); r counts once it exceeds what independent values show by chance, two standard errors.
+    Hammersley, 1946), at least half of n: r is known badly from few values. It counts once it exceeds what independent
+    values show by chance, two standard errors.
 
-    >>> independent_count([1, 5, 2, 4, 3, 5, 1, 2]), round(independent_count(range(20)), 1)
-    (8.0, 1.6)
+    >>> independent_count([1, 5, 2, 4, 3, 5, 1, 2]), independent_count(range(20))
+    (8.0, 10.0)
     """
     known = np.asarray(values, dtype=np.float64)
     known = known[np.isfinite(known)] - known[np.isfinite(known)].mean() if known.size else known
@@ -108,7 +109,7 @@ def independent_count(values: ArrayLike) -> float:
     if n < 4 or variation == 0:
         return float(n)
     r = float(known[1:] @ known[:-1]) / variation
-    return float(n) if r < 2 / math.sqrt(n) else n * (1 - r) / (1 + r)
+    return float(n) if r < 2 / math.sqrt(n) else n * max(0.5, (1 - r) / (1 + r))
 
 
 def standing_of(

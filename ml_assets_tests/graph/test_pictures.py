@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from ml_assets.graph.pictures import as_markdown, reliability_png, score_histogram_png
+from ml_assets.graph.pictures import PlaceboStrip, as_markdown, placebo_strips_png, reliability_png, score_histogram_png
 
 SIZE_LIMIT = 30_000  # bytes: a picture lives in the event log
 
@@ -38,6 +38,15 @@ def test_same_scores_draw_the_same_bytes(pictures: dict[str, bytes]) -> None:
 def test_reliability_of_one_example_is_drawn() -> None:
     # a gate window can hold next to nothing
     assert len(reliability_png(np.array([1.0]), {"model": np.array([0.7])})) > 3_000
+
+
+def test_placebo_strips_show_a_window_over_its_threshold() -> None:
+    placebos = np.linspace(-1.0, 2.0, 8)
+    calm, moved = (PlaceboStrip("training: largest z", placebos, today, 4.0) for today in (1.0, 6.0))
+
+    assert placebo_strips_png([calm, calm]) == placebo_strips_png([calm, calm])
+    assert placebo_strips_png([calm, moved]) != placebo_strips_png([calm, calm])
+    assert len(placebo_strips_png([calm] * 4)) <= SIZE_LIMIT
 
 
 def test_picture_stands_inline_with_its_caption() -> None:

@@ -80,8 +80,8 @@ def test_change_that_stays_longer_than_any_repair_becomes_usual() -> None:
 def test_first_drops_are_not_enough_data() -> None:
     found = read(health(series("null_share", after_fault(np.zeros(len(DROPS)), 0.9))), "null_share")
 
-    assert found[DROPS[9]].standing.threshold == np.inf
-    assert found[DROPS[10]].standing.threshold < np.inf
+    assert found[DROPS[11]].standing.threshold == np.inf
+    assert found[DROPS[12]].standing.threshold < np.inf  # ten drops before the newest two
 
 
 def test_range_does_not_change_a_reading() -> None:
@@ -174,8 +174,8 @@ def test_broken_drops_are_no_placebos_for_the_other_monitors_of_their_source() -
     )
     clean = read(FeedHealth(small_spec(), [rows_of_drops(), spread, series("center", calm)], [], {}), "center")
 
-    assert kept[DROPS[47]].standing.n_placebos == clean[DROPS[41]].standing.n_placebos
-    assert kept[DROPS[47]].standing.placebo_sd == pytest.approx(clean[DROPS[41]].standing.placebo_sd)
+    assert kept[DROPS[47]].standing.n_placebos == clean[DROPS[43]].standing.n_placebos
+    assert kept[DROPS[47]].standing.placebo_sd == pytest.approx(clean[DROPS[43]].standing.placebo_sd)
 
 
 def test_rows_that_come_a_day_late_are_a_broken_feed() -> None:
