@@ -88,7 +88,8 @@ def land_absent(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> 
     """
     landing = paths.landing / spec.name
     with write_lock(paths.locks, f"{spec.name}_landing"):
-        absent = [drop for drop in drops if not _has_files(landing / drop.isoformat())]
+        names = [source.file_name for source in spec.sources]
+        absent = [drop for drop in drops if not _has_files(landing / drop.isoformat(), names)]
         if not absent:
             return []
         unfinished = paths.landing / f".{spec.name}.unfinished"
@@ -103,8 +104,8 @@ def land_absent(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> 
     return absent
 
 
-def _has_files(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.iterdir())
+def _has_files(folder: Path, names: Sequence[str]) -> bool:
+    return any((folder / name).exists() for name in names)
 
 
 def _replay_with_progress(

@@ -112,7 +112,8 @@ def _feed_rows(
             continue
         for prefix in ("raw", "quarantine"):
             name = f"{prefix}_{source.name}"
-            lake.relation(connection, name, (first, drops[-1])).create_view(name, replace=True)
+            rows = lake.relation(connection, name, (first, drops[-1]))
+            rows.filter("NOT _is_late").create_view(name, replace=True)  # the drop's own file: what is late is no fault
         found = profile_source(connection, source, spec.calendar.drops_between(first, drops[-1]))
         series += found[0]
         categories += found[1]

@@ -12,6 +12,7 @@ from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.paths import StatePaths
 
+ACCEPTED_GAPS = "accepted_gaps"
 _AT_ONCE = 31  # drops of one run: enough to catch up, few enough that the first result is not far
 
 
@@ -48,15 +49,17 @@ def drops_to_take(
     start = next(
         (drop for drop in spec.calendar.drops_between(spec.calendar.start, landed[-1]) if drop not in done), None
     )
-    changed = _changed_drop(spec, paths, lake, done, landed)
-    if changed is not None and (start is None or changed <= start):
-        return _due(spec, paths, [changed], f"drop {changed} landed again with other content")
+    accepted = accepted_gaps(lake)
     taken: list[date] = []
     why = "every drop that landed was run"
     day = start
     while day is not None and len(taken) < _AT_ONCE and (until is None or day <= until) and day <= landed[-1]:
         expected = [source for source in spec.sources if source.is_expected_in(day, spec.calendar.start)]
-        missing = [source for source in expected if not (landing / day.isoformat() / source.file_name).exists()]
+        missing = [
+            source
+            for source in expected
+            if not (landing / day.isoformat() / source.file_name).exists() and (day, source.name) not in accepted
+        ]
         is_past = day < landed[-1] or day == deadline
         waited = [source.name for source in missing if source.when_missing == "wait" or not is_past]
         if waited and day != deadline:
@@ -79,7 +82,8 @@ def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: date, now: dat
 
     Where the clock is the data's, only what has landed tells the time.
     """
-    landing, done = paths.landing / spec.name, _settled_drops(Lake(paths.lake / spec.name))
+    landing, lake = paths.landing / spec.name, Lake(paths.lake / spec.name)
+    done, accepted = _settled_drops(lake), accepted_gaps(lake)
     last = spec.calendar.previous_drop(newest)
     if spec.clock == "wall":
         due = spec.calendar.drop_receiving(now)
@@ -92,29 +96,18 @@ def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: date, now: dat
         if source.when_missing == "wait"
         and source.is_expected_in(drop, spec.calendar.start)
         and not (landing / drop.isoformat() / source.file_name).exists()
+        and (drop, source.name) not in accepted
     ]
+
+
+def accepted_gaps(lake: Lake) -> set[tuple[date, str]]:
+    """Give the drops and sources that a person said to go on without."""
+    return {(row["batch_date"], row["source"]) for row in read_rows(lake, ACCEPTED_GAPS, ["batch_date", "source"])}
 
 
 def _settled_drops(lake: Lake) -> set[date]:
     """Give the drops that were taken through to their decision."""
     return {row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])}
-
-
-def _changed_drop(
-    spec: UseCaseSpec, paths: StatePaths, lake: Lake, done: set[date], landed: Sequence[date]
-) -> date | None:
-    """Give the newest settled drop if a file of it is not the one that was received."""
-    newest = max((drop for drop in landed if drop in done), default=None)
-    if newest is None:
-        return None
-    for source in spec.sources:
-        path = paths.landing / spec.name / newest.isoformat() / source.file_name
-        if not path.is_file() or not lake.has(f"received_{source.name}"):
-            continue
-        seen = {row["sha256"] for row in read_rows(lake, f"received_{source.name}", ["sha256"], (newest, newest))}
-        if hashlib.sha256(path.read_bytes()).hexdigest() not in seen:
-            return newest
-    return None
 
 
 def _due(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date], reason: str) -> Due:

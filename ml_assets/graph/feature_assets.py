@@ -10,6 +10,7 @@ from dagster_duckdb import DuckDBResource
 
 from ml_assets.features.examples import settle_examples
 from ml_assets.features.feature_table import compute_features
+from ml_assets.graph.computed import COMPUTED, computed_drops
 from ml_assets.graph.layout import (
     SINGLE_RUN,
     asset_key,
@@ -37,23 +38,11 @@ def build_feature_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
     return [_labels(spec), _examples(spec), _features(spec)]
 
 
-COMPUTED = "computed_drops"
-
-
 def refuse_open_drops(spec: UseCaseSpec, lake: Lake, duckdb: DuckDBResource, last: date) -> None:
     """Refuse to run while a drop up to `last` has no final state."""
     with duckdb.get_connection() as connection:
         shut_in(connection, {"drops": lake.files("drops")})
         require_final(find_gaps(connection, spec, last), spec.name)
-
-
-def computed_drops(lake: Lake, duckdb: DuckDBResource) -> set[date]:
-    """Give the drops whose features stand, also where a drop had no example."""
-    if not lake.has(COMPUTED):
-        return set()
-    with duckdb.get_connection() as connection:
-        shut_in(connection, {COMPUTED: lake.files(COMPUTED)})
-        return {row[0] for row in connection.sql(f"SELECT batch_date FROM {COMPUTED}").fetchall()}
 
 
 def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:

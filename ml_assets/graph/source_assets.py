@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from ml_assets.graph.computed import computed_drops
+from ml_assets.graph.due import ACCEPTED_GAPS
 from ml_assets.graph.layout import (
     SINGLE_RUN,
     Results,
@@ -26,11 +28,15 @@ from ml_assets.ingestion.reading import SQL_TYPES, read_landed
 from ml_assets.spec.contract import Source
 from ml_assets.spec.drops import Receipt
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.landing import take_file
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.receiving import Folders, Recorded, receive
 from ml_assets.stores.sandbox import shut_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+GAP_COLUMNS = "batch_date DATE, source VARCHAR, reason VARCHAR"
 
 
 def build_source_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
@@ -61,17 +67,33 @@ def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
     )
     def raw(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
         drops = partition_keys(context)
-        files = [take_file(state.landing, state.paths.received, drop, source.file_name) for drop in drops]
+        closed = computed_drops(state.lake, duckdb)
+        folders = Folders(state.landing, state.paths.received)
+        batch_at = {drop: spec.calendar.batch_at(drop) for drop in drops} if spec.clock == "wall" else None
         with duckdb.get_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-            relation, receipts = read_landed(connection, source, [file for file in files if file is not None])
+            recorded = _recorded(connection, state.lake, source)
+            files = receive(folders, source.file_name, drops, closed, recorded, batch_at)
+            relation, receipts = read_landed(connection, source, files)
             rows = relation.to_arrow_table()
         state.lake.replace_drops(f"received_{source.name}", receipt_table(receipts), drops)
         state.lake.replace_drops(f"raw_{source.name}", rows, drops)
-        noted = {r.drop: {"file": r.name, "sha256": r.sha256, **_notes(r)} for r in receipts}
-        describe_drops(context, drops, {receipt.drop: receipt.rows for receipt in receipts}, noted)
+        noted: dict[date, dict[str, object]] = {}
+        for each in receipts:
+            notes = {"file": each.name, "sha256": each.sha256, **_notes(each)}
+            noted.setdefault(each.drop, {}).update({f"late: {each.name}": each.rows} if each.is_late else notes)
+        describe_drops(context, drops, _count(rows), noted)
 
     return raw
+
+
+def _recorded(connection: "DuckDBPyConnection", lake: Lake, source: Source) -> list[Recorded]:
+    """Read every receipt of a source."""
+    table = f"received_{source.name}"
+    if not lake.has(table):
+        return []
+    columns = "batch_date, _file, sha256, size_bytes, refusal, _is_late, _modified_ns"
+    return [Recorded(*row) for row in lake.relation(connection, table).project(columns).fetchall()]
 
 
 def _notes(receipt: Receipt) -> dict[str, str]:
@@ -80,15 +102,17 @@ def _notes(receipt: Receipt) -> dict[str, str]:
 
 
 def receipt_table(receipts: Sequence[Receipt]) -> "pa.Table":
-    """Give receipts as rows. Grain: a landed file."""
+    """Give receipts as rows. Grain: a received file."""
     import pyarrow as pa
 
     schema = pa.schema(
         {"batch_date": pa.date32(), "_file": pa.string(), "sha256": pa.string(), "size_bytes": pa.int64(),
-         "rows": pa.int64(), "refusal": pa.string(), "warning": pa.string()}
+         "rows": pa.int64(), "refusal": pa.string(), "warning": pa.string(), "_is_late": pa.bool_(),
+         "_modified_ns": pa.int64()}
     )  # fmt: skip
-    rows = [asdict(receipt) for receipt in receipts]
-    return pa.Table.from_pylist([{**row, "batch_date": row["drop"], "_file": row["name"]} for row in rows], schema)
+    named = {"drop": "batch_date", "name": "_file", "is_late": "_is_late", "modified_ns": "_modified_ns"}
+    rows = [{named.get(name, name): value for name, value in asdict(receipt).items()} for receipt in receipts]
+    return pa.Table.from_pylist(rows, schema)
 
 
 def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
@@ -115,12 +139,9 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         backfill_policy=SINGLE_RUN,
     )  # fmt: skip
     def validate(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
-        drops = partition_keys(context)
-        lake, bounds = state.lake, (drops[0], drops[-1])
+        drops, lake = partition_keys(context), state.lake
         with duckdb.get_connection() as connection:
-            tables = {"raw": f"raw_{source.name}", "received": f"received_{source.name}"}
-            shut_in(connection, {name: lake.files(table, drops=bounds) for name, table in tables.items()})
-            received = connection.sql("SELECT batch_date, refusal FROM received").fetchall()
+            received = _show_rows(connection, spec, source, lake, drops)
             landed = sorted(drop for drop, refusal in received if refusal is None)
             accepted = accept_rows(connection, source, spec.calendar, landed)
             validated, quarantined = accepted.validated.to_arrow_table(), accepted.quarantine.to_arrow_table()
@@ -140,6 +161,20 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         yield _contract_check(validated_key, drops, len(received), sorted(refused), accepted.results)
 
     return validate
+
+
+def _show_rows(
+    connection: "DuckDBPyConnection", spec: UseCaseSpec, source: Source, lake: Lake, drops: Sequence[date]
+) -> list[tuple[date, str | None]]:
+    """Shut `connection` in with what is needed to judge rows; give the drops of own files, with why one was refused."""
+    own, bounds = f"validated_{source.name}", (drops[0], drops[-1])
+    views = {name: lake.files(f"{name}_{source.name}", drops=bounds) for name in ("raw", "received")}
+    if lake.has(own):
+        views["earlier"] = lake.files(own, drops=(spec.calendar.start, spec.calendar.previous_drop(drops[0])))
+    shut_in(connection, views)
+    if "earlier" not in views:
+        connection.execute("CREATE TEMP VIEW earlier AS SELECT * FROM raw LIMIT 0")
+    return connection.sql("SELECT batch_date, refusal FROM received WHERE NOT _is_late").fetchall()
 
 
 def _count(table: "pa.Table") -> Counter[date]:
@@ -184,7 +219,7 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
     layers = ("raw", "validated", "quarantine")
     columns = {"batch_date": "DATE", "source": "VARCHAR", "expected": "BOOLEAN", "received": "BOOLEAN",
                "state": "VARCHAR", "landed": "BIGINT", "validated": "BIGINT", "quarantined": "BIGINT",
-               "reasons": "VARCHAR[]"}  # fmt: skip
+               "late": "BIGINT", "reasons": "VARCHAR[]"}  # fmt: skip
 
     @dg.asset(
         key=key,
@@ -209,7 +244,14 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
         ]
         with duckdb.get_connection() as connection:
             bounds = (days[0], days[-1])
-            shut_in(connection, {table: state.lake.files(table, drops=bounds) for table in tables})
+            views = {table: state.lake.files(table, drops=bounds) for table in tables}
+            if state.lake.has(ACCEPTED_GAPS):
+                views[ACCEPTED_GAPS] = state.lake.files(ACCEPTED_GAPS)
+            shut_in(connection, views)
+            if ACCEPTED_GAPS not in views:
+                connection.execute(
+                    f"CREATE TEMP TABLE {ACCEPTED_GAPS} (batch_date DATE, source VARCHAR, reason VARCHAR)"
+                )
             ledger = settle_ledger(connection, spec, days).to_arrow_table()
         state.lake.replace_drops("drops", ledger, days)
         rows = ledger.to_pylist()

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from ml_assets.graph.computed import computed_drops
 from ml_assets.graph.drift_measures import read_faults
-from ml_assets.graph.feature_assets import computed_drops, refuse_open_drops
+from ml_assets.graph.feature_assets import refuse_open_drops
 from ml_assets.graph.layout import Results, asset_key, described, table_schema
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.ingestion.ledger import require_computed

@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.expectations import Finding, Judge, is_about_rows
-from ml_assets.ingestion.reading import PROVENANCE
+from ml_assets.ingestion.reading import IN_ORDER, PROVENANCE
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import RECEIVED, Source
 
@@ -49,10 +49,11 @@ def accept_rows(
     Parameters
     ----------
     connection
-        Shut in, with a view `raw` of the landed rows, as `read_landed` gives them.
+        Shut in, with a view `raw` of the landed rows, as `read_landed` gives them, and, where some of them
+        came late, a view `earlier` of the rows validated in the drops before.
     landed
-        The drops in which a file was received and not refused: rules about a whole drop apply to
-        these, also where the file held no row.
+        The drops whose own file was received and not refused: rules about a whole drop apply to
+        these, also where the file held no row, and to its rows alone.
 
     Returns
     -------
@@ -64,8 +65,9 @@ def accept_rows(
     _judge_times(connection, source, calendar)
     results = _judge_expectations(connection, source, landed)
     _judge_duplicates(connection, source)
+    _judge_repeats(connection, source)
     columns = ", ".join(f'"{name}"' for name in source.columns)
-    provenance = ", ".join(PROVENANCE[:3])
+    provenance = ", ".join(PROVENANCE[:4])
     validated = connection.sql(
         f"SELECT batch_date, {columns}, event_at, known_at, claimed_known_at, {provenance} FROM _judged "
         "WHERE NOT EXISTS (SELECT 1 FROM _reasons AS r WHERE r._position = _judged._position) "
@@ -75,7 +77,7 @@ def accept_rows(
         f"SELECT batch_date, found.reasons[1] AS reason, found.reasons, {columns}, claimed_known_at, "
         f"{', '.join(PROVENANCE)} FROM _judged JOIN (SELECT _position, list(DISTINCT reason "
         "ORDER BY reason) AS reasons FROM _reasons GROUP BY _position) AS found "
-        "USING (_position) ORDER BY batch_date, _line"
+        f"USING (_position) ORDER BY batch_date, {IN_ORDER}"
     )
     return Acceptance(validated, quarantine, tuple(results))
 
@@ -97,7 +99,7 @@ def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE _judged AS SELECT claimed.*, batch_at, CASE WHEN claimed_known_at IS NULL THEN "
         "batch_at ELSE greatest(claimed_known_at, opens_at) END AS known_at FROM (SELECT raw.*, row_number() OVER "
-        f"(ORDER BY batch_date, _line) - 1 AS _position, CAST({event} AS TIMESTAMPTZ) AS event_at, "
+        f"(ORDER BY batch_date, {IN_ORDER}) - 1 AS _position, CAST({event} AS TIMESTAMPTZ) AS event_at, "
         f"CAST({claim} AS TIMESTAMPTZ) AS claimed_known_at FROM raw) AS claimed JOIN _batches USING (batch_date)"
     )
     connection.execute("UPDATE _judged SET event_at = known_at WHERE event_at IS NULL")
@@ -131,12 +133,14 @@ def _judge_expectations(
         return []
     judge = Judge()
     columns = ", ".join(f'"{name}"' for name in source.columns)
-    frame = connection.sql(f"SELECT batch_date, {columns} FROM _judged WHERE _text IS NULL ORDER BY _position").df()
+    frame = connection.sql(
+        f"SELECT batch_date, _is_late, {columns} FROM _judged WHERE _text IS NULL ORDER BY _position"
+    ).df()
     positions = connection.sql("SELECT _position FROM _judged WHERE _text IS NULL ORDER BY _position").fetchnumpy()[
         "_position"
     ]
     results: list[RuleResult] = []
-    days = frame.pop("batch_date").dt.date.to_numpy()
+    days, is_late = frame.pop("batch_date").dt.date.to_numpy(), frame.pop("_is_late").to_numpy(dtype=bool)
     about_rows = [expectation for expectation in source.expectations if is_about_rows(expectation)]
     about_drops = [expectation for expectation in source.expectations if not is_about_rows(expectation)]
     for finding in judge.find_failures(frame, about_rows):
@@ -145,7 +149,7 @@ def _judge_expectations(
         else:  # it could not be evaluated: nobody knows which rows would have failed
             results += [_note_drop(connection, finding, drop) for drop in landed]
     if about_drops:
-        by_drop = {day: rows for day, rows in frame.groupby(days)}  # noqa: C416 - a GroupBy is no mapping
+        by_drop = {day: rows for day, rows in frame[~is_late].groupby(days[~is_late])}  # noqa: C416 - a GroupBy is no mapping
         for drop in landed:
             rows: pd.DataFrame = by_drop.get(drop, frame.iloc[:0]).reset_index(drop=True)
             findings = judge.find_failures(rows, about_drops)
@@ -176,17 +180,41 @@ def _note_drop(connection: duckdb.DuckDBPyConnection, finding: Finding, drop: da
     is_refused = rule.severity == "error"
     if is_refused:
         connection.execute(
-            "INSERT INTO _reasons SELECT _position, ? FROM _judged WHERE batch_date = ?",
+            "INSERT INTO _reasons SELECT _position, ? FROM _judged WHERE batch_date = ? AND NOT _is_late",
             [f"drop_refused:{rule.reason}", drop],
         )
-    rows = connection.execute("SELECT count(*) FROM _judged WHERE batch_date = ?", [drop]).fetchall()[0][0]
+    rows = connection.execute("SELECT count(*) FROM _judged WHERE batch_date = ? AND NOT _is_late", [drop]).fetchall()[
+        0
+    ][0]
     return RuleResult(drop, rule.reason, rule.severity, rows, finding.observed, is_refused)
 
 
 def _judge_duplicates(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
-    """Of several clean rows of one key in one drop, the last known (then the last line) is the fact."""
+    """Of several clean rows of one key in one drop, the last known (then the drop's own, the last line) is the fact."""
     connection.execute(
         "INSERT INTO _reasons SELECT _position, 'duplicate_key' FROM (SELECT _position, row_number() OVER "
-        f"(PARTITION BY batch_date, {_key(source)} ORDER BY known_at DESC, _line DESC) AS place FROM _judged "
+        f"(PARTITION BY batch_date, {_key(source)} ORDER BY known_at DESC, _position DESC) AS place FROM _judged "
         "WHERE _position NOT IN (SELECT _position FROM _reasons)) WHERE place > 1"
+    )
+
+
+def _judge_repeats(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Note rows that came late and say what was known already: most rows of a revised file are no corrections."""
+    if not connection.execute("SELECT count(*) FROM _judged WHERE _is_late").fetchall()[0][0]:
+        return
+    keys = _key(source)
+    content = "struct_pack(" + ", ".join(f'"{name}" := "{name}"' for name in source.columns) + ")"
+    connection.execute(
+        f"""
+        INSERT INTO _reasons SELECT _position, 'already_known' FROM (
+            SELECT _position, _is_late, content, lag(content) OVER same AS before, lag(1) OVER same AS has_before
+            FROM (
+                SELECT batch_date, {keys}, _position, _is_late, {content} AS content FROM _judged
+                WHERE _position NOT IN (SELECT _position FROM _reasons)
+                UNION ALL BY NAME
+                SELECT batch_date, {keys}, NULL AS _position, false AS _is_late, {content} AS content FROM earlier
+                SEMI JOIN (SELECT {keys} FROM _judged WHERE _is_late) USING ({keys})
+            ) WINDOW same AS (PARTITION BY {keys} ORDER BY batch_date)
+        ) WHERE _is_late AND has_before IS NOT NULL AND content IS NOT DISTINCT FROM before
+        """
     )

@@ -37,15 +37,17 @@ def settle_ledger(
     ----------
     connection
         With views `received_<source>`, `raw_<source>`, `validated_<source>`, `quarantine_<source>`
-        and `contract_<source>` for each source.
+        and `contract_<source>` for each source, and `accepted_gaps` (`batch_date`, `source`, `reason`): what
+        a person said to go on without.
 
     Returns
     -------
     relation
         Grain: drop x source. `state` is admitted, refused (its file or the whole of its rows broke
         the contract), missing (expected, not there, and the source is waited for), missing_accepted
-        (not there, and the declaration goes on without it), or not_expected. `landed`, `validated`
-        and `quarantined` count rows; `reasons` lists what refused it and each reason with its count.
+        (not there, and the declaration or a person goes on without it), or not_expected: the state of its own
+        file. `landed`, `validated` and `quarantined` count rows, `late` those of them that came from other
+        files, late or revised; `reasons` lists what refused it, each reason with its count, and the late files.
     """
     rows = [
         [drop, source.name, source.is_expected_in(drop, spec.calendar.start), source.when_missing == "go_on"]
@@ -61,13 +63,18 @@ def settle_ledger(
         f"""
         SELECT due.batch_date, due.source, due.expected, files IS NOT NULL AS received,
             CASE WHEN files IS NULL AND NOT due.expected THEN 'not_expected'
-                WHEN files IS NULL AND due.goes_on THEN 'missing_accepted'
+                WHEN files IS NULL AND (due.goes_on OR accepted.reason IS NOT NULL) THEN 'missing_accepted'
                 WHEN files IS NULL THEN 'missing'
                 WHEN refusals IS NOT NULL THEN 'refused' ELSE 'admitted' END AS state,
             coalesce(landed, 0) AS landed, coalesce(validated, 0) AS validated,
-            coalesce(quarantined, 0) AS quarantined,
-            list_concat(coalesce(refusals, []), coalesce(reasons, [])) AS reasons
+            coalesce(quarantined, 0) AS quarantined, coalesce(late, 0) AS late,
+            list_concat(CASE WHEN files IS NULL AND accepted.reason IS NOT NULL
+                THEN ['accepted by a person: ' || accepted.reason] ELSE [] END,
+                list_concat(coalesce(refusals, []), list_concat(coalesce(reasons, []), coalesce(late_files, []))))
+                AS reasons
         FROM _due AS due LEFT JOIN ({counted}) AS counted USING (batch_date, source)
+            LEFT JOIN (SELECT batch_date, source, any_value(reason) AS reason FROM accepted_gaps GROUP BY ALL)
+                AS accepted USING (batch_date, source)
         ORDER BY due.batch_date, due.source
         """
     )
@@ -78,11 +85,14 @@ def _counts(source: Source) -> str:
     return f"""
         SELECT '{name}' AS source, *, CASE WHEN file_refusals IS NOT NULL OR drop_refusals IS NOT NULL THEN
             list_concat(coalesce(file_refusals, []), coalesce(drop_refusals, [])) END AS refusals FROM
-            (SELECT batch_date, count(*) AS files, list(refusal) FILTER (refusal IS NOT NULL) AS file_refusals
+            (SELECT batch_date, nullif(count(*) FILTER (NOT _is_late), 0) AS files,
+                list(refusal) FILTER (refusal IS NOT NULL AND NOT _is_late) AS file_refusals,
+                list('late: ' || _file || coalesce(' ' || refusal, '') ORDER BY _file) FILTER (_is_late) AS late_files
                 FROM received_{name} GROUP BY batch_date)
             LEFT JOIN (SELECT batch_date, list('drop_refused:' || reason) AS drop_refusals
                 FROM contract_{name} WHERE is_refused GROUP BY batch_date) USING (batch_date)
-            LEFT JOIN (SELECT batch_date, count(*) AS landed FROM raw_{name} GROUP BY batch_date) USING (batch_date)
+            LEFT JOIN (SELECT batch_date, count(*) AS landed, count(*) FILTER (_is_late) AS late
+                FROM raw_{name} GROUP BY batch_date) USING (batch_date)
             LEFT JOIN (SELECT batch_date, count(*) AS validated FROM validated_{name} GROUP BY batch_date)
                 USING (batch_date)
             LEFT JOIN (SELECT batch_date, sum(n)::BIGINT AS quarantined,

@@ -15,7 +15,8 @@ from ml_assets.spec.drops import LandedFile, Receipt
 if TYPE_CHECKING:
     import duckdb
 
-PROVENANCE = ("_file", "_sha256", "_line", "_text", "_unreadable", "_refused")
+PROVENANCE = ("_file", "_sha256", "_line", "_is_late", "_text", "_unreadable", "_refused")
+IN_ORDER = "_is_late DESC, _file, _line"  # of the rows of a drop: of two versions of a fact the later one counts
 SQL_TYPES = {
     "string": "VARCHAR",
     "integer": "BIGINT",
@@ -45,25 +46,27 @@ def read_landed(
     tuple of relation and list
         One row a landed line after the header: `batch_date`, the contract's columns by their types
         (null where the text is in the null set or cannot be read), and where the row came from:
-        `_file`, `_sha256`, `_line` (the header is line 1), `_text` (the raw line, where it does not
-        split into columns), `_unreadable` (`column=text`, a list), `_refused` (why the whole file
-        was refused). And one receipt a file.
+        `_file`, `_sha256`, `_line` (the header is line 1), `_is_late` (not from the drop's own file),
+        `_text` (the raw line, where it does not split into columns), `_unreadable` (`column=text`, a
+        list), `_refused` (why the whole file was refused). And one receipt a file.
     """
     _create_text_table(connection, source)
     receipts: list[Receipt] = []
     groups: dict[tuple[str, ...], list[tuple[LandedFile, int]]] = defaultdict(list)
     for file in files:
         header = _read_header(file, source) if file.refusal is None else _Header((), file.refusal, None)
-        receipts.append(Receipt(file.drop, file.name, file.sha256, file.size_bytes, 0, header.refusal, header.warning))
+        said = (header.refusal, header.warning, file.is_late, file.modified_ns)
+        receipts.append(Receipt(file.drop, file.name, file.sha256, file.size_bytes, 0, *said))
         if header.refusal is None:
             groups[header.columns].append((file, header.lines_after))
         elif file.refusal is None:
             _insert_raw_lines(connection, file, header.refusal)
     for columns, members in groups.items():
         _read_group(connection, source, columns, members)
-    counts = dict(connection.execute("SELECT batch_date, count(*) FROM _landed_text GROUP BY batch_date").fetchall())
-    typed = connection.sql(f"SELECT {_typed_columns(source)} FROM _landed_text ORDER BY batch_date, _line")
-    return typed, [replace(receipt, rows=counts.get(receipt.drop, 0)) for receipt in receipts]
+    counted = connection.execute("SELECT batch_date, _file, count(*) FROM _landed_text GROUP BY ALL").fetchall()
+    counts = {(drop, name): number for drop, name, number in counted}
+    typed = connection.sql(f"SELECT {_typed_columns(source)} FROM _landed_text ORDER BY batch_date, {IN_ORDER}")
+    return typed, [replace(receipt, rows=counts.get((receipt.drop, receipt.name), 0)) for receipt in receipts]
 
 
 def _read_header(file: LandedFile, source: Source) -> _Header:
@@ -93,7 +96,7 @@ def _create_text_table(connection: duckdb.DuckDBPyConnection, source: Source) ->
     columns = ", ".join(f'"{name}" VARCHAR' for name in source.columns)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE _landed_text (batch_date DATE, {columns}, _file VARCHAR, _sha256 VARCHAR, "
-        "_line BIGINT, _text VARCHAR, _refused VARCHAR)"
+        "_line BIGINT, _is_late BOOLEAN, _text VARCHAR, _refused VARCHAR)"
     )
 
 
@@ -132,13 +135,13 @@ def _read_group(
         else:
             whole.append(file)
     if whole:
-        places = ", ".join(["(?::DATE, ?, ?, ?)"] * len(whole))
-        values = [value for file in whole for value in (file.drop, file.copy.name, file.name, file.sha256)]
+        places = ", ".join(["(?::DATE, ?, ?, ?, ?::BOOLEAN)"] * len(whole))
+        values = [v for file in whole for v in (file.drop, file.copy.name, file.name, file.sha256, file.is_late)]
         connection.execute(
             f"INSERT INTO _landed_text BY NAME SELECT place.batch_date, {names}, place._file, place._sha256, "
-            "row._line, NULL AS _text, NULL AS _refused FROM (SELECT *, rowid - min(rowid) OVER (PARTITION BY "
-            f"_copy) + 2 AS _line FROM _scanned) AS row JOIN (VALUES {places}) "
-            "AS place (batch_date, _copy, _file, _sha256) USING (_copy)",
+            "row._line, place._is_late, NULL AS _text, NULL AS _refused FROM (SELECT *, rowid - min(rowid) OVER "
+            f"(PARTITION BY _copy) + 2 AS _line FROM _scanned) AS row JOIN (VALUES {places}) "
+            "AS place (batch_date, _copy, _file, _sha256, _is_late) USING (_copy)",
             values,
         )
 
@@ -152,7 +155,7 @@ def _insert_records(
         by_name = {} if record.cells is None else dict(zip(columns, record.cells, strict=True))
         values = [by_name.get(name) for name in source.columns]
         raw = record.text if record.cells is None else None
-        rows.append([file.drop, *values, file.name, file.sha256, record.line, raw, None])
+        rows.append([file.drop, *values, file.name, file.sha256, record.line, file.is_late, raw, None])
     _insert_rows(connection, rows)
 
 
@@ -160,7 +163,7 @@ def _insert_raw_lines(connection: duckdb.DuckDBPyConnection, file: LandedFile, r
     lines = split_lines(file.copy.read_bytes().decode("utf-8-sig", errors="replace"))
     width = len(connection.table("_landed_text").columns)
     rows = [
-        [file.drop, *[None] * (width - 6), file.name, file.sha256, number, line, refusal]
+        [file.drop, *[None] * (width - 7), file.name, file.sha256, number, file.is_late, line, refusal]
         for number, line in enumerate(lines[1:], start=2)
         if line
     ]
@@ -172,7 +175,7 @@ def _insert_rows(connection: duckdb.DuckDBPyConnection, rows: list[list[object]]
 
     if not rows:
         return
-    types = {"batch_date": pa.date32(), "_line": pa.int64()}
+    types = {"batch_date": pa.date32(), "_line": pa.int64(), "_is_late": pa.bool_()}
     names = connection.table("_landed_text").columns
     columns = zip(names, zip(*rows, strict=True), strict=True)
     table = pa.table({name: pa.array(values, types.get(name, pa.string())) for name, values in columns})
@@ -192,7 +195,7 @@ def _typed_columns(source: Source) -> str:
         unreadable.append(f"CASE WHEN ({text}) IS NOT NULL AND ({value}) IS NULL THEN '{name}=' || ({text}) END")
     faults = f"list_filter([{', '.join(unreadable)}], lambda fault: fault IS NOT NULL)"
     return (
-        f"batch_date, {', '.join(typed)}, _file, _sha256, _line, _text, "
+        f"batch_date, {', '.join(typed)}, _file, _sha256, _line, _is_late, _text, "
         f"CASE WHEN len({faults}) > 0 THEN {faults} END AS _unreadable, _refused"
     )
 

@@ -11,7 +11,18 @@ from pathlib import Path
 class LandedFile:
     """One received file: what it was called, and the copy that its content names.
 
-    `refusal` is the reason code of what landed but could not be read at all; there is no copy then.
+    Attributes
+    ----------
+    drop
+        The drop in which it was received.
+    name
+        `<source>.csv`, or `<source>.<anything>.csv`; the drop of its folder stands before it where that is earlier.
+    refusal
+        The reason code of what landed but could not be read at all; there is no copy then.
+    is_late
+        It is not the drop's own file, but came late, revises an earlier one, or was landed beside it.
+    modified_ns
+        When it was last modified, in ns since 1970: a file that is as old and as large as it was is not read again.
     """
 
     drop: date
@@ -20,11 +31,13 @@ class LandedFile:
     size_bytes: int
     copy: Path
     refusal: str | None = None
+    is_late: bool = False
+    modified_ns: int = 0
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What reading one landed file gave. Grain: a drop (a source has one file a drop).
+    """What reading one landed file gave. Grain: a received file.
 
     `refusal` is null when the file keeps its contract; else the reason code under which every row
     of it is quarantined. `warning` names what was noticed and let pass.
@@ -37,3 +50,5 @@ class Receipt:
     rows: int
     refusal: str | None = None
     warning: str | None = None
+    is_late: bool = False
+    modified_ns: int = 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ml_assets.graph.due import Due, drops_to_take, newest_decision, overdue_sources
+from ml_assets.graph.due import ACCEPTED_GAPS, Due, drops_to_take, newest_decision, overdue_sources
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets_tests.rehearsal import SOURCES, day, small_spec
@@ -100,20 +100,22 @@ def test_what_was_decided_is_not_taken_again(paths: StatePaths) -> None:
     assert take(paths) == "every drop that landed was run"
 
 
-def test_newest_drop_landed_again_with_other_content_is_due_under_another_key(paths: StatePaths) -> None:
+def test_settled_drop_landed_again_with_other_content_is_a_revision_for_the_next_drop(paths: StatePaths) -> None:
     land(paths, 1, 2)
-    first = take(paths)
     settle(paths, 1, 2)
-    file = paths.landing / SPEC.name / "2013-01-02" / "weather.csv"
-    file.write_text("corrected\n")
+    (paths.landing / SPEC.name / "2013-01-02" / "weather.csv").write_text("corrected\n")
 
-    again = take(paths)
+    assert take(paths) == "every drop that landed was run"
 
-    assert bounds(again) == (day(2), day(2))
-    assert isinstance(again, Due)
-    assert isinstance(first, Due)
-    assert again.reason == "drop 2013-01-02 landed again with other content"
-    assert again.key != first.key
+
+def test_source_that_a_person_accepted_as_missing_is_neither_waited_for_nor_overdue(paths: StatePaths) -> None:
+    land(paths, 1, 2, sources=("schedule", "weather"))
+    Lake(paths.lake / SPEC.name).append(
+        ACCEPTED_GAPS, pa.table({"batch_date": [day(1)], "source": ["flight_outcomes"], "reason": ["lost"]})
+    )
+
+    assert bounds(take(paths)) == (day(1), day(1))
+    assert overdue_sources(SPEC, paths, day(3), NOW) == [(day(2), "flight_outcomes")]
 
 
 def test_deadline_takes_the_drop_with_what_is_there(paths: StatePaths) -> None:

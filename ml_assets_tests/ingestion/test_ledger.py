@@ -23,12 +23,15 @@ from ml_assets_tests.ingestion.conftest import CALENDAR, declare
 
 FIRST, SECOND, THIRD = (date(2013, 1, day) for day in (1, 2, 3))
 SCHEMAS = {
-    "received": pa.schema({"batch_date": pa.date32(), "refusal": pa.string()}),
-    "raw": pa.schema({"batch_date": pa.date32()}),
+    "received": pa.schema(
+        {"batch_date": pa.date32(), "_file": pa.string(), "refusal": pa.string(), "_is_late": pa.bool_()}
+    ),
+    "raw": pa.schema({"batch_date": pa.date32(), "_is_late": pa.bool_()}),
     "validated": pa.schema({"batch_date": pa.date32()}),
     "quarantine": pa.schema({"batch_date": pa.date32(), "reason": pa.string()}),
     "contract": pa.schema({"batch_date": pa.date32(), "reason": pa.string(), "is_refused": pa.bool_()}),
 }
+GAPS = pa.schema({"batch_date": pa.date32(), "source": pa.string(), "reason": pa.string()})
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +55,11 @@ def settle(
         for source in spec.sources:
             for kind, schema in SCHEMAS.items():
                 name = f"{kind}_{source.name}"
-                connection.register(name, pa.Table.from_pylist(tables.get(name, []), schema))
-        rows = settle_ledger(connection, spec, drops).to_arrow_table().to_pylist()
-    return {(row["batch_date"], row["source"]): row for row in rows}
+                rows = [{"_is_late": False, **row} for row in tables.get(name, [])]
+                connection.register(name, pa.Table.from_pylist(rows, schema))
+        connection.register("accepted_gaps", pa.Table.from_pylist(tables.get("accepted_gaps", []), GAPS))
+        settled = settle_ledger(connection, spec, drops).to_arrow_table().to_pylist()
+    return {(row["batch_date"], row["source"]): row for row in settled}
 
 
 def of(drop: date, count: int = 1, **more: Any) -> list[dict[str, Any]]:
@@ -80,6 +85,7 @@ def test_file_that_kept_its_contract_is_admitted_with_counts_and_reasons(spec: U
         "landed": 10,
         "validated": 7,
         "quarantined": 3,
+        "late": 0,
         "reasons": ["duplicate_key x1", "n_big x2"],
     }
 
@@ -171,3 +177,28 @@ def test_hole_in_what_was_computed_is_refused_with_the_run_that_fills_it(spec: U
 
     assert "for 2013-01-02 to 2013-01-03. Run `ml-assets batch" in str(refused.value)
     require_computed(spec, computed, date(2013, 1, 1))
+
+
+def test_missing_source_that_a_person_accepted_is_final_and_says_why(spec: UseCaseSpec) -> None:
+    accepted = {"batch_date": FIRST, "source": "waited", "reason": "the publisher lost it"}
+
+    found = settle(spec, [FIRST, SECOND], {"accepted_gaps": [accepted]})
+
+    assert found[FIRST, "waited"]["state"] == "missing_accepted"
+    assert found[FIRST, "waited"]["reasons"] == ["accepted by a person: the publisher lost it"]
+    assert found[SECOND, "waited"]["state"] == "missing"
+
+
+def test_late_files_are_counted_and_named_and_decide_nothing_about_the_drop(spec: UseCaseSpec) -> None:
+    late = {"_file": "2013-01-01/waited.csv", "_is_late": True}
+    tables = {
+        "received_waited": of(FIRST) + of(SECOND, **late, refusal="file_refused:empty"),
+        "raw_waited": of(FIRST, 3) + of(SECOND, 2, _is_late=True),
+    }
+
+    found = settle(spec, [FIRST, SECOND], tables)
+
+    assert (found[FIRST, "waited"]["state"], found[FIRST, "waited"]["late"]) == ("admitted", 0)
+    second = found[SECOND, "waited"]
+    assert (second["state"], second["landed"], second["late"]) == ("missing", 2, 2)
+    assert second["reasons"] == ["late: 2013-01-01/waited.csv file_refused:empty"]

@@ -1,0 +1,166 @@
+"""Which files are received in which drop: once recorded, for good.
+
+A drop is open until its features were computed. In an open drop its own file is received as it has landed, with every
+file beside it, and with what came late for drops that are closed: files that were not there, or that have other content
+now. A closed drop is what was recorded; its files are read from the copies that were made of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from ml_assets.spec.drops import LandedFile
+from ml_assets.stores.landing import take_file
+
+
+class LostCopyError(RuntimeError):
+    """The copy of a received file is gone or was changed, and the file has not landed with that content either."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A received file as the record of receipts has it."""
+
+    drop: date
+    name: str
+    sha256: str
+    size_bytes: int
+    refusal: str | None
+    is_late: bool
+    modified_ns: int
+
+    def folder(self) -> str:
+        """Give the folder it landed in: that of the drop, or the one before its name."""
+        return self.name.rpartition("/")[0] or self.drop.isoformat()
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where files land, and where copies of them are kept."""
+
+    landing: Path
+    received: Path
+
+
+def receive(
+    folders: Folders,
+    file_name: str,
+    drops: Sequence[date],
+    closed: Collection[date],
+    recorded: Sequence[Recorded],
+    batch_at: Mapping[date, datetime] | None = None,
+) -> list[LandedFile]:
+    """Give the files of one source received in each of `drops`, in order of drop and name.
+
+    Parameters
+    ----------
+    file_name
+        `<source>.csv`.
+    closed
+        Drops whose features were computed: these keep what was recorded.
+    recorded
+        Every receipt of the source so far.
+    batch_at
+        The batch of each of `drops`, where files arrive by the clock on the wall: what comes late is then received in
+        the first open drop whose batch is not before it was written. Without it, in the first open drop.
+
+    Raises
+    ------
+    LostCopyError
+        If a closed drop cannot be read again.
+    """
+    asked = set(drops)
+    found = [_again(folders, each) for each in recorded if each.drop in asked and each.drop in closed]
+    open_drops = [drop for drop in drops if drop not in closed]
+    for drop in open_drops:
+        found += [_taken(folders, drop, name, file_name) for name in _names(folders.landing / str(drop), file_name)]
+    if open_drops:
+        kept = [each for each in recorded if each.drop not in open_drops]
+        for file in _late_files(folders, file_name, open_drops[0], closed, kept):
+            found.append(replace(file, drop=_received_in(file, open_drops, batch_at)))
+    return sorted(_once(found, recorded), key=lambda file: (file.drop, file.name))
+
+
+def _names(folder: Path, file_name: str) -> list[str]:
+    """List the files of a source in a folder: its own, and those beside it with a label."""
+    stem, suffix = Path(file_name).stem, Path(file_name).suffix
+    labelled = sorted(path.name for path in folder.glob(f"{stem}.*{suffix}") if path.name != file_name)
+    return [name for name in (file_name, *labelled) if (folder / name).exists() or (folder / name).is_symlink()]
+
+
+def _taken(folders: Folders, drop: date, name: str, file_name: str) -> LandedFile:
+    modified_ns = _modified_ns(folders.landing / str(drop) / name)
+    file = take_file(folders.landing, folders.received, drop, name)
+    if file is None:  # it was there a moment ago
+        return LandedFile(drop, name, "", 0, folders.landing / str(drop) / name, "file_refused:unreadable:enoent")
+    return replace(file, is_late=name != file_name, modified_ns=modified_ns)
+
+
+def _late_files(
+    folders: Folders, file_name: str, before: date, closed: Collection[date], recorded: Sequence[Recorded]
+) -> Iterable[LandedFile]:
+    """Find what landed for closed drops and was not received with them."""
+    seen = {(each.folder(), each.name.rpartition("/")[2], each.size_bytes, each.modified_ns) for each in recorded}
+    contents = {each.sha256 for each in recorded}
+    for drop in sorted(drop for drop in closed if drop < before):
+        folder = folders.landing / str(drop)
+        for name in _names(folder, file_name):
+            stat = (folder / name).lstat()
+            if (str(drop), name, stat.st_size, stat.st_mtime_ns) in seen:
+                continue
+            file = _taken(folders, drop, name, file_name)
+            if file.sha256 not in contents and file.refusal is None:
+                yield replace(file, name=f"{drop}/{name}", is_late=True)
+
+
+def _received_in(file: LandedFile, open_drops: Sequence[date], batch_at: Mapping[date, datetime] | None) -> date:
+    if batch_at is None:
+        return open_drops[0]
+    written = datetime.fromtimestamp(file.modified_ns / 1e9, UTC)
+    return next((drop for drop in open_drops if written <= batch_at[drop]), open_drops[-1])
+
+
+def _once(files: Iterable[LandedFile], recorded: Sequence[Recorded]) -> Iterable[LandedFile]:
+    """Leave out late files whose content was received before, or lies in another file of these."""
+    files = list(files)
+    contents = {each.sha256: each.drop for each in sorted(recorded, key=lambda each: each.drop, reverse=True)}
+    own = {file.sha256 for file in files if not file.is_late}
+    for file in sorted(files, key=lambda file: (file.drop, file.name)):
+        if file.is_late and file.refusal is None:
+            first = contents.setdefault(file.sha256, file.drop)
+            if file.sha256 in own or first < file.drop:
+                continue
+            own.add(file.sha256)
+        yield file
+
+
+def _again(folders: Folders, receipt: Recorded) -> LandedFile:
+    copy = folders.received / f"{receipt.sha256}.csv"
+    refusal = None if receipt.sha256 else receipt.refusal  # what could be read is judged again, by its contract
+    file = LandedFile(
+        receipt.drop, receipt.name, receipt.sha256, receipt.size_bytes, copy, refusal, receipt.is_late,
+        receipt.modified_ns,
+    )  # fmt: skip
+    if not receipt.sha256:
+        return file
+    if not copy.exists() or hashlib.sha256(copy.read_bytes()).hexdigest() != receipt.sha256:
+        folder, name = date.fromisoformat(receipt.folder()), receipt.name.rpartition("/")[2]
+        landed = take_file(folders.landing, folders.received, folder, name)
+        if landed is None or landed.sha256 != receipt.sha256:
+            raise LostCopyError(
+                f"{receipt.name} as received in drop {receipt.drop} cannot be read again: {copy} is gone or changed, "
+                f"and {folders.landing / receipt.folder() / name} does not hold it; put back the file with sha256 "
+                f"{receipt.sha256}"
+            )
+    return file
+
+
+def _modified_ns(path: Path) -> int:
+    try:
+        return path.lstat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,168 @@
+"""What is received in which drop: own files, files beside them, and what comes late for closed drops."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from ml_assets.spec.drops import LandedFile
+from ml_assets.stores.receiving import Folders, LostCopyError, Recorded, receive
+
+FIRST, SECOND, THIRD = (date(2013, 1, day) for day in (1, 2, 3))
+
+
+@dataclass
+class Source:
+    """A source with what it has landed and the record of what was received."""
+
+    root: Path
+    recorded: list[Recorded] = field(default_factory=list)
+
+    @property
+    def folders(self) -> Folders:
+        return Folders(self.root / "landing", self.root / "received")
+
+    def land(self, drop: date, content: str, name: str = "stops.csv", at: float | None = None) -> Path:
+        path = self.folders.landing / str(drop) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        if at is not None:
+            os.utime(path, (at, at))
+        return path
+
+    def receive(
+        self, drops: Sequence[date], closed: Collection[date] = (), batch_at: dict[date, datetime] | None = None
+    ) -> list[LandedFile]:
+        """Receive, and record it as the asset does: the drops are replaced."""
+        found = receive(self.folders, "stops.csv", drops, closed, self.recorded, batch_at)
+        self.recorded = [each for each in self.recorded if each.drop not in drops] + [
+            Recorded(f.drop, f.name, f.sha256, f.size_bytes, f.refusal, f.is_late, f.modified_ns) for f in found
+        ]
+        return found
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    return Source(tmp_path)
+
+
+def named(files: Sequence[LandedFile]) -> list[tuple[date, str, str]]:
+    return [(file.drop, file.name, file.copy.read_text()) for file in files]
+
+
+def test_open_drop_receives_its_own_file_and_those_beside_it(source: Source) -> None:
+    source.land(FIRST, "own")
+    source.land(FIRST, "more", "stops.second.csv")
+    source.land(FIRST, "no", "stopsign.csv")
+
+    found = source.receive([FIRST])
+
+    assert named(found) == [(FIRST, "stops.csv", "own"), (FIRST, "stops.second.csv", "more")]
+    assert [file.is_late for file in found] == [False, True]
+
+
+def test_revision_of_a_closed_drop_is_received_in_the_next_open_one_and_once(source: Source) -> None:
+    source.land(FIRST, "own")
+    source.receive([FIRST])
+    source.land(FIRST, "revised")
+    source.land(SECOND, "second")
+
+    found = source.receive([SECOND], closed={FIRST})
+
+    assert named(found) == [(SECOND, "2013-01-01/stops.csv", "revised"), (SECOND, "stops.csv", "second")]
+    source.land(THIRD, "third")
+    assert named(source.receive([THIRD], closed={FIRST, SECOND})) == [(THIRD, "stops.csv", "third")]
+
+
+def test_closed_drop_stays_what_was_recorded_however_often_it_is_run(source: Source) -> None:
+    source.land(FIRST, "own")
+    before = source.receive([FIRST])
+    source.land(FIRST, "revised").unlink()
+
+    assert source.receive([FIRST], closed={FIRST}) == before
+
+
+def test_file_that_was_missing_is_late_once_its_drop_is_closed(source: Source) -> None:
+    source.land(SECOND, "second")
+    source.receive([FIRST])
+    source.land(FIRST, "late")
+
+    assert named(source.receive([SECOND], closed={FIRST}))[0] == (SECOND, "2013-01-01/stops.csv", "late")
+
+
+def test_file_that_was_missing_is_the_drops_own_while_it_is_open(source: Source) -> None:
+    source.receive([FIRST])
+    source.land(FIRST, "waited for")
+
+    (file,) = source.receive([FIRST])
+
+    assert (file.name, file.is_late) == ("stops.csv", False)
+
+
+def test_same_content_under_another_name_or_written_again_is_counted_once(source: Source) -> None:
+    source.land(FIRST, "own")
+    source.receive([FIRST])
+    source.land(FIRST, "own", at=1_000_000_000)
+    source.land(FIRST, "own", "stops.again.csv")
+    source.land(SECOND, "second")
+    source.land(SECOND, "second", "stops.again.csv")
+
+    assert named(source.receive([SECOND], closed={FIRST})) == [(SECOND, "stops.csv", "second")]
+
+
+def test_own_file_equal_to_an_earlier_one_is_received(source: Source) -> None:
+    source.land(FIRST, "frozen")
+    source.land(SECOND, "frozen")
+
+    assert [file.drop for file in source.receive([FIRST, SECOND])] == [FIRST, SECOND]
+
+
+def test_run_that_failed_before_its_drop_was_closed_receives_the_same_again(source: Source) -> None:
+    source.land(FIRST, "own")
+    source.receive([FIRST])
+    source.land(FIRST, "revised")
+    source.land(SECOND, "second")
+
+    assert source.receive([SECOND], closed={FIRST}) == source.receive([SECOND], closed={FIRST})
+
+
+def test_by_the_clock_on_the_wall_a_late_file_belongs_to_the_drop_it_was_written_in(source: Source) -> None:
+    batch_at = {drop: datetime(2013, 1, drop.day, 4, tzinfo=UTC) for drop in (SECOND, THIRD)}
+    source.land(FIRST, "own")
+    source.receive([FIRST])
+    for written, drop in ((datetime(2013, 1, 2, 3, tzinfo=UTC), SECOND), (datetime(2013, 1, 2, 5, tzinfo=UTC), THIRD)):
+        source.land(FIRST, f"revised {written}", at=written.timestamp())
+        (file,) = receive(source.folders, "stops.csv", [SECOND, THIRD], {FIRST}, source.recorded, batch_at)
+        assert file.drop == drop
+
+
+def test_lost_copy_is_made_again_from_the_landed_file(source: Source) -> None:
+    source.land(FIRST, "own")
+    (file,) = source.receive([FIRST])
+    file.copy.write_text("tampered")
+
+    assert named(source.receive([FIRST], closed={FIRST})) == [(FIRST, "stops.csv", "own")]
+
+
+def test_closed_drop_that_cannot_be_read_again_is_refused_by_name(source: Source) -> None:
+    source.land(FIRST, "own")
+    (file,) = source.receive([FIRST])
+    file.copy.unlink()
+    source.land(FIRST, "revised")
+
+    with pytest.raises(LostCopyError, match=r"stops\.csv as received in drop 2013-01-01 cannot be read again"):
+        source.receive([FIRST], closed={FIRST})
+
+
+def test_link_beside_a_closed_drop_is_not_followed(source: Source, tmp_path: Path) -> None:
+    source.land(FIRST, "own")
+    source.receive([FIRST])
+    (tmp_path / "secret").write_text("secret")
+    (source.folders.landing / str(FIRST) / "stops.link.csv").symlink_to(tmp_path / "secret")
+
+    assert source.receive([SECOND], closed={FIRST}) == []
