@@ -23,6 +23,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 
 import ml_assets
 from ml_assets.demo.flights import land_flights
+from ml_assets.graph.automation import Retraining, retrain_config
 from ml_assets.graph.factory import batch_job_name, build_use_case, retrain_job_name
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
@@ -102,21 +103,33 @@ class Rehearsal:
         selected = [dg.AssetKey([self.spec.name, "predictions", name]) for name in only] or None
         return self._run(self.spec, batch_job_name(self.spec.name), tags, {}, raise_on_error, selected)
 
+    def run_assets(self, names: Sequence[str], first: int, last: int) -> dg.ExecuteInProcessResult:
+        """Run a range of drops of some assets, named as `layer/name`."""
+        tags = {
+            ASSET_PARTITION_RANGE_START_TAG: day(first).isoformat(),
+            ASSET_PARTITION_RANGE_END_TAG: day(last).isoformat(),
+        }
+        selected = [dg.AssetKey([self.spec.name, *name.split("/")]) for name in names]
+        return self._run(self.spec, batch_job_name(self.spec.name), tags, {}, True, selected)
+
     def score(self, first: int, last: int, *, raise_on_error: bool = True) -> dg.ExecuteInProcessResult:
         """Run predictions and worklist alone: the features of these drops are there."""
         return self.batch(first, last, only=("predictions", "worklist"), raise_on_error=raise_on_error)
 
     def retrain(
-        self, as_of: int, *, rung: str = "", gate: str = "enabled", spec: UseCaseSpec | None = None
+        self,
+        as_of: int,
+        *,
+        rung: str = "",
+        gate: str = "enabled",
+        spec: UseCaseSpec | None = None,
+        mix_features: bool = False,
+        raise_on_error: bool = True,
     ) -> dg.ExecuteInProcessResult:
         """Retrain as of a drop."""
-        name = self.spec.name
-        ops = {
-            f"{name}__training__training_set": {"config": {"as_of": day(as_of).isoformat()}},
-            f"{name}__models__candidate_model": {"config": {"rung": rung}},
-            f"{name}__models__evaluation": {"config": {"gate": gate}},
-        }
-        return self._run(spec or self.spec, retrain_job_name(name), {}, ops, True)
+        asked = Retraining(day(as_of).isoformat(), rung, gate, mix_features)
+        ops = retrain_config(self.spec, asked)["ops"]
+        return self._run(spec or self.spec, retrain_job_name(self.spec.name), {}, ops, raise_on_error)
 
     def _run(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -84,10 +85,14 @@ def retrain(
     gate: Annotated[
         str, typer.Option(help="enabled, or disabled: promote, and record that it was disabled.")
     ] = "enabled",
+    mix_features: Annotated[
+        bool, typer.Option("--mix-features", help="Train also on drops that hold older versions of features.")
+    ] = False,
 ) -> None:
     """Draw a training set, fit a candidate, and let the gate decide whether it serves the drops after."""
     from ml_assets.cli.overview import rungs_table, verdict_lines
     from ml_assets.cli.runs import retrain_with_progress
+    from ml_assets.graph.automation import Retraining
     from ml_assets.stores.paths import state_paths
 
     if gate not in ("enabled", "disabled"):
@@ -98,7 +103,7 @@ def retrain(
         raise fail(f"--rung: found {rung!r}; allowed: {', '.join(names)}")
     if as_of:
         read_drops(spec, as_of, as_of, "--as-of")
-    outcome = retrain_with_progress(spec, paths, as_of=as_of, rung=rung, gate=gate)
+    outcome = retrain_with_progress(spec, paths, Retraining(as_of, rung, gate, mix_features))
     console.print(rungs_table(paths, use_case))
     for line in verdict_lines(paths, use_case):
         console.print(line, soft_wrap=True)
@@ -186,6 +191,63 @@ def drift(
     spec = read_use_case(use_case)
     asked = read_drops(spec, drop, drop, "--drop")[0] if drop else None
     run_drift(spec, state_paths(), Asked(asked, page, as_json))
+
+
+@app.command()
+def backfill(
+    use_case: UseCaseName,
+    features: Annotated[bool, typer.Option("--features", help="What to compute again; there is nothing else yet.")],
+    first: Annotated[str, typer.Option("--from", help="First drop; by default the first of all.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
+    step: Annotated[int, typer.Option(min=1, help="Drops a run; what was done is not done again.")] = 31,
+) -> None:
+    """Compute new and changed features of drops that were run before; what was predicted stays as it was."""
+    from ml_assets.cli.backfill import Asked, run_backfill
+    from ml_assets.stores.paths import state_paths
+
+    if not features:
+        raise fail("--no-features: found; allowed: --features")
+    spec = read_use_case(use_case)
+    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
+    ends = read_drops(spec, last, last, "--to")[0] if last else date.max
+    run_backfill(spec, state_paths(), Asked(begins, ends, step))
+
+
+@app.command()
+def requeue(
+    use_case: UseCaseName,
+    source: Annotated[str, typer.Option("--source", help="Whose rows.")],
+    reason: Annotated[list[str] | None, typer.Option("--reason", help="A reason code; by default every one.")] = None,
+    first: Annotated[str, typer.Option("--from", help="First drop; by default the first of all.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which rows.")] = False,
+) -> None:
+    """Bring quarantined rows back as corrections, after their contract was mended."""
+    from ml_assets.cli.corrections import Requeue, run_requeue
+    from ml_assets.stores.paths import state_paths
+
+    spec = read_use_case(use_case)
+    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
+    ends = read_drops(spec, last, last, "--to")[0] if last else date.max
+    run_requeue(spec, state_paths(), Requeue(source, tuple(reason or ()), begins, ends, dry_run))
+
+
+@app.command(name="accept-missing")
+def accept_missing(
+    use_case: UseCaseName,
+    drop: Annotated[str, typer.Option("--drop", help="The drop that waits.")],
+    source: Annotated[str, typer.Option("--source", help="What will not come.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why it is right to go on without it.")],
+) -> None:
+    """Say that a source will not come in a drop, so that later drops need not wait for it."""
+    from datetime import UTC, datetime
+
+    from ml_assets.cli.corrections import run_accept
+    from ml_assets.stores.paths import state_paths
+
+    spec = read_use_case(use_case)
+    day = read_drops(spec, drop, drop, "--drop")[0]
+    run_accept(spec, state_paths(), day, source, reason, datetime.now(UTC))
 
 
 @app.command()

@@ -11,6 +11,7 @@ from ml_assets.cli.replay import Asked, replay_and_show
 from ml_assets.cli.runs import batch_with_progress, retrain_with_progress
 from ml_assets.cli.terminal import console, next_steps, read_use_case
 from ml_assets.demo.flights import BUNDLED_USE_CASE
+from ml_assets.graph.automation import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.query import lake_of
@@ -31,7 +32,7 @@ def run_demo(paths: StatePaths) -> None:
         batch_with_progress(spec, paths, history[0], history[-1])
     has_champion = bool(rows_of(lake, "champion", f"SELECT 1 FROM t WHERE as_of = '{as_of}' AND verdict = 'promoted'"))
     if not (is_unchanged and has_champion):
-        retrain_with_progress(spec, paths, as_of=str(as_of), rung="", gate="enabled")
+        retrain_with_progress(spec, paths, Retraining(str(as_of)))
     else:
         console.print("the three months were run before and landed unchanged: nothing of them to run again\n")
     console.print(drop_counts(spec, paths, history))

@@ -13,6 +13,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
 
 if TYPE_CHECKING:
+    from ml_assets.graph.automation import Retraining
     from ml_assets.graph.running import OnEvent, RunOutcome
 
 
@@ -34,14 +35,14 @@ def batch_with_progress(spec: UseCaseSpec, paths: StatePaths, first: date, last:
     )
 
 
-def retrain_with_progress(spec: UseCaseSpec, paths: StatePaths, *, as_of: str, rung: str, gate: str) -> RunOutcome:
+def retrain_with_progress(spec: UseCaseSpec, paths: StatePaths, asked: Retraining) -> RunOutcome:
     """Retrain and show the steps as they go by."""
     from ml_assets.graph.running import run_retrain
 
     def work(on_event: OnEvent) -> RunOutcome:
-        return run_retrain(spec, paths, as_of=as_of, rung=rung, gate=gate, on_event=on_event)
+        return run_retrain(spec, paths, asked, on_event)
 
-    return _watched(spec, f"retrain as of {as_of or 'the newest drop'}", 4, work)
+    return _watched(spec, f"retrain as of {asked.as_of or 'the newest drop'}", 4, work)
 
 
 def _watched(spec: UseCaseSpec, title: str, steps: int, work: Callable[[OnEvent], RunOutcome]) -> RunOutcome:

@@ -5,7 +5,9 @@ be evaluated again without harm, since a sensor's cursor is written only after i
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -131,7 +133,7 @@ def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, where: _W
             return dg.SkipReason(f"{said}; {failed}")
         return dg.RunRequest(
             run_key=f"{key}:{failed}",
-            run_config=retrain_config(spec, as_of=drop),
+            run_config=retrain_config(spec, Retraining(as_of=drop)),
             tags={
                 WRITE_TAG: spec.name, DROP_TAG: key, "ml_assets/as_of": drop, "ml_assets/trigger": trigger,
                 REASON_TAG: newest["reason"], "ml_assets/monitor": newest["monitor"] or "",
@@ -187,13 +189,27 @@ def broken_alert_sensor(name: str, mistakes: Sequence[str]) -> dg.SensorDefiniti
     return alerts
 
 
-def retrain_config(spec: UseCaseSpec, *, as_of: str = "", rung: str = "", gate: str = "enabled") -> dict[str, object]:
+@dataclass(frozen=True)
+class Retraining:
+    """What to train: as of which drop (empty is the newest), and what a person may say about it.
+
+    `rung` fixes the rung, `gate` is enabled or disabled, `mix_features` allows drops of older feature versions.
+    """
+
+    as_of: str = ""
+    rung: str = ""
+    gate: str = "enabled"
+    mix_features: bool = False
+
+
+def retrain_config(spec: UseCaseSpec, asked: Retraining) -> dict[str, Any]:
     """Give the run configuration of a retraining."""
+    draw = {"as_of": asked.as_of, "mix_features": asked.mix_features}
     return {
         "ops": {
-            f"{spec.name}__training__training_set": {"config": {"as_of": as_of}},
-            f"{spec.name}__models__candidate_model": {"config": {"rung": rung}},
-            f"{spec.name}__models__evaluation": {"config": {"gate": gate}},
+            f"{spec.name}__training__training_set": {"config": draw},
+            f"{spec.name}__models__candidate_model": {"config": {"rung": asked.rung}},
+            f"{spec.name}__models__evaluation": {"config": {"gate": asked.gate}},
         }
     }
 
@@ -237,7 +253,7 @@ def _periodic_schedule(spec: UseCaseSpec, retrain: Job) -> dg.ScheduleDefinition
         cron_schedule=spec.retraining.periodic or "",
         execution_timezone=spec.calendar.timezone,
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        run_config=retrain_config(spec),
+        run_config=retrain_config(spec, Retraining()),
         tags={WRITE_TAG: spec.name, REASON_TAG: "the periodic schedule"},
         description="Retrains as of the newest drop, whatever the reports say. Off by default.",
     )

@@ -11,6 +11,7 @@ from dagster_duckdb import DuckDBResource
 from ml_assets.features.examples import settle_examples
 from ml_assets.features.feature_table import compute_features
 from ml_assets.graph.computed import COMPUTED, computed_drops
+from ml_assets.graph.feature_sets import declared_set
 from ml_assets.graph.layout import (
     SINGLE_RUN,
     asset_key,
@@ -146,6 +147,8 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "features", "delta", "duckdb", "numpy"),
     )
     def features(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
+        import pyarrow as pa
+
         drops, lake = partition_keys(context), state.lake
         refuse_open_drops(spec, lake, duckdb, drops[-1])
         with duckdb.get_connection() as connection:
@@ -155,17 +158,21 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
             connection.execute("CREATE TEMP TABLE _examples AS SELECT * FROM examples ORDER BY batch_date, example_id")
             done = context.log.info
             rows = compute_features(connection, spec, drops, on_view=lambda view: done(f"view {view}")).to_arrow_table()
-        lake.replace_drops("features", rows, drops)
+        with duckdb.get_connection() as connection:
+            number = declared_set(connection, lake, spec)
+        sets = pa.array([number] * rows.num_rows, pa.int64())
+        lake.replace_drops("features", rows.append_column("_feature_set", sets), drops)
         counts = Counter(rows["batch_date"].to_pylist())
-        lake.replace_drops(COMPUTED, _computed_table(drops, counts), drops)
+        lake.replace_drops(COMPUTED, _computed_table(drops, counts, number), drops)
         schema = table_schema({field.name: str(field.type) for field in rows.schema}, said)
         describe_drops(context, drops, counts, on_last={"dagster/column_schema": schema})
 
     return features
 
 
-def _computed_table(drops: Sequence[date], counts: Counter[date]) -> "pa.Table":
+def _computed_table(drops: Sequence[date], counts: Counter[date], feature_set: int) -> "pa.Table":
     import pyarrow as pa
 
-    schema = pa.schema({"batch_date": pa.date32(), "examples": pa.int64()})
-    return pa.table({"batch_date": list(drops), "examples": [counts[drop] for drop in drops]}, schema=schema)
+    schema = pa.schema({"batch_date": pa.date32(), "examples": pa.int64(), "_feature_set": pa.int64()})
+    rows = [{"batch_date": drop, "examples": counts[drop], "_feature_set": feature_set} for drop in drops]
+    return pa.Table.from_pylist(rows, schema)

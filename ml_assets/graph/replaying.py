@@ -11,7 +11,7 @@ import dagster as dg
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
 from ml_assets.decisions.retraining import TRIGGERS
-from ml_assets.graph.automation import REASON_TAG, retrain_config
+from ml_assets.graph.automation import REASON_TAG, Retraining, retrain_config
 from ml_assets.graph.due import newest_decision, read_rows
 from ml_assets.graph.factory import batch_job_name, build_use_case, retrain_job_name
 from ml_assets.graph.layout import WRITE_TAG
@@ -142,7 +142,8 @@ class _Session:
                 self._tick(f"{self._spec.name}_retrain_on_{trigger}", ran=done)
         elif is_due and drop not in {row["as_of"] for row in read_rows(self._lake, "champion", ["as_of"])}:
             request = dg.RunRequest(
-                run_config=retrain_config(self._spec, as_of=drop.isoformat()), tags={REASON_TAG: "a plain schedule"}
+                run_config=retrain_config(self._spec, Retraining(as_of=drop.isoformat())),
+                tags={REASON_TAG: "a plain schedule"},
             )
             done.append(self._run(retrain_job_name(self._spec.name), request))
         return done

@@ -17,8 +17,10 @@ from dagster._core.storage.tags import (
     REPOSITORY_LABEL_TAG,
 )
 
+from ml_assets.graph.automation import Retraining, retrain_config
 from ml_assets.graph.event_log import store_events_in_batches
 from ml_assets.graph.factory import batch_job_name, build_use_case, retrain_job_name
+from ml_assets.graph.layout import asset_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, project_root
 from ml_assets.stores.write_lock import write_lock
@@ -71,47 +73,48 @@ def run_batch(
 ) -> RunOutcome:
     """Run the drops first..last as one range, from landing to the worklist."""
     tags = {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: last.isoformat()}
-    return _run(spec, paths, batch_job_name(spec.name), tags, {}, on_event)
+    return _run(spec, paths, _Work(batch_job_name(spec.name), tags, {}), on_event)
 
 
-def run_retrain(
-    spec: UseCaseSpec,
-    paths: StatePaths,
-    *,
-    as_of: str = "",
-    rung: str = "",
-    gate: str = "enabled",
-    on_event: OnEvent | None = None,
-) -> RunOutcome:
+def run_retrain(spec: UseCaseSpec, paths: StatePaths, asked: Retraining, on_event: OnEvent | None = None) -> RunOutcome:
     """Retrain as of a drop: training set, candidate, evidence, verdict."""
-    config = {
-        f"{spec.name}__training__training_set": {"config": {"as_of": as_of}},
-        f"{spec.name}__models__candidate_model": {"config": {"rung": rung}},
-        f"{spec.name}__models__evaluation": {"config": {"gate": gate}},
-    }
-    tags = {"ml_assets/as_of": as_of or "newest"}
-    return _run(spec, paths, retrain_job_name(spec.name), tags, config, on_event)
+    tags = {"ml_assets/as_of": asked.as_of or "newest"}
+    ops = retrain_config(spec, asked)["ops"]
+    return _run(spec, paths, _Work(retrain_job_name(spec.name), tags, ops), on_event)
 
 
-def _run(
-    spec: UseCaseSpec,
-    paths: StatePaths,
-    job_name: str,
-    tags: Mapping[str, str],
-    ops: Mapping[str, Any],
-    on_event: OnEvent | None,
+def run_features(
+    spec: UseCaseSpec, paths: StatePaths, first: date, last: date, on_event: OnEvent | None = None
 ) -> RunOutcome:
-    job = build_use_case(spec, paths.root).resolve_job_def(job_name)
+    """Compute the features of the drops first..last again, and nothing else."""
+    tags = {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: last.isoformat()}
+    only = (asset_key(spec, "features", "features"),)
+    return _run(spec, paths, _Work(batch_job_name(spec.name), tags, {}, only), on_event)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A job with its tags and configuration, all of its assets or `only` some."""
+
+    job_name: str
+    tags: Mapping[str, str]
+    ops: Mapping[str, Any]
+    only: tuple[dg.AssetKey, ...] = ()
+
+
+def _run(spec: UseCaseSpec, paths: StatePaths, work: _Work, on_event: OnEvent | None) -> RunOutcome:
+    job = build_use_case(spec, paths.root).resolve_job_def(work.job_name)
     quiet = {"console": {"config": {"log_level": "CRITICAL"}}}
     with open_instance(paths) as instance:
         run_id = str(uuid4())
         if on_event is not None:
             instance.add_event_listener(run_id, lambda entry: _tell(entry, on_event))
         result = job.execute_in_process(
-            instance=instance, run_id=run_id, tags={REPOSITORY_LABEL_TAG: REPOSITORY, **tags}, raise_on_error=False,
-            run_config={"ops": dict(ops), "loggers": quiet},
+            instance=instance, run_id=run_id, tags={REPOSITORY_LABEL_TAG: REPOSITORY, **work.tags},
+            run_config={"ops": dict(work.ops), "loggers": quiet}, raise_on_error=False,
+            asset_selection=list(work.only) or None,
         )  # fmt: skip
-    return outcome_of(job_name, result)
+    return outcome_of(work.job_name, result)
 
 
 def outcome_of(job_name: str, result: dg.ExecuteInProcessResult) -> RunOutcome:

@@ -25,6 +25,7 @@ from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.scoring import score_drop
 from ml_assets.serving.worklist import draw_worklist
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.sandbox import shut_in
@@ -80,9 +81,10 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         with duckdb.get_connection() as connection:
             promotions = read_promotions(connection, lake)
             champions = {drop: champion_of(drop, promotions) for drop in drops}
-            features = lake.files("features", drops=bounds)
-            shut_in(connection, {"features": features})
-            table, notes = _score_drops(connection, state, champions, features.version)
+            read = _features_to_read(connection, lake, champions)
+            shut_in(connection, {f"features_{version}": lake.files("features", version, bounds) for version in
+                                 sorted(set(read.values()))})  # fmt: skip
+            table, notes = _score_drops(connection, state, champions, read)
         lake.replace_drops("predictions", table, drops)
         counts = Counter(table["batch_date"].to_pylist())
         describe_drops(context, drops, counts, notes, on_last=_score_picture(table, drops))
@@ -97,13 +99,35 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
     return predictions
 
 
+def _features_to_read(
+    connection: "duckdb.DuckDBPyConnection", lake: Lake, champions: Mapping[date, Promotion | None]
+) -> dict[date, int]:
+    """Give the lake version of the features of each drop: for what its champion scored before, the one it read then.
+
+    So a drop that was served stays as it was served, also after its features were computed again.
+    """
+    newest = lake.version("features") or 0
+    read = dict.fromkeys(champions, newest)
+    if not lake.has("predictions"):
+        return read
+    scored = lake.relation(connection, "predictions", (min(champions), max(champions)))
+    for drop, model, version in scored.project("batch_date, model_version, _features_version").distinct().fetchall():
+        champion = champions.get(drop)
+        if champion is not None and champion.model_version == model and version is not None:
+            read[drop] = version
+    return read
+
+
 def _score_drops(
     connection: "duckdb.DuckDBPyConnection",
     state: UseCaseState,
     champions: Mapping[date, Promotion | None],
-    features_version: int,
+    read: Mapping[date, int],
 ) -> tuple["pa.Table", dict[date, dict[str, object]]]:
-    """Score each drop by its champion; each model is read once, and a drop without one has no rows."""
+    """Score each drop by its champion; each model is read once, and a drop without one has no rows.
+
+    `read` gives the version of the features of each drop, a view `features_<version>` of `connection`.
+    """
     bundles: dict[str, ModelBundle] = {}
     scored: list[pd.DataFrame] = []
     notes: dict[date, dict[str, object]] = {}
@@ -114,12 +138,12 @@ def _score_drops(
         version = champion.model_version
         if version not in bundles:
             bundles[version] = state.models.load(version, champion.artifact_sha256)
-        rows = connection.execute("SELECT * FROM features WHERE batch_date = ?", [drop]).df()
+        rows = connection.execute(f"SELECT * FROM features_{read[drop]} WHERE batch_date = ?", [drop]).df()
         notes[drop] = {"champion": version}
         if len(rows):
-            scored.append(_score(rows, drop, champion, bundles[version]))
+            scored.append(_score(rows, drop, champion, bundles[version]).assign(_features_version=read[drop]))
             notes[drop]["mean score"] = float(scored[-1]["score"].mean())
-    return _prediction_table(scored, features_version), notes
+    return _prediction_table(scored), notes
 
 
 def _score_picture(table: "pa.Table", drops: Sequence[date]) -> dict[str, object]:
@@ -140,17 +164,16 @@ def _score(rows: "pd.DataFrame", drop: date, champion: Promotion, bundle: ModelB
     )
 
 
-def _prediction_table(scored: Sequence["pd.DataFrame"], features_version: int) -> "pa.Table":
+def _prediction_table(scored: Sequence["pd.DataFrame"]) -> "pa.Table":
     import pyarrow as pa
 
     schema = pa.schema(
         {"batch_date": pa.date32(), "example_id": pa.string(), "prediction_at": pa.timestamp("us", tz="UTC"),
-         "score": pa.float64(), "baseline_score": pa.float64(), "model_version": pa.string()}
+         "score": pa.float64(), "baseline_score": pa.float64(), "model_version": pa.string(),
+         "_features_version": pa.int64()}
     )  # fmt: skip
     parts = [pa.Table.from_pandas(frame, schema, preserve_index=False) for frame in scored]
-    table = pa.concat_tables(parts) if parts else schema.empty_table()
-    versions = pa.array([features_version] * table.num_rows, pa.int64())
-    return table.append_column("_features_version", versions)
+    return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
 def _check_stored(

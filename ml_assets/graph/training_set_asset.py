@@ -10,6 +10,7 @@ from dagster_duckdb import DuckDBResource
 from ml_assets.graph.computed import computed_drops
 from ml_assets.graph.drift_measures import read_faults
 from ml_assets.graph.feature_assets import refuse_open_drops
+from ml_assets.graph.feature_sets import require_one_set, stale_drops
 from ml_assets.graph.layout import Results, asset_key, described, table_schema
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.ingestion.ledger import require_computed
@@ -33,9 +34,13 @@ _INPUTS = ("features", "labels")
 
 
 class DrawConfig(dg.Config):
-    """As of which drop to draw: all that was admitted up to it. Empty is the newest drop with features."""
+    """As of which drop to draw: all that was admitted up to it. Empty is the newest drop with features.
+
+    `mix_features` lets drops in that hold older versions of features than are declared now.
+    """
 
     as_of: str = ""
+    mix_features: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,9 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
             as_of = choose_as_of(spec, config.as_of, max(computed, default=None))
             refuse_open_drops(spec, lake, duckdb, as_of)
             require_computed(spec, computed, as_of)
+            if not config.mix_features:
+                stale = stale_drops(connection, lake, spec)
+                require_one_set(stale, sorted(drop for drop in computed if drop <= as_of), spec)
             # read without a declared arrow: the report depends on the champion, so the graph would turn in a circle
             broken = read_faults(connection, spec, lake, as_of).broken_drops(as_of)
             plan = plan_draw(spec, as_of, broken)

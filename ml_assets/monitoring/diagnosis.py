@@ -114,7 +114,8 @@ def diagnose_features(rows: Sequence[Row], spec: UseCaseSpec, faults: FaultRecor
             said = "changed within weeks, and its sources show no fault: real, or cannot be told"
             row["kind"], row["meaning"] = "abrupt", f"{said}{most}{known}"
         else:
-            row["kind"], row["meaning"] = "drift", f"has moved away from what the champion was trained on{most}{known}"
+            moved = "has moved" if row["column_name"] else "have moved"
+            row["kind"], row["meaning"] = "drift", f"{moved} away from what the champion was trained on{most}{known}"
 
 
 def known_changes(spec: UseCaseSpec, drop: date) -> list[str]:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 PARTITION = "batch_date"
 _METADATA_KEY = "ml_assets"
+_SQL_TYPES = {
+    "bool": "BOOLEAN", "int8": "TINYINT", "int16": "SMALLINT", "int32": "INTEGER", "int64": "BIGINT", "float": "FLOAT",
+    "double": "DOUBLE", "string": "VARCHAR", "string_view": "VARCHAR", "binary": "BLOB", "date32[day]": "DATE",
+}  # fmt: skip
 
 
 class MissingTableError(LookupError):
@@ -169,7 +173,10 @@ def scan(connection: duckdb.DuckDBPyConnection, table: TableFiles) -> duckdb.Duc
 
 
 def scan_sql(table: TableFiles) -> str:
-    """Give the table function that reads exactly the live files of a table."""
+    """Give the table function that reads exactly the live files of a table.
+
+    A column that came later is null in the files before it, also where only those are read.
+    """
     files = ", ".join("'" + file.replace("'", "''") + "'" for file in table.files)
     hive = (
         f"hive_partitioning=true, hive_types={{'{PARTITION}': DATE}}"
@@ -177,7 +184,19 @@ def scan_sql(table: TableFiles) -> str:
         else "hive_partitioning=false"
     )
     columns = ", ".join(f'"{name}"' for name in table.schema.names)
-    return f"SELECT {columns} FROM read_parquet([{files}], union_by_name=true, {hive})"
+    empty = ", ".join(f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in table.schema)
+    read = f"SELECT * FROM read_parquet([{files}], union_by_name=true, {hive})"
+    return f"SELECT {columns} FROM ({read} UNION ALL BY NAME SELECT {empty} WHERE false)"
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    import pyarrow as pa
+
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMPTZ" if kind.tz else "TIMESTAMP"
+    return _SQL_TYPES[str(kind).removeprefix("large_")]
 
 
 def content_hash(relation: duckdb.DuckDBPyRelation) -> str:

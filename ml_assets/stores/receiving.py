@@ -16,6 +16,10 @@ from pathlib import Path
 from ml_assets.spec.drops import LandedFile
 from ml_assets.stores.landing import take_file
 
+REQUEUED = (
+    ".requeued-"  # in the name of a file whose rows a person wants judged again, though they were received before
+)
+
 
 class LostCopyError(RuntimeError):
     """The copy of a received file is gone or was changed, and the file has not landed with that content either."""
@@ -106,14 +110,15 @@ def _late_files(
     """Find what landed for closed drops and was not received with them."""
     seen = {(each.folder(), each.name.rpartition("/")[2], each.size_bytes, each.modified_ns) for each in recorded}
     contents = {each.sha256 for each in recorded}
+    asked_again = {(each.folder(), each.name.rpartition("/")[2]) for each in recorded if REQUEUED in each.name}
     for drop in sorted(drop for drop in closed if drop < before):
         folder = folders.landing / str(drop)
         for name in _names(folder, file_name):
             stat = (folder / name).lstat()
-            if (str(drop), name, stat.st_size, stat.st_mtime_ns) in seen:
+            if (str(drop), name, stat.st_size, stat.st_mtime_ns) in seen or (str(drop), name) in asked_again:
                 continue
             file = _taken(folders, drop, name, file_name)
-            if file.sha256 not in contents and file.refusal is None:
+            if (REQUEUED in name or file.sha256 not in contents) and file.refusal is None:
                 yield replace(file, name=f"{drop}/{name}", is_late=True)
 
 
@@ -130,7 +135,7 @@ def _once(files: Iterable[LandedFile], recorded: Sequence[Recorded]) -> Iterable
     contents = {each.sha256: each.drop for each in sorted(recorded, key=lambda each: each.drop, reverse=True)}
     own = {file.sha256 for file in files if not file.is_late}
     for file in sorted(files, key=lambda file: (file.drop, file.name)):
-        if file.is_late and file.refusal is None:
+        if file.is_late and file.refusal is None and REQUEUED not in file.name:
             first = contents.setdefault(file.sha256, file.drop)
             if file.sha256 in own or first < file.drop:
                 continue

@@ -23,6 +23,7 @@ import pandas as pd
 
 from ml_assets.demo.flights import land_flights
 from ml_assets.graph.alerting import settle_alerts
+from ml_assets.graph.automation import Retraining
 from ml_assets.graph.due import read_rows
 from ml_assets.graph.running import RunOutcome, open_instance, run_batch, run_retrain
 from ml_assets.stores.alert_outbox import AlertOutbox
@@ -135,7 +136,7 @@ def prepared(folder: Path) -> dict[str, StatePaths]:
     first = SEASONS["january"]
     for as_of in CHAMPIONS_AS_OF:
         _succeeded(run_batch(spec, july, first, as_of))
-        _succeeded(run_retrain(spec, july, as_of=as_of.isoformat()))
+        _succeeded(run_retrain(spec, july, Retraining(as_of.isoformat())))
         first = as_of + DAY
     _succeeded(run_batch(spec, july, first, SEASONS["july"] - DAY))
     settle(july, SEASONS["july"] - DAY)

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from ml_assets.graph.automation import Retraining
 from ml_assets.graph.event_log import BatchedSqliteEventLogStorage
 from ml_assets.graph.running import RunOutcome, open_instance, prepare_home, run_batch, run_retrain
 from ml_assets.stores.paths import StatePaths, project_root
@@ -37,7 +38,7 @@ def two_days(tmp_path_factory: pytest.TempPathFactory) -> TwoDays:
         outcome = run_batch(
             state.spec, state.paths, day(1), day(2), on_event=lambda step, what: told.append((step, what))
         )
-        refused = run_retrain(state.spec, state.paths, as_of=str(day(5)))
+        refused = run_retrain(state.spec, state.paths, Retraining(str(day(5))))
     return TwoDays(state, outcome, told, refused)
 
 

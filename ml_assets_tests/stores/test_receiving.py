@@ -166,3 +166,14 @@ def test_link_beside_a_closed_drop_is_not_followed(source: Source, tmp_path: Pat
     (source.folders.landing / str(FIRST) / "stops.link.csv").symlink_to(tmp_path / "secret")
 
     assert source.receive([SECOND], closed={FIRST}) == []
+
+
+def test_requeued_file_is_received_once_though_its_content_was_received_before(source: Source) -> None:
+    source.land(FIRST, "own")
+    source.receive([FIRST])
+    source.land(FIRST, "own", "stops.requeued-1.csv")
+
+    (file,) = source.receive([SECOND], closed={FIRST})
+    assert (file.drop, file.name, file.is_late) == (SECOND, "2013-01-01/stops.requeued-1.csv", True)
+    source.land(FIRST, "own", "stops.requeued-1.csv", at=1_000_000_000)
+    assert source.receive([THIRD], closed={FIRST, SECOND}) == []

@@ -1,0 +1,118 @@
+"""What a person does about rows in quarantine and drops that will not come."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from ml_assets.cli.terminal import console, fail, next_steps, table_of
+from ml_assets.graph.due import ACCEPTED_GAPS, read_rows
+from ml_assets.ingestion.ledger import FINAL_STATES
+from ml_assets.ingestion.requeue import write_again
+from ml_assets.spec.contract import Source
+from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.landing import write_whole
+from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.receiving import REQUEUED
+from ml_assets.stores.write_lock import write_lock
+
+_SETTLED = frozenset({"already_known", "duplicate_key"})  # another row says it: nothing was lost
+
+
+@dataclass(frozen=True)
+class Requeue:
+    """Which quarantined rows to bring back: those of any of `reasons`, by default of all that lost something."""
+
+    source: str
+    reasons: tuple[str, ...]
+    first: date
+    last: date
+    dry_run: bool
+
+
+def find_source(spec: UseCaseSpec, name: str) -> Source:
+    """Give a source by its name, or end the command with the names there are."""
+    names = [source.name for source in spec.sources]
+    if name not in names:
+        raise fail(f"--source: found {name!r}; allowed: {', '.join(names)}{did_you_mean(name, names)}")
+    return spec.sources[names.index(name)]
+
+
+def run_requeue(spec: UseCaseSpec, paths: StatePaths, asked: Requeue) -> None:
+    """Land quarantined rows once more, beside the file they came in: the next open drop receives them."""
+    source, lake = find_source(spec, asked.source), Lake(paths.lake / spec.name)
+    columns = ["batch_date", "reasons", "_file", "_sha256", "_line"]
+    rows = read_rows(lake, f"quarantine_{source.name}", columns, (asked.first, asked.last))
+    known = Counter(reason for row in rows for reason in row["reasons"])
+    for reason in asked.reasons:
+        if reason not in known:
+            listed = ", ".join(sorted(known)) or "no row is in quarantine there"
+            raise fail(f"--reason: found {reason!r}; allowed: {listed}{did_you_mean(reason, sorted(known))}")
+    wanted = set(asked.reasons) or set(known) - _SETTLED
+    chosen = [row for row in rows if wanted & set(row["reasons"])]
+    if not chosen:
+        console.print(f"nothing to requeue: no such row of {source.name} in quarantine, {asked.first} to {asked.last}")
+        return
+    closed = {row["batch_date"] for row in read_rows(lake, "computed_drops", ["batch_date"])}
+    open_drops = sorted({row["batch_date"] for row in chosen} - closed)
+    if open_drops:
+        raise fail(
+            f"{source.name} of {open_drops[0]} is not closed yet: run `ml-assets batch {spec.name} --from "
+            f"{open_drops[0]} --to {open_drops[-1]}` again, which judges its rows by the contract as it is now"
+        )
+    counted = Counter(reason for row in chosen for reason in row["reasons"])
+    console.print(table_of(f"{len(chosen):,} rows of {source.name}", ["reason", "rows"], sorted(counted.items())))
+    if asked.dry_run:
+        return
+    files = 0
+    by_file: dict[tuple[date, str], list[int]] = defaultdict(list)
+    for row in chosen:
+        by_file[row["batch_date"], row["_sha256"]].append(row["_line"])
+    for (drop, sha256), lines in sorted(by_file.items()):
+        files += _land_again(paths, spec, source, drop, sha256, lines)
+    console.print(f"{files} files landed beside those they came in; {len(by_file) - files} were there already")
+    following = spec.calendar.next_drop(max(closed))
+    next_steps({f"ml-assets batch {spec.name} --from {following} --to {following}": "receives them as corrections"})
+
+
+def _land_again(
+    paths: StatePaths, spec: UseCaseSpec, source: Source, drop: date, sha256: str, lines: Sequence[int]
+) -> bool:
+    copy = paths.received / f"{sha256}.csv"
+    try:
+        content = write_again(copy.read_bytes().decode("utf-8-sig", errors="replace"), lines).encode()
+    except (OSError, LookupError) as error:
+        raise fail(f"{copy}, the copy of what {source.name} sent in {drop}, cannot be read again: {error}") from error
+    label = hashlib.sha256(content).hexdigest()[:12]
+    path = paths.landing / spec.name / str(drop) / f"{Path(source.file_name).stem}{REQUEUED}{label}.csv"
+    if path.exists():
+        return False
+    write_whole(path, content)
+    return True
+
+
+def run_accept(spec: UseCaseSpec, paths: StatePaths, drop: date, source: str, reason: str, now: datetime) -> None:
+    """Record that a person goes on without a source in a drop, and why."""
+    import pyarrow as pa
+
+    declared, lake = find_source(spec, source), Lake(paths.lake / spec.name)
+    if not reason.strip():
+        raise fail("--reason: found nothing; allowed: why it is right to go on without it")
+    if not declared.is_expected_in(drop, spec.calendar.start):
+        raise fail(f"{source} is not expected in {drop}: there is nothing to accept")
+    if (paths.landing / spec.name / str(drop) / declared.file_name).exists():
+        raise fail(f"{source} of {drop} has landed; run `ml-assets batch {spec.name} --from {drop} --to {drop}`")
+    ledger = read_rows(lake, "drops", ["source", "state"], (drop, drop))
+    state = next((row["state"] for row in ledger if row["source"] == source), "missing")
+    if state in FINAL_STATES:
+        raise fail(f"{source} of {drop} is {state} already")
+    row = {"batch_date": drop, "source": source, "reason": reason.strip(), "_recorded_at": now}
+    with write_lock(paths.locks, spec.name):
+        lake.append(ACCEPTED_GAPS, pa.Table.from_pylist([row]))
+    console.print(f"{source} of {drop} is accepted as missing: {reason.strip()}", markup=False)
+    next_steps({f"ml-assets batch {spec.name} --from {drop} --to {drop}": "goes on without it"})

@@ -1,0 +1,90 @@
+"""Which definitions the features of each drop were computed by: numbered sets, of which the newest is declared now."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import TYPE_CHECKING
+
+from ml_assets.graph.computed import COMPUTED
+from ml_assets.spec.feature_versions import changed_features, feature_definitions
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+TABLE = "feature_versions"
+
+
+class MixedFeaturesError(RuntimeError):
+    """Features of some drops were computed by other definitions than those declared now."""
+
+
+def read_sets(connection: "DuckDBPyConnection", lake: Lake) -> dict[int, dict[str, str]]:
+    """Read the definitions of each set, by its number."""
+    found: dict[int, dict[str, str]] = {}
+    if lake.has(TABLE):
+        columns = "feature_set, feature, definition"
+        for number, feature, definition in lake.relation(connection, TABLE).project(columns).fetchall():
+            found.setdefault(number, {})[feature] = definition
+    return found
+
+
+def declared_set(connection: "DuckDBPyConnection", lake: Lake, spec: UseCaseSpec) -> int:
+    """Give the number of the set that is declared now, recording it when it is new.
+
+    A feature whose definition changed gets its next version; one that is as it was keeps its own. Grain of the record:
+    set x feature.
+    """
+    import pyarrow as pa
+
+    now, sets = feature_definitions(spec), read_sets(connection, lake)
+    for number, definitions in sets.items():
+        if definitions == now:
+            return number
+    known: dict[str, list[tuple[str, int]]] = {}
+    if sets:
+        columns = "feature, definition, version"
+        for feature, definition, version in lake.relation(connection, TABLE).project(columns).fetchall():
+            known.setdefault(feature, []).append((definition, version))
+    number = max(sets, default=0) + 1
+    rows = [
+        {"feature_set": number, "feature": name, "definition": definition,
+         "version": dict(known.get(name, [])).get(definition, max((v for _, v in known.get(name, [])), default=0) + 1)}
+        for name, definition in now.items()
+    ]  # fmt: skip
+    lake.append(TABLE, pa.Table.from_pylist(rows))
+    return number
+
+
+def sets_of_drops(connection: "DuckDBPyConnection", lake: Lake) -> dict[date, int]:
+    """Give the set by which the features of each drop were computed."""
+    if not lake.has(COMPUTED):
+        return {}
+    return dict(lake.relation(connection, COMPUTED).project("batch_date, _feature_set").fetchall())
+
+
+def stale_drops(connection: "DuckDBPyConnection", lake: Lake, spec: UseCaseSpec) -> dict[date, list[str]]:
+    """Give the drops whose features are not those declared now, with the features that differ."""
+    now, sets = feature_definitions(spec), read_sets(connection, lake)
+    changed = {number: changed_features(definitions, now) for number, definitions in sets.items()}
+    by_drop = sets_of_drops(connection, lake)
+    return {drop: changed[number] for drop, number in sorted(by_drop.items()) if changed.get(number)}
+
+
+def require_one_set(stale: dict[date, list[str]], drops: Iterable[date], spec: UseCaseSpec) -> None:
+    """Refuse to train on drops of other definitions.
+
+    Raises
+    ------
+    MixedFeaturesError
+        Naming the drops and features, and what to do.
+    """
+    old = [drop for drop in drops if drop in stale]
+    if not old:
+        return
+    features = sorted({feature for drop in old for feature in stale[drop]})
+    shown = ", ".join(features[:5]) + (f" and {len(features) - 5} more" if len(features) > 5 else "")
+    raise MixedFeaturesError(
+        f"{len(old)} drops, {old[0]} to {old[-1]}, hold other versions of {shown} than are declared now; run "
+        f"`ml-assets backfill {spec.name} --features`, or train on a mixture with `--mix-features`"
+    )

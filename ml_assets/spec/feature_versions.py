@@ -1,0 +1,56 @@
+"""What a feature means, in one hash each: equal as long as its declaration says the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+from ml_assets.spec.features import FeatureView
+from ml_assets.spec.use_case import UseCaseSpec
+
+
+def feature_definitions(spec: UseCaseSpec) -> dict[str, str]:
+    """Give the definition of each feature, 12 hexadecimal digits.
+
+    It is made of all that decides a value: of a view its source with its key and times, entity, derived columns,
+    filter, window and aggregate, or column and age; of an expression its text, the features it names, and the SELECT
+    that draws the examples. Descriptions and the order of declaration are no part of it.
+    """
+    found: dict[str, str] = {}
+    for view in spec.features.views:
+        found |= _of_view(spec, view)
+    of_views = dict(found)
+    for expression in spec.features.expressions:
+        named = {name: of_views[name] for name in _words(expression.sql) if name in of_views}
+        holidays = spec.features.holidays if "holiday" in expression.sql else None
+        found[expression.name] = _hash([expression.sql, named, spec.examples.sql, holidays])
+    return found
+
+
+def _of_view(spec: UseCaseSpec, view: FeatureView) -> dict[str, str]:
+    source = spec.source(view.source)
+    shared = [source.name, source.key, source.event_at, source.known_at, view.entity, view.derive, view.where]
+    names = view.feature_names()
+    if view.latest:
+        columns = [*view.latest, *(["age"] if view.with_age else [])]
+        return {name: _hash([shared, column, str(view.max_age)]) for name, column in zip(names, columns, strict=True)}
+    measured = [(str(window), view.aggregates[aggregate]) for window in view.windows for aggregate in view.aggregates]
+    return {name: _hash([shared, each]) for name, each in zip(names, measured, strict=True)}
+
+
+def _words(sql: str) -> list[str]:
+    return sorted(set(re.findall(r"\w+", sql)))
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def changed_features(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """List the features of `now` that meant something else before, or were not there, in order.
+
+    >>> changed_features({"a": "1", "b": "1", "gone": "1"}, {"a": "1", "b": "2", "c": "1"})
+    ['b', 'c']
+    """
+    return sorted(name for name, definition in now.items() if before.get(name) != definition)

@@ -1,0 +1,91 @@
+"""A feature that is added later: old drops keep what they were served with, and are computed again on demand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ml_assets.cli.backfill import Asked, run_backfill
+from ml_assets.spec.features import RowExpression
+from ml_assets_tests.rehearsal import Rehearsal, day, go_on_from, rehearse
+
+pytestmark = pytest.mark.xdist_group("backfill")
+
+AS_OF, ADDED, LAST = 8, 10, 11  # the champion; the first drop with the new feature; the last landed
+NEW = RowExpression.model_validate({"name": "is_far", "sql": "distance_mi > 1000"})
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
+    """Ten drops with a champion that served two of them."""
+    state = rehearse(tmp_path_factory.mktemp("backfill"), last=LAST)
+    state.batch(1, AS_OF, raise_on_error=False)
+    state.retrain(AS_OF, rung="logistic_regression", gate="disabled")
+    state.batch(AS_OF + 1, ADDED - 1)
+    return state
+
+
+def with_feature(state: Rehearsal) -> Rehearsal:
+    features = state.spec.features
+    more = features.model_copy(update={"expressions": (*features.expressions, NEW)})
+    return replace(state, spec=state.spec.model_copy(update={"features": more}))
+
+
+def versions_by_drop(state: Rehearsal) -> dict[int, int]:
+    rows = state.rows("features", "SELECT day(batch_date) AS day, any_value(_feature_set) AS s FROM t GROUP BY ALL")
+    return {row["day"]: row["s"] for row in rows}
+
+
+def test_added_feature_is_backfilled_trained_on_and_served_and_what_was_served_stays(
+    served: Rehearsal, tmp_path: Path
+) -> None:
+    state = with_feature(go_on_from(served, tmp_path))
+    before = state.values("predictions", AS_OF + 1, ADDED - 1)
+    state.batch(ADDED, ADDED)
+    assert versions_by_drop(state) == dict.fromkeys(range(1, ADDED), 1) | {ADDED: 2}
+
+    refused = state.retrain(ADDED, rung="logistic_regression", gate="disabled", raise_on_error=False)
+    assert not refused.success
+    said = str(next(event for event in refused.all_events if event.is_step_failure).event_specific_data)
+    assert "hold other versions of is_far than are declared now" in said
+    assert "ml-assets backfill flight_delays --features" in said
+
+    run_backfill(state.spec, state.paths, Asked(day(1), day(ADDED), step=4))
+    assert versions_by_drop(state) == dict.fromkeys(range(1, ADDED + 1), 2)
+    assert state.rows("features", "SELECT count(*) AS n FROM t WHERE is_far IS NULL")[0]["n"] == 0
+
+    state.batch(AS_OF + 1, ADDED)  # run again: the champion reads what it read when it served them
+    assert state.values("predictions", AS_OF + 1, ADDED - 1).equals(before)
+    read = state.rows("predictions", "SELECT day(batch_date) AS d, any_value(_features_version) AS v FROM t GROUP BY 1")
+    newest = state.lake.version("features")
+    assert newest is not None
+    assert all(row["v"] < newest for row in read if row["d"] < ADDED)
+
+    state.retrain(ADDED, rung="logistic_regression", gate="disabled")
+    state.batch(LAST, LAST)
+    (row,) = state.rows("predictions", f"SELECT DISTINCT model_version FROM t WHERE batch_date = '{day(LAST)}'")
+    assert row["model_version"].startswith(str(day(ADDED)))
+    assert "is_far" in state.lake.metadata("training_set")["plan"]["features"]
+
+
+def test_backfill_that_was_killed_goes_on_with_what_is_left(served: Rehearsal, tmp_path: Path) -> None:
+    state = with_feature(go_on_from(served, tmp_path))
+    run_backfill(state.spec, state.paths, Asked(day(1), day(4), step=31))
+    done = state.lake.version("features")
+
+    run_backfill(state.spec, state.paths, Asked(day(1), day(ADDED), step=31))
+    assert state.lake.version("features") == (done or 0) + 1
+    run_backfill(state.spec, state.paths, Asked(day(1), day(ADDED), step=31))
+    assert state.lake.version("features") == (done or 0) + 1
+
+
+def test_training_on_a_mixture_is_a_persons_choice(served: Rehearsal, tmp_path: Path) -> None:
+    state = with_feature(go_on_from(served, tmp_path))
+    state.batch(ADDED, ADDED)
+
+    state.retrain(ADDED, rung="logistic_regression", gate="disabled", mix_features=True)
+
+    known = state.rows("training_set", "SELECT count(*) FILTER (is_far IS NULL) AS missing, count(*) AS n FROM t")[0]
+    assert 0 < known["missing"] <= known["n"]

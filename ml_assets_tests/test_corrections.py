@@ -1,0 +1,169 @@
+"""Late, revised and corrected files through the real graph: they count from the drop in which they were received."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ml_assets.cli.corrections import Requeue, run_accept, run_requeue
+from ml_assets.spec.contract import Expectation
+from ml_assets_tests.rehearsal import SOURCES, Rehearsal, day, go_on_from, rehearse
+
+pytestmark = [
+    pytest.mark.xdist_group("corrections"),
+    # great_expectations 1.24 imports sre_constants and sre_parse, which Python 3.11 calls deprecated
+    pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning"),
+]
+
+REVISED, LAST = 4, 6  # the drop whose outcomes are revised; the drop that receives the revision
+TABLES = ("validated_flight_outcomes", "validated_weather", "labels", "examples", "features", "drops")
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
+    """Six real drops landed, five of them run."""
+    found = rehearse(tmp_path_factory.mktemp("corrections"), last=LAST)
+    ingest(found, 1, LAST - 1)
+    return found
+
+
+def ingest(state: Rehearsal, first: int, last: int) -> None:
+    """Run drops up to their features."""
+    layers = [f"{layer}/{source}" for source in SOURCES for layer in ("raw", "validated", "quarantine")]
+    others = ["raw/drops", "training/labels", "features/examples", "features/features"]
+    state.run_assets([*layers, *others], first, last)
+
+
+def revise(state: Rehearsal) -> list[str]:
+    """Land one drop's outcomes again: four flights were later than first said. Give their ids."""
+    path = state.landed(REVISED, "flight_outcomes")
+    rows = pd.read_csv(path, dtype=str)
+    chosen = rows.index[rows["status"] == "completed"][:4]
+    rows.loc[chosen, "arrival_delay_min"] = "777"
+    rows.to_csv(path, index=False)
+    return sorted(rows.loc[chosen, "flight_id"])
+
+
+def contents(state: Rehearsal, first: int, last: int) -> dict[str, str]:
+    return {table: state.content(table, first, last) for table in TABLES}
+
+
+def ledger(state: Rehearsal, number: int, source: str) -> dict[str, Any]:
+    (row,) = state.rows("drops", f"SELECT * FROM t WHERE batch_date = '{day(number)}' AND source = '{source}'")
+    return row
+
+
+def test_revision_counts_from_the_drop_that_received_it_and_changes_nothing_before(
+    history: Rehearsal, tmp_path: Path
+) -> None:
+    state, untouched = go_on_from(history, tmp_path / "revised"), go_on_from(history, tmp_path / "untouched")
+    before = contents(history, 1, LAST - 1)
+    flights = revise(state)
+
+    ingest(state, LAST, LAST)
+    ingest(untouched, LAST, LAST)
+
+    assert contents(state, 1, LAST - 1) == before
+    late = state.rows("validated_flight_outcomes", f"SELECT * FROM t WHERE batch_date = '{day(LAST)}' AND _is_late")
+    assert sorted(row["flight_id"] for row in late) == flights
+    assert {row["arrival_delay_min"] for row in late} == {777}
+    assert {row["_file"] for row in late} == {f"{day(REVISED)}/flight_outcomes.csv"}
+    assert state.content("features", LAST, LAST) != untouched.content("features", LAST, LAST)
+    assert ledger(state, LAST, "flight_outcomes")["late"] == ledger(state, REVISED, "flight_outcomes")["landed"]
+    assert (
+        f"already_known x{ledger(state, REVISED, 'flight_outcomes')['landed'] - 4}"
+        in (ledger(state, LAST, "flight_outcomes")["reasons"])
+    )
+
+
+def test_running_it_all_again_in_one_range_gives_the_same_tables(history: Rehearsal, tmp_path: Path) -> None:
+    state = go_on_from(history, tmp_path)
+    revise(state)
+    ingest(state, LAST, LAST)
+    found = contents(state, 1, LAST)
+
+    ingest(state, 1, LAST)
+
+    assert contents(state, 1, LAST) == found
+
+
+def test_same_receipts_in_the_same_order_give_the_same_tables(history: Rehearsal, tmp_path: Path) -> None:
+    first = go_on_from(history, tmp_path / "first")
+    second = rehearse(tmp_path / "second", history.landing, last=LAST - 1)
+    for number in range(1, LAST):
+        ingest(second, number, number)
+    for state in (first, second):
+        revise(state)
+    rehearse(tmp_path / "third", history.landing, last=LAST).landed(LAST, "weather").parent.rename(
+        second.landing / str(day(LAST))
+    )
+
+    ingest(first, LAST, LAST)
+    ingest(second, LAST, LAST)
+
+    assert contents(first, 1, LAST) == contents(second, 1, LAST)
+
+
+def test_source_that_was_gone_on_without_is_received_when_it_comes(history: Rehearsal, tmp_path: Path) -> None:
+    state = rehearse(tmp_path, history.landing, last=3)
+    weather = state.landed(2, "weather")
+    kept = weather.read_bytes()
+    weather.unlink()
+    ingest(state, 1, 2)
+    assert ledger(state, 2, "weather")["state"] == "missing_accepted"
+    weather.write_bytes(kept)
+
+    ingest(state, 3, 3)
+
+    assert ledger(state, 2, "weather")["state"] == "missing_accepted"
+    assert ledger(state, 3, "weather")["late"] == kept.count(b"\n") - 1
+    assert f"late: {day(2)}/weather.csv" in ledger(state, 3, "weather")["reasons"]
+
+
+def test_person_accepts_that_a_source_will_not_come(history: Rehearsal, tmp_path: Path) -> None:
+    state = rehearse(tmp_path, history.landing, last=2)
+    state.landed(2, "flight_outcomes").unlink()
+    ingest(state, 1, 1)
+
+    run_accept(
+        state.spec,
+        state.paths,
+        day(2),
+        "flight_outcomes",
+        "lost by the publisher",
+        state.spec.calendar.batch_at(day(3)),
+    )
+    ingest(state, 2, 2)
+
+    row = ledger(state, 2, "flight_outcomes")
+    assert (row["state"], row["reasons"]) == ("missing_accepted", ["accepted by a person: lost by the publisher"])
+    assert state.rows("features", f"SELECT count(*) AS n FROM t WHERE batch_date = '{day(2)}'")[0]["n"] > 500
+
+
+def test_rows_come_back_as_corrections_once_their_contract_is_mended(history: Rehearsal, tmp_path: Path) -> None:
+    rule = {"expect": "expect_column_values_to_be_between", "arguments": {"column": "temp_f", "max_value": 30}}
+    too_strict = Expectation.model_validate({**rule, "reason": "too_warm"})
+    mended = rehearse(tmp_path, history.landing, last=3)
+    sources = [
+        source.model_copy(update={"expectations": (too_strict,)}) if source.name == "weather" else source
+        for source in mended.spec.sources
+    ]
+    strict = replace(mended, spec=mended.spec.model_copy(update={"sources": tuple(sources)}))
+    ingest(strict, 1, 2)
+    refused = strict.rows("quarantine_weather", "SELECT * FROM t WHERE list_contains(reasons, 'too_warm')")
+    assert len(refused) > 20
+
+    asked = Requeue("weather", ("too_warm",), date(2013, 1, 1), date.max, dry_run=False)
+    for _ in range(2):  # asked twice, they come once
+        run_requeue(mended.spec, mended.paths, asked)
+    ingest(mended, 3, 3)
+
+    back = mended.rows("validated_weather", f"SELECT * FROM t WHERE batch_date = '{day(3)}' AND _is_late")
+    key = ("origin", "observed_at", "temp_f")
+    assert {tuple(row[name] for name in key) for row in back} == {tuple(row[name] for name in key) for row in refused}
+    assert len(back) == len(refused)
