@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ml_assets.graph.component import UseCase
+    from ml_assets.stores.reading import read
 
-__all__ = ["UseCase"]
+__all__ = ["UseCase", "read"]
 
 
 def __getattr__(name: str) -> object:
-    """Load the component only when asked for, so that lower rooms import without Dagster."""
+    """Load what is asked for only then, so that lower rooms import without Dagster."""
     if name == "UseCase":
         from ml_assets.graph.component import UseCase
 
         return UseCase
+    if name == "read":
+        from ml_assets.stores.reading import read
+
+        return read
     raise AttributeError(f"module 'ml_assets' has no attribute {name!r}")

@@ -1,0 +1,76 @@
+"""Tables for notebooks: a frame of what was known as of a drop."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from ml_assets.spec.use_case import did_you_mean
+from ml_assets.stores.lake import PARTITION
+from ml_assets.stores.paths import StatePaths, state_paths
+from ml_assets.stores.query import known_tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read(use_case: str, table: str, *, as_of: date | str | None = None, data: StatePaths | None = None) -> pd.DataFrame:
+    """Read a table of the lake, up to a drop.
+
+    Parameters
+    ----------
+    use_case, table
+        As in `ml-assets sql`: `flight_delays`, `predictions`.
+    as_of
+        A drop, such as `"2013-06-16"`: rows of later drops, and verdicts as of later ones, are left out. By default
+        everything. Of a table without drops, such as the newest `training_set`, only everything can be read.
+    data
+        The state to read; by default that of this machine, as the commands do.
+
+    Returns
+    -------
+    frame
+        The rows in order of drop, with the columns that say where they came from (`_...`) left out.
+
+    Raises
+    ------
+    LookupError
+        If there is no such table; says which there are.
+    ValueError
+        If `as_of` is no date, or the table knows no drops.
+
+    Examples
+    --------
+    >>> read("flight_delays", "predictions", as_of="yesterday")
+    Traceback (most recent call last):
+    ValueError: as_of: found 'yesterday'; allowed: a drop, such as 2013-06-16
+    """
+    import duckdb
+
+    until = _drop(as_of)
+    tables = known_tables(data or state_paths())
+    name = f"{use_case}.{table}"
+    if name not in tables:
+        listed = ", ".join(tables) or "none, since no run has written one yet"
+        raise LookupError(f"there is no table {name}; allowed: {listed}{did_you_mean(name, list(tables))}")
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        rows = tables[name].relation(connection, table)
+        moment = next((column for column in (PARTITION, "as_of") if column in rows.columns), None)
+        if until is not None:
+            if moment is None or (moment == "as_of" and table != "champion"):
+                raise ValueError(f"{name} knows no drops: it is read as it stands, without as_of")
+            rows = rows.filter(f"{moment} <= DATE '{until}'")
+        if moment is not None:
+            rows = rows.order(moment)
+        kept = ", ".join(f'"{column}"' for column in rows.columns if not column.startswith("_"))
+        return rows.project(kept).df()
+
+
+def _drop(as_of: date | str | None) -> date | None:
+    if as_of is None or isinstance(as_of, date):
+        return as_of
+    try:
+        return date.fromisoformat(as_of)
+    except ValueError as error:
+        raise ValueError(f"as_of: found {as_of!r}; allowed: a drop, such as 2013-06-16") from error

@@ -1,0 +1,50 @@
+"""The read API for notebooks."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import ml_assets
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.paths import StatePaths
+
+DROPS = [date(2013, 1, day) for day in (1, 2, 3)]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> StatePaths:
+    paths = StatePaths(tmp_path)
+    lake = Lake(paths.lake / "flights")
+    scores = pa.table({"batch_date": DROPS[::-1], "score": [0.3, 0.2, 0.1], "_run_id": ["c", "b", "a"]})
+    lake.replace_drops("predictions", scores, DROPS)
+    lake.append("champion", pa.table({"as_of": DROPS, "verdict": ["promoted", "refused", "promoted"]}))
+    lake.replace("training_set", pa.table({"as_of": DROPS, "label": [0, 1, 0]}))
+    return paths
+
+
+def test_rows_come_in_order_of_drop_without_provenance(data: StatePaths) -> None:
+    frame = ml_assets.read("flights", "predictions", data=data)
+
+    assert list(frame.columns) == ["batch_date", "score"]
+    assert frame["score"].tolist() == [0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize("as_of", ["2013-01-02", date(2013, 1, 2)])
+def test_as_of_a_drop_nothing_later_is_read(data: StatePaths, as_of: date | str) -> None:
+    assert ml_assets.read("flights", "predictions", as_of=as_of, data=data)["score"].tolist() == [0.1, 0.2]
+    assert ml_assets.read("flights", "champion", as_of=as_of, data=data)["verdict"].tolist() == ["promoted", "refused"]
+
+
+def test_table_without_drops_is_read_as_it_stands(data: StatePaths) -> None:
+    assert len(ml_assets.read("flights", "training_set", data=data)) == 3
+    with pytest.raises(ValueError, match=r"flights\.training_set knows no drops"):
+        ml_assets.read("flights", "training_set", as_of="2013-01-02", data=data)
+
+
+def test_unknown_table_is_named_with_the_nearest(data: StatePaths) -> None:
+    with pytest.raises(LookupError, match=r"there is no table flights\.prediction; .*flights\.predictions"):
+        ml_assets.read("flights", "prediction", data=data)
