@@ -9,12 +9,25 @@ from typing import Any
 
 from ml_assets.cli.terminal import console, fail, next_steps, plain_rows, print_json, table_of
 from ml_assets.graph.due import read_rows
+from ml_assets.monitoring.diagnosis import spell
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 
 _SHOWN = 12
-_COLUMNS = ("monitor", "value", "usual", "z", "threshold", "state", "kind", "meaning", "importance", "n_placebos")
+_COLUMNS = (
+    "monitor",
+    "statistic",
+    "value",
+    "usual",
+    "z",
+    "threshold",
+    "state",
+    "kind",
+    "meaning",
+    "importance",
+    "n_placebos",
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,8 @@ def _show(
     title = f"{spec.name}, drop {drop}: {alarms} of {judged} monitors alarm, {len(rows) - judged} have not enough data"
     shown = rows[: max(alarms, _SHOWN)]
     columns = ["monitor", "value", "usual", "z", "threshold", "state", "meaning"]
-    console.print(table_of(title, columns, [[row[name] for name in columns] for row in shown]))
+    spelt = [{**row, **{name: spell(row["statistic"], row[name]) for name in ("value", "usual")}} for row in shown]
+    console.print(table_of(title, columns, [[row[name] for name in columns] for row in spelt]))
     for row in decided:
         console.print(f"[bold]{row['action']}[/]: ", end="")
         console.print(row["reason"], markup=False, soft_wrap=True)

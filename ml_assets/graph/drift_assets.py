@@ -24,7 +24,7 @@ from ml_assets.graph.layout import (
 from ml_assets.graph.pictures import PlaceboStrip, as_markdown, placebo_strips_png
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.row_counts import describe_drops
-from ml_assets.monitoring.diagnosis import known_changes
+from ml_assets.monitoring.diagnosis import known_changes, spell
 from ml_assets.monitoring.drift_report import Row
 from ml_assets.monitoring.feature_drift import FamilyMeasure
 from ml_assets.monitoring.standing import share_interval
@@ -176,16 +176,15 @@ def _placebos(rows: Sequence[Row], measures: Sequence[FamilyMeasure], newest: da
         )
         shown.append(PlaceboStrip(f"{each.reference}: {each.measure}", each.placebos, today, each.threshold))
     caption = "placebo windows (dots), this window (diamond) and threshold (bar), as share of the threshold"
-    return {
-        "what thresholds rest on": dg.MetadataValue.md("\n".join(lines)),
-        "placebos": as_markdown(placebo_strips_png(shown), caption),
-    }
+    picture = as_markdown(placebo_strips_png(shown), caption).md_str
+    return {"what thresholds rest on": dg.MetadataValue.md("\n".join([picture or "", "", *lines]))}
 
 
 def _table_of(rows: Sequence[Row]) -> str:
     lines = ["| monitor | value | usual | z | threshold | state | meaning |", "|---|---|---|---|---|---|---|"]
     for row in rows:
-        numbers = " | ".join(f"{row[name]:.3g}" for name in ("value", "usual", "z", "threshold"))
+        spelt = [spell(row["statistic"], row[name]) for name in ("value", "usual")]
+        numbers = " | ".join([*spelt, f"{row['z']:.3g}", f"{row['threshold']:.3g}"])
         lines.append(
             f"| {row['monitor']} | {numbers} | {row['state']} | {row.get('meaning') or row.get('detail') or ''} |"
         )

@@ -178,7 +178,7 @@ def _diagnose_feed(row: Row, renamed: str | None) -> tuple[Kind, str]:
     statistic, value, usual = row["statistic"], row["value"], row["usual"]
     if statistic in ("unseen_share", "vanished_share") and renamed:
         return "broken_feed", renamed
-    said = f"{MEANINGS[statistic]}: {_spell(statistic, value)} where {_spell(statistic, usual)} is usual"
+    said = f"{MEANINGS[statistic]}: {spell(statistic, value)} where {spell(statistic, usual)} is usual"
     if row["detail"]:
         said += f" ({row['detail']})"
     if statistic in MECHANICAL:
@@ -193,7 +193,14 @@ def _diagnose_feed(row: Row, renamed: str | None) -> tuple[Kind, str]:
     return "cannot_tell", said
 
 
-def _spell(statistic: str, value: float) -> str:
+def spell(statistic: str, value: float | None) -> str:
+    """Write a measurement as people read it: a number of rows, not its logarithm, a share in percent.
+
+    >>> spell("rows", 4.28), spell("null_share", 0.5), spell("steady_psi", 0.0123)
+    ('72.24', '50.0%', '0.0123')
+    """
+    if value is None or math.isnan(value):
+        return ""
     if statistic in ("rows", "spread"):
         return f"{math.exp(value):,.4g}"
-    return f"{value:.4g}" if statistic in ("center", "age_h") else f"{value:.1%}"
+    return f"{value:.1%}" if statistic.endswith("_share") else f"{value:.4g}"
