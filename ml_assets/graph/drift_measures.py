@@ -113,7 +113,9 @@ def _feed_rows(
         for prefix in ("raw", "quarantine"):
             name = f"{prefix}_{source.name}"
             rows = lake.relation(connection, name, (first, drops[-1]))
-            rows.filter("NOT _is_late").create_view(name, replace=True)  # the drop's own file: what is late is no fault
+            if "_is_late" in rows.columns:  # the drop's own file: what comes late is no fault of it
+                rows = rows.filter("NOT coalesce(_is_late, false)")
+            rows.create_view(name, replace=True)
         found = profile_source(connection, source, spec.calendar.drops_between(first, drops[-1]))
         series += found[0]
         categories += found[1]

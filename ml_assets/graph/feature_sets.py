@@ -60,7 +60,10 @@ def sets_of_drops(connection: "DuckDBPyConnection", lake: Lake) -> dict[date, in
     """Give the set by which the features of each drop were computed."""
     if not lake.has(COMPUTED):
         return {}
-    return dict(lake.relation(connection, COMPUTED).project("batch_date, _feature_set").fetchall())
+    rows = lake.relation(connection, COMPUTED)
+    if "_feature_set" not in rows.columns:  # written before sets were recorded: nobody knows
+        return {}
+    return dict(rows.filter("_feature_set IS NOT NULL").project("batch_date, _feature_set").fetchall())
 
 
 def stale_drops(connection: "DuckDBPyConnection", lake: Lake, spec: UseCaseSpec) -> dict[date, list[str]]:

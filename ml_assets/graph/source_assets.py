@@ -92,8 +92,10 @@ def _recorded(connection: "DuckDBPyConnection", lake: Lake, source: Source) -> l
     table = f"received_{source.name}"
     if not lake.has(table):
         return []
-    columns = "batch_date, _file, sha256, size_bytes, refusal, _is_late, _modified_ns"
-    return [Recorded(*row) for row in lake.relation(connection, table).project(columns).fetchall()]
+    rows = lake.relation(connection, table)
+    late = "coalesce(_is_late, false), coalesce(_modified_ns, 0)" if "_is_late" in rows.columns else "false, 0"
+    columns = f"batch_date, _file, sha256, size_bytes, refusal, {late}"
+    return [Recorded(*row) for row in rows.project(columns).fetchall()]
 
 
 def _notes(receipt: Receipt) -> dict[str, str]:
@@ -174,7 +176,7 @@ def _show_rows(
     shut_in(connection, views)
     if "earlier" not in views:
         connection.execute("CREATE TEMP VIEW earlier AS SELECT * FROM raw LIMIT 0")
-    return connection.sql("SELECT batch_date, refusal FROM received WHERE NOT _is_late").fetchall()
+    return connection.sql("SELECT batch_date, refusal FROM received WHERE NOT coalesce(_is_late, false)").fetchall()
 
 
 def _count(table: "pa.Table") -> Counter[date]:

@@ -96,11 +96,13 @@ def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar
         connection.execute("INSERT INTO _batches VALUES (?, ?, ?)", [drop, previous_batch_at + MICROSECOND, batch_at])
     claim = "NULL::TIMESTAMPTZ" if source.known_at == RECEIVED else f"({source.known_at})"
     event = "NULL::TIMESTAMPTZ" if source.event_at is None else f"({source.event_at})"
+    rows = "SELECT * REPLACE (coalesce(_is_late, false) AS _is_late) FROM raw"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE _judged AS SELECT claimed.*, batch_at, CASE WHEN claimed_known_at IS NULL THEN "
         "batch_at ELSE greatest(claimed_known_at, opens_at) END AS known_at FROM (SELECT raw.*, row_number() OVER "
         f"(ORDER BY batch_date, {IN_ORDER}) - 1 AS _position, CAST({event} AS TIMESTAMPTZ) AS event_at, "
-        f"CAST({claim} AS TIMESTAMPTZ) AS claimed_known_at FROM raw) AS claimed JOIN _batches USING (batch_date)"
+        f"CAST({claim} AS TIMESTAMPTZ) AS claimed_known_at FROM ({rows}) AS raw) AS claimed JOIN _batches "
+        "USING (batch_date)"
     )
     connection.execute("UPDATE _judged SET event_at = known_at WHERE event_at IS NULL")
     missing = " ".join(

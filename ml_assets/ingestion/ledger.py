@@ -85,8 +85,8 @@ def _counts(source: Source) -> str:
     return f"""
         SELECT '{name}' AS source, *, CASE WHEN file_refusals IS NOT NULL OR drop_refusals IS NOT NULL THEN
             list_concat(coalesce(file_refusals, []), coalesce(drop_refusals, [])) END AS refusals FROM
-            (SELECT batch_date, nullif(count(*) FILTER (NOT _is_late), 0) AS files,
-                list(refusal) FILTER (refusal IS NOT NULL AND NOT _is_late) AS file_refusals,
+            (SELECT batch_date, nullif(count(*) FILTER (NOT coalesce(_is_late, false)), 0) AS files,
+                list(refusal) FILTER (refusal IS NOT NULL AND NOT coalesce(_is_late, false)) AS file_refusals,
                 list('late: ' || _file || coalesce(' ' || refusal, '') ORDER BY _file) FILTER (_is_late) AS late_files
                 FROM received_{name} GROUP BY batch_date)
             LEFT JOIN (SELECT batch_date, list('drop_refused:' || reason) AS drop_refusals
