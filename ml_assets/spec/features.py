@@ -49,7 +49,10 @@ def parse_aggregate(name: str, text: str) -> Aggregate:
 
 
 def _check_aggregate(text: str) -> str:
-    parse_aggregate("aggregate", text)
+    try:
+        parse_aggregate("", text)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix(": ")) from error
     return text
 
 

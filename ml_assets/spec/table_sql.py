@@ -39,11 +39,12 @@ def bind_table(
         except UserSqlError as error:
             faults.append(SqlFault(error.line, str(error)))
     allowed = sorted({*may_read, BATCH})
+    there = [*sources, BATCH]
+    meant = {near for name in may_read for near in get_close_matches(name, there, n=1)}  # `from` may misspell it
     for table in read:
-        if table not in allowed:
+        if table not in {*allowed, *meant}:
             said = f"reads {table}; allowed: {listed(allowed)}{did_you_mean(table, allowed)}"
             faults.append(SqlFault(line_of_word(table.rpartition(".")[2], text), said))
-    there = [*sources, BATCH]
     misspelt = {table: meant for table in read if table not in there for meant in get_close_matches(table, there, n=1)}
     if any(table not in there and table not in misspelt for table in read) or any(
         "()" in each.message for each in faults

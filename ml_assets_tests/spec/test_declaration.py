@@ -157,7 +157,8 @@ def test_every_reference_to_nothing_is_found_where_it_stands(broken: Broken) -> 
             "column: engines,",
             "column: motors,",
             "sources[3].expectations[0].arguments.column",
-            "found 'motors'; allowed: tail_number, manufactured_year, type, manufacturer, model, engines, seats, speed_mph, engine",
+            "found 'motors'; allowed: tail_number, manufactured_year, type, manufacturer, model, engines, seats, "
+            "speed_mph, engine",
         ),
         (
             "name: flight_delays",
