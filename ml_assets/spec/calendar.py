@@ -103,9 +103,9 @@ class Calendar(Declared):
         """Find a step that is no whole days, and an end before the start."""
         every, start, end = (_read_as(kind, declared.get(key)) for key, kind in _TIMES.items())
         if isinstance(every, timedelta) and every % timedelta(days=1):
-            yield ("every",), f"every: found {format_duration(every)}; allowed: whole days, as in 1d or 7d"
+            yield ("every",), f"found {format_duration(every)}; allowed: whole days, as in 1d or 7d"
         if isinstance(start, date) and isinstance(end, date) and end < start:
-            yield ("end",), f"end: found {end}; allowed: {start} or later"
+            yield ("end",), f"found {end}; allowed: {start} or later"
 
     @cached_property
     def _zone(self) -> ZoneInfo:

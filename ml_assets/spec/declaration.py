@@ -95,7 +95,7 @@ def find_use_cases(defs_folder: Path) -> list[Path]:
 
 
 def _of_text(fault: YamlFault) -> Mistake:
-    return Mistake(Path(DECLARATION_FILE), fault.line, fault.key, fault.message)
+    return Mistake(Path(DECLARATION_FILE), fault.line, fault.key.removeprefix("attributes."), fault.message)
 
 
 @dataclass(frozen=True)

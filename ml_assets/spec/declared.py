@@ -37,11 +37,13 @@ class Declared(BaseModel):
         if not isinstance(value, Mapping):
             return handler(value)
         declared = mapping_of(cast("object", value))
-        found = [_as_error(fault, declared) for fault in (*cls._loosely_typed(declared), *cls.faults(declared))]
+        loose = list(cls._loosely_typed(declared))
+        found = [_as_error(fault, declared) for fault in (*loose, *cls.faults(declared))]
         try:
             sound = handler(value)
         except ValidationError as error:
-            found = [*_as_raised(error), *found]
+            named = {path for path, _ in loose}
+            found = [*(each for each in _as_raised(error) if each.get("loc") not in named), *found]
         else:
             if not found:
                 return sound

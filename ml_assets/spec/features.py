@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from ml_assets.spec.calendar import Duration, format_duration
 from ml_assets.spec.declared import Declared, Fault
-from ml_assets.spec.names import Identifier, KeyPath
+from ml_assets.spec.names import Identifier, KeyPath, did_you_mean
 from ml_assets.spec.untyped import list_of, mapping_of, named_parts
 
 EXAMPLE_COLUMNS = ("batch_date", "example_id", "prediction_at")
@@ -141,7 +141,7 @@ class FeatureSpec(Declared):
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
         """Find feature names that are taken, and a declaration without any."""
-        if not declared.get("views") and not declared.get("expressions"):
+        if not declared.get("views") and not declared.get("expressions") and not _misspelt_parts(declared):
             yield (), "found no feature; allowed: at least one view or expression"
         taken: set[str] = set()
         for path, names in _named_features(declared):
@@ -184,11 +184,19 @@ def known_features(declared: Mapping[str, Any]) -> KnownFeatures:
     sound = {place for place, _ in _sound_views(declared)}
     views = [mapping_of(view).get("name") for view in list_of(declared.get("views"))]
     open_views = [f"{name}_" if isinstance(name, str) else "" for place, name in enumerate(views) if place not in sound]
-    if not isinstance(declared.get("views", ()), list | tuple) or not isinstance(
-        declared.get("expressions", ()), list | tuple
+    if (
+        _misspelt_parts(declared)
+        or not isinstance(declared.get("views", ()), list | tuple)
+        or not isinstance(declared.get("expressions", ()), list | tuple)
     ):
         open_views.append("")
     return KnownFeatures(tuple(names), tuple(open_views))
+
+
+def _misspelt_parts(declared: Mapping[str, Any]) -> list[str]:
+    """Name the unknown keys that mean views or expressions: what they hold cannot be known."""
+    unknown = [key for key in declared if key not in FeatureSpec.model_fields]
+    return [key for key in unknown if did_you_mean(key, ["views", "expressions"])]
 
 
 def _sound_views(declared: Mapping[str, Any]) -> Iterator[tuple[int, FeatureView]]:

@@ -13,6 +13,8 @@ from ml_assets.spec.names import KeyPath, spell_path
 
 DEEPEST = 24  # a use case nests seven deep
 _TOO_DEEP = f"found nesting deeper than {DEEPEST}; allowed: as deep as a use case goes"
+_KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "value")
+_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in _KINDS}
 _MOST_NODES = 50_000  # aliases of aliases grow without end
 
 
@@ -103,7 +105,9 @@ def _fault_of(error: yaml.YAMLError, text: str) -> YamlFault:
     said = [getattr(error, "context", None), getattr(error, "problem", None)]
     if _TOO_DEEP in said:
         return YamlFault(line + 1, "", _TOO_DEEP)
-    return YamlFault(line + 1, "", f"does not read as YAML: {', '.join(part for part in said if part)}")
+    begun: Any = getattr(error, "context_mark", None)
+    since = f" (begun in line {begun.line + 1})" if begun is not None and begun.line != line else ""
+    return YamlFault(line + 1, "", f"does not read as YAML: {', '.join(part for part in said if part)}{since}")
 
 
 class _Loader(yaml.SafeLoader):
@@ -151,6 +155,9 @@ class _Builder:
         line = node.start_mark.line + 1
         self.read.lines.setdefault(path, line)
         self._nodes += 1
+        if node.tag not in _TAGS:
+            self._note(line, path, f"found the tag {node.tag}; allowed: values without a tag")
+            return None
         if len(path) > DEEPEST or self._nodes > _MOST_NODES:
             if self._nodes <= _MOST_NODES + 1 and not any("alias" in fault.message for fault in self.read.faults):
                 self._note(line, path[:2], "found an alias that holds itself, or too many; allowed: aliases that end")
@@ -167,10 +174,10 @@ class _Builder:
         self.read.text_lines[path] = (first, style == "|")
         try:
             return cast("Any", self._loader).construct_object(node)
-        except yaml.constructor.ConstructorError:
-            self._note(node.start_mark.line + 1, path, f"found the tag {node.tag}; allowed: values without a tag")
-            return None
-        except ValueError:  # 2013-02-30 looks like a date and is none: who reads it says so
+        except (
+            ValueError,
+            yaml.constructor.ConstructorError,
+        ):  # 2013-02-30 looks like a date and is none: who reads it says so
             return node.value
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:

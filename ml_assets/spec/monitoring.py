@@ -53,7 +53,7 @@ class Persistence(Declared):
         """Find more drops asked for than looked at."""
         k, of = declared.get("k", 2), declared.get("of", 3)
         if isinstance(k, int) and isinstance(of, int) and k > of >= 1:
-            yield ("k",), f"k: found {k}; allowed: at most of, {of}"
+            yield ("k",), f"found {k}; allowed: at most of, {of}"
 
 
 class Costs(Declared):

@@ -34,8 +34,10 @@ def wrong_references(declared: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def source_columns(declared: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give the columns of each source as they were written, by its name."""
-    return {name: mapping_of(part.get("columns")) for _, name, part in named_parts(declared.get("sources"))}
+    """Give the columns of each source as they were written, by its name; none of a name that two sources have."""
+    parts = named_parts(declared.get("sources"))
+    names = [name for _, name, _ in parts]
+    return {name: mapping_of(part.get("columns")) for _, name, part in parts if names.count(name) == 1}
 
 
 def _wrong_steps(declared: Mapping[str, Any]) -> Iterator[Fault]:
@@ -60,7 +62,9 @@ def _wrong_sources(declared: Mapping[str, Any]) -> Iterator[Fault]:
         if name in known:
             yield ("sources", place, "name"), f"found {name!r} again; allowed: a name once"
         known.append(name)
-    if not known or len(known) < len(list_of(declared.get("sources"))):
+    is_complete = bool(known) and len(known) == len(list_of(declared.get("sources")))
+    known = list(dict.fromkeys(known))
+    if not is_complete:
         return  # a source without a name: nobody knows which are meant
     for part in ("examples", "labels"):
         for place, name in names_in(mapping_of(declared.get(part)).get("from")):

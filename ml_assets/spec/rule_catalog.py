@@ -106,7 +106,7 @@ def unknown_rules(declared: Mapping[str, Any]) -> Iterator[Fault]:
         for position, each in enumerate(list_of(mapping_of(source).get("expectations"))):
             rule = mapping_of(each)
             if isinstance(rule.get("expect"), str):
-                for path, message in _wrong_rule(rule["expect"], mapping_of(rule.get("arguments"))):
+                for path, message in _wrong_rule(rule["expect"], rule.get("arguments", {})):
                     yield ("sources", place, "expectations", position, *path), message
     for place, each in enumerate(list_of(mapping_of(declared.get("model")).get("ladder"))):
         rung = mapping_of(each)
@@ -116,12 +116,15 @@ def unknown_rules(declared: Mapping[str, Any]) -> Iterator[Fault]:
                 yield ("model", "ladder", place, "parameters", name), not_among(name, known)
 
 
-def _wrong_rule(name: str, arguments: Mapping[str, Any]) -> Iterator[Fault]:
+def _wrong_rule(name: str, declares: object) -> Iterator[Fault]:
     if name not in expectations():
         allowed = "a Great Expectations name, as in expect_column_values_to_be_in_set"
         yield ("expect",), f"found {name!r}; allowed: {allowed}{did_you_mean(name, expectations())}"
         return
     required, optional = expectations()[name]
+    arguments = mapping_of(declares)
+    if not isinstance(declares, Mapping):
+        return
     for argument in arguments:
         if argument not in (*required, *optional, *_ABOUT_THE_RULE):
             yield ("arguments", argument), not_among(argument, (*required, *optional))

@@ -83,16 +83,41 @@ class Bench:
         for alias, table in (named or {}).items():
             self.lay(alias, self._tables[table])
             read.append(alias)
-        bound = Bound(is_typed=all(kind for table in read for kind in self._tables[table].values()))
+        untyped = [table for table in read if None in self._tables[table].values()]
+        if untyped:
+            strict = self._bind_typed(query, untyped)
+            if strict is not None:
+                self._drop(named or ())
+                return strict
+        bound = Bound(is_typed=not untyped)
         assumed: list[tuple[str, str]] = []
         try:
             self._bind_past_missing(query, read, bound, assumed)
         finally:
             for table, column in assumed:
                 self._connection.execute(f'ALTER TABLE "{_plain(table)}" DROP COLUMN "{_plain(column)}"')
-            for alias in named or {}:
-                self._connection.execute(f'DROP TABLE "{_plain(alias)}"')
+            self._drop(named or ())
         return bound
+
+    def _bind_typed(self, query: str, untyped: Iterable[str]) -> Bound | None:
+        """Bind without the columns of unknown type; None where the query reads one, or one that is missing."""
+        whole = {table: self._tables[table] for table in untyped}
+        for table, columns in whole.items():
+            self.lay(table, {name: kind for name, kind in columns.items() if kind is not None})
+        bound = Bound()
+        error = self._describe(query, bound)
+        for table, columns in whole.items():
+            self.lay(table, columns)
+        if error is None:
+            return bound
+        if _NO_COLUMN.search(str(error)):
+            return None
+        said, line = said_by_duckdb(error)
+        return Bound(None, [SqlFault(line, self._spelled(said))])
+
+    def _drop(self, tables: Iterable[str]) -> None:
+        for table in tables:
+            self._connection.execute(f'DROP TABLE "{_plain(table)}"')
 
     def _bind_past_missing(self, query: str, read: list[str], bound: Bound, assumed: list[tuple[str, str]]) -> None:
         error = self._describe(query, bound)

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from ml_assets.spec.names import did_you_mean, listed
 from ml_assets.spec.sql_binding import Bench, Columns, SqlFault
-from ml_assets.spec.user_sql import UserSqlError, check_repeatable, check_select, line_of_word
+from ml_assets.spec.user_sql import UserSqlError, check_select, find_unrepeatable, line_of_word
 
 BATCH = "batch"
 _REQUIRED = {"examples": ("example_id",), "labels": ("example_id", "label", "known_at")}
@@ -33,12 +33,12 @@ def bind_table(
     except UserSqlError as error:
         return None, [SqlFault(error.line, str(error))]
     faults: list[SqlFault] = []
-    for check in (lambda: check_select(text, read), lambda: check_repeatable(text)):
-        try:
-            check()
-        except UserSqlError as error:
-            faults.append(SqlFault(error.line, str(error)))
-    allowed = sorted({*may_read, BATCH})
+    allowed = sorted({*(may_read or sources), BATCH})
+    try:
+        check_select(text, {*read, *allowed})  # what is left to find are functions that find tables
+    except UserSqlError as error:
+        faults.append(SqlFault(error.line, str(error)))
+    faults += [SqlFault(error.line, str(error)) for error in find_unrepeatable(text)]
     there = [*sources, BATCH]
     meant = {near for name in may_read for near in get_close_matches(name, there, n=1)}  # `from` may misspell it
     for table in read:

@@ -68,13 +68,27 @@ def check_repeatable(text: str) -> None:
         If it does not parse, asks a clock or for chance, takes a sample, or has a LIMIT that no
         ORDER BY of the same SELECT settles.
     """
+    for error in find_unrepeatable(text):
+        raise error
+
+
+def find_unrepeatable(text: str) -> Iterator[UserSqlError]:
+    """Find everything in one SELECT that may give other rows the next time.
+
+    Raises
+    ------
+    UserSqlError
+        If it does not parse.
+    """
     tree = _parse(text)
-    _refuse_clock_and_chance(tree, text)
+    unsteady = _clock_and_chance(tree, text)
+    if unsteady is not None:
+        yield unsteady
     for node in _walk(tree):
         modifiers = {modifier["type"] for _, modifier in _children(node.get("modifiers"))}
         if modifiers & {"LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"} and "ORDER_MODIFIER" not in modifiers:
             found = f"found LIMIT without ORDER BY in {_quoted(text)}; allowed: LIMIT beside an ORDER BY"
-            raise UserSqlError(found, line_of_word("limit", text))
+            yield UserSqlError(found, line_of_word("limit", text))
 
 
 @cache
@@ -105,7 +119,9 @@ def check_expression(text: str) -> None:
         found = _beyond_row(part)
         if found:
             raise UserSqlError(f"found {found} in {_quoted(text)}; allowed: an expression over the columns of one row")
-    _refuse_clock_and_chance(tree, text)
+    unsteady = _clock_and_chance(tree, text)
+    if unsteady is not None:
+        raise unsteady
 
 
 @cache
@@ -225,14 +241,15 @@ def _beyond_row(part: dict[str, Any]) -> str | None:
     return _SPREADING.get(str(kind))
 
 
-def _refuse_clock_and_chance(tree: dict[str, Any], text: str) -> None:
+def _clock_and_chance(tree: dict[str, Any], text: str) -> UserSqlError | None:
     found = sorted(_calls(tree) & _unsteady_functions())
     if any(node.get("sample") for node in _walk(tree)):
         found.append("a sample")
-    if found:
-        line = line_of_word(found[0].removesuffix("()").removeprefix("a "), text)
-        allowed = "what gives the same value whenever it runs"
-        raise UserSqlError(f"found {', '.join(found)} in {_quoted(text)}; allowed: {allowed}", line)
+    if not found:
+        return None
+    line = line_of_word(found[0].removesuffix("()").removeprefix("a "), text)
+    allowed = "what gives the same value whenever it runs"
+    return UserSqlError(f"found {', '.join(found)} in {_quoted(text)}; allowed: {allowed}", line)
 
 
 def _calls(tree: Any) -> set[str]:

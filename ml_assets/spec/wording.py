@@ -23,8 +23,9 @@ _WANTED = {
     "dict": "a mapping",
     "model": "a mapping",
 }
-_BOUNDS = {"greater_than_equal": "{ge} or more", "greater_than": "more than {gt}",
-           "less_than_equal": "{le} or less", "less_than": "less than {lt}"}  # fmt: skip
+_BOUNDS = {"greater_than_equal": "{ge:g} or more", "greater_than": "more than {gt:g}",
+           "less_than_equal": "{le:g} or less", "less_than": "less than {lt:g}"}  # fmt: skip
+_UNION = (("int",), ("float",), ("str",))  # pydantic names each kind that a value could have been
 _SHOWN = 80
 
 
@@ -44,6 +45,11 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
     found: list[Fault] = []
     for detail in error.errors(include_url=False):
         path: KeyPath = tuple(part for part in detail["loc"] if part != "[key]")
+        if detail["type"] == "too_short" and len(detail["input"]) >= detail.get("ctx", {}).get("min_length", 0):
+            continue  # pydantic counts only the sound members of a list; each other one is named by itself
+        if path[-1:] in _UNION:
+            found.append((path[:-1], f"found {shown(detail['input'])}; allowed: a number or text"))
+            continue
         found.append((path, _said(detail, path, model)))
     return list(dict.fromkeys(found))
 
@@ -71,7 +77,7 @@ def _allowed(kind: str, context: Mapping[str, Any], message: str) -> str:
     if kind == "string_too_long":
         return f"at most {context['max_length']} characters"
     if kind in ("too_short", "string_too_short"):
-        return f"at least {context['min_length']}"
+        return f"at least {context['min_length']}{' characters' if kind.startswith('string') else ''}"
     wanted = [words for name, words in _WANTED.items() if kind.startswith(f"{name}_")]
     return wanted[0] if wanted else message[:1].lower() + message[1:]
 
