@@ -3,7 +3,8 @@
 `malformed/parcels` is a sound use case. Each document of the YAML files beside it is a case: `change`
 lists texts of its defs.yaml and what stands there instead, `files` whole files by name (empty: not
 there), `encoding` how they are written. `mistakes` are all that must be found: `at` is a text of the
-line it stands in (the `nth` such line, `in` a file, defs.yaml unless said), then key, what is found, and the nearest name.
+line it stands in (the `nth` such line, `in` a file, defs.yaml unless said), then key, what is found,
+and the nearest name.
 """
 
 from __future__ import annotations
