@@ -71,6 +71,7 @@ class _Check:
         self._bench = bench
         self._features = mapping_of(declared.get("features"))
         self._sources = {name: _typed(columns) for name, columns in source_columns(declared).items() if columns}
+        self._open_views = known_features(self._features).open_views
         self._examples: Columns | None = None
 
     def times(self) -> Iterator[PlacedSqlFault]:
@@ -203,9 +204,8 @@ class _Check:
         """Check one expression; its value becomes column `name` of `row`, where given."""
         misplaced = _misplaced(asked.text)
         bound = self._bench.bind(f'SELECT ({asked.text}\n) AS value FROM "{table}"', [table]) if not misplaced else None
-        open_views = known_features(self._features).open_views
         for fault in misplaced or (bound.faults if bound else []):
-            if not any(f"reads column '{view}" in fault.message for view in open_views):
+            if not any(f"reads column '{view}" in fault.message for view in self._open_views):
                 yield PlacedSqlFault(asked.path, fault)
         kind = (bound.columns or {}).get("value") if bound else None
         is_sure = bound is not None and bound.is_typed and kind is not None
