@@ -31,7 +31,7 @@ def load_use_cases(package: Path, discover: Callable[[], dg.Definitions]) -> dg.
 def build_folder(folder: Path) -> dg.Definitions:
     """Build the use case in `folder`, or, when its declaration is broken, one asset that says why."""
     try:
-        return build_declared(load_use_case(folder))
+        return build_declared(_load(folder))
     except DeclarationError as error:
         logging.getLogger("ml_assets").error("%s is broken and was left out:\n%s", folder.name, error)
         return build_broken_use_case(folder.name, error)
@@ -48,13 +48,27 @@ def build_declared(spec: UseCaseSpec) -> dg.Definitions:
     try:
         return build_use_case(spec)
     except Exception as error:
-        said = f"cannot be built: {type(error).__name__}: {' '.join(str(error).split())}"
-        raise DeclarationError(Path(spec.name), [Mistake(Path(DECLARATION_FILE), 1, "", said)]) from error
+        raise _as_mistake(Path(spec.name), "cannot be built", error) from error
+
+
+def _load(folder: Path) -> UseCaseSpec:
+    """Read a declaration; should reading it fail otherwise than by mistakes, that is the mistake."""
+    try:
+        return load_use_case(folder)
+    except DeclarationError:
+        raise
+    except Exception as error:
+        raise _as_mistake(folder, "cannot be read", error) from error
+
+
+def _as_mistake(folder: Path, said: str, error: Exception) -> DeclarationError:
+    reason = f"{said}: {type(error).__name__}: {' '.join(str(error).split())}"
+    return DeclarationError(folder, [Mistake(Path(DECLARATION_FILE), 1, "", reason)])
 
 
 def _is_broken(folder: Path) -> bool:
     try:
-        load_use_case(folder)
+        _load(folder)
     except DeclarationError:
         return True
     return False

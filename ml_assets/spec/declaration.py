@@ -173,17 +173,25 @@ class _Declaration:
             name = mapping_of(declared.get(part)).get("sql")
             if not isinstance(name, str):
                 continue
-            folder = self._folder.resolve()
-            path = (folder / name).resolve()
-            if not path.is_relative_to(folder) or not path.is_file():
+            path = self._file_inside(name)
+            if path is None:
                 there = sorted(file.relative_to(self._folder).as_posix() for file in self._folder.glob("sql/*.sql"))
                 said = f"found {name!r}; allowed: a file of this folder: {listed(there)}{did_you_mean(name, there)}"
                 self._note((part, "sql"), said)
                 continue
-            data, relative = path.read_bytes(), path.relative_to(folder)
+            data, relative = path.read_bytes(), path.relative_to(self._folder.resolve())
             try:
                 yield part, _SqlFile(relative, data.decode("utf-8-sig"))
             except UnicodeDecodeError as error:
                 line = data[: error.start].count(b"\n") + 1
                 said = f"found byte 0x{data[error.start]:02x}; allowed: UTF-8"
                 self.mistakes.append(Mistake(relative, line, f"{part}.sql", said))
+
+    def _file_inside(self, name: str) -> Path | None:
+        """Find a file of the folder; None where there is none, or the name leads out of it."""
+        folder = self._folder.resolve()
+        try:
+            path = (folder / name).resolve()
+            return path if path.is_relative_to(folder) and path.is_file() else None
+        except (ValueError, OSError):  # a name that no file can have
+            return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing
 from collections.abc import Iterator, Mapping
 from datetime import date, time
@@ -51,13 +52,15 @@ class Declared(BaseModel):
 
     @classmethod
     def _loosely_typed(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
-        """Refuse what pydantic would read generously: true as 1, and a number as a date or a time of day."""
+        """Refuse what pydantic would read generously: true as 1, a number as a date or time, infinity."""
         for name, field in cls.model_fields.items():
             key = field.alias or name
             value = declared.get(key)
             kinds = {field.annotation, *typing.get_args(field.annotation)}
             if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
                 yield (key,), f"found {str(value).lower()}; allowed: a number"
+            elif isinstance(value, float) and not math.isfinite(value) and float in kinds:
+                yield (key,), f"found {value}; allowed: a finite number"
             elif isinstance(value, int | float) and kinds & {date, time}:
                 wanted = "a date, as in 2013-01-31" if date in kinds else 'a time of day, as in "04:00"'
                 yield (key,), f"found {value!r}; allowed: {wanted}"

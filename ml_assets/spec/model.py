@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
@@ -26,7 +26,7 @@ RUNG_PARAMETERS: dict[RungKind, tuple[str, ...]] = {
 class Rung(Declared):
     """One step of the ladder, from simple to complex."""
 
-    name: str
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
     kind: RungKind
     parameters: dict[str, float | int | str] = Field(default_factory=dict)
     group_by: tuple[str, ...] = ()
@@ -69,6 +69,6 @@ class ModelSpec(Declared):
                 yield ("ladder", place, "name"), f"found {name!r} again; allowed: a name once"
             seen.add(name)
         kind = next((mapping_of(rung).get("kind") for rung in list_of(declared.get("ladder"))), None)
-        if kind in RUNG_PARAMETERS and kind != "group_history":
+        if isinstance(kind, str) and kind in RUNG_PARAMETERS and kind != "group_history":
             found = f"the first rung is the heuristic to beat; found {kind!r}; allowed: group_history"
             yield ("ladder", 0, "kind"), found

@@ -51,8 +51,8 @@ class Persistence(Declared):
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
         """Find more drops asked for than looked at."""
-        k, of = declared.get("k", 2), declared.get("of", 3)
-        if isinstance(k, int) and isinstance(of, int) and k > of >= 1:
+        k, of = (str(declared.get(key, default)) for key, default in (("k", 2), ("of", 3)))
+        if k.isdecimal() and of.isdecimal() and int(k) > int(of) >= 1:
             yield ("k",), f"found {k}; allowed: at most of, {of}"
 
 

@@ -6,17 +6,22 @@ this list to the pinned version.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from datetime import date
 from functools import cache
 from typing import Any
 
+from ml_assets.spec.contract import COLUMN_ARGUMENTS
 from ml_assets.spec.declared import Fault
 from ml_assets.spec.model import RUNG_PARAMETERS
 from ml_assets.spec.names import did_you_mean, not_among
 from ml_assets.spec.untyped import list_of, mapping_of
+from ml_assets.spec.wording import shown
 
 _SHARED = {"@rows": ("row_condition", "condition_parser"),
            "@bounds": ("min_value", "max_value", "strict_min", "strict_max")}  # fmt: skip
+_BOUNDS = ("min_value", "max_value", "value", "mostly")
 _ABOUT_THE_RULE = ("description", "meta", "notes")  # any expectation takes these
 # name without expect_: required arguments | optional ones
 _CATALOG = """
@@ -111,9 +116,12 @@ def unknown_rules(declared: Mapping[str, Any]) -> Iterator[Fault]:
     for place, each in enumerate(list_of(mapping_of(declared.get("model")).get("ladder"))):
         rung = mapping_of(each)
         known = {str(kind): names for kind, names in RUNG_PARAMETERS.items()}.get(str(rung.get("kind")), ())
-        for name in mapping_of(rung.get("parameters")):
+        for name, value in mapping_of(rung.get("parameters")).items():
+            path = ("model", "ladder", place, "parameters", name)
             if known and name not in known:
-                yield ("model", "ladder", place, "parameters", name), not_among(name, known)
+                yield path, not_among(name, known)
+            elif isinstance(value, str | bool) or (isinstance(value, float) and not math.isfinite(value)):
+                yield path, f"found {shown(value)}; allowed: a finite number"
 
 
 def _wrong_rule(name: str, declares: object) -> Iterator[Fault]:
@@ -128,6 +136,13 @@ def _wrong_rule(name: str, declares: object) -> Iterator[Fault]:
     for argument in arguments:
         if argument not in (*required, *optional, *_ABOUT_THE_RULE):
             yield ("arguments", argument), not_among(argument, (*required, *optional))
+    for argument, value in arguments.items():
+        if argument in COLUMN_ARGUMENTS and not isinstance(value, str):
+            yield ("arguments", argument), f"found {shown(value)}; allowed: the name of a column"
+        elif argument in _BOUNDS and (
+            isinstance(value, bool) or not isinstance(value, int | float | str | date | None)
+        ):
+            yield ("arguments", argument), f"found {shown(value)}; allowed: one value"
     for argument in required:
         if argument not in arguments:
             yield ("arguments", argument), f"is required by {name} and missing"

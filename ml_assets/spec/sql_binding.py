@@ -60,9 +60,13 @@ class Bench:
         self._connection.close()
 
     def lay(self, table: str, columns: Mapping[str, str | None]) -> None:
-        """Make an empty table."""
-        self._tables[table] = dict(columns)
-        said = ", ".join(f'"{_plain(name)}" {kind or "VARCHAR"}' for name, kind in columns.items())
+        """Make an empty table; of columns that differ only in their case, DuckDB sees the first."""
+        first: Columns = {}
+        for name, kind in columns.items():
+            if name and name.lower() not in {each.lower() for each in first}:
+                first[name] = kind
+        self._tables[table] = first
+        said = ", ".join(f'"{_plain(name)}" {kind or "VARCHAR"}' for name, kind in first.items())
         self._connection.execute(f'CREATE OR REPLACE TEMP TABLE "{_plain(table)}" ({said or "_none INTEGER"})')
 
     def know_holidays(self) -> None:

@@ -42,4 +42,4 @@ def names_in(value: object) -> list[tuple[int, str]]:
 def named_parts(value: object) -> list[tuple[int, str, dict[str, Any]]]:
     """Give the mappings of a list that have a name, each with its place."""
     parts = [(place, mapping_of(part)) for place, part in enumerate(list_of(value))]
-    return [(place, part["name"], part) for place, part in parts if isinstance(part.get("name"), str)]
+    return [(place, part["name"], part) for place, part in parts if isinstance(part.get("name"), str) and part["name"]]

@@ -73,7 +73,9 @@ def _allowed(kind: str, context: Mapping[str, Any], message: str) -> str:
     if kind in _BOUNDS:
         return _BOUNDS[kind].format(**context)
     if kind == "string_pattern_mismatch":
-        return "a name of lower-case letters, digits and _, beginning with a letter"
+        is_identifier = str(context.get("pattern", "")).startswith("^[a-z]")
+        letters = "lower-case letters, digits and _, beginning with a letter"
+        return f"a name of {letters if is_identifier else 'letters, digits, _ and -'}"
     if kind == "string_too_long":
         return f"at most {context['max_length']} characters"
     if kind in ("too_short", "string_too_short"):
@@ -95,7 +97,7 @@ def shown(value: object) -> str:
     if isinstance(value, Mapping | list | tuple):
         kind = "a mapping" if isinstance(value, Mapping) else "a list"
         return f"{kind} of {len(value)}"  # pyright: ignore[reportUnknownArgumentType]
-    text = repr(value) if isinstance(value, str) else str(value)
+    text = repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 

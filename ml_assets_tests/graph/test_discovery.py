@@ -100,6 +100,17 @@ def test_use_case_that_cannot_be_built_is_a_mistake_of_its_declaration(monkeypat
         build_declared(flagship())
 
 
+def test_use_case_whose_reading_fails_is_left_out_like_one_with_mistakes(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RecursionError("a fault of the parser")
+
+    monkeypatch.setattr("ml_assets.graph.discovery.load_use_case", fail)
+
+    assert keys_by_use_case(load(package)) == {"flight_delays": {"broken_declaration"}}
+
+
 def test_error_that_no_declaration_explains_is_raised(package: Path) -> None:
     def fail() -> dg.Definitions:
         raise RuntimeError("the disk is gone")

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ml_assets.spec.declaration import DeclarationError, load_use_case
 
@@ -83,3 +85,44 @@ def test_case_gives_all_its_mistakes_and_no_other(name: str, case: dict[str, Any
     assert sorted(told, key=str) == expected_of(case, folder), name
     unsaid = [each for each in found if each["allowed"] is None and "missing" not in str(each["found"])]
     assert [each for each in unsaid if "YAML" not in str(each["found"])] == []
+
+
+ODD = (None, 5, -1.5, True, "", "x y'\"", [], {}, [[1]], {"": None}, {"a": {"b": 1}}, [None], "9" * 50, "a\x00b",
+       '"; DROP TABLE x', "sql/../sql/labels.sql", ".")  # fmt: skip
+
+
+def places_in(part: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """List the place of every part of a declaration."""
+    inner = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    return [path, *(place for key, value in inner for place in places_in(value, (*path, key)))]
+
+
+SOUND = yaml.safe_load((BASE / "defs.yaml").read_text(encoding="utf-8"))
+PLACES = [place for place in places_in(SOUND) if place]
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_case({"case": "none"}, tmp_path_factory.mktemp("odd") / "parcels")
+
+
+@settings(max_examples=200)
+@given(place=st.sampled_from(PLACES), odd=st.sampled_from(ODD))
+def test_whatever_stands_in_a_place_is_a_use_case_or_its_mistakes(
+    scratch: Path, place: tuple[str | int, ...], odd: Any
+) -> None:
+    declared: Any = yaml.safe_load((BASE / "defs.yaml").read_text(encoding="utf-8"))
+    part = declared
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = odd
+    (scratch / "defs.yaml").write_text(yaml.safe_dump(declared), encoding="utf-8")
+    lines = (scratch / "defs.yaml").read_text(encoding="utf-8").count("\n")
+
+    try:
+        mistakes = [] if load_use_case(scratch).name == "parcels" else None
+    except DeclarationError as refused:
+        mistakes = refused.mistakes
+
+    assert mistakes is not None
+    assert [each for each in mistakes if not 1 <= each.line <= lines] == []
