@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import re
 from collections.abc import Collection, Iterator
@@ -132,6 +133,7 @@ def _scratch() -> duckdb.DuckDBPyConnection:
     connection.execute("SET temp_directory = ''; SET python_enable_replacements = false")
     connection.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
     connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+    atexit.register(_scratch.cache_clear)  # held until the interpreter is gone, DuckDB's bindings call it a leak
     return connection
 
 
