@@ -181,7 +181,7 @@ class _Declaration:
                 continue
             data, relative = path.read_bytes(), path.relative_to(self._folder.resolve())
             try:
-                yield part, _SqlFile(relative, data.decode("utf-8-sig"))
+                yield part, _SqlFile(relative, data.decode("utf-8-sig").replace("\r\n", "\n"))
             except UnicodeDecodeError as error:
                 line = data[: error.start].count(b"\n") + 1
                 said = f"found byte 0x{data[error.start]:02x}; allowed: UTF-8"
