@@ -4,6 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from ml_assets.graph.discovery import load_use_cases
 from ml_assets.stores.telemetry import switch_off_telemetry
 
 
@@ -13,4 +14,6 @@ def defs() -> dg.Definitions:
     switch_off_telemetry()
     # one process a run: starting one for each step costs several times what a step takes
     in_process = dg.Definitions(executor=dg.in_process_executor)
-    return dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=Path(__file__).parent), in_process)
+    package = Path(__file__).parent
+    found = load_use_cases(package, lambda: dg.load_from_defs_folder(path_within_project=package))
+    return dg.Definitions.merge(found, in_process)

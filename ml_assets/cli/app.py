@@ -253,26 +253,15 @@ def accept_missing(
 @app.command()
 def validate(
     use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check declarations; print every mistake with its line, and end with 1 if there is one."""
-    from ml_assets.spec.declaration import DeclarationError, load_use_case
+    from ml_assets.cli.validation import run_validate
 
     names = use_case_names()
     if use_case is not None and use_case not in names:
         read_use_case(use_case)
-    is_broken = False
-    for name in [use_case] if use_case else names:
-        try:
-            spec = load_use_case(DEFS_FOLDER / name)
-        except DeclarationError as error:
-            is_broken = True
-            console.print(f"[bold red]{name}[/]: {len(error.mistakes)} mistakes")
-            for mistake in error.mistakes:
-                console.print(f"  {mistake}", markup=False, highlight=False, soft_wrap=True)
-            continue
-        features = len(spec.features.feature_names())
-        console.print(f"[bold green]{name}[/]: {len(spec.sources)} sources, {features} features, no mistake")
-    if is_broken:
+    if not run_validate([DEFS_FOLDER / name for name in ([use_case] if use_case else names)], as_json=as_json):
         raise typer.Exit(1)
 
 

@@ -4,6 +4,7 @@ They are thin: what is due is read from tables and the landing folder, what to d
 be evaluated again without harm, since a sensor's cursor is written only after its runs were launched.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -174,7 +175,7 @@ def broken_alert_sensor(name: str, mistakes: Sequence[str]) -> dg.SensorDefiniti
     """Build the alert sensor of a use case that cannot be built."""
 
     @dg.sensor(
-        name=f"{name}_alerts",
+        name=f"{re.sub(r'[^A-Za-z0-9_]', '_', name)}_alerts",  # a folder may be named as no use case can be
         target=None,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,

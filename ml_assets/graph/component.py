@@ -1,13 +1,11 @@
 """The component that Dagster finds in a folder under defs/: a thin skin over the factory."""
 
-import logging
 from pathlib import Path
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict
 
-from ml_assets.graph.factory import build_broken_use_case, build_use_case
-from ml_assets.spec.declaration import DeclarationError, load_use_case
+from ml_assets.graph.discovery import build_folder
 
 
 class DeclaredAttributes(BaseModel):
@@ -35,9 +33,4 @@ class UseCase(dg.Component):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the use case, or, when its declaration is broken, one asset that says why."""
-        folder = self.folder if self.folder.is_dir() else self.folder.parent
-        try:
-            return build_use_case(load_use_case(folder))
-        except DeclarationError as error:
-            logging.getLogger("ml_assets").error("%s is broken and was left out:\n%s", folder.name, error)
-            return build_broken_use_case(folder.name, error)
+        return build_folder(self.folder if self.folder.is_dir() else self.folder.parent)

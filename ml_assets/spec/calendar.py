@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+
+from ml_assets.spec.declared import Declared, Fault
 
 _DURATION = re.compile(r"^\s*(\d+)\s*(s|m|min|h|d|w)\s*$")
 _UNIT_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -54,6 +57,19 @@ def format_duration(length: timedelta) -> str:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
 
 
+_TIMES: dict[str, Any] = {"every": parse_duration, "start": date.fromisoformat, "end": date.fromisoformat}
+
+
+def _read_as(kind: Any, value: object) -> Any:
+    """Read a value that may not be sound; None where it is not."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return kind(value)
+    except ValueError:
+        return None
+
+
 def check_zone(name: str) -> str:
     """Check that `name` is a time zone this machine knows, and give it back.
 
@@ -69,14 +85,12 @@ def check_zone(name: str) -> str:
     return name
 
 
-class Calendar(BaseModel):
+class Calendar(Declared):
     """The batches of a use case: one every `every` days at local time `at`, from `start` to `end`.
 
     A batch, its drop and its partition share one name, the local date of the batch.
     Drop D is what was received in (batch D-1, batch D].
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     start: date
     end: date | None = None
@@ -84,13 +98,14 @@ class Calendar(BaseModel):
     at: time
     timezone: Annotated[str, AfterValidator(check_zone)]
 
-    @model_validator(mode="after")
-    def _whole_days_in_order(self) -> Calendar:
-        if self.every % timedelta(days=1):
-            raise ValueError(f"every: found {format_duration(self.every)}; allowed: whole days, as in 1d or 7d")
-        if self.end is not None and self.end < self.start:
-            raise ValueError(f"end: found {self.end}; allowed: {self.start} or later")
-        return self
+    @classmethod
+    def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find a step that is no whole days, and an end before the start."""
+        every, start, end = (_read_as(kind, declared.get(key)) for key, kind in _TIMES.items())
+        if isinstance(every, timedelta) and every % timedelta(days=1):
+            yield ("every",), f"found {format_duration(every)}; allowed: whole days, as in 1d or 7d"
+        if isinstance(start, date) and isinstance(end, date) and end < start:
+            yield ("end",), f"found {end}; allowed: {start} or later"
 
     @cached_property
     def _zone(self) -> ZoneInfo:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from ml_assets.spec.calendar import check_zone
-from ml_assets.spec.model import Declared
-from ml_assets.spec.names import Identifier
+from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.names import Identifier, KeyPath, not_among
+from ml_assets.spec.untyped import list_of, mapping_of, names_in
 
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
 Severity = Literal["error", "warning"]
 
 RESERVED_COLUMNS = frozenset({"batch_date", "event_at", "known_at", "claimed_known_at", "reasons", "rowid"})
+RESERVED_SOURCES = frozenset({"batch", "drops", "examples"})  # names that SQL, the graph or the lake uses itself
 RECEIVED = "received"
+SQL_TYPES: dict[str, str] = {
+    "string": "VARCHAR",
+    "integer": "BIGINT",
+    "float": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP WITH TIME ZONE",
+}
+# arguments of expectations that name one column, and those that name several
+COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
+COLUMN_LISTS = ("column_list", "column_set")
 
 
 class Column(Declared):
@@ -54,6 +68,29 @@ def _as_arrival(value: Any) -> Any:
     return value.replace("_", " ") if isinstance(value, str) else value
 
 
+def _check_column(name: str) -> str:
+    if name in RESERVED_COLUMNS or name.startswith("_"):
+        reserved = ", ".join(sorted(RESERVED_COLUMNS))
+        raise ValueError(f"found {name!r}; allowed: names other than {reserved}, without a leading _")
+    return name
+
+
+def columns_asked(arguments: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Name the columns that the arguments of an expectation ask for, each with its place.
+
+    Examples
+    --------
+    >>> list(columns_asked({"column": "seats", "min_value": 1}))
+    [(('column',), 'seats')]
+    """
+    for argument in COLUMN_ARGUMENTS:
+        if isinstance(arguments.get(argument), str):
+            yield (argument,), arguments[argument]
+    for argument in COLUMN_LISTS:
+        for place, name in names_in(arguments.get(argument)):
+            yield (argument, place), name
+
+
 class Source(Declared):
     """A source of facts and its contract.
 
@@ -70,7 +107,7 @@ class Source(Declared):
     event_at: str | None = None
     known_at: str = RECEIVED
     null_values: tuple[str, ...] = ("",)
-    columns: dict[Identifier, Column] = Field(min_length=1)
+    columns: dict[Annotated[Identifier, AfterValidator(_check_column)], Column] = Field(min_length=1)
     expectations: tuple[Expectation, ...] = ()
 
     @property
@@ -82,40 +119,34 @@ class Source(Declared):
         """Say whether a row without a value in `column` breaks the contract."""
         return column in self.key or self.columns[column].required
 
-    @field_validator("columns")
-    @classmethod
-    def _no_reserved_names(cls, value: dict[str, Column]) -> dict[str, Column]:
-        for name in value:
-            if name in RESERVED_COLUMNS or name.startswith("_"):
-                reserved = ", ".join(sorted(RESERVED_COLUMNS))
-                raise ValueError(f"found {name!r}; allowed: names other than {reserved}, without a leading _")
-        return value
-
     @field_validator("name")
     @classmethod
     def _is_free(cls, value: str) -> str:
-        if value == "batch":  # the one-row table beside the sources in a declaration's SQL
-            raise ValueError("found 'batch'; allowed: another name, SQL sees the batch under this one")
+        if value in RESERVED_SOURCES:
+            raise ValueError(f"found {value!r}; allowed: a name other than {', '.join(sorted(RESERVED_SOURCES))}")
         return value
 
-    @model_validator(mode="after")
-    def _names_exist(self) -> Source:
-        for name in self.key:
-            if name not in self.columns:
-                raise ValueError(f"key: found {name!r}; allowed: {', '.join(self.columns)}")
-        reasons = [expectation.reason for expectation in self.expectations]
-        for reason in reasons:
-            if reasons.count(reason) > 1:
-                raise ValueError(f"expectations: reason {reason!r} is used twice; allowed: one reason code a rule")
-        for expectation in self.expectations:
-            for argument in ("column", "column_A", "column_B"):
-                named = expectation.arguments.get(argument)
-                if named is not None and named not in self.columns:
-                    known = ", ".join(self.columns)
-                    raise ValueError(
-                        f"expectations: {expectation.reason}: {argument}: found {named!r}; allowed: {known}"
-                    )
-        return self
+    @classmethod
+    def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find columns that are not there, and what is named twice."""
+        columns = list(mapping_of(declared.get("columns")))
+        key = names_in(declared.get("key"))
+        for place, name in key:
+            if columns and name not in columns:
+                yield ("key", place), not_among(name, columns)
+            if (place, name) != next(each for each in key if each[1] == name):
+                yield ("key", place), f"found {name!r} again; allowed: a column once"
+        reasons: set[str] = set()
+        for place, expectation in enumerate(list_of(declared.get("expectations"))):
+            declares = mapping_of(expectation)
+            reason = declares.get("reason")
+            if isinstance(reason, str) and reason in reasons:
+                found = f"found {reason!r} again; allowed: one reason code a rule"
+                yield ("expectations", place, "reason"), found
+            reasons.add(str(reason))
+            for path, name in columns_asked(mapping_of(declares.get("arguments"))):
+                if columns and name not in columns:
+                    yield ("expectations", place, "arguments", *path), not_among(name, columns)
 
     def is_expected_in(self, drop: date, first_drop: date) -> bool:
         """Say whether a file of this source is due in `drop`."""

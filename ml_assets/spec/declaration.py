@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from ml_assets.spec.use_case import KeyPath, UseCaseSpec, WrongReferencesError, did_you_mean, spell_path
+from ml_assets.spec.marked_yaml import MarkedYaml, UnreadableYamlError, YamlFault, read_marked
+from ml_assets.spec.names import KeyPath, did_you_mean, listed, not_among, spell_path
+from ml_assets.spec.rule_catalog import unknown_rules
+from ml_assets.spec.sql_checks import sql_faults
+from ml_assets.spec.untyped import mapping_of
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.spec.wording import faults_of, shown
 
 DECLARATION_FILE = "defs.yaml"
 COMPONENT_TYPE = "ml_assets.UseCase"
+_TOP_KEYS = ("type", "attributes")
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One fault of a declaration: where it stands and what is wrong."""
+    """One fault of a declaration: where it stands and what is wrong.
+
+    `file` is relative to the folder of the use case, `key` the place in defs.yaml it belongs to.
+    """
 
     file: Path
     line: int
@@ -26,7 +36,21 @@ class Mistake:
 
     def __str__(self) -> str:
         """Render as file:line key: message."""
-        return f"{self.file.name}:{self.line} {self.key}: {self.message}"
+        return f"{self.file.as_posix()}:{self.line} {self.key + ': ' if self.key else ''}{self.message}"
+
+    def as_row(self) -> dict[str, str | int | None]:
+        """Give its parts as plain values, for a script.
+
+        Examples
+        --------
+        >>> Mistake(Path("defs.yaml"), 3, "clok", "found 'clok'; allowed: name, clock; nearest: clock").as_row()
+        {'file': 'defs.yaml', 'line': 3, 'key': 'clok', 'found': "found 'clok'", 'allowed': 'name, clock',
+         'nearest': 'clock'}
+        """
+        said, _, nearest = self.message.partition("; nearest: ")
+        found, _, allowed = said.partition("; allowed: ")
+        return {"file": self.file.as_posix(), "line": self.line, "key": self.key, "found": found,
+                "allowed": allowed or None, "nearest": nearest or None}  # fmt: skip
 
 
 class DeclarationError(ValueError):
@@ -45,48 +69,24 @@ def load_use_case(folder: Path) -> UseCaseSpec:
     ------
     DeclarationError
         With every mistake found: YAML that does not read, unknown or missing keys, values out of
-        range, references to names that do not exist, SQL files that are not there.
+        range, references to names that do not exist, SQL that is not there or does not fit the
+        columns it reads. Only YAML that does not read at all hides what else is wrong.
     """
-    file = folder / DECLARATION_FILE
     try:
-        text = file.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 1
-        raise DeclarationError(folder, [Mistake(file, line, "", " ".join(str(error).split()))]) from error
-    lines = _lines_of(root) if root is not None else {}
-    mistakes: list[Mistake] = []
-    declared = _mapping(content)
-    attributes = _mapping(declared.get("attributes"))
-    if not attributes:
+        read = read_marked((folder / DECLARATION_FILE).read_bytes())
+    except OSError as error:
+        found = YamlFault(1, "", f"cannot be read: {error.strerror}; allowed: a file {DECLARATION_FILE}")
+        raise DeclarationError(folder, [_of_text(found)]) from error
+    except UnreadableYamlError as error:
+        raise DeclarationError(folder, [_of_text(error.fault)]) from error
+    declaration = _Declaration(folder, read)
+    spec = declaration.check()
+    if spec is None or declaration.mistakes:
+        mistakes = dict.fromkeys(declaration.mistakes)
         raise DeclarationError(
-            folder, [Mistake(file, 1, "attributes", "found none; allowed: a mapping with the use case")]
-        )
-    kind = declared.get("type")
-    if kind != COMPONENT_TYPE:
-        mistakes.append(Mistake(file, lines.get(("type",), 1), "type", f"found {kind!r}; allowed: {COMPONENT_TYPE}"))
-    for part in ("examples", "labels"):
-        _read_sql(folder, attributes.get(part), part, lines, mistakes)
-    try:
-        spec = UseCaseSpec.model_validate(attributes)
-    except ValidationError as error:
-        mistakes.extend(_mistakes_of(error, file, lines))
-        raise DeclarationError(folder, sorted(mistakes, key=lambda mistake: mistake.line)) from error
-    if spec.name != folder.name:
-        where = lines.get(("attributes", "name"), 1)
-        mistakes.append(
-            Mistake(file, where, "name", f"found {spec.name!r}; allowed: the folder's name, {folder.name!r}")
-        )
-    if mistakes:
-        raise DeclarationError(folder, mistakes)
+            folder, sorted(mistakes, key=lambda each: (each.file, each.line))
+        )  # defs.yaml, then sql/
     return spec
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    """Give a mapping as it is, to be changed in place, and anything else as an empty one."""
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def find_use_cases(defs_folder: Path) -> list[Path]:
@@ -94,77 +94,104 @@ def find_use_cases(defs_folder: Path) -> list[Path]:
     return sorted(file.parent for file in defs_folder.glob(f"*/{DECLARATION_FILE}"))
 
 
-def _read_sql(folder: Path, part: Any, name: str, lines: dict[KeyPath, int], mistakes: list[Mistake]) -> None:
-    declared = _mapping(part)
-    sql = declared.get("sql")
-    if not isinstance(sql, str):
-        return
-    path = (folder / sql).resolve()
-    if path.is_relative_to(folder.resolve()) and path.is_file():
-        declared["sql"] = path.read_text(encoding="utf-8")
-        return
-    found = sorted(str(file.relative_to(folder)) for file in folder.glob("sql/*.sql"))
-    line = lines.get(("attributes", name, "sql"), 1)
-    message = f"found {sql!r}; allowed: a file of this folder: {', '.join(found) or 'none is there'}"
-    mistakes.append(Mistake(folder / DECLARATION_FILE, line, f"{name}.sql", message + did_you_mean(sql, found)))
+def _of_text(fault: YamlFault) -> Mistake:
+    return Mistake(Path(DECLARATION_FILE), fault.line, fault.key.removeprefix("attributes."), fault.message)
 
 
-def _lines_of(node: yaml.Node, path: KeyPath = ()) -> dict[KeyPath, int]:
-    lines = {path: node.start_mark.line + 1}
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            lines.update(_lines_of(value, (*path, key.value)))
-            lines[(*path, key.value)] = key.start_mark.line + 1
-    elif isinstance(node, yaml.SequenceNode):
-        for position, value in enumerate(node.value):
-            lines.update(_lines_of(value, (*path, position)))
-    return lines
+@dataclass(frozen=True)
+class _SqlFile:
+    path: Path
+    text: str
 
 
-def _mistakes_of(error: ValidationError, file: Path, lines: dict[KeyPath, int]) -> list[Mistake]:
-    mistakes: list[Mistake] = []
-    for detail in error.errors(include_url=False):
-        path: KeyPath = ("attributes", *(part for part in detail["loc"] if part != "[key]"))
-        raised = detail.get("ctx", {}).get("error")
-        if isinstance(raised, WrongReferencesError):
-            wrong = [(("attributes", *place), message) for place, message in raised.found]
-            mistakes += [_mistake_at(place, message, file, lines) for place, message in wrong]
-            continue
-        message = detail["msg"].removeprefix("Value error, ")
-        if detail["type"] == "extra_forbidden":
-            known = _fields_at(path[1:-1])
-            message = f"found {path[-1]!r}; allowed: {', '.join(known)}{did_you_mean(str(path[-1]), known)}"
-        elif detail["type"] == "missing":
-            message = "is required and missing"
-        elif not message.startswith("found") and "found" not in message:
-            message = f"found {detail['input']!r}; {message}"
-        mistakes.append(_mistake_at(path, message, file, lines))
-    return mistakes
+class _Declaration:
+    """A declaration that was read, and the mistakes found in it so far."""
 
+    def __init__(self, folder: Path, read: MarkedYaml) -> None:
+        self._folder = folder
+        self._read = read
+        self.mistakes = [_of_text(fault) for fault in read.faults]
 
-def _mistake_at(path: KeyPath, message: str, file: Path, lines: dict[KeyPath, int]) -> Mistake:
-    nearest = path
-    while nearest not in lines and nearest:
-        nearest = nearest[:-1]
-    return Mistake(file, lines.get(nearest, 1), spell_path(path[1:]), message)
+    def check(self) -> UseCaseSpec | None:
+        """Find all that is wrong, and give the use case where nothing is."""
+        declared = self._attributes()
+        if declared is None:
+            return None
+        files = dict(self._sql_files(declared))
+        texts = {part: file.text for part, file in files.items()}
+        whole = {**declared, **{part: {**mapping_of(declared[part]), "sql": text} for part, text in texts.items()}}
+        spec: UseCaseSpec | None = None
+        try:
+            spec = UseCaseSpec.model_validate(whole)
+        except ValidationError as error:
+            for path, message in faults_of(error, UseCaseSpec):
+                self._note(path, message)
+        for path, message in unknown_rules(declared):
+            self._note(path, message)
+        for placed in sql_faults(declared, texts):
+            file = files.get(str(placed.path[0])) if placed.path[1:] == ("sql",) else None
+            if file is None:
+                self._note(placed.path, placed.fault.message, placed.fault.line)
+            else:
+                said = (spell_path(placed.path), placed.fault.message)
+                self.mistakes.append(Mistake(file.path, placed.fault.line, *said))
+        name = declared.get("name")
+        if isinstance(name, str) and name != self._folder.name:
+            self._note(("name",), f"found {name!r}; allowed: the folder's name, {self._folder.name!r}")
+        return spec
 
+    def _note(self, path: KeyPath, message: str, line: int = 1) -> None:
+        place = self._read.line_in(("attributes", *path), line)
+        self.mistakes.append(Mistake(Path(DECLARATION_FILE), place, spell_path(path), message))
 
-def _fields_at(path: KeyPath) -> list[str]:
-    model: type[BaseModel] | None = UseCaseSpec
-    for part in path:
-        if model is None or isinstance(part, int):
-            continue
-        fields = {info.alias or name: info.annotation for name, info in model.model_fields.items()}
-        if part in fields:
-            model = _model_in(fields[part])
-    return [info.alias or name for name, info in model.model_fields.items()] if model else []
+    def _attributes(self) -> dict[str, Any] | None:
+        content = self._read.content
+        if not isinstance(content, dict):
+            self._outside("", f"found {shown(content)}; allowed: a mapping of type and attributes")
+            return None
+        top = mapping_of(content)  # pyright: ignore[reportUnknownArgumentType]
+        for key in top:
+            if key not in _TOP_KEYS:
+                self._outside(key, not_among(key, _TOP_KEYS))
+        if top.get("type") != COMPONENT_TYPE:
+            kind = top.get("type")
+            nearest = did_you_mean(str(kind), [COMPONENT_TYPE])
+            self._outside("type", f"found {kind!r}; allowed: {COMPONENT_TYPE}{nearest}")
+        declared = top.get("attributes")
+        if not isinstance(declared, dict) or not declared:
+            self._outside("attributes", f"found {shown(top.get('attributes'))}; allowed: a mapping with the use case")
+            return None
+        return mapping_of(declared)  # pyright: ignore[reportUnknownArgumentType]
 
+    def _outside(self, key: str, message: str) -> None:
+        line = self._read.line_of((key,) if key else ())
+        self.mistakes.append(Mistake(Path(DECLARATION_FILE), line, key, message))
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in get_args(annotation):
-        found = _model_in(argument)
-        if found is not None:
-            return found
-    return None
+    def _sql_files(self, declared: Mapping[str, Any]) -> Iterator[tuple[str, _SqlFile]]:
+        """Read the SQL files that can be read, and note those that cannot."""
+        for part in ("examples", "labels"):
+            name = mapping_of(declared.get(part)).get("sql")
+            if not isinstance(name, str):
+                continue
+            path = self._file_inside(name)
+            if path is None:
+                there = sorted(file.relative_to(self._folder).as_posix() for file in self._folder.glob("sql/*.sql"))
+                said = f"found {name!r}; allowed: a file of this folder: {listed(there)}{did_you_mean(name, there)}"
+                self._note((part, "sql"), said)
+                continue
+            data, relative = path.read_bytes(), path.relative_to(self._folder.resolve())
+            try:
+                yield part, _SqlFile(relative, data.decode("utf-8-sig").replace("\r\n", "\n"))
+            except UnicodeDecodeError as error:
+                line = data[: error.start].count(b"\n") + 1
+                said = f"found byte 0x{data[error.start]:02x}; allowed: UTF-8"
+                self.mistakes.append(Mistake(relative, line, f"{part}.sql", said))
+
+    def _file_inside(self, name: str) -> Path | None:
+        """Find a file of the folder; None where there is none, or the name leads out of it."""
+        folder = self._folder.resolve()
+        try:
+            path = (folder / name).resolve()
+            return path if path.is_relative_to(folder) and path.is_file() else None
+        except (ValueError, OSError):  # a name that no file can have
+            return None

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError
 
 from ml_assets.spec.calendar import Duration, format_duration
-from ml_assets.spec.model import Declared
-from ml_assets.spec.names import Identifier
+from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.names import Identifier, KeyPath, did_you_mean
+from ml_assets.spec.untyped import list_of, mapping_of, named_parts
 
+EXAMPLE_COLUMNS = ("batch_date", "example_id", "prediction_at")
 AggregateFunction = Literal["count", "sum", "mean", "min", "max"]
 _AGGREGATE = re.compile(r"^\s*(count|sum|mean|min|max)\s*\((.*)\)\s*$", re.DOTALL)
 
@@ -45,6 +48,14 @@ def parse_aggregate(name: str, text: str) -> Aggregate:
     return Aggregate(name, cast("AggregateFunction", match[1]), match[2].strip())
 
 
+def _check_aggregate(text: str) -> str:
+    try:
+        parse_aggregate("", text)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix(": ")) from error
+    return text
+
+
 class FeatureView(Declared):
     """Values of an entity as known at `prediction_at`: windowed aggregates, or the latest fact.
 
@@ -62,27 +73,29 @@ class FeatureView(Declared):
     derive: dict[Identifier, str] = Field(default_factory=dict)
     where: str | None = None
     windows: tuple[Duration, ...] = ()
-    aggregates: dict[Identifier, str] = Field(default_factory=dict)
+    aggregates: dict[Identifier, Annotated[str, AfterValidator(_check_aggregate)]] = Field(default_factory=dict)
     latest: tuple[Identifier, ...] = ()
     max_age: Duration | None = None
     with_age: bool = False
 
-    @field_validator("aggregates")
     @classmethod
-    def _aggregates_read(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, text in value.items():
-            parse_aggregate(name, text)
-        return value
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> FeatureView:
-        if bool(self.windows) != bool(self.aggregates):
-            raise ValueError(f"{self.name}: windows and aggregates go together; one of them is missing")
-        if bool(self.windows) == bool(self.latest):
-            raise ValueError(f"{self.name}: a view has either windows and aggregates, or latest")
-        if self.windows and (self.max_age is not None or self.with_age):
-            raise ValueError(f"{self.name}: max_age and with_age belong to latest, not to windows")
-        return self
+    def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find a view that is neither windows and aggregates nor latest, and what is named twice."""
+        has = {key: bool(declared.get(key)) for key in ("windows", "aggregates", "latest")}
+        if has["windows"] != has["aggregates"]:
+            given, missing = ("windows", "aggregates") if has["windows"] else ("aggregates", "windows")
+            yield (given,), f"windows and aggregates go together; found no {missing}; allowed: both of them"
+        elif has["windows"] == has["latest"]:
+            found = "both" if has["latest"] else "neither"
+            yield (), f"found {found}; allowed: either windows and aggregates, or latest"
+        for key in ("max_age", "with_age"):
+            if (has["windows"] or has["aggregates"]) and not has["latest"] and declared.get(key):
+                yield (key,), f"found {key} beside windows; allowed: max_age and with_age belong to latest"
+        for key in ("entity", "windows", "latest"):
+            names = list_of(declared.get(key))
+            for place, name in enumerate(names):
+                if name in names[:place]:
+                    yield (key, place), f"found {name!r} again; allowed: once"
 
     def parsed_aggregates(self) -> tuple[Aggregate, ...]:
         """Give the aggregates in the order of their declaration."""
@@ -125,12 +138,77 @@ class FeatureSpec(Declared):
         names = [name for view in self.views for name in view.feature_names()]
         return (*names, *(expression.name for expression in self.expressions))
 
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> FeatureSpec:
-        names = self.feature_names()
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"feature names must be unique; found twice: {', '.join(twice)}")
-        if not names:
-            raise ValueError("found no feature; allowed: at least one view or expression")
-        return self
+    @classmethod
+    def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find feature names that are taken, and a declaration without any."""
+        if not declared.get("views") and not declared.get("expressions") and not _misspelt_parts(declared):
+            yield (), "found no feature; allowed: at least one view or expression"
+        taken: set[str] = set()
+        for path, names in _named_features(declared):
+            twice = [name for name in names if name in taken]
+            if twice:
+                yield path, f"feature names must be unique; found twice: {', '.join(twice)}; allowed: a name once"
+            taken.update(names)
+            found = [name for name in names if name in EXAMPLE_COLUMNS]
+            if found:
+                yield path, f"found {', '.join(found)}; allowed: names other than {', '.join(EXAMPLE_COLUMNS)}"
+
+
+@dataclass(frozen=True)
+class KnownFeatures:
+    """The feature columns a declaration names, as far as its views can be read.
+
+    `open_views` are the beginnings of names that a view gives which cannot be read: nobody knows
+    which of those there will be.
+    """
+
+    names: tuple[str, ...]
+    open_views: tuple[str, ...]
+
+    def may_have(self, name: str) -> bool:
+        """Say whether a feature of that name is there, or could be once its view is mended."""
+        return name in self.names or name.startswith(self.open_views)
+
+
+def known_features(declared: Mapping[str, Any]) -> KnownFeatures:
+    """Name the features of a declaration that may not be sound.
+
+    Examples
+    --------
+    >>> known_features({"views": [{"name": "weather", "latest": ["temp_f"], "max_age": "6 hours"}]})
+    KnownFeatures(names=(), open_views=('weather_',))
+    """
+    names: list[str] = []
+    for _, found in _named_features(declared):
+        names += found
+    sound = {place for place, _ in _sound_views(declared)}
+    views = [mapping_of(view).get("name") for view in list_of(declared.get("views"))]
+    open_views = [f"{name}_" if isinstance(name, str) else "" for place, name in enumerate(views) if place not in sound]
+    if (
+        _misspelt_parts(declared)
+        or not isinstance(declared.get("views", ()), list | tuple)
+        or not isinstance(declared.get("expressions", ()), list | tuple)
+    ):
+        open_views.append("")
+    return KnownFeatures(tuple(names), tuple(open_views))
+
+
+def _misspelt_parts(declared: Mapping[str, Any]) -> list[str]:
+    """Name the unknown keys that mean views or expressions: what they hold cannot be known."""
+    unknown = [key for key in declared if key not in FeatureSpec.model_fields]
+    return [key for key in unknown if did_you_mean(key, ["views", "expressions"])]
+
+
+def _sound_views(declared: Mapping[str, Any]) -> Iterator[tuple[int, FeatureView]]:
+    for place, view in enumerate(list_of(declared.get("views"))):
+        try:
+            yield place, FeatureView.model_validate(view)
+        except ValidationError:
+            continue
+
+
+def _named_features(declared: Mapping[str, Any]) -> Iterator[tuple[KeyPath, tuple[str, ...]]]:
+    for place, view in _sound_views(declared):
+        yield ("views", place, "name"), view.feature_names()
+    for place, name, _ in named_parts(declared.get("expressions")):
+        yield ("expressions", place, "name"), (name,)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, StringConstraints
 
 from ml_assets.spec.calendar import Duration
+from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.untyped import list_of, mapping_of, named_parts
 
 GateMode = Literal["enabled", "disabled"]
 RungKind = Literal["group_history", "logistic_regression", "xgboost"]
 
-
-class Declared(BaseModel):
-    """A part of a declaration: frozen, and without room for names nobody reads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+# what `parameters` may set, by kind; the defaults stand beside the estimators, and a test holds the two together
+RUNG_PARAMETERS: dict[RungKind, tuple[str, ...]] = {
+    "group_history": ("prior_strength",),
+    "logistic_regression": ("C", "max_iter", "min_frequency"),
+    "xgboost": ("rounds", "eta", "max_depth", "max_leaves", "min_child_weight", "subsample", "colsample_bytree",
+                "reg_lambda", "reg_alpha", "gamma", "max_delta_step", "max_cat_to_onehot", "max_cat_threshold"),
+}  # fmt: skip
 
 
 class Rung(Declared):
     """One step of the ladder, from simple to complex."""
 
-    name: str
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
     kind: RungKind
     parameters: dict[str, float | int | str] = Field(default_factory=dict)
     group_by: tuple[str, ...] = ()
@@ -54,3 +59,16 @@ class ModelSpec(Declared):
     threads: int = Field(default=2, ge=1)
     ladder: tuple[Rung, ...] = Field(min_length=1)
     gate: GateRule
+
+    @classmethod
+    def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find rungs that share a name, and a ladder that does not begin with the heuristic."""
+        seen: set[str] = set()
+        for place, name, _ in named_parts(declared.get("ladder")):
+            if name in seen:
+                yield ("ladder", place, "name"), f"found {name!r} again; allowed: a name once"
+            seen.add(name)
+        kind = next((mapping_of(rung).get("kind") for rung in list_of(declared.get("ladder"))), None)
+        if isinstance(kind, str) and kind in RUNG_PARAMETERS and kind != "group_history":
+            found = f"the first rung is the heuristic to beat; found {kind!r}; allowed: group_history"
+            yield ("ladder", 0, "kind"), found

@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field
 
 from ml_assets.spec.calendar import Duration
-from ml_assets.spec.model import Declared
+from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.names import Identifier
+
+_CRON_BOUNDS = {"minute": (0, 59), "hour": (0, 23), "day of the month": (1, 31), "month": (1, 12),
+                "day of the week": (0, 7)}  # fmt: skip
+
+
+def check_cron(text: str) -> str:
+    """Check that `text` is a cron of five numeric fields, and give it back.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+
+    Examples
+    --------
+    >>> check_cron("30 5 * * 1-5")
+    '30 5 * * 1-5'
+    """
+    fields = text.split()
+    if len(fields) != len(_CRON_BOUNDS):
+        raise ValueError(f"found {text!r}; allowed: a cron of five fields, as in 0 5 * * 1")
+    for field, (name, (low, high)) in zip(fields, _CRON_BOUNDS.items(), strict=True):
+        for part in field.split(","):
+            read = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", part)
+            numbers = [int(number) for number in (read[1], read[2]) if number] if read else []
+            if not read or any(not low <= number <= high for number in numbers) or numbers != sorted(numbers):
+                raise ValueError(f"found {field!r} for the {name} in {text!r}; allowed: * or {low} to {high}")
+    return text
 
 
 class Persistence(Declared):
@@ -17,11 +48,12 @@ class Persistence(Declared):
     k: int = Field(default=2, ge=1)
     of: int = Field(default=3, ge=1)
 
-    @model_validator(mode="after")
-    def _k_of_n(self) -> Persistence:
-        if self.k > self.of:
-            raise ValueError(f"k: found {self.k}; allowed: at most of, {self.of}")
-        return self
+    @classmethod
+    def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find more drops asked for than looked at."""
+        k, of = (str(declared.get(key, default)) for key, default in (("k", 2), ("of", 3)))
+        if k.isdecimal() and of.isdecimal() and int(k) > int(of) >= 1:
+            yield ("k",), f"found {k}; allowed: at most of, {of}"
 
 
 class Costs(Declared):
@@ -77,4 +109,6 @@ class RetrainingSpec(Declared):
     )  # fmt: skip
     first_after: Duration = timedelta(days=60)
     replay_every: Duration = timedelta(days=7)
-    periodic: str | None = Field(default=None, description="cron of the periodic schedule; it is off by default")
+    periodic: Annotated[str, AfterValidator(check_cron)] | None = Field(
+        default=None, description="cron of the periodic schedule; it is off by default"
+    )

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
-from difflib import get_close_matches
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ml_assets.spec.calendar import Calendar, Duration
 from ml_assets.spec.contract import Source
+from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.features import FeatureSpec
-from ml_assets.spec.model import Declared, ModelSpec
+from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.monitoring import MonitoringSpec, RetrainingSpec
-from ml_assets.spec.names import Identifier
+from ml_assets.spec.names import Identifier, did_you_mean
+from ml_assets.spec.references import wrong_references
 
-KeyPath = tuple[str | int, ...]
-WrongReference = tuple[KeyPath, str]
-
-
-class WrongReferencesError(ValueError):
-    """Every name in a use case that refers to nothing, each with where it stands."""
-
-    def __init__(self, found: Sequence[WrongReference]) -> None:
-        self.found = tuple(found)
-        super().__init__("; ".join(f"{spell_path(path)}: {message}" for path, message in found))
+__all__ = ["Examples", "Labels", "SqlTable", "UseCaseSpec", "Worklist", "did_you_mean"]
 
 
 class SqlTable(Declared):
@@ -95,88 +86,7 @@ class UseCaseSpec(Declared):
             return None
         return max((lookback for lookback in lookbacks if lookback is not None), default=timedelta(0))
 
-    @model_validator(mode="after")
-    def _references_exist(self) -> UseCaseSpec:
-        found = [
-            *self._wrong_owners(),
-            *self._wrong_sources(),
-            *self._wrong_columns(),
-            *self._wrong_ladder(),
-            *self._wrong_slices(),
-        ]
-        if found:
-            raise WrongReferencesError(found)
-        return self
-
-    def _wrong_owners(self) -> Iterator[WrongReference]:
-        for place, owner in enumerate(self.owners):
-            if not re.fullmatch(r"team:[\w-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
-                yield ("owners", place), f"found {owner!r}; allowed: team:NAME or an e-mail address"
-
-    def _wrong_sources(self) -> Iterator[WrongReference]:
-        known = [source.name for source in self.sources]
-        for place, name in enumerate(known):
-            if name in known[:place]:
-                yield ("sources", place, "name"), f"found {name!r} again; allowed: a name once"
-        asked: list[tuple[KeyPath, str]] = []
-        asked += [(("examples", "from", place), name) for place, name in enumerate(self.examples.sources)]
-        asked += [(("labels", "from", place), name) for place, name in enumerate(self.labels.sources)]
-        asked += [(("features", "views", place, "from"), view.source) for place, view in enumerate(self.features.views)]
-        for path, name in asked:
-            if name not in known:
-                yield path, f"found {name!r}; allowed: {', '.join(known)}{did_you_mean(name, known)}"
-
-    def _wrong_columns(self) -> Iterator[WrongReference]:
-        columns_of = {source.name: list(source.columns) for source in self.sources}
-        for place, view in enumerate(self.features.views):
-            if view.source not in columns_of:
-                continue
-            columns = [*columns_of[view.source], *view.derive, "event_at", "known_at"]
-            for part, names in (("entity", view.entity), ("latest", view.latest)):
-                for position, name in enumerate(names):
-                    if name not in columns:
-                        found = f"found {name!r}; allowed: {', '.join(columns)}{did_you_mean(name, columns)}"
-                        yield ("features", "views", place, part, position), found
-
-    def _wrong_slices(self) -> Iterator[WrongReference]:
-        names = self.features.feature_names()
-        for position, name in enumerate(self.monitoring.slices):
-            if name not in names:
-                found = f"found {name!r}; allowed: a feature{did_you_mean(name, names)}"
-                yield ("monitoring", "slices", position), found
-
-    def _wrong_ladder(self) -> Iterator[WrongReference]:
-        names = self.features.feature_names()
-        for place, rung in enumerate(self.model.ladder):
-            for position, name in enumerate(rung.group_by):
-                if name not in names:
-                    found = f"found {name!r}; allowed: a feature{did_you_mean(name, names)}"
-                    yield ("model", "ladder", place, "group_by", position), found
-        kind = self.model.ladder[0].kind
-        if kind != "group_history":
-            found = f"the first rung is the heuristic to beat; found {kind!r}; allowed: group_history"
-            yield ("model", "ladder", 0, "kind"), found
-
-
-def spell_path(path: KeyPath) -> str:
-    """Write a place in a declaration as people do.
-
-    Examples
-    --------
-    >>> spell_path(("features", "views", 2, "windows"))
-    'features.views[2].windows'
-    """
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".") or "attributes"
-
-
-def did_you_mean(name: str, known: list[str] | tuple[str, ...]) -> str:
-    """Suggest the nearest known name, or nothing.
-
-    Examples
-    --------
-    >>> did_you_mean("wether", ["weather", "planes"])
-    '; nearest: weather'
-    """
-    nearest = get_close_matches(name, known, n=1)
-    return f"; nearest: {nearest[0]}" if nearest else ""
+    @classmethod
+    def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find names that refer to nothing, and a calendar that the graph cannot run."""
+        yield from wrong_references(declared)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import re
 from collections.abc import Collection, Iterator
 from functools import cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from ml_assets.spec.names import did_you_mean
+
+if TYPE_CHECKING:
+    import duckdb
+
+_QUOTED = 120
 _SPREADING = {"WINDOW": "a window function", "SUBQUERY": "a subquery", "STAR": "*"}
 _MAKING_ROWS = {"generate_series", "range", "unnest"}
 _UNNESTING = {"unnest", "unlist"}
@@ -22,7 +30,11 @@ _CLOCKS = {
 
 
 class UserSqlError(ValueError):
-    """SQL that is not allowed, with what was found and what is."""
+    """SQL that is not allowed, with what was found and what is, and the line of the text where it stands."""
+
+    def __init__(self, message: str, line: int = 1) -> None:
+        self.line = line
+        super().__init__(message)
 
 
 def check_select(text: str, tables: Collection[str] | None = None) -> tuple[str, ...]:
@@ -42,7 +54,9 @@ def check_select(text: str, tables: Collection[str] | None = None) -> tuple[str,
         unknown = [name for name in read if name not in tables]
         unknown += [f"{name}()" for name in _table_functions(tree) if name not in _MAKING_ROWS]
         if unknown:
-            raise UserSqlError(f"reads {', '.join(unknown)}; allowed: {', '.join(sorted(tables))}")
+            nearest = did_you_mean(unknown[0], tables)
+            line = line_of_word(unknown[0].rpartition(".")[2].removesuffix("()"), text)
+            raise UserSqlError(f"reads {', '.join(unknown)}; allowed: {', '.join(sorted(tables))}{nearest}", line)
     return read
 
 
@@ -55,12 +69,27 @@ def check_repeatable(text: str) -> None:
         If it does not parse, asks a clock or for chance, takes a sample, or has a LIMIT that no
         ORDER BY of the same SELECT settles.
     """
+    for error in find_unrepeatable(text):
+        raise error
+
+
+def find_unrepeatable(text: str) -> Iterator[UserSqlError]:
+    """Find everything in one SELECT that may give other rows the next time.
+
+    Raises
+    ------
+    UserSqlError
+        If it does not parse.
+    """
     tree = _parse(text)
-    _refuse_clock_and_chance(tree, text)
+    unsteady = _clock_and_chance(tree, text)
+    if unsteady is not None:
+        yield unsteady
     for node in _walk(tree):
         modifiers = {modifier["type"] for _, modifier in _children(node.get("modifiers"))}
         if modifiers & {"LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"} and "ORDER_MODIFIER" not in modifiers:
-            raise UserSqlError(f"found LIMIT without ORDER BY in {text!r}; allowed: LIMIT beside an ORDER BY")
+            found = f"found LIMIT without ORDER BY in {_quoted(text)}; allowed: LIMIT beside an ORDER BY"
+            yield UserSqlError(found, line_of_word("limit", text))
 
 
 @cache
@@ -86,22 +115,59 @@ def check_expression(text: str) -> None:
         and str(node["select_list"][0].get("function_name")).lower() != "row"  # what (a, b) parses to
     )
     if not is_lone:
-        raise UserSqlError(f"found {text!r}; allowed: one expression over the columns of a row")
+        raise UserSqlError(f"found {_quoted(text)}; allowed: one expression over the columns of a row")
     for part in _walk(node["select_list"]):
         found = _beyond_row(part)
         if found:
-            raise UserSqlError(f"found {found} in {text!r}; allowed: an expression over the columns of one row")
-    _refuse_clock_and_chance(tree, text)
+            raise UserSqlError(f"found {found} in {_quoted(text)}; allowed: an expression over the columns of one row")
+    unsteady = _clock_and_chance(tree, text)
+    if unsteady is not None:
+        raise unsteady
+
+
+@cache
+def _scratch() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    connection = duckdb.connect(config={"threads": 1, "memory_limit": "1GB"})
+    connection.execute("SET temp_directory = ''; SET python_enable_replacements = false")
+    connection.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
+    connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+    atexit.register(_scratch.cache_clear)  # held until the interpreter is gone, DuckDB's bindings call it a leak
+    return connection
+
+
+def scratch_cursor() -> duckdb.DuckDBPyConnection:
+    """Open a connection of its own to one empty database in memory, which reaches no file and cannot be unlocked.
+
+    Opening a database takes some 20 ms, a cursor on one none: SQL is looked at hundreds of times.
+    """
+    return _scratch().cursor()
+
+
+def said_by_duckdb(error: Exception) -> tuple[str, int]:
+    r"""Give an error of DuckDB in one line, without its kind and candidates, and the line of the SQL it is about.
+
+    Examples
+    --------
+    >>> said_by_duckdb(ValueError('Parser Error: syntax error at or near "from"\n\nLINE 2: a from\n  ^'))
+    ('syntax error at or near "from"', 2)
+    """
+    text = str(error)
+    line = re.search(r"^LINE (\d+):", text, re.MULTILINE)
+    first = text.partition("\n")[0].strip()
+    return re.sub(r"^\w+(?: \w+)? Error: ", "", first), int(line[1]) if line else 1
 
 
 def _parse(text: str) -> dict[str, Any]:
     import duckdb
 
-    with duckdb.connect() as connection:
+    with scratch_cursor() as connection:
         try:
             statements = connection.extract_statements(text)
         except duckdb.Error as error:
-            raise UserSqlError(f"does not parse: {error}") from error
+            said, line = said_by_duckdb(error)
+            raise UserSqlError(f"does not parse: {said}; allowed: DuckDB's SQL", line) from error
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
             raise UserSqlError(f"found {kinds}; allowed: one SELECT")
@@ -110,6 +176,25 @@ def _parse(text: str) -> dict[str, Any]:
     if tree.get("error"):
         raise UserSqlError(f"{tree.get('error_message', 'is not a SELECT')}; allowed: one SELECT")
     return tree
+
+
+def line_of_word(word: str, text: str) -> int:
+    r"""Give the line in which a name first stands as a word of its own, outside comments.
+
+    Examples
+    --------
+    >>> line_of_word("weather", "SELECT * -- of weather\nFROM weather")
+    2
+    """
+    code = re.sub(r"--[^\n]*", "", text)
+    place = re.search(rf"\b{re.escape(word)}\b", code, re.IGNORECASE)
+    return code.count("\n", 0, place.start()) + 1 if place else 1
+
+
+def _quoted(text: str) -> str:
+    """Quote SQL in a message: a long one by its beginning."""
+    flat = " ".join(text.split())
+    return repr(flat if len(flat) <= _QUOTED else flat[:_QUOTED] + "…")
 
 
 def _walk(node: Any) -> Iterator[dict[str, Any]]:
@@ -158,12 +243,15 @@ def _beyond_row(part: dict[str, Any]) -> str | None:
     return _SPREADING.get(str(kind))
 
 
-def _refuse_clock_and_chance(tree: dict[str, Any], text: str) -> None:
+def _clock_and_chance(tree: dict[str, Any], text: str) -> UserSqlError | None:
     found = sorted(_calls(tree) & _unsteady_functions())
     if any(node.get("sample") for node in _walk(tree)):
         found.append("a sample")
-    if found:
-        raise UserSqlError(f"found {', '.join(found)} in {text!r}; allowed: what gives the same value whenever it runs")
+    if not found:
+        return None
+    line = line_of_word(found[0].removesuffix("()").removeprefix("a "), text)
+    allowed = "what gives the same value whenever it runs"
+    return UserSqlError(f"found {', '.join(found)} in {_quoted(text)}; allowed: {allowed}", line)
 
 
 def _calls(tree: Any) -> set[str]:
@@ -180,14 +268,17 @@ def _calls(tree: Any) -> set[str]:
 
 @cache
 def _unsteady_functions() -> frozenset[str]:
-    listed = _named("stability <> 'CONSISTENT' AND function_type = 'scalar'")
-    return _with_macros(listed | _CLOCKS | {"age"})
+    unsteady = (
+        name for name, kind, stability in _functions() if kind == "scalar" and stability not in (None, "CONSISTENT")
+    )
+    return _with_macros(frozenset(unsteady) | _CLOCKS | {"age"})
 
 
 @cache
 def _gathering_functions() -> frozenset[str]:
     """Name what makes one value of many rows, or many rows of one value."""
-    return _with_macros((_named("function_type = 'aggregate'") - _named("function_type = 'scalar'")) | _UNNESTING)
+    kinds = {kind: {name for name, its, _ in _functions() if its == kind} for kind in ("aggregate", "scalar")}
+    return _with_macros(frozenset(kinds["aggregate"] - kinds["scalar"]) | _UNNESTING)
 
 
 def _with_macros(names: frozenset[str]) -> frozenset[str]:
@@ -200,19 +291,17 @@ def _with_macros(names: frozenset[str]) -> frozenset[str]:
         found = grown
 
 
-def _named(condition: str) -> frozenset[str]:
-    import duckdb
-
-    with duckdb.connect() as connection:
-        found = connection.execute(f"SELECT function_name FROM duckdb_functions() WHERE {condition}").fetchall()
-    return frozenset(row[0] for row in found)
+@cache
+def _functions() -> tuple[tuple[str, str, str | None], ...]:
+    """Give name, type and stability of every function; asking takes 20 ms."""
+    with scratch_cursor() as connection:
+        query = "SELECT DISTINCT function_name, function_type, stability FROM duckdb_functions()"
+        return tuple(connection.execute(query).fetchall())
 
 
 @cache
 def _macros() -> tuple[tuple[str, frozenset[str]], ...]:
-    import duckdb
-
-    with duckdb.connect() as connection:
+    with scratch_cursor() as connection:
         found = connection.execute(
             "SELECT function_name, json_serialize_sql('SELECT ' || macro_definition) FROM duckdb_functions() "
             "WHERE function_type = 'macro'"

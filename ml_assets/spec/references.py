@@ -1,0 +1,109 @@
+"""Which names in a declaration refer to nothing, in a declaration that may not be sound."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from ml_assets.spec.calendar import parse_duration
+from ml_assets.spec.declared import Fault
+from ml_assets.spec.features import known_features
+from ml_assets.spec.names import KeyPath, did_you_mean, not_among
+from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
+
+_STEPS = ("1d", "7d")  # what Dagster's partitions are made for, see graph/layout.py
+_TIMES = ("event_at", "known_at")
+
+
+def wrong_references(declared: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find every name that refers to nothing, each with where it stands.
+
+    Examples
+    --------
+    >>> sources = [{"name": "weather", "columns": {"temp_f": {"type": "float"}}}]
+    >>> list(wrong_references({"sources": sources, "labels": {"from": ["wether"]}}))
+    [(('labels', 'from', 0), "found 'wether'; allowed: weather; nearest: weather")]
+    """
+    yield from _wrong_steps(declared)
+    yield from _wrong_owners(declared)
+    yield from _wrong_sources(declared)
+    yield from _wrong_columns(declared)
+    yield from _wrong_features(declared)
+
+
+def source_columns(declared: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give the columns of each source as they were written, by its name; none of a name that two sources have."""
+    parts = named_parts(declared.get("sources"))
+    names = [name for _, name, _ in parts]
+    return {name: mapping_of(part.get("columns")) for _, name, part in parts if names.count(name) == 1}
+
+
+def _wrong_steps(declared: Mapping[str, Any]) -> Iterator[Fault]:
+    every = mapping_of(declared.get("calendar")).get("every", "1d")
+    try:
+        length = parse_duration(every)
+    except ValueError:
+        return
+    if not length % timedelta(days=1) and length not in [parse_duration(step) for step in _STEPS]:
+        yield ("calendar", "every"), f"found {every!r}; allowed: {' or '.join(_STEPS)}"
+
+
+def _wrong_owners(declared: Mapping[str, Any]) -> Iterator[Fault]:
+    for place, owner in names_in(declared.get("owners")):
+        if not re.fullmatch(r"team:[\w-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
+            yield ("owners", place), f"found {owner!r}; allowed: team:NAME or an e-mail address"
+
+
+def _wrong_sources(declared: Mapping[str, Any]) -> Iterator[Fault]:
+    known: list[str] = []
+    for place, name, _ in named_parts(declared.get("sources")):
+        if name in known:
+            yield ("sources", place, "name"), f"found {name!r} again; allowed: a name once"
+        known.append(name)
+    is_complete = bool(known) and len(known) == len(list_of(declared.get("sources")))
+    known = list(dict.fromkeys(known))
+    if not is_complete:
+        return  # a source without a name: nobody knows which are meant
+    for part in ("examples", "labels"):
+        for place, name in names_in(mapping_of(declared.get(part)).get("from")):
+            if name not in known:
+                yield (part, "from", place), not_among(name, known)
+    for place, view in enumerate(list_of(mapping_of(declared.get("features")).get("views"))):
+        name = mapping_of(view).get("from")
+        if isinstance(name, str) and name not in known:
+            yield ("features", "views", place, "from"), not_among(name, known)
+
+
+def _wrong_columns(declared: Mapping[str, Any]) -> Iterator[Fault]:
+    columns_of = source_columns(declared)
+    for place, each in enumerate(list_of(mapping_of(declared.get("features")).get("views"))):
+        view = mapping_of(each)
+        of_source = columns_of.get(str(view.get("from")))
+        if not of_source:
+            continue
+        derived = list(mapping_of(view.get("derive")))
+        for name in derived:
+            if name in of_source or name in _TIMES:
+                found = f"found {name!r}; allowed: a name that is no column of {view['from']}"
+                yield ("features", "views", place, "derive", name), found
+        columns = [*of_source, *derived, *_TIMES]
+        for part in ("entity", "latest"):
+            for position, name in names_in(view.get(part)):
+                if name not in columns:
+                    yield ("features", "views", place, part, position), not_among(name, columns)
+
+
+def _wrong_features(declared: Mapping[str, Any]) -> Iterator[Fault]:
+    features = known_features(mapping_of(declared.get("features")))
+    asked: list[tuple[KeyPath, str]] = [
+        (("monitoring", "slices", position), name)
+        for position, name in names_in(mapping_of(declared.get("monitoring")).get("slices"))
+    ]
+    for place, rung in enumerate(list_of(mapping_of(declared.get("model")).get("ladder"))):
+        for position, name in names_in(mapping_of(rung).get("group_by")):
+            asked.append((("model", "ladder", place, "group_by", position), name))
+    for path, name in asked:
+        if not features.may_have(name):
+            yield path, f"found {name!r}; allowed: a feature{did_you_mean(name, features.names)}"

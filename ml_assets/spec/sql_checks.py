@@ -1,0 +1,242 @@
+"""All SQL of a declaration against the columns it can see, and what uses the columns it gives.
+
+Nothing runs and no data are read: types come from the contracts, and go from the SELECT of the
+examples into views, row expressions and the worklist, as they will when drops are computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from ml_assets.spec.contract import RECEIVED, SQL_TYPES
+from ml_assets.spec.features import FeatureView, known_features, parse_aggregate
+from ml_assets.spec.names import KeyPath, did_you_mean, not_among
+from ml_assets.spec.references import source_columns
+from ml_assets.spec.sql_binding import Bench, Columns, SqlFault
+from ml_assets.spec.table_sql import bind_table, without_type
+from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
+from ml_assets.spec.user_sql import UserSqlError, check_expression
+
+_MOMENT = "TIMESTAMP WITH TIME ZONE"
+_TIMES: Columns = {"event_at": _MOMENT, "known_at": _MOMENT, "claimed_known_at": _MOMENT}
+_MOMENTS = ("TIMESTAMP", "DATE", "VARCHAR", '"NULL"')
+_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+            "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN", '"NULL"')  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PlacedSqlFault:
+    """A fault of SQL that stands at a key, or in the file that the key names."""
+
+    path: KeyPath
+    fault: SqlFault
+
+
+@dataclass(frozen=True)
+class _Expression:
+    """A row expression: where it stands, its text, and what its value must be."""
+
+    path: KeyPath
+    text: str
+    kinds: tuple[str, ...] = ()
+    wanted: str = ""
+
+
+def sql_faults(declared: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[PlacedSqlFault]:
+    """Find what is wrong in the SQL of a use case that may not be sound.
+
+    Parameters
+    ----------
+    declared
+        The attributes as they were written.
+    files
+        The text of the SQL of `examples` and `labels`, where it could be read.
+    """
+    with Bench() as bench:
+        check = _Check(declared, bench)
+        yield from check.times()
+        yield from check.tables(files)
+        yield from check.views()
+        yield from check.expressions()
+        yield from check.worklist()
+
+
+class _Check:
+    def __init__(self, declared: Mapping[str, Any], bench: Bench) -> None:
+        self._declared = declared
+        self._bench = bench
+        self._features = mapping_of(declared.get("features"))
+        self._sources = {name: _typed(columns) for name, columns in source_columns(declared).items() if columns}
+        self._open_views = known_features(self._features).open_views
+        self._examples: Columns | None = None
+
+    def times(self) -> Iterator[PlacedSqlFault]:
+        """Check event_at and known_at of each source."""
+        for place, name, source in named_parts(self._declared.get("sources")):
+            for key in ("event_at", "known_at"):
+                text = source.get(key)
+                if isinstance(text, str) and text != RECEIVED and name in self._sources:
+                    self._bench.lay("_row", self._sources[name])
+                    asked = _Expression(("sources", place, key), text, _MOMENTS, "a moment")
+                    yield from self._expression(asked, "_row")
+
+    def tables(self, files: Mapping[str, str]) -> Iterator[PlacedSqlFault]:
+        """Check the SELECTs of examples and labels, and keep the columns of the examples."""
+        for name, columns in self._sources.items():
+            self._bench.lay(name, {**columns, **_TIMES})
+        self._bench.lay("batch", {"drop_date": "DATE", "batch_at": _MOMENT, "previous_batch_at": _MOMENT})
+        for part, text in files.items():
+            may_read = [name for _, name in names_in(mapping_of(self._declared.get(part)).get("from"))]
+            columns, faults = bind_table(self._bench, part, text, may_read, list(self._sources))
+            yield from (PlacedSqlFault((part, "sql"), fault) for fault in faults)
+            if part == "examples" and columns is not None:
+                own: Columns = {"batch_date": "DATE", "example_id": "VARCHAR", "prediction_at": _MOMENT}
+                self._examples = {**columns, **own}
+
+    def views(self) -> Iterator[PlacedSqlFault]:
+        """Check derived columns, filters, aggregates, and that examples have the entity of each view."""
+        for place, each in enumerate(list_of(self._features.get("views"))):
+            view, path = mapping_of(each), ("features", "views", place)
+            source = self._sources.get(str(view.get("from")))
+            if source is not None:
+                yield from self._view(view, path, {**source, **_TIMES, "batch_date": "DATE"})
+            of_facts = {**(source or {}), **_TIMES, **mapping_of(view.get("derive"))}
+            for position, name in names_in(view.get("entity")):
+                is_there = self._examples is None or _has(name, self._examples)
+                if not is_there and (source is None or _has(name, of_facts)):  # else it is named already
+                    said = f"found {name!r}, which no example has; allowed: a column of examples.sql"
+                    fault = SqlFault(1, said + did_you_mean(name, self._examples or ()))
+                    yield PlacedSqlFault((*path, "entity", position), fault)
+
+    def _view(self, view: Mapping[str, Any], path: KeyPath, columns: Columns) -> Iterator[PlacedSqlFault]:
+        row = dict(columns)
+        for name, text in mapping_of(view.get("derive")).items():
+            self._bench.lay("_row", row)
+            if isinstance(text, str):
+                yield from self._expression(_Expression((*path, "derive", name), text), "_row", row, name)
+        self._bench.lay("_row", row)
+        if isinstance(view.get("where"), str):
+            asked = _Expression((*path, "where"), view["where"], ("BOOLEAN", '"NULL"'), "true or false")
+            yield from self._expression(asked, "_row")
+        aggregates = mapping_of(view.get("aggregates"))
+        yield from self._together(
+            [_Expression((*path, "aggregates", name), measured, _NUMBERS, "a number, or true and false")
+             for name, text in aggregates.items() if (measured := _measured(text)) is not None], "_row"
+        )  # fmt: skip
+        for position, name in names_in(view.get("latest")):
+            kind = row.get(name)
+            if kind is not None and without_type(kind) not in (*_NUMBERS, "VARCHAR"):
+                said = f"found {name!r}, of type {kind}; allowed: features are numbers, booleans or text"
+                yield PlacedSqlFault((*path, "latest", position), SqlFault(1, said))
+
+    def expressions(self) -> Iterator[PlacedSqlFault]:
+        """Check row expressions over the examples with the features of views beside them."""
+        if isinstance(self._features.get("holidays"), str):
+            yield from self._holidays(self._features["holidays"])
+        asked = [
+            _Expression(("features", "expressions", place, "sql"), expression["sql"], (*_NUMBERS, "VARCHAR"),
+                        "a number, true or false, or text")
+            for place, _, expression in named_parts(self._features.get("expressions"))
+            if isinstance(expression.get("sql"), str)
+        ]  # fmt: skip
+        if self._examples is None:  # what they can see is not known: each is still one expression, without a clock
+            for each in asked:
+                yield from (PlacedSqlFault(each.path, fault) for fault in _misplaced(each.text))
+            return
+        self._bench.lay("_rows", {**self._examples, **self._view_features()})
+        yield from self._together(asked, "_rows")
+
+    def worklist(self) -> Iterator[PlacedSqlFault]:
+        """Check that examples have what the worklist shows."""
+        columns = mapping_of(self._declared.get("worklist")).get("columns")
+        for position, name in names_in(columns):
+            if self._examples is not None and not _has(name, self._examples):
+                path = ("worklist", "columns", position)
+                yield PlacedSqlFault(path, SqlFault(1, not_among(name, list(self._examples))))
+
+    def _holidays(self, country: str) -> Iterator[PlacedSqlFault]:
+        from holidays.registry import COUNTRIES
+
+        self._bench.know_holidays()
+        known = {code: names[0] for names in COUNTRIES.values() for code in names[1:3]}
+        if country not in known:
+            nearest = did_you_mean(country.upper(), known)
+            said = f"found {country!r}; allowed: an ISO country code, as in US{nearest}"
+            yield PlacedSqlFault(("features", "holidays"), SqlFault(1, said))
+
+    def _view_features(self) -> Columns:
+        found: Columns = {}
+        for each in list_of(self._features.get("views")):
+            try:
+                view = FeatureView.model_validate(each)
+            except ValidationError:
+                continue
+            source = self._sources.get(view.source, {})
+            counts = [aggregate.function == "count" for aggregate in view.parsed_aggregates()]
+            kinds: list[str | None] = ["BIGINT" if is_count else "DOUBLE" for _ in view.windows for is_count in counts]
+            kinds += [source.get(column) for column in view.latest] + (["DOUBLE"] if view.with_age else [])
+            found |= dict(zip(view.feature_names(), kinds, strict=True))
+        return found
+
+    def _together(self, asked: list[_Expression], table: str) -> Iterator[PlacedSqlFault]:
+        """Bind many expressions at once, and one by one only when that fails or gives another kind of value."""
+        if not asked:
+            return
+        if not any(_misplaced(each.text) for each in asked):
+            said = ", ".join(f'({each.text}\n) AS "_{place}"' for place, each in enumerate(asked))
+            bound = self._bench.bind(f'SELECT {said} FROM "{table}"', [table])
+            kinds = list((bound.columns or {}).values())
+            if not bound.faults and (
+                not bound.is_typed
+                or all(without_type(kind) in each.kinds for kind, each in zip(kinds, asked, strict=True))
+            ):
+                return
+        for each in asked:
+            yield from self._expression(each, table)
+
+    def _expression(
+        self, asked: _Expression, table: str, row: Columns | None = None, name: str = ""
+    ) -> Iterator[PlacedSqlFault]:
+        """Check one expression; its value becomes column `name` of `row`, where given."""
+        misplaced = _misplaced(asked.text)
+        bound = self._bench.bind(f'SELECT ({asked.text}\n) AS value FROM "{table}"', [table]) if not misplaced else None
+        for fault in misplaced or (bound.faults if bound else []):
+            if not any(f"reads column '{view}" in fault.message for view in self._open_views):
+                yield PlacedSqlFault(asked.path, fault)
+        kind = (bound.columns or {}).get("value") if bound else None
+        is_sure = bound is not None and bound.is_typed and kind is not None
+        if is_sure and asked.kinds and without_type(kind or "") not in asked.kinds:
+            said = f"gives {kind}; allowed: {asked.wanted}"
+            yield PlacedSqlFault(asked.path, SqlFault(1, said))
+        if row is not None:
+            row[name] = kind if is_sure else None
+
+
+def _misplaced(text: str) -> list[SqlFault]:
+    """Say why a text is no expression over one row; usually it is."""
+    try:
+        check_expression(text)
+    except UserSqlError as error:
+        return [SqlFault(error.line, str(error))]
+    return []
+
+
+def _measured(text: object) -> str | None:
+    """Give the expression inside an aggregate; none for count(*), or where it does not read."""
+    try:
+        aggregate = parse_aggregate("", text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return None if aggregate is None or aggregate.counts_rows else aggregate.expression
+
+
+def _typed(columns: Mapping[str, Any]) -> Columns:
+    return {name: SQL_TYPES.get(str(mapping_of(column).get("type"))) for name, column in columns.items()}
+
+
+def _has(name: str, columns: Mapping[str, object]) -> bool:
+    return name.lower() in {column.lower() for column in columns}
