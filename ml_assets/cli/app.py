@@ -42,12 +42,34 @@ def _begin() -> None:
 
 
 @app.command()
-def land(use_case: UseCaseName, first: From, last: To) -> None:
-    """Write what each batch would have received, from the bundled public data."""
+def land(
+    use_case: UseCaseName,
+    first: Annotated[str, typer.Option("--from", help="First drop, as YYYY-MM-DD; a past has all by default.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last drop, included.")] = "",
+    history: Annotated[
+        list[str] | None, typer.Option(metavar="SOURCE=FILE", help="A past in a CSV or Parquet file; repeatable.")
+    ] = None,
+    ahead: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE=DROPS", help="A past of plans: published so many drops before their event_at."),
+    ] = None,
+    early: Annotated[
+        bool, typer.Option("--early", help="Rows of a past from before the first drop go into it.")
+    ] = False,
+) -> None:
+    """Write what each batch would have received: a past, split by when it became known, or the bundled public data."""
+    from datetime import UTC, datetime
+
+    from ml_assets.cli.history import Options, run_history
     from ml_assets.cli.landing import land_bundled
     from ml_assets.stores.paths import state_paths
 
     spec = read_use_case(use_case)
+    if history:
+        run_history(spec, state_paths(), Options(history, ahead or (), first, last, early), datetime.now(UTC))
+        return
+    if not (first and last) or ahead or early:
+        raise fail("allowed: --from and --to, or --history SOURCE=FILE with --ahead and --early")
     drops = read_drops(spec, first, last)
     rows = land_bundled(spec, state_paths(), drops)
     console.print(table_of(f"landed {drops[0]} to {drops[-1]}", ["source", "rows"], list(rows.items())))
