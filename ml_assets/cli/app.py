@@ -237,6 +237,36 @@ def validate(
 
 
 @app.command()
+def test(
+    use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
+) -> None:
+    """Run sql_tests/*.yaml: rows given, rows expected; print what differs, and end with 1 if anything does."""
+    from ml_assets.cli.sql_tests import run_tests
+
+    if not run_tests(DEFS_FOLDER, [use_case] if use_case else use_case_names()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="What the use case is called: its folder under ml_assets/defs/.")],
+    given: Annotated[
+        list[str], typer.Option("--from", metavar="FILE", help="CSV or Parquet, or SOURCE=FILE; repeatable.")
+    ],
+    every: Annotated[str, typer.Option(help="Time between batches, 1d or 7d, where that is decided.")] = "decide",
+    at: Annotated[str, typer.Option(help="Local time of the batch, as 06:00, where that is decided.")] = "decide",
+    zone: Annotated[str, typer.Option(help="Time zone of the batch and of moments without an offset.")] = "decide",
+) -> None:
+    """Begin a use case from data: contracts, expectations with reasons, SQL, tests, and what is left to decide."""
+    from datetime import UTC, datetime
+
+    from ml_assets.cli.new import begin_use_case
+    from ml_assets.cli.new_declaration import Decided
+
+    begin_use_case(DEFS_FOLDER, name, given, Decided(every, at, zone), datetime.now(UTC).date())
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT over <use case>.<table>.")], as_json: AsJson = False
 ) -> None:

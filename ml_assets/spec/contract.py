@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from ml_assets.spec.calendar import check_zone
 from ml_assets.spec.model import Declared
-from ml_assets.spec.names import Identifier
+from ml_assets.spec.names import DECIDE, Identifier
 
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
 Severity = Literal["error", "warning"]
@@ -89,6 +89,14 @@ class Source(Declared):
             if name in RESERVED_COLUMNS or name.startswith("_"):
                 reserved = ", ".join(sorted(RESERVED_COLUMNS))
                 raise ValueError(f"found {name!r}; allowed: names other than {reserved}, without a leading _")
+        return value
+
+    @field_validator("known_at", "event_at")
+    @classmethod
+    def _is_decided(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value == DECIDE:
+            bare = f"{RECEIVED}, or " if info.field_name == "known_at" else ""
+            raise ValueError(f"found {value!r}; allowed: {bare}an expression over the columns of a row")
         return value
 
     @field_validator("name")
