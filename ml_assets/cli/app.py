@@ -236,8 +236,8 @@ def validate(
         raise typer.Exit(1)
 
 
-@app.command()
-def test(
+@app.command("test")
+def run_sql_tests(
     use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
 ) -> None:
     """Run sql_tests/*.yaml: rows given, rows expected; print what differs, and end with 1 if anything does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from collections.abc import Sequence
 from datetime import date
@@ -17,7 +18,6 @@ from ml_assets.ingestion.history import HistoryError
 from ml_assets.ingestion.profiling import FileProfile
 from ml_assets.ingestion.proposal import find_parts, propose_expectations
 from ml_assets.spec.calendar import Calendar
-from ml_assets.spec.declaration import DeclarationError, load_use_case
 from ml_assets.spec.names import DECIDE
 from ml_assets.stores.given_files import Row, profile_file
 
@@ -31,7 +31,9 @@ def begin_use_case(defs: Path, name: str, given: Sequence[str], decided: Decided
     _refuse_decided(decided)
     files = _files(given)
     profiles, rows = _profile(files)
-    draft = Draft(name, profiles, find_parts(profiles), decided, today)
+    paths = list(files.values())
+    shared = frozenset(source for source, file in files.items() if paths.count(file) > 1)
+    draft = Draft(name, profiles, find_parts(profiles), decided, today, shared)
     texts = {
         "defs.yaml": write_declaration(draft),
         "sql/examples.sql": write_examples_sql(draft),
@@ -42,7 +44,7 @@ def begin_use_case(defs: Path, name: str, given: Sequence[str], decided: Decided
     _write_folder(folder, texts)
     console.print(_found(profiles))
     _say_decisions(folder, texts)
-    pasts = " ".join(f"--history {source}={file}" for source, file in files.items())
+    pasts = " ".join(f"--history {shlex.quote(f'{source}={file}')}" for source, file in files.items())
     next_steps(
         {
             f"ml-assets validate {name}": "what is still to decide, with its line; until then nothing of it runs",
@@ -74,7 +76,8 @@ def _refuse_decided(decided: Decided) -> None:
         except ValueError as error:
             errors = getattr(error, "errors", list)()
             message = errors[0]["msg"].removeprefix("Value error, ") if errors else str(error)
-            raise fail(f"{options[field]}: {message} (found {value!r})") from error
+            found = "" if message.startswith("found") else f"found {value!r}; "
+            raise fail(f"{options[field]}: {found}{message}") from error
 
 
 def _files(given: Sequence[str]) -> dict[str, Path]:
@@ -131,13 +134,14 @@ def _found(profiles: Sequence[FileProfile]) -> object:
 
 def _say_decisions(folder: Path, texts: dict[str, str]) -> None:
     console.print(f"wrote {folder}: {', '.join(texts)}", markup=False, highlight=False, soft_wrap=True)
-    console.print("\n[bold]still to decide[/], by somebody who knows: what is an example, when is it predicted, what is "
-                  "its label,\nwhen is each row known, and when is a label mature. Each is `decide` in a file:",
-                  highlight=False)  # fmt: skip
-    try:
-        load_use_case(folder)
-    except DeclarationError as error:
-        for mistake in error.mistakes:
-            console.print(f"  {mistake}", markup=False, highlight=False, soft_wrap=True)
-    else:
-        console.print("  nothing: read it all the same")
+    console.print(
+        "\n[bold]still to decide[/]: what is an example, when is it predicted, what is its label, when is each row "
+        "known, and when is a label mature",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for name, text in texts.items():
+        for number, line in enumerate(text.splitlines(), start=1):
+            _, sign, question = line.partition("TODO ")
+            if sign:
+                console.print(f"  {name}:{number} {question}", markup=False, highlight=False, soft_wrap=True)

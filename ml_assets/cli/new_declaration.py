@@ -31,13 +31,17 @@ class Decided:
 
 @dataclass(frozen=True)
 class Draft:
-    """All that the text is made of. `today` tells a past that ended from one that goes on."""
+    """All that the text is made of.
+
+    `today` tells a past that ended from one that goes on; `of_one_file` names sources made of one file.
+    """
 
     name: str
     profiles: Sequence[FileProfile]
     parts: Parts
     decided: Decided
     today: date
+    of_one_file: frozenset[str] = frozenset()
 
     @property
     def span(self) -> tuple[date, date]:
@@ -49,6 +53,12 @@ class Draft:
             for each in (column.lowest, column.highest)
         ]
         return (min(days), max(days)) if days else (self.today, self.today)
+
+    @property
+    def holdout_days(self) -> int:
+        """Give about 15 % of the past, in whole weeks."""
+        first, last = self.span
+        return max(14, (last - first).days * 15 // 100 // 7 * 7)
 
 
 def write_declaration(draft: Draft) -> str:
@@ -88,7 +98,7 @@ def _calendar(draft: Draft) -> Iterator[str]:
     yield "  calendar:"
     yield f"    start: {start} # the first batch; the oldest moment of any file is of {first}"
     if is_past:
-        drops = -((start - last) // every) + 1
+        drops = max(0, (last - start) // every + 1)
         yield f"    end: {start + drops * every} # the last batch; the newest moment is of {last}"
     yield f"    every: {decided.every}" + _todo(decided.every, "how often is it predicted? 1d or 7d")
     at = decided.at if decided.at == DECIDE else _text(decided.at)
@@ -120,6 +130,8 @@ def _source(draft: Draft, profile: FileProfile) -> Iterator[str]:
         words = ", ".join(_text(value) for value in profile.null_values)
         yield f"      null_values: [{words}] # without the words, a column of numbers or dates would not read as such"
     yield "      columns:"
+    if profile.name in draft.of_one_file:
+        yield "        # TODO one file makes several sources: keep here only what is known at this source's known_at"
     for column in profile.columns:
         yield f"        {column.name}: {_column(draft, profile, column)}"
     proposals = propose_expectations(profile)
@@ -138,9 +150,9 @@ def _source(draft: Draft, profile: FileProfile) -> Iterator[str]:
 def _times(draft: Draft, profile: FileProfile) -> Iterator[str]:
     moments = [_moment(draft, column) for column in profile.moments]
     yield f"      event_at: {moments[0]} # when it happened; of {', '.join(moments)}"
-    yield f"      known_at: {DECIDE} # TODO when could we have known the whole row? At the last of its columns to be filled:"
-    yield f"      #   one of {', '.join(moments)}, + INTERVAL 1 DAY where it comes with a delay, or"
-    yield "      #   received: at the batch that brings it. Too early is a leak that no score shows."
+    yield f"      known_at: {DECIDE} # TODO when could the whole row be known, its last column too?"
+    yield f"      #   One of {', '.join(moments)}, + INTERVAL 1 DAY where it comes with a delay, or received: at the"
+    yield "      #   batch that brings it. Too early is a leak that no score shows."
 
 
 def _moment(draft: Draft, column: ColumnProfile) -> str:
@@ -155,7 +167,7 @@ def _moment(draft: Draft, column: ColumnProfile) -> str:
 def _column(draft: Draft, profile: FileProfile, column: ColumnProfile) -> str:
     parts = [f"type: {column.type}"]
     said = []
-    if column.name in profile.key or (column.is_moment and not column.nulls):
+    if column.name not in profile.key and column.is_moment and not column.nulls:
         parts.append("required: true")
     if column.type == "timestamp" and not column.is_zoned:
         parts.append(f"zone: {draft.decided.zone}")
@@ -184,8 +196,8 @@ def _examples_and_labels(draft: Draft) -> Iterator[str]:
     yield f"    sql: {DECIDE} # TODO what is a positive? Finish sql/labels.sql, then: sql/labels.sql"
     yield f"    matures_after: {DECIDE} # TODO how long after a prediction is its outcome known for nearly all? as 30d"
     if examples is labels:
-        yield "    # One file holds both what is known when predicting and the outcome. Declare it as two sources, each with"
-        yield "    # its own columns and known_at: `new NAME --from things=FILE --from outcomes=FILE` begins that way."
+        yield "    # One file holds both what is known when predicting and the outcome. Declare it as two sources, each"
+        yield "    # with its own columns and known_at: `new NAME --from things=FILE --from outcomes=FILE` begins so."
     yield ""
 
 
@@ -249,9 +261,8 @@ def _windows(draft: Draft) -> tuple[str, str]:
 
 
 def _model(draft: Draft) -> Iterator[str]:
-    first, last = draft.span
     every = draft.decided.length
-    holdout = max(14, (last - first).days * 15 // 100 // 7 * 7)
+    holdout = draft.holdout_days
     examples = draft.parts.examples.rows
     columns = feature_columns(draft)
     groups = [column.name for column in columns if column.type in ("string", "boolean")] or [
@@ -259,25 +270,15 @@ def _model(draft: Draft) -> Iterator[str]:
     ]
     grouped = groups[0] if groups else (columns[0].name if columns else DECIDE)
     yield "  model:"
-    yield f"    holdout: {holdout}d # the newest matured part, on which rungs and gate are measured: about 15 % of the past"
+    yield f"    holdout: {holdout}d # the newest matured part, on which rungs and gate are measured: 15 % of the past"
     yield "    margin: 0.005 # relative log loss that a more complex rung must gain to be taken"
     yield "    ladder: # from simple to complex; the first is the heuristic to beat"
-    yield f"      - {{name: group_history, kind: group_history, group_by: [{grouped}], parameters: {{prior_strength: 20}}}}"
+    heuristic = f"kind: group_history, group_by: [{grouped}], parameters: {{prior_strength: 20}}"
+    trees = "rounds: 200, eta: 0.05, max_depth: 3, min_child_weight: 20, colsample_bytree: 0.6"
+    yield f"      - {{name: group_history, {heuristic}}}"
     yield "      - {name: logistic_regression, kind: logistic_regression, parameters: {C: 0.1}}"
-    yield (
-        "      - {name: xgboost, kind: xgboost, parameters: {rounds: 200, eta: 0.05, max_depth: 3, min_child_weight: 20, "
-        "colsample_bytree: 0.6}}"
-    )
-    yield "    gate: # differences are relative to the champion's; below any of these a candidate does not serve"
-    yield "      min_gain: 0.002"
-    yield "      max_loss: 0.02"
-    yield "      interval_level: 0.8"
-    yield "      resamples: 1000"
-    yield "      min_auc: 0.55"
-    yield "      max_auc_drop: 0.02"
-    yield "      max_ece: 0.1"
-    yield f"      min_examples: {max(50, examples * 5 // 100)} # labelled ones in the holdout; {examples:,} rows were given"
-    yield f"      min_days: {max(2, min(7, holdout // max(1, every.days) // 2))} # moments of prediction in the holdout"
+    yield f"      - {{name: xgboost, kind: xgboost, parameters: {{{trees}}}}}"
+    yield from _gate(examples, holdout // max(1, every.days))
     yield ""
     shown = [*draft.parts.examples.key, *(column.name for column in columns)][:6]
     yield "  worklist:"
@@ -286,23 +287,37 @@ def _model(draft: Draft) -> Iterator[str]:
     yield ""
 
 
+def _gate(examples: int, drops: int) -> Iterator[str]:
+    yield "    gate: # differences are relative to the champion's; below any of these a candidate does not serve"
+    yield "      min_gain: 0.002"
+    yield "      max_loss: 0.02"
+    yield "      interval_level: 0.8"
+    yield "      resamples: 1000"
+    yield "      min_auc: 0.55"
+    yield "      max_auc_drop: 0.02"
+    yield "      max_ece: 0.1"
+    yield f"      min_examples: {max(50, examples * 5 // 100)} # labelled, in the holdout; {examples:,} rows were given"
+    yield f"      min_days: {max(2, min(7, drops // 2))} # days of prediction in the holdout, which has {drops}"
+
+
 def _monitoring(draft: Draft) -> Iterator[str]:
     every = draft.decided.length
+    window = 7 * timedelta(days=1) if every == timedelta(days=1) else 4 * every
+    weekly = "" if draft.decided.every != DECIDE else "; four drops, 28d, where batches are weekly"
+    stale = timedelta(days=draft.holdout_days) + 6 * timedelta(weeks=1)
     yield "  monitoring: # every part has a default; ml_assets/spec/monitoring.py lists them"
-    if every == timedelta(days=1):
-        yield "    window: 7d # what is compared"
-        return
-    window = 4 * every
-    yield f"    window: {format_duration(window)} # what is compared: four drops"
-    yield f"    before: {format_duration(6 * window)} # with the drops just before it"
-    yield f"    feed_history: {format_duration(3 * window)}"
-    yield f"    relearn_after: {format_duration(2 * window)}"
-    yield f"    performance_window: {format_duration(2 * window)}"
+    yield f"    window: {format_duration(window)} # what is compared{weekly}"
+    if every > timedelta(days=1):
+        yield f"    before: {format_duration(6 * window)} # with the drops just before it"
+        yield f"    feed_history: {format_duration(3 * window)}"
+        yield f"    relearn_after: {format_duration(2 * window)}"
+        yield f"    performance_window: {format_duration(2 * window)}"
     yield ""
     yield "  retraining:"
-    yield f"    cooldown: {format_duration(2 * window)}"
-    yield f"    stale_after: {format_duration(3 * window)}"
-    yield f"    replay_every: {format_duration(window)}"
+    yield f"    stale_after: {format_duration(stale)} # a new champion's rows are as old as the holdout already"
+    if every > timedelta(days=1):
+        yield f"    cooldown: {format_duration(2 * window)}"
+        yield f"    replay_every: {format_duration(window)}"
 
 
 def _todo(value: str, question: str) -> str:

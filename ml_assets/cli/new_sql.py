@@ -24,8 +24,8 @@ def write_examples_sql(draft: Draft) -> str:
     kept = [f"    {column},{_said(source.column(column))}" for column in source.key]
     *body, last = [f"    {name} AS example_id,{todo}", *kept, *columns]
     return (
-        "-- The rows to predict: one row an example, predicted at the batch of the drop that brings it, or at a moment\n"
-        "-- of (previous batch, batch] that this SELECT gives as prediction_at.\n"
+        "-- The rows to predict: one row an example, predicted at the batch of the drop that brings it, or at a\n"
+        "-- moment of (previous batch, batch] that this SELECT gives as prediction_at.\n"
         "-- TODO which rows are to be predicted (WHERE), and which columns are known by then? Take out what is filled\n"
         "-- later: it would be a leak. Then name this file in defs.yaml, examples.sql.\n"
         f"{_SEES}SELECT\n" + "\n".join([*body, last.replace(",", "", 1)]) + f"\nFROM {source.name}\n"
@@ -63,8 +63,8 @@ def write_examples_test(draft: Draft, rows: Mapping[str, list[dict[str, str]]]) 
     given = rows[source.name]
     expected = [f"      - {{example_id: {_text('|'.join(row.get(name, '') for name in source.key))}}}" for row in given]
     return (
-        f"# Input rows and the rows sql/examples.sql makes of them: `ml-assets test {draft.name}`. Columns that are not\n"
-        "# named in expect are not compared. These are the first rows of the file: replace what is private.\n"
+        f"# Rows given and the rows sql/examples.sql makes of them: `ml-assets test {draft.name}`. Columns that are\n"
+        "# not named in expect are not compared. These are the first rows of the file: replace what is private.\n"
         "table: examples\ntests:\n  - name: a row is an example\n"
         f"{_given(source, given)}    expect:\n" + "\n".join(expected) + "\n"
     )

@@ -146,7 +146,7 @@ def _kind_of(connection: duckdb.DuckDBPyConnection, column: str, *, is_text: boo
     if zeros:  # 00123 is a name, not a number
         fits["integer"] = fits["float"] = False
     fits["boolean"] &= truths == values  # 0 and 1 stay numbers
-    kind = next((kind for kind in _CANDIDATES if fits[kind]), None)
+    kind: ColumnType | None = next((kind for kind in _CANDIDATES if fits[kind]), None)
     if kind is None or (is_text and kind in ("integer", "float", "boolean")):
         return "string", []
     return kind, sorted(nullish or [])
@@ -199,7 +199,7 @@ def find_key(connection: duckdb.DuckDBPyConnection, profile: FileProfile) -> tup
             for column in profile.columns
             if column.type not in ("float", "boolean") and column.nulls == 0 and rows
         ),
-        key=lambda column: (not _is_named_as_key(column.name), not column.is_moment, profile.columns.index(column)),
+        key=lambda column: (not is_named_as_key(column.name), not column.is_moment, profile.columns.index(column)),
     )
     for column in usable:
         if column.distinct == rows and (not column.is_moment or len(usable) == 1):
@@ -220,7 +220,14 @@ def find_key(connection: duckdb.DuckDBPyConnection, profile: FileProfile) -> tup
     return (), "no two or three columns name a row"
 
 
-def _is_named_as_key(name: str) -> bool:
+def is_named_as_key(name: str) -> bool:
+    """Say whether a name sounds like that of something with an identity.
+
+    Examples
+    --------
+    >>> [is_named_as_key(name) for name in ("loan_id", "order_no", "amount")]
+    [True, True, False]
+    """
     return name.rsplit("_", 1)[-1] in ("id", "key", "code", "uuid", "no", "number", "ref")
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_assets.ingestion.profiling import ColumnProfile, FileProfile
+from ml_assets.ingestion.profiling import MOST_CATEGORIES, ColumnProfile, FileProfile, is_named_as_key
 from ml_assets.spec.contract import Severity
 
+_MOST_ENTITIES = 4
 _ENOUGH = 100  # rows below which "never" says little
 _BOUNDED = {"lat": (-90, 90), "latitude": (-90, 90), "lon": (-180, 180), "longitude": (-180, 180)}
 
@@ -57,7 +58,7 @@ def propose_expectations(profile: FileProfile) -> list[Proposal]:
 def _of_column(profile: FileProfile, column: ColumnProfile) -> list[Proposal]:
     found: list[Proposal] = []
     name, rows = column.name, column.rows
-    if not column.nulls and rows >= _ENOUGH and name not in profile.key:
+    if not column.nulls and rows >= _ENOUGH and name not in profile.key and not column.is_moment:
         found.append(Proposal("expect_column_values_to_not_be_null", {"column": name}, "warning",
                               _code(name, "missing"), f"never missing in {rows:,} rows"))  # fmt: skip
     if column.categories and rows >= _ENOUGH:
@@ -68,7 +69,7 @@ def _of_column(profile: FileProfile, column: ColumnProfile) -> list[Proposal]:
                               f"({rarest[0]}) {rarest[1]:,} times"))  # fmt: skip
     elif column.length and column.length > 1 and rows >= _ENOUGH:
         found.append(Proposal("expect_column_value_lengths_to_equal", {"column": name, "value": column.length},
-                              "warning", _code(name, "malformed"), f"all {column.distinct:,} have this length"))  # fmt: skip
+                              "warning", _code(name, "malformed"), f"so long are all {column.distinct:,}"))  # fmt: skip
     if column.is_number and column.lowest is not None and name not in profile.key:
         low, high, why = bounds_of(column)
         found.append(Proposal("expect_column_values_to_be_between", {"column": name, "min_value": low,
@@ -109,7 +110,7 @@ def _rounded_up(value: float) -> float:
         return 0
     unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
     rounded = math.ceil(value / unit - 1e-9) * unit
-    return int(rounded) if unit >= 1 else round(rounded, 10)
+    return round(rounded) if abs(rounded - round(rounded)) < 1e-9 else round(rounded, 10)
 
 
 def _code(name: str, fault: str) -> str:
@@ -137,12 +138,15 @@ def find_parts(profiles: Sequence[FileProfile]) -> Parts:
     else:
         examples, labels = best
         why = f"{labels.name} has {examples.key[0]}, which names a row of {examples.name}"
-    entities = {
+    shared = {
         column.name: tuple(other for other in profiles if other is not examples and other.has(column.name))
         for column in examples.columns
-        if column.name not in examples.key and column.type in ("string", "integer", "boolean")
+        if column.name not in examples.key
+        and (column.type == "string" or (column.type == "integer" and is_named_as_key(column.name)))
+        and column.distinct <= max(MOST_CATEGORIES, column.rows // 2)
     }
-    return Parts(examples, labels, {name: others for name, others in entities.items() if others}, why)
+    entities = [(name, others) for name, others in shared.items() if others]
+    return Parts(examples, labels, dict(entities[:_MOST_ENTITIES]), why)
 
 
 def _newest(profile: FileProfile) -> str:

@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from ml_assets.spec.names import DECIDE, undecided_lines
 from ml_assets.spec.use_case import KeyPath, UseCaseSpec, WrongReferencesError, did_you_mean, spell_path
 
 DECLARATION_FILE = "defs.yaml"
@@ -102,6 +103,8 @@ def _read_sql(folder: Path, part: Any, name: str, lines: dict[KeyPath, int], mis
     path = (folder / sql).resolve()
     if path.is_relative_to(folder.resolve()) and path.is_file():
         declared["sql"] = path.read_text(encoding="utf-8")
+        undecided = undecided_lines(declared["sql"])
+        mistakes += [Mistake(path, at, f"{name}.sql", f"found {DECIDE!r}; allowed: SQL") for at in undecided]
         return
     found = sorted(str(file.relative_to(folder)) for file in folder.glob("sql/*.sql"))
     line = lines.get(("attributes", name, "sql"), 1)
@@ -131,6 +134,8 @@ def _mistakes_of(error: ValidationError, file: Path, lines: dict[KeyPath, int]) 
             mistakes += [_mistake_at(place, message, file, lines) for place, message in wrong]
             continue
         message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "too_short" and detail["input"]:
+            continue  # what it holds is wrong, and said so
         if detail["type"] == "extra_forbidden":
             known = _fields_at(path[1:-1])
             message = f"found {path[-1]!r}; allowed: {', '.join(known)}{did_you_mean(str(path[-1]), known)}"

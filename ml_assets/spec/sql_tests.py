@@ -195,4 +195,6 @@ class _File:
 
 
 def _shown(node: yaml.Node) -> str:
-    return repr(str(node.value)) if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
+    if isinstance(node, yaml.ScalarNode):
+        return repr(str(node.value))
+    return "a mapping" if isinstance(node, yaml.MappingNode) else "a list"

@@ -109,6 +109,8 @@ def as_contract_csv(
         given, lines = read_header(text)
     except (UnicodeDecodeError, csv.Error, StopIteration) as error:
         raise HistoryError(f"{file}: {error or 'is empty'}; allowed: CSV in UTF-8 with a header") from error
+    if not any(given):
+        raise HistoryError(f"{file}: is empty; allowed: CSV in UTF-8 with a header")
     if len(given) == 1 and any(mark in given[0] for mark in ";\t|"):
         raise HistoryError(f"{file}: found one column, {given[0]!r}; allowed: columns separated by commas")
     names = _names(given, source)
