@@ -76,6 +76,7 @@ def _refuse_decided(decided: Decided) -> None:
         except ValueError as error:
             errors = getattr(error, "errors", list)()
             message = errors[0]["msg"].removeprefix("Value error, ") if errors else str(error)
+            message = message.removeprefix(f"{field}: ")
             found = "" if message.startswith("found") else f"found {value!r}; "
             raise fail(f"{options[field]}: {found}{message}") from error
 

@@ -86,13 +86,16 @@ def run_sql_test(spec: UseCaseSpec, test: SqlTest) -> Outcome:
 def _received(
     spec: UseCaseSpec, test: SqlTest, outcome: Outcome
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, list[date]]]:
-    """Give a shut-in connection with `validated_<source>` of every source, and the drops that hold a row."""
+    """Give a shut-in connection with `validated_<source>` of what is read, and the drops that hold a row."""
     import duckdb
 
-    tables = {source.name: _validated(spec, source, test, outcome) for source in spec.sources}
+    drawn = spec.labels.sources if test.table == "labels" else spec.examples.sources
+    read = {*drawn, *test.given}
+    if test.table == "features":
+        read |= {view.source for view in spec.features.views}
+    tables = {name: _validated(spec, spec.source(name), test, outcome) for name in sorted(read)}
     if outcome.mistakes:
         raise _WrongTestError
-    drawn = spec.labels.sources if test.table == "labels" else spec.examples.sources
     drops = sorted({drop for source in drawn for drop in tables[source]["batch_date"].to_pylist()} or {test.drop})
     with duckdb.connect() as connection:
         shut_in(connection, {}, threads=1)

@@ -8,7 +8,15 @@ from functools import cached_property
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
 
 _DURATION = re.compile(r"^\s*(\d+)\s*(s|m|min|h|d|w)\s*$")
 _UNIT_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -84,10 +92,15 @@ class Calendar(BaseModel):
     at: time
     timezone: Annotated[str, AfterValidator(check_zone)]
 
+    @field_validator("every")
+    @classmethod
+    def _is_a_day_or_a_week(cls, value: timedelta) -> timedelta:
+        if value not in (timedelta(days=1), timedelta(days=7)):  # what partitions can be named by
+            raise ValueError(f"found {format_duration(value)}; allowed: 1d or 7d")
+        return value
+
     @model_validator(mode="after")
-    def _whole_days_in_order(self) -> Calendar:
-        if self.every % timedelta(days=1):
-            raise ValueError(f"every: found {format_duration(self.every)}; allowed: whole days, as in 1d or 7d")
+    def _is_in_order(self) -> Calendar:
         if self.end is not None and self.end < self.start:
             raise ValueError(f"end: found {self.end}; allowed: {self.start} or later")
         return self

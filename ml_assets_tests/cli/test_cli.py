@@ -15,8 +15,8 @@ from ml_assets.cli import app
 from ml_assets.stores.lake import Lake
 from ml_assets_tests.rehearsal import DEFS_FOLDER
 
-COMMANDS = ("land", "batch", "retrain", "replay", "status", "alerts", "drift", "validate", "sql", "fingerprint",
-            "rebuild", "ui", "demo")  # fmt: skip
+COMMANDS = ("land", "batch", "retrain", "replay", "status", "alerts", "drift", "validate", "test", "new", "sql",
+            "fingerprint", "rebuild", "ui", "demo")  # fmt: skip
 DROPS = [date(2013, 1, 1), date(2013, 1, 2)]
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, time, timedelta
 from typing import Any
 
@@ -31,7 +31,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def placed(
-    connection: duckdb.DuckDBPyConnection, moments: list[str | None], asked: Asked = ALL, **changes: Any
+    connection: duckdb.DuckDBPyConnection, moments: Sequence[str | None], asked: Asked = ALL, **changes: Any
 ) -> list[str]:
     """Give for each moment the day of its drop, or the reason why it has none."""
     rows = {"_line": list(range(2, 2 + len(moments))), "id": ["a"] * len(moments), "seen": moments,

@@ -113,8 +113,9 @@ def test_rows_left_out_are_kept_with_their_reason_and_line(published: Path, tmp_
 
     assert (split.rows, split.landed) == (4, 1)
     assert split.left_out == {"known_before_first_drop": 1, "malformed_line": 1, "moment_missing": 1}
-    assert split.left_out_file == tmp_path / "landing" / "left_out" / "weather.csv"
-    kept = [line.split(",")[:3] for line in split.left_out_file.read_text().splitlines()]
+    left_out = tmp_path / "landing" / "left_out" / "weather.csv"
+    assert split.left_out_file == left_out
+    kept = [line.split(",")[:3] for line in left_out.read_text().splitlines()]
     assert kept[0] == ["reason", "line", "text"]
     assert kept[1:] == [
         ["known_before_first_drop", "3", ""],
