@@ -129,12 +129,9 @@ def _source(draft: Draft, profile: FileProfile) -> Iterator[str]:
     if len(profile.null_values) > 1:
         words = ", ".join(_text(value) for value in profile.null_values)
         yield f"      null_values: [{words}] # without the words, a column of numbers or dates would not read as such"
-    yield "      columns:"
-    if profile.name in draft.of_one_file:
-        yield "        # TODO one file makes several sources: keep here only what is known at this source's known_at"
-    for column in profile.columns:
-        yield f"        {column.name}: {_column(draft, profile, column)}"
-    proposals = propose_expectations(profile)
+    gone = _left_out(draft, profile)
+    yield from _columns(draft, profile, gone)
+    proposals = [each for each in propose_expectations(profile) if not set(each.columns) & set(gone)]
     if proposals:
         yield "      expectations: # error: failing rows go to quarantine; warning: they are counted and pass"
     for each in proposals:
@@ -147,12 +144,34 @@ def _source(draft: Draft, profile: FileProfile) -> Iterator[str]:
     yield ""
 
 
+def _left_out(draft: Draft, profile: FileProfile) -> tuple[str, ...]:
+    """Name the columns of an outcome, in a file that makes both examples and outcomes: no column of the examples."""
+    return profile.filled_later if profile.name in draft.of_one_file and profile is draft.parts.examples else ()
+
+
+def _columns(draft: Draft, profile: FileProfile, gone: Sequence[str]) -> Iterator[str]:
+    yield "      columns:"
+    if profile.name in draft.of_one_file:
+        yield "        # TODO one file makes several sources: keep here only what is known at this source's known_at"
+    if gone:
+        yield f"        # Left out, filled only when it is over: {', '.join(gone)}"
+    for column in profile.columns:
+        if column.name not in gone:
+            yield f"        {column.name}: {_column(draft, profile, column)}"
+
+
 def _times(draft: Draft, profile: FileProfile) -> Iterator[str]:
-    moments = [_moment(draft, column) for column in profile.moments]
+    ordered = sorted(profile.moments, key=lambda column: _is_outcome(draft, profile, column.name), reverse=True)
+    moments = [_moment(draft, column) for column in ordered]
     yield f"      event_at: {moments[0]} # when it happened; of {', '.join(moments)}"
     yield f"      known_at: {DECIDE} # TODO when could the whole row be known, its last column too?"
     yield f"      #   One of {', '.join(moments)}, + INTERVAL 1 DAY where it comes with a delay, or received: at the"
     yield "      #   batch that brings it. Too early is a leak that no score shows."
+
+
+def _is_outcome(draft: Draft, profile: FileProfile, name: str) -> bool:
+    """Say whether a column is what a source of outcomes is there for, in a file that makes the examples too."""
+    return profile.name in draft.of_one_file and profile is not draft.parts.examples and name in profile.filled_later
 
 
 def _moment(draft: Draft, column: ColumnProfile) -> str:
@@ -207,7 +226,7 @@ def feature_columns(draft: Draft) -> list[ColumnProfile]:
     return [
         column
         for column in examples.columns
-        if column.name not in examples.key
+        if column.name not in (*examples.key, *examples.filled_later)
         and column.nulls < column.rows
         and (
             column.is_number or column.type == "boolean" or (column.type == "string" and column.distinct <= MOST_LEVELS)
@@ -296,7 +315,7 @@ def _gate(examples: int, drops: int) -> Iterator[str]:
     yield "      min_auc: 0.55"
     yield "      max_auc_drop: 0.02"
     yield "      max_ece: 0.1"
-    yield f"      min_examples: {max(50, examples * 5 // 100)} # labelled, in the holdout; {examples:,} rows were given"
+    yield f"      min_examples: {max(50, examples * 2 // 100)} # labelled, in the holdout; {examples:,} rows were given"
     yield f"      min_days: {max(2, min(7, drops // 2))} # days of prediction in the holdout, which has {drops}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ml_assets.cli.new_declaration import Draft
 from ml_assets.ingestion.profiling import ColumnProfile, FileProfile
@@ -20,14 +20,18 @@ def write_examples_sql(draft: Draft) -> str:
     source = draft.parts.examples
     name = " || '|' || ".join(source.key) or DECIDE
     todo = "" if source.key else " -- TODO what names one thing to predict?"
-    columns = [f"    {column.name},{_said(column)}" for column in source.columns if column.name not in source.key]
+    others = [column for column in source.columns if column.name not in (*source.key, *source.filled_later)]
+    columns = [f"    {column.name},{_said(column)}" for column in others]
     kept = [f"    {column},{_said(source.column(column))}" for column in source.key]
-    *body, last = [f"    {name} AS example_id,{todo}", *kept, *columns]
+    check = (
+        f"    {DECIDE}, -- TODO take out columns that are filled after the prediction: each is a leak; then this line"
+    )
+    *body, last = [f"    {name} AS example_id,{todo}", check, *kept, *columns]
     return (
         "-- The rows to predict: one row an example, predicted at the batch of the drop that brings it, or at a\n"
         "-- moment of (previous batch, batch] that this SELECT gives as prediction_at.\n"
-        "-- TODO which rows are to be predicted (WHERE), and which columns are known by then? Take out what is filled\n"
-        "-- later: it would be a leak. Then name this file in defs.yaml, examples.sql.\n"
+        "-- TODO which rows are to be predicted? A WHERE, where it is not all. Then name this file in defs.yaml,\n"
+        "-- examples.sql.\n"
         f"{_SEES}SELECT\n" + "\n".join([*body, last.replace(",", "", 1)]) + f"\nFROM {source.name}\n"
     )
 
@@ -60,7 +64,7 @@ def _said(column: ColumnProfile) -> str:
 def write_examples_test(draft: Draft, rows: Mapping[str, list[dict[str, str]]]) -> str:
     """Write sql_tests/examples.yaml with the first rows of the file."""
     source = draft.parts.examples
-    given = rows[source.name]
+    given = _without(rows[source.name], source.filled_later if source.name in draft.of_one_file else ())
     expected = [f"      - {{example_id: {_text('|'.join(row.get(name, '') for name in source.key))}}}" for row in given]
     return (
         f"# Rows given and the rows sql/examples.sql makes of them: `ml-assets test {draft.name}`. Columns that are\n"
@@ -85,6 +89,10 @@ def write_labels_test(draft: Draft, rows: Mapping[str, list[dict[str, str]]]) ->
         "table: labels\ntests:\n  - name: an outcome becomes a label\n"
         f"{_given(labels, given)}    expect:\n" + "\n".join(expected) + "\n"
     )
+
+
+def _without(rows: list[dict[str, str]], names: Collection[str]) -> list[dict[str, str]]:
+    return [{name: value for name, value in row.items() if name not in names} for row in rows]
 
 
 def _given(source: FileProfile, rows: list[dict[str, str]]) -> str:

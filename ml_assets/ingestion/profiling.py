@@ -6,7 +6,7 @@ Types are judged by the very SQL that reads landed files, so that what is propos
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.ingestion.reading import typed_value
@@ -67,7 +67,9 @@ class ColumnProfile:
 class FileProfile:
     """One file: its columns in order, its null set, the key proposed (empty: none found) and what speaks for it.
 
-    `in_order` holds pairs of timestamps, the first never after the second.
+    `in_order` holds pairs of timestamps, the first never after the second. `filled_later` names a timestamp that is
+    the second of such a pair and empty in some rows, and the columns that are empty in the same rows: what is known
+    of a thing only when it is over.
     """
 
     name: str
@@ -78,6 +80,7 @@ class FileProfile:
     key: tuple[str, ...] = ()
     key_reason: str = ""
     in_order: tuple[tuple[str, str], ...] = ()
+    filled_later: tuple[str, ...] = ()
 
     def column(self, name: str) -> ColumnProfile:
         """Find a column by its name."""
@@ -117,9 +120,9 @@ def profile_rows(connection: duckdb.DuckDBPyConnection, name: str, texts: Sequen
     columns = tuple(_profile(connection, column, kind, rows) for column, kind in kinds.items())
     profile = FileProfile(name, rows, malformed, columns, tuple(null_values))
     key, reason = find_key(connection, profile)
-    return FileProfile(
-        name, rows, malformed, columns, tuple(null_values), key, reason, _pairs_in_order(connection, profile)
-    )
+    in_order = _pairs_in_order(connection, profile)
+    later = _filled_later(connection, profile, in_order)
+    return replace(profile, key=key, key_reason=reason, in_order=in_order, filled_later=later)
 
 
 def _cell(column: str, nulls: Sequence[str]) -> str:
@@ -244,3 +247,19 @@ def _pairs_in_order(connection: duckdb.DuckDBPyConnection, profile: FileProfile)
             if both and not wrong:
                 found.append((first, second))
     return tuple(found)
+
+
+def _filled_later(
+    connection: duckdb.DuckDBPyConnection, profile: FileProfile, in_order: Sequence[tuple[str, str]]
+) -> tuple[str, ...]:
+    found: set[str] = set()
+    holed = [column.name for column in profile.columns if 0 < column.nulls < column.rows]
+    for late in {second for _, second in in_order} & set(holed):
+        found |= {
+            name
+            for name in holed
+            if connection.execute(
+                f'SELECT count(*) FILTER (("{name}" IS NULL) <> ("{late}" IS NULL)) = 0 FROM _typed'
+            ).fetchall()[0][0]
+        }
+    return tuple(column.name for column in profile.columns if column.name in found)

@@ -25,6 +25,11 @@ class Proposal:
     reason: str
     why: str
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns it is about."""
+        return tuple(self.arguments[name] for name in ("column", "column_A", "column_B") if name in self.arguments)
+
 
 @dataclass(frozen=True)
 class Parts:

@@ -94,8 +94,12 @@ def test_decided_draft_is_a_use_case_with_what_the_data_say(root: Path) -> None:
          (r"matures_after: decide", "matures_after: 30d"))  # fmt: skip
     edit(folder / "sql_tests" / "labels.yaml", (r"label: decide", "label: 0"))
 
-    with pytest.raises(DeclarationError, match=r"labels\.sql:\d+ labels\.sql: found 'decide'; allowed: SQL"):
+    with pytest.raises(DeclarationError) as refused:
         load_use_case(folder)
+    assert {str(mistake).split(":")[0]: mistake.message for mistake in refused.value.mistakes} == {
+        f"{name}.sql": "found 'decide'; allowed: SQL" for name in ("examples", "labels")
+    }
+    edit(folder / "sql" / "examples.sql", (r"    decide, -- TODO.*\n", ""))
     edit(folder / "sql" / "labels.sql", (r"    decide AS", "    CAST(days_late > 7 AS INTEGER) AS"))
     spec = load_use_case(folder)
 
@@ -132,6 +136,7 @@ def test_undecided_sql_test_is_a_mistake_with_its_line(root: Path) -> None:
     folder = root / "defs" / "late_loans"
     edit(folder / "defs.yaml", (r"known_at: decide", "known_at: received"), (r"sql: decide", "sql: sql/examples.sql"),
          (r"matures_after: decide", "matures_after: 30d"))  # fmt: skip
+    edit(folder / "sql" / "examples.sql", (r"    decide, -- TODO.*\n", ""))
 
     result = run("test", "late_loans")
 
@@ -212,3 +217,26 @@ def test_register_without_a_moment_arrives_once_and_needs_no_decision_about_time
     assert "known_at" not in branches
     views = {view["name"]: view for view in declared["features"]["views"]}
     assert views["branch_branches"]["latest"] == ["state"]
+
+
+def test_what_is_filled_when_it_is_over_is_no_feature_and_no_column_of_the_examples(root: Path) -> None:
+    rows = "".join(
+        f"{n},2024-01-0{n % 9 + 1}T00:00:00Z,{n % 7},"
+        + (f"2024-02-0{n % 9 + 1}T00:00:00Z,{n % 2}\n" if n % 5 else ",\n")
+        for n in range(200)
+    )
+    (root / "tickets.csv").write_text(f"ticket_id,opened_at,words,closed_at,breached\n{rows}")
+
+    result = run("new", "breaches", f"--from=tickets={root}/tickets.csv", f"--from=outcomes={root}/tickets.csv")
+
+    assert result.exit_code == 0, result.output
+    folder = root / "defs" / "breaches"
+    declared = yaml.safe_load((folder / "defs.yaml").read_text())["attributes"]
+    tickets, outcomes = declared["sources"]
+    assert list(tickets["columns"]) == ["ticket_id", "opened_at", "words"]
+    assert list(outcomes["columns"]) == ["ticket_id", "opened_at", "words", "closed_at", "breached"]
+    assert (tickets["event_at"], outcomes["event_at"]) == ("opened_at", "closed_at")
+    assert [each["name"] for each in declared["features"]["expressions"]] == ["words"]
+    sql = (folder / "sql" / "examples.sql").read_text()
+    assert "closed_at" not in sql
+    assert "breached" not in sql
