@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any
 
 import typer
 
+from ml_assets.cli import declaring, mending
+from ml_assets.cli.options import AsJson, From, To, UseCaseName
 from ml_assets.cli.terminal import (
     DEFS_FOLDER,
     console,
@@ -28,11 +29,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-UseCaseName = Annotated[str, typer.Argument(help="Name of the use case: its folder under ml_assets/defs/.")]
-From = Annotated[str, typer.Option("--from", help="First drop, as YYYY-MM-DD.")]
-To = Annotated[str, typer.Option("--to", help="Last drop, included.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+app.add_typer(mending.commands)
+app.add_typer(declaring.commands)
 
 
 @app.callback()
@@ -43,12 +41,34 @@ def _begin() -> None:
 
 
 @app.command()
-def land(use_case: UseCaseName, first: From, last: To) -> None:
-    """Write what each batch would have received, from the bundled public data."""
+def land(
+    use_case: UseCaseName,
+    first: Annotated[str, typer.Option("--from", help="First drop, as YYYY-MM-DD; a past has all by default.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last drop, included.")] = "",
+    history: Annotated[
+        list[str] | None, typer.Option(metavar="SOURCE=FILE", help="A past in a CSV or Parquet file; repeatable.")
+    ] = None,
+    ahead: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE=DROPS", help="A past of plans: published so many drops before their event_at."),
+    ] = None,
+    early: Annotated[
+        bool, typer.Option("--early", help="Rows of a past from before the first drop go into it.")
+    ] = False,
+) -> None:
+    """Write what each batch would have received: a past, split by when it became known, or the bundled public data."""
+    from datetime import UTC, datetime
+
+    from ml_assets.cli.history import Options, run_history
     from ml_assets.cli.landing import land_bundled
     from ml_assets.stores.paths import state_paths
 
     spec = read_use_case(use_case)
+    if history:
+        run_history(spec, state_paths(), Options(history, ahead or (), first, last, early), datetime.now(UTC))
+        return
+    if not (first and last) or ahead or early:
+        raise fail("allowed: --from and --to, or --history SOURCE=FILE with --ahead and --early")
     drops = read_drops(spec, first, last)
     rows = land_bundled(spec, state_paths(), drops)
     console.print(table_of(f"landed {drops[0]} to {drops[-1]}", ["source", "rows"], list(rows.items())))
@@ -191,78 +211,6 @@ def drift(
     spec = read_use_case(use_case)
     asked = read_drops(spec, drop, drop, "--drop")[0] if drop else None
     run_drift(spec, state_paths(), Asked(asked, page, as_json))
-
-
-@app.command()
-def backfill(
-    use_case: UseCaseName,
-    features: Annotated[bool, typer.Option("--features", help="What to compute again; there is nothing else yet.")],
-    first: Annotated[str, typer.Option("--from", help="First drop; by default the first of all.")] = "",
-    last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
-    step: Annotated[int, typer.Option(min=1, help="Drops a run; what was done is not done again.")] = 31,
-) -> None:
-    """Compute new and changed features of drops that were run before; what was predicted stays as it was."""
-    from ml_assets.cli.backfill import Asked, run_backfill
-    from ml_assets.stores.paths import state_paths
-
-    if not features:
-        raise fail("--no-features: found; allowed: --features")
-    spec = read_use_case(use_case)
-    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
-    ends = read_drops(spec, last, last, "--to")[0] if last else date.max
-    run_backfill(spec, state_paths(), Asked(begins, ends, step))
-
-
-@app.command()
-def requeue(
-    use_case: UseCaseName,
-    source: Annotated[str, typer.Option("--source", help="Whose rows.")],
-    reason: Annotated[list[str] | None, typer.Option("--reason", help="A reason code; by default every one.")] = None,
-    first: Annotated[str, typer.Option("--from", help="First drop; by default the first of all.")] = "",
-    last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which rows.")] = False,
-) -> None:
-    """Bring quarantined rows back as corrections, after their contract was mended."""
-    from ml_assets.cli.corrections import Requeue, run_requeue
-    from ml_assets.stores.paths import state_paths
-
-    spec = read_use_case(use_case)
-    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
-    ends = read_drops(spec, last, last, "--to")[0] if last else date.max
-    run_requeue(spec, state_paths(), Requeue(source, tuple(reason or ()), begins, ends, dry_run))
-
-
-@app.command(name="accept-missing")
-def accept_missing(
-    use_case: UseCaseName,
-    drop: Annotated[str, typer.Option("--drop", help="The drop that waits.")],
-    source: Annotated[str, typer.Option("--source", help="What will not come.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why it is right to go on without it.")],
-) -> None:
-    """Say that a source will not come in a drop, so that later drops need not wait for it."""
-    from datetime import UTC, datetime
-
-    from ml_assets.cli.corrections import run_accept
-    from ml_assets.stores.paths import state_paths
-
-    spec = read_use_case(use_case)
-    day = read_drops(spec, drop, drop, "--drop")[0]
-    run_accept(spec, state_paths(), day, source, reason, datetime.now(UTC))
-
-
-@app.command()
-def validate(
-    use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Check declarations; print every mistake with its line, and end with 1 if there is one."""
-    from ml_assets.cli.validation import run_validate
-
-    names = use_case_names()
-    if use_case is not None and use_case not in names:
-        read_use_case(use_case)
-    if not run_validate([DEFS_FOLDER / name for name in ([use_case] if use_case else names)], as_json=as_json):
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -214,6 +214,6 @@ def _months_table(summary: dict[str, Any]) -> Table:
         measured = [side_by_side(summary["mean"], measure, ROLES, ".4f") for measure in ("log_loss", "auc")]
         rows.append(["mean", "", *measured, ""])
     named = " / ".join(ROLE_NAMES[role] for role in ROLES)
-    heads = ["month", "late", f"log loss\n{named}", f"AUC\n{named}",
-             f"top {summary['capacity']} late\n{' / '.join(ROLE_NAMES[role] for role in both)}"]  # fmt: skip
+    heads = ["month", "positive", f"log loss\n{named}", f"AUC\n{named}",
+             f"top {summary['capacity']} positive\n{' / '.join(ROLE_NAMES[role] for role in both)}"]  # fmt: skip
     return table_of("by month of prediction", heads, rows)

@@ -163,7 +163,7 @@ def _legend(names: Mapping[str, str]) -> str:
 
 def month_cells(summary: Summary) -> tuple[list[str], list[list[Any]]]:
     """Give the heads and the rows of the table of months; a share is a number between 0 and 1."""
-    heads = ["month", "labelled", "late share"]
+    heads = ["month", "labelled", "positive share"]
     heads += [f"{measure} {name}" for measure in ("log loss", "AUC") for name in ROLE_NAMES.values()]
     heads += [f"top {summary['capacity']} {ROLE_NAMES[role]}" for role in ("champion", "baseline")]
     rows = [

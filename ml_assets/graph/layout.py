@@ -31,13 +31,11 @@ def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:
     offset = 1 if spec.clock == "wall" else 0
     if calendar.every == timedelta(days=1):
         return dg.DailyPartitionsDefinition(calendar.start.isoformat(), end_date=end, end_offset=offset)
-    if calendar.every == timedelta(days=7):
-        weekday = calendar.start.isoweekday() % 7
-        return dg.TimeWindowPartitionsDefinition(
-            cron_schedule=f"0 0 * * {weekday}", start=calendar.start.isoformat(), end=end, fmt="%Y-%m-%d",
-            end_offset=offset,
-        )  # fmt: skip
-    raise ValueError(f"calendar.every: found {calendar.every.days}d; allowed: 1d or 7d")
+    weekday = calendar.start.isoweekday() % 7
+    return dg.TimeWindowPartitionsDefinition(
+        cron_schedule=f"0 0 * * {weekday}", start=calendar.start.isoformat(), end=end, fmt="%Y-%m-%d",
+        end_offset=offset,
+    )  # fmt: skip
 
 
 def history_mapping(days_back: timedelta | None, every: timedelta) -> dg.TimeWindowPartitionMapping:

@@ -190,7 +190,7 @@ def _typed_columns(source: Source) -> str:
     for name, column in source.columns.items():
         text = f"coalesce(\"{name}\", '')"
         text = f"CASE WHEN _text IS NULL AND {text} NOT IN ({nulls}) THEN {text} END" if nulls else text
-        value = _typed(text, column)
+        value = typed_value(text, column)
         typed.append(f'{value} AS "{name}"')
         unreadable.append(f"CASE WHEN ({text}) IS NOT NULL AND ({value}) IS NULL THEN '{name}=' || ({text}) END")
     faults = f"list_filter([{', '.join(unreadable)}], lambda fault: fault IS NOT NULL)"
@@ -200,7 +200,8 @@ def _typed_columns(source: Source) -> str:
     )
 
 
-def _typed(text: str, column: Column) -> str:
+def typed_value(text: str, column: Column) -> str:
+    """Give SQL that reads `text`, SQL of a text, as the type of `column`; null where it does not read as that."""
     if column.type == "string":
         return f"({text})"
     if column.type == "integer":  # a cast would round 12.7 to 13

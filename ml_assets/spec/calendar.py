@@ -100,10 +100,10 @@ class Calendar(Declared):
 
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
-        """Find a step that is no whole days, and an end before the start."""
+        """Find a step that no partition can be named by, and an end before the start."""
         every, start, end = (_read_as(kind, declared.get(key)) for key, kind in _TIMES.items())
-        if isinstance(every, timedelta) and every % timedelta(days=1):
-            yield ("every",), f"found {format_duration(every)}; allowed: whole days, as in 1d or 7d"
+        if isinstance(every, timedelta) and every not in (timedelta(days=1), timedelta(days=7)):
+            yield ("every",), f"found {format_duration(every)}; allowed: 1d or 7d"
         if isinstance(start, date) and isinstance(end, date) and end < start:
             yield ("end",), f"found {end}; allowed: {start} or later"
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from ml_assets.spec.calendar import check_zone
 from ml_assets.spec.declared import Declared, Fault
-from ml_assets.spec.names import Identifier, KeyPath, not_among
+from ml_assets.spec.names import DECIDE, Identifier, KeyPath, not_among
 from ml_assets.spec.untyped import list_of, mapping_of, names_in
 
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
@@ -128,7 +128,10 @@ class Source(Declared):
 
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
-        """Find columns that are not there, and what is named twice."""
+        """Find columns that are not there, what is named twice, and times that nobody decided on."""
+        for moment, bare in (("known_at", f"{RECEIVED}, or "), ("event_at", "")):
+            if declared.get(moment) == DECIDE:
+                yield (moment,), f"found {DECIDE!r}; allowed: {bare}an expression over the columns of a row"
         columns = list(mapping_of(declared.get("columns")))
         key = names_in(declared.get("key"))
         for place, name in key:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ml_assets.spec.marked_yaml import MarkedYaml, UnreadableYamlError, YamlFault, read_marked
-from ml_assets.spec.names import KeyPath, did_you_mean, listed, not_among, spell_path
+from ml_assets.spec.names import DECIDE, KeyPath, did_you_mean, listed, not_among, spell_path, undecided_lines
 from ml_assets.spec.rule_catalog import unknown_rules
 from ml_assets.spec.sql_checks import sql_faults
 from ml_assets.spec.untyped import mapping_of
@@ -181,11 +181,17 @@ class _Declaration:
                 continue
             data, relative = path.read_bytes(), path.relative_to(self._folder.resolve())
             try:
-                yield part, _SqlFile(relative, data.decode("utf-8-sig").replace("\r\n", "\n"))
+                text = data.decode("utf-8-sig").replace("\r\n", "\n")
             except UnicodeDecodeError as error:
                 line = data[: error.start].count(b"\n") + 1
                 said = f"found byte 0x{data[error.start]:02x}; allowed: UTF-8"
                 self.mistakes.append(Mistake(relative, line, f"{part}.sql", said))
+                continue
+            undecided = undecided_lines(text)
+            said = f"found {DECIDE!r}; allowed: SQL"
+            self.mistakes += [Mistake(relative, line, f"{part}.sql", said) for line in undecided]
+            if not undecided:
+                yield part, _SqlFile(relative, text)
 
     def _file_inside(self, name: str) -> Path | None:
         """Find a file of the folder; None where there is none, or the name leads out of it."""

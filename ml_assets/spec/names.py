@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Annotated
@@ -11,6 +12,8 @@ from pydantic import StringConstraints
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 KeyPath = tuple[str | int, ...]
 
+# What stands in a declaration where a person still has to decide. It is no allowed value anywhere.
+DECIDE = "decide"
 _LISTED = 24  # names in a message; beyond that the nearest one says more than the list
 
 
@@ -55,3 +58,17 @@ def listed(names: Sequence[str]) -> str:
         return "none is there"
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ", ".join(names[:_LISTED]) + more
+
+
+def undecided_lines(sql: str) -> list[int]:
+    r"""Number the lines of SQL on which `decide` stands, comments and texts aside.
+
+    Examples
+    --------
+    >>> undecided_lines("SELECT id, -- decide\n    decide AS label,\n    'decide' AS word\nFROM t")
+    [2]
+    """
+    bare = re.sub(
+        r"--[^\n]*|'(?:[^']|'')*'|/\*.*?\*/", lambda found: re.sub(r"[^\n]", " ", found[0]), sql, flags=re.DOTALL
+    )
+    return [number for number, line in enumerate(bare.split("\n"), start=1) if re.search(rf"\b{DECIDE}\b", line)]

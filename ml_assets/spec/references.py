@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import Any
 
-from ml_assets.spec.calendar import parse_duration
 from ml_assets.spec.declared import Fault
 from ml_assets.spec.features import known_features
 from ml_assets.spec.names import KeyPath, did_you_mean, not_among
 from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
 
-_STEPS = ("1d", "7d")  # what Dagster's partitions are made for, see graph/layout.py
 _TIMES = ("event_at", "known_at")
 
 
@@ -26,7 +23,6 @@ def wrong_references(declared: Mapping[str, Any]) -> Iterator[Fault]:
     >>> list(wrong_references({"sources": sources, "labels": {"from": ["wether"]}}))
     [(('labels', 'from', 0), "found 'wether'; allowed: weather; nearest: weather")]
     """
-    yield from _wrong_steps(declared)
     yield from _wrong_owners(declared)
     yield from _wrong_sources(declared)
     yield from _wrong_columns(declared)
@@ -38,16 +34,6 @@ def source_columns(declared: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     parts = named_parts(declared.get("sources"))
     names = [name for _, name, _ in parts]
     return {name: mapping_of(part.get("columns")) for _, name, part in parts if names.count(name) == 1}
-
-
-def _wrong_steps(declared: Mapping[str, Any]) -> Iterator[Fault]:
-    every = mapping_of(declared.get("calendar")).get("every", "1d")
-    try:
-        length = parse_duration(every)
-    except ValueError:
-        return
-    if not length % timedelta(days=1) and length not in [parse_duration(step) for step in _STEPS]:
-        yield ("calendar", "every"), f"found {every!r}; allowed: {' or '.join(_STEPS)}"
 
 
 def _wrong_owners(declared: Mapping[str, Any]) -> Iterator[Fault]:

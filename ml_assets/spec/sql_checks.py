@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from ml_assets.spec.contract import RECEIVED, SQL_TYPES
 from ml_assets.spec.features import FeatureView, known_features, parse_aggregate
-from ml_assets.spec.names import KeyPath, did_you_mean, not_among
+from ml_assets.spec.names import DECIDE, KeyPath, did_you_mean, not_among
 from ml_assets.spec.references import source_columns
 from ml_assets.spec.sql_binding import Bench, Columns, SqlFault
 from ml_assets.spec.table_sql import bind_table, without_type
@@ -79,7 +79,7 @@ class _Check:
         for place, name, source in named_parts(self._declared.get("sources")):
             for key in ("event_at", "known_at"):
                 text = source.get(key)
-                if isinstance(text, str) and text != RECEIVED and name in self._sources:
+                if isinstance(text, str) and text not in (RECEIVED, DECIDE) and name in self._sources:
                     self._bench.lay("_row", self._sources[name])
                     asked = _Expression(("sources", place, key), text, _MOMENTS, "a moment")
                     yield from self._expression(asked, "_row")

@@ -42,11 +42,6 @@ def test_last_weekly_drop_on_the_end_of_the_calendar_has_a_partition() -> None:
     assert partitions_of(spec).get_partition_keys() == ["2013-01-07", "2013-01-14", "2013-01-21"]
 
 
-def test_other_steps_are_refused_with_what_is_allowed() -> None:
-    with pytest.raises(ValueError, match=r"calendar\.every: found 2d; allowed: 1d or 7d"):
-        partitions_of(with_calendar(start="2013-01-01", every="2d"))
-
-
 @pytest.mark.parametrize(
     ("clock", "every", "end", "newest"),
     [

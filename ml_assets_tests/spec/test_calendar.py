@@ -116,7 +116,7 @@ def test_written_length_reads_back(seconds: int) -> None:
 @pytest.mark.parametrize(
     ("declared", "found"),
     [
-        ({"every": "12h"}, r"every\n  found 12h; allowed: whole days"),
+        ({"every": "12h"}, r"every\n  found 12h; allowed: 1d or 7d"),
         ({"end": date(2012, 12, 31)}, r"end\n  found 2012-12-31; allowed: 2013-01-01 or later"),
         ({"timezone": "Mars/Olympus"}, "found 'Mars/Olympus'; allowed: an IANA time zone"),
     ],

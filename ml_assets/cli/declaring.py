@@ -1,0 +1,79 @@
+"""Commands about what is declared."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ml_assets.cli.options import AsJson, UseCaseName
+from ml_assets.cli.terminal import (
+    DEFS_FOLDER,
+    read_use_case,
+    use_case_names,
+)
+
+commands = typer.Typer()
+
+
+@commands.command()
+def validate(
+    use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check declarations; print every mistake with its line, and end with 1 if there is one."""
+    from ml_assets.cli.validation import run_validate
+
+    names = use_case_names()
+    if use_case is not None and use_case not in names:
+        read_use_case(use_case)
+    if not run_validate([DEFS_FOLDER / name for name in ([use_case] if use_case else names)], as_json=as_json):
+        raise typer.Exit(1)
+
+
+@commands.command("test")
+def run_sql_tests(
+    use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
+) -> None:
+    """Run sql_tests/*.yaml: rows given, rows expected; print what differs, and end with 1 if anything does."""
+    from ml_assets.cli.sql_tests import run_tests
+
+    if not run_tests(DEFS_FOLDER, [use_case] if use_case else use_case_names()):
+        raise typer.Exit(1)
+
+
+@commands.command()
+def new(
+    name: Annotated[str, typer.Argument(help="What the use case is called: its folder under ml_assets/defs/.")],
+    given: Annotated[
+        list[str], typer.Option("--from", metavar="FILE", help="CSV or Parquet, or SOURCE=FILE; repeatable.")
+    ],
+    every: Annotated[str, typer.Option(help="Time between batches, 1d or 7d, where that is decided.")] = "decide",
+    at: Annotated[str, typer.Option(help="Local time of the batch, as 06:00, where that is decided.")] = "decide",
+    zone: Annotated[str, typer.Option(help="Time zone of the batch and of moments without an offset.")] = "decide",
+) -> None:
+    """Begin a use case from data: contracts, expectations with reasons, SQL, tests, and what is left to decide."""
+    from datetime import UTC, datetime
+
+    from ml_assets.cli.new import begin_use_case
+    from ml_assets.cli.new_declaration import Decided
+
+    begin_use_case(DEFS_FOLDER, name, given, Decided(every, at, zone), datetime.now(UTC).date())
+
+
+@commands.command()
+def sources(use_case: UseCaseName, as_json: AsJson = False) -> None:
+    """List the sources of a use case: what is declared, how far each has come, what was quarantined."""
+    from ml_assets.cli.listing import run_sources
+    from ml_assets.stores.paths import state_paths
+
+    run_sources(read_use_case(use_case), state_paths(), as_json=as_json)
+
+
+@commands.command()
+def features(use_case: UseCaseName, as_json: AsJson = False) -> None:
+    """List the features of a use case: where each comes from, its version, and since when drops hold it."""
+    from ml_assets.cli.listing import run_features
+    from ml_assets.stores.paths import state_paths
+
+    run_features(read_use_case(use_case), state_paths(), as_json=as_json)

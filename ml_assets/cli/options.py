@@ -1,0 +1,12 @@
+"""Arguments and options that several commands take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+UseCaseName = Annotated[str, typer.Argument(help="Name of the use case: its folder under ml_assets/defs/.")]
+From = Annotated[str, typer.Option("--from", help="First drop, as YYYY-MM-DD.")]
+To = Annotated[str, typer.Option("--to", help="Last drop, included.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]

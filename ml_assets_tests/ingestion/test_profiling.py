@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ml_assets.ingestion.profiling import FileProfile
+from ml_assets.stores.given_files import profile_file
+
+
+def profile(tmp_path: Path, header: str, rows: Sequence[str]) -> FileProfile:
+    """Profile a file of these lines."""
+    file = tmp_path / "given.csv"
+    file.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return profile_file("given", file)[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (("1", "-20", "3.0"), "integer"),
+        (("1", "2.5", "-1e3"), "float"),
+        (("00123", "14500"), "string"),  # a name with zeros before it
+        (("0", "1"), "integer"),
+        (("true", "False"), "boolean"),
+        (("2024-01-31", "2024-02-29"), "date"),
+        (("2024-01-31 10:00", "2024-02-29T23:59:59.5+05:30"), "timestamp"),
+        (("31/01/2024", "29/02/2024"), "string"),
+        (("1", "two"), "string"),
+    ],
+)
+def test_type_is_the_narrowest_that_reads_every_value(values: tuple[str, ...], kind: str, tmp_path: Path) -> None:
+    found = profile(tmp_path, "a,b", [f"{value},{number}" for number, value in enumerate(values)])
+
+    assert found.column("a").type == kind
+
+
+def test_word_for_null_counts_only_where_a_column_reads_narrower_without_it(tmp_path: Path) -> None:
+    found = profile(tmp_path, "amount,country", ["12,NA", "NA,DE", ",FR"])
+
+    assert found.null_values == ("", "NA")
+    assert (found.column("amount").type, found.column("amount").nulls, found.column("amount").highest) == (
+        "integer", 2, 12,
+    )  # fmt: skip
+    only_text = profile(tmp_path, "country,n", ["NA,1", "DE,2"])
+    assert only_text.null_values == ("",)
+    assert only_text.column("country").nulls == 0  # Namibia
+
+
+def test_timestamp_without_offset_has_a_clock_to_be_named(tmp_path: Path) -> None:
+    rows = ["2024-01-01T10:00:00Z,2024-01-01 10:00:00", "2024-01-02T10:00:00+05:30,2024-01-02 10:00:00+05:30"]
+
+    found = profile(tmp_path, "zoned,mixed", rows)
+
+    assert (found.column("zoned").is_zoned, found.column("mixed").is_zoned) == (True, False)
+
+
+def test_dates_in_another_form_are_pointed_out(tmp_path: Path) -> None:
+    assert profile(tmp_path, "day,n", ["31/12/2023,1"]).column("day").note == (
+        "looks like dates in another form: contracts read YYYY-MM-DD"
+    )
+
+
+def test_key_is_the_column_that_names_a_row_and_sounds_like_it(tmp_path: Path) -> None:
+    found = profile(tmp_path, "amount,loan_id,name", ["1,a,x", "2,b,y", "3,c,z"])
+
+    assert (found.key, found.key_reason) == (("loan_id",), "3 rows, 3 values")
+
+
+def test_key_of_several_columns_is_found_where_none_alone_names_a_row(tmp_path: Path) -> None:
+    rows = [f"{station},2024-01-0{day}T00:00:00Z,7" for station in ("A", "B") for day in (1, 2, 3)]
+
+    found = profile(tmp_path, "station,observed_at,temp", rows)
+
+    assert found.key == ("observed_at", "station")
+    assert found.key_reason.startswith("no column alone names a row; together 6 rows")
+
+
+def test_rows_that_repeat_whole_have_no_key(tmp_path: Path) -> None:
+    found = profile(tmp_path, "a,b", ["1,x", "1,x", "2,y"])
+
+    assert (found.key, found.key_reason) == ((), "no columns name a row, and some rows repeat whole")
+
+
+def test_timestamps_always_in_order_are_found_as_a_pair(tmp_path: Path) -> None:
+    rows = ["2024-01-01T00:00:00Z,2024-01-02T00:00:00Z,2024-01-01T12:00:00Z",
+            "2024-01-05T00:00:00Z,,2024-01-04T12:00:00Z"]  # fmt: skip
+
+    found = profile(tmp_path, "opened_at,closed_at,seen_at", rows)
+
+    assert found.in_order == (("opened_at", "closed_at"), ("seen_at", "closed_at"))
+
+
+def test_categories_are_those_that_repeat(tmp_path: Path) -> None:
+    rows = [f"{'red' if n % 3 else 'blue'},name{n}" for n in range(30)]
+
+    found = profile(tmp_path, "colour,name", rows)
+
+    assert found.column("colour").categories == (("red", 20), ("blue", 10))
+    assert found.column("name").categories == ()
+
+
+def test_torn_lines_are_counted_and_left_aside(tmp_path: Path) -> None:
+    found = profile(tmp_path, "a,b", ["1,2", "torn", "3,4"])
+
+    assert (found.rows, found.malformed, found.column("a").type) == (2, 1, "integer")
