@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import duckdb
 
 from ml_assets.cli.overview import rows_of
 from ml_assets.cli.terminal import console, next_steps, print_json, table_of
-from ml_assets.graph.feature_sets import read_sets
+from ml_assets.graph.feature_sets import read_sets, sets_of_drops
 from ml_assets.spec.calendar import format_duration
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
@@ -39,7 +40,7 @@ def run_sources(spec: UseCaseSpec, paths: StatePaths, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    shown = ["source", "arrives", "when_missing", "key", "columns", "newest_drop", "rows", "quarantined", "missing"]
+    shown = ["source", "arrives", "key", "newest_drop", "rows", "quarantined", "missing"]
     rows = [[", ".join(row[name]) if name == "key" else row[name] for name in shown] for row in found]
     console.print(table_of(f"sources of {spec.name}", shown, rows))
     for row in found:
@@ -52,10 +53,12 @@ def run_features(spec: UseCaseSpec, paths: StatePaths, *, as_json: bool) -> None
     """Print each feature: where it comes from, over which time, its version, and since when drops hold it."""
     lake, now = Lake(paths.lake / spec.name), feature_definitions(spec)
     with duckdb.connect() as connection:
-        sets = read_sets(connection, lake)
+        sets, drops = read_sets(connection, lake), sets_of_drops(connection, lake)
     recorded = {(name, definition): version for name, definition, version in rows_of(
         lake, "feature_versions", "SELECT feature, definition, version FROM t")}  # fmt: skip
-    first = dict(rows_of(lake, "computed_drops", "SELECT _feature_set, min(batch_date) FROM t GROUP BY 1"))
+    first: dict[int, date] = {}
+    for drop, number in sorted(drops.items()):
+        first.setdefault(number, drop)
     found: list[dict[str, Any]] = []
     for name, origin in _origins(spec).items():
         since = [first[number] for number, known in sets.items() if known.get(name) == now[name] and number in first]
@@ -66,7 +69,7 @@ def run_features(spec: UseCaseSpec, paths: StatePaths, *, as_json: bool) -> None
     if as_json:
         print_json(found)
         return
-    shown = ["feature", "from", "over", "value", "version", "first_drop", "description"]
+    shown = ["feature", "from", "over", "value", "version", "first_drop"]
     rows = [[row[name] if row[name] is not None else "-" for name in shown] for row in found]
     console.print(
         table_of(f"{len(found)} features of {spec.name}; a version is given when they are computed", shown, rows)

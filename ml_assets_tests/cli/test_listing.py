@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from ml_assets.cli import app
+from ml_assets.graph.feature_sets import declared_set
+from ml_assets.stores.lake import Lake
+from ml_assets_tests.rehearsal import flagship
+
+DROPS = [date(2013, 1, day) for day in (1, 2)]
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path))
+    return Lake(tmp_path / "lake" / "flight_delays")
+
+
+def listed(what: str) -> dict[str, dict[str, Any]]:
+    result = CliRunner().invoke(app, [what, "flight_delays", "--json"])
+    assert result.exit_code == 0, result.output
+    return {row[what.removesuffix("s")]: row for row in json.loads(result.stdout)}
+
+
+@pytest.mark.usefixtures("lake")
+def test_sources_are_listed_as_declared_before_anything_has_run() -> None:
+    found = listed("sources")
+
+    assert list(found) == [source.name for source in flagship().sources]
+    assert (found["weather"]["key"], found["weather"]["newest_drop"]) == (["origin", "observed_at"], None)
+
+
+def test_sources_say_how_far_they_have_come_and_what_was_quarantined(lake: Lake) -> None:
+    rows = [{"batch_date": drop, "source": "weather", "state": state, "landed": 70, "quarantined": 1}
+            for drop, state in zip(DROPS, ("admitted", "refused"), strict=True)]  # fmt: skip
+    lake.replace_drops("drops", pa.Table.from_pylist(rows), DROPS)
+    lake.replace_drops("quarantine_weather", pa.table({"batch_date": DROPS, "reason": ["a", "a"]}), DROPS)
+
+    weather = listed("sources")["weather"]
+
+    assert (weather["newest_drop"], weather["rows"], weather["quarantined"]) == ("2013-01-01", 140, 2)
+    assert (weather["refused"], weather["reasons"]) == (1, {"a": 2})
+
+
+@pytest.mark.usefixtures("lake")
+def test_features_say_where_they_come_from_and_have_no_version_before_they_were_computed() -> None:
+    found = listed("features")
+
+    assert len(found) == len(flagship().features.feature_names())
+    feature = found["carrier_late_share_7d"]
+    assert (feature["from"], feature["over"], feature["value"]) == (
+        "flight_outcomes by carrier", "7d", "mean(arrival_delay_min >= 15)",
+    )  # fmt: skip
+    assert (feature["version"], feature["first_drop"]) == (None, None)
+    assert found["weather_wind_speed_mph"]["over"] == "6h"
+
+
+def test_features_say_their_version_and_since_when_drops_hold_it(lake: Lake) -> None:
+    with duckdb.connect() as connection:
+        number = declared_set(connection, lake, flagship())
+    lake.replace_drops("computed_drops", pa.table({"batch_date": DROPS, "_feature_set": [0, number]}), DROPS)
+
+    feature = listed("features")["carrier_late_share_7d"]
+
+    assert (feature["version"], feature["first_drop"]) == (1, "2013-01-02")
