@@ -35,7 +35,7 @@ def machine(root: Path) -> Any:
     write_past(root)
     shutil.copytree(DECLARED, root / "defs" / "late_loans")
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("ml_assets.cli.app", "ml_assets.cli.terminal"):
+        for module in ("ml_assets.cli.app", "ml_assets.cli.declaring", "ml_assets.cli.terminal"):
             patch.setattr(import_module(module), "DEFS_FOLDER", root / "defs")
         patch.setenv("ML_ASSETS_DATA", str(root / "state"))
         patch.setenv("DAGSTER_HOME", str(root / "state" / "dagster_home"))

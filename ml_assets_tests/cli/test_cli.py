@@ -91,7 +91,7 @@ def test_broken_declaration_ends_with_every_mistake_and_its_line(
         (folder / "sql" / f"{name}.sql").write_text((DEFS_FOLDER / "flight_delays/sql" / f"{name}.sql").read_text())
     (folder / "defs.yaml").write_text(yaml.safe_dump(declared))
     lines = (folder / "defs.yaml").read_text().splitlines()
-    for module in ("ml_assets.cli.app", "ml_assets.cli.terminal"):
+    for module in ("ml_assets.cli.app", "ml_assets.cli.declaring", "ml_assets.cli.terminal"):
         monkeypatch.setattr(import_module(module), "DEFS_FOLDER", tmp_path / "defs")
 
     result = run("validate")

@@ -17,7 +17,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a machine whose only use case is late_loans, with its past beside."""
     write_past(tmp_path)
     shutil.copytree(DECLARED, tmp_path / "defs" / "late_loans")
-    for module in ("ml_assets.cli.app", "ml_assets.cli.terminal"):
+    for module in ("ml_assets.cli.app", "ml_assets.cli.declaring", "ml_assets.cli.terminal"):
         monkeypatch.setattr(import_module(module), "DEFS_FOLDER", tmp_path / "defs")
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "200")

@@ -20,7 +20,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a machine without a use case, and two files that somebody brings."""
     write_past(tmp_path)
     (tmp_path / "defs").mkdir()
-    for module in ("ml_assets.cli.app", "ml_assets.cli.terminal"):
+    for module in ("ml_assets.cli.app", "ml_assets.cli.declaring", "ml_assets.cli.terminal"):
         monkeypatch.setattr(import_module(module), "DEFS_FOLDER", tmp_path / "defs")
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "200")

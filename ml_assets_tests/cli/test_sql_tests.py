@@ -18,7 +18,7 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a copy of the flagship, the only use case there is."""
-    for module in ("ml_assets.cli.app", "ml_assets.cli.terminal"):
+    for module in ("ml_assets.cli.app", "ml_assets.cli.declaring", "ml_assets.cli.terminal"):
         monkeypatch.setattr(import_module(module), "DEFS_FOLDER", tmp_path / "defs")
     monkeypatch.setenv("COLUMNS", "200")
     found = Path(shutil.copytree(DEFS_FOLDER / "flight_delays", tmp_path / "defs" / "flight_delays"))

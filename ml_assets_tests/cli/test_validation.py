@@ -30,7 +30,7 @@ def two_use_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     defs = tmp_path / "defs"
     shutil.copytree(DEFS_FOLDER / "flight_delays", defs / "flight_delays")
     write_case(BROKEN, defs / "parcels")
-    for module in ("ml_assets.cli.app", "ml_assets.cli.terminal"):
+    for module in ("ml_assets.cli.app", "ml_assets.cli.declaring", "ml_assets.cli.terminal"):
         monkeypatch.setattr(import_module(module), "DEFS_FOLDER", defs)
 
 
