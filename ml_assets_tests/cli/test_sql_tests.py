@@ -101,27 +101,27 @@ def test_sql_that_goes_wrong_turns_its_tests_red(folder: Path) -> None:
     [
         (
             "{flight_id: a, status: completed, arrival_delay_min: soon, reported_at: 2013-01-01T15:00:00Z}", "[]",
-            "sql_tests/labels.yaml:6 tests[0].given.flight_outcomes[0].arrival_delay_min: found 'soon'; allowed: a "
+            "labels.yaml:6 tests[0].given.flight_outcomes[0].arrival_delay_min: found 'soon'; allowed: a "
             "value of type integer",
         ),
         (
             "{flight_id: a, status: completed}", "[]",
-            "sql_tests/labels.yaml:6 tests[0].given.flight_outcomes[0]: the contract of flight_outcomes refuses this row: "
+            "labels.yaml:6 tests[0].given.flight_outcomes[0]: the contract of flight_outcomes refuses this row: "
             "known_at_missing; allowed: a row it accepts",
         ),
         (
             "{flight_id: a, reported_at: 2013-01-01T15:00:00Z}", "[{example_id: a, lable: 1}]",
-            "sql_tests/labels.yaml:7 tests[0].expect[0].lable: found 'lable'; allowed: batch_date, example_id, label, known_at; "
+            "labels.yaml:7 tests[0].expect[0].lable: found 'lable'; allowed: batch_date, example_id, label, known_at; "
             "nearest: label",
         ),
         (
             "{flight_id: a, reported_at: 2013-01-01T15:00:00Z}", '[{example_id: a, known_at: "2013-01-01 15:00"}]',
-            "sql_tests/labels.yaml:7 tests[0].expect[0].known_at: found '2013-01-01 15:00'; allowed: a moment with its offset, "
+            "labels.yaml:7 tests[0].expect[0].known_at: found '2013-01-01 15:00'; allowed: a moment with its offset, "
             "as 2024-03-01T06:00:00+05:30",
         ),
         (
             "{flight_id: a, reported_at: 2013-01-01T15:00:00Z}", "[{example_id: a, label: late}]",
-            "sql_tests/labels.yaml:7 tests[0].expect[0].label: found 'late'; allowed: INTEGER",
+            "labels.yaml:7 tests[0].expect[0].label: found 'late'; allowed: INTEGER",
         ),
     ],
 )  # fmt: skip
@@ -129,7 +129,7 @@ def test_mistake_in_a_test_is_no_difference_but_a_line(row: str, expected: str, 
     result = test_of(folder, f"{HEAD}        - {row}\n    expect: {expected}\n")
 
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[1].strip() == message
+    assert result.stdout.splitlines()[1].strip() == f"sql_tests/{message}"
 
 
 def test_example_that_was_drawn_and_refused_says_why(folder: Path) -> None:
