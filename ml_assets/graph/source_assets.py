@@ -16,15 +16,17 @@ from ml_assets.graph.layout import (
     Results,
     asset_key,
     described,
+    history_mapping,
     partition_keys,
     partitions_of,
     table_schema,
 )
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.row_counts import describe_drops
-from ml_assets.ingestion.acceptance import RuleResult, accept_rows
+from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.ledger import settle_ledger
 from ml_assets.ingestion.reading import SQL_TYPES, read_landed
+from ml_assets.ingestion.rules import RuleResult
 from ml_assets.spec.contract import Source
 from ml_assets.spec.drops import Receipt
 from ml_assets.spec.use_case import UseCaseSpec
@@ -120,7 +122,11 @@ def receipt_table(receipts: Sequence[Receipt]) -> "pa.Table":
 def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
     validated_key = asset_key(spec, "validated", source.name)
     quarantine_key = asset_key(spec, "quarantine", source.name)
-    raw_key = asset_key(spec, "raw", source.name)
+    read = [
+        dg.AssetDep(asset_key(spec, "validated", name), partition_mapping=history_mapping(None, spec.calendar.every))
+        for name in source.reads
+    ]
+    inputs = [asset_key(spec, "raw", source.name), *read]
     times = {"event_at": "TIMESTAMPTZ", "known_at": "TIMESTAMPTZ", "claimed_known_at": "TIMESTAMPTZ"}
     schema = table_schema({**_columns(source), **times}, _descriptions(source))
     quarantine_schema = table_schema({"reason": "VARCHAR", "reasons": "VARCHAR[]", **_columns(source)})
@@ -130,9 +136,9 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         specs=[
             dg.AssetSpec(validated_key, description=f"{source.description} The rows that keep the contract, with "
                          "when they happened and when they became known.", metadata={"dagster/column_schema": schema},
-                         deps=[raw_key], **described(spec, "validated", "delta", "greatexpectations")),
+                         deps=inputs, **described(spec, "validated", "delta", "greatexpectations")),
             dg.AssetSpec(quarantine_key, description=f"Rows of {source.name} that do not keep the contract, with "
-                         "every reason.", metadata={"dagster/column_schema": quarantine_schema}, deps=[raw_key],
+                         "every reason.", metadata={"dagster/column_schema": quarantine_schema}, deps=inputs,
                          **described(spec, "quarantine", "delta", "greatexpectations")),
         ],
         check_specs=[dg.AssetCheckSpec("contract", asset=validated_key, description="No drop of this source was "
@@ -145,7 +151,8 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         with duckdb.get_connection() as connection:
             received = _show_rows(connection, spec, source, lake, drops)
             landed = sorted(drop for drop, refusal in received if refusal is None)
-            accepted = accept_rows(connection, source, spec.calendar, landed)
+            keys = {name: spec.source(name).key for name in source.reads}
+            accepted = accept_rows(connection, source, spec.calendar, landed, keys)
             validated, quarantined = accepted.validated.to_arrow_table(), accepted.quarantine.to_arrow_table()
         lake.replace_drops(f"validated_{source.name}", validated, drops)
         lake.replace_drops(f"quarantine_{source.name}", quarantined, drops)
@@ -173,6 +180,8 @@ def _show_rows(
     views = {name: lake.files(f"{name}_{source.name}", drops=bounds) for name in ("raw", "received")}
     if lake.has(own):
         views["earlier"] = lake.files(own, drops=(spec.calendar.start, spec.calendar.previous_drop(drops[0])))
+    for name in source.reads:
+        views[f"read_{name}"] = lake.files(f"validated_{name}", drops=(spec.calendar.start, drops[-1]))
     shut_in(connection, views)
     if "earlier" not in views:
         connection.execute("CREATE TEMP VIEW earlier AS SELECT * FROM raw LIMIT 0")

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.expectations import Finding, Judge, is_about_rows
 from ml_assets.ingestion.reading import IN_ORDER, PROVENANCE
+from ml_assets.ingestion.rules import RuleResult, judge_rules
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import RECEIVED, Source
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class RuleResult:
-    """What one rule of a contract found in one drop. Grain: drop x reason; only rules that failed.
-
-    `is_refused` says that the rule was about the whole drop and refused it.
-    """
-
-    drop: date
-    reason: str
-    severity: str
-    failed_rows: int
-    observed: str | None
-    is_refused: bool
 
 
 @dataclass(frozen=True)
@@ -42,7 +28,11 @@ class Acceptance:
 
 
 def accept_rows(
-    connection: duckdb.DuckDBPyConnection, source: Source, calendar: Calendar, landed: Sequence[date]
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    calendar: Calendar,
+    landed: Sequence[date],
+    keys: Mapping[str, Sequence[str]] | None = None,
 ) -> Acceptance:
     """Judge the rows of view `raw` by the contract of `source`.
 
@@ -54,6 +44,8 @@ def accept_rows(
     landed
         The drops whose own file was received and not refused: rules about a whole drop apply to
         these, also where the file held no row, and to its rows alone.
+    keys
+        The key of each source that a rule reads; `connection` has its validated rows as `read_<source>`.
 
     Returns
     -------
@@ -64,6 +56,7 @@ def accept_rows(
     """
     _judge_times(connection, source, calendar)
     results = _judge_expectations(connection, source, landed)
+    results += judge_rules(connection, source, landed, keys or {})
     _judge_duplicates(connection, source)
     _judge_repeats(connection, source)
     columns = ", ".join(f'"{name}"' for name in source.columns)

@@ -64,6 +64,20 @@ class Expectation(Declared):
         return value
 
 
+class Rule(Declared):
+    """A rule over the rows of one drop, for what no expectation can say.
+
+    `breaks` is an SQL expression, true of a row that breaks the rule. It sees the columns of the row, `event_at` and
+    `known_at`; with window functions the other rows of the drop; in a subquery the facts of the sources it `reads`, as
+    known by the drop.
+    """
+
+    breaks: str = Field(min_length=1)
+    reads: tuple[Identifier, ...] = ()
+    severity: Severity = "error"
+    reason: Identifier
+
+
 def _as_arrival(value: Any) -> Any:
     return value.replace("_", " ") if isinstance(value, str) else value
 
@@ -91,6 +105,16 @@ def columns_asked(arguments: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]
             yield (argument, place), name
 
 
+def _repeated_reasons(declared: Mapping[str, Any]) -> Iterator[Fault]:
+    known: set[str] = set()
+    for part in ("expectations", "rules"):
+        for place, each in enumerate(list_of(declared.get(part))):
+            reason = mapping_of(each).get("reason")
+            if isinstance(reason, str) and reason in known:
+                yield (part, place, "reason"), f"found {reason!r} again; allowed: one reason code a rule"
+            known.add(str(reason))
+
+
 class Source(Declared):
     """A source of facts and its contract.
 
@@ -109,6 +133,12 @@ class Source(Declared):
     null_values: tuple[str, ...] = ("",)
     columns: dict[Annotated[Identifier, AfterValidator(_check_column)], Column] = Field(min_length=1)
     expectations: tuple[Expectation, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Name the sources that its rules read."""
+        return tuple(sorted({source for rule in self.rules for source in rule.reads}))
 
     @property
     def file_name(self) -> str:
@@ -139,14 +169,9 @@ class Source(Declared):
                 yield ("key", place), not_among(name, columns)
             if (place, name) != next(each for each in key if each[1] == name):
                 yield ("key", place), f"found {name!r} again; allowed: a column once"
-        reasons: set[str] = set()
+        yield from _repeated_reasons(declared)
         for place, expectation in enumerate(list_of(declared.get("expectations"))):
             declares = mapping_of(expectation)
-            reason = declares.get("reason")
-            if isinstance(reason, str) and reason in reasons:
-                found = f"found {reason!r} again; allowed: one reason code a rule"
-                yield ("expectations", place, "reason"), found
-            reasons.add(str(reason))
             for path, name in columns_asked(mapping_of(declares.get("arguments"))):
                 if columns and name not in columns:
                     yield ("expectations", place, "arguments", *path), not_among(name, columns)

@@ -60,6 +60,22 @@ def _wrong_sources(declared: Mapping[str, Any]) -> Iterator[Fault]:
         name = mapping_of(view).get("from")
         if isinstance(name, str) and name not in known:
             yield ("features", "views", place, "from"), not_among(name, known)
+    yield from _wrong_reads(declared, known)
+
+
+def _wrong_reads(declared: Mapping[str, Any], known: list[str]) -> Iterator[Fault]:
+    """A rule may read sources whose own rules read nothing: so no source waits for itself."""
+    reading = [
+        name
+        for _, name, source in named_parts(declared.get("sources"))
+        if any(names_in(mapping_of(rule).get("reads")) for rule in list_of(source.get("rules")))
+    ]
+    for place, owner, source in named_parts(declared.get("sources")):
+        may_read = [name for name in known if name != owner and name not in reading]
+        for position, rule in enumerate(list_of(source.get("rules"))):
+            for which, name in names_in(mapping_of(rule).get("reads")):
+                if name not in may_read:
+                    yield ("sources", place, "rules", position, "reads", which), not_among(name, may_read)
 
 
 def _wrong_columns(declared: Mapping[str, Any]) -> Iterator[Fault]:

@@ -16,6 +16,7 @@ from ml_assets.spec.contract import RECEIVED, SQL_TYPES
 from ml_assets.spec.features import FeatureView, known_features, parse_aggregate
 from ml_assets.spec.names import DECIDE, KeyPath, did_you_mean, not_among
 from ml_assets.spec.references import source_columns
+from ml_assets.spec.rule_sql import ROWS, rule_faults
 from ml_assets.spec.sql_binding import Bench, Columns, SqlFault
 from ml_assets.spec.table_sql import bind_table, without_type
 from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
@@ -60,6 +61,7 @@ def sql_faults(declared: Mapping[str, Any], files: Mapping[str, str]) -> Iterato
         check = _Check(declared, bench)
         yield from check.times()
         yield from check.tables(files)
+        yield from check.rules()
         yield from check.views()
         yield from check.expressions()
         yield from check.worklist()
@@ -96,6 +98,19 @@ class _Check:
             if part == "examples" and columns is not None:
                 own: Columns = {"batch_date": "DATE", "example_id": "VARCHAR", "prediction_at": _MOMENT}
                 self._examples = {**columns, **own}
+
+    def rules(self) -> Iterator[PlacedSqlFault]:
+        """Check the rules of each source over its rows and the sources they read; `tables` laid these."""
+        for place, name, source in named_parts(self._declared.get("sources")):
+            if name not in self._sources:
+                continue
+            self._bench.lay(ROWS, {**self._sources[name], **_TIMES})
+            for position, each in enumerate(list_of(source.get("rules"))):
+                rule = mapping_of(each)
+                reads = [other for _, other in names_in(rule.get("reads"))]
+                if isinstance(rule.get("breaks"), str) and all(other in self._sources for other in reads):
+                    for fault in rule_faults(self._bench, rule["breaks"], reads):
+                        yield PlacedSqlFault(("sources", place, "rules", position, "breaks"), fault)
 
     def views(self) -> Iterator[PlacedSqlFault]:
         """Check derived columns, filters, aggregates, and that examples have the entity of each view."""

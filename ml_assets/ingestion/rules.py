@@ -1,0 +1,87 @@
+"""Which rows break the rules of a contract: SQL over the rows of one drop at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from ml_assets.spec.contract import Rule, Source
+from ml_assets.spec.rule_sql import ROWS, rule_query
+from ml_assets.spec.user_sql import check_select
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """What one rule of a contract found in one drop. Grain: drop x reason; only rules that failed.
+
+    `is_refused` says that the rule was about the whole drop and refused it.
+    """
+
+    drop: date
+    reason: str
+    severity: str
+    failed_rows: int
+    observed: str | None
+    is_refused: bool
+
+
+def judge_rules(
+    connection: duckdb.DuckDBPyConnection, source: Source, landed: Sequence[date], keys: Mapping[str, Sequence[str]]
+) -> list[RuleResult]:
+    """Add the rows that break a rule to table `_reasons`, and say how many each rule found.
+
+    Parameters
+    ----------
+    connection
+        With tables `_judged` and `_reasons` of the rows of `source`, and for each source that a rule reads a view
+        `read_<source>` of its validated rows. A rule sees one drop at a time, and of what it reads the newest version
+        of each fact received up to then: so a range of drops changes nothing.
+    keys
+        The key of each source that a rule reads.
+    """
+    results: list[RuleResult] = []
+    if not source.rules:
+        return results
+    for rule in source.rules:
+        check_select(rule_query(rule.breaks), {ROWS, *rule.reads})
+    columns = ", ".join(f'"{name}"' for name in source.columns)
+    for drop in landed:
+        connection.execute(
+            f'CREATE OR REPLACE TEMP TABLE "{ROWS}" AS SELECT _position, {columns}, event_at, known_at, '
+            f"claimed_known_at FROM _judged WHERE batch_date = DATE '{drop}' AND _text IS NULL"
+        )
+        for name in source.reads:
+            key = ", ".join(f'"{column}"' for column in keys[name])
+            connection.execute(
+                f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT * FROM read_{name} '
+                f"WHERE batch_date <= DATE '{drop}' QUALIFY row_number() OVER (PARTITION BY {key} "
+                "ORDER BY known_at DESC, batch_date DESC) = 1"
+            )
+        results += [found for rule in source.rules for found in _judge(connection, rule, drop)]
+    return results
+
+
+def _judge(connection: duckdb.DuckDBPyConnection, rule: Rule, drop: date) -> list[RuleResult]:
+    import duckdb
+
+    try:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE _broken AS {rule_query(rule.breaks, '_position')}")
+    except duckdb.Error as error:  # nobody knows which rows would have broken it
+        is_refused = rule.severity == "error"
+        if is_refused:
+            reason = f"drop_refused:{rule.reason}"
+            connection.execute(f'INSERT INTO _reasons SELECT _position, ? FROM "{ROWS}"', [reason])
+        rows = connection.execute(f'SELECT count(*) FROM "{ROWS}"').fetchall()[0][0]
+        said = str(error).partition("\n")[0]
+        return [RuleResult(drop, rule.reason, rule.severity, rows, said, is_refused)]
+    count = connection.execute("SELECT count(*) FROM _broken").fetchall()[0][0]
+    if not count:
+        return []
+    if rule.severity == "error":
+        connection.execute("INSERT INTO _reasons SELECT _position, ? FROM _broken", [rule.reason])
+    return [RuleResult(drop, rule.reason, rule.severity, count, None, False)]
