@@ -53,7 +53,7 @@ def small_spec(**gate: float) -> UseCaseSpec:
     """Give flight_delays cut down; `gate` sets numbers of a gate that else refuses next to nothing."""
     declared = flagship().model_dump(by_alias=True)
     declared["sources"] = [
-        {**source, "expectations": []} for source in declared["sources"] if source["name"] in SOURCES
+        {**source, "expectations": [], "rules": []} for source in declared["sources"] if source["name"] in SOURCES
     ]
     features, model = declared["features"], declared["model"]
     features["views"] = [view for view in features["views"] if view["name"] in _VIEWS]

@@ -16,7 +16,7 @@ def rule_query(breaks: str, selected: str = "*") -> str:
     r"""Give the SELECT of the rows that break a rule.
 
     >>> rule_query("temp_f > 200", "origin")
-    'SELECT origin FROM (SELECT *, (temp_f > 200\\n) AS _breaks FROM "_rows") WHERE _breaks'
+    'SELECT origin FROM (SELECT *, (temp_f > 200\n) AS _breaks FROM "_rows") WHERE _breaks'
     """
     return f'SELECT {selected} FROM (SELECT *, ({breaks}\n) AS _breaks FROM "{ROWS}") WHERE _breaks'
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from ml_assets.ingestion.acceptance import Acceptance, accept_rows
@@ -13,7 +15,7 @@ CALM = "id,n,seen_at\na,50,2013-01-01T01:00:00Z\nb,51,2013-01-01T02:00:00Z\n"
 WILD = "id,n,seen_at\nc,52,2013-01-01T05:00:00Z\nd,13,2013-01-01T06:00:00Z\n"
 
 
-def judge(ingest: Ingest, rule: dict[str, object], *contents: str) -> Acceptance:
+def judge(ingest: Ingest, rule: Mapping[str, object], *contents: str) -> Acceptance:
     source = declare(rules=[rule])
     _, receipts = ingest.read(source, *contents)
     ingest.connection.execute(
