@@ -180,9 +180,16 @@ def _show_rows(
     views = {name: lake.files(f"{name}_{source.name}", drops=bounds) for name in ("raw", "received")}
     if lake.has(own):
         views["earlier"] = lake.files(own, drops=(spec.calendar.start, spec.calendar.previous_drop(drops[0])))
-    for name in source.reads:
-        views[f"read_{name}"] = lake.files(f"validated_{name}", drops=(spec.calendar.start, drops[-1]))
+    read = {name: f"validated_{name}" for name in source.reads}
+    for name, table in read.items():
+        if lake.has(table):
+            views[f"read_{name}"] = lake.files(table, drops=(spec.calendar.start, drops[-1]))
     shut_in(connection, views)
+    for name in read:
+        if f"read_{name}" not in views:
+            typed = {**_columns(spec.source(name)), "known_at": "TIMESTAMPTZ", "batch_date": "DATE"}
+            columns = ", ".join(f'"{column}" {kind}' for column, kind in typed.items())
+            connection.execute(f'CREATE TEMP TABLE "read_{name}" ({columns})')
     if "earlier" not in views:
         connection.execute("CREATE TEMP VIEW earlier AS SELECT * FROM raw LIMIT 0")
     return connection.sql("SELECT batch_date, refusal FROM received WHERE NOT coalesce(_is_late, false)").fetchall()

@@ -62,7 +62,10 @@ def judge_rules(
                 f"WHERE batch_date <= DATE '{drop}' QUALIFY row_number() OVER (PARTITION BY {key} "
                 "ORDER BY known_at DESC, batch_date DESC) = 1"
             )
-        results += [found for rule in source.rules for found in _judge(connection, rule, drop)]
+        known = {name: _count(connection, name) for name in source.reads}
+        for rule in source.rules:
+            absent = [name for name in rule.reads if not known[name]]
+            results += _unjudged(connection, rule, drop, absent) if absent else _judge(connection, rule, drop)
     return results
 
 
@@ -71,17 +74,29 @@ def _judge(connection: duckdb.DuckDBPyConnection, rule: Rule, drop: date) -> lis
 
     try:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE _broken AS {rule_query(rule.breaks, '_position')}")
-    except duckdb.Error as error:  # nobody knows which rows would have broken it
-        is_refused = rule.severity == "error"
-        if is_refused:
-            reason = f"drop_refused:{rule.reason}"
-            connection.execute(f'INSERT INTO _reasons SELECT _position, ? FROM "{ROWS}"', [reason])
-        rows = connection.execute(f'SELECT count(*) FROM "{ROWS}"').fetchall()[0][0]
-        said = str(error).partition("\n")[0]
-        return [RuleResult(drop, rule.reason, rule.severity, rows, said, is_refused)]
-    count = connection.execute("SELECT count(*) FROM _broken").fetchall()[0][0]
+    except duckdb.Error as error:
+        return [_cannot_tell(connection, rule, drop, str(error).partition("\n")[0])]
+    count = _count(connection, "_broken")
     if not count:
         return []
     if rule.severity == "error":
         connection.execute("INSERT INTO _reasons SELECT _position, ? FROM _broken", [rule.reason])
     return [RuleResult(drop, rule.reason, rule.severity, count, None, False)]
+
+
+def _unjudged(connection: duckdb.DuckDBPyConnection, rule: Rule, drop: date, absent: Sequence[str]) -> list[RuleResult]:
+    if not _count(connection, ROWS):
+        return []
+    return [_cannot_tell(connection, rule, drop, f"nothing of {', '.join(absent)} was received yet")]
+
+
+def _cannot_tell(connection: duckdb.DuckDBPyConnection, rule: Rule, drop: date, why: str) -> RuleResult:
+    """Count a rule that cannot be evaluated as broken: nobody knows by which rows."""
+    is_refused = rule.severity == "error"
+    if is_refused:
+        connection.execute(f'INSERT INTO _reasons SELECT _position, ? FROM "{ROWS}"', [f"drop_refused:{rule.reason}"])
+    return RuleResult(drop, rule.reason, rule.severity, _count(connection, ROWS), why, is_refused)
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    return connection.execute(f'SELECT count(*) FROM "{table}"').fetchall()[0][0]

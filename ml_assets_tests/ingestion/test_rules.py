@@ -67,3 +67,17 @@ def test_rule_that_cannot_be_evaluated_refuses_the_drop_and_says_why(ingest: Ing
 @pytest.mark.parametrize("content", ["id,n,seen_at\n", "id,n,seen_at\nx,soon,\n"])
 def test_empty_drop_and_unreadable_values_break_no_rule(ingest: Ingest, content: str) -> None:
     assert found(judge(ingest, JUMP, content)) == []
+
+
+def test_rule_cannot_be_judged_before_what_it_reads_was_received(ingest: Ingest) -> None:
+    late = {**UNKNOWN, "reads": ["register"], "severity": "warning"}
+    source = declare(rules=[late])
+    _, receipts = ingest.read(source, CALM)
+    ingest.connection.execute("CREATE OR REPLACE TEMP TABLE read_register (batch_date DATE, stop VARCHAR, "
+                              "known_at TIMESTAMPTZ)")  # fmt: skip
+
+    accepted = accept_rows(ingest.connection, source, CALENDAR, [receipts[0].drop], {"register": ["stop"]})
+
+    (result,) = accepted.results
+    assert (result.failed_rows, result.is_refused) == (2, False)
+    assert result.observed == "nothing of register was received yet"
