@@ -130,10 +130,11 @@ def _feeds(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[
 
 def _drift(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[Finding]:
     found: list[Finding] = []
-    for family, kind, said in (
-        ("before", "abrupt", "changed abruptly, without a fault in their sources: real, or cannot be told"),
-        ("training", "drift", "have moved away from what the champion was trained on"),
-    ):
+    for family, kind, said, singular in (
+        ("before", "abrupt", *("changed abruptly, without a fault in the sources: real, or cannot be told",) * 2),
+        ("training", "drift", "have moved away from what the champion was trained on",
+         "has moved away from what the champion was trained on"),
+    ):  # fmt: skip
         rows = [row for row in alarms if row["family"] == family and row["kind"] == kind]
         if not rows:
             continue
@@ -141,8 +142,8 @@ def _drift(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[
         worst = rows[0]
         together = [row for row in rows if row["column_name"] is None]
         single = [row for row in rows if row["column_name"] is not None]
-        head = f"{len(single)} features" if single else "the features as a whole"
-        message = f"{head} {said} as of drop {drop}: {_listed([*together, *single])}"
+        head = f"{len(single)} features" if len(single) > 1 else "1 feature" if single else "the features as a whole"
+        message = f"{head} {said if len(single) != 1 else singular} as of drop {drop}: {_listed([*together, *single])}"
         found.append(
             Finding(f"drift/{family}", kind, "warning", message, worst["z"], worst["threshold"], doing,
                     _report_query(use_case, drop))

@@ -146,7 +146,7 @@ def _fix_upstream(state: RetrainingState, causes: Sequence[_Cause], evidence: tu
     if causes:
         reason += f"; {causes[0].trigger} would ask for a retraining, which would learn the fault"
     return Decision(
-        "fix_upstream", reason, "the feed is repaired, or a person accepts it as it is",
+        "fix_upstream", reason, "the feed is repaired, or has been so for longer than any repair takes",
         causes[0].trigger if causes else None,
         evidence, worst.monitor if worst else None, worst.measurement if worst else None,
         worst.threshold if worst else None,
@@ -175,10 +175,12 @@ def _drift(state: RetrainingState, rule: RetrainingSpec) -> _Cause | None:
     if not moved or state.champion_as_of is None or held < rule.important:
         return None
     worst = max(moved, key=lambda alarm: (alarm.importance * alarm.measurement / alarm.threshold, alarm.monitor))
-    others = f", and {len(moved) - 1} more alarm" if len(moved) > 1 else ""
+    more = len(moved) - 1
+    others = "" if not more else ", and 1 more alarms" if more == 1 else f", and {more} more alarm"
+    weighs = "" if worst.importance >= 1 else f"; they hold {held:.0%} of the champion's importance"
     reason = (
-        f"{worst.monitor.removeprefix(_LEARNED_FROM)} {worst.meaning} (z {worst.measurement:.2g} against "
-        f"{worst.threshold:.2g}){others}; they hold {held:.0%} of the champion's importance"
+        f"{worst.monitor.removeprefix(_LEARNED_FROM)} {worst.meaning} (z {worst.measurement:.3g} against "
+        f"{worst.threshold:.3g}){others}{weighs}"
     )
     return _Cause("drift", reason, worst.monitor, worst.measurement, worst.threshold)
 
@@ -220,10 +222,8 @@ def _what_is_missing(state: RetrainingState, rule: RetrainingSpec) -> str:
         return f"a first model is due once {format_duration(rule.first_after)} of history are there"
     ignored = [alarm for alarm in state.drifts if alarm.importance and alarm.monitor.startswith(_LEARNED_FROM)]
     if state.drifts and not ignored:
-        return (
-            f"{len(state.drifts)} alarms, none against the training window of a feature that the champion uses: "
-            "reported, not acted on"
-        )
+        count = "1 alarm" if len(state.drifts) == 1 else f"{len(state.drifts)} alarms"
+        return f"{count}, none against the training window of a feature that the champion uses: reported, not acted on"
     if ignored:
         held = sum(alarm.importance for alarm in ignored)
         return f"alarmed features hold {held:.1%} of the champion's importance; {rule.important:.0%} would be acted on"

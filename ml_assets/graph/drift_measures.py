@@ -55,13 +55,13 @@ def report_drops(
     faults = read_faults(connection, spec, state.lake, spec.calendar.previous_drop(drops[0]))
     by_drop = _feed_rows(connection, spec, state.lake, drops, over)
     for drop in drops:
-        settle_alarms(by_drop[drop], ratios, spec.monitoring)
+        settle_alarms(by_drop[drop], ratios, spec.monitoring, spec.calendar.every)
         diagnose_feeds(by_drop[drop])
         faults.note(by_drop[drop])
     tell(f"{len(drops)} drops of feeds read")
     of_features, measures = _feature_rows(connection, spec, state, drops, faults)
     for drop in drops:
-        settle_alarms(of_features[drop], ratios, spec.monitoring)
+        settle_alarms(of_features[drop], ratios, spec.monitoring, spec.calendar.every)
         diagnose_features(of_features[drop], spec, faults)
     return [row for drop in drops for row in (*by_drop[drop], *of_features[drop])], measures
 
@@ -71,17 +71,17 @@ def read_faults(connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, lake
     if not lake.has(TABLE):
         return FaultRecord(spec)
     feeds = lake.relation(connection, TABLE, (spec.calendar.start, known_by))
-    broken = feeds.filter("kind = 'broken_feed' AND family = 'feed'").order("batch_date, monitor")
+    broken = feeds.filter("kind = 'broken_feed' AND family = 'feed' AND ratio > 1").order("batch_date, monitor")
     rows = broken.project("monitor, source, batch_date, state = 'alarm'").fetchall()
     return FaultRecord(spec, (FaultyReading(*row) for row in rows))
 
 
 def _earlier(
     connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, lake: Lake, first: date
-) -> tuple[dict[tuple[str, str, str], list[date]], dict[str, list[float]]]:
+) -> tuple[dict[tuple[str, str, str], list[date]], dict[str, dict[date, float]]]:
     """Read which feeds were over in the drops before, and the newest ratios of every monitor."""
     over: dict[tuple[str, str, str], list[date]] = defaultdict(list)
-    ratios: dict[str, list[float]] = defaultdict(list)
+    ratios: dict[str, dict[date, float]] = defaultdict(dict)
     monitoring, every = spec.monitoring, spec.calendar.every
     until = spec.calendar.previous_drop(first)
     if not lake.has(TABLE):
@@ -92,8 +92,8 @@ def _earlier(
     for drop, source, column, statistic in earlier.filter("family = 'feed' AND ratio > 1").project(columns).fetchall():
         over[source, column, statistic].append(drop)
     recent = lake.relation(connection, TABLE, (first - monitoring.persistence.of * every, until))
-    for monitor, version, ratio in recent.order("batch_date").project("monitor, model_version, ratio").fetchall():
-        ratios[history_key(monitor, version)].append(ratio)
+    for drop, monitor, version, ratio in recent.project("batch_date, monitor, model_version, ratio").fetchall():
+        ratios[history_key(monitor, version)][drop] = ratio
     return over, ratios
 
 
@@ -116,6 +116,9 @@ def _feed_rows(
             if "_is_late" in rows.columns:  # the drop's own file: what comes late is no fault of it
                 rows = rows.filter("NOT coalesce(_is_late, false)")
             rows.create_view(name, replace=True)
+        start = spec.calendar.start
+        beginning = (start, start + (monitoring.min_placebos - 1) * spec.calendar.every)
+        lake.relation(connection, f"raw_{source.name}", beginning).create_view(f"first_{source.name}", replace=True)
         found = profile_source(connection, source, spec.calendar.drops_between(first, drops[-1]))
         series += found[0]
         categories += found[1]

@@ -22,12 +22,15 @@ from ml_assets.spec.use_case import UseCaseSpec
 Kind = Literal["broken_feed", "abrupt", "drift", "cannot_tell"]
 
 # Factors between units that are taken for one another: minutes and hours, and seconds; inches; miles; kilo.
-_FACTORS = {60.0: "60", 3600.0: "3,600", 24.0: "24", 1000.0: "1,000", 25.4: "25.4 (mm for in)", 1.609: "1.609 (km, mi)",
-            1.8: "1.8 (°C for °F)"}  # fmt: skip
+_FACTORS = {
+    60.0: "60", 3600.0: "3,600", 24.0: "24", 1000.0: "1,000", 1609.3: "1,609 (m for mi)", 25.4: "25.4 (mm for in)",
+    1.609: "1.609 (km, mi)", 1.8: "1.8 (°C for °F)",
+}  # fmt: skip
+_QUIET = "as usual in this drop, after it was over its threshold in those before"
 _ALL_NULL = 0.99  # fewer may be missing for a reason, as the outcomes of a day of snow are
 _MOSTLY_THERE = 0.5  # a column that is usually null may well be so throughout, as gusts are on calm days
 _BEYOND_SEASONS = 5.0  # no season makes a column so many times wider or narrower
-_FACTOR_TOLERANCE = 0.25  # of a natural logarithm
+_FACTOR_TOLERANCE = 0.15  # of a natural logarithm: distributions vary, units do not
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class FaultRecord:
         self._readings += [
             FaultyReading(row["monitor"], row["source"], row["batch_date"], row["state"] == "alarm")
             for row in rows
-            if row["family"] == "feed" and row.get("kind") == "broken_feed"
+            if row["family"] == "feed" and row.get("kind") == "broken_feed" and row["ratio"] > 1
         ]
 
     def broken(self, known_by: date) -> dict[str, dict[date, str]]:
@@ -97,17 +100,22 @@ def diagnose_feeds(rows: Sequence[Row]) -> None:
     for source_rows in troubled.values():
         renamed = _renamed(source_rows)
         for row in source_rows:
-            row["kind"], row["meaning"] = _diagnose_feed(row, renamed.get(row["column_name"]))
+            if row["ratio"] > 1:
+                row["kind"], row["meaning"] = _diagnose_feed(row, renamed.get(row["column_name"]))
+            else:
+                kind: Kind = "broken_feed" if row["statistic"] in MECHANICAL else "cannot_tell"
+                row["kind"], row["meaning"] = kind, f"{MEANINGS[row['statistic']]}: {_QUIET}"
 
 
 def diagnose_features(rows: Sequence[Row], spec: UseCaseSpec, faults: FaultRecord) -> None:
     """Say the same of rows of features, given which feeds were broken up to their drop."""
-    known = "".join(f"; {said}" for said in known_changes(spec, rows[0]["batch_date"])) if rows else ""
+    changes = "".join(f"; {said}" for said in known_changes(spec, rows[0]["batch_date"])) if rows else ""
     for row in rows:
         if row["state"] not in ("over", "alarm"):
             continue
         follows = faults.followed(row["column_name"] or SCORE, row["batch_date"])
         most = f"; {row['detail']}" if row["column_name"] is None else ""
+        known = f"; {_QUIET}{changes}" if row["ratio"] <= 1 else changes
         if follows is not None:
             row["kind"], row["meaning"] = "broken_feed", follows
         elif row["family"] == "before":
@@ -202,5 +210,5 @@ def spell(statistic: str, value: float | None) -> str:
     if value is None or math.isnan(value):
         return ""
     if statistic in ("rows", "spread"):
-        return f"{math.exp(value):,.4g}"
+        return "0" if statistic == "rows" and value < 0 else f"{math.exp(value):,.4g}"
     return f"{value:.1%}" if statistic.endswith("_share") else f"{value:.4g}"

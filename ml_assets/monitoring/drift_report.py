@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from ml_assets.monitoring.feature_drift import OVERALL, DriftReading
@@ -91,22 +91,23 @@ def _row(drop: date, family: str, monitor: str, standing: Any, *, one_sided: boo
     }
 
 
-def settle_alarms(rows: Sequence[Row], earlier: dict[str, list[float]], monitoring: MonitoringSpec) -> list[Row]:
+def settle_alarms(
+    rows: Sequence[Row], earlier: dict[str, dict[date, float]], monitoring: MonitoringSpec, every: timedelta
+) -> list[Row]:
     """Give each row of one drop its state, and add its ratio to `earlier` for the drops after.
 
     `earlier` holds the ratios of the drops before, by monitor (and by champion, for `training`). A monitor over its
-    threshold is `over`, and `alarm` once it was so in k of the last n drops.
+    threshold is `over`, and `alarm` once it was so in k of the last n drops, a drop without a reading being none of
+    them. It stays an alarm in a quiet drop after them, and is never one where it cannot be judged.
     """
     k, n = monitoring.persistence.k, monitoring.persistence.of
     for row in rows:
-        key = history_key(row["monitor"], row.get("model_version"))
-        recent = earlier.setdefault(key, [])
-        recent.append(row["ratio"])
-        del recent[:-n]
-        if row["state"] != "not enough data":
-            row["state"] = "over" if row["ratio"] > 1 else "ok"
-        if persistent(recent, k, n) > 1:
-            row["state"] = "alarm"
+        known = earlier.setdefault(history_key(row["monitor"], row.get("model_version")), {})
+        known[row["batch_date"]] = row["ratio"]
+        if row["state"] == "not enough data":
+            continue
+        last = [known.get(row["batch_date"] - back * every, 0.0) for back in range(n)]
+        row["state"] = "alarm" if persistent(last, k, n) > 1 else "over" if row["ratio"] > 1 else "ok"
     return list(rows)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from ml_assets.monitoring.feed_profile import CategoryCounts, Series
+from ml_assets.monitoring.feed_profile import CategoryCounts, Series, monitor_count
 from ml_assets.monitoring.standing import (
     FAMILIES,
     Standing,
@@ -103,15 +103,17 @@ class FeedHealth:
             self._note(monitor, drops)
         self._rows = {each.source: each.values for each in series if each.statistic == "rows"}
         self._spreads = {(each.source, each.column): each.values for each in series if each.statistic == "spread"}
-        n_monitors = len(self._series) + 2 * len(self._categories)
+        n_monitors = sum(monitor_count(source) for source in spec.sources if source.arrives == "every drop")
         # the days of a fault are alike, and so are those of a storm: that an alarm needs several earns no credit
         self._rate = false_alarm_rate(spec.monitoring.false_alarm_every, spec.calendar.every, n_monitors, FAMILIES)
 
     def read(self, drop: date) -> list[FeedReading]:
         """Read every monitor in `drop`; a source that sent nothing in it has no reading."""
         found = [self._read_series(drop, each) for each in self._series if drop in each.values]
+        # which columns are categories is known once the first drops are there
+        is_known = drop >= self._spec.calendar.start + self._spec.monitoring.min_placebos * self._spec.calendar.every
         for counted in self._categories:
-            if drop in counted.counts:
+            if is_known and drop in counted.counts:
                 found += self._read_categories(drop, counted)
         for reading in found:
             if reading.standing.is_over:

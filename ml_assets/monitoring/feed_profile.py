@@ -6,6 +6,7 @@ They hold no judgement; whether a number is unusual is asked in `feed_health`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -22,7 +23,8 @@ _WHOLE = (
     ("", "repeated_share", "avg((before.content IS NOT NULL)::INTEGER)"),
     ("", "quarantined_share", "coalesce(any_value(quarantined), 0) / count(*)"),
 )
-MAX_CATEGORIES = 200  # a text column with more values in the history read is a name, not a category
+_NO_ROWS = math.log(0.5)  # the logarithm of half a row stands for none
+MAX_CATEGORIES = 200  # a text column with more values in the first drops, or hardly any twice, is a name
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,11 @@ class CategoryCounts:
 def profile_source(
     connection: duckdb.DuckDBPyConnection, source: Source, drops: Sequence[date]
 ) -> tuple[list[Series], list[CategoryCounts]]:
-    """Profile a source over `drops`, by views `raw_<source>` and `quarantine_<source>` of `connection`."""
+    """Profile a source over `drops`, by views `raw_<source>` and `quarantine_<source>` of `connection`.
+
+    View `first_<source>` holds its rows of the first drops of all: they decide which text columns are categories, so
+    that it does not depend on which drops are asked for.
+    """
     name = source.name
     selected = [*_WHOLE, *_columns(source)]
     spacing_days = (drops[1] - drops[0]).days if len(drops) > 1 else 1
@@ -87,17 +93,33 @@ def profile_source(
         [drops[0], drops[-1]],
     ).fetchall()
     told = _quarantine_reasons(connection, name, drops)
+    silent = _silent_drops(source, drops, [row[0] for row in rows])
     series = [
         Series(
             name,
             column,
             statistic,
-            {row[0]: row[1 + position] for row in rows if row[1 + position] is not None},
+            {row[0]: row[1 + position] for row in rows if row[1 + position] is not None}
+            | (dict.fromkeys(silent, _NO_ROWS) if statistic == "rows" else {}),
             told if statistic == "quarantined_share" else {},
         )
         for position, (column, statistic, _) in enumerate(selected)
     ]
     return series, list(_categories(connection, source, drops))
+
+
+def _silent_drops(source: Source, drops: Sequence[date], with_rows: Sequence[date]) -> list[date]:
+    """List the drops in which rows were due and none came, from the first on that had some."""
+    if not with_rows or source.arrives != "every drop":
+        return []
+    first, there = min(with_rows), set(with_rows)
+    return [d for d in drops if d > first and d not in there and (source.until is None or d <= source.until)]
+
+
+def monitor_count(source: Source) -> int:
+    """Count the monitors of a source, by its declaration alone."""
+    texts = sum(column.type == "string" for column in source.columns.values())
+    return len(_WHOLE) + len(list(_columns(source))) + 2 * texts
 
 
 def _columns(source: Source) -> Iterator[tuple[str, str, str]]:
@@ -132,9 +154,9 @@ def _categories(
             continue
         found = connection.execute(
             f'SELECT batch_date, "{name}", count(*) FROM raw_{source.name} WHERE "{name}" IS NOT NULL AND batch_date '
-            f'BETWEEN ? AND ? AND (SELECT count(DISTINCT "{name}") FROM raw_{source.name} WHERE batch_date BETWEEN ? '
-            f"AND ?) <= {MAX_CATEGORIES} GROUP BY ALL",
-            [drops[0], drops[-1], drops[0], drops[-1]],
+            f'BETWEEN ? AND ? AND (SELECT count(DISTINCT "{name}") <= {MAX_CATEGORIES} AND count(DISTINCT "{name}") '
+            f'<= count("{name}") / 2 FROM first_{source.name}) GROUP BY ALL',
+            [drops[0], drops[-1]],
         ).fetchall()
         counts: dict[date, dict[str, int]] = {}
         for drop, category, number in found:

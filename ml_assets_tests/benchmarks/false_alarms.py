@@ -190,6 +190,7 @@ def profiles(
         for prefix in ("raw", "quarantine"):
             name = f"{prefix}_{source.name}"
             lake.relation(connection, name, (days[0], days[-1])).create_view(name)
+        lake.relation(connection, f"raw_{source.name}", (days[0], days[9])).create_view(f"first_{source.name}")
         found = profile_source(connection, source, days)
         series += found[0]
         categories += found[1]

@@ -65,7 +65,7 @@ def test_decision_names_the_monitor_its_measurement_and_the_threshold() -> None:
 
     assert (decision.monitor, decision.measurement, decision.threshold) == (LEANED_ON.monitor, 9.0, 5.0)
     assert decision.reason == (
-        "carrier_late_share_7d has moved (z 9 against 5), and 1 more alarm; they hold 20% of the champion's importance"
+        "carrier_late_share_7d has moved (z 9 against 5), and 1 more alarms; they hold 20% of the champion's importance"
     )
 
 
@@ -87,7 +87,7 @@ def test_alarm_of_what_the_champion_does_not_use_is_reported_and_not_acted_on() 
     decision = decide(state(drifts=(UNUSED,)), RULE)
 
     assert decision.would_change == (
-        "1 alarms, none against the training window of a feature that the champion uses: reported, not acted on"
+        "1 alarm, none against the training window of a feature that the champion uses: reported, not acted on"
     )
     assert any(UNUSED.monitor in line for line in decision.evidence)
 

@@ -74,7 +74,7 @@ def test_schedule_without_rows_is_refused_and_the_days_around_it_stand(
 
     assert (contract.passed, contract.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert contract.description == f"1 of 3 received drops refused: {LAST}"
-    refused = rows(lake, "contract_schedule", "SELECT batch_date, reason, is_refused FROM t")
+    refused = rows(lake, "contract_schedule", "SELECT batch_date, reason, is_refused FROM t WHERE is_refused")
     assert refused == [(LAST, "schedule_volume", True)]
     days = rows(lake, "validated_schedule", "SELECT DISTINCT batch_date FROM t ORDER BY 1")
     assert days == [(FIRST,), (date(2013, 2, 12),)]

@@ -6,6 +6,7 @@ from ml_assets.monitoring.diagnosis import (
     FaultRecord,
     FaultyReading,
     diagnose_features,
+    diagnose_feeds,
     feature_origins,
     known_changes,
 )
@@ -33,7 +34,13 @@ def test_change_is_named_as_long_as_two_windows_hold_it(drop: date, named: list[
 
 
 def test_drift_beside_a_known_change_names_it() -> None:
-    row = {"batch_date": date(2013, 4, 3), "family": "before", "column_name": "distance_mi", "state": "alarm"}
+    row = {
+        "batch_date": date(2013, 4, 3),
+        "family": "before",
+        "column_name": "distance_mi",
+        "state": "alarm",
+        "ratio": 2.0,
+    }
 
     diagnose_features([row], flagship(), FaultRecord(flagship()))
 
@@ -46,7 +53,14 @@ FAULT = [FaultyReading(GUSTS, "weather", BROKEN + number * DAY, is_alarm=number 
 
 
 def drifting(feature: str | None, drop: date) -> dict[str, str]:
-    row = {"batch_date": drop, "family": "training", "column_name": feature, "state": "alarm", "detail": "most: temp"}
+    row = {
+        "batch_date": drop,
+        "family": "training",
+        "column_name": feature,
+        "state": "alarm",
+        "ratio": 2.0,
+        "detail": "most: temp",
+    }
     diagnose_features([row], flagship(), FaultRecord(flagship(), FAULT))
     return row
 
@@ -93,3 +107,19 @@ def test_features_come_from_their_views_and_remember_as_long_as_these_look_back(
     assert origins["carrier_late_share_7d"] == {"flight_outcomes": timedelta(days=28)}
     assert origins["pressure_fall"] == {"weather": DAY}
     assert set(origins["score"]) == {"schedule", "flight_outcomes", "weather", "airports"}
+
+
+def test_feed_that_is_quiet_again_is_not_explained_by_its_value_of_today_nor_counted_as_broken() -> None:
+    row = {"batch_date": BROKEN, "family": "feed", "monitor": "feed/weather rows", "source": "weather", "ratio": 0.2,
+           "column_name": None, "statistic": "rows", "state": "alarm", "value": 4.3, "usual": 4.3, "z": 0.2,
+           "detail": None}  # fmt: skip
+    record = FaultRecord(flagship())
+
+    diagnose_feeds([row])
+    record.note([row])
+
+    assert (row["kind"], row["meaning"]) == (
+        "broken_feed",
+        "the number of rows: as usual in this drop, after it was over its threshold in those before",
+    )
+    assert record.broken(BROKEN + 9 * DAY) == {}

@@ -104,15 +104,15 @@ def counted(rename_from: date | None) -> CategoryCounts:
     return CategoryCounts("weather", "origin", counts)
 
 
-def diagnosed(watched: FeedHealth, drop: date, ratios: dict[str, list[float]]) -> list[Row]:
-    rows = settle_alarms(feed_rows(watched.read(drop)), ratios, small_spec().monitoring)
+def diagnosed(watched: FeedHealth, drop: date, ratios: dict[str, dict[date, float]]) -> list[Row]:
+    rows = settle_alarms(feed_rows(watched.read(drop)), ratios, small_spec().monitoring, small_spec().calendar.every)
     diagnose_feeds(rows)
     return rows
 
 
 def test_renamed_category_is_unseen_and_vanished_and_called_renamed() -> None:
     watched = health(categories=(counted(FAULT),))
-    ratios: dict[str, list[float]] = {}
+    ratios: dict[str, dict[date, float]] = {}
     said = {}
     for drop in DROPS:
         said[drop] = [row for row in diagnosed(watched, drop, ratios) if row["state"] == "alarm"]
@@ -138,12 +138,12 @@ def test_categories_that_stay_are_neither_unseen_nor_vanished() -> None:
         ("null_share", 0.1, 1.0, "broken_feed", "missing values: 100.0% where 10.0% is usual"),
         ("null_share", 0.7, 1.0, "cannot_tell", "missing values: 100.0% where 70.0% is usual"),
         ("spread", np.log(80.0), np.log(80.0 / 60), "broken_feed", "another unit, by a factor of 60?"),
-        ("spread", np.log(80.0), np.log(80.0 / 2), "cannot_tell", "the distance of the 10 % and 90 % quantiles: 40"),
+        ("spread", np.log(80.0), np.log(80.0 / 4), "cannot_tell", "the distance of the 10 % and 90 % quantiles: 20"),
     ],
 )
 def test_alarm_says_what_it_looks_like(statistic: str, clean: float, broken: float, kind: str, said: str) -> None:
     watched = health(series(statistic, after_fault(np.full(len(DROPS), clean), broken)))
-    ratios: dict[str, list[float]] = {}
+    ratios: dict[str, dict[date, float]] = {}
     found = [diagnosed(watched, drop, ratios) for drop in DROPS[:43]]
 
     (row,) = [row for row in found[-1] if row["state"] == "alarm"]
@@ -153,7 +153,7 @@ def test_alarm_says_what_it_looks_like(statistic: str, clean: float, broken: flo
 
 def test_fewer_nulls_than_usual_is_no_fault() -> None:
     watched = health(series("null_share", after_fault(np.full(len(DROPS), 0.4), 0.0)))
-    ratios: dict[str, list[float]] = {}
+    ratios: dict[str, dict[date, float]] = {}
     found = [diagnosed(watched, drop, ratios) for drop in DROPS[:43]]
 
     (row,) = [row for row in found[-1] if row["state"] == "alarm"]
@@ -180,7 +180,7 @@ def test_broken_drops_are_no_placebos_for_the_other_monitors_of_their_source() -
 
 def test_rows_that_come_a_day_late_are_a_broken_feed() -> None:
     watched = health(series("age_h", after_fault(np.full(len(DROPS), 12.0), 36.0)))
-    ratios: dict[str, list[float]] = {}
+    ratios: dict[str, dict[date, float]] = {}
     found = [diagnosed(watched, drop, ratios) for drop in DROPS[:42]]
 
     (row,) = [row for row in found[-1] if row["state"] == "alarm"]
@@ -196,3 +196,32 @@ def test_category_that_is_rare_on_its_poorest_days_may_be_absent() -> None:
     found = {r.drop: r for drop in DROPS for r in watched.read(drop) if r.statistic == "vanished_share"}
 
     assert not [drop for drop in DROPS[20:] if found[drop].standing.is_over]
+
+
+def test_monitor_that_cannot_be_judged_is_no_alarm_whatever_came_before() -> None:
+    every, monitoring = small_spec().calendar.every, small_spec().monitoring
+    earlier = {"feed/x": {DROPS[0]: 3.0, DROPS[1]: 2.0}}
+    row = {"monitor": "feed/x", "batch_date": DROPS[2], "ratio": 0.0, "state": "not enough data"}
+
+    assert settle_alarms([row], earlier, monitoring, every)[0]["state"] == "not enough data"
+
+
+def test_readings_before_a_gap_do_not_count_towards_an_alarm() -> None:
+    every, monitoring = small_spec().calendar.every, small_spec().monitoring
+    states = []
+    for since in (2, 5):  # two and five drops after the first one that was over
+        row = {"monitor": "feed/x", "batch_date": DROPS[since], "ratio": 2.0, "state": "ok"}
+        states.append(settle_alarms([row], {"feed/x": {DROPS[0]: 3.0}}, monitoring, every)[0]["state"])
+
+    assert states == ["alarm", "over"]
+
+
+def test_source_that_stops_is_a_broken_feed_in_the_second_drop() -> None:
+    counts = [72.0] * 40 + [0.5] * 5
+    rows = Series("weather", "", "rows", {drop: float(np.log(n)) for drop, n in zip(DROPS, counts, strict=False)})
+    watched = FeedHealth(small_spec(), [rows], [], {})
+    ratios: dict[str, dict[date, float]] = {}
+    found = [diagnosed(watched, drop, ratios) for drop in DROPS[:42]]
+
+    (row,) = [row for row in found[-1] if row["state"] == "alarm"]
+    assert (row["kind"], row["meaning"]) == ("broken_feed", "the number of rows: 0 where 72 is usual")

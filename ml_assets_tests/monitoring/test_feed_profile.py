@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 import duckdb
+import numpy as np
 import pytest
 
-from ml_assets.monitoring.feed_profile import profile_source
+from ml_assets.monitoring.feed_profile import monitor_count, profile_source
 from ml_assets.spec.contract import Source
 
 ONE, TWO = date(2013, 1, 1), date(2013, 1, 2)
@@ -42,6 +43,7 @@ def connection() -> duckdb.DuckDBPyConnection:
         ) AS t(batch_date, id, station, level, "at")
         """
     )
+    opened.execute("CREATE VIEW first_readings AS SELECT * FROM raw_readings")
     opened.execute("CREATE TABLE quarantine_readings AS SELECT DATE '2013-01-02' AS batch_date, 'too_high' AS reason")
     return opened
 
@@ -67,3 +69,35 @@ def test_drop_outside_the_range_is_not_profiled(connection: duckdb.DuckDBPyConne
     series, _ = profile_source(connection, SOURCE, [ONE])
 
     assert {drop for each in series for drop in each.values} == {ONE}
+
+
+def test_drop_in_which_rows_were_due_and_none_came_has_a_number_of_rows(connection: duckdb.DuckDBPyConnection) -> None:
+    days = [date(2013, 1, day) for day in range(1, 5)]
+    until = SOURCE.model_copy(update={"until": days[2]})
+    counted = {}
+    for source in (SOURCE, until, SOURCE.model_copy(update={"arrives": "sometimes"})):
+        (rows,) = [each for each in profile_source(connection, source, days)[0] if each.statistic == "rows"]
+        counted[source.arrives, source.until] = {day: round(np.exp(value), 3) for day, value in rows.values.items()}
+
+    assert counted["every drop", None] == {ONE: 3, TWO: 4, days[2]: 0.5, days[3]: 0.5}
+    assert counted["every drop", days[2]] == {ONE: 3, TWO: 4, days[2]: 0.5}
+    assert counted["sometimes", None] == {ONE: 3, TWO: 4}
+
+
+def test_column_is_a_category_by_the_first_drops_whatever_came_later(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        "INSERT INTO raw_readings SELECT DATE '2013-01-03', 'g' || i, 'N' || i, 1.0, NULL FROM range(900) AS t(i)"
+    )
+    connection.execute(
+        "CREATE OR REPLACE VIEW first_readings AS SELECT * FROM raw_readings WHERE batch_date < '2013-01-03'"
+    )
+
+    _, categories = profile_source(connection, SOURCE, [ONE, TWO, date(2013, 1, 3)])
+
+    assert [each.column for each in categories] == ["station"]  # an id is hardly ever there twice
+
+
+def test_monitors_are_counted_by_the_declaration(connection: duckdb.DuckDBPyConnection) -> None:
+    series, _ = profile_source(connection, SOURCE, [ONE, TWO])
+
+    assert monitor_count(SOURCE) == len(series) + 2 * 2
