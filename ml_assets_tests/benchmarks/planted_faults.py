@@ -90,6 +90,8 @@ FAULTS = (
     Fault("one station silent", ("weather",), lambda landed, n: landed(n).query("origin != 'JFK'")),
     Fault("one day late, once", ("weather",), _comes_next_day),
     Fault("one day late, each day", ("weather",), lambda landed, n: landed(n - 1)),
+    Fault("weather stops", ("weather",), lambda _landed, _n: None),
+    Fault("outcomes without rows", ("flight_outcomes",), lambda landed, n: landed(n).iloc[:0]),
     Fault("duplicates", ("flight_outcomes",), lambda landed, n: pd.concat([landed(n), landed(n)])),
     Fault("minutes as hours", ("flight_outcomes",), _hours),
     Fault("frozen weather", ("weather",), lambda landed, _: landed(-1)),
