@@ -89,3 +89,35 @@ def test_training_on_a_mixture_is_a_persons_choice(served: Rehearsal, tmp_path: 
 
     known = state.rows("training_set", "SELECT count(*) FILTER (is_far IS NULL) AS missing, count(*) AS n FROM t")[0]
     assert 0 < known["missing"] <= known["n"]
+
+
+def test_champion_does_not_score_features_that_mean_something_else(served: Rehearsal, tmp_path: Path) -> None:
+    state = go_on_from(served, tmp_path)
+    features = state.spec.features
+    other = [each.model_copy(update={"sql": "distance_mi / 2"}) if each.name == "distance_mi" else each
+             for each in features.expressions]  # fmt: skip
+    changed = features.model_copy(update={"expressions": tuple(other)})
+    state = replace(state, spec=state.spec.model_copy(update={"features": changed}))
+
+    result = state.batch(ADDED, ADDED, raise_on_error=False)
+
+    assert not result.success
+    said = " ".join(str(event.event_specific_data) for event in result.all_events if event.is_step_failure)
+    assert "was trained on other versions of distance_mi than drop 2013-01-10 holds" in said
+    assert state.rows("predictions", f"SELECT 1 FROM t WHERE batch_date = '{day(ADDED)}'") == []
+
+
+def test_column_that_the_examples_gained_is_backfilled_with_its_values(served: Rehearsal, tmp_path: Path) -> None:
+    state = go_on_from(served, tmp_path)
+    spec = state.spec
+    examples = spec.examples.model_copy(
+        update={"sql": f"SELECT *, distance_mi * 2 AS twice_mi FROM ({spec.examples.sql.strip().rstrip(';')})"}
+    )
+    twice = RowExpression.model_validate({"name": "twice", "sql": "twice_mi"})
+    features = spec.features.model_copy(update={"expressions": (*spec.features.expressions, twice)})
+    state = replace(state, spec=spec.model_copy(update={"examples": examples, "features": features}))
+
+    run_backfill(state.spec, state.paths, Asked(day(1), day(ADDED), step=31))
+
+    wrong = "SELECT count(*) AS n FROM t WHERE twice IS DISTINCT FROM 2 * distance_mi"
+    assert state.rows("features", wrong)[0]["n"] == 0

@@ -12,7 +12,7 @@ import pytest
 
 from ml_assets.cli.corrections import Requeue, run_accept, run_requeue
 from ml_assets.spec.contract import Expectation
-from ml_assets_tests.rehearsal import SOURCES, Rehearsal, day, go_on_from, rehearse
+from ml_assets_tests.rehearsal import SOURCES, Rehearsal, day, flagship, go_on_from, rehearse
 
 pytestmark = [
     pytest.mark.xdist_group("corrections"),
@@ -167,3 +167,61 @@ def test_rows_come_back_as_corrections_once_their_contract_is_mended(history: Re
     key = ("origin", "observed_at", "temp_f")
     assert {tuple(row[name] for name in key) for row in back} == {tuple(row[name] for name in key) for row in refused}
     assert len(back) == len(refused)
+
+
+def with_weather_rule(state: Rehearsal, highest_f: float) -> Rehearsal:
+    rule = {"expect": "expect_column_values_to_be_between", "arguments": {"column": "temp_f", "max_value": highest_f}}
+    expectation = Expectation.model_validate({**rule, "reason": "too_warm"})
+    sources = tuple(
+        source.model_copy(update={"expectations": (expectation,)}) if source.name == "weather" else source
+        for source in state.spec.sources
+    )
+    return replace(state, spec=state.spec.model_copy(update={"sources": sources}))
+
+
+def test_closed_drop_keeps_its_verdict_when_its_contract_changes(history: Rehearsal, tmp_path: Path) -> None:
+    state = go_on_from(history, tmp_path)
+    before = contents(state, 1, LAST - 1)
+
+    ingest(with_weather_rule(state, 0.0), 1, LAST - 1)
+
+    assert contents(state, 1, LAST - 1) == before
+
+
+def test_old_row_does_not_come_back_over_a_newer_one(history: Rehearsal, tmp_path: Path) -> None:
+    state = rehearse(tmp_path, history.landing, last=4)
+    weather = state.landed(2, "weather")
+    rows = pd.read_csv(weather, dtype=str)
+    published = rows.loc[0, "temp_f"]
+    rows.loc[0, "temp_f"] = "99"
+    rows.to_csv(weather, index=False)
+    strict = with_weather_rule(state, 90.0)
+    ingest(strict, 1, 2)
+    rows.loc[0, "temp_f"] = published
+    rows.to_csv(weather, index=False)
+    ingest(strict, 3, 3)  # the revision
+
+    run_requeue(state.spec, state.paths, Requeue("weather", ("too_warm",), day(1), day(3), dry_run=False))
+    ingest(state, 4, 4)
+
+    key = f"origin = '{rows.loc[0, 'origin']}' AND observed_at = '{rows.loc[0, 'observed_at']}'"
+    versions = state.rows("validated_weather", f"SELECT batch_date, temp_f FROM t WHERE {key}")
+    assert [(row["batch_date"], row["temp_f"]) for row in versions] == [(day(3), float(str(published)))]
+
+
+def test_source_that_is_declared_later_stops_nothing(history: Rehearsal, tmp_path: Path) -> None:
+    state = go_on_from(history, tmp_path)
+    planes = next(source for source in flagship().sources if source.name == "planes")
+    later = planes.model_copy(update={"name": "crews", "arrives": "every drop", "when_missing": "wait",
+                                      "expectations": ()})  # fmt: skip
+    state = replace(state, spec=state.spec.model_copy(update={"sources": (*state.spec.sources, later)}))
+    header = ",".join(later.columns)
+    state.landed(LAST, "crews").write_text(f"{header}\n")
+
+    names = [f"{layer}/crews" for layer in ("raw", "validated", "quarantine")]
+    layers = [f"{layer}/{source}" for source in SOURCES for layer in ("raw", "validated", "quarantine")]
+    others = ["raw/drops", "training/labels", "features/examples", "features/features"]
+    state.run_assets([*names, *layers, *others], LAST, LAST)
+
+    assert ledger(state, LAST, "crews")["state"] == "admitted"
+    assert state.rows("features", f"SELECT count(*) AS n FROM t WHERE batch_date = '{day(LAST)}'")[0]["n"] > 0

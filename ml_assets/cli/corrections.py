@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from ml_assets.cli.terminal import console, fail, next_steps, table_of
 from ml_assets.graph.due import ACCEPTED_GAPS, read_rows
@@ -21,7 +23,8 @@ from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.receiving import REQUEUED
 from ml_assets.stores.write_lock import write_lock
 
-_SETTLED = frozenset({"already_known", "duplicate_key"})  # another row says it: nothing was lost
+# What no mended contract brings back: another row says it, the text was never read, or the whole drop was refused.
+_LEFT_OUT = ("already_known", "duplicate_key", "file_refused:not_utf8", "drop_refused:")
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,15 @@ def find_source(spec: UseCaseSpec, name: str) -> Source:
 def run_requeue(spec: UseCaseSpec, paths: StatePaths, asked: Requeue) -> None:
     """Land quarantined rows once more, beside the file they came in: the next open drop receives them."""
     source, lake = find_source(spec, asked.source), Lake(paths.lake / spec.name)
-    columns = ["batch_date", "reasons", "_file", "_sha256", "_line"]
+    columns = ["batch_date", "reasons", "_file", "_sha256", "_line", *(f'"{name}"' for name in source.key)]
     rows = read_rows(lake, f"quarantine_{source.name}", columns, (asked.first, asked.last))
     known = Counter(reason for row in rows for reason in row["reasons"])
     for reason in asked.reasons:
         if reason not in known:
             listed = ", ".join(sorted(known)) or "no row is in quarantine there"
             raise fail(f"--reason: found {reason!r}; allowed: {listed}{did_you_mean(reason, sorted(known))}")
-    wanted = set(asked.reasons) or set(known) - _SETTLED
-    chosen = [row for row in rows if wanted & set(row["reasons"])]
+    wanted = set(asked.reasons) or {reason for reason in known if not reason.startswith(_LEFT_OUT)}
+    chosen = _still_news(lake, source, [row for row in rows if wanted & set(row["reasons"])])
     if not chosen:
         console.print(f"nothing to requeue: no such row of {source.name} in quarantine, {asked.first} to {asked.last}")
         return
@@ -75,9 +78,34 @@ def run_requeue(spec: UseCaseSpec, paths: StatePaths, asked: Requeue) -> None:
         by_file[row["batch_date"], row["_sha256"]].append(row["_line"])
     for (drop, sha256), lines in sorted(by_file.items()):
         files += _land_again(paths, spec, source, drop, sha256, lines)
-    console.print(f"{files} files landed beside those they came in; {len(by_file) - files} were there already")
+    console.print(f"{files} of {len(by_file)} files landed beside those they came in; the others were there already")
+    if not files:
+        return
     following = spec.calendar.next_drop(max(closed))
     next_steps({f"ml-assets batch {spec.name} --from {following} --to {following}": "receives them as corrections"})
+
+
+def _key_of(row: dict[str, Any], source: Source) -> tuple[Any, ...]:
+    return tuple(row[name] for name in source.key)
+
+
+def _still_news(lake: Lake, source: Source, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out rows of whose key a later drop said something: an old row must not replace a newer one."""
+    newer = _said_since(lake, source)
+    kept = [row for row in rows if newer.get(_key_of(row, source), date.min) <= row["batch_date"]]
+    if len(kept) < len(rows):
+        console.print(f"{len(rows) - len(kept):,} rows are left out: a later drop said something of their key")
+    return kept
+
+
+def _said_since(lake: Lake, source: Source) -> dict[tuple[Any, ...], date]:
+    """Give the newest drop in which each key was validated."""
+    columns = [*(f'"{name}"' for name in source.key), "batch_date"]
+    found: dict[tuple[Any, ...], date] = {}
+    for row in read_rows(lake, f"validated_{source.name}", columns):
+        key = _key_of(row, source)
+        found[key] = max(row["batch_date"], found.get(key, date.min))
+    return found
 
 
 def _land_again(
@@ -85,9 +113,11 @@ def _land_again(
 ) -> bool:
     copy = paths.received / f"{sha256}.csv"
     try:
-        content = write_again(copy.read_bytes().decode("utf-8-sig", errors="replace"), lines).encode()
-    except (OSError, LookupError) as error:
-        raise fail(f"{copy}, the copy of what {source.name} sent in {drop}, cannot be read again: {error}") from error
+        content = write_again(copy.read_bytes().decode("utf-8-sig"), lines).encode()
+    except (OSError, LookupError, UnicodeDecodeError, csv.Error) as error:
+        said = f"left out: {len(lines)} lines of what {source.name} sent in {drop} ({copy}): {error}"
+        console.print(said, style="yellow", markup=False, soft_wrap=True)
+        return False
     label = hashlib.sha256(content).hexdigest()[:12]
     path = paths.landing / spec.name / str(drop) / f"{Path(source.file_name).stem}{REQUEUED}{label}.csv"
     if path.exists():

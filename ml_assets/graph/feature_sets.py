@@ -1,6 +1,6 @@
 """Which definitions the features of each drop were computed by: numbered sets, of which the newest is declared now."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -91,3 +91,39 @@ def require_one_set(stale: dict[date, list[str]], drops: Iterable[date], spec: U
         f"{len(old)} drops, {old[0]} to {old[-1]}, hold other versions of {shown} than are declared now; run "
         f"`ml-assets backfill {spec.name} --features`, or train on a mixture with `--mix-features`"
     )
+
+
+class OtherFeaturesError(RuntimeError):
+    """A drop holds other versions of features than its champion was trained on."""
+
+
+def require_trained_features(
+    connection: "DuckDBPyConnection", lake: Lake, spec: UseCaseSpec, champions: Mapping[str, Iterable[date]]
+) -> None:
+    """Refuse to score drops whose features mean something else than those a champion was trained on.
+
+    `champions` gives the drops by model version. Where it was not recorded what a model or a drop holds, nothing is
+    refused.
+
+    Raises
+    ------
+    OtherFeaturesError
+        Naming the features, and what to do.
+    """
+    if not lake.has("champion") or not champions:
+        return
+    sets, by_drop = read_sets(connection, lake), sets_of_drops(connection, lake)
+    columns = "model_version, max(_training_set_version)"
+    trained = dict(lake.relation(connection, "champion").aggregate(columns, "model_version").fetchall())
+    for model, drops in champions.items():
+        version = trained.get(model)
+        recorded = lake.metadata("training_set", version) if version is not None else {}
+        definitions: dict[str, str] = recorded.get("definitions", {})
+        for drop in drops:
+            changed = changed_features(sets.get(by_drop.get(drop, -1), definitions), definitions)
+            if changed:
+                raise OtherFeaturesError(
+                    f"{model} was trained on other versions of {', '.join(changed[:5])} than drop {drop} holds; run "
+                    f"`ml-assets backfill {spec.name} --features` and `ml-assets retrain {spec.name} --as-of "
+                    f"{spec.calendar.previous_drop(drop)}`, or put the declaration back"
+                )

@@ -86,9 +86,9 @@ def run_retrain(spec: UseCaseSpec, paths: StatePaths, asked: Retraining, on_even
 def run_features(
     spec: UseCaseSpec, paths: StatePaths, first: date, last: date, on_event: OnEvent | None = None
 ) -> RunOutcome:
-    """Compute the features of the drops first..last again, and nothing else."""
+    """Draw the examples of the drops first..last and compute their features again, and nothing else."""
     tags = {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: last.isoformat()}
-    only = (asset_key(spec, "features", "features"),)
+    only = (asset_key(spec, "features", "examples"), asset_key(spec, "features", "features"))
     return _run(spec, paths, _Work(batch_job_name(spec.name), tags, {}, only), on_event)
 
 

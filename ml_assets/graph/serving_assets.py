@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from ml_assets.graph.feature_sets import require_trained_features
 from ml_assets.graph.layout import (
     SINGLE_RUN,
     Results,
@@ -82,6 +83,12 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
             promotions = read_promotions(connection, lake)
             champions = {drop: champion_of(drop, promotions) for drop in drops}
             read = _features_to_read(connection, lake, champions)
+            newest = lake.version("features")
+            by_model: dict[str, list[date]] = {}
+            for drop, champion in champions.items():
+                if champion is not None and read[drop] == newest:
+                    by_model.setdefault(champion.model_version, []).append(drop)
+            require_trained_features(connection, lake, spec, by_model)
             shut_in(connection, {f"features_{version}": lake.files("features", version, bounds) for version in
                                  sorted(set(read.values()))})  # fmt: skip
             table, notes = _score_drops(connection, state, champions, read)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
@@ -147,29 +147,67 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         backfill_policy=SINGLE_RUN,
     )  # fmt: skip
     def validate(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
-        drops, lake = partition_keys(context), state.lake
+        drops, lake, closed = partition_keys(context), state.lake, computed_drops(state.lake, duckdb)
+        # a closed drop keeps its verdict: what a contract says now holds for what is received from now on
+        judged = [drop for drop in drops if drop not in closed or not lake.has(f"validated_{source.name}")]
+        if judged:
+            _judge(spec, source, lake, judged, duckdb)
         with duckdb.get_connection() as connection:
-            received = _show_rows(connection, spec, source, lake, drops)
-            landed = sorted(drop for drop, refusal in received if refusal is None)
-            keys = {name: spec.source(name).key for name in source.reads}
-            accepted = accept_rows(connection, source, spec.calendar, landed, keys)
-            validated, quarantined = accepted.validated.to_arrow_table(), accepted.quarantine.to_arrow_table()
-        lake.replace_drops(f"validated_{source.name}", validated, drops)
-        lake.replace_drops(f"quarantine_{source.name}", quarantined, drops)
-        lake.replace_drops(f"contract_{source.name}", result_table(accepted.results), drops)
-        describe_drops(context, drops, _count(validated), asset_key=validated_key)
-        reasons = Counter(zip(quarantined["batch_date"].to_pylist(), quarantined["reason"].to_pylist(), strict=True))
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            stored = _Stored(*(_stored(connection, lake, source, kind, drops) for kind in _STORED))
+        describe_drops(context, drops, Counter(day for (day,) in stored.validated), asset_key=validated_key)
         noted: dict[date, dict[str, object]] = {}
-        for (drop, reason), count in reasons.items():
+        for (drop, reason), count in Counter(stored.quarantined).items():
             noted.setdefault(drop, {})[f"reason/{reason}"] = count
-        describe_drops(context, drops, _count(quarantined), noted, asset_key=quarantine_key)
+        counts = Counter(drop for drop, _ in stored.quarantined)
+        describe_drops(context, drops, counts, noted, asset_key=quarantine_key)
         yield dg.MaterializeResult(asset_key=validated_key)
         yield dg.MaterializeResult(asset_key=quarantine_key)
-        refused = {result.drop for result in accepted.results if result.is_refused}
-        refused |= {drop for drop, refusal in received if refusal is not None}
-        yield _contract_check(validated_key, drops, len(received), sorted(refused), accepted.results)
+        results = [RuleResult(*row) for row in stored.contract]
+        refused = {result.drop for result in results if result.is_refused}
+        refused |= {drop for drop, refusal in stored.received if refusal is not None}
+        yield _contract_check(validated_key, drops, len(stored.received), sorted(refused), results)
 
     return validate
+
+
+def _judge(spec: UseCaseSpec, source: Source, lake: Lake, drops: Sequence[date], duckdb: DuckDBResource) -> None:
+    """Judge the rows of `drops` by the contract, and keep what was found."""
+    with duckdb.get_connection() as connection:
+        received = _show_rows(connection, spec, source, lake, drops)
+        landed = sorted(drop for drop, refusal in received if refusal is None)
+        keys = {name: spec.source(name).key for name in source.reads}
+        accepted = accept_rows(connection, source, spec.calendar, landed, keys)
+        validated, quarantined = accepted.validated.to_arrow_table(), accepted.quarantine.to_arrow_table()
+    lake.replace_drops(f"validated_{source.name}", validated, drops)
+    lake.replace_drops(f"quarantine_{source.name}", quarantined, drops)
+    lake.replace_drops(f"contract_{source.name}", result_table(accepted.results), drops)
+
+
+class _Stored(NamedTuple):
+    """What the lake holds of some drops of a source, as rows."""
+
+    validated: list[tuple[Any, ...]]
+    quarantined: list[tuple[Any, ...]]
+    contract: list[tuple[Any, ...]]
+    received: list[tuple[Any, ...]]
+
+
+_STORED = {
+    "validated": "batch_date",
+    "quarantine": "batch_date, reason",
+    "contract": "batch_date, reason, severity, failed_rows, observed, is_refused",
+    "received": "batch_date, refusal",
+}
+
+
+def _stored(
+    connection: "DuckDBPyConnection", lake: Lake, source: Source, kind: str, drops: Sequence[date]
+) -> list[tuple[Any, ...]]:
+    rows = lake.relation(connection, f"{kind}_{source.name}", (drops[0], drops[-1]))
+    if kind == "received" and "_is_late" in rows.columns:
+        rows = rows.filter("NOT coalesce(_is_late, false)")
+    return rows.order("batch_date").project(_STORED[kind]).fetchall()
 
 
 def _show_rows(

@@ -14,6 +14,7 @@ from ml_assets.graph.feature_sets import require_one_set, stale_drops
 from ml_assets.graph.layout import Results, asset_key, described, table_schema
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.ingestion.ledger import require_computed
+from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake, content_hash, scan
 from ml_assets.stores.sandbox import shut_in
@@ -132,7 +133,8 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
             connection.register("drawn", drawn.rows)
             counts = dict(connection.sql("SELECT split, count(*) FROM drawn GROUP BY split").fetchall())
         check_size(counts, plan)
-        record = {"plan": plan.to_json(), "inputs": versions, "content_hash": drawn.content_hash}
+        record = {"plan": plan.to_json(), "inputs": versions, "content_hash": drawn.content_hash,
+                  "definitions": feature_definitions(spec)}  # fmt: skip
         version = lake.replace(TABLE, drawn.rows, record)
         context.log.info(f"training set as of {as_of}: version {version}, {drawn.rows.num_rows} examples")
         yield dg.MaterializeResult(

@@ -13,9 +13,9 @@ from ml_assets.spec.use_case import UseCaseSpec
 def feature_definitions(spec: UseCaseSpec) -> dict[str, str]:
     """Give the definition of each feature, 12 hexadecimal digits.
 
-    It is made of all that decides a value: of a view its source with its key and times, entity, derived columns,
-    filter, window and aggregate, or column and age; of an expression its text, the features it names, and the SELECT
-    that draws the examples. Descriptions and the order of declaration are no part of it.
+    It is made of all that decides a value: the SELECT that draws the examples; of a view its source with its key and
+    times, entity, derived columns, filter, window and aggregate, or column and age; of an expression its text and the
+    features it names. Descriptions, comments and the order of declaration are no part of it.
     """
     found: dict[str, str] = {}
     for view in spec.features.views:
@@ -24,19 +24,33 @@ def feature_definitions(spec: UseCaseSpec) -> dict[str, str]:
     for expression in spec.features.expressions:
         named = {name: of_views[name] for name in _words(expression.sql) if name in of_views}
         holidays = spec.features.holidays if "holiday" in expression.sql else None
-        found[expression.name] = _hash([expression.sql, named, spec.examples.sql, holidays])
+        found[expression.name] = _hash([expression.sql, named, _bare(spec.examples.sql), holidays])
     return found
 
 
 def _of_view(spec: UseCaseSpec, view: FeatureView) -> dict[str, str]:
     source = spec.source(view.source)
-    shared = [source.name, source.key, source.event_at, source.known_at, view.entity, view.derive, view.where]
+    shared = [
+        _bare(spec.examples.sql),
+        source.name,
+        source.key,
+        source.event_at,
+        source.known_at,
+        view.entity,
+        view.derive,
+        view.where,
+    ]
     names = view.feature_names()
     if view.latest:
         columns = [*view.latest, *(["age"] if view.with_age else [])]
         return {name: _hash([shared, column, str(view.max_age)]) for name, column in zip(names, columns, strict=True)}
     measured = [(str(window), view.aggregates[aggregate]) for window in view.windows for aggregate in view.aggregates]
     return {name: _hash([shared, each]) for name, each in zip(names, measured, strict=True)}
+
+
+def _bare(sql: str) -> str:
+    """Give SQL without comments and layout."""
+    return " ".join(re.sub(r"--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL).split())
 
 
 def _words(sql: str) -> list[str]:

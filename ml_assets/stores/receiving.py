@@ -83,10 +83,10 @@ def receive(
     for drop in open_drops:
         found += [_taken(folders, drop, name, file_name) for name in _names(folders.landing / str(drop), file_name)]
     if open_drops:
-        kept = [each for each in recorded if each.drop not in open_drops]
+        kept = [each for each in recorded if each.drop in closed]  # a run that failed has received nothing
         for file in _late_files(folders, file_name, open_drops[0], closed, kept):
             found.append(replace(file, drop=_received_in(file, open_drops, batch_at)))
-    return sorted(_once(found, recorded), key=lambda file: (file.drop, file.name))
+    return sorted(_once(found, file_name, recorded), key=lambda file: (file.drop, file.name))
 
 
 def _names(folder: Path, file_name: str) -> list[str]:
@@ -108,17 +108,22 @@ def _late_files(
     folders: Folders, file_name: str, before: date, closed: Collection[date], recorded: Sequence[Recorded]
 ) -> Iterable[LandedFile]:
     """Find what landed for closed drops and was not received with them."""
-    seen = {(each.folder(), each.name.rpartition("/")[2], each.size_bytes, each.modified_ns) for each in recorded}
+    newest: dict[tuple[str, str], Recorded] = {}
+    for each in sorted(recorded, key=lambda each: each.drop):
+        newest[each.folder(), each.name.rpartition("/")[2]] = each
     contents = {each.sha256 for each in recorded}
-    asked_again = {(each.folder(), each.name.rpartition("/")[2]) for each in recorded if REQUEUED in each.name}
     for drop in sorted(drop for drop in closed if drop < before):
         folder = folders.landing / str(drop)
         for name in _names(folder, file_name):
-            stat = (folder / name).lstat()
-            if (str(drop), name, stat.st_size, stat.st_mtime_ns) in seen or (str(drop), name) in asked_again:
+            stat, last = (folder / name).lstat(), newest.get((str(drop), name))
+            if last and (REQUEUED in name or (last.size_bytes, last.modified_ns) == (stat.st_size, stat.st_mtime_ns)):
                 continue
             file = _taken(folders, drop, name, file_name)
-            if (REQUEUED in name or file.sha256 not in contents) and file.refusal is None:
+            # a file of its own is news when it differs from what it last was; a labelled one when nobody said it before
+            said = {last.sha256} if last else set()
+            if name != file_name and REQUEUED not in name:
+                said |= contents
+            if file.sha256 not in said and file.refusal is None:
                 yield replace(file, name=f"{drop}/{name}", is_late=True)
 
 
@@ -129,13 +134,14 @@ def _received_in(file: LandedFile, open_drops: Sequence[date], batch_at: Mapping
     return next((drop for drop in open_drops if written <= batch_at[drop]), open_drops[-1])
 
 
-def _once(files: Iterable[LandedFile], recorded: Sequence[Recorded]) -> Iterable[LandedFile]:
-    """Leave out late files whose content was received before, or lies in another file of these."""
+def _once(files: Iterable[LandedFile], file_name: str, recorded: Sequence[Recorded]) -> Iterable[LandedFile]:
+    """Leave out labelled files whose content was received before, or lies in another file of these."""
     files = list(files)
     contents = {each.sha256: each.drop for each in sorted(recorded, key=lambda each: each.drop, reverse=True)}
     own = {file.sha256 for file in files if not file.is_late}
     for file in sorted(files, key=lambda file: (file.drop, file.name)):
-        if file.is_late and file.refusal is None and REQUEUED not in file.name:
+        is_labelled = file.is_late and file.name.rpartition("/")[2] != file_name and REQUEUED not in file.name
+        if is_labelled and file.refusal is None:
             first = contents.setdefault(file.sha256, file.drop)
             if file.sha256 in own or first < file.drop:
                 continue

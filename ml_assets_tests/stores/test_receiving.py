@@ -177,3 +177,31 @@ def test_requeued_file_is_received_once_though_its_content_was_received_before(s
     assert (file.drop, file.name, file.is_late) == (SECOND, "2013-01-01/stops.requeued-1.csv", True)
     source.land(FIRST, "own", "stops.requeued-1.csv", at=1_000_000_000)
     assert source.receive([THIRD], closed={FIRST, SECOND}) == []
+
+
+def test_revision_back_to_the_first_content_is_a_revision_too(source: Source) -> None:
+    source.land(FIRST, "own")
+    source.receive([FIRST])
+    source.land(FIRST, "revised")
+    source.receive([SECOND], closed={FIRST})
+    source.land(FIRST, "own")
+
+    assert named(source.receive([THIRD], closed={FIRST, SECOND})) == [(THIRD, "2013-01-01/stops.csv", "own")]
+
+
+def test_late_file_equal_to_that_of_another_drop_is_received(source: Source) -> None:
+    source.land(SECOND, "header only")
+    source.receive([FIRST, SECOND])
+    source.land(FIRST, "header only")
+
+    (file,) = source.receive([THIRD], closed={FIRST, SECOND})
+    assert (file.name, file.is_late) == ("2013-01-01/stops.csv", True)
+
+
+def test_run_of_a_later_drop_that_failed_takes_nothing_from_an_earlier_one(source: Source) -> None:
+    source.land(FIRST, "own")
+    source.receive([FIRST])
+    source.land(FIRST, "revised")
+    source.receive([THIRD], closed={FIRST})  # the second drop is open: this run fails after it received
+
+    assert named(source.receive([SECOND], closed={FIRST})) == [(SECOND, "2013-01-01/stops.csv", "revised")]
