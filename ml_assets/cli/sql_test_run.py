@@ -190,7 +190,7 @@ def _result(
         return accepted, refused
     connection.register("_accepted", accepted)
     connection.execute("CREATE TEMP TABLE _examples AS SELECT * FROM _accepted ORDER BY batch_date, example_id")
-    return compute_features(connection, spec, drops).to_arrow_table(), refused
+    return compute_features(connection, spec, drops), refused
 
 
 def _compare(

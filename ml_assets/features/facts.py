@@ -1,16 +1,16 @@
-"""The facts a view is made of, loaded once for a range of drops, in the one order sums are taken in."""
+"""The facts that views are made of: read once a scope, as arrays, with what each is about in codes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.spec.features import FeatureView
+from ml_assets.features.plan import Scope
 from ml_assets.spec.user_sql import check_expression
 
 if TYPE_CHECKING:
@@ -18,175 +18,280 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Micros = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int64]
 NEVER = np.iinfo(np.int64).max
+_BATCH = 500_000
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measured expression, a value a version of a fact.
+
+    `numbers` has NaN where it is null or not finite; it is None for text and times, which have `codes`: equal for
+    equal values, -1 for null.
+    """
+
+    numbers: npt.NDArray[np.float64] | None
+    codes: Codes | None = None
+
+    def has_value(self) -> npt.NDArray[np.bool_]:
+        """Say which versions have a value."""
+        if self.numbers is not None:
+            return ~np.isnan(self.numbers)
+        return self.codes >= 0 if self.codes is not None else np.zeros(0, dtype=bool)
+
+    def take(self, rows: Codes) -> Measure:
+        """Give some of the values."""
+        return Measure(
+            None if self.numbers is None else self.numbers[rows], None if self.codes is None else self.codes[rows]
+        )
+
+    def as_codes(self) -> Codes:
+        """Give a code for each value, -1 where there is none."""
+        if self.codes is not None:
+            return self.codes
+        numbers = np.zeros(0) if self.numbers is None else self.numbers
+        codes = np.full(numbers.size, -1, dtype=np.int64)
+        known = ~np.isnan(numbers)
+        codes[known] = np.unique(numbers[known], return_inverse=True)[1]
+        return codes
 
 
 @dataclass(frozen=True)
 class Facts:
     """Versions of facts, ordered by `known_at`, then by the source's key. Times in µs since 1970, UTC.
 
-    A correction is a second version of the same key: it is in force from its own `known_at`, it is
-    counted at the first `known_at` of its key, and the version before it is `superseded_at` then.
+    A correction is a second version of the same key: it is in force from its own `known_at`, it is counted at the
+    first `known_at` of its key, and the version before it is `superseded_at` then.
 
     Attributes
     ----------
-    entity
-        Code of the entity, ascending with its values; -1 where one of them is null.
     happened_at
         The earlier of `event_at` and `known_at`.
-    values
-        Shape (n, number of aggregates); null and non-finite are NaN. count(*) has a column of ones.
-    position
-        Where the version stands in the loaded facts, also after some were taken from them.
+    entities
+        By column, the code of its value; -1 for null.
+    conditions
+        By text, which versions it is true of.
+    measures
+        By text.
+    columns
+        What the newest fact gives, as stored.
     """
 
-    position: Micros
-    entity: Micros
     known_at: Micros
     counted_at: Micros
     superseded_at: Micros
     happened_at: Micros
-    values: npt.NDArray[np.float64]
-
-    def known_between(self, after: int, until: int) -> Facts:
-        """Give the versions with `known_at` in (after, until], as they stood at `until`."""
-        first, last = np.searchsorted(self.known_at, [after, until], side="right")
-        known = self.take(slice(int(first), int(last)))
-        return replace(known, superseded_at=np.where(known.superseded_at > until, NEVER, known.superseded_at))
-
-    def take(self, rows: slice | npt.NDArray[np.bool_] | Micros) -> Facts:
-        """Give some of the versions."""
-        return Facts(
-            self.position[rows],
-            self.entity[rows],
-            self.known_at[rows],
-            self.counted_at[rows],
-            self.superseded_at[rows],
-            self.happened_at[rows],
-            self.values[rows],
-        )
+    entities: Mapping[str, Codes]
+    conditions: Mapping[str, npt.NDArray[np.bool_]]
+    measures: Mapping[str, Measure]
+    columns: pa.Table
 
 
 @dataclass(frozen=True)
 class Probes:
-    """Where a view is asked for: an entity's code and a moment for each example, in their order."""
+    """Where values are asked for: a moment an example, and by entity column the code of its value, -1 for none."""
 
-    entity: Micros
     prediction_at: Micros
+    entities: Mapping[str, Codes]
 
 
 @dataclass(frozen=True)
-class LoadedView:
-    """All that is needed to compute a view: its facts, the columns of `latest` beside them, the probes."""
+class LoadedScope:
+    """All that is needed to compute a scope."""
 
     facts: Facts
-    columns: pa.Table
     probes: Probes
 
 
-def prepare_versions(connection: duckdb.DuckDBPyConnection, source: str, key: Sequence[str]) -> None:
-    """Say when each version of a source's facts counts and until when, once for all views on it.
+def load_scope(
+    connection: duckdb.DuckDBPyConnection, scope: Scope, since: datetime | None, until: datetime
+) -> LoadedScope:
+    """Read what `scope` needs for the rows of table `_asked`, from view `validated_<source>`.
 
-    Makes `_versions_<source>` of view `validated_<source>`: its rows with `counted_at` and `superseded_at`. Without
-    corrections, rows that share the `key`, that needs no window and no copy.
-    """
-    rows, keys = f'"validated_{source}"', ", ".join(f'"{name}"' for name in key)
-    has_corrections = connection.execute(f"SELECT count(*) > count(DISTINCT ({keys})) FROM {rows}").fetchall()[0][0]
-    said = f"SELECT *, known_at AS counted_at, NULL::TIMESTAMPTZ AS superseded_at FROM {rows}"
-    if has_corrections:
-        connection.execute(
-            f'CREATE OR REPLACE TEMP TABLE "_corrected_{source}" AS SELECT *, min(known_at) OVER (PARTITION BY {keys}) '
-            f"AS counted_at, lead(known_at) OVER (PARTITION BY {keys} ORDER BY known_at, batch_date) AS superseded_at "
-            f"FROM {rows}"
-        )
-        said = f'SELECT * FROM "_corrected_{source}"'
-    connection.execute(f'CREATE OR REPLACE TEMP VIEW "_versions_{source}" AS {said}')
-
-
-def load_facts(
-    connection: duckdb.DuckDBPyConnection,
-    view: FeatureView,
-    key: Sequence[str],
-    since: datetime | None,
-    until: datetime,
-) -> LoadedView:
-    """Load what `view` needs for the rows of table `_examples`, from what `prepare_versions` made of its source.
+    A version is counted at `_first_known_at` where the source has that column and it is not null: then an earlier
+    version of the same key was known before, and need not be among those that are read.
 
     Parameters
     ----------
-    key
-        The key of the source: rows that share it are versions of one fact.
     since, until
-        Versions with `known_at` in (since, until] are loaded; None is from the beginning.
+        Versions with `known_at` in (since, until] are read; no `since` is from the beginning.
 
     Raises
     ------
     UserSqlError
-        If an expression of the view looks beyond its row: a window function would see later rows.
+        If an expression looks beyond its row: a window function would see later rows.
     """
-    for expression in (*view.derive.values(), *([view.where] if view.where else []), *_measured(view)):
+    for expression in (*scope.derive.values(), *scope.conditions(), *scope.measures()):
         check_expression(expression)
-    derived = "".join(f', ({expression}) AS "{name}"' for name, expression in view.derive.items())
-    entity = ", ".join(f'"{name}"' for name in view.entity) or "1"
-    wanted = [f'CAST(({a.expression}) AS DOUBLE) AS "_value_{n}"' if not a.counts_rows else f'1.0 AS "_value_{n}"'
-              for n, a in enumerate(view.parsed_aggregates())]  # fmt: skip
-    wanted += [f'"{name}"' for name in view.latest]
-    keys = ", ".join(f'"{name}"' for name in key)
+    rows = read_versions(connection, scope, since, until)
+    derived = "".join(f', ({expression}) AS "{name}"' for name, expression in scope.derive.items())
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW _facts AS SELECT *{derived} FROM ({rows})")
+    kinds = _shared_types(connection, scope.entity_columns())
+    entities = {f"_entity_{n}": f'CAST("{name}" AS {kind})' for n, (name, kind) in enumerate(kinds.items())}
+    table = _encoded(connection.sql(_select_facts(connection, scope, entities)), entities)
+    asked = _encoded(connection.sql(_select({"_at": "epoch_us(prediction_at)", **entities}, "_asked")), entities)
+    facts_of, asked_of = (
+        zip(*(_coded(table[name], asked[name]) for name in entities), strict=True) if kinds else ((), ())
+    )
+    facts = Facts(
+        known_at=_whole(table["_known_us"]),
+        counted_at=_whole(table["_counted_us"]),
+        superseded_at=_whole(table["_superseded_us"]),
+        happened_at=_whole(table["_happened_us"]),
+        entities=dict(zip(kinds, facts_of, strict=True)),
+        conditions={text: _flags(table[f"_condition_{n}"]) for n, text in enumerate(scope.conditions())},
+        measures={text: _measure(table[f"_measure_{n}"]) for n, text in enumerate(scope.measures())},
+        columns=table.select([f"_taken_{n}" for n in range(len(scope.taken_columns()))]).rename_columns(
+            list(scope.taken_columns())
+        ),
+    )
+    probes = Probes(_whole(asked["_at"]), dict(zip(kinds, asked_of, strict=True)))
+    return LoadedScope(_in_order_of_knowledge(facts), probes)
+
+
+def read_versions(connection: duckdb.DuckDBPyConnection, scope: Scope, since: datetime | None, until: datetime) -> str:
+    """Give the SELECT of the versions of a source known in (since, until], with `counted_at` and `superseded_at`.
+
+    Without corrections, rows that share the key, that needs no window and no copy.
+    """
+    view, keys = f"validated_{scope.source}", ", ".join(f'"{name}"' for name in scope.key)
+    within = f"known_at > TIMESTAMPTZ '{since.isoformat()}'" if since else "true"
+    read = f"SELECT * FROM \"{view}\" WHERE known_at <= TIMESTAMPTZ '{until.isoformat()}'"
+    is_marked = "_first_known_at" in connection.view(view).columns
+    if is_marked:  # else a first version is told by having read it, however long ago it was
+        read += f" AND {within}"
+    found = "count(_first_known_at)" if is_marked else f"count(*) - count(DISTINCT ({keys}))"
+    if not connection.sql(f"SELECT {found} FROM ({read})").fetchall()[0][0]:
+        return f"SELECT *, known_at AS counted_at, NULL::TIMESTAMPTZ AS superseded_at FROM ({read}) WHERE {within}"
+    first, is_late = (
+        ("coalesce(_first_known_at, known_at)", "count(_first_known_at) > 0") if is_marked else ("known_at", "false")
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE _versions AS {read}")
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE _facts AS SELECT {_names(view)} known_at, event_at, counted_at, superseded_at, "
-        f"{', '.join(wanted)} FROM (SELECT *{derived} FROM _versions_{view.source} WHERE known_at <= ?"
-        f"{' AND known_at > ?' if since else ''}) {f'WHERE ({view.where})' if view.where else ''} "
-        f"ORDER BY known_at, {keys}",
-        [until, since] if since else [until],
+        f"CREATE OR REPLACE TEMP TABLE _corrected AS SELECT {keys} FROM _versions GROUP BY {keys} "
+        f"HAVING count(*) > 1 OR {is_late}"
     )
-    has_entity = " AND ".join(f'"{name}" IS NOT NULL' for name in view.entity) or "true"
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE _entities AS SELECT *, row_number() OVER (ORDER BY {entity}) - 1 AS _code FROM ("
-        f"SELECT {entity} FROM _facts WHERE {has_entity} UNION SELECT {entity} FROM _examples WHERE {has_entity})"
-    )
-    latest = ", ".join(f'"{name}"' for name in view.latest) or "NULL AS _none"
-    return LoadedView(
-        facts=_facts_of(connection, view),
-        columns=connection.sql(f"SELECT {latest} FROM _facts ORDER BY rowid").to_arrow_table(),
-        probes=Probes(*_coded(connection, "_examples", "prediction_at", view)),
+    return (
+        "SELECT * FROM (SELECT *, known_at AS counted_at, NULL::TIMESTAMPTZ AS superseded_at FROM _versions "
+        f"ANTI JOIN _corrected USING ({keys}) UNION ALL SELECT *, min({first}) OVER (PARTITION BY {keys}) "
+        f"AS counted_at, lead(known_at) OVER (PARTITION BY {keys} ORDER BY known_at, batch_date) AS superseded_at "
+        f"FROM _versions SEMI JOIN _corrected USING ({keys})) WHERE {within}"
     )
 
 
-def _measured(view: FeatureView) -> list[str]:
-    return [aggregate.expression for aggregate in view.parsed_aggregates() if not aggregate.counts_rows]
+def _select(columns: Mapping[str, str], table: str) -> str:
+    return f"SELECT {', '.join(f'{text} AS {name}' for name, text in columns.items())} FROM {table}"
 
 
-def _names(view: FeatureView) -> str:
-    return "".join(f'"{name}", ' for name in view.entity)
+def _select_facts(connection: duckdb.DuckDBPyConnection, scope: Scope, entities: Mapping[str, str]) -> str:
+    columns = {
+        "_known_us": "epoch_us(known_at)",
+        "_counted_us": "epoch_us(counted_at)",
+        "_superseded_us": f"coalesce(epoch_us(superseded_at), {NEVER})",
+        "_happened_us": "epoch_us(least(coalesce(event_at, known_at), known_at))",
+        **entities,
+        **{f"_condition_{n}": f"coalesce(({text}), false)" for n, text in enumerate(scope.conditions())},
+        **{f"_measure_{n}": text for n, text in enumerate(_measured(connection, scope.measures()))},
+        **{f"_taken_{n}": f'"{name}"' for n, name in enumerate(scope.taken_columns())},
+    }
+    is_ordered = bool(scope.latest) or any(
+        each.function == "last" for group in scope.windows for each in group.reductions
+    )
+    order = "".join(f', "{name}"' for name in scope.key) if is_ordered else None
+    return _select(columns, "_facts") + (f" ORDER BY known_at{order}" if order is not None else "")
 
 
-def _coded(connection: duckdb.DuckDBPyConnection, table: str, moment: str, view: FeatureView) -> tuple[Micros, Micros]:
-    match = " AND ".join(f'e."{name}" = t."{name}"' for name in view.entity) or "true"
-    found = connection.sql(
-        f"SELECT coalesce(e._code, -1) AS code, epoch_us(t.{moment}) AS at FROM (SELECT *, rowid AS _row FROM {table}) "
-        f"AS t LEFT JOIN _entities AS e ON {match} ORDER BY t._row"
-    ).fetchnumpy()
-    return np.asarray(found["code"], dtype=np.int64), np.asarray(found["at"], dtype=np.int64)
+def _measured(connection: duckdb.DuckDBPyConnection, measures: Sequence[str]) -> list[str]:
+    """Give each measure as a float, but for text and times."""
+    if not measures:
+        return []
+    found = connection.sql(f"SELECT {', '.join(f'({text})' for text in measures)} FROM _facts LIMIT 0").types
+    kept = [str(kind).startswith(("VARCHAR", "DATE", "TIME", "UUID", "ENUM")) for kind in found]
+    return [
+        f"({text})" if is_kept else f"CAST(({text}) AS DOUBLE)" for text, is_kept in zip(measures, kept, strict=True)
+    ]
 
 
-def _facts_of(connection: duckdb.DuckDBPyConnection, view: FeatureView) -> Facts:
-    entity, known_at = _coded(connection, "_facts", "known_at", view)
-    times = connection.sql(
-        f"SELECT epoch_us(counted_at) AS counted_at, coalesce(epoch_us(superseded_at), {NEVER}) AS superseded_at, "
-        "epoch_us(least(coalesce(event_at, known_at), known_at)) AS happened_at FROM _facts ORDER BY rowid"
-    ).fetchnumpy()
-    values = np.empty((entity.size, len(view.aggregates)))
-    if view.aggregates:
-        numbers = connection.sql("SELECT COLUMNS('^_value_') FROM _facts ORDER BY rowid").fetchnumpy()
-        for position in range(values.shape[1]):
-            column = np.ma.filled(np.ma.asarray(numbers[f"_value_{position}"], dtype=np.float64), np.nan)
-            values[:, position] = np.where(np.isfinite(column), column, np.nan)
+def _shared_types(connection: duckdb.DuckDBPyConnection, entities: Sequence[str]) -> dict[str, str]:
+    """Give the type in which each entity column of facts and examples is compared."""
+    if not entities:
+        return {}
+    names = ", ".join(f'"{name}"' for name in entities)
+    both = connection.sql(f"SELECT {names} FROM _facts UNION ALL SELECT {names} FROM _asked LIMIT 0")
+    return {name: str(kind) for name, kind in zip(entities, both.types, strict=True)}
+
+
+def _encoded(rows: duckdb.DuckDBPyRelation, names: Iterable[str]) -> pa.Table:
+    """Read rows with columns `names` as codes into a dictionary, a batch at a time: texts are never all in memory."""
+    import pyarrow as pa
+
+    batches = []
+    for batch in rows.to_arrow_reader(_BATCH):
+        columns = [
+            column.dictionary_encode() if name in names else column
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        ]
+        batches.append(pa.table(columns, names=batch.schema.names))
+    if not batches:
+        empty = rows.limit(0).to_arrow_table()
+        for name in names:
+            place = empty.column_names.index(name)
+            empty = empty.set_column(place, name, empty[name].combine_chunks().dictionary_encode())
+        batches.append(empty)
+    return pa.concat_tables(batches).unify_dictionaries()
+
+
+def _coded(facts: pa.ChunkedArray, asked: pa.ChunkedArray) -> tuple[Codes, Codes]:
+    """Give codes that are equal where the values are; -1 for null, and for what is asked and no fact is about."""
+    import pyarrow.compute as pc
+
+    codes, values = _indices(facts)
+    places, wanted = _indices(asked)
+    if wanted is None or values is None:
+        return codes, np.full(places.size, -1, dtype=np.int64)
+    found = pc.call_function("index_in", [wanted], pc.SetLookupOptions(values))
+    known = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes, np.where(places >= 0, np.append(known, -1)[places], -1)
+
+
+def _indices(column: pa.ChunkedArray) -> tuple[Codes, pa.Array | None]:
+    chunks = [chunk for chunk in column.chunks if len(chunk)]
+    if not chunks:
+        return np.zeros(0, dtype=np.int64), None
+    codes = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks]
+    return np.concatenate(codes).astype(np.int64), chunks[0].dictionary
+
+
+def _whole(column: pa.ChunkedArray) -> Micros:
+    return column.to_numpy().astype(np.int64, copy=False)
+
+
+def _flags(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    return column.to_numpy().astype(bool, copy=False)
+
+
+def _measure(column: pa.ChunkedArray) -> Measure:
+    import pyarrow as pa
+
+    if pa.types.is_float64(column.type):
+        numbers = column.to_numpy()  # null is NaN here
+        return Measure(np.where(np.isfinite(numbers), numbers, np.nan) + 0.0)
+    encoded = column.combine_chunks().dictionary_encode()
+    return Measure(None, _indices(pa.chunked_array([encoded]))[0])
+
+
+def _in_order_of_knowledge(facts: Facts) -> Facts:
+    if np.all(facts.known_at[1:] >= facts.known_at[:-1]):
+        return facts
+    order = np.argsort(facts.known_at, kind="stable")
     return Facts(
-        position=np.arange(entity.size),
-        entity=entity,
-        known_at=known_at,
-        counted_at=np.asarray(times["counted_at"], dtype=np.int64),
-        superseded_at=np.asarray(times["superseded_at"], dtype=np.int64),
-        happened_at=np.asarray(times["happened_at"], dtype=np.int64),
-        values=values,
+        known_at=facts.known_at[order],
+        counted_at=facts.counted_at[order],
+        superseded_at=facts.superseded_at[order],
+        happened_at=facts.happened_at[order],
+        entities={name: codes[order] for name, codes in facts.entities.items()},
+        conditions={text: flags[order] for text, flags in facts.conditions.items()},
+        measures={text: measure.take(order) for text, measure in facts.measures.items()},
+        columns=facts.columns.take(order),
     )

@@ -2,74 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from ml_assets.features.facts import load_facts, prepare_versions
-from ml_assets.features.point_in_time import DropSlice, compute_view
+from ml_assets.features.facts import load_scope
+from ml_assets.features.latest import compute_latest
+from ml_assets.features.plan import LatestGroup, Scope, WindowGroup, compile_plan
 from ml_assets.features.row_expressions import evaluate_rows, prepare_holidays
+from ml_assets.features.windows import compute_windows, take_apart_measures
 from ml_assets.spec.use_case import UseCaseSpec
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+EXAMPLES_AT_ONCE = 1_000_000  # about 0.5 GB with thirty features and their facts
+
 
 def compute_features(
     connection: duckdb.DuckDBPyConnection,
     spec: UseCaseSpec,
     drops: Sequence[date],
-    on_view: Callable[[str], None] | None = None,
-) -> duckdb.DuckDBPyRelation:
+    on_scope: Callable[[str], None] | None = None,
+) -> pa.Table:
     """Compute every feature of every example of `drops`.
+
+    Returns
+    -------
+    table
+        Grain: an example. `batch_date`, `example_id`, `prediction_at`, then the features by name;
+        null means unknown at that moment. The rest as for `iterate_features`.
+    """
+    import pyarrow as pa
+
+    return pa.concat_tables(iterate_features(connection, spec, drops, on_scope), promote_options="permissive")
+
+
+def iterate_features(
+    connection: duckdb.DuckDBPyConnection,
+    spec: UseCaseSpec,
+    drops: Sequence[date],
+    on_scope: Callable[[str], None] | None = None,
+    at_once: int = EXAMPLES_AT_ONCE,
+) -> Iterator[pa.Table]:
+    """Compute every feature of every example of `drops`, as many whole drops at a time as hold `at_once` examples.
+
+    What is in memory is the examples of such a part and the facts of its time and the longest window before it. A
+    value is the same to the bit, whatever is computed beside it.
 
     Parameters
     ----------
     connection
-        Shut in, with table `_examples` (rows of `drops` in order of drop and id) and a view
-        `validated_<source>` for each source that a view reads, of all drops up to the last.
-    on_view
-        Told the name of each view when it is done.
-
-    Returns
-    -------
-    relation
-        Grain: an example. `batch_date`, `example_id`, `prediction_at`, then the features by name;
-        null means unknown at that moment.
+        Shut in, with `_examples` (rows of `drops` in order of drop and id, which scans keep) and a view
+        `validated_<source>` for each source that a view reads, of the drops from the longest window before the first
+        of `drops` up to the last. Its setting `threads` is how many groups of features are computed side by side.
+    on_scope
+        Told the source of each reading when what is made of it is done.
     """
-    slices = _drop_slices(connection, spec, drops)
-    columns: dict[str, pa.Array] = {}
-    for source in {view.source: None for view in spec.features.views}:
-        prepare_versions(connection, source, spec.source(source).key)
-    for view in spec.features.views:
-        lookback = view.lookback
-        loaded = load_facts(
-            connection,
-            view,
-            spec.source(view.source).key,
-            since=None if lookback is None else slices[0].opens_at - lookback,
-            until=slices[-1].batch_at,
-        )
-        columns |= compute_view(view, loaded, slices)
-        if on_view is not None:
-            on_view(view.name)
+    plan = compile_plan(spec)
+    threads = int(connection.sql("SELECT current_setting('threads')").fetchall()[0][0])
     if spec.features.holidays:
-        years = range(drops[0].year - 1, drops[-1].year + 2)
-        prepare_holidays(connection, spec.features.holidays, years)
-    rows = connection.sql("SELECT * FROM _examples ORDER BY rowid").to_arrow_table()
-    rows = rows.drop_columns([name for name in rows.column_names if name in columns])
-    for name, column in columns.items():
-        rows = rows.append_column(name, column)
-    connection.register("_rows", rows)
-    return evaluate_rows(connection, spec.features)
+        prepare_holidays(connection, spec.features.holidays, range(drops[0].year - 1, drops[-1].year + 2))
+    for part in _parts(connection, drops, at_once):
+        within = f"batch_date BETWEEN DATE '{part[0]}' AND DATE '{part[-1]}'"
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW _asked AS SELECT * FROM _examples WHERE {within}")
+        opens_at, batch_at = spec.calendar.interval_of(part[0])[0], spec.calendar.interval_of(part[-1])[1]
+        columns: dict[str, pa.Array] = {}
+        for scope in plan:
+            columns |= _compute_scope(connection, scope, (opens_at, batch_at), threads)
+            if on_scope is not None:
+                on_scope(scope.source)
+        rows = connection.sql("SELECT * FROM _asked").to_arrow_table()
+        rows = rows.drop_columns([name for name in rows.column_names if name in columns])
+        for name, column in columns.items():
+            rows = rows.append_column(name, column)
+        connection.register("_rows", rows)
+        yield evaluate_rows(connection, spec.features).to_arrow_table()
+        connection.unregister("_rows")
 
 
-def _drop_slices(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops: Sequence[date]) -> list[DropSlice]:
+def _parts(connection: duckdb.DuckDBPyConnection, drops: Sequence[date], at_once: int) -> Iterator[list[date]]:
     counts = dict(connection.execute("SELECT batch_date, count(*) FROM _examples GROUP BY batch_date").fetchall())
-    slices, first = [], 0
+    part: list[date] = []
+    held = 0
     for drop in drops:
-        last = first + counts.get(drop, 0)
-        slices.append(DropSlice(first, last, *spec.calendar.interval_of(drop)))
-        first = last
-    return slices
+        if part and held + counts.get(drop, 0) > at_once:
+            yield part
+            part, held = [], 0
+        part.append(drop)
+        held += counts.get(drop, 0)
+    yield part
+
+
+def _compute_scope(
+    connection: duckdb.DuckDBPyConnection, scope: Scope, bounds: tuple[datetime, datetime], threads: int
+) -> dict[str, pa.Array]:
+    since = None if scope.lookback is None else bounds[0] - scope.lookback
+    loaded = load_scope(connection, scope, since, bounds[1])
+    additive = take_apart_measures(scope.windows, loaded.facts)
+
+    def compute(group: WindowGroup | LatestGroup) -> dict[str, pa.Array]:
+        if isinstance(group, LatestGroup):
+            return compute_latest(group, loaded)
+        return compute_windows(group, loaded, additive)
+
+    with ThreadPoolExecutor(threads) as pool:  # numpy leaves the interpreter free while it sorts, adds and searches
+        found = list(pool.map(compute, (*scope.windows, *scope.latest)))
+    return {name: column for columns in found for name, column in columns.items()}

@@ -36,7 +36,7 @@ def prepare_holidays(connection: duckdb.DuckDBPyConnection, country: str, years:
 
 
 def evaluate_rows(connection: duckdb.DuckDBPyConnection, spec: FeatureSpec) -> duckdb.DuckDBPyRelation:
-    """Add the row expressions of `spec` to table `_rows`: examples with their view features beside them.
+    """Add the row expressions of `spec` to `_rows`: examples with their view features beside them, in their order.
 
     Returns
     -------
@@ -48,6 +48,4 @@ def evaluate_rows(connection: duckdb.DuckDBPyConnection, spec: FeatureSpec) -> d
     computed = ", ".join(f'({expression.sql}) AS "{expression.name}"' for expression in spec.expressions)
     from_views = ", ".join(f'"{name}"' for view in spec.views for name in view.feature_names())
     selected = ", ".join(part for part in (from_views, computed) if part)
-    return connection.sql(
-        f"SELECT batch_date, example_id, prediction_at, {selected} FROM _rows ORDER BY batch_date, example_id"
-    )
+    return connection.sql(f"SELECT batch_date, example_id, prediction_at, {selected} FROM _rows")

@@ -153,12 +153,16 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
         drops, lake = partition_keys(context), state.lake
         refuse_open_drops(spec, lake, duckdb, drops[-1])
         with duckdb.get_connection() as connection:
-            history = (spec.calendar.start, drops[-1])
-            tables = {f"validated_{source}": lake.files(f"validated_{source}", drops=history) for source in sources}
+            tables = {
+                f"validated_{source}": lake.files(
+                    f"validated_{source}", drops=(_first_needed(spec, source, drops[0]), drops[-1])
+                )
+                for source in sources
+            }
             shut_in(connection, tables | {"examples": lake.files("examples", drops=(drops[0], drops[-1]))})
             connection.execute("CREATE TEMP TABLE _examples AS SELECT * FROM examples ORDER BY batch_date, example_id")
             done = context.log.info
-            rows = compute_features(connection, spec, drops, on_view=lambda view: done(f"view {view}")).to_arrow_table()
+            rows = compute_features(connection, spec, drops, on_scope=lambda source: done(f"features of {source}"))
         with duckdb.get_connection() as connection:
             number = declared_set(connection, lake, spec)
         sets = pa.array([number] * rows.num_rows, pa.int64())
@@ -169,6 +173,14 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
         describe_drops(context, drops, counts, on_last={"dagster/column_schema": schema})
 
     return features
+
+
+def _first_needed(spec: UseCaseSpec, source: str, first: date) -> date:
+    """Give the first drop whose facts can matter to features of drop `first`: a drop costs what its windows cost."""
+    lookback = view_lookback(spec.features.views, source)
+    if lookback is None:
+        return spec.calendar.start
+    return max(spec.calendar.drop_receiving(spec.calendar.interval_of(first)[0] - lookback), spec.calendar.start)
 
 
 def _computed_table(drops: Sequence[date], counts: Counter[date], feature_set: int) -> "pa.Table":

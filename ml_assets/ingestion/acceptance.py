@@ -39,8 +39,8 @@ def accept_rows(
     Parameters
     ----------
     connection
-        Shut in, with a view `raw` of the landed rows, as `read_landed` gives them, and, where some of them
-        came late, a view `earlier` of the rows validated in the drops before.
+        Shut in, with a view `raw` of the landed rows, as `read_landed` gives them, and a view `earlier` of the rows
+        validated in the drops before; without that view there were none.
     landed
         The drops whose own file was received and not refused: rules about a whole drop apply to
         these, also where the file held no row, and to its rows alone.
@@ -52,18 +52,22 @@ def accept_rows(
     Acceptance
         Every row of `raw` is in exactly one of `validated` and `quarantine`. A validated row has
         `event_at`, `known_at` (the later of the contract's claim and the moment after the previous
-        batch; the batch itself where nothing is claimed) and `claimed_known_at`.
+        batch; the batch itself where nothing is claimed), `claimed_known_at`, and, where an earlier version of its key
+        was accepted in another drop, when the first one became known, `_first_known_at`.
     """
     _judge_times(connection, source, calendar)
+    _lay_before(connection, source)
     results = _judge_expectations(connection, source, landed)
     results += judge_rules(connection, source, landed, keys or {})
     _judge_duplicates(connection, source)
     _judge_repeats(connection, source)
     columns = ", ".join(f'"{name}"' for name in source.columns)
     provenance = ", ".join(PROVENANCE[:4])
+    _find_first_versions(connection, source)
     validated = connection.sql(
-        f"SELECT batch_date, {columns}, event_at, known_at, claimed_known_at, {provenance} FROM _judged "
-        "WHERE NOT EXISTS (SELECT 1 FROM _reasons AS r WHERE r._position = _judged._position) "
+        f"SELECT batch_date, {columns}, event_at, known_at, claimed_known_at, {provenance}, CASE WHEN first_known_at < "
+        f"known_at THEN first_known_at END AS _first_known_at FROM _judged LEFT JOIN _first_versions USING "
+        f"({_key(source)}) WHERE NOT EXISTS (SELECT 1 FROM _reasons AS r WHERE r._position = _judged._position) "
         f"ORDER BY batch_date, {_key(source)}"
     )
     quarantine = connection.sql(
@@ -118,6 +122,32 @@ def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar
         "UNION ALL SELECT _position, 'unreadable:' || split_part(unnest(_unreadable), '=', 1) FROM _judged "
         "UNION ALL SELECT _position, 'known_after_batch' FROM _judged WHERE claimed_known_at > batch_at "
         f"{unclaimed}{missing}"
+    )
+
+
+def _lay_before(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    columns = ", ".join(f'"{name}"' for name in source.columns)
+    is_there = connection.execute("SELECT count(*) > 0 FROM duckdb_views() WHERE view_name = 'earlier'").fetchall()[0][
+        0
+    ]
+    rows = "earlier" if is_there else "_judged LIMIT 0"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW _before AS SELECT batch_date, {columns}, known_at FROM {rows}")
+
+
+def _find_first_versions(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Find when the first version of each key was known, for keys of which there is more than one."""
+    keys = _key(source)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW _clean AS SELECT batch_date, {keys}, known_at FROM _judged "
+        "WHERE _position NOT IN (SELECT _position FROM _reasons)"
+    )
+    # a key comes once a drop, so only several drops can repeat one among them
+    is_one = connection.execute("SELECT count(DISTINCT batch_date) < 2 FROM _judged").fetchall()[0][0]
+    among = "" if is_one else f"SELECT {keys}, known_at FROM _clean UNION ALL "
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE _first_versions AS SELECT {keys}, min(known_at) AS first_known_at FROM ({among}"
+        f"SELECT {keys}, known_at FROM _before SEMI JOIN _clean USING ({keys})) GROUP BY {keys}"
+        + ("" if is_one else " HAVING count(*) > 1")
     )
 
 
@@ -207,7 +237,7 @@ def _judge_repeats(connection: duckdb.DuckDBPyConnection, source: Source) -> Non
                 SELECT batch_date, {keys}, _position, _is_late, {content} AS content FROM _judged
                 WHERE _position NOT IN (SELECT _position FROM _reasons)
                 UNION ALL BY NAME
-                SELECT batch_date, {keys}, NULL AS _position, false AS _is_late, {content} AS content FROM earlier
+                SELECT batch_date, {keys}, NULL AS _position, false AS _is_late, {content} AS content FROM _before
                 SEMI JOIN (SELECT {keys} FROM _judged WHERE _is_late) USING ({keys})
             ) WINDOW same AS (PARTITION BY {keys} ORDER BY batch_date)
         ) WHERE _is_late AND has_before IS NOT NULL AND content IS NOT DISTINCT FROM before

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import AfterValidator, Field, ValidationError
 
@@ -16,13 +16,24 @@ from ml_assets.spec.names import Identifier, KeyPath, did_you_mean
 from ml_assets.spec.untyped import list_of, mapping_of, named_parts
 
 EXAMPLE_COLUMNS = ("batch_date", "example_id", "prediction_at")
-AggregateFunction = Literal["count", "sum", "mean", "min", "max"]
-_AGGREGATE = re.compile(r"^\s*(count|sum|mean|min|max)\s*\((.*)\)\s*$", re.DOTALL)
+AggregateFunction = Literal[
+    "count", "sum", "mean", "share", "min", "max", "std", "last", "distinct", "hours_since_last"
+]
+AGGREGATES = get_args(AggregateFunction)
+OF_ANY_TYPE = ("count", "distinct", "hours_since_last")  # the others are of a number, or of true and false
+OF_ROWS = ("count", "hours_since_last")  # what `*` can be asked of
+WHOLE_NUMBERS = ("count", "distinct")
+_AGGREGATE = re.compile(rf"^\s*({'|'.join(AGGREGATES)})\s*\((.*)\)\s*$", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """One aggregate of a windowed view: a function over a row expression, `*` for the row itself."""
+    """One aggregate of a windowed view: a function over a row expression, `*` for the row itself.
+
+    Nulls and numbers that are not finite never enter. `share` is the mean of a condition; `std` the standard deviation
+    of a sample (n - 1), null below two values; `last` the value counted last; `distinct` the number of different
+    values; `hours_since_last` the time since the last fact with a value became known, `*` since the last fact.
+    """
 
     name: str
     function: AggregateFunction
@@ -43,8 +54,11 @@ def parse_aggregate(name: str, text: str) -> Aggregate:
     'arrival_delay_min >= 15'
     """
     match = _AGGREGATE.match(text)
-    if match is None or not match[2].strip() or (match[2].strip() == "*" and match[1] != "count"):
-        raise ValueError(f"{name}: found {text!r}; allowed: count(*), or count, sum, mean, min, max of an expression")
+    if match is None or not match[2].strip() or (match[2].strip() == "*" and match[1] not in OF_ROWS):
+        said = f"{', '.join(f'{each}(*)' for each in OF_ROWS)}, or {', '.join(AGGREGATES)} of an expression"
+        word = re.match(r"\s*(\w+)", text)
+        nearest = did_you_mean(word[1], AGGREGATES) if word and word[1] not in AGGREGATES else ""
+        raise ValueError(f"{name}: found {text!r}; allowed: {said}{nearest}")
     return Aggregate(name, cast("AggregateFunction", match[1]), match[2].strip())
 
 

@@ -13,7 +13,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from ml_assets.spec.contract import RECEIVED, SQL_TYPES
-from ml_assets.spec.features import FeatureView, known_features, parse_aggregate
+from ml_assets.spec.features import (
+    OF_ANY_TYPE,
+    WHOLE_NUMBERS,
+    Aggregate,
+    FeatureView,
+    known_features,
+    parse_aggregate,
+)
 from ml_assets.spec.names import DECIDE, KeyPath, did_you_mean, not_among
 from ml_assets.spec.references import source_columns
 from ml_assets.spec.rule_sql import ROWS, rule_faults
@@ -27,6 +34,7 @@ _TIMES: Columns = {"event_at": _MOMENT, "known_at": _MOMENT, "claimed_known_at":
 _MOMENTS = ("TIMESTAMP", "DATE", "VARCHAR", '"NULL"')
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
             "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN", '"NULL"')  # fmt: skip
+_OTHERS = ("VARCHAR", "DATE", "TIMESTAMP", _MOMENT)
 
 
 @dataclass(frozen=True)
@@ -137,11 +145,12 @@ class _Check:
         if isinstance(view.get("where"), str):
             asked = _Expression((*path, "where"), view["where"], ("BOOLEAN", '"NULL"'), "true or false")
             yield from self._expression(asked, "_row")
-        aggregates = mapping_of(view.get("aggregates"))
-        yield from self._together(
-            [_Expression((*path, "aggregates", name), measured, _NUMBERS, "a number, or true and false")
-             for name, text in aggregates.items() if (measured := _measured(text)) is not None], "_row"
-        )  # fmt: skip
+        measured = [
+            _Expression((*path, "aggregates", name), aggregate.expression, *_measurable(aggregate.function))
+            for name, text in mapping_of(view.get("aggregates")).items()
+            if (aggregate := _measured(text)) is not None
+        ]
+        yield from self._together(measured, "_row")
         for position, name in names_in(view.get("latest")):
             kind = row.get(name)
             if kind is not None and without_type(kind) not in (*_NUMBERS, "VARCHAR"):
@@ -191,8 +200,8 @@ class _Check:
             except ValidationError:
                 continue
             source = self._sources.get(view.source, {})
-            counts = [aggregate.function == "count" for aggregate in view.parsed_aggregates()]
-            kinds: list[str | None] = ["BIGINT" if is_count else "DOUBLE" for _ in view.windows for is_count in counts]
+            whole = [aggregate.function in WHOLE_NUMBERS for aggregate in view.parsed_aggregates()]
+            kinds: list[str | None] = ["BIGINT" if is_whole else "DOUBLE" for _ in view.windows for is_whole in whole]
             kinds += [source.get(column) for column in view.latest] + (["DOUBLE"] if view.with_age else [])
             found |= dict(zip(view.feature_names(), kinds, strict=True))
         return found
@@ -240,13 +249,22 @@ def _misplaced(text: str) -> list[SqlFault]:
     return []
 
 
-def _measured(text: object) -> str | None:
-    """Give the expression inside an aggregate; none for count(*), or where it does not read."""
+def _measured(text: object) -> Aggregate | None:
+    """Read an aggregate; none for count(*) and the like, or where it does not read."""
     try:
         aggregate = parse_aggregate("", text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return None if aggregate is None or aggregate.counts_rows else aggregate.expression
+    return None if aggregate is None or aggregate.counts_rows else aggregate
+
+
+def _measurable(function: str) -> tuple[tuple[str, ...], str]:
+    """Say what an aggregate can be of: the types, and in words."""
+    if function == "share":
+        return ("BOOLEAN", '"NULL"'), "true or false"
+    if function in OF_ANY_TYPE:
+        return (*_NUMBERS, *_OTHERS), "a number, true and false, text or a time"
+    return _NUMBERS, "a number, or true and false"
 
 
 def _typed(columns: Mapping[str, Any]) -> Columns:

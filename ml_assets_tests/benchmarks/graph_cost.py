@@ -68,7 +68,7 @@ def run_plainly(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> 
         files = {name: lake.files(name, drops=bounds) for name in names}
         shut_in(connection, files | {"examples": lake.files("examples", drops=bounds)})
         connection.execute("CREATE TEMP TABLE _examples AS SELECT * FROM examples ORDER BY batch_date, example_id")
-        lake.replace_drops("features", compute_features(connection, spec, drops).to_arrow_table(), drops)
+        lake.replace_drops("features", compute_features(connection, spec, drops), drops)
 
 
 def _ingest(spec: UseCaseSpec, source: Source, paths: StatePaths, lake: Lake, drops: Sequence[date]) -> None:

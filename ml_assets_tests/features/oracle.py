@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import duckdb
@@ -42,16 +43,19 @@ def is_same_entity(fact: Row, example: Row, entity: Sequence[str]) -> bool:
     return all(fact[name] is not None and example[name] is not None and fact[name] == example[name] for name in entity)
 
 
-def values_in_window(
+def facts_in_window(
     facts: Sequence[Row],
     key: Sequence[str],
     example: Row,
     entity: Sequence[str],
     window: timedelta,
-    value_of: Value,
+    value_of: Callable[[Row], Any],
     where: Condition = always,
-) -> list[float]:
-    """List the finite values of an example's facts counted in (prediction_at - window, prediction_at]."""
+) -> list[tuple[datetime, Any]]:
+    """List when an example's facts in (prediction_at - window, prediction_at] were counted, and their values.
+
+    Without nulls and what is not finite; in the order in which they were counted, then known, then of their keys.
+    """
     moment = example["prediction_at"]
     found = []
     for fact in versions_in_force(facts, key, moment):
@@ -60,20 +64,27 @@ def values_in_window(
         if not moment - window < fact["counted_at"] <= moment:
             continue
         value = value_of(fact)
-        if value is not None and math.isfinite(value):
-            found.append(value)
-    return found
+        if value is not None and (not isinstance(value, float) or math.isfinite(value)):
+            found.append((fact["counted_at"], fact["known_at"], tuple(fact[name] for name in key), value))
+    return [(counted_at, value) for counted_at, _, _, value in sorted(found, key=lambda each: each[:3])]
 
 
-def reduce_values(function: str, values: Sequence[float]) -> float | None:
-    """Give the aggregate of some values; only a count of nothing is a number."""
-    if function == "count":
-        return len(values)
+def reduce_facts(function: str, found: Sequence[tuple[datetime, Any]], moment: datetime) -> float | None:
+    """Give the aggregate of some facts; only a count of nothing is a number."""
+    values = [value for _, value in found]
+    if function in ("count", "distinct"):
+        return len(values if function == "count" else set(values))
     if not values:
         return None
-    if function in ("min", "max"):
-        return min(values) if function == "min" else max(values)
+    if function == "hours_since_last":
+        return (moment - found[-1][0]) / timedelta(hours=1)
+    if function in ("min", "max", "last"):
+        return {"min": min, "max": max, "last": lambda all_of_them: all_of_them[-1]}[function](values)
     total = math.fsum(values)
+    if function == "std":
+        exact = [Fraction(value) for value in values]
+        mean = sum(exact) / len(exact)
+        return math.sqrt(sum((each - mean) ** 2 for each in exact) / (len(exact) - 1)) if len(exact) > 1 else None
     return total if function == "sum" else total / len(values)
 
 

@@ -6,9 +6,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from ml_assets.features.facts import load_facts
+from ml_assets.features.facts import load_scope
+from ml_assets.features.plan import compile_plan
 from ml_assets.features.row_expressions import evaluate_rows, prepare_holidays
 from ml_assets.spec.features import FeatureSpec, FeatureView, RowExpression
+from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.spec.user_sql import UserSqlError
 from ml_assets_tests.features.conftest import put
 
@@ -51,7 +53,10 @@ def test_expression_sees_its_own_row_and_comes_in_order_of_declaration(engine: d
     found = evaluate_rows(engine, expressions(weekday="isodow(day)", month="month(day)"))
 
     assert found.columns == ["batch_date", "example_id", "prediction_at", "weekday", "month"]
-    assert found.project("example_id, weekday, month").fetchall() == [("e1", 5, 7), ("e0", 6, 7)]
+    assert found.project("example_id, weekday, month").fetchall() == [
+        ("e0", 6, 7),
+        ("e1", 5, 7),
+    ]  # in the order of the rows
 
 
 @pytest.mark.parametrize(
@@ -80,9 +85,18 @@ def test_expression_that_looks_beyond_its_row_is_refused(
         {"aggregates": {"rank": "sum(rank() OVER (ORDER BY known_at))"}},
     ],
 )
-def test_view_that_looks_beyond_a_fact_is_refused(engine: duckdb.DuckDBPyConnection, part: dict[str, object]) -> None:
-    declared = {"name": "v", "from": "stops", "entity": ["carrier"], "windows": ["1d"], "aggregates": {"n": "count(*)"}}
-    view = FeatureView.model_validate({**declared, **part})
+def test_view_that_looks_beyond_a_fact_is_refused(
+    engine: duckdb.DuckDBPyConnection, flagship: UseCaseSpec, part: dict[str, object]
+) -> None:
+    declared = {
+        "name": "v",
+        "from": "weather",
+        "entity": ["origin"],
+        "windows": ["1d"],
+        "aggregates": {"n": "count(*)"},
+    }
+    features = FeatureSpec(views=(FeatureView.model_validate({**declared, **part}),))
+    (scope,) = compile_plan(flagship.model_copy(update={"features": features}))
 
     with pytest.raises(UserSqlError, match="allowed: an expression over the columns of one row"):
-        load_facts(engine, view, ["stop"], None, datetime(2013, 1, 1, tzinfo=UTC))
+        load_scope(engine, scope, None, datetime(2013, 1, 1, tzinfo=UTC))

@@ -46,7 +46,6 @@ class Ingest:
     def accept(self, source: Source, *contents: bytes | str) -> Acceptance:
         """Read files and judge their rows."""
         _, receipts = self.read(source, *contents)
-        self.connection.execute("CREATE OR REPLACE TEMP VIEW earlier AS SELECT * FROM raw LIMIT 0")
         return accept_rows(self.connection, source, CALENDAR, [r.drop for r in receipts if r.refusal is None])
 
     def _land(self, drop: date, content: bytes | str) -> LandedFile:

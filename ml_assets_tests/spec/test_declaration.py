@@ -92,7 +92,8 @@ def test_every_mistake_is_found_in_one_pass_with_its_line_and_what_is_allowed(br
     assert by_key["labels.matures_after"][0] == line_of("matures_after: 2d")
     assert by_key["features.views[0].aggregates.late_share"] == (
         line_of("late_share: mean("),
-        "found 'median(arrival_delay_min >= 15)'; allowed: count(*), or count, sum, mean, min, max of an expression",
+        "found 'median(arrival_delay_min >= 15)'; allowed: count(*), hours_since_last(*), or count, sum, mean, share, "
+        "min, max, std, last, distinct, hours_since_last of an expression; nearest: mean",
     )
     assert by_key["model.gate.min_auc"] == (line_of("gate:"), "is required and missing")
     assert by_key["model.gate.min_auk"][1].endswith("; nearest: min_auc")
