@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-EXAMPLES_AT_ONCE = 1_000_000  # about 0.5 GB with thirty features and their facts
+EXAMPLES_AT_ONCE = 500_000  # about 1 GB with a hundred features and the facts of their time
 
 
 def compute_features(
@@ -37,7 +37,8 @@ def compute_features(
     """
     import pyarrow as pa
 
-    return pa.concat_tables(iterate_features(connection, spec, drops, on_scope), promote_options="permissive")
+    parts = [rows for _, rows in iterate_features(connection, spec, drops, on_scope)]
+    return pa.concat_tables(parts, promote_options="permissive")
 
 
 def iterate_features(
@@ -46,11 +47,11 @@ def iterate_features(
     drops: Sequence[date],
     on_scope: Callable[[str], None] | None = None,
     at_once: int = EXAMPLES_AT_ONCE,
-) -> Iterator[pa.Table]:
+) -> Iterator[tuple[list[date], pa.Table]]:
     """Compute every feature of every example of `drops`, as many whole drops at a time as hold `at_once` examples.
 
     What is in memory is the examples of such a part and the facts of its time and the longest window before it. A
-    value is the same to the bit, whatever is computed beside it.
+    value is the same to the bit, whatever is computed beside it. Gives each part's drops with its rows.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def iterate_features(
         for name, column in columns.items():
             rows = rows.append_column(name, column)
         connection.register("_rows", rows)
-        yield evaluate_rows(connection, spec.features).to_arrow_table()
+        yield part, evaluate_rows(connection, spec.features).to_arrow_table()
         connection.unregister("_rows")
 
 

@@ -9,7 +9,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.features.examples import settle_examples
-from ml_assets.features.feature_table import compute_features
+from ml_assets.features.feature_table import iterate_features
 from ml_assets.graph.computed import COMPUTED, computed_drops
 from ml_assets.graph.feature_sets import declared_set
 from ml_assets.graph.layout import (
@@ -155,27 +155,31 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
         with duckdb.get_connection() as connection:
             tables = {
                 f"validated_{source}": lake.files(
-                    f"validated_{source}", drops=(_first_needed(spec, source, drops[0]), drops[-1])
+                    f"validated_{source}", drops=(first_needed(spec, source, drops[0]), drops[-1])
                 )
                 for source in sources
             }
             shut_in(connection, tables | {"examples": lake.files("examples", drops=(drops[0], drops[-1]))})
             connection.execute("CREATE TEMP TABLE _examples AS SELECT * FROM examples ORDER BY batch_date, example_id")
+            with duckdb.get_connection() as other:
+                number = declared_set(other, lake, spec)
+            counts: Counter[date] = Counter()
+            schema = pa.schema([])
             done = context.log.info
-            rows = compute_features(connection, spec, drops, on_scope=lambda source: done(f"features of {source}"))
-        with duckdb.get_connection() as connection:
-            number = declared_set(connection, lake, spec)
-        sets = pa.array([number] * rows.num_rows, pa.int64())
-        lake.replace_drops("features", rows.append_column("_feature_set", sets), drops)
-        counts = Counter(rows["batch_date"].to_pylist())
+            parts = iterate_features(connection, spec, drops, on_scope=lambda source: done(f"features of {source}"))
+            for part, rows in parts:  # one, unless the drops hold more examples than are computed at once
+                sets = pa.array([number] * rows.num_rows, pa.int64())
+                lake.replace_drops("features", rows.append_column("_feature_set", sets), part)
+                counts.update(rows["batch_date"].to_pylist())
+                schema = rows.schema
         lake.replace_drops(COMPUTED, _computed_table(drops, counts, number), drops)
-        schema = table_schema({field.name: str(field.type) for field in rows.schema}, said)
+        schema = table_schema({field.name: str(field.type) for field in schema}, said)
         describe_drops(context, drops, counts, on_last={"dagster/column_schema": schema})
 
     return features
 
 
-def _first_needed(spec: UseCaseSpec, source: str, first: date) -> date:
+def first_needed(spec: UseCaseSpec, source: str, first: date) -> date:
     """Give the first drop whose facts can matter to features of drop `first`: a drop costs what its windows cost."""
     lookback = view_lookback(spec.features.views, source)
     if lookback is None:

@@ -66,8 +66,8 @@ def make_data(folder: Path, times: int, grow: str) -> int:
         connection.execute(
             f"COPY (SELECT CAST(prediction_at AT TIME ZONE 'UTC' AS DATE) + 1 AS batch_date, * FROM (SELECT flight_id "
             f"|| '-' || copy AS example_id, CAST(scheduled_departure_at AS TIMESTAMPTZ) + {shift} - INTERVAL "
-            f"2 HOUR AS prediction_at, carrier, origin, dest FROM schedule {copies}) ORDER BY batch_date, prediction_at) "
-            f"TO '{folder}/examples.parquet'"
+            f"2 HOUR AS prediction_at, carrier, origin, dest FROM schedule {copies}) ORDER BY batch_date, 3) TO "
+            f"'{folder}/examples.parquet'"
         )
         connection.execute(
             f"COPY (SELECT known_at, carrier, CAST(arrival_delay_min AS DOUBLE) AS arrival_delay_min FROM "
@@ -111,7 +111,7 @@ def compute_with_ml_assets(folder: Path, task: str) -> None:
         first, last = connection.sql("SELECT min(batch_date), max(batch_date) FROM _examples").fetchall()[0]
         drops = [first + timedelta(days=day) for day in range((last - first).days + 1)]
         writer = None
-        for part in iterate_features(connection, spec, drops):
+        for _, part in iterate_features(connection, spec, drops):
             rows = part.drop_columns(["batch_date", "prediction_at"])
             writer = writer or pq.ParquetWriter(folder / f"ml_assets_{task}.parquet", rows.schema, use_dictionary=False)
             writer.write_table(rows)

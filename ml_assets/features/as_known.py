@@ -1,0 +1,138 @@
+"""What a view gives when the future is deleted: one moment at a time, by plain SQL over what was known by then.
+
+It shares no code with the engine that fills the feature table, and judges it. Nothing here is quick: facts are joined
+with what is asked, and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ml_assets.spec.features import Aggregate, FeatureSpec, FeatureView
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def lay_history(connection: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequence[str]]) -> None:
+    """Keep the rows of views `all_<source>` at hand, those of keys that come more than once apart.
+
+    Parameters
+    ----------
+    keys
+        By source, the columns whose rows are versions of one fact.
+    """
+    for source, columns in keys.items():
+        key = ", ".join(f'"{name}"' for name in columns)
+        connection.execute(
+            f'CREATE OR REPLACE TEMP TABLE "_repeated_{source}" AS SELECT * FROM "all_{source}" SEMI JOIN (SELECT '
+            f'{key} FROM "all_{source}" GROUP BY {key} HAVING count(*) > 1) USING ({key})'
+        )
+        connection.execute(
+            f'CREATE OR REPLACE TEMP TABLE "_single_{source}" AS SELECT * FROM "all_{source}" ANTI JOIN '
+            f'"_repeated_{source}" USING ({key})'
+        )
+
+
+def delete_future(connection: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequence[str]], moment: datetime) -> None:
+    """Make views `validated_<source>` of the rows known by `moment`, and `known_<source>` of the facts they are.
+
+    A fact is the newest version of its key, with `counted_at`, when its first version was known.
+    """
+    until = f"known_at <= TIMESTAMPTZ '{moment.isoformat()}'"
+    for source, columns in keys.items():
+        key = ", ".join(f'"{name}"' for name in columns)
+        connection.execute(
+            f'CREATE OR REPLACE TEMP VIEW "validated_{source}" AS SELECT * FROM "_single_{source}" WHERE {until} '
+            f'UNION ALL SELECT * FROM "_repeated_{source}" WHERE {until}'
+        )
+        connection.execute(
+            f'CREATE OR REPLACE TEMP VIEW "known_{source}" AS SELECT *, known_at AS counted_at FROM "_single_{source}" '
+            f"WHERE {until} UNION ALL SELECT * EXCLUDE (_version) FROM (SELECT *, min(known_at) OVER (PARTITION BY "
+            f"{key}) AS counted_at, row_number() OVER (PARTITION BY {key} ORDER BY known_at DESC, batch_date DESC) "
+            f'AS _version FROM "_repeated_{source}" WHERE {until}) WHERE _version = 1'
+        )
+
+
+def recompute_views(
+    connection: duckdb.DuckDBPyConnection, spec: FeatureSpec, keys: Mapping[str, Sequence[str]], moment: datetime
+) -> None:
+    """Make table `_rows`: the examples of table `_examined` (all asked for at `moment`) with their view features."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE _rows AS SELECT * FROM _examined")
+    for view in spec.views:
+        query = _windows(view, keys[view.source], moment) if view.windows else _latest(view, keys[view.source], moment)
+        taken = ", ".join(f'"{name}"' for name in view.feature_names())
+        shadowed = [name for name in view.feature_names() if name in connection.table("_rows").columns]
+        kept = f"* EXCLUDE ({', '.join(shadowed)})" if shadowed else "*"
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE _rows AS SELECT {kept}, {taken} FROM _rows JOIN ({query}) USING (_number)"
+        )
+
+
+def _facts(view: FeatureView, since: datetime | None) -> str:
+    derived = "".join(f', ({text}) AS "{name}"' for name, text in view.derive.items())
+    bound = f"counted_at > TIMESTAMPTZ '{since.isoformat()}'" if since else "true"
+    return f'(SELECT *{derived} FROM "known_{view.source}" WHERE {bound} AND (({view.where or "true"}) IS TRUE))'
+
+
+def _same(view: FeatureView) -> str:
+    return " AND ".join(f'f."{name}" = a."{name}"' for name in view.entity) or "true"
+
+
+def _windows(view: FeatureView, key: Sequence[str], moment: datetime) -> str:
+    found = [
+        f'{_aggregate(aggregate, window, key, moment)} AS "{name}"'
+        for name, (window, aggregate) in zip(
+            view.feature_names(), [(w, a) for w in view.windows for a in view.parsed_aggregates()], strict=True
+        )
+    ]
+    measured = "".join(
+        f', ({aggregate.expression}) AS "_of_{aggregate.name}"'
+        for aggregate in view.parsed_aggregates()
+        if not aggregate.counts_rows
+    )
+    facts = f"(SELECT *{measured} FROM {_facts(view, moment - max(view.windows))} AS f)"
+    return f"SELECT a._number, {', '.join(found)} FROM _rows AS a LEFT JOIN {facts} AS f ON {_same(view)} GROUP BY 1"
+
+
+def _aggregate(aggregate: Aggregate, window: timedelta, key: Sequence[str], moment: datetime) -> str:
+    value = "f.known_at" if aggregate.counts_rows else f'f."_of_{aggregate.name}"'
+    number = f"TRY_CAST({value} AS DOUBLE)"
+    is_number = f"typeof({value}) NOT IN ('FLOAT', 'DOUBLE') OR coalesce(isfinite({number}), false)"
+    inside = (
+        f"FILTER (WHERE f.counted_at > TIMESTAMPTZ '{(moment - window).isoformat()}' AND {value} IS NOT NULL "
+        f"AND ({is_number}))"
+    )
+    order = ", ".join(["f.counted_at", "f.known_at", *(f'f."{name}"' for name in key)])
+    now = f"TIMESTAMPTZ '{moment.isoformat()}'"
+    return {
+        "count": f"count({value}) {inside}",
+        "sum": f"fsum({number}) {inside}",
+        "mean": f"favg({number}) {inside}",
+        "share": f"favg({number}) {inside}",
+        "min": f"min({number}) {inside}",
+        "max": f"max({number}) {inside}",
+        "std": f"stddev_samp({number}) {inside}",
+        "last": f"arg_max({number}, ({order})) {inside}",
+        "distinct": f"count(DISTINCT {value}) {inside}",
+        "hours_since_last": f"date_diff('microsecond', max(f.counted_at) {inside}, {now}) / 3.6e9",
+    }[aggregate.function]
+
+
+def _latest(view: FeatureView, key: Sequence[str], moment: datetime) -> str:
+    happened = "least(coalesce(f.event_at, f.known_at), f.known_at)"
+    young = f"{happened} > TIMESTAMPTZ '{(moment - view.max_age).isoformat()}'" if view.max_age else "true"
+    values = [f'f."{column}"' for column in view.latest]
+    values += [f"date_diff('microsecond', {happened}, TIMESTAMPTZ '{moment.isoformat()}') / 3.6e9"] * view.with_age
+    found = ", ".join(
+        f'CASE WHEN {young} THEN {value} END AS "{name}"'
+        for name, value in zip(view.feature_names(), values, strict=True)
+    )
+    order = ", ".join(f'f."{name}" DESC' for name in key)
+    return (
+        f"SELECT a._number, {found} FROM _rows AS a LEFT JOIN {_facts(view, None)} AS f ON {_same(view)} "
+        f"QUALIFY row_number() OVER (PARTITION BY a._number ORDER BY {happened} DESC NULLS LAST, "
+        f"f.known_at DESC NULLS LAST, {order}) = 1"
+    )

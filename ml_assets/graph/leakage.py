@@ -1,0 +1,277 @@
+"""The leakage audit of a use case: examples sampled across time, recomputed the whole way without the future."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from dagster_duckdb import DuckDBResource
+
+from ml_assets.features.as_known import delete_future, lay_history, recompute_views
+from ml_assets.features.leakage_audit import Leak, compare_example
+from ml_assets.features.row_expressions import evaluate_rows, prepare_holidays
+from ml_assets.graph.feature_assets import first_needed
+from ml_assets.graph.feature_sets import stale_drops
+from ml_assets.graph.layout import view_lookback
+from ml_assets.spec.contract import Source
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.sandbox import select_by_drop, shut_in
+
+if TYPE_CHECKING:
+    import duckdb
+
+_PER_MOMENT = 5  # examples that share a moment are recomputed together
+_SHOWN = 1_000  # rows of a source that differ from what landed, named one by one
+Rows = dict[str, dict[str, Any]]
+
+
+class NothingToAuditError(LookupError):
+    """No drop has features of the definitions declared now."""
+
+
+@dataclass
+class Audit:
+    """What an audit looked at, and what it found. `left_out` are drops whose features have other definitions."""
+
+    examples: int = 0
+    moments: int = 0
+    cells: int = 0
+    leaks: list[Leak] = field(default_factory=list)
+    left_out: tuple[date, ...] = ()
+
+    def by_place(self) -> list[tuple[str, str, int, Leak]]:
+        """Count the leaks by table and column, the most first, each with one of them."""
+        counts = Counter((leak.table, leak.column) for leak in self.leaks)
+        first = {(leak.table, leak.column): leak for leak in reversed(self.leaks)}
+        return [(table, column, count, first[table, column]) for (table, column), count in counts.most_common()]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How much to audit: how many examples, of which drops (all that are computed by default), drawn by a seed."""
+
+    sample: int
+    seed: int
+    drops: tuple[date, date] | None = None
+
+
+def audit_leakage(
+    spec: UseCaseSpec,
+    lake: Lake,
+    duckdb: DuckDBResource,
+    asked: Asked,
+    on_moment: Callable[[int, int], None] | None = None,
+) -> Audit:
+    """Sample stored examples across time, and recompute each from what was known at its `prediction_at`.
+
+    For each moment all rows of sources that became known later are deleted; the SELECT of the examples and the views
+    run over what is left, by other code than that which filled the tables; every cell is compared with what is stored
+    in `examples`, `features` and, where it is there, `training_set`. Accepted rows are compared with those that landed,
+    and their `known_at` with the interval of the drop that brought them.
+
+    Raises
+    ------
+    NothingToAuditError
+        If no drop can be audited.
+    """
+    with duckdb.get_connection() as connection:
+        stale = tuple(stale_drops(connection, lake, spec))
+    with duckdb.get_connection() as connection:
+        moments = _sample(connection, lake, asked, stale)
+    if not moments:
+        raise NothingToAuditError(
+            f"no drop has features as they are declared now; run `ml-assets batch {spec.name}` or "
+            f"`ml-assets backfill {spec.name} --features`"
+        )
+    audit = Audit(left_out=stale)
+    with duckdb.get_connection() as connection:
+        bounds = (moments[0][0], moments[-1][0])
+        _open(connection, spec, lake, bounds)
+        for source in spec.sources:
+            audit.leaks += _compare_with_landed(connection, spec, source)
+        stored = _stored(connection, [each for *_, examples in moments for each in examples])
+        for place, (drop, moment, examples) in enumerate(moments):
+            known = _recompute(connection, spec, drop, moment, {each: stored["examples"][each] for each in examples})
+            _judge(audit, spec, (drop, moment), stored, known, examples)
+            audit.moments += 1
+            if on_moment is not None:
+                on_moment(place + 1, len(moments))
+    return audit
+
+
+def _sample(
+    connection: "duckdb.DuckDBPyConnection", lake: Lake, asked: Asked, stale: Sequence[date]
+) -> list[tuple[date, datetime, list[str]]]:
+    """Draw examples, a few of one moment, of moments spread evenly over the drops."""
+    if not lake.has("features") or not lake.has("examples"):
+        return []
+    shut_in(connection, {"features": lake.files("features", drops=asked.drops)})
+    listed = ", ".join(f"DATE '{drop}'" for drop in stale)
+    left_out = f"WHERE batch_date NOT IN ({listed})" if stale else ""
+    order = f"hash(example_id || '{asked.seed}')"
+    wanted = max(1, -(-asked.sample // _PER_MOMENT))
+    rows = connection.execute(
+        f"""
+        WITH placed AS (
+            SELECT batch_date, prediction_at, example_id, row_number() OVER (PARTITION BY prediction_at, batch_date
+                ORDER BY {order}) AS place
+            FROM features {left_out}
+        ), moments AS (
+            SELECT batch_date, prediction_at, count(*) AS held, min({order}) AS drawn FROM placed
+            WHERE place <= {_PER_MOMENT} GROUP BY batch_date, prediction_at
+        ), strata AS (
+            SELECT *, ntile({wanted}) OVER (ORDER BY batch_date, prediction_at) AS stratum FROM moments
+        ), chosen AS (
+            SELECT batch_date, prediction_at, drawn FROM strata QUALIFY row_number() OVER (PARTITION BY stratum
+                ORDER BY drawn) <= greatest(1, ceil({_PER_MOMENT} / (SELECT avg(held) FROM moments)))
+        )
+        SELECT batch_date, prediction_at, example_id FROM placed SEMI JOIN chosen USING (batch_date, prediction_at)
+        WHERE place <= {_PER_MOMENT} ORDER BY place, {order} LIMIT {asked.sample}
+        """
+    ).fetchall()
+    found: dict[tuple[date, datetime], list[str]] = {}
+    for drop, moment, example in rows:
+        found.setdefault((drop, moment), []).append(example)
+    return [(drop, moment, sorted(examples)) for (drop, moment), examples in sorted(found.items())]
+
+
+def _open(connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, lake: Lake, drops: tuple[date, date]) -> None:
+    """Shut the connection in with all that is needed to recompute `drops`, and what is stored of them."""
+    tables = {}
+    of_views = {view.source for view in spec.features.views}
+    for source in spec.sources:
+        is_windowed = source.name in of_views and view_lookback(spec.features.views, source.name) is not None
+        first = first_needed(spec, source.name, drops[0]) if is_windowed else None
+        since = first or (spec.calendar.start if source.name in of_views else drops[0])
+        for kind, shown in (("validated", "all"), ("raw", "raw")):
+            if lake.has(f"{kind}_{source.name}"):
+                bounds = (since, drops[1])
+                tables[f"{shown}_{source.name}"] = lake.files(f"{kind}_{source.name}", drops=bounds)
+    for name in ("examples", "features"):
+        tables[name] = lake.files(name, drops=drops)
+    if lake.has("training_set"):
+        tables["training_set"] = lake.files("training_set")
+    shut_in(connection, tables)
+    lay_history(connection, _keys(spec))
+    if spec.features.holidays:
+        prepare_holidays(connection, spec.features.holidays, range(drops[0].year - 1, drops[1].year + 2))
+
+
+def _keys(spec: UseCaseSpec) -> dict[str, Sequence[str]]:
+    needed = {*(view.source for view in spec.features.views), *spec.examples.sources}
+    return {source.name: source.key for source in spec.sources if source.name in needed}
+
+
+def _names(connection: "duckdb.DuckDBPyConnection") -> set[str]:
+    names = "SELECT view_name FROM duckdb_views() UNION ALL SELECT table_name FROM duckdb_tables()"
+    return {row[0] for row in connection.sql(names).fetchall()}
+
+
+def _compare_with_landed(connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, source: Source) -> list[Leak]:
+    """Find accepted rows that are not what landed, or are said to be known before the drop that brought them."""
+    if not {f"all_{source.name}", f"raw_{source.name}"} <= _names(connection):
+        return []
+    days = connection.sql(f'SELECT DISTINCT batch_date FROM "all_{source.name}"').fetchall()
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE _opening (batch_date DATE, opens_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)"
+    )
+    for (day,) in days:
+        connection.execute("INSERT INTO _opening VALUES (?, ?, ?)", [day, *spec.calendar.interval_of(day)])
+    columns = ", ".join(f'"{name}"' for name in source.columns)
+    key = " || '/' || ".join(f'CAST("{name}" AS VARCHAR)' for name in source.key)
+    changed = connection.sql(
+        f'SELECT batch_date, {key}, known_at FROM "all_{source.name}" AS v WHERE NOT EXISTS (SELECT 1 FROM '
+        f'"raw_{source.name}" AS r WHERE r.batch_date = v.batch_date AND r._file = v._file AND r._line = v._line AND '
+        + " AND ".join(f'r."{name}" IS NOT DISTINCT FROM v."{name}"' for name in source.columns)
+        + f") ORDER BY 1, 2 LIMIT {_SHOWN}"
+    ).fetchall()
+    early = connection.sql(
+        f'SELECT batch_date, {key}, known_at, opens_at, batch_at FROM "all_{source.name}" JOIN _opening USING '
+        f"(batch_date) WHERE known_at <= opens_at OR known_at > batch_at OR claimed_known_at > known_at "
+        f"ORDER BY 1, 2 LIMIT {_SHOWN}"
+    ).fetchall()
+    table = f"validated_{source.name}"
+    leaks = [Leak(table, columns, row, drop, at, "a row that did not land", None) for drop, row, at in changed]
+    leaks += [
+        Leak(table, "known_at", row, drop, at, at, f"after {opens_at}, by {batch_at}")
+        for drop, row, at, opens_at, batch_at in early
+    ]
+    return leaks
+
+
+def _stored(connection: "duckdb.DuckDBPyConnection", examples: Sequence[str]) -> dict[str, Rows]:
+    """Read what is stored of some examples, by table and example."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE _sampled (example_id VARCHAR)")
+    connection.executemany("INSERT INTO _sampled VALUES (?)", [[example] for example in examples])
+    found: dict[str, Rows] = {}
+    for table in ("examples", "features", "training_set"):
+        if table in _names(connection):
+            rows = connection.sql(f"SELECT * FROM {table} SEMI JOIN _sampled USING (example_id)").to_arrow_table()
+            found[table] = {row["example_id"]: row for row in rows.to_pylist()}
+    return found
+
+
+def _recompute(
+    connection: "duckdb.DuckDBPyConnection",
+    spec: UseCaseSpec,
+    drop: date,
+    moment: datetime,
+    stored: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Rows]:
+    """Draw examples of a drop again, and their features, from what was known at `moment`."""
+    keys = _keys(spec)
+    delete_future(connection, keys, moment)
+    select_by_drop(connection, spec.examples.sql, spec.examples.sources, [drop], spec.calendar)
+    drawn = [name for name in connection.table("_drawn").columns if name not in ("batch_date", "example_id")]
+    own = "" if "prediction_at" in drawn else f", TIMESTAMPTZ '{moment.isoformat()}' AS prediction_at"
+    names = "".join(f', "{name}"' for name in drawn)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE _examined AS SELECT row_number() OVER () AS _number, * FROM (SELECT batch_date, "
+        f"CAST(example_id AS VARCHAR) AS example_id{names}{own} FROM _drawn) SEMI JOIN _sampled USING (example_id)"
+    )
+    rows = connection.sql("SELECT * FROM _examined").to_arrow_table().to_pylist()
+    examples = {row["example_id"]: row for row in rows}
+    features = _features_of(connection, spec, keys, moment)
+    wanted = ", ".join("'" + example.replace("'", "''") + "'" for example in stored)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE _examined AS SELECT row_number() OVER () AS _number, * FROM examples "
+        f"WHERE example_id IN ({wanted})"
+    )
+    as_stored = connection.sql("SELECT * EXCLUDE (_number) FROM _examined").to_arrow_table().to_pylist()
+    same = all(
+        examples.get(row["example_id"]) is not None
+        and all(examples[row["example_id"]].get(name) == row[name] for name in drawn)
+        for row in as_stored
+    )
+    of_stored = features if same else _features_of(connection, spec, keys, moment)
+    return {"examples": examples, "features": features, "features_of_stored": of_stored}
+
+
+def _features_of(
+    connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, keys: Mapping[str, Sequence[str]], moment: datetime
+) -> Rows:
+    recompute_views(connection, spec.features, keys, moment)
+    rows = evaluate_rows(connection, spec.features).to_arrow_table().to_pylist()
+    return {row["example_id"]: row for row in rows}
+
+
+def _judge(
+    audit: Audit,
+    spec: UseCaseSpec,
+    of: tuple[date, datetime],
+    stored: Mapping[str, Rows],
+    known: Mapping[str, Rows],
+    examples: Sequence[str],
+) -> None:
+    features = spec.features.feature_names()
+    for example in examples:
+        rows = {table: found[example] for table, found in stored.items() if example in found}
+        own = [name for name in rows["examples"] if name not in ("batch_date", "example_id") and name[:1] != "_"]
+        again = {part: found.get(example) for part, found in known.items()}
+        columns = {"examples": own, "features": features}
+        audit.examples += 1
+        audit.cells += len(own) + len(features) * (len(rows) - 1)
+        for table, column, value, was_known in compare_example(rows, again, columns):
+            audit.leaks.append(Leak(table, column, example, of[0], of[1], value, was_known))
