@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -254,6 +255,29 @@ def fingerprint(
     else:
         for table, found in hashes.items():
             console.print(f"{found}  {table}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def audit(
+    use_case: UseCaseName,
+    sample: Annotated[int, typer.Option(min=1, help="Examples, drawn evenly over time.")] = 300,
+    seed: Annotated[int, typer.Option(help="Which examples are drawn.")] = 1,
+    first: Annotated[str, typer.Option("--from", help="First drop; by default the first of all.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Recompute stored examples without the future, and look for columns that say the outcome; 1 if any is found."""
+    from ml_assets.cli.audit import Options, run_audit
+    from ml_assets.graph.leakage import Asked
+    from ml_assets.stores.paths import state_paths
+
+    spec = read_use_case(use_case)
+    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
+    ends = read_drops(spec, last, last, "--to")[0] if last else date.max
+    with explained_errors():
+        is_clean = run_audit(spec, state_paths(), Options(Asked(sample, seed, (begins, ends)), as_json))
+    if not is_clean:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from ml_assets.graph import leakage_check, skew_check
 from ml_assets.graph.computed import computed_drops
 from ml_assets.graph.drift_measures import read_faults
 from ml_assets.graph.feature_assets import refuse_open_drops
@@ -71,6 +72,12 @@ def rebuild(connection: "duckdb.DuckDBPyConnection", lake: Lake, version: int) -
     return recorded["content_hash"], again.content_hash
 
 
+def drawn_before(lake: Lake) -> date | None:
+    """Give the drop that the newest training set was drawn as of."""
+    plan = lake.metadata(TABLE).get("plan") if lake.has(TABLE) else None
+    return date.fromisoformat(plan["as_of"]) if plan else None
+
+
 def _drawn_versions(lake: Lake) -> str:
     return ", ".join(str(commit["version"]) for commit in reversed(lake.history(TABLE)) if "plan" in commit)
 
@@ -109,7 +116,10 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
         description="Matured, labelled examples as of a drop with the features they were predicted from, split by "
         "time. Each version records its plan and the lake version of every input, and can be rebuilt.",
         check_specs=[dg.AssetCheckSpec("known_in_time", asset=key, description="Every example is matured and its "
-                     "label was known as of the drop; no training example reaches into the holdout.", blocking=True)],
+                     "label was known as of the drop; no training example reaches into the holdout.", blocking=True),
+                     dg.AssetCheckSpec(leakage_check.CHECK, asset=key, description=leakage_check.DESCRIPTION,
+                                       blocking=True),
+                     dg.AssetCheckSpec(skew_check.CHECK, asset=key, description=skew_check.DESCRIPTION)],
         **described(spec, "training", "delta", "duckdb"),
     )  # fmt: skip
     def training_set(
@@ -135,6 +145,7 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
         check_size(counts, plan)
         record = {"plan": plan.to_json(), "inputs": versions, "content_hash": drawn.content_hash,
                   "definitions": feature_definitions(spec)}  # fmt: skip
+        before = drawn_before(lake)
         version = lake.replace(TABLE, drawn.rows, record)
         context.log.info(f"training set as of {as_of}: version {version}, {drawn.rows.num_rows} examples")
         yield dg.MaterializeResult(
@@ -154,6 +165,8 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
             }
         )
         yield _check_known_in_time(lake, duckdb, plan, version)
+        yield leakage_check.check_leakage(spec, lake, duckdb, as_of, before)
+        yield skew_check.check_skew(spec, lake, duckdb)
 
     return training_set
 

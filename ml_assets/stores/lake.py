@@ -133,6 +133,50 @@ class Lake:
         commits = self._open(table).history()
         return [{"version": commit["version"], **json.loads(commit.get(_METADATA_KEY, "{}"))} for commit in commits]
 
+    def committed_at(self, table: str, version: int) -> int:
+        """Give when a version of `table` was committed, in ms since 1970."""
+        return self._committed(table)[version]
+
+    def version_at(self, table: str, moment_ms: int) -> int | None:
+        """Give the version that `table` had at a moment, in ms since 1970; None before it was there."""
+        if not self.has(table):
+            return None
+        return max((version for version, at in self._committed(table).items() if at <= moment_ms), default=None)
+
+    def rewritten(self, table: str, since: Mapping[date, int], until: int) -> set[date]:
+        """Name the drops whose files in version `until` are not those of the version that `since` gives for each."""
+        now, committed = self._files_by_drop(table, until), self._committed(table)
+        written = self._written(table, until)
+        # most were written before: opening each version to see is for the others
+        later = {drop: v for drop, v in since.items() if written.get(drop, committed[until]) > committed[v]}
+        before = {version: self._files_by_drop(table, version) for version in set(later.values())}
+        return {drop for drop, version in later.items() if now.get(drop) != before[version].get(drop)}
+
+    def rewritten_drops(self, table: str, since: int, last: date) -> set[date]:
+        """Name the drops up to `last` whose files are not those of version `since`."""
+        now, before = self._files_by_drop(table, None), self._files_by_drop(table, since)
+        return {drop for drop in now.keys() | before.keys() if drop <= last and now.get(drop) != before.get(drop)}
+
+    def _committed(self, table: str) -> dict[int, int]:
+        return {commit["version"]: commit["timestamp"] for commit in self._open(table).history()}
+
+    def _written(self, table: str, version: int) -> dict[date, int]:
+        """Give when the newest file of each drop was written, in ms since 1970."""
+        import pyarrow as pa
+
+        found: dict[date, int] = {}
+        files = pa.table(self._open(table, version).get_add_actions(flatten=True))
+        for file, at in zip(files["path"].to_pylist(), files["modification_time"].to_pylist(), strict=True):
+            drop = _drop_of(file)
+            found[drop] = max(found.get(drop, at), at)
+        return found
+
+    def _files_by_drop(self, table: str, version: int | None) -> dict[date, set[str]]:
+        found: dict[date, set[str]] = {}
+        for file in self._open(table, version).file_uris():
+            found.setdefault(_drop_of(file), set()).add(file)
+        return found
+
     def _open(self, table: str, version: int | None = None) -> DeltaTable:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -163,6 +207,10 @@ class Lake:
             **options,
         )
         return self._open(table).version()
+
+
+def _drop_of(file: str) -> date:
+    return date.fromisoformat(file.rpartition(f"{PARTITION}=")[2].partition("/")[0])
 
 
 def scan(connection: duckdb.DuckDBPyConnection, table: TableFiles) -> duckdb.DuckDBPyRelation:

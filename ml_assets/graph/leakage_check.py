@@ -1,0 +1,61 @@
+"""The check of each training set: a sample of its new drops, recomputed without the future."""
+
+from datetime import date
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from ml_assets.graph.leakage import Asked, Audit, NothingToAuditError, audit_leakage
+from ml_assets.graph.outcome_audit import audit_outcomes
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
+
+CHECK = "leakage"
+DESCRIPTION = (
+    "A sample of the drops since the training set before, recomputed from what was known at each moment, is what is "
+    "stored; no column says the outcome by itself, by its absence, or only afterwards."
+)
+SAMPLE = 40
+_SHOWN = 20
+
+
+def check_leakage(
+    spec: UseCaseSpec, lake: Lake, duckdb: DuckDBResource, as_of: date, before: date | None
+) -> dg.AssetCheckResult:
+    """Audit the drops after `before`, the training set drawn last, up to `as_of`; its sample is drawn by that drop."""
+    first = spec.calendar.start if before is None or before >= as_of else before
+    audit, findings = Audit(), audit_outcomes(spec, lake, duckdb)
+    alarms = [finding for finding in findings if finding.is_alarm]
+    try:
+        audit = audit_leakage(spec, lake, duckdb, Asked(SAMPLE, as_of.toordinal(), (first, as_of)))
+    except NothingToAuditError as error:
+        said, is_judged = f"not audited: {error}", False
+    else:
+        said, is_judged = f"{len(audit.leaks)} of {audit.cells} cells could not be known", True
+    is_clean = not audit.leaks and not alarms
+    told = max((finding for finding in findings if finding.kind == "target"), key=lambda f: f.value, default=None)
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        passed=is_clean and is_judged,
+        # what could not be audited is no leak that was found: it is told, and stops nothing
+        severity=dg.AssetCheckSeverity.WARN if is_clean else dg.AssetCheckSeverity.ERROR,
+        description="; ".join([said, *(f"{each.kind}: {each.column} {each.says}" for each in alarms)]),
+        metadata={
+            "examples": audit.examples,
+            "moments": audit.moments,
+            "cells": audit.cells,
+            "could not be known": dg.MetadataValue.md(_table(audit)) if audit.leaks else "none",
+            "alarms": [f"{each.kind} {each.column}: {each.value:.3f} over {each.limit}" for each in alarms],
+            "strongest single column": f"{told.column}, AUC {told.value:.3f}" if told else "not enough data",
+            **{each.kind: each.says for each in findings if each.limit is None},
+        },
+    )
+
+
+def _table(audit: Audit) -> str:
+    lines = ["| first in | column | cells | for example | stored | known by then |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {table} | {column} | {count} | {leak.example_id} | {leak.stored} | {leak.known} |"
+        for table, column, count, leak in audit.by_place()[:_SHOWN]
+    ]
+    return "\n".join(lines)
