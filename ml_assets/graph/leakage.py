@@ -179,12 +179,14 @@ def _compare_with_landed(connection: "duckdb.DuckDBPyConnection", spec: UseCaseS
     )
     for (day,) in days:
         connection.execute("INSERT INTO _opening VALUES (?, ?, ?)", [day, *spec.calendar.interval_of(day)])
-    columns = ", ".join(f'"{name}"' for name in source.columns)
+    stored = [set(connection.table(f"{kind}_{source.name}").columns) for kind in ("all", "raw")]
+    held = [name for name in source.columns if all(name in columns for columns in stored)]  # one may be declared since
+    columns = ", ".join(f'"{name}"' for name in held)
     key = " || '/' || ".join(f'CAST("{name}" AS VARCHAR)' for name in source.key)
     changed = connection.sql(
         f'SELECT batch_date, {key}, known_at FROM "all_{source.name}" AS v WHERE NOT EXISTS (SELECT 1 FROM '
         f'"raw_{source.name}" AS r WHERE r.batch_date = v.batch_date AND r._file = v._file AND r._line = v._line AND '
-        + " AND ".join(f'r."{name}" IS NOT DISTINCT FROM v."{name}"' for name in source.columns)
+        + " AND ".join(f'r."{name}" IS NOT DISTINCT FROM v."{name}"' for name in held)
         + f") ORDER BY 1, 2 LIMIT {_SHOWN}"
     ).fetchall()
     early = connection.sql(

@@ -166,7 +166,7 @@ class Lake:
 
         found: dict[date, int] = {}
         files = pa.table(self._open(table, version).get_add_actions(flatten=True))
-        for file, at in zip(files["path"].to_pylist(), files["modification_time"].to_pylist(), strict=True):
+        for file, at in zip(*(files[name].to_pylist() for name in ("path", "modification_time")), strict=True):
             drop = _drop_of(file)
             found[drop] = max(found.get(drop, at), at)
         return found
