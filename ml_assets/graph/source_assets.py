@@ -196,7 +196,7 @@ class _Stored(NamedTuple):
 _STORED = {
     "validated": "batch_date",
     "quarantine": "batch_date, reason",
-    "contract": "batch_date, reason, severity, failed_rows, observed, is_refused",
+    "contract": "batch_date, reason, severity, failed_rows, observed, is_refused, is_judged",
     "received": "batch_date, refusal",
 }
 
@@ -207,6 +207,9 @@ def _stored(
     rows = lake.relation(connection, f"{kind}_{source.name}", (drops[0], drops[-1]))
     if kind == "received" and "_is_late" in rows.columns:
         rows = rows.filter("NOT coalesce(_is_late, false)")
+    if kind == "contract":  # lakes from before rules about drops know no other results than judged ones
+        judged = "coalesce(is_judged, true)" if "is_judged" in rows.columns else "true"
+        rows = rows.project(f"* {'EXCLUDE (is_judged)' if 'is_judged' in rows.columns else ''}, {judged} AS is_judged")
     return rows.order("batch_date").project(_STORED[kind]).fetchall()
 
 
@@ -240,10 +243,13 @@ def _count(table: "pa.Table") -> Counter[date]:
 def _contract_check(
     key: dg.AssetKey, drops: Sequence[date], received: int, refused: Sequence[date], results: Sequence[RuleResult]
 ) -> dg.AssetCheckResult:
-    failed = Counter({f"{result.reason} ({result.severity})": 0 for result in results})
-    for result in results:
+    judged = [result for result in results if result.is_judged]
+    failed = Counter({f"{result.reason} ({result.severity})": 0 for result in judged})
+    for result in judged:
         failed[f"{result.reason} ({result.severity})"] += result.failed_rows
+    open_rules = Counter(f"{result.reason} ({result.severity})" for result in results if not result.is_judged)
     named = f": {', '.join(map(str, refused[:10]))}" if refused else ""
+    named += "".join(f"; {name} not judged in {drops} of them" for name, drops in open_rules.items())
     return dg.AssetCheckResult(
         asset_key=key,
         check_name="contract",
@@ -255,17 +261,18 @@ def _contract_check(
             "received": received,
             "refused": len(refused),
             "rows failing a rule": dict(failed),
+            "drops a rule could not judge": dict(open_rules),
         },
     )
 
 
 def result_table(results: Sequence[RuleResult]) -> "pa.Table":
-    """Give what rules found as rows. Grain: drop x rule that failed."""
+    """Give what rules found as rows. Grain: drop x rule that failed or could not judge."""
     import pyarrow as pa
 
     schema = pa.schema(
         {"batch_date": pa.date32(), "reason": pa.string(), "severity": pa.string(), "failed_rows": pa.int64(),
-         "observed": pa.string(), "is_refused": pa.bool_()}
+         "observed": pa.string(), "is_refused": pa.bool_(), "is_judged": pa.bool_()}
     )  # fmt: skip
     return pa.Table.from_pylist([{**asdict(result), "batch_date": result.drop} for result in results], schema)
 
@@ -275,7 +282,7 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
     layers = ("raw", "validated", "quarantine")
     columns = {"batch_date": "DATE", "source": "VARCHAR", "expected": "BOOLEAN", "received": "BOOLEAN",
                "state": "VARCHAR", "landed": "BIGINT", "validated": "BIGINT", "quarantined": "BIGINT",
-               "late": "BIGINT", "reasons": "VARCHAR[]"}  # fmt: skip
+               "late": "BIGINT", "reasons": "VARCHAR[]", "notes": "VARCHAR[]"}  # fmt: skip
 
     @dg.asset(
         key=key,
