@@ -11,10 +11,17 @@ from ml_assets.cli.overview import rows_of
 from ml_assets.cli.terminal import console, next_steps, print_json, table_of
 from ml_assets.graph.feature_sets import read_sets, sets_of_drops
 from ml_assets.spec.calendar import format_duration
+from ml_assets.spec.contract_words import rules_in_words
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
+
+_NOTED = (
+    "SELECT reason, count(*) FILTER (is_judged), count(*) FILTER (is_refused), count(*) FILTER (NOT is_judged) "
+    "FROM (SELECT reason, is_refused, coalesce(is_judged, true) AS is_judged FROM (SELECT NULL::BOOLEAN AS is_judged "
+    "WHERE false UNION ALL BY NAME SELECT * FROM t)) GROUP BY reason"  # lakes from before rules about drops lack it
+)
 
 
 def run_sources(spec: UseCaseSpec, paths: StatePaths, *, as_json: bool) -> None:
@@ -31,11 +38,19 @@ def run_sources(spec: UseCaseSpec, paths: StatePaths, *, as_json: bool) -> None:
         reasons = rows_of(
             lake, f"quarantine_{source.name}", "SELECT reason, count(*) AS n FROM t GROUP BY 1 ORDER BY n DESC, 1"
         )
+        noted = {
+            name: {"broken": broken, "refused": refusing, "not_judged": unjudged}
+            for name, broken, refusing, unjudged in rows_of(lake, f"contract_{source.name}", _NOTED)
+        }
+        rules = [
+            {**rule._asdict(), **noted.get(rule.reason, {"broken": 0, "refused": 0, "not_judged": 0})}
+            for rule in rules_in_words(source)
+        ]
         found.append({
             "source": source.name, "arrives": source.arrives, "when_missing": source.when_missing,
             "key": list(source.key), "columns": len(source.columns), "expectations": len(source.expectations),
             "newest_drop": newest, "rows": landed, "quarantined": quarantined, "missing": missing, "refused": refused,
-            "reasons": dict(reasons),
+            "reasons": dict(reasons), "rules": rules,
         })  # fmt: skip
     if as_json:
         print_json(found)
@@ -46,7 +61,21 @@ def run_sources(spec: UseCaseSpec, paths: StatePaths, *, as_json: bool) -> None:
     for row in found:
         for reason, number in row["reasons"].items():
             console.print(f"  {row['source']}: {reason} x{number:,}", markup=False, highlight=False)
+    _show_drop_rules(spec, found)
     next_steps({f"ml-assets requeue {spec.name} --source NAME --dry-run": "what could be brought back"})
+
+
+def _show_drop_rules(spec: UseCaseSpec, found: list[dict[str, Any]]) -> None:
+    """Print the rules about whole drops, which leave no rows in quarantine where they only warn."""
+    rows = [
+        [row["source"], *(rule[name] for name in ("reason", "severity", "asks", "broken", "not_judged"))]
+        for row, source in zip(found, spec.sources, strict=True)
+        for rule in row["rules"]
+        if rule["reason"] in {each.reason for each in source.drop_rules}
+    ]
+    if rows:
+        columns = ["source", "reason", "severity", "asks of a drop", "drops broke it", "not judged"]
+        console.print(table_of("rules about whole drops", columns, rows))
 
 
 def run_features(spec: UseCaseSpec, paths: StatePaths, *, as_json: bool) -> None:

@@ -220,7 +220,10 @@ def _show_rows(
     own, bounds = f"validated_{source.name}", (drops[0], drops[-1])
     views = {name: lake.files(f"{name}_{source.name}", drops=bounds) for name in ("raw", "received")}
     if lake.has(own):
-        views["earlier"] = lake.files(own, drops=(spec.calendar.start, spec.calendar.previous_drop(drops[0])))
+        before = spec.calendar.previous_drop(drops[0])
+        views["earlier"] = lake.files(own, drops=(spec.calendar.start, before))
+        if source.lookback:
+            views["recent"] = lake.files(own, drops=(drops[0] - source.lookback, before))
     read = {name: f"validated_{name}" for name in source.reads}
     for name, table in read.items():
         if lake.has(table):
@@ -231,8 +234,8 @@ def _show_rows(
             typed = {**_columns(spec.source(name)), "known_at": "TIMESTAMPTZ", "batch_date": "DATE"}
             columns = ", ".join(f'"{column}" {kind}' for column, kind in typed.items())
             connection.execute(f'CREATE TEMP TABLE "read_{name}" ({columns})')
-    if "earlier" not in views:
-        connection.execute("CREATE TEMP VIEW earlier AS SELECT * FROM raw LIMIT 0")
+    for name in {"earlier", "recent"} - views.keys():
+        connection.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM raw LIMIT 0")
     return connection.sql("SELECT batch_date, refusal FROM received WHERE NOT coalesce(_is_late, false)").fetchall()
 
 

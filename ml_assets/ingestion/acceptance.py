@@ -41,7 +41,8 @@ def accept_rows(
     ----------
     connection
         Shut in, with a view `raw` of the landed rows, as `read_landed` gives them, and, where some of them
-        came late or rules are about whole drops, a view `earlier` of the rows validated in the drops before.
+        came late, a view `earlier` of the rows validated in the drops before; where rules about whole drops look
+        back, a view `recent` of those within their lookback.
     landed
         The drops whose own file was received and not refused: rules about a whole drop apply to
         these, also where the file held no row, and to its rows alone.

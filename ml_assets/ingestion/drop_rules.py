@@ -16,12 +16,11 @@ from ml_assets.ingestion.column_mix import ColumnMix
 from ml_assets.ingestion.rules import RuleResult, note_drop
 from ml_assets.spec.calendar import Calendar, format_duration
 from ml_assets.spec.contract import RECEIVED, Source
-from ml_assets.spec.drop_rules import DistributionRule, DropRule, FreshnessRule, VolumeRule
+from ml_assets.spec.drop_rules import WEEK, DistributionRule, DropRule, FreshnessRule, VolumeRule
 
 if TYPE_CHECKING:
     import duckdb
 
-_WEEK = timedelta(days=7)
 _ROUNDING = 1e-9  # 3 rows of 10 are within 0.7 of them
 _REFUSED = "starts_with(reason, 'drop_refused:')"
 
@@ -56,8 +55,8 @@ def judge_drop_rules(
     Parameters
     ----------
     connection
-        With tables `_judged` and `_reasons` of the rows of `source`, after all rules about rows, and a view `earlier`
-        of the rows validated in the drops before.
+        With tables `_judged` and `_reasons` of the rows of `source`, after all rules about rows, and, where a rule
+        looks back, a view `recent` of the rows validated in the drops before, for as long as it looks.
     landed
         The drops whose own file was received and not refused. They are judged in order: what a drop of the range kept
         is what the drops after it are compared with, as if each had been run alone.
@@ -90,7 +89,7 @@ def _judge_volume(rule: VolumeRule, drop: date, held: _Held) -> _Said:
     rows = held.rows.get(drop, 0)
     if not rows:
         return _Said(False, "no row")
-    weeks = [drop - number * _WEEK for number in range(1, rule.of_weeks + 1)]
+    weeks = [drop - number * WEEK for number in range(1, rule.of_weeks + 1)]
     usual = [held.rows[week] for week in weeks if held.counts_as_reference(week)]
     if len(usual) < rule.enough:
         there = f"{len(usual)} of the {rule.of_weeks} weeks before hold rows"
@@ -137,14 +136,12 @@ def _collect(connection: duckdb.DuckDBPyConnection, source: Source, first: date)
         f"(SELECT _position FROM _reasons WHERE NOT {_REFUSED}) QUALIFY row_number() OVER "
         f"(PARTITION BY batch_date, {key} ORDER BY known_at DESC, _position DESC) = 1) WHERE NOT _is_late"
     )
-    back = max([rule.of_weeks * _WEEK for rule in source.volume] + [rule.reference for rule in source.distribution],
-               default=timedelta(0))  # fmt: skip
-    known = set(connection.sql("SELECT * FROM earlier LIMIT 0").columns)
-    earlier = "".join(f', "{name}"' if name in known else f', NULL AS "{name}"' for name in columns)
-    if back:
+    if source.lookback:
+        known = set(connection.sql("SELECT * FROM recent LIMIT 0").columns)
+        recent = "".join(f', "{name}"' if name in known else f', NULL AS "{name}"' for name in columns)
         connection.execute(
-            f"INSERT INTO _own SELECT batch_date, NULL AS _moment{earlier} FROM earlier WHERE batch_date >= "
-            f"DATE '{first - back}' AND batch_date < DATE '{first}' AND NOT coalesce(_is_late, false)"
+            f"INSERT INTO _own SELECT batch_date, NULL AS _moment{recent} FROM recent WHERE batch_date >= "
+            f"DATE '{first - source.lookback}' AND batch_date < DATE '{first}' AND NOT coalesce(_is_late, false)"
         )
     counted = "SELECT batch_date, count(*), max(_moment) FROM _own GROUP BY batch_date"
     found = connection.execute(counted).fetchall()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
@@ -14,7 +14,6 @@ from ml_assets.spec.drop_rules import (
     DROP_RULES,
     RECEIVED,
     DistributionRule,
-    DropRule,
     FreshnessRule,
     Severity,
     VolumeRule,
@@ -147,9 +146,14 @@ class Source(Declared):
     distribution: tuple[DistributionRule, ...] = ()
 
     @property
-    def drop_rules(self) -> tuple[DropRule, ...]:
+    def drop_rules(self) -> tuple[VolumeRule | FreshnessRule | DistributionRule, ...]:
         """Give the rules about a whole drop."""
         return (*self.volume, *self.freshness, *self.distribution)
+
+    @property
+    def lookback(self) -> timedelta:
+        """Give how long before a drop the rules about it look."""
+        return max((rule.lookback for rule in self.drop_rules), default=timedelta(0))
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from ml_assets.spec.untyped import list_of, mapping_of, named_parts
 
 Severity = Literal["error", "warning"]
 
+WEEK = timedelta(days=7)
 DROP_RULES = ("volume", "freshness", "distribution")
 _WITHOUT_DISTRIBUTION = {"date": "a date", "timestamp": "a moment"}
 RECEIVED = "received"
@@ -32,6 +33,11 @@ class DropRule(Declared):
 
     severity: Severity = "error"
     reason: Identifier
+
+    @property
+    def lookback(self) -> timedelta:
+        """Give how long before a drop this rule looks."""
+        return timedelta(0)
 
 
 class VolumeRule(DropRule):
@@ -48,6 +54,11 @@ class VolumeRule(DropRule):
     def enough(self) -> int:
         """Give the number of weeks that must hold rows: one odd week alone never decides."""
         return self.of_weeks // 2 + 1
+
+    @property
+    def lookback(self) -> timedelta:
+        """Give how long before a drop this rule looks."""
+        return self.of_weeks * WEEK
 
 
 class FreshnessRule(DropRule):
@@ -70,6 +81,11 @@ class DistributionRule(DropRule):
     reference: Duration = timedelta(days=28)
     max_psi: float = Field(gt=0)
     min_rows: int = Field(default=100, ge=1)
+
+    @property
+    def lookback(self) -> timedelta:
+        """Give how long before a drop this rule looks."""
+        return self.reference
 
 
 def drop_rule_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:

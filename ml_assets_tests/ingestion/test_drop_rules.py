@@ -78,6 +78,7 @@ def run(
     times = ", ".join(f"NULL::TIMESTAMPTZ AS {name}" for name in ("event_at", "known_at", "claimed_known_at"))
     connection.execute(f"CREATE OR REPLACE TEMP TABLE kept AS SELECT *, {times} FROM _rows")
     connection.execute("CREATE OR REPLACE TEMP VIEW earlier AS SELECT * FROM kept")
+    connection.execute("CREATE OR REPLACE TEMP VIEW recent AS SELECT * FROM kept")
     results: list[RuleResult] = []
     quarantined: list[tuple[Any, ...]] = []
     ends = sorted({*ranges, len(drops)})
