@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -24,8 +26,8 @@ _NOTED = (
 )
 
 
-def run_sources(spec: UseCaseSpec, paths: StatePaths, *, as_json: bool) -> None:
-    """Print each source: what is declared, how far it has come, and what its rows were quarantined for."""
+def run_sources(spec: UseCaseSpec, paths: StatePaths, pages: Mapping[str, Path], *, as_json: bool) -> None:
+    """Print each source: what is declared, how far it has come, what its rows were quarantined for, and its page."""
     lake = Lake(paths.lake / spec.name)
     counts = {row[0]: row[1:] for row in rows_of(
         lake, "drops",
@@ -51,6 +53,7 @@ def run_sources(spec: UseCaseSpec, paths: StatePaths, *, as_json: bool) -> None:
             "key": list(source.key), "columns": len(source.columns), "expectations": len(source.expectations),
             "newest_drop": newest, "rows": landed, "quarantined": quarantined, "missing": missing, "refused": refused,
             "reasons": dict(reasons), "rules": rules,
+            "page": pages.get(source.name),
         })  # fmt: skip
     if as_json:
         print_json(found)
@@ -62,7 +65,12 @@ def run_sources(spec: UseCaseSpec, paths: StatePaths, *, as_json: bool) -> None:
         for reason, number in row["reasons"].items():
             console.print(f"  {row['source']}: {reason} x{number:,}", markup=False, highlight=False)
     _show_drop_rules(spec, found)
-    next_steps({f"ml-assets requeue {spec.name} --source NAME --dry-run": "what could be brought back"})
+    for page in pages.values():
+        console.print(f"page: {page}", soft_wrap=True, highlight=False, markup=False)
+    steps = {f"ml-assets requeue {spec.name} --source NAME --dry-run": "what could be brought back"}
+    if not pages:
+        steps[f"ml-assets sources {spec.name} --page"] = "each contract and what it found, as a page"
+    next_steps(steps)
 
 
 def _show_drop_rules(spec: UseCaseSpec, found: list[dict[str, Any]]) -> None:

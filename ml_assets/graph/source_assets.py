@@ -155,7 +155,8 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         with duckdb.get_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             stored = _Stored(*(_stored(connection, lake, source, kind, drops) for kind in _STORED))
-        describe_drops(context, drops, Counter(day for (day,) in stored.validated), asset_key=validated_key)
+        rows = Counter(day for (day,) in stored.validated)
+        describe_drops(context, drops, rows, asset_key=validated_key, on_last=_page(spec, source, state))
         noted: dict[date, dict[str, object]] = {}
         for (drop, reason), count in Counter(stored.quarantined).items():
             noted.setdefault(drop, {})[f"reason/{reason}"] = count
@@ -169,6 +170,13 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         yield _contract_check(validated_key, drops, len(stored.received), sorted(refused), results)
 
     return validate
+
+
+def _page(spec: UseCaseSpec, source: Source, state: UseCaseState) -> dict[str, object]:
+    """Link the page of a source where it was drawn, and say how it is drawn; in each batch it would take a second."""
+    page = state.paths.source_page(spec.name, source.name)
+    drawn = {"page": dg.MetadataValue.path(str(page))} if page.exists() else {}
+    return {**drawn, "draw the page": f"ml-assets sources {spec.name} --page"}
 
 
 def _judge(spec: UseCaseSpec, source: Source, lake: Lake, drops: Sequence[date], duckdb: DuckDBResource) -> None:

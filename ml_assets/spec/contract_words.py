@@ -16,6 +16,7 @@ _SAID = {
     "expect_column_values_to_be_unique": "{column} holds no value twice",
     "expect_column_value_lengths_to_equal": "{column} has {value} characters",
     "expect_column_values_to_match_regex": "{column} matches {regex}",
+    "expect_column_pair_values_a_to_be_greater_than_b": "{column_A} is above {column_B}{equal}",
 }
 _BOUNDED = {
     "expect_column_values_to_be_between": "{column} is {bounds}",
@@ -72,6 +73,7 @@ def expectation_in_words(expectation: Expectation) -> str:
     given = {name: _text(value) for name, value in expectation.arguments.items()}
     words = _SAID.get(expectation.expect) or _BOUNDED.get(expectation.expect)
     given["bounds"] = _bounds(expectation.arguments)
+    given["equal"] = " or equal to it" if expectation.arguments.get("or_equal") else ""
     try:
         said = words.format(**given) if words else ""
     except KeyError:

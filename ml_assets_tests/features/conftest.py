@@ -44,7 +44,7 @@ class RealSlice:
 def flagship() -> UseCaseSpec:
     """Give flight_delays without expectations: they cost 6 s to import, and are tested by themselves."""
     spec = load_use_case(Path(ml_assets.__file__).parent / "defs" / "flight_delays")
-    bare = dict.fromkeys(("expectations", "rules", *DROP_RULES), ())
+    bare: dict[str, object] = dict.fromkeys(("expectations", "rules", *DROP_RULES), ())
     sources = tuple(source.model_copy(update=bare) for source in spec.sources)
     return spec.model_copy(update={"sources": sources})
 
