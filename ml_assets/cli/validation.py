@@ -42,8 +42,7 @@ def _checked(folder: Path) -> dict[str, Any]:
 def _show(found: dict[str, Any]) -> None:
     name = found["use_case"]
     if not found["mistakes"]:
-        rules = f"{found['rules']} rules ({found['rules_about_drops']} beside earlier drops)"
-        sizes = f"{found['sources']} sources, {rules}, {found['features']} features"
+        sizes = f"{found['sources']} sources, {found['rules']} rules, {found['features']} features"
         console.print(f"[bold green]{name}[/]: {sizes}, no mistake")
         return
     count = len(found["mistakes"])
