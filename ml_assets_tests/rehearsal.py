@@ -26,6 +26,7 @@ from ml_assets.demo.flights import land_flights
 from ml_assets.graph.automation import Retraining, retrain_config
 from ml_assets.graph.factory import batch_job_name, build_use_case, retrain_job_name
 from ml_assets.spec.declaration import load_use_case
+from ml_assets.spec.drop_rules import DROP_RULES
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake, content_hash
 from ml_assets.stores.paths import StatePaths
@@ -52,9 +53,8 @@ def flagship() -> UseCaseSpec:
 def small_spec(**gate: float) -> UseCaseSpec:
     """Give flight_delays cut down; `gate` sets numbers of a gate that else refuses next to nothing."""
     declared = flagship().model_dump(by_alias=True)
-    declared["sources"] = [
-        {**source, "expectations": [], "rules": []} for source in declared["sources"] if source["name"] in SOURCES
-    ]
+    bare: dict[str, list[object]] = {part: [] for part in ("expectations", "rules", *DROP_RULES)}
+    declared["sources"] = [{**source, **bare} for source in declared["sources"] if source["name"] in SOURCES]
     features, model = declared["features"], declared["model"]
     features["views"] = [view for view in features["views"] if view["name"] in _VIEWS]
     features["expressions"] = [each for each in features["expressions"] if each["name"] in _EXPRESSIONS]

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ml_assets.cli.corrections import Requeue, run_accept, run_requeue
+from ml_assets.cli.corrections import AcceptedGap, Requeue, run_accept, run_requeue
 from ml_assets.spec.contract import Expectation
 from ml_assets_tests.rehearsal import SOURCES, Rehearsal, day, flagship, go_on_from, rehearse
 
@@ -130,14 +130,8 @@ def test_person_accepts_that_a_source_will_not_come(history: Rehearsal, tmp_path
     state.landed(2, "flight_outcomes").unlink()
     ingest(state, 1, 1)
 
-    run_accept(
-        state.spec,
-        state.paths,
-        day(2),
-        "flight_outcomes",
-        "lost by the publisher",
-        state.spec.calendar.batch_at(day(3)),
-    )
+    lost = AcceptedGap("flight_outcomes", [day(2)], "lost by the publisher")
+    run_accept(state.spec, state.paths, lost, state.spec.calendar.batch_at(day(3)))
     ingest(state, 2, 2)
 
     row = ledger(state, 2, "flight_outcomes")

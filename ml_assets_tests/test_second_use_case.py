@@ -65,7 +65,7 @@ def landed(root: Path) -> str:
 
 
 def test_declaration_is_sound_and_its_sql_does_what_its_tests_say() -> None:
-    assert run("validate") == "late_loans: 2 sources, 12 features, no mistake\n"
+    assert run("validate") == "late_loans: 2 sources, 21 rules, 12 features, no mistake\n"
     assert "late_loans: 2 tests, 0 failed, 0 mistakes" in run("test")
 
 

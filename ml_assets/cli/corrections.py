@@ -126,23 +126,43 @@ def _land_again(
     return True
 
 
-def run_accept(spec: UseCaseSpec, paths: StatePaths, drop: date, source: str, reason: str, now: datetime) -> None:
-    """Record that a person goes on without a source in a drop, and why."""
+@dataclass(frozen=True)
+class AcceptedGap:
+    """A source that a person goes on without, in some drops, and why."""
+
+    source: str
+    drops: Sequence[date]
+    reason: str
+
+
+def run_accept(spec: UseCaseSpec, paths: StatePaths, asked: AcceptedGap, now: datetime) -> None:
+    """Record that a person goes on without a source in some drops, and why; all of them or none."""
     import pyarrow as pa
 
-    declared, lake = find_source(spec, source), Lake(paths.lake / spec.name)
-    if not reason.strip():
+    source, lake, drops = find_source(spec, asked.source), Lake(paths.lake / spec.name), list(asked.drops)
+    reason = asked.reason.strip()
+    if not reason:
         raise fail("--reason: found nothing; allowed: why it is right to go on without it")
-    if not declared.is_expected_in(drop, spec.calendar.start):
-        raise fail(f"{source} is not expected in {drop}: there is nothing to accept")
-    if (paths.landing / spec.name / str(drop) / declared.file_name).exists():
-        raise fail(f"{source} of {drop} has landed; run `ml-assets batch {spec.name} --from {drop} --to {drop}`")
-    ledger = read_rows(lake, "drops", ["source", "state"], (drop, drop))
-    state = next((row["state"] for row in ledger if row["source"] == source), "missing")
-    if state in FINAL_STATES:
-        raise fail(f"{source} of {drop} is {state} already")
-    row = {"batch_date": drop, "source": source, "reason": reason.strip(), "_recorded_at": now}
+    ledger = read_rows(lake, "drops", ["batch_date", "source", "state"], (drops[0], drops[-1]))
+    states = {row["batch_date"]: row["state"] for row in ledger if row["source"] == source.name}
+    for drop in drops:
+        _check_missing(spec, paths, source, drop, states.get(drop, "missing"), now)
+    rows = [{"batch_date": drop, "source": source.name, "reason": reason, "_recorded_at": now} for drop in drops]
     with write_lock(paths.locks, spec.name):
-        lake.append(ACCEPTED_GAPS, pa.Table.from_pylist([row]))
-    console.print(f"{source} of {drop} is accepted as missing: {reason.strip()}", markup=False)
-    next_steps({f"ml-assets batch {spec.name} --from {drop} --to {drop}": "goes on without it"})
+        lake.append(ACCEPTED_GAPS, pa.Table.from_pylist(rows))
+    for drop in drops:
+        console.print(f"{source.name} of {drop} is accepted as missing: {reason}", markup=False)
+    next_steps({f"ml-assets batch {spec.name} --from {drops[0]} --to {drops[-1]}": "goes on without it"})
+
+
+def _check_missing(spec: UseCaseSpec, paths: StatePaths, source: Source, drop: date, state: str, now: datetime) -> None:
+    """End the command where there is nothing to accept in a drop, or it is too early to."""
+    name, batch_at = source.name, spec.calendar.batch_at(drop)
+    if spec.clock == "wall" and batch_at > now:
+        raise fail(f"the batch of {drop} is at {batch_at:%Y-%m-%d %H:%M} UTC: {name} may still come")
+    if not source.is_expected_in(drop, spec.calendar.start):
+        raise fail(f"{name} is not expected in {drop}: there is nothing to accept")
+    if (paths.landing / spec.name / str(drop) / source.file_name).exists():
+        raise fail(f"{name} of {drop} has landed; run `ml-assets batch {spec.name} --from {drop} --to {drop}`")
+    if state in FINAL_STATES:
+        raise fail(f"{name} of {drop} is {state} already")

@@ -62,12 +62,20 @@ def new(
 
 
 @commands.command()
-def sources(use_case: UseCaseName, as_json: AsJson = False) -> None:
+def sources(
+    use_case: UseCaseName,
+    page: Annotated[
+        bool, typer.Option("--page", help="Write a page a source: its contract and what it found.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """List the sources of a use case: what is declared, how far each has come, what was quarantined."""
     from ml_assets.cli.listing import run_sources
+    from ml_assets.cli.source_page import write_source_pages
     from ml_assets.stores.paths import state_paths
 
-    run_sources(read_use_case(use_case), state_paths(), as_json=as_json)
+    spec, paths = read_use_case(use_case), state_paths()
+    run_sources(spec, paths, write_source_pages(spec, paths) if page else {}, as_json=as_json)
 
 
 @commands.command()

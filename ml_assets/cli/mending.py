@@ -59,16 +59,21 @@ def requeue(
 @commands.command(name="accept-missing")
 def accept_missing(
     use_case: UseCaseName,
-    drop: Annotated[str, typer.Option("--drop", help="The drop that waits.")],
     source: Annotated[str, typer.Option("--source", help="What will not come.")],
     reason: Annotated[str, typer.Option("--reason", help="Why it is right to go on without it.")],
+    drop: Annotated[list[str] | None, typer.Option("--drop", help="A drop that waits; repeatable.")] = None,
+    first: Annotated[str, typer.Option("--from", help="The first of a range of drops that wait.")] = "",
+    last: Annotated[str, typer.Option("--to", help="The last of the range, included.")] = "",
 ) -> None:
-    """Say that a source will not come in a drop, so that later drops need not wait for it."""
+    """Say that a source will not come in some drops, so that later drops need not wait for it."""
     from datetime import UTC, datetime
 
-    from ml_assets.cli.corrections import run_accept
+    from ml_assets.cli.corrections import AcceptedGap, run_accept
     from ml_assets.stores.paths import state_paths
 
     spec = read_use_case(use_case)
-    day = read_drops(spec, drop, drop, "--drop")[0]
-    run_accept(spec, state_paths(), day, source, reason, datetime.now(UTC))
+    if bool(drop) == bool(first or last) or bool(first) != bool(last):
+        raise fail("allowed: --drop D, as often as needed, or --from D --to D")
+    days = {day for each in drop or () for day in read_drops(spec, each, each, "--drop")}
+    days |= set(read_drops(spec, first, last)) if first else set()
+    run_accept(spec, state_paths(), AcceptedGap(source, sorted(days), reason), datetime.now(UTC))

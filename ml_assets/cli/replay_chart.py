@@ -65,12 +65,17 @@ def line_chart(
     if not known:
         return '<p class="empty">nothing measured yet</p>'
     scale = _scale(known, days, level, cap)
-    parts = [*_axes(scale), *_levels(scale, level)]
+    parts = [*axes(scale), *_levels(scale, level)]
     parts += [_mark(scale, mark) for mark in marks if days[0] <= mark.day <= days[1]]
     for number, (name, line) in enumerate(lines.items()):
         parts += _line(scale, number, name, line)
+    return drawing(parts)
+
+
+def drawing(parts: Sequence[str], height: int = _HEIGHT) -> str:
+    """Put drawn parts into one picture, as wide as the page."""
     drawn = "\n".join(parts)
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" preserveAspectRatio="xMidYMid meet">\n{drawn}\n</svg>'
+    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" preserveAspectRatio="xMidYMid meet">\n{drawn}\n</svg>'
 
 
 def ticks(low: float, high: float) -> list[float]:
@@ -93,7 +98,8 @@ def _scale(known: Sequence[float], days: tuple[date, date], level: float | None,
     return Scale(*days, low - margin, high + margin)
 
 
-def _axes(scale: Scale) -> list[str]:
+def axes(scale: Scale) -> list[str]:
+    """Draw the grid with its numbers and days."""
     parts = []
     for value in ticks(scale.low, scale.high):
         y = scale.y(value)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from datetime import date
 from html import escape
 from typing import Any
 
+from ml_assets.cli.html_page import html_page, table
 from ml_assets.cli.replay_chart import Line, Mark, line_chart
 
 Summary = Mapping[str, Any]
@@ -15,40 +16,6 @@ ROLE_NAMES = {"champion": "champion", "first_champion": "first champion", "basel
 _FAMILY_NAMES = {"feed": "feeds", "before": "features, against the weeks before",
                  "training": "features, against what the champion was trained on"}  # fmt: skip
 _HIGHEST_RATIO = 4.0  # a broken feed goes to hundreds, and would leave the other lines on the floor
-
-_STYLE = """
-:root { color-scheme: light dark; --text: #1f2328; --dim: #59636e; --back: #fff; --rule: #d1d9e0; --grid: #eaeef2;
-  --c0: #0b62d6; --c1: #c2530a; --c2: #8250df; --good: #1a7f37; --bad: #b42318; }
-@media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --dim: #9198a1; --back: #0d1117; --rule: #3d444d;
-  --grid: #21262d; --c0: #58a6ff; --c1: #f0883e; --c2: #bc8cff; --good: #3fb950; --bad: #ff7b72; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--back); max-width: 1120px;
-  margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: .3rem; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .4rem; }
-p { margin: .4rem 0; } .dim, .empty { color: var(--dim); }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .87rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top; }
-th { color: var(--dim); font-weight: 600; } .number { text-align: right; } td.number { white-space: nowrap; }
-.text { min-width: 13rem; }
-.day { white-space: nowrap; }
-.promoted { color: var(--good); font-weight: 600; } .refused, .error { color: var(--bad); font-weight: 600; }
-svg { width: 100%; height: auto; display: block; } svg text { font-size: 11px; fill: var(--dim); }
-svg line { stroke-width: 1; } svg polyline { fill: none; stroke-width: 1.8; }
-.grid { stroke: var(--grid); } .mark { stroke: var(--text); stroke-width: 1.4 !important; }
-.level { stroke: var(--bad); stroke-width: 1.4 !important; } svg .beyond { font-size: 10px; fill: var(--text); }
-.line-0 { stroke: var(--c0); } .line-1 { stroke: var(--c1); } .line-2 { stroke: var(--c2); }
-.line-1 { stroke-dasharray: 6 4; }
-.dot-0 { fill: var(--c0); } .dot-1 { fill: var(--c1); } .dot-2 { fill: var(--c2); }
-.legend { margin: .3rem 0 1rem; display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .85rem;
-  color: var(--dim); }
-.legend i { display: inline-block; width: 1.3rem; height: 0; border-top: 3px solid; margin-right: .4rem;
-  vertical-align: middle; }
-.k0 { border-color: var(--c0) !important; }
-.k1 { border-color: var(--c1) !important; border-top-style: dashed !important; }
-.k2 { border-color: var(--c2) !important; } .kl { border-color: var(--bad) !important; border-width: 2px !important; }
-.kp, .kd { border-top: 0 !important; border-left: 2px solid var(--text); width: 0 !important; height: 1em !important; }
-.kd { border-left-style: dashed; }
-"""
 
 
 def replay_page(summary: Summary) -> str:
@@ -70,12 +37,7 @@ def replay_page(summary: Summary) -> str:
         "<h2>Incidents</h2>", _incidents(summary["incidents"]),
         "<h2>Time</h2>", _seconds(summary["seconds"]),
     ]  # fmt: skip
-    body = "\n".join(parts)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
-    )
+    return html_page(title, "\n".join(parts))
 
 
 def outcome(summary: Summary) -> str:
@@ -152,7 +114,7 @@ def _highest(rows: Sequence[Mapping[str, Any]]) -> str:
         for row in over
     ]
     heads = ("week of", "furthest monitor", "share of threshold", "value", "in drop", "alarms of the week")
-    return _table(heads, cells, numbers={2, 3, 5}, days={0, 4})
+    return table(heads, cells, numbers={2, 3, 5}, days={0, 4})
 
 
 def _legend(names: Mapping[str, str]) -> str:
@@ -187,7 +149,7 @@ def _months(summary: Summary) -> str:
     cells = [
         [_percent(value) if place in shares else _number(value) for place, value in enumerate(row)] for row in rows
     ]
-    return _table(heads, cells, numbers=set(range(1, len(heads))), days={0})
+    return table(heads, cells, numbers=set(range(1, len(heads))), days={0})
 
 
 def _retrainings(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -208,7 +170,7 @@ def _retrainings(rows: Sequence[Mapping[str, Any]]) -> str:
         "gain over the champion",
         "rules broken",
     ]
-    return _table(
+    return table(
         heads,
         cells,
         days={0},
@@ -249,37 +211,14 @@ def _incidents(rows: Sequence[Mapping[str, Any]]) -> str:
         for row in rows
     ]  # fmt: skip
     heads = ["opened", "closed", "severity", "kind", "monitor", "what"]
-    return _table(heads, cells, days={0, 1}, classes={2: [row["severity"] for row in rows], 5: ["text"] * len(rows)})
+    return table(heads, cells, days={0, 1}, classes={2: [row["severity"] for row in rows], 5: ["text"] * len(rows)})
 
 
 def _seconds(seconds: Mapping[str, float]) -> str:
     if not seconds:
         return '<p class="empty">nothing was run: every step was done before</p>'
     said = '<p class="dim">Of what was run to make this page; a step that was done before took none.</p>'
-    return said + _table(["part", "seconds"], [[name, f"{spent:,.1f}"] for name, spent in seconds.items()], numbers={1})
-
-
-def _table(
-    heads: Sequence[str],
-    rows: Sequence[Sequence[Any]],
-    *,
-    numbers: Set[int] = frozenset(),
-    days: Set[int] = frozenset(),
-    classes: Mapping[int, Sequence[str]] | None = None,
-) -> str:
-    def styled(place: int, row: int | None = None) -> str:
-        names = ["number"] * (place in numbers) + ["day"] * (place in days)
-        if row is not None and classes and place in classes:
-            names.append(classes[place][row])
-        return f' class="{escape(" ".join(names))}"' if names else ""
-
-    head = "".join(f"<th{styled(place)}>{escape(name)}</th>" for place, name in enumerate(heads))
-    body = "\n".join(
-        "<tr>" + "".join(f"<td{styled(place, number)}>{escape(str(value))}</td>" for place, value in enumerate(row))
-        + "</tr>"
-        for number, row in enumerate(rows)
-    )  # fmt: skip
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
+    return said + table(["part", "seconds"], [[name, f"{spent:,.1f}"] for name, spent in seconds.items()], numbers={1})
 
 
 def _number(value: Any, digits: int = 4) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_assets.cli.terminal import console, print_json
+from ml_assets.spec.contract_words import rules_in_words
 from ml_assets.spec.declaration import DeclarationError, load_use_case
 
 
@@ -27,14 +28,21 @@ def _checked(folder: Path) -> dict[str, Any]:
     except DeclarationError as error:
         rows = [mistake.as_row() for mistake in error.mistakes]
         return {"use_case": folder.name, "mistakes": rows, "lines": [str(mistake) for mistake in error.mistakes]}
-    counts = {"sources": len(spec.sources), "features": len(spec.features.feature_names())}
+    rules = sum(1 for source in spec.sources for _ in rules_in_words(source))
+    about_drops = sum(len(source.drop_rules) for source in spec.sources)
+    counts = {
+        "sources": len(spec.sources),
+        "rules": rules,
+        "rules_about_drops": about_drops,
+        "features": len(spec.features.feature_names()),
+    }
     return {"use_case": folder.name, "mistakes": [], **counts}
 
 
 def _show(found: dict[str, Any]) -> None:
     name = found["use_case"]
     if not found["mistakes"]:
-        sizes = f"{found['sources']} sources, {found['features']} features"
+        sizes = f"{found['sources']} sources, {found['rules']} rules, {found['features']} features"
         console.print(f"[bold green]{name}[/]: {sizes}, no mistake")
         return
     count = len(found["mistakes"])

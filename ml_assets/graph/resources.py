@@ -57,8 +57,3 @@ class UseCaseState(dg.ConfigurableResource):
     def landing(self) -> Path:
         """Give the folder of landed drops of the use case."""
         return self._paths.landing / self.use_case
-
-    @property
-    def delivered(self) -> Path:
-        """Give the folder of files for people of the use case."""
-        return self._paths.delivered / self.use_case

@@ -26,8 +26,8 @@ from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.scoring import score_drop
 from ml_assets.serving.worklist import draw_worklist
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.delivering import deliver
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.landing import write_whole
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.sandbox import shut_in
 
@@ -63,8 +63,8 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         deps=[asset_key(spec, "features", "features"), asset_key(spec, "models", "champion")],
-        description="Each example scored by the champion of its drop, with the heuristic's baseline_score beside it. "
-        "Before the first champion a drop has none.",
+        description="Each example scored by the champion of its drop, with the heuristic's baseline_score beside "
+        f"it{_delivered_as(spec, 'predictions')}. Before the first champion a drop has none.",
         partitions_def=partitions_of(spec),
         backfill_policy=SINGLE_RUN,
         check_specs=[
@@ -74,7 +74,7 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
                               "and every drop has a champion."),
         ],
         metadata={"dagster/column_schema": table_schema(_PREDICTION_COLUMNS, _COLUMN_MEANINGS)},
-        **described(spec, "predictions", "delta", "xgboost"),
+        **described(spec, "predictions", "delta", "xgboost", *_formats(spec, "predictions")),
     )  # fmt: skip
     def predictions(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
         drops, lake = partition_keys(context), state.lake
@@ -93,15 +93,19 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
                                  sorted(set(read.values()))})  # fmt: skip
             table, notes = _score_drops(connection, state, champions, read)
         lake.replace_drops("predictions", table, drops)
-        counts = Counter(table["batch_date"].to_pylist())
-        describe_drops(context, drops, counts, notes, on_last=_score_picture(table, drops))
-        yield dg.MaterializeResult()
         with duckdb.get_connection() as connection:
             names = ["predictions", "examples", *(["champion"] if promotions else [])]
             shut_in(
                 connection, {name: lake.files(name, drops=None if name == "champion" else bounds) for name in names}
             )
-            yield from _check_stored(connection, champions)
+            checks = list(_check_stored(connection, champions))
+        if all(check.passed for check in checks if check.check_name == "trained_before"):
+            for drop in drops:  # only what may be acted on leaves the house
+                notes[drop] |= _deliver(spec, state, "predictions", drop, table)
+        counts = Counter(table["batch_date"].to_pylist())
+        describe_drops(context, drops, counts, notes, on_last=_score_picture(table, drops))
+        yield dg.MaterializeResult()
+        yield from checks
 
     return predictions
 
@@ -213,15 +217,24 @@ def _check_stored(
     )
 
 
+def _formats(spec: UseCaseSpec, table: str) -> list[str]:
+    return sorted({delivery.format for delivery in spec.deliveries if delivery.table == table})
+
+
+def _delivered_as(spec: UseCaseSpec, table: str) -> str:
+    formats = " and ".join(name.replace("csv", "CSV").replace("parquet", "Parquet") for name in _formats(spec, table))
+    return f", in the lake and as a {formats} file" if formats else ""
+
+
 def _worklist(spec: UseCaseSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(spec, "predictions", "worklist"),
         deps=[asset_key(spec, "predictions", "predictions"), asset_key(spec, "features", "examples")],
-        description=f"The {spec.worklist.capacity} examples of each drop with the highest scores, in the lake and as a "
-        "CSV file.",
+        description=f"The {spec.worklist.capacity} examples of each drop with the highest scores"
+        f"{_delivered_as(spec, 'worklist')}.",
         partitions_def=partitions_of(spec),
         backfill_policy=SINGLE_RUN,
-        **described(spec, "predictions", "delta", "csv"),
+        **described(spec, "predictions", "delta", *_formats(spec, "worklist")),
     )
     def worklist(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
         drops = partition_keys(context)
@@ -231,7 +244,7 @@ def _worklist(spec: UseCaseSpec) -> dg.AssetsDefinition:
             shut_in(connection, tables)
             rows = draw_worklist(connection, spec.worklist).to_arrow_table()
         state.lake.replace_drops("worklist", rows, drops)
-        notes = {drop: _deliver(state, drop, rows) for drop in drops}
+        notes = {drop: _deliver(spec, state, "worklist", drop, rows) for drop in drops}
         schema = table_schema({field.name: str(field.type) for field in rows.schema})
         counts = Counter(rows["batch_date"].to_pylist())
         describe_drops(context, drops, counts, notes, on_last={"dagster/column_schema": schema})
@@ -239,14 +252,14 @@ def _worklist(spec: UseCaseSpec) -> dg.AssetsDefinition:
     return worklist
 
 
-def _deliver(state: UseCaseState, drop: date, rows: "pa.Table") -> dict[str, str]:
-    """Deliver the list of a drop as a file; a list that no longer stands is taken back."""
+def _deliver(spec: UseCaseSpec, state: UseCaseState, table: str, drop: date, rows: "pa.Table") -> dict[str, str]:
+    """Deliver the rows of a drop as declared; a file that no longer stands is taken back."""
     import pyarrow.compute as pc
 
-    path = state.delivered / "worklist" / f"{drop}.csv"
     of_drop = rows.filter(pc.field("batch_date") == drop)
-    if of_drop.num_rows == 0:
-        path.unlink(missing_ok=True)
-        return {"delivered": "nothing: the drop has no predictions"}
-    write_whole(path, of_drop.to_pandas().to_csv(index=False, lineterminator="\n").encode())
-    return {"delivered": str(path)}
+    asked = [delivery for delivery in spec.deliveries if delivery.table == table]
+    written = [deliver(state.paths, spec.name, delivery, drop, of_drop) for delivery in asked]
+    if not asked:
+        return {}
+    paths = ", ".join(str(path) for path in written if path is not None)
+    return {"delivered": paths or "nothing: the drop has no predictions"}

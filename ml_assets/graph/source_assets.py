@@ -155,7 +155,8 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         with duckdb.get_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             stored = _Stored(*(_stored(connection, lake, source, kind, drops) for kind in _STORED))
-        describe_drops(context, drops, Counter(day for (day,) in stored.validated), asset_key=validated_key)
+        rows = Counter(day for (day,) in stored.validated)
+        describe_drops(context, drops, rows, asset_key=validated_key, on_last=_page(spec, source, state))
         noted: dict[date, dict[str, object]] = {}
         for (drop, reason), count in Counter(stored.quarantined).items():
             noted.setdefault(drop, {})[f"reason/{reason}"] = count
@@ -169,6 +170,13 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         yield _contract_check(validated_key, drops, len(stored.received), sorted(refused), results)
 
     return validate
+
+
+def _page(spec: UseCaseSpec, source: Source, state: UseCaseState) -> dict[str, object]:
+    """Link the page of a source where it was drawn, and say how it is drawn; in each batch it would take a second."""
+    page = state.paths.source_page(spec.name, source.name)
+    drawn = {"page": dg.MetadataValue.path(str(page))} if page.exists() else {}
+    return {**drawn, "draw the page": f"ml-assets sources {spec.name} --page"}
 
 
 def _judge(spec: UseCaseSpec, source: Source, lake: Lake, drops: Sequence[date], duckdb: DuckDBResource) -> None:
@@ -196,7 +204,7 @@ class _Stored(NamedTuple):
 _STORED = {
     "validated": "batch_date",
     "quarantine": "batch_date, reason",
-    "contract": "batch_date, reason, severity, failed_rows, observed, is_refused",
+    "contract": "batch_date, reason, severity, failed_rows, observed, is_refused, is_judged",
     "received": "batch_date, refusal",
 }
 
@@ -207,6 +215,9 @@ def _stored(
     rows = lake.relation(connection, f"{kind}_{source.name}", (drops[0], drops[-1]))
     if kind == "received" and "_is_late" in rows.columns:
         rows = rows.filter("NOT coalesce(_is_late, false)")
+    if kind == "contract":  # lakes from before rules about drops know no other results than judged ones
+        judged = "coalesce(is_judged, true)" if "is_judged" in rows.columns else "true"
+        rows = rows.project(f"* {'EXCLUDE (is_judged)' if 'is_judged' in rows.columns else ''}, {judged} AS is_judged")
     return rows.order("batch_date").project(_STORED[kind]).fetchall()
 
 
@@ -217,7 +228,10 @@ def _show_rows(
     own, bounds = f"validated_{source.name}", (drops[0], drops[-1])
     views = {name: lake.files(f"{name}_{source.name}", drops=bounds) for name in ("raw", "received")}
     if lake.has(own):
-        views["earlier"] = lake.files(own, drops=(spec.calendar.start, spec.calendar.previous_drop(drops[0])))
+        before = spec.calendar.previous_drop(drops[0])
+        views["earlier"] = lake.files(own, drops=(spec.calendar.start, before))
+        if source.lookback:
+            views["recent"] = lake.files(own, drops=(drops[0] - source.lookback, before))
     read = {name: f"validated_{name}" for name in source.reads}
     for name, table in read.items():
         if lake.has(table):
@@ -228,6 +242,8 @@ def _show_rows(
             typed = {**_columns(spec.source(name)), "known_at": "TIMESTAMPTZ", "batch_date": "DATE"}
             columns = ", ".join(f'"{column}" {kind}' for column, kind in typed.items())
             connection.execute(f'CREATE TEMP TABLE "read_{name}" ({columns})')
+    if "recent" not in views:
+        connection.execute("CREATE TEMP VIEW recent AS SELECT * FROM raw LIMIT 0")
     return connection.sql("SELECT batch_date, refusal FROM received WHERE NOT coalesce(_is_late, false)").fetchall()
 
 
@@ -238,10 +254,13 @@ def _count(table: "pa.Table") -> Counter[date]:
 def _contract_check(
     key: dg.AssetKey, drops: Sequence[date], received: int, refused: Sequence[date], results: Sequence[RuleResult]
 ) -> dg.AssetCheckResult:
-    failed = Counter({f"{result.reason} ({result.severity})": 0 for result in results})
-    for result in results:
+    judged = [result for result in results if result.is_judged]
+    failed = Counter({f"{result.reason} ({result.severity})": 0 for result in judged})
+    for result in judged:
         failed[f"{result.reason} ({result.severity})"] += result.failed_rows
+    open_rules = Counter(f"{result.reason} ({result.severity})" for result in results if not result.is_judged)
     named = f": {', '.join(map(str, refused[:10]))}" if refused else ""
+    named += "".join(f"; {name} not judged in {drops} of them" for name, drops in open_rules.items())
     return dg.AssetCheckResult(
         asset_key=key,
         check_name="contract",
@@ -253,17 +272,18 @@ def _contract_check(
             "received": received,
             "refused": len(refused),
             "rows failing a rule": dict(failed),
+            "drops a rule could not judge": dict(open_rules),
         },
     )
 
 
 def result_table(results: Sequence[RuleResult]) -> "pa.Table":
-    """Give what rules found as rows. Grain: drop x rule that failed."""
+    """Give what rules found as rows. Grain: drop x rule that failed or could not judge."""
     import pyarrow as pa
 
     schema = pa.schema(
         {"batch_date": pa.date32(), "reason": pa.string(), "severity": pa.string(), "failed_rows": pa.int64(),
-         "observed": pa.string(), "is_refused": pa.bool_()}
+         "observed": pa.string(), "is_refused": pa.bool_(), "is_judged": pa.bool_()}
     )  # fmt: skip
     return pa.Table.from_pylist([{**asdict(result), "batch_date": result.drop} for result in results], schema)
 
@@ -273,7 +293,7 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
     layers = ("raw", "validated", "quarantine")
     columns = {"batch_date": "DATE", "source": "VARCHAR", "expected": "BOOLEAN", "received": "BOOLEAN",
                "state": "VARCHAR", "landed": "BIGINT", "validated": "BIGINT", "quarantined": "BIGINT",
-               "late": "BIGINT", "reasons": "VARCHAR[]"}  # fmt: skip
+               "late": "BIGINT", "reasons": "VARCHAR[]", "notes": "VARCHAR[]"}  # fmt: skip
 
     @dg.asset(
         key=key,

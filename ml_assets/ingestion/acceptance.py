@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from ml_assets.ingestion.drop_rules import judge_drop_rules
 from ml_assets.ingestion.expectations import Finding, Judge, is_about_rows
 from ml_assets.ingestion.reading import IN_ORDER, PROVENANCE
-from ml_assets.ingestion.rules import RuleResult, judge_rules
+from ml_assets.ingestion.rules import RuleResult, judge_rules, note_drop
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import RECEIVED, Source
 
@@ -40,7 +41,8 @@ def accept_rows(
     ----------
     connection
         Shut in, with a view `raw` of the landed rows, as `read_landed` gives them, and a view `earlier` of the rows
-        validated in the drops before; without that view there were none.
+        validated in the drops before; without that view there were none. Where rules about whole drops look back, a
+        view `recent` of those within their lookback.
     landed
         The drops whose own file was received and not refused: rules about a whole drop apply to
         these, also where the file held no row, and to its rows alone.
@@ -59,6 +61,7 @@ def accept_rows(
     _lay_before(connection, source)
     results = _judge_expectations(connection, source, landed)
     results += judge_rules(connection, source, landed, keys or {})
+    results += judge_drop_rules(connection, source, calendar, landed)
     _judge_duplicates(connection, source)
     _judge_repeats(connection, source)
     columns = ", ".join(f'"{name}"' for name in source.columns)
@@ -202,16 +205,7 @@ def _note_rows(
 
 def _note_drop(connection: duckdb.DuckDBPyConnection, finding: Finding, drop: date) -> RuleResult:
     rule = finding.expectation
-    is_refused = rule.severity == "error"
-    if is_refused:
-        connection.execute(
-            "INSERT INTO _reasons SELECT _position, ? FROM _judged WHERE batch_date = ? AND NOT _is_late",
-            [f"drop_refused:{rule.reason}", drop],
-        )
-    rows = connection.execute("SELECT count(*) FROM _judged WHERE batch_date = ? AND NOT _is_late", [drop]).fetchall()[
-        0
-    ][0]
-    return RuleResult(drop, rule.reason, rule.severity, rows, finding.observed, is_refused)
+    return note_drop(connection, drop, rule.reason, rule.severity, finding.observed)
 
 
 def _judge_duplicates(connection: duckdb.DuckDBPyConnection, source: Source) -> None:

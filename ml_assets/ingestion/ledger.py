@@ -47,7 +47,8 @@ def settle_ledger(
         the contract), missing (expected, not there, and the source is waited for), missing_accepted
         (not there, and the declaration or a person goes on without it), or not_expected: the state of its own
         file. `landed`, `validated` and `quarantined` count rows, `late` those of them that came from other
-        files, late or revised; `reasons` lists what refused it, each reason with its count, and the late files.
+        files, late or revised; `reasons` lists what refused it, each reason with its count, and the late files;
+        `notes` says what rules about the whole drop measured where it broke them, or why they could not judge it.
     """
     rows = [
         [drop, source.name, source.is_expected_in(drop, spec.calendar.start), source.when_missing == "go_on"]
@@ -71,7 +72,8 @@ def settle_ledger(
             list_concat(CASE WHEN files IS NULL AND accepted.reason IS NOT NULL
                 THEN ['accepted by a person: ' || accepted.reason] ELSE [] END,
                 list_concat(coalesce(refusals, []), list_concat(coalesce(reasons, []), coalesce(late_files, []))))
-                AS reasons
+                AS reasons,
+            coalesce(notes, []) AS notes
         FROM _due AS due LEFT JOIN ({counted}) AS counted USING (batch_date, source)
             LEFT JOIN (SELECT batch_date, source, any_value(reason) AS reason FROM accepted_gaps GROUP BY ALL)
                 AS accepted USING (batch_date, source)
@@ -91,6 +93,8 @@ def _counts(source: Source) -> str:
                 FROM received_{name} GROUP BY batch_date)
             LEFT JOIN (SELECT batch_date, list('drop_refused:' || reason) AS drop_refusals
                 FROM contract_{name} WHERE is_refused GROUP BY batch_date) USING (batch_date)
+            LEFT JOIN (SELECT batch_date, list(reason || ': ' || observed ORDER BY reason) AS notes
+                FROM contract_{name} WHERE observed IS NOT NULL GROUP BY batch_date) USING (batch_date)
             LEFT JOIN (SELECT batch_date, count(*) AS landed, count(*) FILTER (_is_late) AS late
                 FROM raw_{name} GROUP BY batch_date) USING (batch_date)
             LEFT JOIN (SELECT batch_date, count(*) AS validated FROM validated_{name} GROUP BY batch_date)

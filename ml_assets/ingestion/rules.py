@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What one rule of a contract found in one drop. Grain: drop x reason; only rules that failed.
+    """What one rule of a contract found in one drop. Grain: drop x reason; only rules that failed or could not judge.
 
-    `is_refused` says that the rule was about the whole drop and refused it.
+    `is_refused` says that the rule was about the whole drop and refused it. A rule that had too little to judge by is
+    not `is_judged`, and says so in `observed`: the drop passes it, and nobody should take that for a verdict.
     """
 
     drop: date
@@ -28,6 +29,19 @@ class RuleResult:
     failed_rows: int
     observed: str | None
     is_refused: bool
+    is_judged: bool = True
+
+
+def note_drop(
+    connection: duckdb.DuckDBPyConnection, drop: date, reason: str, severity: str, observed: str | None
+) -> RuleResult:
+    """Note that a drop breaks a rule about the whole of it; an error refuses every row of its own file."""
+    own = "FROM _judged WHERE batch_date = ? AND NOT _is_late"
+    is_refused = severity == "error"
+    if is_refused:
+        connection.execute(f"INSERT INTO _reasons SELECT _position, ? {own}", [f"drop_refused:{reason}", drop])
+    rows = connection.execute(f"SELECT count(*) {own}", [drop]).fetchall()[0][0]
+    return RuleResult(drop, reason, severity, rows, observed, is_refused)
 
 
 def judge_rules(

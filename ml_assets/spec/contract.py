@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from ml_assets.spec.calendar import check_zone
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.drop_rules import (
+    DROP_RULES,
+    RECEIVED,
+    DistributionRule,
+    FreshnessRule,
+    Severity,
+    VolumeRule,
+    drop_rule_faults,
+)
 from ml_assets.spec.names import DECIDE, Identifier, KeyPath, not_among
 from ml_assets.spec.untyped import list_of, mapping_of, names_in
 
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
-Severity = Literal["error", "warning"]
 
 RESERVED_COLUMNS = frozenset({"batch_date", "event_at", "known_at", "claimed_known_at", "reasons", "rowid"})
 RESERVED_SOURCES = frozenset({"batch", "drops", "examples"})  # names that SQL, the graph or the lake uses itself
-RECEIVED = "received"
 SQL_TYPES: dict[str, str] = {
     "string": "VARCHAR",
     "integer": "BIGINT",
@@ -107,7 +114,7 @@ def columns_asked(arguments: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]
 
 def _repeated_reasons(declared: Mapping[str, Any]) -> Iterator[Fault]:
     known: set[str] = set()
-    for part in ("expectations", "rules"):
+    for part in ("expectations", "rules", *DROP_RULES):
         for place, each in enumerate(list_of(declared.get(part))):
             reason = mapping_of(each).get("reason")
             if isinstance(reason, str) and reason in known:
@@ -134,6 +141,19 @@ class Source(Declared):
     columns: dict[Annotated[Identifier, AfterValidator(_check_column)], Column] = Field(min_length=1)
     expectations: tuple[Expectation, ...] = ()
     rules: tuple[Rule, ...] = ()
+    volume: tuple[VolumeRule, ...] = ()
+    freshness: tuple[FreshnessRule, ...] = ()
+    distribution: tuple[DistributionRule, ...] = ()
+
+    @property
+    def drop_rules(self) -> tuple[VolumeRule | FreshnessRule | DistributionRule, ...]:
+        """Give the rules about a whole drop."""
+        return (*self.volume, *self.freshness, *self.distribution)
+
+    @property
+    def lookback(self) -> timedelta:
+        """Give how long before a drop the rules about it look."""
+        return max((rule.lookback for rule in self.drop_rules), default=timedelta(0))
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -170,6 +190,7 @@ class Source(Declared):
             if (place, name) != next(each for each in key if each[1] == name):
                 yield ("key", place), f"found {name!r} again; allowed: a column once"
         yield from _repeated_reasons(declared)
+        yield from drop_rule_faults(declared)
         for place, expectation in enumerate(list_of(declared.get("expectations"))):
             declares = mapping_of(expectation)
             for path, name in columns_asked(mapping_of(declares.get("arguments"))):

@@ -11,6 +11,8 @@ from pydantic import Field
 from ml_assets.spec.calendar import Calendar, Duration
 from ml_assets.spec.contract import Source
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.deliveries import Delivery, repeated_files
+from ml_assets.spec.drop_rules import short_references
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.monitoring import MonitoringSpec, RetrainingSpec
@@ -65,6 +67,7 @@ class UseCaseSpec(Declared):
     features: FeatureSpec
     model: ModelSpec
     worklist: Worklist
+    deliveries: tuple[Delivery, ...] = (Delivery(table="worklist"),)
     monitoring: MonitoringSpec = MonitoringSpec()
     retraining: RetrainingSpec = RetrainingSpec()
 
@@ -90,3 +93,5 @@ class UseCaseSpec(Declared):
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
         """Find names that refer to nothing, and a calendar that the graph cannot run."""
         yield from wrong_references(declared)
+        yield from short_references(declared)
+        yield from repeated_files(declared)

@@ -50,6 +50,10 @@ class StatePaths:
         """Hold pages about what was run: <use case>/replay_<first>_<last>.html."""
         return self.root / "reports"
 
+    def source_page(self, use_case: str, source: str) -> Path:
+        """Name the page of a source, whether or not it was drawn."""
+        return self.reports / use_case / "sources" / f"{source}.html"
+
     @property
     def alerts(self) -> Path:
         """Hold incidents and the messages about them: alerts.sqlite."""

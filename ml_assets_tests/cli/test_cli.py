@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from ml_assets.cli import app
 from ml_assets.stores.lake import Lake
-from ml_assets_tests.rehearsal import DEFS_FOLDER
+from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
 COMMANDS = ("land", "batch", "retrain", "replay", "status", "alerts", "drift", "sql", "fingerprint", "rebuild", "ui",
             "demo", "backfill", "requeue", "accept-missing", "validate", "test", "new", "sources",
@@ -74,7 +74,9 @@ def test_sound_declaration_is_validated_with_its_size() -> None:
     result = run("validate")
 
     assert result.exit_code == 0
-    assert result.stdout.startswith("flight_delays: 5 sources, ")
+    sources = flagship().sources
+    rules = sum(len(source.expectations) + len(source.rules) + len(source.drop_rules) for source in sources)
+    assert result.stdout.startswith(f"flight_delays: 5 sources, {rules} rules, ")
     assert result.stdout.endswith(" features, no mistake\n")
 
 

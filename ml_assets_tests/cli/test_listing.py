@@ -50,6 +50,24 @@ def test_sources_say_how_far_they_have_come_and_what_was_quarantined(lake: Lake)
     assert (weather["refused"], weather["reasons"]) == (1, {"a": 2})
 
 
+def test_sources_say_how_often_each_rule_was_broken_and_could_not_judge(lake: Lake) -> None:
+    found = {"batch_date": DROPS, "reason": ["schedule_rows_unusual"] * 2, "is_refused": [False] * 2}
+    lake.replace_drops("contract_schedule", pa.table(found | {"is_judged": [None, False]}), DROPS)
+    old = {"batch_date": DROPS, "reason": ["station_unknown"] * 2, "is_refused": [False, True]}
+    lake.replace_drops("contract_weather", pa.table(old), DROPS)
+
+    sources = listed("sources")
+
+    (unusual,) = [rule for rule in sources["schedule"]["rules"] if rule["reason"] == "schedule_rows_unusual"]
+    assert unusual == {
+        "about": "a drop", "asks": "rows within 30% of the median of the same weekday in the 4 weeks before, and at "
+        "least one", "severity": "warning", "reason": "schedule_rows_unusual", "broken": 1, "refused": 0,
+        "not_judged": 1,
+    }  # fmt: skip
+    (station,) = [rule for rule in sources["weather"]["rules"] if rule["reason"] == "station_unknown"]
+    assert (station["asks"], station["broken"], station["refused"]) == ("origin is one of EWR, JFK, LGA", 2, 1)
+
+
 @pytest.mark.usefixtures("lake")
 def test_features_say_where_they_come_from_and_have_no_version_before_they_were_computed() -> None:
     found = listed("features")

@@ -15,6 +15,7 @@ from ml_assets.features.examples import settle_examples
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.reading import read_landed
 from ml_assets.spec.declaration import load_use_case
+from ml_assets.spec.drop_rules import DROP_RULES
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import take_file
@@ -43,7 +44,8 @@ class RealSlice:
 def flagship() -> UseCaseSpec:
     """Give flight_delays without expectations: they cost 6 s to import, and are tested by themselves."""
     spec = load_use_case(Path(ml_assets.__file__).parent / "defs" / "flight_delays")
-    sources = tuple(source.model_copy(update={"expectations": (), "rules": ()}) for source in spec.sources)
+    bare: dict[str, object] = dict.fromkeys(("expectations", "rules", *DROP_RULES), ())
+    sources = tuple(source.model_copy(update=bare) for source in spec.sources)
     return spec.model_copy(update={"sources": sources})
 
 

@@ -73,8 +73,12 @@ def test_schedule_without_rows_is_refused_and_the_days_around_it_stand(
     contract = checks["schedule:contract"]
 
     assert (contract.passed, contract.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert contract.description == f"1 of 3 received drops refused: {LAST}"
-    refused = rows(lake, "contract_schedule", "SELECT batch_date, reason, is_refused FROM t WHERE is_refused")
-    assert refused == [(LAST, "schedule_volume", True)]
+    described = (contract.description or "").split("; ")
+    assert described[0] == f"1 of 3 received drops refused: {LAST}"
+    assert "schedule_rows_implausible (error) not judged in 2 of them" in described
+    refused = rows(
+        lake, "contract_schedule", "SELECT batch_date, reason, is_refused FROM t WHERE is_refused ORDER BY ALL"
+    )
+    assert refused == [(LAST, "schedule_rows_implausible", True), (LAST, "schedule_volume", True)]
     days = rows(lake, "validated_schedule", "SELECT DISTINCT batch_date FROM t ORDER BY 1")
     assert days == [(FIRST,), (date(2013, 2, 12),)]

@@ -47,8 +47,8 @@ def test_row_that_fails_a_rule_is_quarantined_and_the_others_pass(ingest: Ingest
     assert accepted.validated.project("id").fetchall() == [("a",), ("c",)]
     assert reasons_by_id(accepted) == {"b": ["n_big"], None: ["malformed_line"], "d": ["n_big"]}
     assert [astuple(result) for result in accepted.results] == [
-        (DROPS[0], "n_big", "error", 1, None, False),
-        (DROPS[1], "n_big", "error", 1, None, False),
+        (DROPS[0], "n_big", "error", 1, None, False, True),
+        (DROPS[1], "n_big", "error", 1, None, False, True),
     ]
 
 
@@ -57,8 +57,8 @@ def test_warning_is_counted_and_lets_the_row_pass(ingest: Ingest) -> None:
 
     assert accepted.validated.project("id").fetchall() == [("a",), ("b",)]
     assert [astuple(result) for result in accepted.results] == [
-        (DROPS[0], "n_big", "warning", 1, None, False),
-        (DROPS[0], "volume", "warning", 2, "2", False),
+        (DROPS[0], "n_big", "warning", 1, None, False, True),
+        (DROPS[0], "volume", "warning", 2, "2", False, True),
     ]
 
 
@@ -68,8 +68,8 @@ def test_rule_about_the_whole_drop_refuses_it_and_quarantines_its_rows(ingest: I
     assert accepted.validated.project("id").fetchall() == [("a",)]
     assert reasons_by_id(accepted) == {"b": ["n_big"], "c": ["drop_refused:volume"]}
     assert [astuple(result) for result in accepted.results if result.reason == "volume"] == [
-        (DROPS[1], "volume", "error", 1, "1", True),
-        (DROPS[2], "volume", "error", 0, "0", True),
+        (DROPS[1], "volume", "error", 1, "1", True, True),
+        (DROPS[2], "volume", "error", 0, "0", True, True),
     ]
 
 

@@ -29,7 +29,9 @@ SCHEMAS = {
     "raw": pa.schema({"batch_date": pa.date32(), "_is_late": pa.bool_()}),
     "validated": pa.schema({"batch_date": pa.date32()}),
     "quarantine": pa.schema({"batch_date": pa.date32(), "reason": pa.string()}),
-    "contract": pa.schema({"batch_date": pa.date32(), "reason": pa.string(), "is_refused": pa.bool_()}),
+    "contract": pa.schema(
+        {"batch_date": pa.date32(), "reason": pa.string(), "observed": pa.string(), "is_refused": pa.bool_()}
+    ),
 }
 GAPS = pa.schema({"batch_date": pa.date32(), "source": pa.string(), "reason": pa.string()})
 
@@ -73,7 +75,8 @@ def test_file_that_kept_its_contract_is_admitted_with_counts_and_reasons(spec: U
         "raw_waited": of(FIRST, 10),
         "validated_waited": of(FIRST, 7),
         "quarantine_waited": quarantined,
-        "contract_waited": of(FIRST, reason="n_big", is_refused=False),
+        "contract_waited": of(FIRST, reason="n_big", is_refused=False)
+        + of(FIRST, reason="unusual", observed="10 rows; usual 20", is_refused=False),
     }
 
     assert settle(spec, [FIRST], tables)[FIRST, "waited"] == {
@@ -87,6 +90,7 @@ def test_file_that_kept_its_contract_is_admitted_with_counts_and_reasons(spec: U
         "quarantined": 3,
         "late": 0,
         "reasons": ["duplicate_key x1", "n_big x2"],
+        "notes": ["unusual: 10 rows; usual 20"],
     }
 
 

@@ -1,0 +1,85 @@
+"""What became of the rows of a source, drop by drop: the facts behind its page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from ml_assets.spec.contract import Source
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
+
+SHOWN_DROPS = 400  # of more, the newest: a bar of a year is 2 px wide
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What the lake holds about a source.
+
+    Attributes
+    ----------
+    drops
+        Grain: a drop, in order. `batch_date`, `state`, `landed`, `validated`, `quarantined`, `late`, `reasons`, `notes`
+        of the ledger.
+    reasons
+        Rows of each reason in quarantine, by drop.
+    results
+        What rules found. Grain: drop x reason. `batch_date`, `reason`, `failed_rows`, `observed`, `is_refused`,
+        `is_judged`.
+    examples
+        The newest rows of each reason in quarantine, a few, with file and line.
+    """
+
+    drops: list[dict[str, Any]]
+    reasons: dict[str, dict[date, int]]
+    results: list[dict[str, Any]]
+    examples: list[dict[str, Any]]
+
+
+def gather_facts(spec: UseCaseSpec, source: Source, lake: Lake) -> SourceFacts:
+    """Read what there is about a source, of the newest drops; nothing where no run has written it."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        drops = _read(connection, lake, "drops", _LEDGER.format(source.name))[-SHOWN_DROPS:]
+        bounds = (drops[0]["batch_date"], drops[-1]["batch_date"]) if drops else (spec.calendar.start, date.max)
+        results = _read(connection, lake, f"contract_{source.name}", _RESULTS, drops=bounds)
+        examples = _read(connection, lake, f"quarantine_{source.name}", _ROWS, drops=bounds)
+        found: dict[str, dict[date, int]] = {}
+        for row in _read(connection, lake, f"quarantine_{source.name}", _BY_REASON, drops=bounds):
+            found.setdefault(row["reason"], {})[row["batch_date"]] = row["n"]
+    return SourceFacts(drops, found, results, examples)
+
+
+_LEDGER = (
+    "SELECT batch_date, state, landed, validated, quarantined, late, reasons, notes FROM (SELECT NULL::VARCHAR[] AS "
+    "notes WHERE false UNION ALL BY NAME SELECT * FROM t) WHERE source = '{}' ORDER BY batch_date"
+)
+_RESULTS = (
+    "SELECT batch_date, reason, failed_rows, observed, is_refused, coalesce(is_judged, true) AS is_judged FROM (SELECT "
+    "NULL::BOOLEAN AS is_judged WHERE false UNION ALL BY NAME SELECT * FROM t) ORDER BY batch_date, reason"
+)
+_BY_REASON = (
+    "SELECT batch_date, reason, count(*) AS n FROM (SELECT batch_date, unnest(reasons) AS reason FROM t) GROUP BY ALL "
+    "ORDER BY reason, batch_date"
+)
+_ROWS = (
+    "SELECT * EXCLUDE (_place) FROM (SELECT *, row_number() OVER (PARTITION BY reason ORDER BY batch_date DESC, "
+    f"_file, _line) AS _place FROM t) WHERE _place <= {_EXAMPLES} ORDER BY reason, batch_date DESC, _file, _line"
+)
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    table: str,
+    query: str,
+    drops: tuple[date, date] | None = None,
+) -> list[dict[str, Any]]:
+    if not lake.has(table):
+        return []
+    lake.relation(connection, table, drops).create_view("t", replace=True)
+    return connection.sql(query).to_arrow_table().to_pylist()

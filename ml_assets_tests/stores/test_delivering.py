@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml_assets.spec.deliveries import Delivery
+from ml_assets.stores.delivering import DeliveryError, deliver
+from ml_assets.stores.paths import StatePaths
+
+DROP = date(2013, 4, 1)
+ROWS = pa.table({"batch_date": [DROP, DROP], "rank": [1, 2], "example_id": ["b", "a,c"], "score": [0.9, 0.5],
+                 "_features_version": [3, 3]})  # fmt: skip
+
+
+def handed(paths: StatePaths, delivery: Delivery, rows: pa.Table = ROWS) -> Path | None:
+    return deliver(paths, "late", delivery, DROP, rows)
+
+
+def test_csv_holds_the_rows_without_what_says_where_they_came_from(tmp_path: Path) -> None:
+    path = handed(StatePaths(tmp_path), Delivery(table="worklist"))
+
+    assert path == tmp_path / "delivered" / "late" / "worklist" / "2013-04-01.csv"
+    assert path is not None
+    assert path.read_text() == 'batch_date,rank,example_id,score\n2013-04-01,1,b,0.9\n2013-04-01,2,"a,c",0.5\n'
+
+
+def test_parquet_holds_the_rows_with_their_types(tmp_path: Path) -> None:
+    delivery = Delivery(table="predictions", format="parquet", folder="desk/scores")
+
+    path = handed(StatePaths(tmp_path), delivery)
+
+    assert path == tmp_path / "delivered" / "late" / "desk" / "scores" / "2013-04-01.parquet"
+    assert pq.read_table(path).equals(ROWS.drop_columns("_features_version"))
+
+
+def test_delivering_the_same_again_leaves_the_file_alone_and_nothing_beside_it(tmp_path: Path) -> None:
+    for kind in ("csv", "parquet"):
+        delivery = Delivery.model_validate({"table": "worklist", "format": kind})
+        path = handed(StatePaths(tmp_path), delivery)
+        assert path is not None
+        os.utime(path, ns=(1, 1))
+
+        handed(StatePaths(tmp_path), delivery)
+
+        assert path.stat().st_mtime_ns == 1
+    assert sorted(file.name for file in path.parent.iterdir()) == ["2013-04-01.csv", "2013-04-01.parquet"]
+
+
+def test_file_whose_rows_changed_is_replaced_and_one_without_rows_is_taken_back(tmp_path: Path) -> None:
+    paths, delivery = StatePaths(tmp_path), Delivery(table="worklist")
+    path = handed(paths, delivery)
+    assert path is not None
+
+    handed(paths, delivery, ROWS.slice(1))
+    assert path.read_text().splitlines()[1:] == ['2013-04-01,2,"a,c",0.5']
+
+    assert handed(paths, delivery, ROWS.slice(2)) is None
+    assert not path.exists()
+
+
+def test_absolute_folder_outside_the_state_is_the_choice_of_who_declares_it(tmp_path: Path) -> None:
+    delivery = Delivery(table="worklist", folder=str(tmp_path / "desk"))
+
+    assert handed(StatePaths(tmp_path / "data"), delivery) == tmp_path / "desk" / "2013-04-01.csv"
+
+
+def test_absolute_folder_in_other_state_is_refused(tmp_path: Path) -> None:
+    delivery = Delivery(table="worklist", folder=str(tmp_path / "lake" / "late" / "worklist"))
+
+    with pytest.raises(DeliveryError, match="lies in the state of this machine"):
+        handed(StatePaths(tmp_path), delivery)
+    assert not (tmp_path / "lake").exists()
+
+
+def test_link_out_of_the_delivered_files_is_not_followed(tmp_path: Path) -> None:
+    own = StatePaths(tmp_path / "data").delivered / "late"
+    own.mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (own / "desk").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(DeliveryError, match=r"leads to .*elsewhere"):
+        handed(StatePaths(tmp_path / "data"), Delivery(table="worklist", folder="desk"))
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_folder_that_cannot_be_written_to_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "desk").write_text("a file")
+
+    with pytest.raises(DeliveryError, match=r"worklist of 2013-04-01 cannot be delivered to .*desk/2013-04-01\.csv: "):
+        handed(StatePaths(tmp_path / "data"), Delivery(table="worklist", folder=str(tmp_path / "desk")))
