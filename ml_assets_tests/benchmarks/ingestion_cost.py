@@ -27,8 +27,8 @@ from ml_assets.demo.flights import land_flights, read_feeds
 from ml_assets.graph.source_assets import receipt_table, result_table
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.expectations import Judge
-from ml_assets.ingestion.reading import SQL_TYPES, read_landed
-from ml_assets.spec.contract import Source
+from ml_assets.ingestion.reading import read_landed
+from ml_assets.spec.contract import SQL_TYPES, Source
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.receiving import Folders, receive
