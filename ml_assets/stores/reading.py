@@ -71,7 +71,7 @@ def read(
         if as_served and table != "features":
             raise ValueError(f"as_served: found for {table}; allowed: features, which predictions are made from")
         lake = tables[name]
-        rows = _as_served(connection, lake) if as_served else lake.relation(connection, table)
+        rows = _as_served(connection, lake, until) if as_served else lake.relation(connection, table)
         moment = next((column for column in (PARTITION, "as_of") if column in rows.columns), None)
         if until is not None:
             if moment is None or (moment == "as_of" and table != "champion"):
@@ -83,14 +83,14 @@ def read(
         return rows.project(kept).df()
 
 
-def _as_served(connection: duckdb.DuckDBPyConnection, lake: Lake) -> duckdb.DuckDBPyRelation:
-    """Give the features of each drop from the version its predictions were made from."""
+def _as_served(connection: duckdb.DuckDBPyConnection, lake: Lake, until: date | None) -> duckdb.DuckDBPyRelation:
+    """Give the features of each drop up to `until` from the version its predictions were made from."""
     if not lake.has("predictions"):
         return lake.relation(connection, "features").filter("false")
     found = lake.relation(connection, "predictions").project("batch_date, _features_version").distinct().fetchall()
     by_version: dict[int, list[date]] = {}
     for drop, version in found:
-        if version is not None:
+        if version is not None and (until is None or drop <= until):  # a later version may have more columns
             by_version.setdefault(version, []).append(drop)
     for version, drops in by_version.items():
         listed = ", ".join(f"DATE '{drop}'" for drop in drops)

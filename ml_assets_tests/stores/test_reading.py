@@ -65,5 +65,9 @@ def test_features_are_read_as_they_were_when_they_were_scored(tmp_path: Path) ->
     served = ml_assets.read("flights", "features", as_served=True, data=data)
     assert (list(served.columns), served["x"].tolist()) == (["batch_date", "x"], [1.0, 2.0])
     assert ml_assets.read("flights", "features", as_of=DROPS[0], as_served=True, data=data)["x"].tolist() == [1.0]
+    lake.replace_drops("predictions", pa.table({"batch_date": [DROPS[2]], "score": [0.1], "_features_version":
+                                               [lake.version("features")]}), [DROPS[2]])  # fmt: skip
+    assert list(ml_assets.read("flights", "features", as_of=DROPS[1], as_served=True, data=data)) == ["batch_date", "x"]
+    assert "added" in ml_assets.read("flights", "features", as_served=True, data=data)
     with pytest.raises(ValueError, match="as_served: found for predictions; allowed: features"):
         ml_assets.read("flights", "predictions", as_served=True, data=data)
