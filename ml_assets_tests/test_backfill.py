@@ -70,6 +70,18 @@ def test_added_feature_is_backfilled_trained_on_and_served_and_what_was_served_s
     assert "is_far" in state.lake.metadata("training_set")["plan"]["features"]
 
 
+def test_drop_that_is_run_again_keeps_its_features_until_they_are_backfilled(served: Rehearsal, tmp_path: Path) -> None:
+    state = with_feature(go_on_from(served, tmp_path))
+    before = {table: state.content(table, 1, ADDED - 1) for table in ("features", "examples", "predictions")}
+
+    state.batch(ADDED - 2, ADDED)  # two closed drops and an open one
+
+    assert versions_by_drop(state) == dict.fromkeys(range(1, ADDED), 1) | {ADDED: 2}
+    assert state.rows("features", "SELECT count(is_far) AS n FROM t WHERE batch_date < '2013-01-10'") == [{"n": 0}]
+    shown = {table: state.content(table, 1, ADDED - 1) for table in ("examples", "predictions")}
+    assert shown == {table: before[table] for table in shown}
+
+
 def test_backfill_that_was_killed_goes_on_with_what_is_left(served: Rehearsal, tmp_path: Path) -> None:
     state = with_feature(go_on_from(served, tmp_path))
     run_backfill(state.spec, state.paths, Asked(day(1), day(4), step=31))

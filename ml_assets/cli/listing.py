@@ -106,12 +106,15 @@ def run_features(spec: UseCaseSpec, paths: StatePaths, *, as_json: bool) -> None
     if as_json:
         print_json(found)
         return
-    shown = ["feature", "from", "over", "value", "version", "first_drop"]
-    rows = [[row[name] if row[name] is not None else "-" for name in shown] for row in found]
-    console.print(
-        table_of(f"{len(found)} features of {spec.name}; a version is given when they are computed", shown, rows)
-    )
+    rows = [[f"{row['feature']}\n  {_spelt(row)}", row["version"] or "-", row["first_drop"] or "-"] for row in found]
+    title = f"{len(found)} features of {spec.name}; a version is given when they are computed"
+    console.print(table_of(title, ["feature", "version", "first_drop"], rows))
     next_steps({f"ml-assets backfill {spec.name} --features": "computes new and changed ones of earlier drops"})
+
+
+def _spelt(row: dict[str, Any]) -> str:
+    over = f" over {row['over']}" if row["over"] else ""
+    return f"{row['value']}{over}, of {row['from']}"
 
 
 def _origins(spec: UseCaseSpec) -> dict[str, dict[str, str]]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ml_assets.decisions.incidents import Finding, Severity
+from ml_assets.spec.drops import BY_A_PERSON
 
 Row = Mapping[str, Any]
 DROP_SCOPE = ("drop/", "feed/", "drift/", "performance", "freshness/", "decision")
@@ -83,14 +84,21 @@ def _ledger(use_case: str, drop: str, ledger: Sequence[Row]) -> list[Finding]:
     words = {
         "missing": ("missing_drop", "did not arrive and is waited for", "later drops wait"),
         "missing_accepted": ("missing_drop", "did not arrive; the declaration goes on without it", "its features age"),
+        "accepted": ("missing_drop", "did not arrive; a person goes on without it", "its features age"),
         "refused": ("refused_drop", "broke its contract", "none of its rows is used; the last good state serves"),
     }
     found: list[Finding] = []
     for row in ledger:
         if row["state"] in words:
-            kind, said, doing = words[row["state"]]
+            # what came late for other drops, and what became of its rows, is no reason for this one
+            said_of_it = cast("list[str]", row["reasons"] or [])
+            accepted = [reason.removeprefix(BY_A_PERSON) for reason in said_of_it if reason.startswith(BY_A_PERSON)]
+            kind, said, doing = words["accepted" if accepted else row["state"]]
             severity: Severity = "warning" if row["state"] == "missing_accepted" else "error"
-            reasons = "; ".join(row["reasons"] or [])
+            refusals = [
+                reason for reason in said_of_it if row["state"] == "refused" and not reason.startswith("late: ")
+            ]
+            reasons = "; ".join(accepted or refusals)
             message = f"{row['source']} of drop {drop} {said}" + (f": {reasons}" if reasons else "")
             look_at = f"ml-assets status {use_case}"
             found.append(

@@ -51,7 +51,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Incident(Finding):
-    """A finding with a life: as it was when it opened, and since when, in data time.
+    """A finding with a life: as it was last found, and since when, in data time.
 
     Attributes
     ----------
@@ -90,8 +90,8 @@ def settle(
     """Compare what is found at `at` with what is open.
 
     A finding without an open incident opens one; an open incident inside the scope that is not found any more closes;
-    an incident that stays open stays as it was when it opened. Of two findings with one key the worse one counts. The
-    order of the arguments is irrelevant, and settling the same findings again changes nothing.
+    an incident that stays open says what was found last, without a message. Of two findings with one key the worse one
+    counts. The order of the arguments is irrelevant, and settling the same findings again changes nothing.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def settle(
     gone = [one for key, one in known.items() if key not in lasting and one.monitor.startswith(scope)]
     return Changes(
         opened=_ordered([*new, *events]),
-        still_open=_ordered([incident for key, incident in known.items() if key in lasting]),
+        still_open=_ordered([replace(one, **asdict(lasting[key])) for key, one in known.items() if key in lasting]),
         closed=_ordered([replace(incident, closed_at=at) for incident in gone]),
     )
 
@@ -149,7 +149,7 @@ def message_of(incident: Incident, change: Change) -> tuple[str, str]:
     lines = [
         ("", incident.message),
         *_when(incident, change),
-        ("measured" if change == "opened" else "measured when it opened", measured),
+        ("measured" if change == "opened" else "measured last", measured),
         ("what happens by itself" if change == "opened" else "what happened by itself", incident.doing),
         ("look at", incident.look_at),
     ]

@@ -1,7 +1,7 @@
 """Assets of what is predicted and from what: labels, examples, features."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from dagster_duckdb import DuckDBResource
 from ml_assets.features.examples import settle_examples
 from ml_assets.features.feature_table import iterate_features
 from ml_assets.graph.computed import COMPUTED, computed_drops
-from ml_assets.graph.feature_sets import declared_set
+from ml_assets.graph.feature_sets import declared_set, drops_to_compute
 from ml_assets.graph.layout import (
     SINGLE_RUN,
     asset_key,
@@ -25,6 +25,7 @@ from ml_assets.graph.layout import (
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.row_counts import describe_drops
 from ml_assets.ingestion.ledger import find_gaps, require_computed, require_final
+from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.sandbox import select_by_drop, shut_in
@@ -98,29 +99,61 @@ def _examples(spec: UseCaseSpec) -> dg.AssetsDefinition:
         drops, lake = partition_keys(context), state.lake
         refuse_open_drops(spec, lake, duckdb, drops[-1])
         require_computed(spec, computed_drops(lake, duckdb), spec.calendar.previous_drop(drops[0]))
-        first, last = spec.calendar.start, drops[-1]
         with duckdb.get_connection() as connection:
-            tables = {
-                f"validated_{source}": lake.files(f"validated_{source}", drops=(drops[0], last)) for source in sources
-            }
-            tables["_labels"] = lake.files("labels", drops=(first, last))
-            if lake.has("examples"):
-                tables["_earlier"] = lake.files("examples", drops=(first, spec.calendar.previous_drop(drops[0])))
-            shut_in(connection, tables)
-            if "_earlier" not in tables:
-                connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")
-            select_by_drop(connection, spec.examples.sql, sources, drops, spec.calendar)
-            settled = settle_examples(connection, spec.calendar, drops)
-            accepted, quarantined = settled.accepted.to_arrow_table(), settled.quarantined.to_arrow_table()
-        lake.replace_drops("examples", accepted, drops)
-        lake.replace_drops("quarantine_examples", quarantined, drops)
-        refused = Counter(quarantined["batch_date"].to_pylist())
-        notes = {drop: {"quarantined": refused[drop]} for drop in drops}
-        schema = table_schema({field.name: str(field.type) for field in accepted.schema})
-        counts = Counter(accepted["batch_date"].to_pylist())
-        describe_drops(context, drops, counts, notes, on_last={"dagster/column_schema": schema})
+            drawn, notes = drops_to_compute(connection, lake, spec, drops, context.run.tags)
+        for stretch in stretches(drawn, spec.calendar):
+            notes |= _draw_examples(spec, lake, duckdb, stretch)
+        counts, columns = _stored_counts(lake, duckdb, "examples", drops)
+        describe_drops(context, drops, counts, notes, on_last={"dagster/column_schema": table_schema(columns)})
 
     return examples
+
+
+def _draw_examples(
+    spec: UseCaseSpec, lake: Lake, duckdb: DuckDBResource, drops: Sequence[date]
+) -> dict[date, dict[str, object]]:
+    """Draw the examples of drops that follow each other; note how many of each are in quarantine."""
+    sources, first, last = spec.examples.sources, spec.calendar.start, drops[-1]
+    with duckdb.get_connection() as connection:
+        tables = {
+            f"validated_{source}": lake.files(f"validated_{source}", drops=(drops[0], last)) for source in sources
+        }
+        tables["_labels"] = lake.files("labels", drops=(first, last))
+        if lake.has("examples"):
+            tables["_earlier"] = lake.files("examples", drops=(first, spec.calendar.previous_drop(drops[0])))
+        shut_in(connection, tables)
+        if "_earlier" not in tables:
+            connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")
+        select_by_drop(connection, spec.examples.sql, sources, drops, spec.calendar)
+        settled = settle_examples(connection, spec.calendar, drops)
+        accepted, quarantined = settled.accepted.to_arrow_table(), settled.quarantined.to_arrow_table()
+    lake.replace_drops("examples", accepted, drops)
+    lake.replace_drops("quarantine_examples", quarantined, drops)
+    refused = Counter(quarantined["batch_date"].to_pylist())
+    return {drop: {"quarantined": refused[drop]} for drop in drops}
+
+
+def _stored_counts(
+    lake: Lake, duckdb: DuckDBResource, table: str, drops: Sequence[date]
+) -> tuple[Counter[date], dict[str, str]]:
+    """Count the rows of each drop in the lake, and name the columns with their types."""
+    with duckdb.get_connection() as connection:
+        rows = lake.relation(connection, table, (drops[0], drops[-1]))
+        counts = Counter(dict(rows.aggregate("batch_date, count(*)", "batch_date").fetchall()))
+        types = dict(zip(rows.columns, map(str, rows.types), strict=True))
+        return counts, {name: kind for name, kind in types.items() if not name.startswith("_")}
+
+
+def stretches(drops: Sequence[date], calendar: Calendar) -> Iterator[list[date]]:
+    """Cut drops where one is left out between them."""
+    found: list[date] = []
+    for drop in drops:
+        if found and calendar.next_drop(found[-1]) != drop:
+            yield found
+            found = []
+        found.append(drop)
+    if found:
+        yield found
 
 
 def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
@@ -148,33 +181,14 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "features", "delta", "duckdb", "numpy"),
     )
     def features(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
-        import pyarrow as pa
-
         drops, lake = partition_keys(context), state.lake
         refuse_open_drops(spec, lake, duckdb, drops[-1])
         with duckdb.get_connection() as connection:
-            tables = {
-                f"validated_{source}": lake.files(
-                    f"validated_{source}", drops=(first_needed(spec, source, drops[0]), drops[-1])
-                )
-                for source in sources
-            }
-            shut_in(connection, tables | {"examples": lake.files("examples", drops=(drops[0], drops[-1]))})
-            connection.execute("CREATE TEMP TABLE _examples AS SELECT * FROM examples ORDER BY batch_date, example_id")
-            with duckdb.get_connection() as other:
-                number = declared_set(other, lake, spec)
-            counts: Counter[date] = Counter()
-            schema = pa.schema([])
-            done = context.log.info
-            parts = iterate_features(connection, spec, drops, on_scope=lambda source: done(f"features of {source}"))
-            for part, rows in parts:  # one, unless the drops hold more examples than are computed at once
-                sets = pa.array([number] * rows.num_rows, pa.int64())
-                lake.replace_drops("features", rows.append_column("_feature_set", sets), part)
-                counts.update(rows["batch_date"].to_pylist())
-                schema = rows.schema
-        lake.replace_drops(COMPUTED, _computed_table(drops, counts, number), drops)
-        schema = table_schema({field.name: str(field.type) for field in schema}, said)
-        describe_drops(context, drops, counts, on_last={"dagster/column_schema": schema})
+            due, notes = drops_to_compute(connection, lake, spec, drops, context.run.tags)
+        for stretch in stretches(due, spec.calendar):
+            _compute(spec, lake, duckdb, stretch, context.log.info)
+        counts, columns = _stored_counts(lake, duckdb, "features", drops)
+        describe_drops(context, drops, counts, notes, on_last={"dagster/column_schema": table_schema(columns, said)})
 
     return features
 
@@ -185,6 +199,32 @@ def first_needed(spec: UseCaseSpec, source: str, first: date) -> date:
     if lookback is None:
         return spec.calendar.start
     return max(spec.calendar.drop_receiving(spec.calendar.interval_of(first)[0] - lookback), spec.calendar.start)
+
+
+def _compute(
+    spec: UseCaseSpec, lake: Lake, duckdb: DuckDBResource, drops: Sequence[date], done: Callable[[str], None]
+) -> None:
+    """Compute the features of drops that follow each other by what is declared now."""
+    import pyarrow as pa
+
+    with duckdb.get_connection() as connection:
+        number = declared_set(connection, lake, spec)
+    counts: Counter[date] = Counter()
+    with duckdb.get_connection() as connection:
+        tables = {
+            f"validated_{source}": lake.files(
+                f"validated_{source}", drops=(first_needed(spec, source, drops[0]), drops[-1])
+            )
+            for source in sorted({view.source for view in spec.features.views})
+        }
+        shut_in(connection, tables | {"examples": lake.files("examples", drops=(drops[0], drops[-1]))})
+        connection.execute("CREATE TEMP TABLE _examples AS SELECT * FROM examples ORDER BY batch_date, example_id")
+        parts = iterate_features(connection, spec, drops, on_scope=lambda source: done(f"features of {source}"))
+        for part, rows in parts:  # one, unless the drops hold more examples than are computed at once
+            sets = pa.array([number] * rows.num_rows, pa.int64())
+            lake.replace_drops("features", rows.append_column("_feature_set", sets), part)
+            counts.update(rows["batch_date"].to_pylist())
+    lake.replace_drops(COMPUTED, _computed_table(drops, counts, number), drops)
 
 
 def _computed_table(drops: Sequence[date], counts: Counter[date], feature_set: int) -> "pa.Table":

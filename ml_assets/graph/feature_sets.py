@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 TABLE = "feature_versions"
+BACKFILL_TAG = "ml_assets/backfill"  # on a run that is to compute again what drops hold of other definitions
 
 
 class MixedFeaturesError(RuntimeError):
@@ -72,6 +73,20 @@ def stale_drops(connection: "DuckDBPyConnection", lake: Lake, spec: UseCaseSpec)
     changed = {number: changed_features(definitions, now) for number, definitions in sets.items()}
     by_drop = sets_of_drops(connection, lake)
     return {drop: changed[number] for drop, number in sorted(by_drop.items()) if changed.get(number)}
+
+
+def drops_to_compute(
+    connection: "DuckDBPyConnection", lake: Lake, spec: UseCaseSpec, drops: Iterable[date], tags: Mapping[str, str]
+) -> tuple[list[date], dict[date, dict[str, object]]]:
+    """Give the drops whose examples and features a run computes, and a note on each that it leaves as it is.
+
+    A closed drop of other definitions holds them until a backfill: a drop that is run again for another reason would
+    else change its features unasked.
+    """
+    stale = {} if BACKFILL_TAG in tags else stale_drops(connection, lake, spec)
+    kept = f"computed by other definitions than declared now; `ml-assets backfill {spec.name} --features` renews them"
+    drops = list(drops)
+    return [drop for drop in drops if drop not in stale], {drop: {"kept": kept} for drop in drops if drop in stale}
 
 
 def require_one_set(stale: dict[date, list[str]], drops: Iterable[date], spec: UseCaseSpec) -> None:

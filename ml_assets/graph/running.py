@@ -20,6 +20,7 @@ from dagster._core.storage.tags import (
 from ml_assets.graph.automation import Retraining, retrain_config
 from ml_assets.graph.event_log import store_events_in_batches
 from ml_assets.graph.factory import batch_job_name, build_use_case, retrain_job_name
+from ml_assets.graph.feature_sets import BACKFILL_TAG
 from ml_assets.graph.layout import asset_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, project_root
@@ -87,7 +88,8 @@ def run_features(
     spec: UseCaseSpec, paths: StatePaths, first: date, last: date, on_event: OnEvent | None = None
 ) -> RunOutcome:
     """Draw the examples of the drops first..last and compute their features again, and nothing else."""
-    tags = {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: last.isoformat()}
+    tags = {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
+            BACKFILL_TAG: "features"}  # fmt: skip
     only = (asset_key(spec, "features", "examples"), asset_key(spec, "features", "features"))
     return _run(spec, paths, _Work(batch_job_name(spec.name), tags, {}, only), on_event)
 

@@ -25,9 +25,9 @@ from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.row_counts import describe_drops
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.ledger import settle_ledger
-from ml_assets.ingestion.reading import SQL_TYPES, read_landed
+from ml_assets.ingestion.reading import read_landed
 from ml_assets.ingestion.rules import RuleResult
-from ml_assets.spec.contract import Source
+from ml_assets.spec.contract import SQL_TYPES, Source
 from ml_assets.spec.drops import Receipt
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake

@@ -29,6 +29,16 @@ def split_lines(text: str) -> list[str]:
     return lines.removesuffix("\n").split("\n")
 
 
+def count_lines(text: str) -> int:
+    r"""Count the lines that `split_lines` gives, without making them.
+
+    >>> [count_lines(text) for text in ("a", "a\n", "a\r\nb", "a\rb\r", "a\n\n")]
+    [1, 1, 2, 2, 2]
+    """
+    end = _line_end(text)
+    return text.count(end) + (not text.endswith(end))
+
+
 def read_header(text: str) -> tuple[tuple[str, ...], int]:
     """Give the cells of the first record, and how many lines it takes.
 
@@ -37,9 +47,23 @@ def read_header(text: str) -> tuple[tuple[str, ...], int]:
     csv.Error
         If it cannot be read at all.
     """
-    reader = csv.reader(f"{line}\n" for line in split_lines(text))
-    cells = next(reader)
+    reader = csv.reader(_lines(text))
+    cells = next(reader, [])
     return tuple(cell.strip() for cell in cells), reader.line_num
+
+
+def _line_end(text: str) -> str:
+    return "\n" if "\n" in text else "\r"
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Give line after line, each with one end: a header is read without splitting all that follows it."""
+    end, at = _line_end(text), 0
+    while at < len(text):
+        until = text.find(end, at)
+        line = text[at:] if until < 0 else text[at:until].removesuffix("\r")
+        yield f"{line}\n"
+        at = len(text) if until < 0 else until + 1
 
 
 def split_records(text: str, width: int, first_line: int = 1) -> Iterator[Record]:

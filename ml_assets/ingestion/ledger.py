@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.contract import Source
+from ml_assets.spec.drops import BY_A_PERSON
 from ml_assets.spec.use_case import UseCaseSpec
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def settle_ledger(
             coalesce(landed, 0) AS landed, coalesce(validated, 0) AS validated,
             coalesce(quarantined, 0) AS quarantined, coalesce(late, 0) AS late,
             list_concat(CASE WHEN files IS NULL AND accepted.reason IS NOT NULL
-                THEN ['accepted by a person: ' || accepted.reason] ELSE [] END,
+                THEN ['{BY_A_PERSON}' || accepted.reason] ELSE [] END,
                 list_concat(coalesce(refusals, []), list_concat(coalesce(reasons, []), coalesce(late_files, []))))
                 AS reasons,
             coalesce(notes, []) AS notes

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ml_assets.ingestion.csv_records import read_header, split_lines, split_records
-from ml_assets.spec.contract import Column, Source
+from ml_assets.ingestion.csv_records import count_lines, read_header, split_lines, split_records
+from ml_assets.spec.contract import SQL_TYPES, Column, Source
 from ml_assets.spec.drops import LandedFile, Receipt
 
 if TYPE_CHECKING:
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 
 PROVENANCE = ("_file", "_sha256", "_line", "_is_late", "_text", "_unreadable", "_refused")
 IN_ORDER = "_is_late DESC, _file, _line"  # of the rows of a drop: of two versions of a fact the later one counts
-SQL_TYPES = {
-    "string": "VARCHAR",
-    "integer": "BIGINT",
-    "float": "DOUBLE",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-    "timestamp": "TIMESTAMPTZ",
-}
 _HAS_OFFSET = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 
 
@@ -75,7 +67,7 @@ def _read_header(file: LandedFile, source: Source) -> _Header:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return _Header((), "file_refused:not_utf8", f"byte_{error.start}")
-    if not text.strip():
+    if not text or text.isspace():
         return _Header((), "file_refused:empty", None)
     try:
         columns, header_lines = read_header(text)
@@ -89,7 +81,7 @@ def _read_header(file: LandedFile, source: Source) -> _Header:
         return _Header(columns, f"file_refused:missing_column:{','.join(missing)}", None)
     extra = [name for name in columns if name not in source.columns]
     warning = f"extra_column:{','.join(extra)}" if extra else None
-    return _Header(columns, None, warning, len(split_lines(text)) - header_lines)
+    return _Header(columns, None, warning, count_lines(text) - header_lines)
 
 
 def _create_text_table(connection: duckdb.DuckDBPyConnection, source: Source) -> None:

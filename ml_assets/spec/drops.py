@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+BY_A_PERSON = "accepted by a person: "  # begins the reason that the ledger has of a person
+
 
 @dataclass(frozen=True)
 class LandedFile:

@@ -114,6 +114,8 @@ class AlertOutbox:
             opened = tuple(incident for incident in changes.opened if _open(connection, incident))
             for incident in opened:
                 _write_message(connection, incident, "opened", at, written_at)
+            for incident in changes.still_open:
+                _write_again(connection, incident)
             for incident in changes.closed:
                 closed = (incident.closed_at, incident.incident_id)
                 connection.execute("UPDATE incidents SET closed_at = ? WHERE incident_id = ?", closed)
@@ -264,6 +266,13 @@ def _open(connection: sqlite3.Connection, incident: Incident) -> bool:
         asdict(incident),
     )
     return cursor.rowcount > 0
+
+
+def _write_again(connection: sqlite3.Connection, incident: Incident) -> None:
+    """Let an open incident say what was found last; its message has gone out and stays."""
+    names = [field.name for field in fields(Finding)]
+    query = f"UPDATE incidents SET {', '.join(f'{name} = :{name}' for name in names)} WHERE incident_id = :incident_id"
+    connection.execute(query, asdict(incident))
 
 
 def _write_message(connection: sqlite3.Connection, incident: Incident, change: Change, at: str, now: str) -> None:

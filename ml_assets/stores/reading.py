@@ -11,10 +11,20 @@ from ml_assets.stores.paths import StatePaths, state_paths
 from ml_assets.stores.query import known_tables
 
 if TYPE_CHECKING:
+    import duckdb
     import pandas as pd
 
+    from ml_assets.stores.lake import Lake
 
-def read(use_case: str, table: str, *, as_of: date | str | None = None, data: StatePaths | None = None) -> pd.DataFrame:
+
+def read(
+    use_case: str,
+    table: str,
+    *,
+    as_of: date | str | None = None,
+    as_served: bool = False,
+    data: StatePaths | None = None,
+) -> pd.DataFrame:
     """Read a table of the lake, up to a drop.
 
     Parameters
@@ -24,6 +34,9 @@ def read(use_case: str, table: str, *, as_of: date | str | None = None, data: St
     as_of
         A drop, such as `"2013-06-16"`: rows of later drops, and verdicts as of later ones, are left out. By default
         everything. Of a table without drops, such as the newest `training_set`, only everything can be read.
+    as_served
+        Of `features`: the values that were scored, each drop from the version its predictions have on record, whatever
+        was computed again since. Drops that nothing was predicted for are left out.
     data
         The state to read; by default that of this machine, as the commands do.
 
@@ -37,7 +50,7 @@ def read(use_case: str, table: str, *, as_of: date | str | None = None, data: St
     LookupError
         If there is no such table; says which there are.
     ValueError
-        If `as_of` is no date, or the table knows no drops.
+        If `as_of` is no date, or the table knows no drops; if `as_served` is asked of another table.
 
     Examples
     --------
@@ -55,7 +68,10 @@ def read(use_case: str, table: str, *, as_of: date | str | None = None, data: St
         raise LookupError(f"there is no table {name}; allowed: {listed}{did_you_mean(name, list(tables))}")
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        rows = tables[name].relation(connection, table)
+        if as_served and table != "features":
+            raise ValueError(f"as_served: found for {table}; allowed: features, which predictions are made from")
+        lake = tables[name]
+        rows = _as_served(connection, lake, until) if as_served else lake.relation(connection, table)
         moment = next((column for column in (PARTITION, "as_of") if column in rows.columns), None)
         if until is not None:
             if moment is None or (moment == "as_of" and table != "champion"):
@@ -65,6 +81,25 @@ def read(use_case: str, table: str, *, as_of: date | str | None = None, data: St
             rows = rows.order(moment)
         kept = ", ".join(f'"{column}"' for column in rows.columns if not column.startswith("_"))
         return rows.project(kept).df()
+
+
+def _as_served(connection: duckdb.DuckDBPyConnection, lake: Lake, until: date | None) -> duckdb.DuckDBPyRelation:
+    """Give the features of each drop up to `until` from the version its predictions were made from."""
+    if not lake.has("predictions"):
+        return lake.relation(connection, "features").filter("false")
+    found = lake.relation(connection, "predictions").project("batch_date, _features_version").distinct().fetchall()
+    by_version: dict[int, list[date]] = {}
+    for drop, version in found:
+        if version is not None and (until is None or drop <= until):  # a later version may have more columns
+            by_version.setdefault(version, []).append(drop)
+    for version, drops in by_version.items():
+        listed = ", ".join(f"DATE '{drop}'" for drop in drops)
+        part = lake.relation(connection, "features", (min(drops), max(drops)), version)
+        part.filter(f"batch_date IN ({listed})").create_view(f"_features_{version}")
+    parts = [f"SELECT * FROM _features_{version}" for version in sorted(by_version)]
+    if not parts:
+        return lake.relation(connection, "features").filter("false")
+    return connection.sql(" UNION ALL BY NAME ".join(parts))
 
 
 def _drop(as_of: date | str | None) -> date | None:

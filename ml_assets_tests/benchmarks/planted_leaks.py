@@ -70,10 +70,14 @@ def recompute(scene: Scene, changed: dict[str, str], examples: str = "SELECT * F
         scan(connection, lake.files("examples", drops=(first, last))).create_view("examples")
         connection.execute(f"CREATE TABLE _examples AS {examples} ORDER BY batch_date, example_id")
         rows = compute_features(connection, spec, scene.drops)
-        real = scan(connection, lake.files("examples", drops=(first, last))).project("example_id, prediction_at AS real_at")
+        real = scan(connection, lake.files("examples", drops=(first, last))).project(
+            "example_id, prediction_at AS real_at"
+        )
         real.create_view("real")
         connection.register("leaky", rows)
-        kept = connection.sql("SELECT leaky.* REPLACE (real_at AS prediction_at) FROM leaky JOIN real USING (example_id)")
+        kept = connection.sql(
+            "SELECT leaky.* REPLACE (real_at AS prediction_at) FROM leaky JOIN real USING (example_id)"
+        )
         lake.replace_drops("features", kept.to_arrow_table(), scene.drops)
 
 

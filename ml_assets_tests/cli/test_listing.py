@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from ml_assets.cli import app
+from ml_assets.cli import app, terminal
 from ml_assets.graph.feature_sets import declared_set
 from ml_assets.stores.lake import Lake
 from ml_assets_tests.rehearsal import flagship
@@ -89,3 +89,14 @@ def test_features_say_their_version_and_since_when_drops_hold_it(lake: Lake) -> 
     feature = listed("features")["carrier_late_share_7d"]
 
     assert (feature["version"], feature["first_drop"]) == (1, "2013-01-02")
+
+
+@pytest.mark.usefixtures("lake")
+def test_names_of_features_stay_whole_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal.console, "width", 80)
+
+    result = CliRunner().invoke(app, ["features", "flight_delays"])
+
+    lines = result.output.splitlines()
+    assert all(any(f" {name} " in line for line in lines) for name in flagship().features.feature_names())
+    assert max(len(line) for line in lines if "│" in line) <= 80

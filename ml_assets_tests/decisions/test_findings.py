@@ -32,6 +32,18 @@ def test_healthy_drop_has_no_finding() -> None:
     assert found(performance=performance, ledger=[{"source": "weather", "state": "admitted", "reasons": []}]) == []
 
 
+def test_what_is_missing_says_who_goes_on_without_it_and_nothing_of_other_files() -> None:
+    late = ["already_known x67", "late: 2013-07-02/weather.csv"]
+    by_person = {"source": "schedule", "state": "missing_accepted",
+                 "reasons": ["accepted by a person: lost by its publisher", *late]}  # fmt: skip
+    declared = {"source": "weather", "state": "missing_accepted", "reasons": late}
+
+    assert [finding.message for finding in found(ledger=[by_person, declared])] == [
+        "schedule of drop 2013-07-09 did not arrive; a person goes on without it: lost by its publisher",
+        "weather of drop 2013-07-09 did not arrive; the declaration goes on without it",
+    ]
+
+
 def test_faults_of_one_source_are_one_finding_that_names_its_columns() -> None:
     alarms = [
         alarm("feed", "weather.temp_f null_share", ratio=3.0),

@@ -55,7 +55,7 @@ def test_a_finding_opens_once_stays_open_and_closes_once() -> None:
     (opened,) = first.opened
     assert (opened.monitor, opened.kind, opened.measurement) == ("drift/weather_temp_f", "drift", 0.31)
     assert (opened.opened_at, opened.closed_at) == ("2013-07-01", None)
-    assert second == Changes(still_open=(opened,))
+    assert second == Changes(still_open=(replace(opened, measurement=0.4, severity="error"),))  # as found last
     assert third == Changes(closed=(replace(opened, closed_at="2013-07-03"),))
 
 
@@ -159,7 +159,7 @@ def test_message_of_a_closing_says_from_when_to_when() -> None:
     assert body.splitlines()[1:4] == [
         "from: 2013-07-01",
         "closed: 2013-07-08",
-        "measured when it opened: 0.31, threshold 0.2",
+        "measured last: 0.31, threshold 0.2",
     ]
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import astuple
+from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from ml_assets.ingestion.acceptance import Acceptance
-from ml_assets.ingestion.expectations import ExpectationError
+from ml_assets.ingestion.expectations import ExpectationError, Judge
+from ml_assets.spec.contract import Expectation
 from ml_assets_tests.ingestion.conftest import DROPS, Ingest, declare, reasons_by_id
 
 # great_expectations 1.24 imports sre_constants and sre_parse, which Python 3.11 calls deprecated
@@ -39,6 +42,29 @@ def at_most(value: int, **more: Any) -> dict[str, Any]:
 def rows_between(low: int, high: int, **more: Any) -> dict[str, Any]:
     rule = {"expect": "expect_table_row_count_to_be_between", "min_value": low, "max_value": high, "reason": "volume"}
     return {**rule, **more}
+
+
+def test_rule_is_handed_the_columns_it_names_and_no_others() -> None:
+    """Great Expectations hashes and copies all that it is handed: of a large file that took most of the time."""
+    width = {"expect": "expect_table_column_count_to_equal", "value": 3, "reason": "width"}
+    order = {"expect": "expect_column_pair_values_a_to_be_greater_than_b", "column_A": "n", "column_B": "m"}
+    declared = [at_most(10), rows_between(1, 2), width, order | {"reason": "order"}]
+    expectations = [
+        Expectation.model_validate({"expect": rule.pop("expect"), "reason": rule.pop("reason"), "arguments": rule})
+        for rule in declared
+    ]
+    judge_of_rules, handed = Judge(), []
+    definition: Any = judge_of_rules._whole_frame
+    spy: Any = SimpleNamespace(
+        get_batch=lambda of: (handed.append(list(of["dataframe"].columns)), definition.get_batch(of))[1]
+    )
+    judge_of_rules._whole_frame = spy
+
+    found = judge_of_rules.find_failures(pd.DataFrame({"id": ["a", "b"], "n": [1, 99], "m": [0, 100]}), expectations)
+
+    assert handed == [["n"], [], ["id", "n", "m"], ["n", "m"]]
+    assert [each.failed.tolist() for each in found] == [[1], [], [], [1]]
+    assert [each.success for each in found] == [False, True, True, False]
 
 
 def test_row_that_fails_a_rule_is_quarantined_and_the_others_pass(ingest: Ingest) -> None:

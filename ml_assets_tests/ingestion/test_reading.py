@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.ingestion.csv_records import split_records
+from ml_assets.ingestion.csv_records import count_lines, read_header, split_lines, split_records
 from ml_assets.spec.contract import Column, Source
 from ml_assets_tests.ingestion.conftest import DROPS, Ingest, declare, ids
 
@@ -279,3 +280,17 @@ def test_what_was_written_is_read_back_also_beside_a_broken_line(
     assert [row["_text"] for row in rows] == [None] * len(table) + ["broken"] * is_ragged
     assert ids(rows)[: len(table)] == [name for name, _ in table]
     assert [row["n"] for row in rows][: len(table)] == [count for _, count in table]
+
+
+@given(st.text(alphabet='ab,"\n\r\u2028 ', max_size=30))
+def test_header_and_lines_are_those_of_the_split_text(text: str) -> None:
+    lines = split_lines(text)
+    assert count_lines(text) == len(lines)
+    reader = csv.reader(f"{line}\n" for line in lines)
+    try:
+        header = tuple(cell.strip() for cell in next(reader))
+    except csv.Error:
+        with pytest.raises(csv.Error):
+            read_header(text)
+    else:
+        assert read_header(text) == (header, reader.line_num if text else 0)

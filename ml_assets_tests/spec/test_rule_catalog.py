@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-from ml_assets.ingestion.reading import SQL_TYPES as READ_AS
-from ml_assets.spec.contract import SQL_TYPES
 from ml_assets.spec.model import RUNG_PARAMETERS
 from ml_assets.spec.rule_catalog import expectations, unknown_rules
 
@@ -44,12 +42,6 @@ def test_parameters_of_rungs_are_those_that_estimators_have_defaults_for() -> No
     found = {kind: tuple(import_module(f"ml_assets.training.{module}").DEFAULTS) for kind, module in modules.items()}
 
     assert found == RUNG_PARAMETERS
-
-
-def test_types_that_sql_is_checked_with_are_those_that_rows_are_read_as() -> None:
-    assert {
-        name: kind.replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE") for name, kind in READ_AS.items()
-    } == SQL_TYPES
 
 
 def test_expectation_is_misspelt_by_name_and_by_argument() -> None:

@@ -80,6 +80,18 @@ def test_settling_again_changes_nothing(outbox: AlertOutbox) -> None:
     assert outbox.messages() == before
 
 
+def test_open_incident_says_what_was_found_last_and_sends_nothing_more(outbox: AlertOutbox) -> None:
+    settle(outbox, "2013-07-01", LATE)
+    sent = outbox.messages()
+
+    settle(outbox, "2013-07-20", replace(LATE, message="weather did not arrive for 20 drops", measurement=20.0))
+
+    (incident,) = outbox.incidents(open_only=True)
+    assert (incident.opened_at, incident.message) == ("2013-07-01", "weather did not arrive for 20 drops")
+    assert incident.measurement == 20.0
+    assert outbox.messages() == sent
+
+
 def test_history_run_again_opens_nothing(outbox: AlertOutbox) -> None:
     settle(outbox, "2013-07-05")
 

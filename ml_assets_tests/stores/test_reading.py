@@ -48,3 +48,26 @@ def test_table_without_drops_is_read_as_it_stands(data: StatePaths) -> None:
 def test_unknown_table_is_named_with_the_nearest(data: StatePaths) -> None:
     with pytest.raises(LookupError, match=r"there is no table flights\.prediction; .*flights\.predictions"):
         ml_assets.read("flights", "prediction", data=data)
+
+
+def test_features_are_read_as_they_were_when_they_were_scored(tmp_path: Path) -> None:
+    data = StatePaths(tmp_path)
+    lake = Lake(data.lake / "flights")
+    for day, value in ((0, 1.0), (1, 2.0), (2, 3.0)):
+        version = lake.replace_drops("features", pa.table({"batch_date": [DROPS[day]], "x": [value]}), [DROPS[day]])
+        if day < 2:  # nothing served the last
+            scored = pa.table({"batch_date": [DROPS[day]], "score": [0.1], "_features_version": [version]})
+            lake.replace_drops("predictions", scored, [DROPS[day]])
+    again = pa.table({"batch_date": DROPS, "x": [10.0, 20.0, 30.0], "added": [1, 1, 1]})
+    lake.replace_drops("features", again, DROPS)
+
+    assert ml_assets.read("flights", "features", data=data)["x"].tolist() == [10.0, 20.0, 30.0]
+    served = ml_assets.read("flights", "features", as_served=True, data=data)
+    assert (list(served.columns), served["x"].tolist()) == (["batch_date", "x"], [1.0, 2.0])
+    assert ml_assets.read("flights", "features", as_of=DROPS[0], as_served=True, data=data)["x"].tolist() == [1.0]
+    lake.replace_drops("predictions", pa.table({"batch_date": [DROPS[2]], "score": [0.1], "_features_version":
+                                               [lake.version("features")]}), [DROPS[2]])  # fmt: skip
+    assert list(ml_assets.read("flights", "features", as_of=DROPS[1], as_served=True, data=data)) == ["batch_date", "x"]
+    assert "added" in ml_assets.read("flights", "features", as_served=True, data=data)
+    with pytest.raises(ValueError, match="as_served: found for predictions; allowed: features"):
+        ml_assets.read("flights", "predictions", as_served=True, data=data)
