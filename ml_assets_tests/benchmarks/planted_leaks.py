@@ -200,8 +200,8 @@ def _told_by_schedule(column: str, kind: str, value: str) -> Callable[[Scene], U
 
 _SAME_DAY = (
     "SELECT s.* REPLACE (coalesce(d.share, s.origin_late_share_1d) AS origin_late_share_1d) FROM stored AS s LEFT JOIN "
-    "(SELECT f.batch_date, f.origin, avg(l.label) AS share FROM stored AS f JOIN all_labels AS l USING (example_id) "
-    "GROUP BY ALL) AS d USING (batch_date, origin)"
+    "(SELECT e.example_id, avg(l.label) OVER (PARTITION BY e.batch_date, e.origin) AS share FROM all_examples AS e "
+    "LEFT JOIN all_labels AS l USING (example_id)) AS d USING (example_id)"
 )
 _ENCODED = (
     "SELECT s.* REPLACE (coalesce(c.share, 0.2) AS carrier_late_share_28d) FROM stored AS s LEFT JOIN (SELECT e.carrier, "
