@@ -4,11 +4,13 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo ui test check clean lock
+.PHONY: help install demo ui test check bench clean lock
 
 PYTHON ?= python3
 WORKERS ?= 2
+BENCH_TIMES ?= 1 10
 BIN := .venv/bin
+BENCH_STAMP := .venv-bench/.installed
 STAMP := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 
@@ -66,12 +68,27 @@ check: $(STAMP) ## format, lint, types, import contracts and tests: what CI runs
 	@echo "== tests"
 	@$(MAKE) --no-print-directory test
 
+# Polars, Feast and what they need stay out of .venv: they are measured beside it, and nothing imports them.
+$(BENCH_STAMP): requirements-bench.txt
+	@echo "== bench: what the features are measured beside, into .venv-bench"
+	@$(PYTHON) -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes \
+		-r requirements-bench.txt
+	@touch $(BENCH_STAMP)
+
+bench: $(STAMP) $(BENCH_STAMP) ## windows beside Polars, DuckDB, pandas and Feast; wants a quiet machine and half an hour
+	@for times in $(BENCH_TIMES); do \
+		others=$$(test $$times = 1 && echo polars,duckdb,pandas,feast || echo polars,duckdb); \
+		$(BIN)/python -m ml_assets_tests.benchmarks.feature_windows --times $$times --engines $$others || exit 1; \
+	done
+
 clean: ## remove all state under data/; code and .venv stay
 	@find data -mindepth 1 -maxdepth 1 ! -name README.md -exec echo "removing {}" \; -exec rm -rf {} +
 
+COMPILE := pip compile --generate-hashes --no-emit-index-url --no-header --quiet
 lock: ## pin the dependencies of pyproject.toml again; UPGRADE=--upgrade for newer ones
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT INT TERM && \
 	$(PYTHON) -m venv "$$tools" && \
 	"$$tools/bin/pip" install --quiet --disable-pip-version-check 'uv>=0.9' && \
-	"$$tools/bin/uv" pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header \
-		--python "$$tools/bin/python" --quiet $(UPGRADE) -o requirements.txt
+	"$$tools/bin/uv" $(COMPILE) pyproject.toml --group dev --python "$$tools/bin/python" $(UPGRADE) -o requirements.txt && \
+	"$$tools/bin/uv" $(COMPILE) --group bench --python "$$tools/bin/python" $(UPGRADE) -o requirements-bench.txt

@@ -60,15 +60,15 @@ def recompute_views(
     connection: duckdb.DuckDBPyConnection, spec: FeatureSpec, keys: Mapping[str, Sequence[str]], moment: datetime
 ) -> None:
     """Make table `_rows`: the examples of table `_examined` (all asked for at `moment`) with their view features."""
-    connection.execute("CREATE OR REPLACE TEMP TABLE _rows AS SELECT * FROM _examined")
-    for view in spec.views:
-        query = _windows(view, keys[view.source], moment) if view.windows else _latest(view, keys[view.source], moment)
-        taken = ", ".join(f'"{name}"' for name in view.feature_names())
-        shadowed = [name for name in view.feature_names() if name in connection.table("_rows").columns]
-        kept = f"* EXCLUDE ({', '.join(shadowed)})" if shadowed else "*"
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE _rows AS SELECT {kept}, {taken} FROM _rows JOIN ({query}) USING (_number)"
-        )
+    queries = [
+        _windows(view, keys[view.source], moment) if view.windows else _latest(view, keys[view.source], moment)
+        for view in spec.views
+    ]
+    names = {name for view in spec.views for name in view.feature_names()}
+    kept = ", ".join(f'a."{name}"' for name in connection.table("_examined").columns if name not in names)
+    taken = "".join(f', v{place}."{name}"' for place, view in enumerate(spec.views) for name in view.feature_names())
+    joined = " ".join(f"JOIN ({query}) AS v{place} USING (_number)" for place, query in enumerate(queries))
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE _rows AS SELECT {kept}{taken} FROM _examined AS a {joined}")
 
 
 def _facts(view: FeatureView, since: datetime | None) -> str:
@@ -94,7 +94,9 @@ def _windows(view: FeatureView, key: Sequence[str], moment: datetime) -> str:
         if not aggregate.counts_rows
     )
     facts = f"(SELECT *{measured} FROM {_facts(view, moment - max(view.windows))} AS f)"
-    return f"SELECT a._number, {', '.join(found)} FROM _rows AS a LEFT JOIN {facts} AS f ON {_same(view)} GROUP BY 1"
+    return (
+        f"SELECT a._number, {', '.join(found)} FROM _examined AS a LEFT JOIN {facts} AS f ON {_same(view)} GROUP BY 1"
+    )
 
 
 def _aggregate(aggregate: Aggregate, window: timedelta, key: Sequence[str], moment: datetime) -> str:
@@ -132,7 +134,7 @@ def _latest(view: FeatureView, key: Sequence[str], moment: datetime) -> str:
     )
     order = ", ".join(f'f."{name}" DESC' for name in key)
     return (
-        f"SELECT a._number, {found} FROM _rows AS a LEFT JOIN {_facts(view, None)} AS f ON {_same(view)} "
+        f"SELECT a._number, {found} FROM _examined AS a LEFT JOIN {_facts(view, None)} AS f ON {_same(view)} "
         f"QUALIFY row_number() OVER (PARTITION BY a._number ORDER BY {happened} DESC NULLS LAST, "
         f"f.known_at DESC NULLS LAST, {order}) = 1"
     )
