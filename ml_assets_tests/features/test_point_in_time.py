@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.features.feature_table import compute_features
+from ml_assets.features.feature_table import compute_features, iterate_features
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import Column, Source
 from ml_assets.spec.features import FeatureSpec, FeatureView, RowExpression
@@ -294,6 +294,56 @@ def test_drops_alone_have_the_bits_of_drops_together(
     assert bits_of(pa.concat_tables(alone, promote_options="permissive")) == bits_of(together)
 
 
+@settings(max_examples=10)
+@given(facts=fact_rows(numbers=UNEVEN), examples=example_rows(), at_once=st.integers(1, 6))
+def test_parts_have_the_bits_of_the_whole(
+    engine: duckdb.DuckDBPyConnection, three_views: UseCaseSpec, facts: list[Row], examples: list[Row], at_once: int
+) -> None:
+    together = features_of(engine, three_views, facts, examples)
+
+    parts = list(iterate_features(engine, three_views, DROPS, at_once=at_once))
+
+    assert [drop for drops, _ in parts for drop in drops] == list(DROPS)
+    assert bits_of(pa.concat_tables([rows for _, rows in parts], promote_options="permissive")) == bits_of(together)
+
+
+def marked(facts: Sequence[Row]) -> list[Row]:
+    """Note with each version when the first of its key was known, as validation does."""
+    found = []
+    for fact in facts:
+        before = [other["known_at"] for other in facts if all(other[name] == fact[name] for name in KEY)]
+        first = min(before)
+        found.append({**fact, "_first_known_at": first if first < fact["known_at"] else None})
+    return found
+
+
+@settings(max_examples=25)
+@given(facts=fact_rows(key_count=6, numbers=UNEVEN), examples=example_rows())
+def test_drop_needs_no_facts_from_before_its_longest_window(
+    engine: duckdb.DuckDBPyConnection, stops: UseCaseSpec, facts: list[Row], examples: list[Row]
+) -> None:
+    day = timedelta(days=1)
+    views = tuple(
+        view.model_copy(update={"windows": (timedelta(hours=6), day)})
+        for view in VIEWS
+        if view.name in ("by_pair", "everywhere")
+    )
+    spec = stops.model_copy(update={"features": stops.features.model_copy(update={"views": views})})
+    together = bits_of(features_of(engine, spec, facts, examples))
+
+    alone = []
+    for drop in DROPS:
+        needed = CALENDAR.drop_receiving(CALENDAR.interval_of(drop)[0] - day)
+        asked = [example for example in examples if example["batch_date"] == drop]
+        rows = [fact for fact in marked(facts) if needed <= fact["batch_date"] <= drop]
+        schema = FACT_SCHEMA.append(pa.field("_first_known_at", pa.timestamp("us", "UTC")))
+        put(engine, "validated_stops", pa.Table.from_pylist(rows, schema))
+        put(engine, "_examples", pa.Table.from_pylist(asked, EXAMPLE_SCHEMA))
+        alone.append(compute_features(engine, spec, [drop]))
+
+    assert bits_of(pa.concat_tables(alone, promote_options="permissive")) == together
+
+
 def made_up_fact(hours: float, stop: int = 1, **more: Any) -> Row:
     known_at = BEGINNING + hours * HOUR
     fact = {"stop": stop, "leg": "a", "carrier": "AA", "stop_hour": 8, "kind": "a", "x": 1.0}
@@ -419,7 +469,7 @@ def test_null_entity_matches_nothing_not_even_a_null(engine: duckdb.DuckDBPyConn
     assert row["everywhere_rows_3d"] == 1
 
 
-EXAMPLE_COUNT = 300
+EXAMPLE_COUNT = 1_000
 # of its own beside those of the flagship, which choose what helps the model
 COUNTING = FeatureView.model_validate(
     {
