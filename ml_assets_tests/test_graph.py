@@ -42,6 +42,8 @@ CHECKS = {
     "raw/drops:admitted",
     "raw/drops:final",
     "training/training_set:known_in_time",
+    "training/training_set:leakage",
+    "training/training_set:served_as_trained",
     "models/champion:gate",
     "predictions/predictions:complete",
     "predictions/predictions:trained_before",
@@ -117,7 +119,8 @@ def test_gate_and_completeness_only_warn_and_leakage_blocks(loaded: dg.Definitio
 
     blocking = {f"{named(key.asset_key)}:{key.name}" for key in graph.asset_check_keys if graph.get(key).blocking}
 
-    assert {"training/training_set:known_in_time", "predictions/predictions:trained_before"} <= blocking
+    assert {"training/training_set:known_in_time", "training/training_set:leakage"} <= blocking
+    assert "predictions/predictions:trained_before" in blocking
     assert not {"models/champion:gate", "predictions/predictions:complete", "raw/drops:final"} & blocking
 
 

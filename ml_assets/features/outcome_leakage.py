@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,27 +49,47 @@ class Finding:
 
 
 def find_disguised_labels(frame: pd.DataFrame, columns: Sequence[str], limit: float = MAX_SINGLE_AUC) -> list[Finding]:
-    """Measure how well each column alone predicts the label of the holdout, by its rates in training.
+    """Measure how well each column alone ranks the examples of a drop of the holdout, by its rates in training.
+
+    Only examples of the same drop are compared: in a week in which all is late, yesterday's lateness tells the days
+    apart, and gives nothing away.
 
     Parameters
     ----------
     frame
-        A training set: `label`, `split` (train or holdout), and `columns`. A number is cut into twenty parts of equal
-        size, null is a part of its own.
+        A training set: `label`, `split` (train or holdout), `batch_date` and `columns`. A number is cut into twenty
+        parts of equal size, null is a part of its own.
     """
     is_train = (frame["split"] == "train").to_numpy()
     labels = frame["label"].to_numpy(dtype=np.float64)
+    drops = frame["batch_date"].to_numpy()[~is_train]
     found = []
-    if min(is_train.sum(), (~is_train).sum()) < MIN_ROWS or len(set(labels[~is_train])) < 2:
+    if min(is_train.sum(), (~is_train).sum()) < MIN_ROWS:
         return found
     for column in columns:
         parts = _parts(frame[column], is_train)
         score = _rates(parts[is_train], labels[is_train])[parts[~is_train]]
-        value = auc(labels[~is_train], score)
+        value = _auc_within(drops, labels[~is_train], score)
+        if np.isnan(value):
+            continue
         value = max(value, 1.0 - value)
-        says = f"alone it ranks the holdout with AUC {value:.3f}"
+        says = f"alone it ranks the examples of a drop with AUC {value:.3f}"
         found.append(Finding("target", column, value, limit, int((~is_train).sum()), says))
     return found
+
+
+def _auc_within(drops: npt.NDArray[Any], labels: npt.NDArray[np.float64], score: npt.NDArray[np.float64]) -> float:
+    """Give the chance that a positive is ranked above a negative of its drop; NaN below thirty of either."""
+    pairs = right = 0.0
+    positive = negative = 0
+    for drop in np.unique(drops):
+        mine = drops == drop
+        ones = int(labels[mine].sum())
+        zeros = int(mine.sum()) - ones
+        if ones and zeros:
+            right += auc(labels[mine], score[mine]) * ones * zeros
+            pairs, positive, negative = pairs + ones * zeros, positive + ones, negative + zeros
+    return right / pairs if min(positive, negative) >= MIN_ROWS else float("nan")
 
 
 def _parts(values: pd.Series, is_train: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

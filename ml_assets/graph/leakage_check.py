@@ -37,8 +37,9 @@ def check_leakage(
     return dg.AssetCheckResult(
         check_name=CHECK,
         passed=is_clean and is_judged,
-        # what could not be audited is no leak that was found: it is told, and stops nothing
-        severity=dg.AssetCheckSeverity.WARN if is_clean else dg.AssetCheckSeverity.ERROR,
+        # a value that could not be known is proven, and stops the training; a column that says much is for a person to
+        # judge, and what could not be audited is no leak that was found
+        severity=dg.AssetCheckSeverity.ERROR if audit.leaks else dg.AssetCheckSeverity.WARN,
         description="; ".join([said, *(f"{each.kind}: {each.column} {each.says}" for each in alarms)]),
         metadata={
             "examples": audit.examples,

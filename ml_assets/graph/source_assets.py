@@ -242,8 +242,6 @@ def _show_rows(
             typed = {**_columns(spec.source(name)), "known_at": "TIMESTAMPTZ", "batch_date": "DATE"}
             columns = ", ".join(f'"{column}" {kind}' for column, kind in typed.items())
             connection.execute(f'CREATE TEMP TABLE "read_{name}" ({columns})')
-    if "recent" not in views:
-        connection.execute("CREATE TEMP VIEW recent AS SELECT * FROM raw LIMIT 0")
     return connection.sql("SELECT batch_date, refusal FROM received WHERE NOT coalesce(_is_late, false)").fetchall()
 
 

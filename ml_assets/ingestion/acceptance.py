@@ -130,12 +130,14 @@ def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar
 
 
 def _lay_before(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Make `_before` and `_recent` of views `earlier` and `recent`, without rows where they are not there."""
     columns = ", ".join(f'"{name}"' for name in source.columns)
-    is_there = connection.execute("SELECT count(*) > 0 FROM duckdb_views() WHERE view_name = 'earlier'").fetchall()[0][
-        0
-    ]
-    rows = "earlier" if is_there else "_judged LIMIT 0"
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW _before AS SELECT batch_date, {columns}, known_at FROM {rows}")
+    views = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    rows = {name: name if (name,) in views else "_judged LIMIT 0" for name in ("earlier", "recent")}
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW _before AS SELECT batch_date, {columns}, known_at FROM {rows['earlier']}; "
+        f"CREATE OR REPLACE TEMP VIEW _recent AS SELECT * FROM {rows['recent']}"
+    )
 
 
 def _find_first_versions(connection: duckdb.DuckDBPyConnection, source: Source) -> None:

@@ -56,7 +56,7 @@ def judge_drop_rules(
     ----------
     connection
         With tables `_judged` and `_reasons` of the rows of `source`, after all rules about rows, and, where a rule
-        looks back, a view `recent` of the rows validated in the drops before, for as long as it looks.
+        looks back, a view `_recent` of the rows validated in the drops before, for as long as it looks.
     landed
         The drops whose own file was received and not refused. They are judged in order: what a drop of the range kept
         is what the drops after it are compared with, as if each had been run alone.
@@ -137,10 +137,10 @@ def _collect(connection: duckdb.DuckDBPyConnection, source: Source, first: date)
         f"(PARTITION BY batch_date, {key} ORDER BY known_at DESC, _position DESC) = 1) WHERE NOT _is_late"
     )
     if source.lookback:
-        known = set(connection.sql("SELECT * FROM recent LIMIT 0").columns)
+        known = set(connection.sql("SELECT * FROM _recent LIMIT 0").columns)
         recent = "".join(f', "{name}"' if name in known else f', NULL AS "{name}"' for name in columns)
         connection.execute(
-            f"INSERT INTO _own SELECT batch_date, NULL AS _moment{recent} FROM recent WHERE batch_date >= "
+            f"INSERT INTO _own SELECT batch_date, NULL AS _moment{recent} FROM _recent WHERE batch_date >= "
             f"DATE '{first - source.lookback}' AND batch_date < DATE '{first}' AND NOT coalesce(_is_late, false)"
         )
     counted = "SELECT batch_date, count(*), max(_moment) FROM _own GROUP BY batch_date"

@@ -39,7 +39,7 @@ def step_seconds(paths: StatePaths, drop: date) -> float:
 
     outcome = run_features(spec, paths, drop, drop, on_event)
     if not outcome.succeeded:
-        raise RuntimeError("; ".join(outcome.failures))
+        raise RuntimeError(str(outcome.failures))
     return seen["STEP_SUCCESS"] - seen["STEP_START"]
 
 

@@ -75,7 +75,9 @@ def run(
 ) -> Judged:
     """Judge drops (None: no file) in ranges that end before each of `ranges`; the last takes what is left."""
     connection.register("_rows", SCHEMA.empty_table())
-    times = ", ".join(f"NULL::TIMESTAMPTZ AS {name}" for name in ("event_at", "known_at", "claimed_known_at"))
+    times = ", ".join(
+        f"NULL::TIMESTAMPTZ AS {name}" for name in ("event_at", "known_at", "claimed_known_at", "_first_known_at")
+    )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE kept AS SELECT *, {times} FROM _rows")
     connection.execute("CREATE OR REPLACE TEMP VIEW earlier AS SELECT * FROM kept")
     connection.execute("CREATE OR REPLACE TEMP VIEW recent AS SELECT * FROM kept")

@@ -80,7 +80,6 @@ class Year:
         self.connection.register("_read", relation.to_arrow_table())
         self.connection.execute("CREATE OR REPLACE TEMP TABLE raw AS SELECT * FROM _read")
         self.connection.unregister("_read")
-        self.connection.execute("CREATE OR REPLACE TEMP VIEW earlier AS SELECT * FROM raw LIMIT 0")
         keys = {name: flagship().source(name).key for name in contract.reads}
         landed = [drop] if receipt.refusal is None else []
         accepted = accept_rows(self.connection, contract, flagship().calendar, landed, keys)
