@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
+from dagster_duckdb import DuckDBResource
 
 from ml_assets.cli.backfill import Asked, run_backfill
+from ml_assets.graph.skew_check import NEW_VERSION, UNEXPLAINED, compare_with_served
 from ml_assets.spec.features import RowExpression
 from ml_assets_tests.rehearsal import Rehearsal, day, go_on_from, rehearse
 
@@ -133,3 +136,35 @@ def test_column_that_the_examples_gained_is_backfilled_with_its_values(served: R
 
     wrong = "SELECT count(*) AS n FROM t WHERE twice IS DISTINCT FROM 2 * distance_mi"
     assert state.rows("features", wrong)[0]["n"] == 0
+
+
+def test_training_takes_what_was_served_or_says_why_not_and_a_changed_value_stops_it(
+    served: Rehearsal, tmp_path: Path
+) -> None:
+    state = with_feature(go_on_from(served, tmp_path))
+    engine = DuckDBResource(database=":memory:")
+    run_backfill(state.spec, state.paths, Asked(day(1), day(ADDED - 1), step=31))
+    state.batch(ADDED, LAST)
+    state.retrain(LAST, rung="logistic_regression", gate="disabled")
+    compared = compare_with_served(state.spec, state.lake, engine)
+
+    assert compared.drops == 1  # the ninth; those after it have not matured
+    assert compared.examples > 500
+    assert [(skew.feature, skew.why, skew.examples) for skew in compared.skews] == [
+        ("is_far", NEW_VERSION, compared.examples)
+    ]
+
+    with duckdb.connect() as connection:
+        rows = state.lake.relation(connection, "features", (day(ADDED - 1), day(ADDED - 1)))
+        changed = rows.project("* REPLACE (distance_mi + 100 AS distance_mi)").to_arrow_table()
+    state.lake.replace_drops("features", changed, [day(ADDED - 1)])
+    stopped = state.retrain(LAST, rung="logistic_regression", gate="disabled", raise_on_error=False)
+    compared = compare_with_served(state.spec, state.lake, engine)
+
+    assert [(skew.feature, skew.why, skew.largest) for skew in compared.skews] == [
+        ("distance_mi", UNEXPLAINED, 100.0),
+        ("is_far", NEW_VERSION, None),
+    ]
+    (leakage,) = [each for each in stopped.get_asset_check_evaluations() if each.check_name == "leakage"]
+    assert (stopped.success, leakage.passed) == (False, False)
+    assert "distance_mi" in str(leakage.metadata["could not be known"].value)

@@ -109,9 +109,8 @@ def _of_computed_again(
     if not served:
         return []
     sets, skews = read_sets(connection, lake), []
-    held = dict(connection.sql("SELECT batch_date, max(_feature_set) FROM _served GROUP BY 1").fetchall())
-    rows = lake.relation(connection, "features", (min(served), max(served)))
-    now = dict(rows.aggregate("batch_date, max(_feature_set)", "batch_date").fetchall())
+    held = _sets_of(connection.table("_served"))
+    now = _sets_of(lake.relation(connection, "features", (min(served), max(served))))
     alike: dict[tuple[int, int], list[date]] = {}
     for drop in sorted(served):
         alike.setdefault((held.get(drop, -1), now.get(drop, -1)), []).append(drop)
@@ -123,6 +122,15 @@ def _of_computed_again(
             found = [replace(skew, why=REVISED) if skew.why == UNEXPLAINED else skew for skew in found]
         skews += found
     return skews
+
+
+def _sets_of(rows: "duckdb.DuckDBPyRelation") -> dict[date, int]:
+    """Give the set of definitions of each drop, where it was recorded."""
+    if "_feature_set" not in rows.columns:
+        return {}
+    return dict(
+        rows.filter("_feature_set IS NOT NULL").aggregate("batch_date, max(_feature_set)", "batch_date").fetchall()
+    )
 
 
 def _is_revised(spec: UseCaseSpec, lake: Lake, drops: Sequence[date], served: Mapping[date, int]) -> bool:
