@@ -120,6 +120,21 @@ def expression_tree(text: str) -> dict[str, Any]:
     return parse_select(f"SELECT ({text}\n) AS value")["statements"][0]["node"]["select_list"][0]
 
 
+def items_over_rows(text: str) -> dict[str, dict[str, Any]]:
+    """Give the tree of each named column of a SELECT from one table; none where more than one row makes a row.
+
+    Examples
+    --------
+    >>> sorted(items_over_rows("SELECT a, b + 1 AS c FROM t")), items_over_rows("SELECT a FROM t LEFT JOIN u USING (a)")
+    (['a', 'c'], {})
+    """
+    node = parse_select(text)["statements"][0]["node"]
+    if node["type"] != "SELECT_NODE" or node["from_table"]["type"] != "BASE_TABLE" or node.get("group_expressions"):
+        return {}
+    items = [item for item in node["select_list"] if item.get("alias") or _is_column(item)]
+    return {str(item.get("alias") or _parts(item)[-1]).lower(): item for item in items}
+
+
 def columns_of(text: str, known: Iterable[str]) -> tuple[str, ...]:
     """Name the `known` columns that one expression over a row reads, in the order in which they are known.
 
