@@ -249,8 +249,8 @@ def _features(draft: Draft) -> Iterator[str]:
         yield f"      - {{name: {DECIDE}, sql: {DECIDE}}} # TODO an expression over the columns of sql/examples.sql"
     if moments and zone != DECIDE:
         local = f"timezone('{zone}', {moments[0].name})"
-        yield f'      - {{name: local_hour, sql: "hour({local})"}}'
-        yield f'      - {{name: day_of_week, sql: "isodow({local})", description: 1 is Monday}}'
+        yield f'      - {{name: local_hour, sql: "hour({local})", unit: hour of day}}'
+        yield f'      - {{name: day_of_week, sql: "isodow({local})", unit: day of week, description: 1 is Monday}}'
     yield ""
 
 
