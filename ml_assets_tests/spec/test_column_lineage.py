@@ -14,6 +14,7 @@ from ml_assets.spec.column_lineage import (
     column_lineage,
     trace,
 )
+from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets_tests.rehearsal import flagship
 
 
@@ -88,4 +89,21 @@ def test_trace_says_how_many_steps_away_each_column_is() -> None:
 
     assert steps == [
         (1, "features/examples.distance_mi"), (2, "validated/schedule.distance_mi"), (3, "raw/schedule.distance_mi"),
+    ]  # fmt: skip
+
+
+def test_filter_of_a_view_and_the_row_itself_decide_a_count() -> None:
+    declared = flagship().model_dump(by_alias=True)
+    declared["features"]["views"] = [
+        {"name": "v", "from": "flight_outcomes", "derive": {"gone": "status = 'cancelled'"}, "where": "NOT gone",
+         "windows": ["7d"], "aggregates": {"n": "count(*)"}},
+    ]  # fmt: skip
+    declared["features"]["expressions"] = [
+        {"name": name, "sql": name} for name in ("carrier", "origin", "departure_hour")
+    ]
+
+    made = column_lineage(UseCaseSpec.model_validate(declared))[FEATURES]
+
+    assert [str(each) for each in made["v_n_7d"]] == [
+        "validated/flight_outcomes.status", "validated/flight_outcomes.known_at", "features/examples.prediction_at",
     ]  # fmt: skip
