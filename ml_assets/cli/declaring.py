@@ -79,9 +79,21 @@ def sources(
 
 
 @commands.command()
-def features(use_case: UseCaseName, as_json: AsJson = False) -> None:
-    """List the features of a use case: where each comes from, its version, and since when drops hold it."""
-    from ml_assets.cli.listing import run_features
+def features(
+    use_case: UseCaseName,
+    name: Annotated[str | None, typer.Argument(help="A feature, to see all of it; by default all, in short.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The catalogue as a page, as declared.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the features of a use case: what each is, its unit, its version; of one also whence it comes, to raw."""
+    from ml_assets.cli.catalogue import run_feature, run_features
+    from ml_assets.cli.catalogue_page import catalogue_page
     from ml_assets.stores.paths import state_paths
 
-    run_features(read_use_case(use_case), state_paths(), as_json=as_json)
+    spec = read_use_case(use_case)
+    if markdown:
+        typer.echo(catalogue_page(spec), nl=False)
+    elif name is None:
+        run_features(spec, state_paths(), as_json=as_json)
+    else:
+        run_feature(spec, state_paths(), name, as_json=as_json)

@@ -1,20 +1,14 @@
-"""What a use case has: its sources and its features, as declared and as they stand."""
+"""What a use case is fed with: its sources, as declared and as they stand."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from ml_assets.cli.overview import rows_of
 from ml_assets.cli.terminal import console, next_steps, print_json, table_of
-from ml_assets.graph.feature_sets import read_sets, sets_of_drops
-from ml_assets.spec.calendar import format_duration
 from ml_assets.spec.contract_words import rules_in_words
-from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
@@ -84,53 +78,3 @@ def _show_drop_rules(spec: UseCaseSpec, found: list[dict[str, Any]]) -> None:
     if rows:
         columns = ["source", "reason", "severity", "asks of a drop", "drops broke it", "not judged"]
         console.print(table_of("rules about whole drops", columns, rows))
-
-
-def run_features(spec: UseCaseSpec, paths: StatePaths, *, as_json: bool) -> None:
-    """Print each feature: where it comes from, over which time, its version, and since when drops hold it."""
-    lake, now = Lake(paths.lake / spec.name), feature_definitions(spec)
-    with duckdb.connect() as connection:
-        sets, drops = read_sets(connection, lake), sets_of_drops(connection, lake)
-    recorded = {(name, definition): version for name, definition, version in rows_of(
-        lake, "feature_versions", "SELECT feature, definition, version FROM t")}  # fmt: skip
-    first: dict[int, date] = {}
-    for drop, number in sorted(drops.items()):
-        first.setdefault(number, drop)
-    found: list[dict[str, Any]] = []
-    for name, origin in _origins(spec).items():
-        since = [first[number] for number, known in sets.items() if known.get(name) == now[name] and number in first]
-        found.append({
-            "feature": name, **origin, "definition": now[name], "version": recorded.get((name, now[name])),
-            "first_drop": min(since, default=None),
-        })  # fmt: skip
-    if as_json:
-        print_json(found)
-        return
-    rows = [[f"{row['feature']}\n  {_spelt(row)}", row["version"] or "-", row["first_drop"] or "-"] for row in found]
-    title = f"{len(found)} features of {spec.name}; a version is given when they are computed"
-    console.print(table_of(title, ["feature", "version", "first_drop"], rows))
-    next_steps({f"ml-assets backfill {spec.name} --features": "computes new and changed ones of earlier drops"})
-
-
-def _spelt(row: dict[str, Any]) -> str:
-    over = f" over {row['over']}" if row["over"] else ""
-    return f"{row['value']}{over}, of {row['from']}"
-
-
-def _origins(spec: UseCaseSpec) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for view in spec.features.views:
-        age = format_duration(view.max_age) if view.max_age else "any age"
-        if view.latest:
-            values = [(age, f"latest {column}") for column in view.latest]
-            values += [("", "hours since the latest")] if view.with_age else []
-        else:
-            values = [(format_duration(window), text) for window in view.windows for text in view.aggregates.values()]
-        source = view.source + (f" by {', '.join(view.entity)}" if view.entity else "")
-        for name, (over, value) in zip(view.feature_names(), values, strict=True):
-            found[name] = {"from": source, "over": over, "value": value, "description": view.description}
-    for expression in spec.features.expressions:
-        found[expression.name] = {
-            "from": "the example", "over": "", "value": expression.sql, "description": expression.description,
-        }  # fmt: skip
-    return found

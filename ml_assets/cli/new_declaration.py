@@ -128,7 +128,12 @@ def _source(draft: Draft, profile: FileProfile) -> Iterator[str]:
         yield from _times(draft, profile)
     if len(profile.null_values) > 1:
         words = ", ".join(_text(value) for value in profile.null_values)
-        yield f"      null_values: [{words}] # without the words, a column of numbers or dates would not read as such"
+        taken = {"", *(each.value for each in profile.sentinels)}
+        why = " # without the words, a column of numbers or dates would not read as such"
+        yield f"      null_values: [{words}]" + why * any(value not in taken for value in profile.null_values)
+    for each in profile.sentinels:
+        said = f"{each.value} stands in {each.column} {each.count:,} times, and nothing else there is below 0"
+        yield f"      # {said}: taken for null; take it out if it is one"
     gone = _left_out(draft, profile)
     yield from _columns(draft, profile, gone)
     proposals = [each for each in propose_expectations(profile) if not set(each.columns) & set(gone)]
@@ -249,8 +254,8 @@ def _features(draft: Draft) -> Iterator[str]:
         yield f"      - {{name: {DECIDE}, sql: {DECIDE}}} # TODO an expression over the columns of sql/examples.sql"
     if moments and zone != DECIDE:
         local = f"timezone('{zone}', {moments[0].name})"
-        yield f'      - {{name: local_hour, sql: "hour({local})"}}'
-        yield f'      - {{name: day_of_week, sql: "isodow({local})", description: 1 is Monday}}'
+        yield f'      - {{name: local_hour, sql: "hour({local})", unit: hour of day}}'
+        yield f'      - {{name: day_of_week, sql: "isodow({local})", unit: day of week, description: 1 is Monday}}'
     yield ""
 
 

@@ -11,7 +11,8 @@ from dagster_duckdb import DuckDBResource
 from ml_assets.features.examples import settle_examples
 from ml_assets.features.feature_table import iterate_features
 from ml_assets.graph.computed import COMPUTED, computed_drops
-from ml_assets.graph.feature_sets import declared_set, drops_to_compute
+from ml_assets.graph.described_columns import describe_columns, feature_descriptions
+from ml_assets.graph.feature_sets import declared_set, drops_to_compute, standing_of_features
 from ml_assets.graph.layout import (
     SINGLE_RUN,
     asset_key,
@@ -33,6 +34,8 @@ from ml_assets.training.labels import settle_labels
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_LABEL_COLUMNS = {"example_id": "VARCHAR", "label": "INTEGER", "known_at": "TIMESTAMPTZ"}
 
 
 def build_feature_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
@@ -57,8 +60,7 @@ def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
         description="Outcomes as they became known, in the drop that brought them; one row an example.",
         partitions_def=partitions_of(spec),
         backfill_policy=SINGLE_RUN,
-        metadata={"dagster/column_schema": table_schema(
-            {"example_id": "VARCHAR", "label": "INTEGER", "known_at": "TIMESTAMPTZ"})},
+        metadata={"dagster/column_schema": table_schema(_LABEL_COLUMNS)},
         **described(spec, "training", "delta", "duckdb"),
     )  # fmt: skip
     def labels(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
@@ -73,7 +75,8 @@ def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
         counts = Counter(days)
         positive = Counter(day for day, label in zip(days, values, strict=True) if label)
         shares = {drop: {"positive share": positive[drop] / counts[drop]} for drop in counts}
-        describe_drops(context, drops, counts, shares)
+        shown = describe_columns(spec, "training", "labels", _LABEL_COLUMNS)
+        describe_drops(context, drops, counts, shares, on_last=shown)
 
     return labels
 
@@ -104,7 +107,8 @@ def _examples(spec: UseCaseSpec) -> dg.AssetsDefinition:
         for stretch in stretches(drawn, spec.calendar):
             notes |= _draw_examples(spec, lake, duckdb, stretch)
         counts, columns = _stored_counts(lake, duckdb, "examples", drops)
-        describe_drops(context, drops, counts, notes, on_last={"dagster/column_schema": table_schema(columns)})
+        shown = describe_columns(spec, "features", "examples", columns)
+        describe_drops(context, drops, counts, notes, on_last=shown)
 
     return examples
 
@@ -159,8 +163,6 @@ def stretches(drops: Sequence[date], calendar: Calendar) -> Iterator[list[date]]
 def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
     views, every = spec.features.views, spec.calendar.every
     sources = sorted({view.source for view in views})
-    said = {name: view.description for view in views for name in view.feature_names()}
-    said |= {expression.name: expression.description or expression.sql for expression in spec.features.expressions}
 
     @dg.asset(
         key=asset_key(spec, "features", "features"),
@@ -188,7 +190,10 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
         for stretch in stretches(due, spec.calendar):
             _compute(spec, lake, duckdb, stretch, context.log.info)
         counts, columns = _stored_counts(lake, duckdb, "features", drops)
-        describe_drops(context, drops, counts, notes, on_last={"dagster/column_schema": table_schema(columns, said)})
+        with duckdb.get_connection() as connection:
+            said = feature_descriptions(spec, standing_of_features(connection, lake, spec))
+        shown = describe_columns(spec, "features", "features", columns, said)
+        describe_drops(context, drops, counts, notes, on_last=shown)
 
     return features
 

@@ -67,6 +67,26 @@ def sets_of_drops(connection: "DuckDBPyConnection", lake: Lake) -> dict[date, in
     return dict(rows.filter("_feature_set IS NOT NULL").project("batch_date, _feature_set").fetchall())
 
 
+def standing_of_features(
+    connection: "DuckDBPyConnection", lake: Lake, spec: UseCaseSpec
+) -> dict[str, tuple[int | None, date | None]]:
+    """Give the version of each feature as declared now, and the first drop that holds it; None where none does."""
+    now, sets = feature_definitions(spec), read_sets(connection, lake)
+    recorded: dict[tuple[str, str], int] = {}
+    if sets:
+        columns = "feature, definition, version"
+        rows = lake.relation(connection, TABLE).project(columns).fetchall()
+        recorded = {(feature, definition): version for feature, definition, version in rows}
+    first: dict[int, date] = {}
+    for drop, number in sorted(sets_of_drops(connection, lake).items()):
+        first.setdefault(number, drop)
+    found: dict[str, tuple[int | None, date | None]] = {}
+    for name, definition in now.items():
+        since = [first[number] for number, known in sets.items() if known.get(name) == definition and number in first]
+        found[name] = (recorded.get((name, definition)), min(since, default=None))
+    return found
+
+
 def stale_drops(connection: "DuckDBPyConnection", lake: Lake, spec: UseCaseSpec) -> dict[date, list[str]]:
     """Give the drops whose features are not those declared now, with the features that differ."""
     now, sets = feature_definitions(spec), read_sets(connection, lake)

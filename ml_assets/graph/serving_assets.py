@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from ml_assets.graph.described_columns import describe_columns
 from ml_assets.graph.feature_sets import require_trained_features
 from ml_assets.graph.layout import (
     SINGLE_RUN,
@@ -73,7 +74,7 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
             dg.AssetCheckSpec("complete", asset=key, description="Every example of a drop with a champion is scored, "
                               "and every drop has a champion."),
         ],
-        metadata={"dagster/column_schema": table_schema(_PREDICTION_COLUMNS, _COLUMN_MEANINGS)},
+        metadata={"dagster/column_schema": table_schema(_PREDICTION_COLUMNS)},
         **described(spec, "predictions", "delta", "xgboost", *_formats(spec, "predictions")),
     )  # fmt: skip
     def predictions(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
@@ -103,7 +104,8 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
             for drop in drops:  # only what may be acted on leaves the house
                 notes[drop] |= _deliver(spec, state, "predictions", drop, table)
         counts = Counter(table["batch_date"].to_pylist())
-        describe_drops(context, drops, counts, notes, on_last=_score_picture(table, drops))
+        shown = describe_columns(spec, "predictions", "predictions", _PREDICTION_COLUMNS, _COLUMN_MEANINGS)
+        describe_drops(context, drops, counts, notes, on_last=_score_picture(table, drops) | shown)
         yield dg.MaterializeResult()
         yield from checks
 

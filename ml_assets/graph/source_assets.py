@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.graph.computed import computed_drops
+from ml_assets.graph.described_columns import describe_columns, source_descriptions
 from ml_assets.graph.due import ACCEPTED_GAPS
 from ml_assets.graph.layout import (
     SINGLE_RUN,
@@ -51,20 +52,13 @@ def _columns(source: Source) -> dict[str, str]:
     return {name: SQL_TYPES[column.type] for name, column in source.columns.items()}
 
 
-def _descriptions(source: Source) -> dict[str, str]:
-    return {
-        name: " ".join(part for part in (column.description, f"[{column.unit}]" if column.unit else "") if part)
-        for name, column in source.columns.items()
-    }
-
-
 def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(spec, "raw", source.name),
         description=f"{source.description} As landed: typed by contract, with file, sha256 and line.",
         partitions_def=partitions_of(spec),
         backfill_policy=SINGLE_RUN,
-        metadata={"dagster/column_schema": table_schema(_columns(source), _descriptions(source))},
+        metadata={"dagster/column_schema": table_schema(_columns(source), source_descriptions(source))},
         **described(spec, "raw", "csv", "delta"),
     )
     def raw(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
@@ -128,7 +122,8 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
     ]
     inputs = [asset_key(spec, "raw", source.name), *read]
     times = {"event_at": "TIMESTAMPTZ", "known_at": "TIMESTAMPTZ", "claimed_known_at": "TIMESTAMPTZ"}
-    schema = table_schema({**_columns(source), **times}, _descriptions(source))
+    columns = {**_columns(source), **times}
+    schema = table_schema(columns)  # described with what was materialized: the UI keeps what stands here first
     quarantine_schema = table_schema({"reason": "VARCHAR", "reasons": "VARCHAR[]", **_columns(source)})
 
     @dg.multi_asset(
@@ -156,7 +151,8 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             stored = _Stored(*(_stored(connection, lake, source, kind, drops) for kind in _STORED))
         rows = Counter(day for (day,) in stored.validated)
-        describe_drops(context, drops, rows, asset_key=validated_key, on_last=_page(spec, source, state))
+        shown = describe_columns(spec, "validated", source.name, columns, source_descriptions(source))
+        describe_drops(context, drops, rows, asset_key=validated_key, on_last=_page(spec, source, state) | shown)
         noted: dict[date, dict[str, object]] = {}
         for (drop, reason), count in Counter(stored.quarantined).items():
             noted.setdefault(drop, {})[f"reason/{reason}"] = count

@@ -9,10 +9,11 @@ from dagster_duckdb import DuckDBResource
 
 from ml_assets.graph import leakage_check, skew_check
 from ml_assets.graph.computed import computed_drops
+from ml_assets.graph.described_columns import describe_columns
 from ml_assets.graph.drift_measures import read_faults
 from ml_assets.graph.feature_assets import refuse_open_drops
 from ml_assets.graph.feature_sets import require_one_set, stale_drops
-from ml_assets.graph.layout import Results, asset_key, described, table_schema
+from ml_assets.graph.layout import Results, asset_key, described
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.ingestion.ledger import require_computed
 from ml_assets.spec.feature_versions import feature_definitions
@@ -161,7 +162,9 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 "content hash": drawn.content_hash,
                 "lake version": version,
                 **{f"input version/{table}": number for table, number in versions.items()},
-                "dagster/column_schema": table_schema({field.name: str(field.type) for field in drawn.rows.schema}),
+                **describe_columns(
+                    spec, "training", TABLE, {field.name: str(field.type) for field in drawn.rows.schema}
+                ),
             }
         )
         yield _check_known_in_time(lake, duckdb, plan, version)

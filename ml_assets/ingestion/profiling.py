@@ -5,7 +5,7 @@ Types are judged by the very SQL that reads landed files, so that what is propos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ _NULLISH = ("NA", "N/A", "n/a", "NULL", "null", "None", "none", "nan", "NaN", "N
 _CANDIDATES: tuple[ColumnType, ...] = ("integer", "float", "date", "timestamp", "boolean")
 _OFFSET = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 _OTHER_DATE = r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*"
+_SENTINELS = r"-9{2,5}(\.0+)?"  # -99 to -99999: numbers by which an export says that it has none
 MOST_CATEGORIES = 20
 
 
@@ -64,12 +65,21 @@ class ColumnProfile:
 
 
 @dataclass(frozen=True)
+class Sentinel:
+    """A number that seems to stand for null: how it is written, in which column, how often."""
+
+    value: str
+    column: str
+    count: int
+
+
+@dataclass(frozen=True)
 class FileProfile:
     """One file: its columns in order, its null set, the key proposed (empty: none found) and what speaks for it.
 
     `in_order` holds pairs of timestamps, the first never after the second. `filled_later` names a timestamp that is
     the second of such a pair and empty in some rows, and the columns that are empty in the same rows: what is known
-    of a thing only when it is over.
+    of a thing only when it is over. `sentinels` are among the `null_values`.
     """
 
     name: str
@@ -81,6 +91,7 @@ class FileProfile:
     key_reason: str = ""
     in_order: tuple[tuple[str, str], ...] = ()
     filled_later: tuple[str, ...] = ()
+    sentinels: tuple[Sentinel, ...] = ()
 
     def column(self, name: str) -> ColumnProfile:
         """Find a column by its name."""
@@ -113,6 +124,8 @@ def profile_rows(connection: duckdb.DuckDBPyConnection, name: str, texts: Sequen
     for column in names:
         kinds[column], nulls = _kind_of(connection, column, is_text=column in texts)
         null_values += [value for value in nulls if value not in null_values]
+    sentinels = _sentinels(connection, kinds)
+    null_values += dict.fromkeys(each.value for each in sentinels)
     shown = ", ".join(
         f'{typed_value(_cell(column, null_values), Column(type=kind))} AS "{column}"' for column, kind in kinds.items()
     )
@@ -122,7 +135,7 @@ def profile_rows(connection: duckdb.DuckDBPyConnection, name: str, texts: Sequen
     key, reason = find_key(connection, profile)
     in_order = _pairs_in_order(connection, profile)
     later = _filled_later(connection, profile, in_order)
-    return replace(profile, key=key, key_reason=reason, in_order=in_order, filled_later=later)
+    return replace(profile, key=key, key_reason=reason, in_order=in_order, filled_later=later, sentinels=sentinels)
 
 
 def _cell(column: str, nulls: Sequence[str]) -> str:
@@ -153,6 +166,36 @@ def _kind_of(connection: duckdb.DuckDBPyConnection, column: str, *, is_text: boo
     if kind is None or (is_text and kind in ("integer", "float", "boolean")):
         return "string", []
     return kind, sorted(nullish or [])
+
+
+def _sentinels(connection: duckdb.DuckDBPyConnection, kinds: Mapping[str, ColumnType]) -> tuple[Sentinel, ...]:
+    """Find numbers such as -999 that repeat where nothing else is below zero.
+
+    Words for null hold for every column of a source: one that is a value anywhere in it is none.
+    """
+    found: list[Sentinel] = []
+    values: set[str] = set()
+    for column, kind in kinds.items():
+        counts = connection.execute(
+            f'SELECT "{column}", count(*) FROM _landed_text WHERE _text IS NULL AND regexp_full_match("{column}", ?) '
+            "GROUP BY 1 ORDER BY 1",
+            [_SENTINELS],
+        ).fetchall()
+        if not counts:
+            continue
+        is_alone = False
+        if kind in ("integer", "float"):
+            is_alone = connection.execute(
+                f'SELECT coalesce(min(TRY_CAST("{column}" AS DOUBLE)) >= 0, false) FROM _landed_text '
+                f"WHERE _text IS NULL AND NOT regexp_full_match(coalesce(\"{column}\", ''), ?)",
+                [_SENTINELS],
+            ).fetchall()[0][0]
+        for value, count in counts:
+            if is_alone and count > 1:
+                found.append(Sentinel(value, column, count))
+            else:
+                values.add(value)
+    return tuple(each for each in found if each.value not in values)
 
 
 def _profile(connection: duckdb.DuckDBPyConnection, column: str, kind: ColumnType, rows: int) -> ColumnProfile:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from ml_assets.spec.calendar import Duration, format_duration
 from ml_assets.spec.declared import Declared, Fault
-from ml_assets.spec.names import Identifier, KeyPath, did_you_mean
+from ml_assets.spec.names import Identifier, KeyPath, did_you_mean, not_among
 from ml_assets.spec.untyped import list_of, mapping_of, named_parts
 
 EXAMPLE_COLUMNS = ("batch_date", "example_id", "prediction_at")
@@ -77,11 +77,15 @@ class FeatureView(Declared):
     fact is the one with the greatest time of happening (or of becoming known, where that is
     earlier); as old as `max_age`, or older, it is null. `derive` names row expressions over the source's
     columns, so that an entity can be something the source does not store. A null entity matches
-    nothing.
+    nothing. `units` names those of aggregates and latest columns, and `null_means` says what a null
+    stands for, where `spec.catalogue` cannot derive it.
     """
 
     name: Identifier
     description: str = ""
+    owner: str | None = None
+    units: dict[str, str] = Field(default_factory=dict)
+    null_means: str | None = None
     source: Identifier = Field(alias="from")
     entity: tuple[Identifier, ...] = ()
     derive: dict[Identifier, str] = Field(default_factory=dict)
@@ -105,6 +109,7 @@ class FeatureView(Declared):
         for key in ("max_age", "with_age"):
             if (has["windows"] or has["aggregates"]) and not has["latest"] and declared.get(key):
                 yield (key,), f"found {key} beside windows; allowed: max_age and with_age belong to latest"
+        yield from _misplaced_meanings(declared)
         for key in ("entity", "windows", "latest"):
             names = list_of(declared.get(key))
             for place, name in enumerate(names):
@@ -132,17 +137,36 @@ class FeatureView(Declared):
         return tuple([*names, f"{self.name}_age_h"] if self.with_age else names)
 
 
+def _misplaced_meanings(declared: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find units of what a view does not give, and the meaning of a null that never comes."""
+    aggregates = mapping_of(declared.get("aggregates"))
+    known = [*aggregates, *(str(name) for name in list_of(declared.get("latest")))]
+    for name in mapping_of(declared.get("units")):
+        if known and name not in known:
+            yield ("units", name), not_among(name, known)
+    functions = [str(text).partition("(")[0].strip() for text in aggregates.values()]
+    if declared.get("null_means") and functions and all(name in WHOLE_NUMBERS for name in functions):
+        yield (
+            ("null_means",),
+            f"found a meaning of null; allowed: where one can come, {' and '.join(WHOLE_NUMBERS)} are 0",
+        )
+
+
 class RowExpression(Declared):
     """A feature computed from one example's own columns and the view features beside them."""
 
     name: Identifier
     sql: str
     description: str = ""
+    owner: str | None = None
+    unit: str | None = None
+    null_means: str | None = None
 
 
 class FeatureSpec(Declared):
-    """All features of a use case."""
+    """All features of a use case; `owner` answers for those that name no other."""
 
+    owner: str | None = None
     holidays: str | None = Field(default=None, description="ISO country whose holidays row expressions can ask for")
     views: tuple[FeatureView, ...] = ()
     expressions: tuple[RowExpression, ...] = ()

@@ -37,9 +37,17 @@ def source_columns(declared: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _wrong_owners(declared: Mapping[str, Any]) -> Iterator[Fault]:
-    for place, owner in names_in(declared.get("owners")):
-        if not re.fullmatch(r"team:[\w-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
-            yield ("owners", place), f"found {owner!r}; allowed: team:NAME or an e-mail address"
+    owners = names_in(declared.get("owners"))
+    said: list[tuple[KeyPath, Any]] = [(("owners", place), owner) for place, owner in owners]
+    features = mapping_of(declared.get("features"))
+    said.append((("features", "owner"), features.get("owner")))
+    for part in ("views", "expressions"):
+        for place, each in enumerate(list_of(features.get(part))):
+            said.append((("features", part, place, "owner"), mapping_of(each).get("owner")))
+    for path, owner in said:
+        if isinstance(owner, str) and not re.fullmatch(r"team:[\w-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
+            nearest = did_you_mean(owner, [name for _, name in owners if name != owner])
+            yield path, f"found {owner!r}; allowed: team:NAME or an e-mail address{nearest}"
 
 
 def _wrong_sources(declared: Mapping[str, Any]) -> Iterator[Fault]:

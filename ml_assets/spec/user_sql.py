@@ -48,7 +48,7 @@ def check_select(text: str, tables: Collection[str] | None = None) -> tuple[str,
         If the text does not parse, is not exactly one SELECT, or reads another table, by its name or
         through a function that finds tables.
     """
-    tree = _parse(text)
+    tree = parse_select(text)
     read = tuple(sorted(set(_tables_of(tree))))
     if tables is not None:
         unknown = [name for name in read if name not in tables]
@@ -81,12 +81,12 @@ def find_unrepeatable(text: str) -> Iterator[UserSqlError]:
     UserSqlError
         If it does not parse.
     """
-    tree = _parse(text)
+    tree = parse_select(text)
     unsteady = _clock_and_chance(tree, text)
     if unsteady is not None:
         yield unsteady
-    for node in _walk(tree):
-        modifiers = {modifier["type"] for _, modifier in _children(node.get("modifiers"))}
+    for node in walk(tree):
+        modifiers = {modifier["type"] for _, modifier in children_of(node.get("modifiers"))}
         if modifiers & {"LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"} and "ORDER_MODIFIER" not in modifiers:
             found = f"found LIMIT without ORDER BY in {_quoted(text)}; allowed: LIMIT beside an ORDER BY"
             yield UserSqlError(found, line_of_word("limit", text))
@@ -103,7 +103,7 @@ def check_expression(text: str) -> None:
         `unnest` or `rowid`: those would let a value depend on which other rows are computed with
         it. Likewise a clock or chance.
     """
-    tree = _parse(f"SELECT ({text}\n) AS value")
+    tree = parse_select(f"SELECT ({text}\n) AS value")
     node = tree["statements"][0]["node"]
     is_lone = (
         node.get("type") == "SELECT_NODE"
@@ -116,7 +116,7 @@ def check_expression(text: str) -> None:
     )
     if not is_lone:
         raise UserSqlError(f"found {_quoted(text)}; allowed: one expression over the columns of a row")
-    for part in _walk(node["select_list"]):
+    for part in walk(node["select_list"]):
         found = _beyond_row(part)
         if found:
             raise UserSqlError(f"found {found} in {_quoted(text)}; allowed: an expression over the columns of one row")
@@ -159,7 +159,14 @@ def said_by_duckdb(error: Exception) -> tuple[str, int]:
     return re.sub(r"^\w+(?: \w+)? Error: ", "", first), int(line[1]) if line else 1
 
 
-def _parse(text: str) -> dict[str, Any]:
+def parse_select(text: str) -> dict[str, Any]:
+    """Give the tree that DuckDB makes of one SELECT.
+
+    Raises
+    ------
+    UserSqlError
+        If the text does not parse, or is not exactly one SELECT.
+    """
     import duckdb
 
     with scratch_cursor() as connection:
@@ -197,14 +204,16 @@ def _quoted(text: str) -> str:
     return repr(flat if len(flat) <= _QUOTED else flat[:_QUOTED] + "…")
 
 
-def _walk(node: Any) -> Iterator[dict[str, Any]]:
+def walk(node: Any) -> Iterator[dict[str, Any]]:
+    """Go through a tree: every mapping in it, parents first."""
     if isinstance(node, dict):
         yield cast("dict[str, Any]", node)
-    for _, child in _children(node):
-        yield from _walk(child)
+    for _, child in children_of(node):
+        yield from walk(child)
 
 
-def _children(node: Any) -> list[tuple[str, Any]]:
+def children_of(node: Any) -> list[tuple[str, Any]]:
+    """Give the parts of a node of a tree, each with its name; those of a list have none."""
     if isinstance(node, dict):
         return list(cast("dict[str, Any]", node).items())
     return [("", child) for child in cast("list[Any]", node)] if isinstance(node, list) else []
@@ -221,7 +230,7 @@ def _tables_of(node: Any, hidden: frozenset[str] = frozenset()) -> Iterator[str]
     for entry in entries:
         yield from _tables_of(entry["value"], hidden)
         hidden |= {entry["key"].lower()}
-    for name, child in _children(node):
+    for name, child in children_of(node):
         if name == "cte_map":
             continue
         is_recursion = part.get("type") == "RECURSIVE_CTE_NODE" and name == "right"
@@ -229,7 +238,7 @@ def _tables_of(node: Any, hidden: frozenset[str] = frozenset()) -> Iterator[str]
 
 
 def _table_functions(tree: dict[str, Any]) -> list[str]:
-    calls = (node["function"]["function_name"] for node in _walk(tree) if node.get("type") == "TABLE_FUNCTION")
+    calls = (node["function"]["function_name"] for node in walk(tree) if node.get("type") == "TABLE_FUNCTION")
     return sorted({name.lower() for name in calls})
 
 
@@ -245,7 +254,7 @@ def _beyond_row(part: dict[str, Any]) -> str | None:
 
 def _clock_and_chance(tree: dict[str, Any], text: str) -> UserSqlError | None:
     found = sorted(_calls(tree) & _unsteady_functions())
-    if any(node.get("sample") for node in _walk(tree)):
+    if any(node.get("sample") for node in walk(tree)):
         found.append("a sample")
     if not found:
         return None
@@ -257,7 +266,7 @@ def _clock_and_chance(tree: dict[str, Any], text: str) -> UserSqlError | None:
 def _calls(tree: Any) -> set[str]:
     """Name the functions called, those written without parentheses too; `age(x)`, unlike `age(x, y)`, is `age`."""
     names: set[str] = set()
-    for node in _walk(tree):
+    for node in walk(tree):
         if node.get("class") == "FUNCTION":
             name = str(node["function_name"]).lower()
             names.add("age()" if name == "age" and len(node["arguments"]) > 1 else name)

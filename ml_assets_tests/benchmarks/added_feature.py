@@ -29,7 +29,7 @@ import duckdb
 
 import ml_assets
 from ml_assets.cli.backfill import Asked, run_backfill
-from ml_assets.cli.listing import run_features
+from ml_assets.cli.catalogue import run_features
 from ml_assets.demo.flights import land_flights
 from ml_assets.graph.automation import Retraining
 from ml_assets.graph.feature_sets import sets_of_drops

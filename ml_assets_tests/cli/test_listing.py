@@ -5,13 +5,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from ml_assets.cli import app, terminal
-from ml_assets.graph.feature_sets import declared_set
+from ml_assets.cli import app
 from ml_assets.stores.lake import Lake
 from ml_assets_tests.rehearsal import flagship
 
@@ -66,37 +64,3 @@ def test_sources_say_how_often_each_rule_was_broken_and_could_not_judge(lake: La
     }  # fmt: skip
     (station,) = [rule for rule in sources["weather"]["rules"] if rule["reason"] == "station_unknown"]
     assert (station["asks"], station["broken"], station["refused"]) == ("origin is one of EWR, JFK, LGA", 2, 1)
-
-
-@pytest.mark.usefixtures("lake")
-def test_features_say_where_they_come_from_and_have_no_version_before_they_were_computed() -> None:
-    found = listed("features")
-
-    assert len(found) == len(flagship().features.feature_names())
-    feature = found["carrier_late_share_7d"]
-    assert (feature["from"], feature["over"], feature["value"]) == (
-        "flight_outcomes by carrier", "7d", "mean(arrival_delay_min >= 15)",
-    )  # fmt: skip
-    assert (feature["version"], feature["first_drop"]) == (None, None)
-    assert found["weather_wind_speed_mph"]["over"] == "6h"
-
-
-def test_features_say_their_version_and_since_when_drops_hold_it(lake: Lake) -> None:
-    with duckdb.connect() as connection:
-        number = declared_set(connection, lake, flagship())
-    lake.replace_drops("computed_drops", pa.table({"batch_date": DROPS, "_feature_set": [0, number]}), DROPS)
-
-    feature = listed("features")["carrier_late_share_7d"]
-
-    assert (feature["version"], feature["first_drop"]) == (1, "2013-01-02")
-
-
-@pytest.mark.usefixtures("lake")
-def test_names_of_features_stay_whole_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal.console, "width", 80)
-
-    result = CliRunner().invoke(app, ["features", "flight_delays"])
-
-    lines = result.output.splitlines()
-    assert all(any(f" {name} " in line for line in lines) for name in flagship().features.feature_names())
-    assert max(len(line) for line in lines if "│" in line) <= 80

@@ -242,3 +242,15 @@ def test_what_is_filled_when_it_is_over_is_no_feature_and_no_column_of_the_examp
     sql = (folder / "sql" / "examples.sql").read_text()
     assert "closed_at" not in sql
     assert "breached" not in sql
+
+
+def test_number_taken_for_null_is_said_beside_the_words_for_null(root: Path) -> None:
+    (root / "weather.csv").write_text("at,temp_c\n2024-01-01,3.5\n2024-01-02,-999\n2024-01-03,-999\n")
+
+    result = CliRunner().invoke(app, ["new", "frost", f"--from={root}/weather.csv", *DECIDED])
+
+    assert result.exit_code == 0, result.output
+    lines = [line.strip() for line in (root / "defs" / "frost" / "defs.yaml").read_text().splitlines()]
+    assert lines[lines.index('null_values: ["", "-999"]') + 1] == (
+        "# -999 stands in temp_c 2 times, and nothing else there is below 0: taken for null; take it out if it is one"
+    )

@@ -105,3 +105,29 @@ def test_torn_lines_are_counted_and_left_aside(tmp_path: Path) -> None:
     found = profile(tmp_path, "a,b", ["1,2", "torn", "3,4"])
 
     assert (found.rows, found.malformed, found.column("a").type) == (2, 1, "integer")
+
+
+def test_number_that_repeats_where_nothing_else_is_below_zero_is_taken_for_null(tmp_path: Path) -> None:
+    rows = ["12.5,3", "-999,4", "-999,5", "0,6"]
+
+    found = profile(tmp_path, "temp_c,n", rows)
+
+    assert found.null_values == ("", "-999")
+    assert [(each.value, each.column, each.count) for each in found.sentinels] == [("-999", "temp_c", 2)]
+    column = found.column("temp_c")
+    assert (column.type, column.nulls, column.lowest, column.highest) == ("float", 2, 0.0, 12.5)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["12.5,3", "-999,4", "0,6"],  # once: an outlier
+        ["-12.5,3", "-999,4", "-999,5"],  # others are below zero too
+        ["12.5,3", "-999,-999", "-999,5", "1,-1"],  # a value of another column
+        ["-999,3", "-999,4"],  # nothing beside it
+    ],
+)
+def test_number_that_may_be_one_is_not_taken_for_null(rows: list[str], tmp_path: Path) -> None:
+    found = profile(tmp_path, "temp_c,n", rows)
+
+    assert (found.null_values, found.sentinels) == (("",), ())
