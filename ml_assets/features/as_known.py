@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     import duckdb
 
 
+# in two passes: in one, what is small beside the mean is lost
+_DEVIATION = (
+    "CASE WHEN len({values}) > 1 THEN sqrt(list_sum(list_transform({values}, lambda x: pow(x - list_avg({values}), 2)))"
+    " / (len({values}) - 1)) END"
+)
+
+
 def lay_history(connection: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequence[str]]) -> None:
     """Keep the rows of views `all_<source>` at hand, those of keys that come more than once apart.
 
@@ -39,19 +46,22 @@ def lay_history(connection: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequen
 def delete_future(connection: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequence[str]], moment: datetime) -> None:
     """Make views `validated_<source>` of the rows known by `moment`, and `known_<source>` of the facts they are.
 
-    A fact is the newest version of its key, with `counted_at`, when its first version was known.
+    A fact is the newest version of its key, with `_counted_at`, when its first version was known.
     """
     until = f"known_at <= TIMESTAMPTZ '{moment.isoformat()}'"
     for source, columns in keys.items():
         key = ", ".join(f'"{name}"' for name in columns)
+        held = connection.table(f"_single_{source}").columns
+        # where the first version was not read, since it is older than any window, its mark says when that was
+        first = "least(known_at, _first_known_at)" if "_first_known_at" in held else "known_at"
         connection.execute(
             f'CREATE OR REPLACE TEMP VIEW "validated_{source}" AS SELECT * FROM "_single_{source}" WHERE {until} '
             f'UNION ALL SELECT * FROM "_repeated_{source}" WHERE {until}'
         )
         connection.execute(
-            f'CREATE OR REPLACE TEMP VIEW "known_{source}" AS SELECT *, known_at AS counted_at FROM "_single_{source}" '
-            f"WHERE {until} UNION ALL SELECT * EXCLUDE (_version) FROM (SELECT *, min(known_at) OVER (PARTITION BY "
-            f"{key}) AS counted_at, row_number() OVER (PARTITION BY {key} ORDER BY known_at DESC, batch_date DESC) "
+            f'CREATE OR REPLACE TEMP VIEW "known_{source}" AS SELECT *, {first} AS _counted_at FROM "_single_{source}" '
+            f"WHERE {until} UNION ALL SELECT * EXCLUDE (_version) FROM (SELECT *, min({first}) OVER (PARTITION BY "
+            f"{key}) AS _counted_at, row_number() OVER (PARTITION BY {key} ORDER BY known_at DESC, batch_date DESC) "
             f'AS _version FROM "_repeated_{source}" WHERE {until}) WHERE _version = 1'
         )
 
@@ -60,10 +70,10 @@ def recompute_views(
     connection: duckdb.DuckDBPyConnection, spec: FeatureSpec, keys: Mapping[str, Sequence[str]], moment: datetime
 ) -> None:
     """Make table `_rows`: the examples of table `_examined` (all asked for at `moment`) with their view features."""
-    queries = [
-        _windows(view, keys[view.source], moment) if view.windows else _latest(view, keys[view.source], moment)
-        for view in spec.views
-    ]
+    queries = []
+    for view in spec.views:
+        make = _windows if view.windows else _latest
+        queries.append(make(view, keys[view.source], moment, _same(connection, view)))
     names = {name for view in spec.views for name in view.feature_names()}
     kept = ", ".join(f'a."{name}"' for name in connection.table("_examined").columns if name not in names)
     taken = "".join(f', v{place}."{name}"' for place, view in enumerate(spec.views) for name in view.feature_names())
@@ -73,20 +83,27 @@ def recompute_views(
 
 def _facts(view: FeatureView, since: datetime | None) -> str:
     derived = "".join(f', ({text}) AS "{name}"' for name, text in view.derive.items())
-    bound = f"counted_at > TIMESTAMPTZ '{since.isoformat()}'" if since else "true"
+    bound = f"_counted_at > TIMESTAMPTZ '{since.isoformat()}'" if since else "true"
     return f'(SELECT *{derived} FROM "known_{view.source}" WHERE {bound} AND (({view.where or "true"}) IS TRUE))'
 
 
-def _same(view: FeatureView) -> str:
-    return " AND ".join(f'f."{name}" = a."{name}"' for name in view.entity) or "true"
+def _same(connection: duckdb.DuckDBPyConnection, view: FeatureView) -> str:
+    """Say when a fact is about an example: both are compared as the type that holds either, as in a union."""
+    if not view.entity:
+        return "true"
+    names = ", ".join(f'"{name}"' for name in view.entity)
+    both = connection.sql(f"SELECT {names} FROM {_facts(view, None)} UNION ALL SELECT {names} FROM _examined LIMIT 0")
+    return " AND ".join(
+        f'CAST(f."{name}" AS {kind}) = CAST(a."{name}" AS {kind})'
+        for name, kind in zip(view.entity, both.types, strict=True)
+    )
 
 
-def _windows(view: FeatureView, key: Sequence[str], moment: datetime) -> str:
+def _windows(view: FeatureView, key: Sequence[str], moment: datetime, same: str) -> str:
+    asked = [(window, aggregate) for window in view.windows for aggregate in view.parsed_aggregates()]
     found = [
         f'{_aggregate(aggregate, window, key, moment)} AS "{name}"'
-        for name, (window, aggregate) in zip(
-            view.feature_names(), [(w, a) for w in view.windows for a in view.parsed_aggregates()], strict=True
-        )
+        for name, (window, aggregate) in zip(view.feature_names(), asked, strict=True)
     ]
     measured = "".join(
         f', ({aggregate.expression}) AS "_of_{aggregate.name}"'
@@ -94,9 +111,12 @@ def _windows(view: FeatureView, key: Sequence[str], moment: datetime) -> str:
         if not aggregate.counts_rows
     )
     facts = f"(SELECT *{measured} FROM {_facts(view, moment - max(view.windows))} AS f)"
-    return (
-        f"SELECT a._number, {', '.join(found)} FROM _examined AS a LEFT JOIN {facts} AS f ON {_same(view)} GROUP BY 1"
-    )
+    grouped = f"SELECT a._number, {', '.join(found)} FROM _examined AS a LEFT JOIN {facts} AS f ON {same} GROUP BY 1"
+    names = [
+        name for name, (_, aggregate) in zip(view.feature_names(), asked, strict=True) if aggregate.function == "std"
+    ]
+    spreads = ", ".join(_DEVIATION.replace("{values}", f'"{name}"') + f' AS "{name}"' for name in names)
+    return f"SELECT * REPLACE ({spreads}) FROM ({grouped})" if names else grouped
 
 
 def _aggregate(aggregate: Aggregate, window: timedelta, key: Sequence[str], moment: datetime) -> str:
@@ -104,10 +124,10 @@ def _aggregate(aggregate: Aggregate, window: timedelta, key: Sequence[str], mome
     number = f"TRY_CAST({value} AS DOUBLE)"
     is_number = f"typeof({value}) NOT IN ('FLOAT', 'DOUBLE') OR coalesce(isfinite({number}), false)"
     inside = (
-        f"FILTER (WHERE f.counted_at > TIMESTAMPTZ '{(moment - window).isoformat()}' AND {value} IS NOT NULL "
+        f"FILTER (WHERE f._counted_at > TIMESTAMPTZ '{(moment - window).isoformat()}' AND {value} IS NOT NULL "
         f"AND ({is_number}))"
     )
-    order = ", ".join(["f.counted_at", "f.known_at", *(f'f."{name}"' for name in key)])
+    order = ", ".join(["f._counted_at", "f.known_at", *(f'f."{name}"' for name in key)])
     now = f"TIMESTAMPTZ '{moment.isoformat()}'"
     return {
         "count": f"count({value}) {inside}",
@@ -116,14 +136,14 @@ def _aggregate(aggregate: Aggregate, window: timedelta, key: Sequence[str], mome
         "share": f"favg({number}) {inside}",
         "min": f"min({number}) {inside}",
         "max": f"max({number}) {inside}",
-        "std": f"stddev_samp({number}) {inside}",
+        "std": f"list({number}) {inside[:-1]} AND abs({number}) <= 1e150)",  # its deviation is taken of the list
         "last": f"arg_max({number}, ({order})) {inside}",
         "distinct": f"count(DISTINCT {value}) {inside}",
-        "hours_since_last": f"date_diff('microsecond', max(f.counted_at) {inside}, {now}) / 3.6e9",
+        "hours_since_last": f"date_diff('microsecond', max(f._counted_at) {inside}, {now}) / 3.6e9",
     }[aggregate.function]
 
 
-def _latest(view: FeatureView, key: Sequence[str], moment: datetime) -> str:
+def _latest(view: FeatureView, key: Sequence[str], moment: datetime, same: str) -> str:
     happened = "least(coalesce(f.event_at, f.known_at), f.known_at)"
     young = f"{happened} > TIMESTAMPTZ '{(moment - view.max_age).isoformat()}'" if view.max_age else "true"
     values = [f'f."{column}"' for column in view.latest]
@@ -134,7 +154,7 @@ def _latest(view: FeatureView, key: Sequence[str], moment: datetime) -> str:
     )
     order = ", ".join(f'f."{name}" DESC' for name in key)
     return (
-        f"SELECT a._number, {found} FROM _examined AS a LEFT JOIN {_facts(view, None)} AS f ON {_same(view)} "
+        f"SELECT a._number, {found} FROM _examined AS a LEFT JOIN {_facts(view, None)} AS f ON {same} "
         f"QUALIFY row_number() OVER (PARTITION BY a._number ORDER BY {happened} DESC NULLS LAST, "
         f"f.known_at DESC NULLS LAST, {order}) = 1"
     )

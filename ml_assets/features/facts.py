@@ -27,8 +27,9 @@ _BATCH = 500_000
 class Measure:
     """One measured expression, a value a version of a fact.
 
-    `numbers` has NaN where it is null or not finite; it is None for text and times, which have `codes`: equal for
-    equal values, -1 for null.
+    `numbers` has NaN where it is null or not finite; it is None for text and times. `codes` are equal for equal values,
+    -1 for null: text and times have them, and what is counted by its different values, since whole numbers beyond 2**53
+    are not told apart as floats.
     """
 
     numbers: npt.NDArray[np.float64] | None
@@ -49,7 +50,7 @@ class Measure:
     def as_codes(self) -> Codes:
         """Give a code for each value, -1 where there is none."""
         if self.codes is not None:
-            return self.codes
+            return self.codes if self.numbers is None else np.where(np.isnan(self.numbers), -1, self.codes)
         numbers = np.zeros(0) if self.numbers is None else self.numbers
         codes = np.full(numbers.size, -1, dtype=np.int64)
         known = ~np.isnan(numbers)
@@ -141,7 +142,10 @@ def load_scope(
         happened_at=_whole(table["_happened_us"]),
         entities=dict(zip(kinds, facts_of, strict=True)),
         conditions={text: _flags(table[f"_condition_{n}"]) for n, text in enumerate(scope.conditions())},
-        measures={text: _measure(table[f"_measure_{n}"]) for n, text in enumerate(scope.measures())},
+        measures={
+            text: _measure(table[f"_measure_{n}"], table[f"_value_{n}"] if text in scope.distinct_measures() else None)
+            for n, text in enumerate(scope.measures())
+        },
         columns=table.select([f"_taken_{n}" for n in range(len(scope.taken_columns()))]).rename_columns(
             list(scope.taken_columns())
         ),
@@ -151,7 +155,7 @@ def load_scope(
 
 
 def read_versions(connection: duckdb.DuckDBPyConnection, scope: Scope, since: datetime | None, until: datetime) -> str:
-    """Give the SELECT of the versions of a source known in (since, until], with `counted_at` and `superseded_at`.
+    """Give the SELECT of the versions of a source known in (since, until], with `_counted_at` and `_superseded_at`.
 
     Without corrections, rows that share the key, that needs no window and no copy.
     """
@@ -163,7 +167,7 @@ def read_versions(connection: duckdb.DuckDBPyConnection, scope: Scope, since: da
         read += f" AND {within}"
     found = "count(_first_known_at)" if is_marked else f"count(*) - count(DISTINCT ({keys}))"
     if not connection.sql(f"SELECT {found} FROM ({read})").fetchall()[0][0]:
-        return f"SELECT *, known_at AS counted_at, NULL::TIMESTAMPTZ AS superseded_at FROM ({read}) WHERE {within}"
+        return f"SELECT *, known_at AS _counted_at, NULL::TIMESTAMPTZ AS _superseded_at FROM ({read}) WHERE {within}"
     first, is_late = (
         ("coalesce(_first_known_at, known_at)", "count(_first_known_at) > 0") if is_marked else ("known_at", "false")
     )
@@ -173,9 +177,9 @@ def read_versions(connection: duckdb.DuckDBPyConnection, scope: Scope, since: da
         f"HAVING count(*) > 1 OR {is_late}"
     )
     return (
-        "SELECT * FROM (SELECT *, known_at AS counted_at, NULL::TIMESTAMPTZ AS superseded_at FROM _versions "
+        "SELECT * FROM (SELECT *, known_at AS _counted_at, NULL::TIMESTAMPTZ AS _superseded_at FROM _versions "
         f"ANTI JOIN _corrected USING ({keys}) UNION ALL SELECT *, min({first}) OVER (PARTITION BY {keys}) "
-        f"AS counted_at, lead(known_at) OVER (PARTITION BY {keys} ORDER BY known_at, batch_date) AS superseded_at "
+        f"AS _counted_at, lead(known_at) OVER (PARTITION BY {keys} ORDER BY known_at, batch_date) AS _superseded_at "
         f"FROM _versions SEMI JOIN _corrected USING ({keys})) WHERE {within}"
     )
 
@@ -187,12 +191,13 @@ def _select(columns: Mapping[str, str], table: str) -> str:
 def _select_facts(connection: duckdb.DuckDBPyConnection, scope: Scope, entities: Mapping[str, str]) -> str:
     columns = {
         "_known_us": "epoch_us(known_at)",
-        "_counted_us": "epoch_us(counted_at)",
-        "_superseded_us": f"coalesce(epoch_us(superseded_at), {NEVER})",
+        "_counted_us": "epoch_us(_counted_at)",
+        "_superseded_us": f"coalesce(epoch_us(_superseded_at), {NEVER})",
         "_happened_us": "epoch_us(least(coalesce(event_at, known_at), known_at))",
         **entities,
         **{f"_condition_{n}": f"coalesce(({text}), false)" for n, text in enumerate(scope.conditions())},
         **{f"_measure_{n}": text for n, text in enumerate(_measured(connection, scope.measures()))},
+        **{f"_value_{n}": f"({t})" for n, t in enumerate(scope.measures()) if t in scope.distinct_measures()},
         **{f"_taken_{n}": f'"{name}"' for n, name in enumerate(scope.taken_columns())},
     }
     is_ordered = bool(scope.latest) or any(
@@ -271,14 +276,18 @@ def _flags(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     return column.to_numpy().astype(bool, copy=False)
 
 
-def _measure(column: pa.ChunkedArray) -> Measure:
+def _measure(column: pa.ChunkedArray, values: pa.ChunkedArray | None) -> Measure:
+    """Read a measured column, as a float where it is one; `values` are the same as they were written."""
     import pyarrow as pa
 
-    if pa.types.is_float64(column.type):
-        numbers = column.to_numpy()  # null is NaN here
-        return Measure(np.where(np.isfinite(numbers), numbers, np.nan) + 0.0)
-    encoded = column.combine_chunks().dictionary_encode()
-    return Measure(None, _indices(pa.chunked_array([encoded]))[0])
+    codes = None
+    if values is not None or not pa.types.is_float64(column.type):
+        encoded = (column if values is None else values).combine_chunks().dictionary_encode()
+        codes = _indices(pa.chunked_array([encoded]))[0]
+    if not pa.types.is_float64(column.type):
+        return Measure(None, codes)
+    numbers = column.to_numpy()  # null is NaN here
+    return Measure(np.where(np.isfinite(numbers), numbers, np.nan) + 0.0, codes)
 
 
 def _in_order_of_knowledge(facts: Facts) -> Facts:

@@ -69,6 +69,9 @@ def compare_example(
     columns
         What is compared, by table.
     """
+    if "examples" not in stored:
+        yield "examples", "example_id", MISSING, stored["features"]["example_id"]
+        return
     example, features = known["examples"], known["features"]
     if example is None or features is None:
         yield "examples", "example_id", stored["examples"]["example_id"], MISSING

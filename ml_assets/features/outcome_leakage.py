@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def find_disguised_labels(frame: pd.DataFrame, columns: Sequence[str], limit: fl
     if min(is_train.sum(), (~is_train).sum()) < MIN_ROWS:
         return found
     for column in columns:
-        parts = _parts(frame[column], is_train)
+        parts = _parts(_as_hours(frame, column), is_train)
         score = _rates(parts[is_train], labels[is_train])[parts[~is_train]]
         value = _auc_within(drops, labels[~is_train], score)
         if np.isnan(value):
@@ -76,6 +77,18 @@ def find_disguised_labels(frame: pd.DataFrame, columns: Sequence[str], limit: fl
         says = f"alone it ranks the examples of a drop with AUC {value:.3f}"
         found.append(Finding("target", column, value, limit, int((~is_train).sum()), says))
     return found
+
+
+def _as_hours(frame: pd.DataFrame, column: str) -> pd.Series:
+    """Give a time as hours since `prediction_at`: as it is, each would be a value of its own."""
+    import pandas as pd
+
+    values = frame[column]
+    is_day = values.dtype == object and values.map(lambda value: isinstance(value, date)).any()
+    if not (is_day or pd.api.types.is_datetime64_any_dtype(values)) or "prediction_at" not in frame:
+        return values
+    since = pd.to_datetime(values, utc=True, errors="coerce") - pd.to_datetime(frame["prediction_at"], utc=True)
+    return since / pd.Timedelta(hours=1)
 
 
 def _auc_within(drops: npt.NDArray[Any], labels: npt.NDArray[np.float64], score: npt.NDArray[np.float64]) -> float:

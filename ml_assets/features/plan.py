@@ -76,6 +76,11 @@ class Scope:
         asked = (reduction.measure for group in self.windows for reduction in group.reductions)
         return tuple(dict.fromkeys(measure for measure in asked if measure != ROWS))
 
+    def distinct_measures(self) -> frozenset[str]:
+        """Name the measures whose different values are counted."""
+        asked = (reduction for group in self.windows for reduction in group.reductions)
+        return frozenset(each.measure for each in asked if each.function == "distinct")
+
     def taken_columns(self) -> tuple[str, ...]:
         """Name the columns that the newest facts give."""
         return tuple(dict.fromkeys(column for group in self.latest for column in group.columns.values()))

@@ -18,6 +18,7 @@ from ml_assets.spec.contract import Source
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.sandbox import select_by_drop, shut_in
+from ml_assets.training.training_set import DrawPlan
 
 if TYPE_CHECKING:
     import duckdb
@@ -82,7 +83,7 @@ def audit_leakage(
         moments = _sample(connection, lake, asked, stale)
     if not moments:
         raise NothingToAuditError(
-            f"no drop has features as they are declared now; run `ml-assets batch {spec.name}` or "
+            f"no drop has features as they are declared now; run `ml-assets batch {spec.name} --from … --to …` or "
             f"`ml-assets backfill {spec.name} --features`"
         )
     audit = Audit(left_out=stale)
@@ -91,9 +92,10 @@ def audit_leakage(
         _open(connection, spec, lake, bounds)
         for source in spec.sources:
             audit.leaks += _compare_with_landed(connection, spec, source)
+        audit.leaks += _compare_labels(connection, lake)
         stored = _stored(connection, [each for *_, examples in moments for each in examples])
         for place, (drop, moment, examples) in enumerate(moments):
-            known = _recompute(connection, spec, drop, moment, {each: stored["examples"][each] for each in examples})
+            known = _recompute(connection, spec, drop, moment, examples)
             _judge(audit, spec, (drop, moment), stored, known, examples)
             audit.moments += 1
             if on_moment is not None:
@@ -152,7 +154,7 @@ def _open(connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, lake: Lake
     for name in ("examples", "features"):
         tables[name] = lake.files(name, drops=drops)
     if lake.has("training_set"):
-        tables["training_set"] = lake.files("training_set")
+        tables |= {name: lake.files(name) for name in ("training_set", "labels")}
     shut_in(connection, tables)
     lay_history(connection, _keys(spec))
     if spec.features.holidays:
@@ -203,6 +205,21 @@ def _compare_with_landed(connection: "duckdb.DuckDBPyConnection", spec: UseCaseS
     return leaks
 
 
+def _compare_labels(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> list[Leak]:
+    """Find rows of the training set whose label is not the newest known as of its drop, or that had not matured."""
+    recorded = lake.metadata("training_set") if lake.has("training_set") else {}
+    if "plan" not in recorded:
+        return []
+    plan = DrawPlan.from_json(recorded["plan"])
+    rows = connection.sql(
+        "SELECT t.batch_date, t.example_id, t.prediction_at, t.label, l.label FROM training_set AS t LEFT JOIN (SELECT "
+        f"example_id, arg_max(label, known_at) AS label FROM labels WHERE known_at <= TIMESTAMPTZ '{plan.known_until}' "
+        "GROUP BY example_id) AS l USING (example_id) WHERE t.label IS DISTINCT FROM l.label OR t.prediction_at > "
+        f"TIMESTAMPTZ '{plan.matured_until}' ORDER BY 1, 2 LIMIT {_SHOWN}"
+    ).fetchall()
+    return [Leak("training_set", "label", row, drop, at, label, known) for drop, row, at, label, known in rows]
+
+
 def _stored(connection: "duckdb.DuckDBPyConnection", examples: Sequence[str]) -> dict[str, Rows]:
     """Read what is stored of some examples, by table and example."""
     connection.execute("CREATE OR REPLACE TEMP TABLE _sampled (example_id VARCHAR)")
@@ -220,7 +237,7 @@ def _recompute(
     spec: UseCaseSpec,
     drop: date,
     moment: datetime,
-    stored: Mapping[str, Mapping[str, Any]],
+    wanted: Sequence[str],
 ) -> dict[str, Rows]:
     """Draw examples of a drop again, and their features, from what was known at `moment`."""
     keys = _keys(spec)
@@ -236,10 +253,10 @@ def _recompute(
     rows = connection.sql("SELECT * FROM _examined").to_arrow_table().to_pylist()
     examples = {row["example_id"]: row for row in rows}
     features = _features_of(connection, spec, keys, moment)
-    wanted = ", ".join("'" + example.replace("'", "''") + "'" for example in stored)
+    listed = ", ".join("'" + example.replace("'", "''") + "'" for example in wanted)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE _examined AS SELECT row_number() OVER () AS _number, * FROM examples "
-        f"WHERE example_id IN ({wanted})"
+        f"WHERE example_id IN ({listed})"
     )
     as_stored = connection.sql("SELECT * EXCLUDE (_number) FROM _examined").to_arrow_table().to_pylist()
     same = all(
@@ -270,7 +287,12 @@ def _judge(
     features = spec.features.feature_names()
     for example in examples:
         rows = {table: found[example] for table, found in stored.items() if example in found}
-        own = [name for name in rows["examples"] if name not in ("batch_date", "example_id") and name[:1] != "_"]
+        held = rows.get("examples", {})
+        own = [name for name in held if name not in ("batch_date", "example_id") and name[:1] != "_"]
+        opens_at, batch_at = spec.calendar.interval_of(of[0])
+        if not opens_at < of[1] <= batch_at:
+            said = f"after {opens_at}, by {batch_at}"
+            audit.leaks.append(Leak("examples", "prediction_at", example, of[0], of[1], of[1], said))
         again = {part: found.get(example) for part, found in known.items()}
         columns = {"examples": own, "features": features}
         audit.examples += 1

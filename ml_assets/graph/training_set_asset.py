@@ -92,7 +92,7 @@ def choose_as_of(spec: UseCaseSpec, asked: str, newest: date | None) -> date:
         If it is no date, no drop of the calendar, or later than what has been run.
     """
     if newest is None:
-        raise ValueError(f"no drop has features yet; run `ml-assets batch {spec.name}` first")
+        raise ValueError(f"no drop has features yet; run `ml-assets batch {spec.name} --from … --to …` first")
     if not asked:
         return newest
     try:

@@ -18,6 +18,9 @@ _UNIT_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 MICROSECOND = timedelta(microseconds=1)
 
 
+_LONGEST = 36_525 * _UNIT_SECONDS["d"]  # a hundred years: beyond, there are no dates to reckon with
+
+
 def parse_duration(value: Any) -> timedelta:
     """Read `90min`, `6h`, `7d` or `2w` as a length of time.
 
@@ -36,7 +39,10 @@ def parse_duration(value: Any) -> timedelta:
     match = _DURATION.match(str(value))
     if match is None or int(match[1]) == 0:
         raise ValueError(f"found {value!r}; allowed: a positive whole number and a unit of s, min, h, d, w, as in 7d")
-    return timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]])
+    seconds = int(match[1]) * _UNIT_SECONDS[match[2]]
+    if seconds > _LONGEST:
+        raise ValueError(f"found {value!r}; allowed: at most {_LONGEST // _UNIT_SECONDS['d']}d")
+    return timedelta(seconds=seconds)
 
 
 def format_duration(length: timedelta) -> str:

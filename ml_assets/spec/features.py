@@ -16,6 +16,7 @@ from ml_assets.spec.names import Identifier, KeyPath, did_you_mean, not_among
 from ml_assets.spec.untyped import list_of, mapping_of, named_parts
 
 EXAMPLE_COLUMNS = ("batch_date", "example_id", "prediction_at")
+TAKEN = (*EXAMPLE_COLUMNS, "label", "split")  # the last two a training set has beside the features
 AggregateFunction = Literal[
     "count", "sum", "mean", "share", "min", "max", "std", "last", "distinct", "hours_since_last"
 ]
@@ -54,12 +55,32 @@ def parse_aggregate(name: str, text: str) -> Aggregate:
     'arrival_delay_min >= 15'
     """
     match = _AGGREGATE.match(text)
-    if match is None or not match[2].strip() or (match[2].strip() == "*" and match[1] not in OF_ROWS):
+    if (
+        match is None
+        or not match[2].strip()
+        or not _is_closed_last(match[2])
+        or (match[2].strip() == "*" and match[1] not in OF_ROWS)
+    ):
         said = f"{', '.join(f'{each}(*)' for each in OF_ROWS)}, or {', '.join(AGGREGATES)} of an expression"
         word = re.match(r"\s*(\w+)", text)
         nearest = did_you_mean(word[1], AGGREGATES) if word and word[1] not in AGGREGATES else ""
         raise ValueError(f"{name}: found {text!r}; allowed: {said}{nearest}")
     return Aggregate(name, cast("AggregateFunction", match[1]), match[2].strip())
+
+
+def _is_closed_last(inside: str) -> bool:
+    """Say whether all that is opened inside is closed there: `mean(a) - (b)` is no mean of an expression."""
+    depth, quote = 0, ""
+    for sign in inside:
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in ("'", '"'):
+            quote = sign
+        else:
+            depth += (sign == "(") - (sign == ")")
+            if depth < 0:
+                return False
+    return depth == 0
 
 
 def _check_aggregate(text: str) -> str:
@@ -187,9 +208,9 @@ class FeatureSpec(Declared):
             if twice:
                 yield path, f"feature names must be unique; found twice: {', '.join(twice)}; allowed: a name once"
             taken.update(names)
-            found = [name for name in names if name in EXAMPLE_COLUMNS]
+            found = [name for name in names if name in TAKEN]
             if found:
-                yield path, f"found {', '.join(found)}; allowed: names other than {', '.join(EXAMPLE_COLUMNS)}"
+                yield path, f"found {', '.join(found)}; allowed: names other than {', '.join(TAKEN)}"
 
 
 @dataclass(frozen=True)

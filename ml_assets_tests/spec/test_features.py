@@ -51,7 +51,7 @@ def test_aggregate_is_a_function_of_an_expression(text: str, aggregate: Aggregat
     assert aggregate.counts_rows is (text == "count(*)")
 
 
-@pytest.mark.parametrize("text", ["median(a)", "sum(*)", "count()", "mean a", "mean(a) + 1", "*"])
+@pytest.mark.parametrize("text", ["median(a)", "sum(*)", "count()", "mean a", "mean(a) + 1", "mean(a) - (b)", "*"])
 def test_other_aggregates_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"n: found .*; allowed: count"):
         parse_aggregate("n", text)
