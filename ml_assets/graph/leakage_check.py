@@ -24,7 +24,7 @@ def check_leakage(
 ) -> dg.AssetCheckResult:
     """Audit the drops after `before`, the training set drawn last, up to `as_of`; its sample is drawn by that drop."""
     first = spec.calendar.start if before is None or before >= as_of else before
-    audit, findings = Audit(), audit_outcomes(spec, lake, duckdb)
+    audit, findings = Audit(), audit_outcomes(lake, duckdb)
     alarms = [finding for finding in findings if finding.is_alarm]
     try:
         audit = audit_leakage(spec, lake, duckdb, Asked(SAMPLE, as_of.toordinal(), (first, as_of)))

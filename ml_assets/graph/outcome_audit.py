@@ -12,7 +12,6 @@ from ml_assets.features.outcome_leakage import (
     find_telling_absence,
     report_twins,
 )
-from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.sandbox import shut_in
 from ml_assets.training.training_set import DrawPlan
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 _OWN = {"batch_date", "example_id", "prediction_at", "label", "split"}
 
 
-def audit_outcomes(spec: UseCaseSpec, lake: Lake, duckdb: DuckDBResource) -> list[Finding]:
+def audit_outcomes(lake: Lake, duckdb: DuckDBResource) -> list[Finding]:
     """Look at the newest training set, and at the columns of the examples it was drawn from.
 
     Single columns against the label, out of time; nulls against what became of an example; columns that only matured
