@@ -120,20 +120,22 @@ def _champion(spec: UseCaseSpec, lake: Lake) -> dict[str, Any] | None:
     promotions = rows_of(
         lake,
         "champion",
-        "SELECT as_of, model_version, gate, candidate_log_loss, candidate_auc FROM t WHERE verdict = 'promoted' "
-        "ORDER BY as_of DESC, sequence DESC LIMIT 1",
+        "SELECT serves_after, model_version, gate, candidate_log_loss, candidate_auc FROM t "
+        "WHERE verdict = 'promoted' ORDER BY serves_after DESC, sequence DESC LIMIT 1",
     )
     if not promotions:
         return None
-    as_of, version, gate, log_loss, auc = promotions[0]
-    return {"model_version": version, "as_of": as_of, "serves_from": spec.calendar.next_drop(as_of), "gate": gate,
+    after, version, gate, log_loss, auc = promotions[0]
+    return {"model_version": version, "as_of": after, "serves_from": spec.calendar.next_drop(after), "gate": gate,
             "log_loss": log_loss, "auc": auc}  # fmt: skip
 
 
 def _not_scored_by_champion(lake: Lake, drops: Sequence[date]) -> list[date]:
     """List the drops with examples whose predictions are not by the champion that serves them now."""
     rows = rows_of(
-        lake, "champion", "SELECT as_of, sequence, model_version, artifact_sha256 FROM t WHERE verdict = 'promoted'"
+        lake,
+        "champion",
+        "SELECT as_of, sequence, model_version, artifact_sha256, serves_after FROM t WHERE verdict = 'promoted'",
     )
     promotions = [Promotion(*row) for row in rows]
     scored = dict(rows_of(lake, "predictions", "SELECT batch_date, max(model_version) FROM t GROUP BY batch_date"))

@@ -7,8 +7,8 @@ from datetime import date
 from html import escape
 from typing import Any
 
-from ml_assets.cli.html_page import html_page, table
 from ml_assets.cli.replay_chart import Line, Mark, line_chart
+from ml_assets.stores.html_page import html_page, table
 
 Summary = Mapping[str, Any]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ml_assets.cli.drop_chart import Bar, bar_chart, reason_chart
-from ml_assets.cli.html_page import html_page, table
 from ml_assets.cli.source_facts import SHOWN_DROPS, SourceFacts, gather_facts
 from ml_assets.spec.contract import RECEIVED, Source
 from ml_assets.spec.contract_words import rules_in_words
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.html_page import html_page, table
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.paths import StatePaths

@@ -1,6 +1,7 @@
 """The gate: whether a candidate may serve, from measures on a window that neither model trained on.
 
 It measures nothing itself. Every rule leaves a reason, kept or broken, so that the record shows the whole evidence.
+Rules about the evidence beside the measures (slices, behaviours, groups, leaks) are in `evidence.py`.
 """
 
 from __future__ import annotations
@@ -9,59 +10,37 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from ml_assets.spec.model import GateMode, GateRule
+from ml_assets.decisions.evidence import Evidence, evidence_reasons
+from ml_assets.decisions.reasons import Codes, Reason, at_least, at_most
+from ml_assets.spec.gate import GateMode, GateRule
 from ml_assets.stats.day_blocks import Interval
 from ml_assets.stats.window_measures import WindowMeasures
 
-# A rule has two codes: the first when it is kept, the second when it is broken.
-ReasonCode = Literal[
-    "gate_disabled",
-    "finite",
-    "non_finite",
-    "enough_data",
-    "not_enough_data",
-    "same_window",
-    "windows_differ",
-    "auc_enough",
-    "auc_too_low",
-    "ece_small",
-    "ece_too_high",
-    "auc_held",
-    "auc_dropped",
-    "gain_enough",
-    "gain_too_small",
-    "loss_bounded",
-    "may_be_worse",
-    "beats_heuristic",
-    "worse_than_heuristic",
-]
-Codes = tuple[ReasonCode, ReasonCode]
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One rule applied: what was measured against what, and whether it was kept.
-
-    Attributes
-    ----------
-    measured, threshold
-        In the unit of the rule; None where there is no finite number to give.
-    """
-
-    code: ReasonCode
-    message: str
-    measured: float | None
-    threshold: float | None
-    passed: bool
+Outcome = Literal["promoted", "refused", "awaiting_approval", "dry_run"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the candidate serves from now on, under which mode of the gate, and every reason looked at."""
+    """What the gate says of a candidate, under which mode, and every reason looked at.
 
-    promoted: bool
+    Attributes
+    ----------
+    outcome
+        `promoted` serves from the next drop on. `awaiting_approval` kept every rule, and a person has the last word.
+        `dry_run` was measured only. `refused` broke a rule, or can never serve.
+    would_promote
+        Whether every rule was kept, whatever the mode.
+    """
+
+    outcome: Outcome
     gate: GateMode
+    would_promote: bool
     reasons: tuple[Reason, ...]
+
+    @property
+    def promoted(self) -> bool:
+        """Whether it serves from now on."""
+        return self.outcome == "promoted"
 
 
 def judge(
@@ -71,13 +50,14 @@ def judge(
     heuristic: WindowMeasures,
     gain: Interval | None,
     rule: GateRule,
-    gate: GateMode,
+    evidence: Evidence | None = None,
 ) -> Verdict:
     """Decide on promotion: all rules are applied, none stops the others.
 
-    Always: enough data, finite measures, the floor on AUC and the ceiling on calibration error. Against a champion:
+    Always: enough data, finite measures, the floor and the ceiling on AUC, the ceiling on calibration error, a log
+    loss that neither the heuristic nor a constant undercuts, and the rules about the evidence. Against a champion:
     its AUC may not be missed by too much, the log loss must gain at least `min_gain` by estimate, and the interval's
-    lower end must not fall below `-max_loss`. Without a champion: the log loss must not exceed the heuristic's.
+    lower end must not fall below `-max_loss`.
 
     A disabled gate promotes whatever it would have said, and the record holds both: that it was disabled, and the
     reasons. The one exception is a candidate with a measure that is not finite: it can never serve, because such a
@@ -88,48 +68,62 @@ def judge(
     champion
         None before the first promotion.
     heuristic
-        Group history on the same window; only its log loss is used, and only without a champion.
+        Group history on the same window; only its log loss is used.
     gain
         (champion's log loss - candidate's) / champion's, with its day-block-bootstrap interval. None, with a
         champion, is "not enough data".
+    evidence
+        What was found beside the measures; None is a candidate of which only the measures are judged.
     """
     reasons = [*_data_reasons(candidate, rule), *_absolute_reasons(candidate, rule)]
-    if champion is None:
-        reasons += _heuristic_reasons(candidate, heuristic)
-    else:
+    reasons += _heuristic_reasons(candidate, heuristic, is_alone=champion is None)
+    if champion is not None:
         reasons += _champion_reasons(candidate, champion, gain, rule)
+    if evidence is not None:
+        reasons += evidence_reasons(candidate, evidence, rule)
+    is_sound = all(reason.passed for reason in reasons)
+    gate = rule.mode
     if gate == "enabled":
-        return Verdict(all(reason.passed for reason in reasons), gate, tuple(reasons))
+        waits: Outcome = "awaiting_approval" if rule.approval else "promoted"
+        return Verdict(waits if is_sound else "refused", gate, is_sound, tuple(reasons))
+    if gate == "dry_run":
+        message = "the gate runs dry: it measured and recorded, and nothing else changes"
+        return Verdict("dry_run", gate, is_sound, (Reason("gate_dry_run", message, None, None, True), *reasons))
     is_servable = _is_finite(candidate)
     message = "the gate is disabled: the other reasons are what it would have said"
     if not is_servable:
         message = "the gate is disabled, but a candidate with measures that are not finite can never serve"
-    return Verdict(is_servable, gate, (Reason("gate_disabled", message, None, None, is_servable), *reasons))
+    disabled = Reason("gate_disabled", message, None, None, is_servable)
+    return Verdict("promoted" if is_servable else "refused", gate, is_sound, (disabled, *reasons))
 
 
 def _data_reasons(candidate: WindowMeasures, rule: GateRule) -> list[Reason]:
     codes: Codes = ("enough_data", "not_enough_data")
     return [
-        _at_least(codes, "labelled examples in the window", candidate.n, rule.min_examples),
-        _at_least(codes, "days in the window", candidate.n_days, rule.min_days),
+        at_least(codes, "labelled examples in the window", candidate.n, rule.min_examples),
+        at_least(codes, "days in the window", candidate.n_days, rule.min_days),
     ]
 
 
 def _absolute_reasons(candidate: WindowMeasures, rule: GateRule) -> list[Reason]:
     return [
         _finite_reason("candidate", candidate),
-        _at_least(("auc_enough", "auc_too_low"), "AUC of the candidate", candidate.auc, rule.min_auc),
-        _at_most(("ece_small", "ece_too_high"), "calibration error of the candidate", candidate.ece, rule.max_ece),
+        at_least(("auc_enough", "auc_too_low"), "AUC of the candidate", candidate.auc, rule.min_auc),
+        at_most(
+            ("auc_plausible", "auc_too_good"),
+            "AUC of the candidate, beyond which it knows what it cannot know",
+            candidate.auc,
+            rule.max_auc,
+        ),
+        at_most(("ece_small", "ece_too_high"), "calibration error of the candidate", candidate.ece, rule.max_ece),
     ]
 
 
-def _heuristic_reasons(candidate: WindowMeasures, heuristic: WindowMeasures) -> list[Reason]:
+def _heuristic_reasons(candidate: WindowMeasures, heuristic: WindowMeasures, *, is_alone: bool) -> list[Reason]:
     codes: Codes = ("beats_heuristic", "worse_than_heuristic")
-    what = "log loss of the candidate, against the heuristic's (there is no champion)"
-    return [
-        _same_window_reason("heuristic", candidate, heuristic),
-        _at_most(codes, what, candidate.log_loss, heuristic.log_loss),
-    ]
+    what = "log loss of the candidate, against the heuristic's" + (" (there is no champion)" if is_alone else "")
+    same = [_same_window_reason("heuristic", candidate, heuristic)] if is_alone else []
+    return [*same, at_most(codes, what, candidate.log_loss, heuristic.log_loss)]
 
 
 def _champion_reasons(
@@ -139,7 +133,7 @@ def _champion_reasons(
     reasons = [
         _finite_reason("champion", champion),
         _same_window_reason("champion", candidate, champion),
-        _at_least(
+        at_least(
             ("auc_held", "auc_dropped"), "AUC of the candidate, against the champion's", candidate.auc, lowest_auc
         ),
     ]
@@ -148,10 +142,10 @@ def _champion_reasons(
     bound = f"lower end of the {gain.level:.0%} interval of the gain"
     return [
         *reasons,
-        _at_least(
+        at_least(
             ("gain_enough", "gain_too_small"), "relative log-loss gain over the champion", gain.estimate, rule.min_gain
         ),
-        _at_least(("loss_bounded", "may_be_worse"), bound, gain.lower, -rule.max_loss),
+        at_least(("loss_bounded", "may_be_worse"), bound, gain.lower, -rule.max_loss),
     ]
 
 
@@ -171,21 +165,3 @@ def _same_window_reason(who: str, candidate: WindowMeasures, other: WindowMeasur
     message = f"candidate and {who} were measured on {candidate.n} and {other.n} examples"
     message += f" of {candidate.n_days} and {other.n_days} days"
     return Reason("same_window" if is_same else "windows_differ", message, candidate.n, other.n, is_same)
-
-
-def _at_least(codes: Codes, what: str, measured: float, threshold: float) -> Reason:
-    return _reason(codes, f"{what}: {measured:.6g}, at least {threshold:.6g} is asked", measured, threshold,
-                   passed=measured >= threshold)  # fmt: skip
-
-
-def _at_most(codes: Codes, what: str, measured: float, threshold: float) -> Reason:
-    return _reason(codes, f"{what}: {measured:.6g}, at most {threshold:.6g} is allowed", measured, threshold,
-                   passed=measured <= threshold)  # fmt: skip
-
-
-def _reason(codes: Codes, message: str, measured: float, threshold: float, *, passed: bool) -> Reason:
-    return Reason(codes[0 if passed else 1], message, _finite_or_none(measured), _finite_or_none(threshold), passed)
-
-
-def _finite_or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -194,13 +194,15 @@ def broken_alert_sensor(name: str, mistakes: Sequence[str]) -> dg.SensorDefiniti
 class Retraining:
     """What to train: as of which drop (empty is the newest), and what a person may say about it.
 
-    `rung` fixes the rung, `gate` is enabled or disabled, `mix_features` allows drops of older feature versions.
+    `rung` fixes the rung, `tune` searches for parameters first, `gate` is as_declared, enabled, dry_run or disabled,
+    `mix_features` allows drops of older feature versions.
     """
 
     as_of: str = ""
     rung: str = ""
-    gate: str = "enabled"
+    gate: str = "as_declared"
     mix_features: bool = False
+    tune: bool = False
 
 
 def retrain_config(spec: UseCaseSpec, asked: Retraining) -> dict[str, Any]:
@@ -209,7 +211,7 @@ def retrain_config(spec: UseCaseSpec, asked: Retraining) -> dict[str, Any]:
     return {
         "ops": {
             f"{spec.name}__training__training_set": {"config": draw},
-            f"{spec.name}__models__candidate_model": {"config": {"rung": asked.rung}},
+            f"{spec.name}__models__candidate_model": {"config": {"rung": asked.rung, "tune": asked.tune}},
             f"{spec.name}__models__evaluation": {"config": {"gate": asked.gate}},
         }
     }

@@ -7,11 +7,15 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.graph.automation import broken_alert_sensor, build_automation
+from ml_assets.graph.candidate_asset import build_candidate_asset
+from ml_assets.graph.champion_asset import build_champion_asset
 from ml_assets.graph.decision_assets import build_decisions
 from ml_assets.graph.drift_assets import build_drift_report
+from ml_assets.graph.evaluation_asset import build_evaluation_asset
+from ml_assets.graph.evidence_assets import build_evidence_assets
 from ml_assets.graph.feature_assets import build_feature_assets
 from ml_assets.graph.layout import WRITE_TAG
-from ml_assets.graph.model_assets import build_model_assets
+from ml_assets.graph.model_card_asset import build_model_card
 from ml_assets.graph.performance_assets import build_performance_assets
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.serving_assets import build_serving_assets
@@ -57,7 +61,14 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
         build_drift_report(spec),
         build_decisions(spec),
     ]
-    retrain = [build_training_set(spec), *build_model_assets(spec)]
+    retrain = [
+        build_training_set(spec),
+        build_candidate_asset(spec),
+        *build_evidence_assets(spec),
+        build_evaluation_asset(spec),
+        build_champion_asset(spec),
+        build_model_card(spec),
+    ]
     assets = dg.with_resources([*batch, *retrain], resources)
     tags = {WRITE_TAG: spec.name}
     batch_job = dg.define_asset_job(

@@ -19,8 +19,11 @@ from ml_assets.graph.layout import (
     table_schema,
 )
 from ml_assets.graph.pictures import as_markdown, log_loss_by_day_png
+from ml_assets.graph.prior_correction import PriorCorrector, drops_read
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.row_counts import describe_drops
+from ml_assets.graph.serving_assets import scored_from, server_of
+from ml_assets.graph.verdicts import read_record
 from ml_assets.monitoring.performance import (
     first_prediction_date,
     judge_performance,
@@ -101,10 +104,8 @@ def build_performance_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
 
 def read_verdicts(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> list[RecordedVerdict]:
     """Read every verdict ever recorded; none when none was given yet."""
-    if not lake.has("champion"):
-        return []
-    columns = "as_of, sequence, verdict, model_version, artifact_sha256"
-    return [RecordedVerdict(*row) for row in lake.relation(connection, "champion").project(columns).fetchall()]
+    names = ("as_of", "sequence", "verdict", "model_version", "artifact_sha256", "serves_after")
+    return [RecordedVerdict(*(row[name] for name in names)) for row in read_record(connection, lake)]
 
 
 def _shadow_predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
@@ -112,7 +113,7 @@ def _shadow_predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[asset_key(spec, "features", "features"), asset_key(spec, "models", "champion")],
+        deps=[*scored_from(spec), asset_key(spec, "models", "champion")],
         description="What other models say of each example: the first champion, as it would be without retraining, and "
         "the last refused candidate while none newer serves.",
         partitions_def=partitions_of(spec),
@@ -128,11 +129,13 @@ def _shadow_predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         drops, lake = partition_keys(context), state.lake
         with duckdb.get_connection() as connection:
             verdicts = read_verdicts(connection, lake)
-            features = lake.files("features", drops=(drops[0], drops[-1]))
-            shut_in(connection, {"features": features})
+            reach = drops_read(spec, drops)
+            features = lake.files("features", drops=reach)
+            shut_in(connection, {"features": features, "labels": lake.files("labels", drops=reach)})
             # read once: a query a drop would open every file of the range each time
-            connection.execute("CREATE TEMP TABLE _features AS SELECT * FROM features")
-            scorer = _ShadowScorer(connection, state.models)
+            name = f"features_{features.version}"
+            connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM features")
+            scorer = _ShadowScorer(PriorCorrector(connection, spec), state.models, features.version)
             scored = [frame for drop in drops for frame in scorer.score(drop, shadows_of(drop, verdicts))]
         rows = _shadow_table(scored, features.version)
         lake.replace_drops(SHADOWS, rows, drops)
@@ -154,8 +157,9 @@ class _ShadowScorer:
         By model version: why it could not score, and the drops it is missing in.
     """
 
-    def __init__(self, connection: "duckdb.DuckDBPyConnection", models: ModelStore) -> None:
-        self._connection = connection
+    def __init__(self, corrector: PriorCorrector, models: ModelStore, features: int) -> None:
+        self._corrector = corrector
+        self._features = features
         self._models = models
         self._bundles: dict[str, ModelBundle | TamperedModelError] = {}
         self.notes: dict[date, dict[str, object]] = defaultdict(dict)
@@ -166,17 +170,21 @@ class _ShadowScorer:
         if not shadows:
             self.notes[drop] = {"shadows": "none yet: no verdict was given as of an earlier drop"}
             return []
-        rows = self._connection.execute("SELECT * FROM _features WHERE batch_date = ?", [drop]).df()
+        rows = self._rows(drop)
         scored = [(shadow, self._score(rows, drop, shadow)) for shadow in shadows]
         return [frame.assign(role=shadow.role) for shadow, frame in scored if frame is not None]
+
+    def _rows(self, drop: date) -> "pd.DataFrame":
+        table = f"features_{self._features}"
+        return self._corrector.connection.execute(f"SELECT * FROM {table} WHERE batch_date = ?", [drop]).df()
 
     def _score(self, rows: "pd.DataFrame", drop: date, shadow: Shadow) -> "pd.DataFrame | None":
         try:
             bundle = self._load(shadow)
             # an old model may ask for a feature that is no longer declared: a ValueError that names it
             scored = None if rows.empty else score_drop(
-                rows, drop, as_of=date.fromisoformat(bundle.as_of), model=bundle.model, baseline=bundle.baseline,
-                model_version=shadow.model_version,
+                rows, drop, server_of(bundle, shadow.model_version),
+                self._corrector.shift_of(drop, shadow.model_version, bundle, self._features).shift,
             )  # fmt: skip
         except (TamperedModelError, ValueError) as error:
             self.notes[drop][shadow.role] = f"left out: {shadow.model_version}: {error}"

@@ -4,14 +4,17 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.stats.classification import reliability_curve
+from ml_assets.stats.decision_costs import CostCurve
 
 _SIZE_INCHES = (3.6, 2.9)
+_MOST_SLICES = 18
 _MOST_DAYS = 90  # beyond, lines of days are one thicket
 
 
@@ -40,6 +43,32 @@ def score_histogram_png(scores: Mapping[str, NDArray[np.float64]]) -> bytes:
         axes.hist(values, bins=list(np.linspace(0, 1, 41)), histtype="step", label=name)
     axes.set(xlabel="score", ylabel="examples", xlim=(0, 1))
     axes.legend(fontsize=7, frameon=False)
+    return _png(figure)
+
+
+def cost_curve_png(curve: CostCurve) -> bytes:
+    """Draw mean cost by the threshold acted on; the implied threshold is dashed, the cheapest one dotted."""
+    figure, axes = _figure()
+    axes.plot(curve.thresholds, curve.costs, linewidth=1)
+    axes.axvline(curve.implied_threshold, color="0.5", linewidth=1, linestyle="--", label="implied by costs")
+    axes.axvline(curve.best_threshold, color="0.5", linewidth=1, linestyle=":", label="cheapest here")
+    axes.set(xlabel="threshold", ylabel="mean cost an example", xlim=(0, 1))
+    axes.legend(fontsize=7, frameon=False)
+    return _png(figure)
+
+
+def slice_losses_png(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Draw the log loss of each slice with its interval, the largest slices where there are many."""
+    shown = sorted(rows, key=lambda row: -row["n"])[:_MOST_SLICES]
+    shown = sorted(shown, key=lambda row: (row["column"], row["log_loss"]))
+    figure, axes = _figure()
+    for place, row in enumerate(shown):
+        lower, upper = row["loss_lower"], row["loss_upper"]
+        axes.plot([lower, upper], [place, place], color="0.6", linewidth=1)
+        axes.plot([row["log_loss"]], [place], marker="o", markersize=3, color="C0")
+    axes.set_yticks(range(len(shown)), [f"{row['column']} {row['value']}" for row in shown])
+    axes.tick_params(axis="y", labelsize=6)
+    axes.set(xlabel="log loss, nats")
     return _png(figure)
 
 

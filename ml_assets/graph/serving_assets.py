@@ -15,16 +15,18 @@ from ml_assets.graph.layout import (
     Results,
     asset_key,
     described,
+    history_mapping,
     partition_keys,
     partitions_of,
     table_schema,
 )
 from ml_assets.graph.pictures import as_markdown, score_histogram_png
+from ml_assets.graph.prior_correction import PriorCorrector, describe_shift, drops_read
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.row_counts import describe_drops
 from ml_assets.graph.verdicts import read_promotions
 from ml_assets.serving.routing import Promotion, champion_of
-from ml_assets.serving.scoring import score_drop
+from ml_assets.serving.scoring import Server, score_drop
 from ml_assets.serving.worklist import draw_worklist
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.delivering import deliver
@@ -39,8 +41,12 @@ if TYPE_CHECKING:
 
 _COLUMN_MEANINGS = {
     "batch_date": "the drop",
-    "score": "probability of a positive, by the champion of the drop",
+    "score": "probability of a positive, what is acted on: the champion's with the prior shift of the drop, or the "
+    "heuristic's where the champion abstains",
+    "model_score": "the champion's own, before the prior shift",
     "baseline_score": "the same by the heuristic, group history, fitted on the champion's training rows",
+    "prior_shift": "log odds added to the champion's score: positives have become rarer or more frequent since",
+    "abstained": "the inputs too far from the training rows for the champion to score; null: none",
     "model_version": "as-of drop, rung and content of the champion",
 }
 _PREDICTION_COLUMNS = {
@@ -48,7 +54,10 @@ _PREDICTION_COLUMNS = {
     "example_id": "VARCHAR",
     "prediction_at": "TIMESTAMPTZ",
     "score": "DOUBLE",
+    "model_score": "DOUBLE",
     "baseline_score": "DOUBLE",
+    "prior_shift": "DOUBLE",
+    "abstained": "VARCHAR",
     "model_version": "VARCHAR",
 }
 
@@ -58,12 +67,23 @@ def build_serving_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
     return [_predictions(spec), _worklist(spec)]
 
 
+def scored_from(spec: UseCaseSpec) -> list[dg.AssetDep]:
+    """Give what scores of a drop are made of: its features, and matured ones with their labels for the prior shift."""
+    features = asset_key(spec, "features", "features")
+    rule = spec.model.prior_correction
+    if rule is None:
+        return [dg.AssetDep(features)]
+    mapping = history_mapping(rule.window + spec.labels.matures_after, spec.calendar.every)
+    labels = asset_key(spec, "training", "labels")
+    return [dg.AssetDep(features, partition_mapping=mapping), dg.AssetDep(labels, partition_mapping=mapping)]
+
+
 def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
     key = asset_key(spec, "predictions", "predictions")
 
     @dg.asset(
         key=key,
-        deps=[asset_key(spec, "features", "features"), asset_key(spec, "models", "champion")],
+        deps=[*scored_from(spec), asset_key(spec, "models", "champion")],
         description="Each example scored by the champion of its drop, with the heuristic's baseline_score beside "
         f"it{_delivered_as(spec, 'predictions')}. Before the first champion a drop has none.",
         partitions_def=partitions_of(spec),
@@ -90,9 +110,10 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 if champion is not None and read[drop] == newest:
                     by_model.setdefault(champion.model_version, []).append(drop)
             require_trained_features(connection, lake, spec, by_model)
-            shut_in(connection, {f"features_{version}": lake.files("features", version, bounds) for version in
-                                 sorted(set(read.values()))})  # fmt: skip
-            table, notes = _score_drops(connection, state, champions, read)
+            reach = drops_read(spec, drops)
+            tables = {f"features_{version}": lake.files("features", version, reach) for version in set(read.values())}
+            shut_in(connection, tables | {"labels": lake.files("labels", drops=reach)})
+            table, notes = _score_drops(PriorCorrector(connection, spec), state, champions, read)
         lake.replace_drops("predictions", table, drops)
         with duckdb.get_connection() as connection:
             names = ["predictions", "examples", *(["champion"] if promotions else [])]
@@ -132,14 +153,14 @@ def _features_to_read(
 
 
 def _score_drops(
-    connection: "duckdb.DuckDBPyConnection",
+    corrector: PriorCorrector,
     state: UseCaseState,
     champions: Mapping[date, Promotion | None],
     read: Mapping[date, int],
 ) -> tuple["pa.Table", dict[date, dict[str, object]]]:
     """Score each drop by its champion; each model is read once, and a drop without one has no rows.
 
-    `read` gives the version of the features of each drop, a view `features_<version>` of `connection`.
+    `read` gives the version of the features of each drop, a view `features_<version>` of the connection.
     """
     bundles: dict[str, ModelBundle] = {}
     scored: list[pd.DataFrame] = []
@@ -151,11 +172,15 @@ def _score_drops(
         version = champion.model_version
         if version not in bundles:
             bundles[version] = state.models.load(version, champion.artifact_sha256)
-        rows = connection.execute(f"SELECT * FROM features_{read[drop]} WHERE batch_date = ?", [drop]).df()
+        rows = corrector.connection.execute(f"SELECT * FROM features_{read[drop]} WHERE batch_date = ?", [drop]).df()
         notes[drop] = {"champion": version}
         if len(rows):
-            scored.append(_score(rows, drop, champion, bundles[version]).assign(_features_version=read[drop]))
-            notes[drop]["mean score"] = float(scored[-1]["score"].mean())
+            bundle = bundles[version]
+            prior = corrector.shift_of(drop, version, bundle, read[drop])
+            frame = score_drop(rows, drop, server_of(bundle, version), prior.shift)
+            scored.append(frame.assign(_features_version=read[drop]))
+            notes[drop] |= {"mean score": float(frame["score"].mean()), **describe_shift(prior)}
+            notes[drop]["abstained"] = int(frame["abstained"].notna().sum())
     return _prediction_table(scored), notes
 
 
@@ -166,15 +191,10 @@ def _score_picture(table: "pa.Table", drops: Sequence[date]) -> dict[str, object
     return {"scores": as_markdown(score_histogram_png(columns), f"{drops[0]} to {drops[-1]}")}
 
 
-def _score(rows: "pd.DataFrame", drop: date, champion: Promotion, bundle: ModelBundle) -> "pd.DataFrame":
-    return score_drop(
-        rows,
-        drop,
-        as_of=date.fromisoformat(bundle.as_of),
-        model=bundle.model,
-        baseline=bundle.baseline,
-        model_version=champion.model_version,
-    )
+def server_of(bundle: ModelBundle, model_version: str) -> Server:
+    """Give a stored model as what scores drops."""
+    as_of = date.fromisoformat(bundle.as_of)
+    return Server(as_of, model_version, bundle.model, bundle.baseline, bundle.envelope)
 
 
 def _prediction_table(scored: Sequence["pd.DataFrame"]) -> "pa.Table":
@@ -182,7 +202,8 @@ def _prediction_table(scored: Sequence["pd.DataFrame"]) -> "pa.Table":
 
     schema = pa.schema(
         {"batch_date": pa.date32(), "example_id": pa.string(), "prediction_at": pa.timestamp("us", tz="UTC"),
-         "score": pa.float64(), "baseline_score": pa.float64(), "model_version": pa.string(),
+         "score": pa.float64(), "model_score": pa.float64(), "baseline_score": pa.float64(),
+         "prior_shift": pa.float64(), "abstained": pa.string(), "model_version": pa.string(),
          "_features_version": pa.int64()}
     )  # fmt: skip
     parts = [pa.Table.from_pandas(frame, schema, preserve_index=False) for frame in scored]

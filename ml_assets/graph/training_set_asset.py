@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLE = "training_set"
+AUDIT = "training_set_audit"  # what the audit of the newest training set found: the gate refuses what learned of it
 _INPUTS = ("features", "labels")
 
 
@@ -168,10 +169,24 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
             }
         )
         yield _check_known_in_time(lake, duckdb, plan, version)
-        yield leakage_check.check_leakage(spec, lake, duckdb, as_of, before)
+        audited = leakage_check.check_leakage(spec, lake, duckdb, as_of, before)
+        lake.replace(AUDIT, _audit_table(version, audited))
+        yield audited
         yield skew_check.check_skew(spec, lake, duckdb)
 
     return training_set
+
+
+def _audit_table(version: int, audited: dg.AssetCheckResult) -> "pa.Table":
+    """Give a row a finding: values that could not be known, columns that say the outcome."""
+    import pyarrow as pa
+
+    alarms = audited.metadata["alarms"].value
+    found = [str(alarm) for alarm in alarms] if isinstance(alarms, list) else []
+    if audited.severity == dg.AssetCheckSeverity.ERROR and not audited.passed:
+        found.append(f"values that could not be known: {audited.description}")
+    schema = pa.schema({"training_set_version": pa.int64(), "finding": pa.string()})
+    return pa.Table.from_pylist([{"training_set_version": version, "finding": each} for each in found], schema)
 
 
 def _check_known_in_time(lake: Lake, duckdb: DuckDBResource, plan: DrawPlan, version: int) -> dg.AssetCheckResult:

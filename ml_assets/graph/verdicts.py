@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.decisions.promotion import Verdict
-from ml_assets.serving.routing import Promotion
+from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.stats.day_blocks import Interval
 from ml_assets.stats.window_measures import WindowMeasures
 from ml_assets.stores.lake import Lake
@@ -18,8 +18,21 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+PROMOTED = "promoted"
+GATE = "gate"
+_OF_PERSONS = ("decided_by", "serves_after", "note")
 _RUNG_MEASURES = ("n", "label_share", "mean_score", "auc", "log_loss", "brier", "ece")
 _WINDOW_MEASURES = ("log_loss", "auc", "ece")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person decided: `promoted` or `refused`, serving the drops after one, who and why."""
+
+    verdict: str
+    decided_by: str
+    serves_after: date
+    note: str
 
 
 @dataclass(frozen=True)
@@ -48,13 +61,16 @@ def candidate_table(
             "kind": rung.model.kind,
             "is_chosen": rung.rung.name == chosen,
             **{name: float(rung.measures[name]) for name in _RUNG_MEASURES},
+            **{f"ahead_{name}": (rung.ahead or {}).get(name) for name in ("n", "log_loss", "auc", "ece")},
             "model_version": stored.model_version if rung.rung.name == chosen else None,
             "artifact_sha256": stored.artifact_sha256 if rung.rung.name == chosen else None,
             **provenance,
         }
         for rung in measured
     ]
-    return pa.Table.from_pylist(rows, _schema(rows[0], {"model_version": "string", "artifact_sha256": "string"}))
+    texts = dict.fromkeys(("model_version", "artifact_sha256"), "string")
+    floats = {name: "double" for name in rows[0] if name.startswith("ahead_")}
+    return pa.Table.from_pylist(rows, _schema(rows[0], texts | floats))
 
 
 def read_candidate(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> CandidateRow:
@@ -82,7 +98,7 @@ def evaluation_table(
 
     row = {
         "as_of": candidate.as_of,
-        "verdict": "promoted" if verdict.promoted else "refused",
+        "verdict": verdict.outcome,
         "gate": verdict.gate,
         "rung": candidate.rung,
         "model_version": candidate.model_version,
@@ -118,32 +134,85 @@ def append_verdict(
 ) -> bool:
     """Append a verdict to the record, unless it repeats the last one given as of the same drop; say whether.
 
-    A retraining that is run twice, or that died after its verdict, leaves one row.
+    A retraining that is run twice, or that died after its verdict, leaves one row. What people decided about the
+    model since then (an approval) stands.
     """
-    import pyarrow as pa
-
-    recorded: list[dict[str, Any]] = []
-    if lake.has("champion"):
-        recorded = lake.relation(connection, "champion").order("sequence").to_arrow_table().to_pylist()
-    same_as_of = [row for row in recorded if row["as_of"] == verdict["as_of"]]
-    if same_as_of and all(same_as_of[-1][name] == value for name, value in verdict.items() if not name.startswith("_")):
+    recorded = read_record(connection, lake)
+    given = [row for row in recorded if row["as_of"] == verdict["as_of"] and row["decided_by"] == GATE]
+    if given and all(given[-1].get(name) == value for name, value in verdict.items() if not name.startswith("_")):
         return False
-    row = {**verdict, "sequence": len(recorded) + 1, **provenance}
-    # `evaluation` has the types also of what is null in this row
-    schema = lake.files("evaluation").schema
-    for name in ("sequence", *provenance):
-        schema = schema.append(pa.table({name: [row[name]]}).schema.field(0))
-    lake.append("champion", pa.Table.from_pylist([row], schema))
+    entry = {**verdict, "decided_by": GATE, "serves_after": verdict["as_of"], "note": None}
+    _append(lake, len(recorded), entry, provenance)
     return True
+
+
+def append_decision(
+    connection: "duckdb.DuckDBPyConnection",
+    lake: Lake,
+    entry: Mapping[str, Any],
+    decision: Decision,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Append what a person decided about a model that is in the record: to serve from now on, or not to.
+
+    `entry` is the recorded verdict on that model; its measures and reasons go with it.
+    """  # fmt: skip
+    recorded = read_record(connection, lake)
+    own = ("sequence", *_OF_PERSONS)
+    kept = {name: value for name, value in entry.items() if name not in own and name not in provenance}
+    said = {
+        "verdict": decision.verdict,
+        "decided_by": decision.decided_by,
+        "serves_after": decision.serves_after,
+        "note": decision.note,
+    }
+    _append(lake, len(recorded), kept | said, provenance)
+
+
+def read_record(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> list[dict[str, Any]]:
+    """Read every verdict ever given and every decision of a person, in the order recorded."""
+    if not lake.has("champion"):
+        return []
+    return [
+        {**row, "decided_by": row.get("decided_by") or GATE, "serves_after": row.get("serves_after") or row["as_of"]}
+        for row in lake.relation(connection, "champion").order("sequence").to_arrow_table().to_pylist()
+    ]
 
 
 def read_promotions(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> list[Promotion]:
     """Read every promotion ever recorded; none when no verdict was given yet."""
-    if not lake.has("champion"):
-        return []
-    columns = "as_of, sequence, model_version, artifact_sha256"
-    rows = lake.relation(connection, "champion").filter("verdict = 'promoted'").project(columns).fetchall()
-    return [Promotion(*row) for row in rows]
+    return promotions_in(read_record(connection, lake))
+
+
+def promotions_in(record: Sequence[Mapping[str, Any]]) -> list[Promotion]:
+    """Give the promotions of a record, or of the part of one that was known at some moment."""
+    names = ("as_of", "sequence", "model_version", "artifact_sha256", "serves_after")
+    return [Promotion(*(row[name] for name in names)) for row in record if row["verdict"] == PROMOTED]
+
+
+def read_champion_before(connection: "duckdb.DuckDBPyConnection", lake: Lake, as_of: date) -> Promotion | None:
+    """Give what serves the drop `as_of` itself: what a candidate as of it is compared with, whenever that is run."""
+    return champion_of(as_of, read_promotions(connection, lake))
+
+
+def _append(lake: Lake, n_recorded: int, entry: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
+    import pyarrow as pa
+
+    row = {**entry, "sequence": n_recorded + 1, **provenance}
+    known = lake.files("evaluation").schema  # it has the types also of what is null in this row
+    schema = pa.schema([field for field in known if field.name in row])
+    for name, kind in {"sequence": pa.int64(), **_types_of_decisions()}.items():
+        schema = schema.append(pa.field(name, kind))
+    for name in provenance:
+        if name not in schema.names:
+            schema = schema.append(pa.table({name: [row[name]]}).schema.field(0))
+    lake.append("champion", pa.Table.from_pylist([row], schema))
+
+
+def _types_of_decisions() -> dict[str, "pa.DataType"]:
+    import pyarrow as pa
+
+    return dict(zip(_OF_PERSONS, (pa.string(), pa.date32(), pa.string()), strict=True))
 
 
 def _finite_or_none(value: float | None) -> float | None:

@@ -9,24 +9,33 @@ from datetime import date
 
 @dataclass(frozen=True)
 class Promotion:
-    """A model that was promoted: trained as of a drop, the `sequence`-th verdict recorded."""
+    """A model that was set to serve: trained as of a drop, serving those after another, by the n-th entry recorded.
+
+    `serves_after` is the drop it was trained as of, unless a person put it there later: who approves or rolls back
+    changes what serves from then on, and no drop before.
+    """
 
     as_of: date
     sequence: int
     model_version: str
     artifact_sha256: str
+    serves_after: date
 
 
 def champion_of(drop: date, promotions: Iterable[Promotion]) -> Promotion | None:
-    """Give the champion of `drop`: the newest promotion as of a drop before it; None before the first.
+    """Give the champion of `drop`: the newest promotion before it; None before the first.
 
-    Of several promotions as of one drop, the last recorded counts.
+    Of several that serve after one drop, the last recorded counts.
 
     Examples
     --------
-    >>> march = Promotion(date(2013, 3, 31), 1, "m", "")
+    >>> march = Promotion(date(2013, 3, 31), 1, "m", "", date(2013, 3, 31))
     >>> champion_of(date(2013, 3, 31), [march]) is None, champion_of(date(2013, 4, 1), [march]) is march
     (True, True)
+    >>> back = Promotion(date(2013, 3, 31), 3, "m", "", date(2013, 5, 10))
+    >>> april = Promotion(date(2013, 4, 30), 2, "a", "", date(2013, 4, 30))
+    >>> [champion_of(date(2013, 5, day), [march, april, back]).model_version for day in (10, 11)]
+    ['a', 'm']
     """
-    serving = [promotion for promotion in promotions if promotion.as_of < drop]
-    return max(serving, key=lambda promotion: (promotion.as_of, promotion.sequence), default=None)
+    serving = [promotion for promotion in promotions if promotion.serves_after < drop]
+    return max(serving, key=lambda promotion: (promotion.serves_after, promotion.sequence), default=None)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ml_assets.serving.prior_shift import shifted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,9 +27,36 @@ class TrainedTooLateError(RuntimeError):
     """A model trained as of a drop that is not before the one it would score."""
 
 
-def score_drop(
-    features: pd.DataFrame, drop: date, *, as_of: date, model: Scorer, baseline: Scorer, model_version: str
-) -> pd.DataFrame:
+class Bounds(Protocol):
+    """The inputs that a model scores."""
+
+    def outside(self, features: pd.DataFrame) -> list[str | None]:
+        """Name the features of each row that lie too far from what it was trained on; None where none does."""
+        ...
+
+
+@dataclass(frozen=True)
+class Server:
+    """What scores a drop.
+
+    Attributes
+    ----------
+    as_of
+        The drop that the model was trained as of.
+    baseline
+        The heuristic, scored beside it, and in its place where it abstains.
+    bounds
+        The inputs that it scores; None is any.
+    """
+
+    as_of: date
+    model_version: str
+    model: Scorer
+    baseline: Scorer
+    bounds: Bounds | None = None
+
+
+def score_drop(features: pd.DataFrame, drop: date, server: Server, prior_shift: float = 0.0) -> pd.DataFrame:
     """Score the examples of one drop.
 
     A drop is scored by itself and in order of `example_id`, so that the last bits of a score do not
@@ -36,14 +66,16 @@ def score_drop(
     ----------
     features
         The feature rows of `drop`.
-    as_of
-        The drop that `model` was trained as of.
+    prior_shift
+        Added to the log odds of the model's scores; see `prior_shift.py`.
 
     Returns
     -------
     frame
-        Grain: an example. `batch_date`, `example_id`, `prediction_at`, `score` and `baseline_score`
-        (probabilities), `model_version`.
+        Grain: an example. `batch_date`, `example_id`, `prediction_at`; `score`, what is acted on; `model_score`,
+        the model's own before the prior shift, and `baseline_score`, the heuristic's; `prior_shift` in log odds;
+        `abstained`, the features for which the model gives no score and the heuristic's is taken (null: none);
+        `model_version`.
 
     Raises
     ------
@@ -52,19 +84,28 @@ def score_drop(
     ValueError
         If a score is not a probability.
     """
-    if as_of >= drop:
+    import pandas as pd
+
+    version = server.model_version
+    if server.as_of >= drop:
         raise TrainedTooLateError(
-            f"{model_version} was trained as of {as_of}; allowed for {drop}: as of an earlier drop"
+            f"{version} was trained as of {server.as_of}; allowed for {drop}: as of an earlier drop"
         )
     rows = features.sort_values("example_id", kind="stable")
     scored = rows[["batch_date", "example_id", "prediction_at"]].reset_index(drop=True)
-    for column, scorer in (("score", model), ("baseline_score", baseline)):
+    for column, scorer in (("model_score", server.model), ("baseline_score", server.baseline)):
         scores = scorer.predict(rows)
         is_wrong = ~((scores >= 0) & (scores <= 1))
         if is_wrong.any():
             raise ValueError(
-                f"{model_version} gave {int(is_wrong.sum())} values of {column} that are no probability on {drop}"
+                f"{version} gave {int(is_wrong.sum())} values of {column} that are no probability on {drop}"
             )
         scored[column] = scores
-    scored["model_version"] = model_version
+    abstained = server.bounds.outside(rows) if server.bounds else [None] * len(rows)
+    has_score = np.array([each is None for each in abstained], dtype=bool)
+    served = shifted(scored["model_score"].to_numpy(dtype=np.float64), prior_shift)
+    scored.insert(3, "score", np.where(has_score, served, scored["baseline_score"]))
+    scored["prior_shift"] = prior_shift
+    scored["abstained"] = pd.Series(abstained, dtype=object)
+    scored["model_version"] = version
     return scored

@@ -21,6 +21,7 @@ class RecordedVerdict:
     verdict: str
     model_version: str
     artifact_sha256: str
+    serves_after: date | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def shadows_of(drop: date, verdicts: Iterable[RecordedVerdict]) -> tuple[Shadow,
     >>> [(shadow.role, shadow.model_version) for shadow in shadows_of(date(2013, 5, 1), [march, april])]
     [('first_champion', 'm'), ('last_refused', 'a')]
     """
-    known = [verdict for verdict in verdicts if verdict.as_of < drop]
+    known = [verdict for verdict in verdicts if (verdict.serves_after or verdict.as_of) < drop]
     promoted = [verdict for verdict in known if verdict.verdict == "promoted"]
     refused = [verdict for verdict in known if verdict.verdict == "refused"]
     shadows: list[Shadow] = []
@@ -63,4 +64,5 @@ def shadows_of(drop: date, verdicts: Iterable[RecordedVerdict]) -> tuple[Shadow,
 
 def as_promotion(verdict: RecordedVerdict) -> Promotion:
     """Give a recorded promotion as what decides which model serves."""
-    return Promotion(verdict.as_of, verdict.sequence, verdict.model_version, verdict.artifact_sha256)
+    after = verdict.serves_after or verdict.as_of
+    return Promotion(verdict.as_of, verdict.sequence, verdict.model_version, verdict.artifact_sha256, after)

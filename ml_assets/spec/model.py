@@ -1,26 +1,63 @@
-"""What is fitted, on what it is compared, and by which rule it may serve."""
+"""What is fitted, how it is chosen, and on what it is compared."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from ml_assets.spec.behaviours import Behaviour
 from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
-from ml_assets.spec.untyped import list_of, mapping_of, named_parts
+from ml_assets.spec.gate import GateRule
+from ml_assets.spec.names import did_you_mean
+from ml_assets.spec.prior_correction import PriorCorrection
+from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
 
-GateMode = Literal["enabled", "disabled"]
-RungKind = Literal["group_history", "logistic_regression", "xgboost"]
+RungKind = Literal["constant", "group_history", "logistic_regression", "xgboost", "blend"]
+Imbalance = Literal["none", "weights", "undersample"]
+CalibrationMethod = Literal["none", "platt", "isotonic"]
 
 # what `parameters` may set, by kind; the defaults stand beside the estimators, and a test holds the two together
 RUNG_PARAMETERS: dict[RungKind, tuple[str, ...]] = {
+    "constant": (),
     "group_history": ("prior_strength",),
     "logistic_regression": ("C", "max_iter", "min_frequency"),
     "xgboost": ("rounds", "eta", "max_depth", "max_leaves", "min_child_weight", "subsample", "colsample_bytree",
                 "reg_lambda", "reg_alpha", "gamma", "max_delta_step", "max_cat_to_onehot", "max_cat_threshold"),
+    "blend": (),
 }  # fmt: skip
+
+
+class Range(Declared):
+    """Where a search may look for one parameter; `log` draws its logarithm evenly."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @classmethod
+    def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find a range that is empty, or that has no logarithm."""
+        low, high = declared.get("low"), declared.get("high")
+        if isinstance(low, int | float) and isinstance(high, int | float):
+            if not low < high:
+                yield ("high",), f"found {high:g}; allowed: more than low, {low:g}"
+            if declared.get("log") is True and low <= 0:
+                yield ("low",), f"found {low:g}; allowed: above zero, where the search is by logarithm"
+
+
+class WarmStart(Declared):
+    """How trees go on from the champion's instead of starting anew.
+
+    `replay_share` is the share of older rows that are shown again beside the new ones, drawn at random: without
+    them a model forgets what it no longer sees.
+    """
+
+    rounds: int = Field(ge=1, description="trees added at each retraining")
+    replay_share: float = Field(ge=0, le=1, description="share of the rows known before that are learned again")
 
 
 class Rung(Declared):
@@ -30,24 +67,84 @@ class Rung(Declared):
     kind: RungKind
     parameters: dict[str, float | int | str] = Field(default_factory=dict)
     group_by: tuple[str, ...] = ()
+    members: tuple[str, ...] = Field(default=(), description="the rungs below it that a blend weighs")
+    features: tuple[str, ...] = Field(default=(), description="the features it takes; empty is all of them")
+    search: dict[str, Range] = Field(default_factory=dict, description="where `tune` looks for parameters")
+    warm_start: WarmStart | None = None
 
 
-class GateRule(Declared):
-    """The numbers by which a candidate replaces a champion.
+class Folds(Declared):
+    """Expanding windows inside the training rows, on which everything is chosen that is not the champion.
 
-    Losses are log losses on the newest matured window that neither model trained on.
-    Differences are champion minus candidate, relative to the champion's: above zero is better.
+    Each scores `length` of time ahead, trained on what had matured before it.
     """
 
-    min_gain: float = Field(description="the least relative gain in log loss, as estimated")
-    max_loss: float = Field(ge=0, description="how much worse the interval's lower end may be")
-    interval_level: float = Field(gt=0, lt=1, description="coverage of the paired day-block-bootstrap interval")
-    resamples: int = Field(ge=100)
-    min_auc: float = Field(ge=0, le=1, description="a candidate below this AUC is refused")
-    max_auc_drop: float = Field(ge=0, description="how far the AUC may fall below the champion's")
-    max_ece: float = Field(gt=0, description="the largest expected calibration error that may serve")
-    min_examples: int = Field(ge=1, description="fewer labelled examples in the window decide nothing")
-    min_days: int = Field(ge=2, description="fewer days in the window give no interval")
+    count: int = Field(default=3, ge=1)
+    length: Duration = timedelta(days=14)
+
+
+class Tuning(Declared):
+    """What a search for parameters may cost; whichever ends first."""
+
+    trials: int = Field(default=20, ge=1)
+    minutes: float = Field(default=10, gt=0)
+
+
+class Abstain(Declared):
+    """When a model gives no score of its own: an input lies further from the training rows than this."""
+
+    beyond: float = Field(ge=0, description="in widths of a feature's range among the training rows, on either side")
+
+
+class TrainingRecipe(Declared):
+    """All that decides what training rows become, besides the rows: enough to train a model again.
+
+    `ladder` may be cut down to the rungs that are needed.
+    """
+
+    seed: int = 0
+    threads: int = Field(default=2, ge=1)
+    folds: Folds = Folds()
+    imbalance: Imbalance = "none"
+    calibration: CalibrationMethod = "none"
+    abstain: Abstain | None = None
+    matures_after: Duration
+    ladder: tuple[Rung, ...] = Field(min_length=1)
+
+    def rung(self, name: str) -> Rung:
+        """Find a rung by its name; raises ValueError naming those that are there."""
+        for rung in self.ladder:
+            if rung.name == name:
+                return rung
+        raise ValueError(f"rung: found {name!r}; allowed: {', '.join(rung.name for rung in self.ladder)}")
+
+    def only(self, name: str) -> TrainingRecipe:
+        """Keep the rung of that name, what it blends, and the heuristic beside it."""
+        wanted = {name, *self.rung(name).members, self.heuristic.name}
+        return self.model_copy(update={"ladder": tuple(rung for rung in self.ladder if rung.name in wanted)})
+
+    def with_rung(self, tuned: Rung) -> TrainingRecipe:
+        """Put a rung in the place of the one of its name."""
+        return self.model_copy(update={"ladder": tuple(tuned if r.name == tuned.name else r for r in self.ladder)})
+
+    @property
+    def heuristic(self) -> Rung:
+        """The rung that stands for what people would do without a model: the first group history, or the constant."""
+        return next((rung for rung in self.ladder if rung.kind == "group_history"), self.ladder[0])
+
+
+class Sensitive(Declared):
+    """A column by whose groups a model must not differ too much, and by which measure.
+
+    `true_positive_rate` and `false_positive_rate` are of acting at the threshold that the declared costs imply,
+    `selection_rate` the share that is acted on. Groups with fewer than `min_group` labelled examples are shown, not
+    judged.
+    """
+
+    column: str
+    metric: Literal["true_positive_rate", "false_positive_rate", "selection_rate", "log_loss"] = "true_positive_rate"
+    max_difference: float = Field(gt=0)
+    min_group: int = Field(default=200, ge=1)
 
 
 class ModelSpec(Declared):
@@ -57,18 +154,72 @@ class ModelSpec(Declared):
     margin: float = Field(ge=0, description="relative log loss a more complex rung must gain to be taken")
     seed: int = 0
     threads: int = Field(default=2, ge=1)
+    folds: Folds = Folds()
+    tuning: Tuning = Tuning()
+    imbalance: Imbalance = "none"
+    calibration: CalibrationMethod = "none"
+    abstain: Abstain | None = None
     ladder: tuple[Rung, ...] = Field(min_length=1)
     gate: GateRule
+    prior_correction: PriorCorrection | None = None
+    behaviours: tuple[Behaviour, ...] = ()
+    sensitive: tuple[Sensitive, ...] = ()
+
+    def recipe(self, matures_after: timedelta) -> TrainingRecipe:
+        """Give what decides the training, apart from the gate and the margin of the ladder."""
+        return TrainingRecipe(
+            seed=self.seed,
+            threads=self.threads,
+            folds=self.folds,
+            imbalance=self.imbalance,
+            calibration=self.calibration,
+            abstain=self.abstain,
+            matures_after=matures_after,
+            ladder=self.ladder,
+        )
 
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
-        """Find rungs that share a name, and a ladder that does not begin with the heuristic."""
+        """Find rungs that share a name or blend what is not below them, and a ladder without the heuristic first."""
         seen: set[str] = set()
-        for place, name, _ in named_parts(declared.get("ladder")):
+        for place, name, rung in named_parts(declared.get("ladder")):
             if name in seen:
                 yield ("ladder", place, "name"), f"found {name!r} again; allowed: a name once"
+            yield from _rung_faults(place, rung, seen)
             seen.add(name)
-        kind = next((mapping_of(rung).get("kind") for rung in list_of(declared.get("ladder"))), None)
+        names = [name for _, name, _ in named_parts(declared.get("behaviours"))]
+        for place, name, _ in named_parts(declared.get("behaviours")):
+            if name in names[:place]:
+                yield ("behaviours", place, "name"), f"found {name!r} again; allowed: a name once"
+        rule = declared.get("imbalance", "none")
+        if rule in ("weights", "undersample") and declared.get("calibration", "none") == "none":
+            allowed = "with calibration: platt or isotonic"
+            yield ("imbalance",), f"found {rule!r} without calibration; allowed: {allowed}, for it moves every score"
+        kinds = [mapping_of(rung).get("kind") for rung in list_of(declared.get("ladder"))]
+        after_constant = 1 if kinds[:1] == ["constant"] and len(kinds) > 1 else 0
+        kind = next(iter(kinds[after_constant:]), None)
         if isinstance(kind, str) and kind in RUNG_PARAMETERS and kind != "group_history":
             found = f"the first rung is the heuristic to beat; found {kind!r}; allowed: group_history"
-            yield ("ladder", 0, "kind"), found
+            yield ("ladder", after_constant, "kind"), found
+
+
+def _rung_faults(place: int, rung: Mapping[str, Any], below: set[str]) -> Iterator[Fault]:
+    kind = rung.get("kind")
+    members = names_in(rung.get("members"))
+    if kind == "blend":
+        if len(members) < 2:
+            yield ("ladder", place, "members"), f"found {len(members)}; allowed: two rungs below this one, or more"
+        for position, member in members:
+            if member not in below:
+                allowed = ", ".join(sorted(below)) or "none"
+                where = ("ladder", place, "members", position)
+                yield where, f"found {member!r}; allowed: a rung below this one: {allowed}{did_you_mean(member, below)}"
+    elif members:
+        yield ("ladder", place, "members"), f"found on a rung of {kind}; allowed: on a blend"
+    if rung.get("warm_start") is not None and kind != "xgboost":
+        yield ("ladder", place, "warm_start"), f"found on a rung of {kind}; allowed: on xgboost"
+    known = {str(each): names for each, names in RUNG_PARAMETERS.items()}.get(str(kind), ())
+    for name in mapping_of(rung.get("search")):
+        if known and name not in known:
+            allowed = ", ".join(known)
+            yield ("ladder", place, "search", name), f"found {name!r}; allowed: {allowed}{did_you_mean(name, known)}"

@@ -112,8 +112,28 @@ def _wrong_features(declared: Mapping[str, Any]) -> Iterator[Fault]:
         for position, name in names_in(mapping_of(declared.get("monitoring")).get("slices"))
     ]
     for place, rung in enumerate(list_of(mapping_of(declared.get("model")).get("ladder"))):
-        for position, name in names_in(mapping_of(rung).get("group_by")):
-            asked.append((("model", "ladder", place, "group_by", position), name))
+        for key in ("group_by", "features"):
+            named = names_in(mapping_of(rung).get(key))
+            asked += [(("model", "ladder", place, key, position), name) for position, name in named]
+    asked += _named_in_evidence(mapping_of(declared.get("model")))
     for path, name in asked:
         if not features.may_have(name):
             yield path, f"found {name!r}; allowed: a feature{did_you_mean(name, features.names)}"
+
+
+def _named_in_evidence(model: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Features that behaviours change and groups are told apart by, each with where it stands."""
+    for place, each in enumerate(list_of(model.get("behaviours"))):
+        behaviour, at = mapping_of(each), ("model", "behaviours", place)
+        for name in mapping_of(behaviour.get("change")):
+            yield (*at, "change", name), name
+        for key in ("missing", "unseen"):
+            for position, name in names_in(behaviour.get(key)):
+                yield (*at, key, position), name
+        for position, case in enumerate(list_of(behaviour.get("cases"))):
+            for name in mapping_of(mapping_of(case).get("values")):
+                yield (*at, "cases", position, "values", name), name
+    for place, each in enumerate(list_of(model.get("sensitive"))):
+        name = mapping_of(each).get("column")
+        if isinstance(name, str):
+            yield ("model", "sensitive", place, "column"), name

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,15 @@ from ml_assets.stores.write_lock import write_lock
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from ml_assets.training.tuning import Trial
+
+OUTCOME = "outcome"  # the tag that says what became of a candidate
+ABANDONED = "abandoned"
+
 
 @dataclass(frozen=True)
 class CandidateLog:
-    """What is told of one candidate. Metrics that are not finite are left out."""
+    """What is told of one candidate; `trials` become runs below it. Metrics that are not finite are left out."""
 
     name: str
     parameters: Mapping[str, Any]
@@ -29,6 +34,7 @@ class CandidateLog:
     tags: Mapping[str, str]
     plots: Mapping[str, bytes] = field(default_factory=dict)
     artifacts: Path | None = None
+    trials: Sequence[Trial] = ()
 
 
 class ModelRegistry:
@@ -43,11 +49,12 @@ class ModelRegistry:
         client = self._client()
         experiment = self._experiment(client)
         run_id = client.create_run(experiment, run_name=log.name, tags=dict(log.tags)).info.run_id
-        for name, value in log.parameters.items():
-            client.log_param(run_id, name, value)
-        for name, value in log.metrics.items():
-            if math.isfinite(value):
-                client.log_metric(run_id, name, value)
+        _log_values(client, run_id, log.parameters, log.metrics)
+        for number, trial in enumerate(log.trials):
+            tags = {"mlflow.parentRunId": run_id, "rung": trial.rung, "trial": trial.outcome}
+            nested = client.create_run(experiment, run_name=f"{trial.rung}-{number}", tags=tags).info.run_id
+            _log_values(client, nested, trial.parameters, {"log_loss": trial.loss, "windows": trial.windows})
+            client.set_terminated(nested, "FINISHED" if trial.outcome != "failed" else "FAILED")
         if log.artifacts is not None:
             client.log_artifacts(run_id, str(log.artifacts), "model")
         with tempfile.TemporaryDirectory() as folder:
@@ -64,6 +71,35 @@ class ModelRegistry:
     def name_champion(self, version: str) -> None:
         """Point the alias `champion` to a registered version, for people who look there."""
         self._client().set_registered_model_alias(self.use_case, "champion", version)
+
+    def settle(self) -> list[str]:
+        """Mark what an earlier process left half done, and name it: runs still open, candidates without a verdict.
+
+        For whoever is about to write, who holds the lock: no other process can be in the middle of one.
+        """
+        client = self._client()
+        self._experiment(client)
+        found: list[str] = []
+        for version in client.search_model_versions(f"name = '{self.use_case}'"):
+            if OUTCOME not in version.tags:
+                client.set_model_version_tag(self.use_case, version.version, OUTCOME, ABANDONED)
+                found.append(str(version.tags.get("model_version", version.version)))
+        experiment = client.get_experiment_by_name(self.use_case)
+        if experiment is not None:
+            for run in client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'"):
+                client.set_tag(run.info.run_id, OUTCOME, ABANDONED)
+                client.set_terminated(run.info.run_id, "KILLED")
+                found.append(str(run.data.tags.get("model_version", run.info.run_id)))
+        return list(dict.fromkeys(found))
+
+    def tell_outcome(self, version: str, outcome: str) -> None:
+        """Tag a registered version with what became of it: promoted, refused, and so on."""
+        self._client().set_model_version_tag(self.use_case, version, OUTCOME, outcome)
+
+    def version_of(self, model_version: str) -> str | None:
+        """Find the registered version of a model; None when it was never registered."""
+        versions = self._client().search_model_versions(f"name = '{self.use_case}'")
+        return next((str(v.version) for v in versions if v.tags.get("model_version") == model_version), None)
 
     def _client(self) -> MlflowClient:
         from mlflow import MlflowClient
@@ -88,3 +124,14 @@ class ModelRegistry:
             return found.experiment_id
         location = (self.folder / "artifacts" / self.use_case).as_uri()
         return client.create_experiment(self.use_case, artifact_location=location)
+
+
+def _log_values(client: MlflowClient, run_id: str, parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+    from mlflow.entities import Metric, Param
+
+    finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    client.log_batch(
+        run_id,
+        metrics=[Metric(name, value, 0, 0) for name, value in finite.items()],
+        params=[Param(name, str(value)) for name, value in parameters.items()],
+    )

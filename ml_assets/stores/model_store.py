@@ -6,15 +6,18 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ml_assets.spec.model import TrainingRecipe
 from ml_assets.stores.landing import write_whole
+from ml_assets.training.envelope import Envelope
 from ml_assets.training.estimators import FittedModel, load_model
 
 _MANIFEST = "manifest.json"
+_ABANDONED = "abandoned.txt"
 
 
 class TamperedModelError(RuntimeError):
@@ -23,7 +26,7 @@ class TamperedModelError(RuntimeError):
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """A model, the heuristic fitted on the same rows, and what they were trained on.
+    """A model, the heuristic fitted on the same rows, and all that decided them.
 
     Attributes
     ----------
@@ -33,14 +36,26 @@ class ModelBundle:
         The newest `prediction_at` that may be among the training rows, UTC, ISO 8601.
     training_set_hash
         Content hash of the training set.
+    recipe
+        What made the model of its training rows, cut down to the rungs it needed.
+    features
+        The columns of the training set that were offered to it.
+    started_from
+        Version of the model that a warm start went on from; None when trained anew.
+    envelope
+        The inputs it scores; None when it scores any.
     """
 
     as_of: str
     rung: str
     trained_until: str
     training_set_hash: str
+    recipe: TrainingRecipe
+    features: tuple[str, ...]
     model: FittedModel
     baseline: FittedModel
+    envelope: Envelope | None = None
+    started_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,11 +79,17 @@ class ModelStore:
         files = {
             f"{part}/{name}": content for part, model in parts.items() for name, content in model.to_files().items()
         }
+        if bundle.envelope is not None:
+            files |= {f"envelope/{name}": content for name, content in bundle.envelope.to_files().items()}
         manifest: dict[str, Any] = {
             "as_of": bundle.as_of,
             "rung": bundle.rung,
             "trained_until": bundle.trained_until,
             "training_set_hash": bundle.training_set_hash,
+            "recipe": bundle.recipe.model_dump(mode="json"),
+            "features": list(bundle.features),
+            "started_from": bundle.started_from,
+            "libraries": _libraries(),
             "kinds": {part: model.kind for part, model in parts.items()},
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
         }
@@ -90,7 +111,7 @@ class ModelStore:
         folder = self.folder / model_version
         content = _read_checked(folder / _MANIFEST, artifact_sha256)
         manifest = json.loads(content)
-        files: dict[str, dict[str, bytes]] = {"model": {}, "baseline": {}}
+        files: dict[str, dict[str, bytes]] = {"model": {}, "baseline": {}, "envelope": {}}
         for name, sha256 in manifest["files"].items():
             part, _, bare = name.partition("/")
             files[part][bare] = _read_checked(folder / name, sha256)
@@ -100,13 +121,36 @@ class ModelStore:
             rung=manifest["rung"],
             trained_until=manifest["trained_until"],
             training_set_hash=manifest["training_set_hash"],
+            recipe=TrainingRecipe.model_validate(manifest["recipe"]),
+            features=tuple(manifest["features"]),
             model=load_model(kinds["model"], files["model"]),
             baseline=load_model(kinds["baseline"], files["baseline"]),
+            envelope=Envelope.from_files(files["envelope"]) if files["envelope"] else None,
+            started_from=manifest["started_from"],
         )
+
+    def settle(self, recorded: Collection[str]) -> list[str]:
+        """Mark the models that no record names, once, and name them; what is recorded again loses the mark."""
+        found: list[str] = []
+        for folder in sorted(self.folder.glob("*/")):
+            mark = folder / _ABANDONED
+            if folder.name in recorded:
+                mark.unlink(missing_ok=True)
+            elif not folder.name.startswith(".") and not mark.exists():
+                write_whole(mark, b"no verdict on this model was recorded\n")
+                found.append(folder.name)
+        return found
 
     def _place(self, as_of: str, rung: str, sha256: str) -> StoredModel:
         version = f"{as_of}-{rung}-{sha256[:10]}"
         return StoredModel(version, sha256, self.folder / version)
+
+
+def _libraries() -> dict[str, str]:
+    """The versions that decide the bytes of a model."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("numpy", "scikit-learn", "scipy", "skops", "xgboost")}
 
 
 def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:

@@ -54,6 +54,10 @@ class StatePaths:
         """Name the page of a source, whether or not it was drawn."""
         return self.reports / use_case / "sources" / f"{source}.html"
 
+    def model_cards(self, use_case: str) -> Path:
+        """Hold the cards of models: <model version>.html and .md."""
+        return self.reports / use_case / "models"
+
     @property
     def alerts(self) -> Path:
         """Hold incidents and the messages about them: alerts.sqlite."""

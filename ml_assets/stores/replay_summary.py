@@ -143,7 +143,7 @@ def _retrainings(
     verdicts: Sequence[Row], decided: Mapping[date, Row], drops: tuple[date, date], scheduled: Collection[date]
 ) -> list[Row]:
     promotions = [
-        Promotion(row["as_of"], row["sequence"], row["model_version"], row["artifact_sha256"])
+        Promotion(row["as_of"], row["sequence"], row["model_version"], row["artifact_sha256"], row["serves_after"])
         for row in verdicts
         if row["verdict"] == "promoted"
     ]

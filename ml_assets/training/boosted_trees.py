@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.training.feature_matrix import FeatureColumns, code_matrix, learn_columns, numeric_matrix
-from ml_assets.training.rung_parameters import rung_parameters
+from ml_assets.training.rung_parameters import PLAIN, FitOptions, rung_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,23 +80,41 @@ class FittedBoostedTrees:
 
 
 def fit_boosted_trees(
-    rung: Rung, features: pd.DataFrame, labels: NDArray[np.float64], *, seed: int, threads: int
+    rung: Rung,
+    features: pd.DataFrame,
+    labels: NDArray[np.float64],
+    *,
+    seed: int,
+    threads: int,
+    options: FitOptions = PLAIN,
 ) -> FittedBoostedTrees:
-    """Train on training rows. The same rows, seed and threads give the same bytes."""
+    """Train on training rows. The same rows, options, seed and threads give the same bytes.
+
+    Parameters
+    ----------
+    options
+        `start` are trees to go on from: the columns stay theirs (a text they never saw counts as unknown), and
+        `warm_start.rounds` are added. Without it, or where it is no such trees, `rounds` are grown anew.
+    """
     import xgboost
 
     parameters: dict[str, float | str] = {**rung_parameters(rung, DEFAULTS)}
     rounds = int(parameters.pop("rounds"))
     columns = learn_columns(features)
+    start = options.start if isinstance(options.start, FittedBoostedTrees) else None
+    if start is not None and rung.warm_start is not None:
+        columns, rounds = start.columns, rung.warm_start.rounds
     matrix = xgboost.QuantileDMatrix(
         _values(features, columns),
         label=labels,
+        weight=options.weights,
         feature_types=_types(columns),
         enable_categorical=True,
         nthread=threads,
     )
     parameters |= {"objective": "binary:logistic", "tree_method": "hist", "seed": seed, "nthread": threads}
-    return FittedBoostedTrees(columns, xgboost.train(parameters, matrix, num_boost_round=rounds))
+    before = None if start is None else start.booster
+    return FittedBoostedTrees(columns, xgboost.train(parameters, matrix, num_boost_round=rounds, xgb_model=before))
 
 
 def load_boosted_trees(files: Mapping[str, bytes]) -> FittedBoostedTrees:

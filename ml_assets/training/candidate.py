@@ -1,72 +1,189 @@
-"""The ladder climbed once: every rung fitted on the training rows and measured on the holdout."""
+"""The ladder climbed once: every rung fitted on the training rows, chosen on windows inside them, told on the holdout.
+
+Blends' weights, calibration and the choice of the rung rest on scores of windows ahead of what was trained on, all
+inside the training rows. The holdout is for the gate: nothing is fitted, tuned, calibrated or chosen on it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.spec.model import ModelSpec, Rung
+from ml_assets.spec.model import Rung, TrainingRecipe
 from ml_assets.stats.classification import summary
-from ml_assets.training.estimators import FittedModel, fit_rung
+from ml_assets.training.blend import Blend, blended, fit_weights
+from ml_assets.training.calibration import CalibratedModel, fit_curve
+from ml_assets.training.class_balance import balanced
+from ml_assets.training.estimators import FittedModel, fit_rung, part_of
+from ml_assets.training.rung_parameters import FitOptions
+from ml_assets.training.time_folds import Fold, time_folds
 
 if TYPE_CHECKING:
     import pandas as pd
 
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a warm start goes on from: the champion, and the newest `prediction_at` it was trained on."""
+
+    model: FittedModel
+    trained_until: datetime
+    model_version: str
+
 
 @dataclass(frozen=True)
 class MeasuredRung:
-    """One fitted rung, its scores of the holdout in the order of its rows, and what they measure."""
+    """One fitted rung and what it measures.
+
+    Attributes
+    ----------
+    holdout_scores, measures
+        Scores of the holdout in the order of its rows, and their measures.
+    ahead
+        The measures on windows inside the training rows, scored ahead; None where the rows are too few for one.
+    """
 
     rung: Rung
     model: FittedModel
-    holdout_scores: NDArray[np.float64]
+    holdout_scores: FloatArray
     measures: dict[str, float]
+    ahead: dict[str, float] | None
 
 
-def rungs_to_fit(spec: ModelSpec, only: str | None) -> tuple[Rung, ...]:
-    """Give the rungs to fit: the whole ladder, or the named rung and the heuristic beside it.
+@dataclass(frozen=True)
+class _Ahead:
+    """Scores of the windows' rows, one after the other, as trained before each; and which window each is of."""
 
-    Raises
-    ------
-    ValueError
-        If no rung has that name.
-    """
-    if only is None:
-        return spec.ladder
-    names = [rung.name for rung in spec.ladder]
-    if only not in names:
-        raise ValueError(f"rung: found {only!r}; allowed: {', '.join(names)}")
-    return tuple(rung for rung in spec.ladder if rung is spec.ladder[0] or rung.name == only)
+    labels: FloatArray
+    window: NDArray[np.int64]
+    scores: dict[str, FloatArray] = field(default_factory=dict)
+
+    def without(self, window: int) -> NDArray[np.bool_]:
+        """The rows of the other windows; with one window alone, none."""
+        return self.window != window
 
 
 def climb(
-    rungs: Sequence[Rung],
+    recipe: TrainingRecipe,
     rows: pd.DataFrame,
     features: Sequence[str],
-    spec: ModelSpec,
+    *,
+    start: Start | None = None,
     on_rung: Callable[[MeasuredRung], None] | None = None,
 ) -> list[MeasuredRung]:
-    """Fit `rungs` on the rows of split `train`, and measure them on those of `holdout`.
+    """Fit each rung of `recipe` on the rows of split `train`, and measure it ahead and on those of `holdout`.
 
     Nothing is refitted afterwards: what was measured is what may serve.
 
     Parameters
     ----------
     rows
-        A training set: `split`, `label` and the feature columns.
+        A training set: `split`, `label`, `prediction_at` and the feature columns.
+    start
+        The champion, for rungs that go on from it.
     """
     is_train = (rows["split"] == "train").to_numpy()
     train, holdout = rows.loc[is_train], rows.loc[~is_train]
     names = list(features)
+    folds = time_folds(train, recipe.folds, recipe.matures_after)
+    ahead = _windows(train, folds)
+    fitted: dict[str, FittedModel] = {}
     measured = []
-    for rung in rungs:
-        model = fit_rung(rung, train[names], train["label"].to_numpy(), seed=spec.seed, threads=spec.threads)
+    for rung in recipe.ladder:
+        if rung.kind == "blend":
+            bare, ahead.scores[rung.name] = _fit_blend(rung, fitted, ahead)
+        else:
+            ahead.scores[rung.name] = _scores_ahead(recipe, rung, train, names, folds)
+            bare = _fit(recipe, rung, train, names, start)
+        fitted[rung.name] = bare
+        model, calibrated = _calibrate(recipe, bare, ahead.scores[rung.name], ahead)
         scores = model.predict(holdout[names])
-        measured.append(MeasuredRung(rung, model, scores, summary(holdout["label"].to_numpy(), scores)))
+        measured.append(
+            MeasuredRung(
+                rung,
+                model,
+                scores,
+                summary(holdout["label"].to_numpy(), scores),
+                summary(ahead.labels, calibrated) if folds else None,
+            )
+        )
         if on_rung is not None:
             on_rung(measured[-1])
     return measured
+
+
+def score_ahead(
+    recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: list[str], fold: Fold
+) -> tuple[FloatArray, FloatArray]:
+    """Fit a rung on what had matured before a window; give its scores of the window, and the labels."""
+    window = train.loc[fold.test]
+    model = _fit(recipe, rung, train.loc[fold.train], names, None)
+    return model.predict(window[names]), window["label"].to_numpy(dtype=np.float64)
+
+
+def _windows(train: pd.DataFrame, folds: Sequence[Fold]) -> _Ahead:
+    labels = train["label"].to_numpy(dtype=np.float64)
+    parts = [labels[fold.test] for fold in folds]
+    numbers = [np.full(part.size, number) for number, part in enumerate(parts)]
+    return _Ahead(np.concatenate([*parts, np.empty(0)]), np.concatenate([*numbers, np.empty(0, dtype=np.int64)]))
+
+
+def _scores_ahead(
+    recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: list[str], folds: Sequence[Fold]
+) -> FloatArray:
+    return np.concatenate([*(score_ahead(recipe, rung, train, names, fold)[0] for fold in folds), np.empty(0)])
+
+
+def _fit(recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: list[str], start: Start | None) -> FittedModel:
+    if rung.kind in ("constant", "group_history"):  # shares: counted, whatever the balance of what is learned
+        return fit_rung(rung, train[names], train["label"].to_numpy(), seed=recipe.seed, threads=recipe.threads)
+    rng = np.random.default_rng(recipe.seed)
+    before = None
+    if start is not None and rung.warm_start is not None:
+        before = part_of(start.model, rung.name)
+        is_new = (train["prediction_at"] > start.trained_until).to_numpy()
+        train = train.loc[is_new | (rng.random(len(train)) < rung.warm_start.replay_share)]
+    labels = train["label"].to_numpy(dtype=np.float64)
+    taken, weights = balanced(recipe.imbalance, labels, rng)
+    return fit_rung(
+        rung,
+        train[names].iloc[taken] if taken.size < labels.size else train[names],
+        labels[taken],
+        seed=recipe.seed,
+        threads=recipe.threads,
+        options=FitOptions(weights, before),
+    )
+
+
+def _fit_blend(rung: Rung, fitted: dict[str, FittedModel], ahead: _Ahead) -> tuple[Blend, FloatArray]:
+    """Weigh the members on all windows; what measures the blend was weighed on the other windows."""
+    scores = [ahead.scores[member] for member in rung.members]
+    measured = np.empty(ahead.labels.size)
+    for window in np.unique(ahead.window):
+        others, own = ahead.without(window), ahead.window == window
+        weights = fit_weights([score[others] for score in scores], ahead.labels[others])
+        measured[own] = blended([score[own] for score in scores], weights)
+    members = tuple(fitted[member] for member in rung.members)
+    return Blend(rung.members, members, fit_weights(scores, ahead.labels)), measured
+
+
+def _calibrate(
+    recipe: TrainingRecipe, model: FittedModel, scores: FloatArray, ahead: _Ahead
+) -> tuple[FittedModel, FloatArray]:
+    """Learn the curve on all windows; what measures it was learned on the other windows."""
+    if recipe.calibration == "none" or not ahead.labels.size:
+        return model, scores
+    measured = scores.copy()
+    for window in np.unique(ahead.window):
+        others, own = ahead.without(window), ahead.window == window
+        curve = fit_curve(recipe.calibration, scores[others], ahead.labels[others]) if others.any() else None
+        measured[own] = scores[own] if curve is None else curve(scores[own])
+    final = fit_curve(recipe.calibration, scores, ahead.labels)
+    return (model if final is None else CalibratedModel(model, final)), measured

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.spec.model import GateRule
+from ml_assets.spec.gate import GateRule
 from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.day_blocks import Interval, paired_day_block_bootstrap
 

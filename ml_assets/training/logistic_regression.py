@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ml_assets.training.canonical_skops import dump_canonical, load_allowed
 from ml_assets.training.feature_matrix import FeatureColumns, learn_columns, numeric_matrix, text_matrix
-from ml_assets.training.rung_parameters import rung_parameters
+from ml_assets.training.rung_parameters import PLAIN, FitOptions, rung_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,9 +99,15 @@ class FittedLogisticRegression:
 
 
 def fit_logistic_regression(
-    rung: Rung, features: pd.DataFrame, labels: NDArray[np.float64], *, seed: int, threads: int
+    rung: Rung,
+    features: pd.DataFrame,
+    labels: NDArray[np.float64],
+    *,
+    seed: int,
+    threads: int,
+    options: FitOptions = PLAIN,
 ) -> FittedLogisticRegression:
-    """Fit the pipeline on training rows. The same rows, seed and threads give the same bytes.
+    """Fit the pipeline on training rows. The same rows, weights, seed and threads give the same bytes.
 
     Raises
     ------
@@ -142,7 +148,8 @@ def fit_logistic_regression(
     regression = LogisticRegression(C=parameters["C"], max_iter=int(parameters["max_iter"]), random_state=seed)
     pipeline = Pipeline([("columns", transformer), ("regression", regression)])
     with threadpool_limits(limits=threads):
-        pipeline.fit(_pipeline_frame(features, columns), labels.astype(np.int64))
+        fitted_on = _pipeline_frame(features, columns), labels.astype(np.int64)
+        pipeline.fit(*fitted_on, **({} if options.weights is None else {"regression__sample_weight": options.weights}))
     return FittedLogisticRegression(columns, pipeline)
 
 

@@ -5,10 +5,34 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from ml_assets.spec.model import Rung
+    from ml_assets.training.estimators import FittedModel
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What else a fit may be given.
+
+    Attributes
+    ----------
+    weights
+        How much each row counts; None is evenly. Shares are counted evenly always.
+    start
+        A model of the same rung to go on from, where the rung declares `warm_start`.
+    """
+
+    weights: NDArray[np.float64] | None = None
+    start: FittedModel | None = None
+
+
+PLAIN = FitOptions()
 
 
 def rung_parameters(rung: Rung, defaults: Mapping[str, float]) -> dict[str, float]:

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from ml_assets.decisions.promotion import Reason, Verdict, WindowMeasures, judge
-from ml_assets.spec.model import GateMode, GateRule
+from ml_assets.decisions.promotion import Verdict, WindowMeasures, judge
+from ml_assets.decisions.reasons import Reason
+from ml_assets.spec.gate import GateMode, GateRule
 from ml_assets.stats.day_blocks import Interval
 
 RULE = GateRule(
@@ -33,7 +34,13 @@ def _judge(
     gain: Interval | None = GAIN,
     gate: GateMode = "enabled",
 ) -> Verdict:
-    return judge(candidate=candidate, champion=champion, heuristic=heuristic, gain=gain, rule=RULE, gate=gate)
+    return judge(
+        candidate=candidate,
+        champion=champion,
+        heuristic=heuristic,
+        gain=gain,
+        rule=RULE.model_copy(update={"mode": gate}),
+    )
 
 
 def _broken(verdict: Verdict) -> list[str]:
@@ -49,14 +56,16 @@ def test_a_better_candidate_is_promoted_and_the_record_shows_every_rule() -> Non
         "enough_data",
         "finite",
         "auc_enough",
+        "auc_plausible",
         "ece_small",
+        "beats_heuristic",
         "finite",
         "same_window",
         "auc_held",
         "gain_enough",
         "loss_bounded",
     ]
-    assert verdict.reasons[8] == Reason(
+    assert verdict.reasons[10] == Reason(
         code="gain_enough",
         message="relative log-loss gain over the champion: 0.0136, at least 0 is asked",
         measured=0.0136,
@@ -120,6 +129,7 @@ def test_all_broken_rules_are_named_and_not_only_the_first() -> None:
         "not_enough_data",
         "auc_too_low",
         "ece_too_high",
+        "worse_than_heuristic",
         "auc_dropped",
         "gain_too_small",
         "may_be_worse",

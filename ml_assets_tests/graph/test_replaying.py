@@ -141,7 +141,7 @@ def test_replay_killed_in_a_batch_and_in_a_retraining_goes_on_to_the_same_tables
 
     die_in("ml_assets.graph.decision_assets.decide_drops", tmp_path)
     assert runs_of(state) == {("batch", "STARTED"): 1}
-    die_in("ml_assets.graph.model_assets.append_verdict", tmp_path)
+    die_in("ml_assets.graph.champion_asset.append_verdict", tmp_path)
     assert runs_of(state) == {("batch", "CANCELED"): 1, ("batch", "SUCCESS"): 1, ("retrain", "STARTED"): 1}
     replay(SPEC, state.paths, STEPS)
 

@@ -11,7 +11,7 @@ MARCH, APRIL, MAY = date(2013, 3, 31), date(2013, 4, 30), date(2013, 5, 31)
 
 
 def promotion(as_of: date, sequence: int) -> Promotion:
-    return Promotion(as_of, sequence, f"{as_of}-{sequence}", "")
+    return Promotion(as_of, sequence, f"{as_of}-{sequence}", "", as_of)
 
 
 def test_model_serves_from_the_drop_after_the_one_it_was_trained_as_of() -> None:

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from ml_assets.serving.scoring import TrainedTooLateError, score_drop
+from ml_assets.serving.scoring import Server, TrainedTooLateError, score_drop
+from ml_assets.training.envelope import Envelope
 
 DROP = date(2013, 4, 2)
 
@@ -33,14 +34,14 @@ def features() -> pd.DataFrame:
 def test_rows_are_scored_in_order_of_id_with_the_heuristic_beside(features: pd.DataFrame) -> None:
     before = features.copy()
 
-    scored = score_drop(
-        features, DROP, as_of=date(2013, 4, 1), model=Scaled(0.1), baseline=Scaled(0.01), model_version="m"
-    )
+    scored = score_drop(features, DROP, Server(date(2013, 4, 1), "m", Scaled(0.1), Scaled(0.01)))
 
     at = pd.Timestamp("2013-04-02T08:00:00Z")
     expected = {
         "batch_date": [DROP] * 3, "example_id": ["a", "b", "c"], "prediction_at": [at] * 3,
-        "score": [0.1, 0.2, pytest.approx(0.3)], "baseline_score": [0.01, 0.02, 0.03], "model_version": ["m"] * 3,
+        "score": [0.1, 0.2, pytest.approx(0.3)], "model_score": [0.1, 0.2, pytest.approx(0.3)],
+        "baseline_score": [0.01, 0.02, 0.03], "prior_shift": [0.0] * 3, "abstained": [None] * 3,
+        "model_version": ["m"] * 3,
     }  # fmt: skip
     assert scored.to_dict("list") == expected
     pd.testing.assert_frame_equal(features, before)
@@ -49,15 +50,38 @@ def test_rows_are_scored_in_order_of_id_with_the_heuristic_beside(features: pd.D
 @pytest.mark.parametrize("as_of", [DROP, date(2013, 4, 3)])
 def test_model_trained_as_of_the_drop_or_later_may_not_score_it(as_of: date, features: pd.DataFrame) -> None:
     with pytest.raises(TrainedTooLateError, match=f"m was trained as of {as_of}; allowed for {DROP}: as of an earlier"):
-        score_drop(features, DROP, as_of=as_of, model=Scaled(0.1), baseline=Scaled(0.1), model_version="m")
+        score_drop(features, DROP, Server(as_of, "m", Scaled(0.1), Scaled(0.1)))
 
 
 @pytest.mark.parametrize("wrong", [0.5, -0.1, float("nan")])
-@pytest.mark.parametrize("column", ["score", "baseline_score"])
+@pytest.mark.parametrize("column", ["model_score", "baseline_score"])
 def test_value_that_is_no_probability_is_refused(column: str, wrong: float, features: pd.DataFrame) -> None:
-    factors = {"score": 0.1, "baseline_score": 0.1, column: wrong}
+    factors = {"model_score": 0.1, "baseline_score": 0.1, column: wrong}
     count = {0.5: 1, -0.1: 3}.get(wrong, 3)
 
     with pytest.raises(ValueError, match=f"m gave {count} values of {column} that are no probability on {DROP}"):
-        score_drop(features, DROP, as_of=date(2013, 4, 1), model=Scaled(factors["score"]),
-                   baseline=Scaled(factors["baseline_score"]), model_version="m")  # fmt: skip
+        score_drop(
+            features,
+            DROP,
+            Server(date(2013, 4, 1), "m", Scaled(factors["model_score"]), Scaled(factors["baseline_score"])),
+        )
+
+
+def test_prior_shift_moves_log_odds_and_leaves_the_models_own_score_beside(features: pd.DataFrame) -> None:
+    scored = score_drop(features, DROP, Server(date(2013, 4, 1), "m", Scaled(0.1), Scaled(0.01)), prior_shift=-0.5)
+
+    odds = [p / (1 - p) * np.exp(-0.5) for p in (0.1, 0.2, 0.3)]
+    assert scored["score"].tolist() == pytest.approx([each / (1 + each) for each in odds])
+    assert scored["model_score"].tolist() == pytest.approx([0.1, 0.2, 0.3])
+    assert scored["prior_shift"].tolist() == [-0.5] * 3
+
+
+def test_where_the_model_abstains_the_heuristic_is_served_without_a_shift(features: pd.DataFrame) -> None:
+    bounds = Envelope({"wind": (0.0, 2.5)})
+    server = Server(date(2013, 4, 1), "m", Scaled(0.1), Scaled(0.01), bounds)
+
+    scored = score_drop(features, DROP, server, prior_shift=1.0)
+
+    assert scored["abstained"].tolist() == [None, None, "wind"]
+    assert scored["score"].tolist()[2] == 0.03
+    assert scored["score"].tolist()[0] > 0.1

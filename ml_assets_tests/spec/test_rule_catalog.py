@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import pytest
 
 from ml_assets.spec.model import RUNG_PARAMETERS
 from ml_assets.spec.rule_catalog import expectations, unknown_rules
+from ml_assets.training.estimators import DEFAULTS_OF
 
 
 # great_expectations 1.24 imports sre_constants and sre_parse, which Python 3.11 calls deprecated
@@ -33,13 +33,7 @@ def test_catalog_is_what_great_expectations_has() -> None:
 
 
 def test_parameters_of_rungs_are_those_that_estimators_have_defaults_for() -> None:
-    modules = {
-        "group_history": "group_history",
-        "logistic_regression": "logistic_regression",
-        "xgboost": "boosted_trees",
-    }
-
-    found = {kind: tuple(import_module(f"ml_assets.training.{module}").DEFAULTS) for kind, module in modules.items()}
+    found = {kind: tuple(defaults) for kind, defaults in DEFAULTS_OF.items()}
 
     assert found == RUNG_PARAMETERS
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.spec.model import Rung
+from ml_assets.spec.model import Rung, TrainingRecipe
 from ml_assets.stores.model_store import ModelBundle, ModelStore, TamperedModelError
 from ml_assets.training.estimators import fit_rung
 
@@ -19,7 +20,9 @@ def bundle(**parameters: float) -> ModelBundle:
     history = Rung(name="history", kind="group_history", group_by=("carrier",), parameters=dict(parameters))
     linear = Rung(name="linear", kind="logistic_regression", parameters={"min_frequency": 1})
     model, baseline = (fit_rung(rung, FLIGHTS, LABELS, seed=0, threads=1) for rung in (linear, history))
-    return ModelBundle("2013-03-31", "linear", "2013-03-15T08:00:00+00:00", "cafe", model, baseline)
+    recipe = TrainingRecipe(matures_after=timedelta(days=2), ladder=(history, linear))
+    until = "2013-03-15T08:00:00+00:00"
+    return ModelBundle("2013-03-31", "linear", until, "cafe", recipe, ("carrier", "hour"), model, baseline)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def test_stored_bundle_reads_back_and_predicts_the_same(tmp_path: Path, made: Mo
     found = store.load(stored.model_version, stored.artifact_sha256)
 
     assert stored.model_version == f"2013-03-31-linear-{stored.artifact_sha256[:10]}"
-    for name in ("as_of", "rung", "trained_until", "training_set_hash"):
+    for name in ("as_of", "rung", "trained_until", "training_set_hash", "recipe", "features"):
         assert getattr(found, name) == getattr(made, name)
     assert found.model.predict(FLIGHTS).tolist() == made.model.predict(FLIGHTS).tolist()
     assert found.baseline.predict(FLIGHTS).tolist() == made.baseline.predict(FLIGHTS).tolist()

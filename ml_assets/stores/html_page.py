@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence, Set
 from html import escape
 from typing import Any
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # whatever stands in the data, nothing runs or is fetched
+# whatever stands in the data, nothing runs or is fetched; pictures stand in the page
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE = """
 :root { color-scheme: light dark; --text: #1f2328; --dim: #59636e; --back: #fff; --rule: #d1d9e0; --grid: #eaeef2;
   --c0: #0b62d6; --c1: #c2530a; --c2: #8250df; --good: #1a7f37; --bad: #b42318; }

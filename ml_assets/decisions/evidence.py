@@ -1,0 +1,132 @@
+"""What the gate is told beside the measures, and the rules about it: slices, behaviours, groups, leaks, age."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ml_assets.decisions.reasons import Reason, at_least, at_most
+from ml_assets.spec.gate import GateRule
+from ml_assets.stats.day_blocks import Interval
+from ml_assets.stats.window_measures import WindowMeasures
+
+LEAST_SPREAD = 1e-4  # standard deviation of scores below which a model says the same of everybody
+
+
+@dataclass(frozen=True)
+class SliceGain:
+    """How the candidate does beside the champion on a part of the window; above zero is better."""
+
+    column: str
+    value: str
+    gain: Interval
+
+
+@dataclass(frozen=True)
+class GroupGap:
+    """How far a measure differs between the groups of a sensitive column, and how far it may."""
+
+    name: str
+    difference: float
+    allowed: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found about a candidate beside its measures on the window.
+
+    Attributes
+    ----------
+    constant_loss
+        Log loss on the window of the share of positives among the candidate's training rows.
+    score_spread
+        Standard deviation of its scores on the window.
+    trained_until, champion_trained_until
+        The newest `prediction_at` that either may have trained on; the champion's is None before the first.
+    leaks
+        What the audit of its training set proved.
+    slices
+        Parts of the window; those with fewer than `min_slice` examples are not judged.
+    broken_behaviours
+        Names of declared behaviours, of severity error, that it does not keep.
+    """
+
+    constant_loss: float
+    score_spread: float
+    trained_until: datetime
+    champion_trained_until: datetime | None = None
+    leaks: tuple[str, ...] = ()
+    slices: tuple[SliceGain, ...] = ()
+    broken_behaviours: tuple[str, ...] = ()
+    n_behaviours: int = 0
+    groups: tuple[GroupGap, ...] = ()
+
+
+def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRule) -> list[Reason]:
+    """Apply the rules about the evidence, each leaving its reason."""
+    return [
+        at_most(
+            ("beats_constant", "worse_than_constant"),
+            "log loss of the candidate, against that of a constant, the share in its training rows",
+            candidate.log_loss,
+            evidence.constant_loss,
+        ),
+        at_least(
+            ("scores_vary", "scores_constant"),
+            "standard deviation of the candidate's scores",
+            evidence.score_spread,
+            LEAST_SPREAD,
+        ),
+        *_age_reasons(evidence),
+        _named("no_leak", "leak_found", "leaks proven in its training set", evidence.leaks),
+        *_slice_reasons(evidence.slices, rule),
+        *_behaviour_reasons(evidence),
+        *(
+            at_most(
+                ("groups_alike", "groups_differ"),
+                f"difference between groups of {gap.name}",
+                gap.difference,
+                gap.allowed,
+            )
+            for gap in evidence.groups
+        ),
+    ]
+
+
+def _age_reasons(evidence: Evidence) -> Iterator[Reason]:
+    before = evidence.champion_trained_until
+    if before is None:
+        return
+    is_newer = evidence.trained_until >= before
+    message = f"trained until {evidence.trained_until:%Y-%m-%d %H:%M}, the champion until {before:%Y-%m-%d %H:%M}"
+    yield Reason("newer_than_champion" if is_newer else "older_than_champion", message, None, None, is_newer)
+
+
+def _slice_reasons(slices: Sequence[SliceGain], rule: GateRule) -> Iterator[Reason]:
+    judged = [each for each in slices if each.gain.n >= rule.min_slice]
+    if not judged:
+        return
+    # surely worse: by more than is allowed as estimated, and no chance, at the declared level, that it is none
+    worse = [each for each in judged if each.gain.estimate < -rule.max_slice_loss and each.gain.upper < 0]
+    worst = min(judged, key=lambda each: each.gain.estimate)
+    if not worse:
+        message = f"no slice of {rule.min_slice} examples or more is surely worse than the champion by "
+        message += f"{rule.max_slice_loss:.0%}; the least gain of {len(judged)} is at {worst.column} {worst.value}"
+        yield Reason("slices_held", message, worst.gain.estimate, -rule.max_slice_loss, True)
+    for each in worse:
+        message = f"{each.column} {each.value} ({each.gain.n} examples) gets worse: relative gain "
+        message += f"{each.gain.estimate:+.1%} ({each.gain.lower:+.1%} to {each.gain.upper:+.1%})"
+        yield Reason("slice_worse", message, each.gain.estimate, -rule.max_slice_loss, False)
+
+
+def _behaviour_reasons(evidence: Evidence) -> Iterator[Reason]:
+    if evidence.n_behaviours:
+        what = f"declared behaviours that it does not keep, of {evidence.n_behaviours}"
+        yield _named("behaves", "behaviour_broken", what, evidence.broken_behaviours)
+
+
+def _named(kept: str, broken: str, what: str, names: Sequence[str]) -> Reason:
+    message = f"{what}: {', '.join(names) or 'none'}"
+    code = broken if names else kept
+    return Reason(code, message, len(names), 0, not names)  # pyright: ignore[reportArgumentType] - one of the codes

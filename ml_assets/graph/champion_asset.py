@@ -1,0 +1,65 @@
+"""The asset of the champion: the record of every verdict, and of what serves which drops."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from ml_assets.graph.layout import Results, asset_key, described
+from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.verdicts import PROMOTED, append_verdict, read_verdict
+from ml_assets.spec.use_case import UseCaseSpec
+
+
+def build_champion_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    """Build champion."""
+    key = asset_key(spec, "models", "champion")
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(spec, "models", "evaluation")],
+        description="What serves which drops: every verdict ever given with its reasons, and every decision of a "
+        "person. The champion of a drop is the newest promotion before it.",
+        check_specs=[dg.AssetCheckSpec("gate", asset=key, description="The candidate passed the gate.")],
+        **described(spec, "models", "delta", "mlflow"),
+    )
+    def champion(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
+        lake = state.lake
+        with duckdb.get_connection() as connection:
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            verdict = read_verdict(connection, lake)
+            provenance = {"_recorded_at": datetime.now(UTC), "_run_id": context.run.run_id}
+            is_new = append_verdict(connection, lake, verdict, provenance)
+            row_count = lake.relation(connection, "champion").aggregate("count(*)").fetchall()[0][0]
+        state.registry.tell_outcome(verdict["_registry_version"], verdict["verdict"])
+        if verdict["verdict"] == PROMOTED:
+            state.registry.name_champion(verdict["_registry_version"])
+        first_served = spec.calendar.next_drop(verdict["as_of"])
+        broken = [reason for reason in verdict["reasons"] if reason.startswith("broken ")]
+        yield dg.MaterializeResult(
+            metadata={
+                "verdict": verdict["verdict"],
+                "model version": verdict["model_version"],
+                "gate": verdict["gate"],
+                "serves from": str(first_served) if verdict["verdict"] == PROMOTED else _why_not(spec, verdict),
+                "recorded": "as a new verdict" if is_new else "before: the same verdict stands",
+                "dagster/row_count": row_count,
+            }
+        )
+        yield dg.AssetCheckResult(
+            check_name="gate",
+            passed=not broken,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="; ".join(broken) or "every rule of the gate was kept",
+            metadata={"verdict": verdict["verdict"], "gate": verdict["gate"]},
+        )
+
+    return champion
+
+
+def _why_not(spec: UseCaseSpec, verdict: Mapping[str, Any]) -> str:
+    if verdict["verdict"] == "awaiting_approval":
+        return f"not before a person runs: ml-assets approve {spec.name} {verdict['model_version']}"
+    return "not at all"

@@ -1,0 +1,82 @@
+"""What the evidence rests on: candidate, champion and heuristic on the newest rows that none of them has seen."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+from dagster_duckdb import DuckDBResource
+from numpy.typing import NDArray
+
+from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.training_set_asset import TABLE as TRAINING_SET
+from ml_assets.graph.verdicts import CandidateRow, read_candidate, read_champion_before
+from ml_assets.serving.routing import Promotion
+from ml_assets.stores.model_store import ModelBundle
+from ml_assets.training.evaluation import newest_unseen
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The candidate and what it is held against.
+
+    Attributes
+    ----------
+    incumbent, champion
+        What serves the candidate's as_of, and its model; None before the first promotion.
+    window
+        The newest matured rows that neither trained on; grain: a labelled example.
+    scores
+        By role (candidate, heuristic, and champion if there is one), in the order of `window`.
+    train_share
+        Share of positives among the candidate's training rows.
+    """
+
+    row: CandidateRow
+    incumbent: Promotion | None
+    candidate: ModelBundle
+    champion: ModelBundle | None
+    window: "pd.DataFrame"
+    scores: dict[str, NDArray[np.float64]]
+    train_share: float
+
+    @property
+    def labels(self) -> NDArray[np.float64]:
+        """The outcomes of the window, 0 or 1."""
+        return self.window["label"].to_numpy(dtype=np.float64)
+
+    @property
+    def days(self) -> list[str]:
+        """The drop of each row of the window."""
+        return self.window["batch_date"].astype(str).tolist()
+
+    @property
+    def features(self) -> "pd.DataFrame":
+        """What the candidate is given of each row."""
+        return self.window[list(self.candidate.features)]
+
+
+def compare(state: UseCaseState, duckdb: DuckDBResource) -> Comparison:
+    """Load the newest candidate and the champion serving its as_of, and score the window with both."""
+    lake = state.lake
+    with duckdb.get_connection() as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        row = read_candidate(connection, lake)
+        incumbent = read_champion_before(connection, lake, row.as_of)
+        drawn = lake.relation(connection, TRAINING_SET, version=row.training_set_version)
+        rows = drawn.filter("split = 'holdout'").order("batch_date, example_id").df()
+        train_share = drawn.filter("split = 'train'").aggregate("avg(label)").fetchall()[0][0]
+    candidate = state.models.load(row.model_version, row.artifact_sha256)
+    trained_until = datetime.fromisoformat(candidate.trained_until)
+    champion = None
+    if incumbent is not None:
+        champion = state.models.load(incumbent.model_version, incumbent.artifact_sha256)
+        trained_until = max(trained_until, datetime.fromisoformat(champion.trained_until))
+    window = newest_unseen(rows, trained_until)
+    scores = {"candidate": candidate.model.predict(window), "heuristic": candidate.baseline.predict(window)}
+    if champion is not None:
+        scores["champion"] = champion.model.predict(window)
+    return Comparison(row, incumbent, candidate, champion, window, scores, float(train_share))

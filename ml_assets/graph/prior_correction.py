@@ -1,0 +1,100 @@
+"""The prior shift of each drop: the labels matured by its batch beside what its champion scores on them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.serving.prior_shift import NO_SHIFT, PriorShift, learn_shift
+from ml_assets.spec.prior_correction import PriorCorrection
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.model_store import ModelBundle
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+
+@dataclass
+class PriorCorrector:
+    """Learns shifts drop by drop; what one model scored of one drop is scored once.
+
+    `connection` has a view `features_<version>` of each version asked for, and `labels`.
+    """
+
+    connection: "duckdb.DuckDBPyConnection"
+    spec: UseCaseSpec
+    _scored: dict[tuple[str, int, date], "pd.DataFrame"] = field(default_factory=dict, init=False)
+
+    def shift_of(self, drop: date, model_version: str, bundle: ModelBundle, features: int) -> PriorShift:
+        """Give the shift of a drop, as it could be known at its batch; none where none is declared."""
+        rule = self.spec.model.prior_correction
+        if rule is None:
+            return NO_SHIFT
+        drops = self._matured(drop, rule, datetime.fromisoformat(bundle.trained_until))
+        rows = [frame for each in drops if len(frame := self._score(each, model_version, bundle, features))]
+        if not rows:
+            return NO_SHIFT
+        return self._learn(drop, rule, rows)
+
+    def _matured(self, drop: date, rule: PriorCorrection, trained_until: datetime) -> list[date]:
+        """The drops whose examples may have matured by the batch of `drop`, in the window, after the training rows."""
+        calendar = self.spec.calendar
+        newest = self.spec.matured_by(drop)
+        first = max(calendar.start, drop - rule.window - self.spec.labels.matures_after)
+        return [
+            each
+            for each in calendar.drops_between(first, calendar.previous_drop(drop))
+            if calendar.batch_at(calendar.previous_drop(each)) >= trained_until
+            and calendar.batch_at(calendar.previous_drop(each)) < newest
+        ]
+
+    def _learn(self, drop: date, rule: PriorCorrection, rows: "Sequence[pd.DataFrame]") -> PriorShift:
+        import pandas as pd
+
+        known = pd.concat(rows, ignore_index=True)
+        is_known = (known["prediction_at"] <= self.spec.matured_by(drop)) & (
+            known["known_at"] <= self.spec.calendar.batch_at(drop)
+        )
+        known = known.loc[is_known.to_numpy(dtype=bool)].drop_duplicates("example_id", keep="last")
+        every, start = self.spec.calendar.every, self.spec.calendar.start
+        gap = -(-self.spec.labels.matures_after // every)
+        day: NDArray[np.int64] = np.array([(each - start) // every for each in known["drop"]], dtype=np.int64)
+        return learn_shift(
+            known["score"].to_numpy(dtype=np.float64),
+            known["label"].to_numpy(dtype=np.float64),
+            day,
+            gap=gap,
+            rule=rule,
+        )
+
+    def _score(self, drop: date, model_version: str, bundle: ModelBundle, features: int) -> "pd.DataFrame":
+        """Score the examples of a drop, a row a label that became known of each, in the order they did."""
+        key = (model_version, features, drop)
+        if key not in self._scored:
+            rows = self.connection.execute(
+                f"SELECT f.*, l.label AS _label, l.known_at AS _known_at FROM features_{features} AS f "
+                "JOIN labels AS l USING (example_id) WHERE f.batch_date = ? "
+                "ORDER BY f.example_id, l.known_at",
+                [drop],
+            ).df()
+            scored = rows[["example_id", "prediction_at"]].copy()
+            scored["drop"], scored["label"], scored["known_at"] = drop, rows["_label"], rows["_known_at"]
+            scored["score"] = bundle.model.predict(rows) if len(rows) else []
+            self._scored[key] = scored
+        return self._scored[key]
+
+
+def drops_read(spec: UseCaseSpec, drops: Sequence[date]) -> tuple[date, date]:
+    """Give the range of drops whose features and labels are read to score `drops` with their prior shifts."""
+    rule = spec.model.prior_correction
+    back = rule.window + spec.labels.matures_after if rule is not None else spec.calendar.every * 0
+    return drops[0] - back, drops[-1]
+
+
+def describe_shift(found: PriorShift) -> Mapping[str, float]:
+    """Give what a person wants to see of a shift beside a drop."""
+    return {"prior shift": found.shift, "prior shift learned": found.learned, "matured days": found.n_days}

@@ -1,0 +1,39 @@
+"""By which rules a candidate may serve, and who has the last word."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ml_assets.spec.declared import Declared
+
+GateMode = Literal["enabled", "dry_run", "disabled"]
+
+
+class GateRule(Declared):
+    """The numbers by which a candidate replaces a champion.
+
+    Losses are log losses on the newest matured window that neither model trained on.
+    Differences are champion minus candidate, relative to the champion's: above zero is better.
+    """
+
+    mode: GateMode = Field(
+        default="enabled",
+        description="dry_run measures and records, and lets nothing through; disabled promotes whatever it would say",
+    )
+    approval: bool = Field(default=False, description="a person has to approve what the gate would promote")
+    min_gain: float = Field(description="the least relative gain in log loss, as estimated")
+    max_loss: float = Field(ge=0, description="how much worse the interval's lower end may be")
+    interval_level: float = Field(gt=0, lt=1, description="coverage of the paired day-block-bootstrap interval")
+    resamples: int = Field(ge=100)
+    min_auc: float = Field(ge=0, le=1, description="a candidate below this AUC is refused")
+    max_auc: float = Field(default=1.0, ge=0, le=1, description="above this AUC a leak is looked for, not celebrated")
+    max_auc_drop: float = Field(ge=0, description="how far the AUC may fall below the champion's")
+    max_ece: float = Field(gt=0, description="the largest expected calibration error that may serve")
+    max_slice_loss: float = Field(
+        default=0.05, ge=0, description="how much worse, relative, a slice of min_slice examples may become"
+    )
+    min_slice: int = Field(default=1000, ge=1, description="slices with fewer labelled examples are shown, not judged")
+    min_examples: int = Field(ge=1, description="fewer labelled examples in the window decide nothing")
+    min_days: int = Field(ge=2, description="fewer days in the window give no interval")

@@ -1,0 +1,186 @@
+"""Whether a model behaves as declared, tried on rows it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.spec.behaviours import Behaviour
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+    from ml_assets.training.envelope import Envelope
+    from ml_assets.training.estimators import FittedModel
+
+FloatArray = NDArray[np.float64]
+UNSEEN = "never seen"
+
+
+@dataclass(frozen=True)
+class TrialOfBehaviour:
+    """What a behaviour measured against what was declared.
+
+    Attributes
+    ----------
+    state
+        `kept`, `broken`, or `not enough data` where no row is left to try it on: never a pass.
+    measured, threshold
+        The mean change of the score, or the share of rows that behaved; NaN when nothing was measured.
+    """
+
+    name: str
+    kind: str
+    severity: str
+    state: str
+    n: int
+    measured: float
+    threshold: float
+    message: str
+
+
+def try_behaviours(
+    behaviours: Sequence[Behaviour],
+    model: FittedModel,
+    envelope: Envelope | None,
+    rows: pd.DataFrame,
+    connection: duckdb.DuckDBPyConnection,
+    seed: int,
+) -> list[TrialOfBehaviour]:
+    """Try each behaviour; one that ends in an error is broken, and says the error.
+
+    Parameters
+    ----------
+    rows
+        Labelled rows that the model has not seen: its features.
+    connection
+        For the SQL of the behaviours, shut in: it sees the rows and nothing else.
+    """
+    return [_tried(each, model, envelope, rows, connection, np.random.default_rng(seed)) for each in behaviours]
+
+
+def _tried(
+    behaviour: Behaviour,
+    model: FittedModel,
+    envelope: Envelope | None,
+    rows: pd.DataFrame,
+    connection: duckdb.DuckDBPyConnection,
+    rng: np.random.Generator,
+) -> TrialOfBehaviour:
+    try:
+        if behaviour.kind == "minimum":
+            return _judge_cases(behaviour, model, rows)
+        chosen, changed = _select(behaviour, rows, connection)
+        if chosen.empty:
+            return _result(behaviour, "not enough data", 0, float("nan"), "no row of the window is as `where` says")
+        if behaviour.kind == "out_of_range":
+            return _judge_abstaining(behaviour, envelope, changed)
+        if behaviour.kind == "perturbation":
+            changed = _perturbed(behaviour, chosen, rng)
+        return _judge_change(behaviour, model.predict(chosen), model.predict(changed))
+    except Exception as error:  # noqa: BLE001 - whatever a change of inputs raises is what is looked for
+        return _result(behaviour, "broken", len(rows), float("nan"), f"{type(error).__name__}: {error}")
+
+
+def _select(
+    behaviour: Behaviour, rows: pd.DataFrame, connection: duckdb.DuckDBPyConnection
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give the rows it is tried on, as they are and as changed, in one order."""
+    where = f"WHERE {behaviour.where}" if behaviour.where else ""
+    # a feature keeps its type: what a change computes is cast to what the model was fitted on
+    replaced = ", ".join(f'CAST(({sql}) AS {{}}) AS "{name}"' for name, sql in behaviour.change.items())
+    connection.register("_window", rows.assign(_row=np.arange(len(rows))))
+    try:
+        types = dict(connection.sql("SELECT column_name, column_type FROM (DESCRIBE _window)").fetchall())
+        replaced = replaced.format(*(types[name] for name in behaviour.change))
+        kept = connection.sql(f"SELECT _row FROM _window {where} ORDER BY _row").fetchall()
+        chosen = rows.iloc[[row for (row,) in kept]]
+        if not replaced or chosen.empty:
+            return chosen, chosen
+        columns = ", ".join(f'"{name}"' for name in behaviour.change)
+        new = connection.sql(
+            f"SELECT {columns} FROM (SELECT * REPLACE ({replaced}) FROM _window {where}) ORDER BY _row"
+        ).df()
+    finally:
+        connection.unregister("_window")
+    changed = chosen.copy()
+    for name in behaviour.change:
+        changed[name] = new[name].to_numpy()
+    return chosen, changed
+
+
+def _perturbed(behaviour: Behaviour, rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    changed = rows.copy()
+    if behaviour.noise:
+        for name in rows.columns:
+            if rows[name].dtype.kind == "f":
+                spread = float(np.nanstd(rows[name])) if rows[name].notna().any() else 0.0
+                changed[name] = rows[name] + rng.normal(0, behaviour.noise * spread, len(rows))
+    for name in behaviour.missing:
+        changed[name] = None if rows[name].dtype.kind not in "fiu" else np.nan
+    for name in behaviour.unseen:
+        changed[name] = UNSEEN
+    return changed
+
+
+def _judge_change(behaviour: Behaviour, before: FloatArray, after: FloatArray) -> TrialOfBehaviour:
+    if behaviour.direction is None:
+        moved = float(np.abs(after - before).mean())
+        allowed = behaviour.max_change if behaviour.max_change is not None else 0.0
+        message = f"the score moves by {moved:.4f} in the mean, allowed are {allowed:.4f}"
+        return _result(behaviour, "kept" if moved <= allowed else "broken", before.size, moved, message, allowed)
+    sign = 1 if behaviour.direction == "up" else -1
+    share = float((sign * (after - before) >= -behaviour.tolerance).mean())
+    message = f"{share:.1%} of the scores do not go {'down' if sign > 0 else 'up'}, asked are {behaviour.share:.1%}; "
+    message += f"mean change {float((after - before).mean()):+.4f}"
+    return _result(behaviour, _state(share, behaviour), before.size, share, message, behaviour.share)
+
+
+def _judge_cases(behaviour: Behaviour, model: FittedModel, rows: pd.DataFrame) -> TrialOfBehaviour:
+    import pandas as pd
+
+    if rows.empty:
+        return _result(behaviour, "not enough data", 0, float("nan"), "the window has no rows to call usual")
+    usual = {name: _usual(rows[name]) for name in rows.columns}
+    frame = pd.DataFrame([usual | case.values for case in behaviour.cases], columns=list(rows.columns))
+    typed = frame.astype({name: rows[name].dtype for name in rows.columns if rows[name].dtype.kind in "fiu"})
+    middle = float(np.median(model.predict(rows)))
+    is_high = model.predict(typed) >= middle
+    right = [high == (case.label == "high") for high, case in zip(is_high.tolist(), behaviour.cases, strict=True)]
+    wrong = [str(number + 1) for number, each in enumerate(right) if not each]
+    share = sum(right) / len(right)
+    message = f"{sum(right)} of {len(right)} cases are on their side of the median score {middle:.4f}"
+    message += f"; not case {', '.join(wrong)}" if wrong else ""
+    return _result(behaviour, _state(share, behaviour), len(right), share, message, behaviour.share)
+
+
+def _judge_abstaining(behaviour: Behaviour, envelope: Envelope | None, changed: pd.DataFrame) -> TrialOfBehaviour:
+    if envelope is None:
+        message = "the model never abstains: model.abstain is not declared"
+        return _result(behaviour, "broken", len(changed), 0.0, message, behaviour.share)
+    outside = envelope.outside(changed)
+    share = sum(each is not None for each in outside) / len(outside)
+    message = f"it abstains from {share:.1%} of the rows, asked are {behaviour.share:.1%}"
+    return _result(behaviour, _state(share, behaviour), len(outside), share, message, behaviour.share)
+
+
+def _usual(column: pd.Series) -> object:
+    known = column.dropna()
+    if known.empty:
+        return None
+    return known.median() if known.dtype.kind in "fiu" else known.mode().iloc[0]
+
+
+def _state(share: float, behaviour: Behaviour) -> str:
+    return "kept" if share >= behaviour.share else "broken"
+
+
+def _result(
+    behaviour: Behaviour, state: str, n: int, measured: float, message: str, threshold: float = float("nan")
+) -> TrialOfBehaviour:
+    return TrialOfBehaviour(behaviour.name, behaviour.kind, behaviour.severity, state, n, measured, threshold, message)

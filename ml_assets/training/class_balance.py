@@ -1,0 +1,38 @@
+"""What a rare class is given, by declared rule, among training rows only; calibration afterwards undoes the shift."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from ml_assets.spec.model import Imbalance
+
+
+def balanced(
+    rule: Imbalance, labels: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+    """Give the positions of the rows to train on, in order, and how much each counts (None: evenly).
+
+    `weights` lets both classes weigh the same in sum; `undersample` draws as many rows of the larger class as there
+    are of the smaller one, without replacement. Either moves every score: what is trained so has to be calibrated.
+
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.array([0.0, 0, 0, 1])
+    >>> balanced("weights", labels, rng)[1].round(2).tolist()
+    [0.67, 0.67, 0.67, 2.0]
+    >>> len(balanced("undersample", labels, rng)[0])
+    2
+    """
+    everything = np.arange(labels.size)
+    if rule == "none":
+        return everything, None
+    positives = everything[labels == 1]
+    negatives = everything[labels == 0]
+    if rule == "weights":
+        n_of = np.where(labels == 1, positives.size, negatives.size)
+        return everything, labels.size / (2 * n_of)
+    few, many = sorted((positives, negatives), key=len)
+    return np.sort(np.concatenate([few, rng.choice(many, size=few.size, replace=False)])), None

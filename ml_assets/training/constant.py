@@ -1,0 +1,47 @@
+"""The lowest rung: the share of positives among the training rows, for everybody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CONSTANT_FILE = "constant.json"
+DEFAULTS: dict[str, float] = {}
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One probability. What does not beat it out of time has learned nothing that lasts."""
+
+    mean: float
+
+    @property
+    def kind(self) -> str:
+        """The kind of rung this is."""
+        return "constant"
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """No columns are needed."""
+        return ()
+
+    def predict(self, features: pd.DataFrame) -> NDArray[np.float64]:
+        """The same probability of a positive, one a row."""
+        return np.full(len(features), self.mean)
+
+    def to_files(self) -> dict[str, bytes]:
+        """The number as JSON, written so that it reads back to the bit."""
+        return {CONSTANT_FILE: json.dumps({"mean": self.mean}).encode()}
+
+
+def load_constant(files: Mapping[str, bytes]) -> Constant:
+    """Read back what `to_files` gave."""
+    return Constant(json.loads(files[CONSTANT_FILE])["mean"])

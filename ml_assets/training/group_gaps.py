@@ -1,0 +1,73 @@
+"""How a model's errors differ between the groups of a sensitive column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.stats.classification import pointwise_log_loss
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ml_assets.spec.use_case import UseCaseSpec
+
+
+def group_gaps(spec: UseCaseSpec, window: pd.DataFrame, scores: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
+    """Give a row a sensitive column: the largest difference between its groups, by fairlearn's MetricFrame.
+
+    Acting is at the threshold that the declared costs imply. Groups below `min_group` are named and not judged; with
+    fewer than two groups left, the state is `not enough data`.
+    """
+    costs = spec.monitoring.costs
+    threshold = costs.false_alarm / (costs.false_alarm + costs.missed) if costs.false_alarm + costs.missed else 0.5
+    labels = window["label"].to_numpy(dtype=np.float64)
+    for each in spec.model.sensitive:
+        groups = window[each.column].astype(object).where(window[each.column].notna(), "unknown").astype(str).to_numpy()
+        names, counts = np.unique(groups, return_counts=True)
+        large = names[counts >= each.min_group]
+        is_judged = np.isin(groups, large)
+        row = {"name": f"{each.column}_{each.metric}", "kind": "groups", "severity": "error",
+               "n": int(is_judged.sum()), "threshold": each.max_difference}  # fmt: skip
+        if large.size < 2:
+            message = f"fewer than two groups have {each.min_group} labelled examples"
+            yield {**row, "state": "not enough data", "measured": float("nan"), "message": message}
+            continue
+        difference, by_group = _difference(
+            each.metric, labels[is_judged], scores[is_judged], groups[is_judged], threshold
+        )
+        low, high = min(by_group, key=by_group.__getitem__), max(by_group, key=by_group.__getitem__)
+        message = f"{each.metric} from {by_group[low]:.4f} ({low}) to {by_group[high]:.4f} ({high}), "
+        message += f"apart {difference:.4f}, allowed {each.max_difference:.4f}"
+        if large.size < names.size:
+            message += f"; not judged, too few: {', '.join(sorted(set(names.tolist()) - set(large.tolist())))}"
+        state = "kept" if difference <= each.max_difference else "broken"
+        yield {**row, "state": state, "measured": difference, "message": message}
+
+
+def _difference(
+    metric: str, labels: NDArray[np.float64], scores: NDArray[np.float64], groups: NDArray[Any], threshold: float
+) -> tuple[float, dict[str, float]]:
+    from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
+
+    metrics: dict[str, Callable[..., Any]] = {
+        "true_positive_rate": true_positive_rate,
+        "false_positive_rate": false_positive_rate,
+        "selection_rate": selection_rate,
+    }
+    if metric == "log_loss":
+        frame = MetricFrame(
+            metrics=lambda y_true, y_pred: float(pointwise_log_loss(y_true, y_pred).mean()),
+            y_true=labels,
+            y_pred=scores,
+            sensitive_features=groups,
+        )
+    else:
+        acted = (scores >= threshold).astype(int)
+        frame = MetricFrame(metrics=metrics[metric], y_true=labels.astype(int), y_pred=acted, sensitive_features=groups)
+    by_group: Any = frame.by_group
+    difference: Any = frame.difference()
+    return float(difference), {str(name): float(value) for name, value in by_group.items()}

@@ -1,0 +1,145 @@
+"""A search for a rung's parameters under a budget, on windows of time ahead of what it was trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_assets.spec.model import Rung, TrainingRecipe, Tuning
+from ml_assets.stats.classification import log_loss
+from ml_assets.training.candidate import score_ahead
+from ml_assets.training.estimators import DEFAULTS_OF
+from ml_assets.training.time_folds import Fold, time_folds
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+WARM_UP_TRIALS = 5  # a median of fewer trials stops what is merely unlucky
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One set of parameters tried.
+
+    Attributes
+    ----------
+    loss
+        Mean log loss over the windows; NaN where the trial was stopped or failed.
+    windows
+        How many windows were scored before it ended.
+    outcome
+        complete, pruned or failed.
+    is_best
+        Whether the rung took these parameters.
+    """
+
+    rung: str
+    parameters: dict[str, float]
+    loss: float
+    windows: int
+    outcome: str
+    is_best: bool = False
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What is searched on: training rows, the features among their columns, and the windows ahead."""
+
+    train: pd.DataFrame
+    features: list[str]
+    folds: Sequence[Fold]
+
+
+def tune_ladder(
+    recipe: TrainingRecipe, budget: Tuning, rows: pd.DataFrame, features: Sequence[str], tell: Callable[[str], None]
+) -> tuple[TrainingRecipe, list[Trial]]:
+    """Search for the parameters of each rung that declares where to look; give the recipe with what was found.
+
+    The budget is each rung's. Raises ValueError when no rung has a `search`, or the rows hold no window.
+    """
+    searched = [rung for rung in recipe.ladder if rung.search]
+    if not searched:
+        raise ValueError("there is nothing to tune: no rung of the ladder declares `search`")
+    train = rows.loc[rows["split"] == "train"]
+    folds = time_folds(train, recipe.folds, recipe.matures_after)
+    if not folds:
+        length = recipe.folds.length.days
+        raise ValueError(f"the training rows are too few for a window of {length} days with as much before it")
+    trials: list[Trial] = []
+    for rung in searched:
+        tuned, tried = tune_rung(recipe, rung, budget, Ground(train, list(features), folds), tell)
+        recipe, trials = recipe.with_rung(tuned), [*trials, *tried]
+    return recipe, trials
+
+
+def tune_rung(
+    recipe: TrainingRecipe,
+    rung: Rung,
+    budget: Tuning,
+    ground: Ground,
+    tell: Callable[[str], None],
+) -> tuple[Rung, list[Trial]]:
+    """Search with a tree-structured Parzen estimator (Bergstra et al., 2011), beginning with what is declared.
+
+    A trial is stopped after a window in which its mean loss so far is above the median of those before it. The same
+    rows, seed and number of trials give the same parameters; a budget of time that ends first does not, so the
+    parameters found are what is recorded.
+
+    Returns
+    -------
+    rung, trials
+        The rung with the best parameters, which are the declared ones when nothing beat them.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(seed=recipe.seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=WARM_UP_TRIALS),
+    )
+    declared = {name: value for name, value in rung.parameters.items() if name in rung.search}
+    if len(declared) == len(rung.search):
+        study.enqueue_trial(declared)
+
+    def loss_of(trial: optuna.Trial) -> float:
+        parameters = rung.parameters | {name: _suggest(trial, rung, name) for name in rung.search}
+        tried = rung.model_copy(update={"parameters": parameters})
+        losses: list[float] = []
+        for number, fold in enumerate(ground.folds):
+            scores, labels = score_ahead(recipe, tried, ground.train, ground.features, fold)
+            losses.append(log_loss(labels, scores))
+            trial.report(float(np.mean(losses)), number)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        tell(f"{rung.name}, trial {trial.number}: log loss {np.mean(losses):.5f} with {parameters}")
+        return float(np.mean(losses))
+
+    study.optimize(loss_of, n_trials=budget.trials, timeout=budget.minutes * 60)
+    trials = list(_as_trials(rung, study))
+    complete = [trial for trial in trials if math.isfinite(trial.loss)]
+    if not complete:
+        tell(f"{rung.name}: the budget ended before a trial did; the declared parameters stand")
+        return rung, trials
+    best = min(complete, key=lambda trial: trial.loss)
+    tell(f"{rung.name}: best of {len(trials)} trials, log loss {best.loss:.5f} with {best.parameters}")
+    marked = [replace(trial, is_best=trial is best) for trial in trials]
+    return rung.model_copy(update={"parameters": rung.parameters | best.parameters}), marked
+
+
+def _suggest(trial: optuna.Trial, rung: Rung, name: str) -> float:
+    space = rung.search[name]
+    if isinstance(DEFAULTS_OF[rung.kind][name], int):
+        return trial.suggest_int(name, round(space.low), round(space.high), log=space.log)
+    return trial.suggest_float(name, space.low, space.high, log=space.log)
+
+
+def _as_trials(rung: Rung, study: optuna.Study) -> Iterator[Trial]:
+    for trial in study.trials:
+        loss = float("nan") if trial.value is None or trial.state.name != "COMPLETE" else trial.value
+        outcome = {"COMPLETE": "complete", "PRUNED": "pruned"}.get(trial.state.name, "failed")
+        yield Trial(rung.name, dict(trial.params), loss, len(trial.intermediate_values), outcome)
