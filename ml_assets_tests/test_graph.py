@@ -30,6 +30,10 @@ GROUPS = {
     "models/candidate_model": "models",
     "models/evaluation": "models",
     "models/champion": "models",
+    "models/evaluation_measures": "models",
+    "models/evaluation_slices": "models",
+    "models/behaviours": "models",
+    "models/model_card": "models",
     "predictions/predictions": "predictions",
     "predictions/worklist": "predictions",
     "predictions/shadow_predictions": "predictions",
@@ -45,6 +49,7 @@ CHECKS = {
     "training/training_set:leakage",
     "training/training_set:served_as_trained",
     "models/champion:gate",
+    "models/behaviours:behaviour",
     "predictions/predictions:complete",
     "predictions/predictions:trained_before",
     "predictions/shadow_predictions:shadows_scored",
@@ -52,7 +57,7 @@ CHECKS = {
     "monitoring/performance_report:performance",
     "monitoring/decisions:freshness",
 }
-UNPARTITIONED = {"training/training_set", "models/candidate_model", "models/evaluation", "models/champion"}
+UNPARTITIONED = {"training/training_set", *(name for name in GROUPS if name.startswith("models/"))}
 HEAVY = ("pandas", "evidently", "great_expectations", "mlflow", "xgboost", "sklearn", "matplotlib", "apprise")
 
 LOAD = f"""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ml_assets.cli import declaring, mending
+from ml_assets.cli import declaring, mending, models
 from ml_assets.cli.options import AsJson, From, To, UseCaseName
 from ml_assets.cli.terminal import (
     DEFS_FOLDER,
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(mending.commands)
 app.add_typer(declaring.commands)
+app.add_typer(models.commands)
 
 
 @app.callback()
@@ -104,8 +105,10 @@ def retrain(
     ] = "",
     rung: Annotated[str, typer.Option(help="Take this rung of the ladder, whatever the comparison says.")] = "",
     gate: Annotated[
-        str, typer.Option(help="enabled, or disabled: promote, and record that it was disabled.")
-    ] = "enabled",
+        str,
+        typer.Option(help="enabled; dry_run: measure only; disabled: promote, and record so. By default as declared."),
+    ] = "as_declared",
+    tune: Annotated[bool, typer.Option("--tune", help="Search for parameters first, where rungs declare it.")] = False,
     mix_features: Annotated[
         bool, typer.Option("--mix-features", help="Train also on drops that hold older versions of features.")
     ] = False,
@@ -116,20 +119,23 @@ def retrain(
     from ml_assets.graph.automation import Retraining
     from ml_assets.stores.paths import state_paths
 
-    if gate not in ("enabled", "disabled"):
-        raise fail(f"--gate: found {gate!r}; allowed: enabled, disabled")
+    modes = ("as_declared", "enabled", "dry_run", "disabled")
+    if gate not in modes:
+        raise fail(f"--gate: found {gate!r}; allowed: {', '.join(modes)}")
     spec, paths = read_use_case(use_case), state_paths()
     names = [step.name for step in spec.model.ladder]
     if rung and rung not in names:
         raise fail(f"--rung: found {rung!r}; allowed: {', '.join(names)}")
     if as_of:
         read_drops(spec, as_of, as_of, "--as-of")
-    outcome = retrain_with_progress(spec, paths, Retraining(as_of, rung, gate, mix_features))
+    outcome = retrain_with_progress(spec, paths, Retraining(as_of, rung, gate, mix_features, tune))
     console.print(rungs_table(paths, use_case))
     for line in verdict_lines(paths, use_case):
         console.print(line, soft_wrap=True)
     console.print(f"[dim]run {outcome.run_id}[/]")
-    next_steps({f"ml-assets status {use_case}": "what serves now", "ml-assets ui": "the evidence, with plots"})
+    next_steps(
+        {f"ml-assets champion {use_case}": "what serves, and every verdict", "ml-assets ui": "the evidence, with plots"}
+    )
 
 
 @app.command()

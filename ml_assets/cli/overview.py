@@ -47,10 +47,11 @@ def drop_counts(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> 
 
 
 def rungs_table(paths: StatePaths, use_case: str) -> Table:
-    """Lay out the rungs of the newest candidate, as measured on its holdout."""
-    query = "SELECT rung, log_loss, auc, ece, n::BIGINT, CASE WHEN is_chosen THEN 'taken' END FROM t"
+    """Lay out the rungs of the newest candidate, as measured ahead of its training rows and on its holdout."""
+    query = "SELECT rung, ahead_log_loss, ahead_auc, log_loss, auc, ece, CASE WHEN is_chosen THEN 'taken' END FROM t"
     rows = rows_of(lake_of(paths, use_case), "candidate_model", query)
-    return table_of("rungs on the holdout", ["rung", "log loss", "AUC", "ECE", "examples", ""], rows)
+    heads = ["rung", "log loss ahead", "AUC ahead", "log loss", "AUC", "ECE", ""]
+    return table_of("rungs: ahead of the training rows, where one is chosen, and on the holdout", heads, rows)
 
 
 def verdict_lines(paths: StatePaths, use_case: str) -> list[str]:

@@ -119,8 +119,9 @@ def explained_errors() -> Iterator[None]:
 
     from ml_assets.spec.user_sql import UserSqlError
     from ml_assets.stores.lake import MissingTableError
+    from ml_assets.stores.model_store import TamperedModelError
 
     try:
         yield
-    except (UserSqlError, MissingTableError, duckdb.Error) as error:
+    except (UserSqlError, MissingTableError, TamperedModelError, LookupError, duckdb.Error) as error:
         raise fail(str(error)) from error

@@ -183,11 +183,16 @@ def finding_of_verdict(use_case: str, verdict: Row) -> Finding:
     promoted = verdict["verdict"] == "promoted"
     reasons = cast("list[str]", verdict["reasons"] or [])
     broken = [reason.removeprefix("broken ") for reason in reasons if reason.startswith("broken ")]
-    said = f"{verdict['model_version']} was {verdict['verdict']} as of {verdict['as_of']} (gate {verdict['gate']})"
+    waits = verdict["verdict"] == "awaiting_approval"
+    what = "awaits approval" if waits else "was measured in a dry run" if verdict["verdict"] == "dry_run" else ""
+    by = verdict.get("decided_by") or "gate"
+    what = what or f"was {verdict['verdict']}" + ("" if by == "gate" else f" by {by}")
+    said = f"{verdict['model_version']} {what} as of {verdict['as_of']} (gate {verdict['gate']})"
     if broken:
         said += ": " + "; ".join(broken)
     doing = "it serves the drops after" if promoted else "the champion before it goes on serving"
+    kind = "promotion" if promoted else "awaiting_approval" if waits else "refused_candidate"
+    then = f"ml-assets approve {use_case} {verdict['model_version']}" if waits else f"ml-assets status {use_case}"
     return Finding(
-        "gate", "promotion" if promoted else "refused_candidate", "info" if promoted else "warning", said,
-        verdict["gain"], None, doing, f"ml-assets status {use_case}", is_event=True,
-    )  # fmt: skip
+        "gate", kind, "info" if promoted else "warning", said, verdict["gain"], None, doing, then, is_event=True
+    )

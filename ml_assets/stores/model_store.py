@@ -89,7 +89,7 @@ class ModelStore:
             "recipe": bundle.recipe.model_dump(mode="json"),
             "features": list(bundle.features),
             "started_from": bundle.started_from,
-            "libraries": _libraries(),
+            "libraries": installed_libraries(),
             "kinds": {part: model.kind for part, model in parts.items()},
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
         }
@@ -129,6 +129,10 @@ class ModelStore:
             started_from=manifest["started_from"],
         )
 
+    def manifest(self, model_version: str) -> dict[str, Any]:
+        """Read what is written of a model, unchecked: for people."""
+        return json.loads((self.folder / model_version / _MANIFEST).read_bytes())
+
     def settle(self, recorded: Collection[str]) -> list[str]:
         """Mark the models that no record names, once, and name them; what is recorded again loses the mark."""
         found: list[str] = []
@@ -146,7 +150,7 @@ class ModelStore:
         return StoredModel(version, sha256, self.folder / version)
 
 
-def _libraries() -> dict[str, str]:
+def installed_libraries() -> dict[str, str]:
     """The versions that decide the bytes of a model."""
     from importlib.metadata import version
 

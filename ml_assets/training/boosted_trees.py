@@ -68,6 +68,16 @@ class FittedBoostedTrees:
         """The booster as UBJ, and the columns with their categories as JSON."""
         return {BOOSTER_FILE: bytes(self.booster.save_raw("ubj")), COLUMNS_FILE: self.columns.to_json()}
 
+    def contributions(self, features: pd.DataFrame) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+        """By column, what it adds to the log odds of each row (exact SHAP values), and the base they start from."""
+        import xgboost
+
+        values = _values(features, self.columns)
+        matrix = xgboost.DMatrix(values, feature_types=_types(self.columns), enable_categorical=True)
+        parts = self.booster.predict(matrix, pred_contribs=True).astype(np.float64)
+        ordered = (*self.columns.numeric, *self.columns.text)
+        return {name: parts[:, place] for place, name in enumerate(ordered)}, parts[:, -1]
+
     def importance(self) -> dict[str, float]:
         """By column, the mean gain of the splits on it; 0 where no tree uses it."""
         gains = self.booster.get_score(importance_type="gain")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.spec.gate import GateRule
+from ml_assets.spec.monitoring import Costs
 from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.day_blocks import Interval, paired_day_block_bootstrap
 
@@ -20,6 +21,12 @@ def newest_unseen(rows: pd.DataFrame, trained_until: datetime) -> pd.DataFrame:
     """Give the held-out rows after `trained_until`, the later of what the compared models trained on."""
     is_unseen = (rows["split"] == "holdout") & (rows["prediction_at"] > trained_until)
     return rows.loc[is_unseen]
+
+
+def implied_threshold(costs: Costs) -> float:
+    """Give the score at which acting and waiting cost the same; a half where neither costs anything (Elkan, 2001)."""
+    whole = costs.false_alarm + costs.missed
+    return costs.false_alarm / whole if whole else 0.5
 
 
 def gain_over(

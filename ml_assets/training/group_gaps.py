@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.stats.classification import pointwise_log_loss
+from ml_assets.training.evaluation import implied_threshold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +23,7 @@ def group_gaps(spec: UseCaseSpec, window: pd.DataFrame, scores: NDArray[np.float
     Acting is at the threshold that the declared costs imply. Groups below `min_group` are named and not judged; with
     fewer than two groups left, the state is `not enough data`.
     """
-    costs = spec.monitoring.costs
-    threshold = costs.false_alarm / (costs.false_alarm + costs.missed) if costs.false_alarm + costs.missed else 0.5
+    threshold = implied_threshold(spec.monitoring.costs)
     labels = window["label"].to_numpy(dtype=np.float64)
     for each in spec.model.sensitive:
         groups = window[each.column].astype(object).where(window[each.column].notna(), "unknown").astype(str).to_numpy()

@@ -85,6 +85,16 @@ class FittedLogisticRegression:
         """The pipeline as a canonical skops archive, and the columns as JSON."""
         return {PIPELINE_FILE: dump_canonical(self.pipeline), COLUMNS_FILE: self.columns.to_json()}
 
+    def contributions(self, features: pd.DataFrame) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+        """By column, weight times what became of its value, in log odds; numeric ones from their training mean."""
+        frame = _pipeline_frame(features, self.columns)
+        regression = self.pipeline.named_steps["regression"]
+        weighed = np.asarray(self.pipeline[:-1].transform(frame)) * regression.coef_[0]
+        parts = {name: np.zeros(len(frame)) for name in self.columns.names}
+        for place, name in enumerate(_origins(self.pipeline.named_steps["columns"], self.columns)):
+            parts[name] = parts[name] + weighed[:, place]
+        return parts, np.full(len(frame), float(regression.intercept_[0]))
+
     def importance(self) -> dict[str, float]:
         """By column, the sum of the absolute weights of what became of it: value, missing flag, one-hot texts.
 

@@ -1,0 +1,165 @@
+"""What people decide about models: approve, reject, roll back; and what served a drop, as known at a moment."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.graph.verdicts import PROMOTED, Decision, append_decision, promotions_in, read_record
+from ml_assets.serving.routing import champion_of
+from ml_assets.spec.names import did_you_mean
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.model_registry import ModelRegistry
+from ml_assets.stores.model_store import ModelStore
+from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.write_lock import write_lock
+
+if TYPE_CHECKING:
+    import duckdb
+
+Row = dict[str, Any]
+WAITING = "awaiting_approval"
+
+
+class NotDecidableError(LookupError):
+    """A decision about a model that is not in the record, or not in a state to be decided about."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A person's decision: who, why, and the first drop it holds for (None: the next that is run)."""
+
+    by: str
+    note: str
+    now: datetime
+    first: date | None = None
+
+
+@contextmanager
+def open_lake(spec: UseCaseSpec, paths: StatePaths) -> "Iterator[tuple[duckdb.DuckDBPyConnection, Lake]]":
+    """Open a connection for the tables of a use case."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        yield connection, Lake(paths.lake / spec.name)
+
+
+def decide_waiting(spec: UseCaseSpec, paths: StatePaths, model_version: str, verdict: str, asked: Asked) -> Decision:
+    """Approve or reject a candidate that waits; `model_version` may be empty when only one does.
+
+    Raises NotDecidableError when none waits by that name.
+    """
+    with write_lock(paths.locks, spec.name), open_lake(spec, paths) as (connection, lake):
+        record = read_record(connection, lake)
+        waiting = waiting_in(record)
+        entry = _find_entry(waiting, model_version, "that waits for approval")
+        decision = Decision(verdict, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note)
+        append_decision(connection, lake, entry, decision, _provenance(asked))
+    _mirror(spec, paths, entry, verdict)
+    return decision
+
+
+def roll_back(spec: UseCaseSpec, paths: StatePaths, entry: Row, asked: Asked) -> Decision:
+    """Let a model that was promoted before serve again, from the next drop on or from `asked.first`.
+
+    Its files are checked first: what cannot be loaded cannot serve.
+    """
+    ModelStore(paths.models / spec.name).load(entry["model_version"], entry["artifact_sha256"])
+    with write_lock(paths.locks, spec.name), open_lake(spec, paths) as (connection, lake):
+        decision = Decision(
+            PROMOTED, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note
+        )
+        append_decision(connection, lake, entry, decision, _provenance(asked))
+    _mirror(spec, paths, entry, PROMOTED)
+    return decision
+
+
+def find_promoted(spec: UseCaseSpec, paths: StatePaths, model_version: str) -> tuple[Row, Row]:
+    """Find the model to go back to, and the champion of the next drop; empty is the champion before that one.
+
+    Raises NotDecidableError when there is none, or it serves already.
+    """
+    with open_lake(spec, paths) as (connection, lake):
+        record = read_record(connection, lake)
+    promoted = [row for row in record if row["verdict"] == PROMOTED]
+    serving = champion_of(date.max, promotions_in(promoted))
+    if serving is None:
+        raise NotDecidableError(f"{spec.name} has no champion to roll back from")
+    current = next(row for row in promoted if row["sequence"] == serving.sequence)
+    others = [row for row in promoted if row["model_version"] != current["model_version"]]
+    if not model_version:
+        if not others:
+            raise NotDecidableError(f"{current['model_version']} is the first champion: there is none before it")
+        newest = champion_of(date.max, promotions_in(others))
+        entry = next(row for row in others if newest is not None and row["sequence"] == newest.sequence)
+    else:
+        if model_version == current["model_version"]:
+            raise NotDecidableError(f"{model_version} serves already")
+        entry = _find_entry(others, model_version, "that was promoted and does not serve")
+    return entry, current
+
+
+def record_of(spec: UseCaseSpec, paths: StatePaths, known_at: datetime | None = None) -> list[Row]:
+    """Read the record of a use case, or the part of it that was known at a moment."""
+    with open_lake(spec, paths) as (connection, lake):
+        record = read_record(connection, lake)
+    return [row for row in record if known_at is None or row["_recorded_at"] <= known_at]
+
+
+def champion_in(record: Sequence[Row], drop: date) -> Row | None:
+    """Give the entry of what serves a drop by this record; None before the first champion."""
+    found = champion_of(drop, promotions_in(record))
+    return None if found is None else next(row for row in record if row["sequence"] == found.sequence)
+
+
+def waiting_in(record: Sequence[Row]) -> list[Row]:
+    """Give the entries on which nobody has decided yet: a newer entry of the same drop takes an older one's place."""
+    newest: dict[date, Row] = {}
+    for row in record:
+        newest[row["as_of"]] = row
+    return [row for row in newest.values() if row["verdict"] == WAITING]
+
+
+def newest_drop(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> date | None:
+    """Give the newest drop that has predictions."""
+    if not lake.has("predictions"):
+        return None
+    return lake.relation(connection, "predictions").aggregate("max(batch_date)").fetchall()[0][0]
+
+
+def _serves_after(
+    connection: "duckdb.DuckDBPyConnection", lake: Lake, spec: UseCaseSpec, asked: Asked, as_of: date
+) -> date:
+    if asked.first is not None:
+        after = spec.calendar.previous_drop(asked.first)
+        if after < as_of:
+            raise NotDecidableError(f"found {asked.first}; allowed: a drop after {as_of}, which it was trained as of")
+        return after
+    newest = newest_drop(connection, lake)
+    return as_of if newest is None else max(as_of, newest)
+
+
+def _find_entry(rows: Sequence[Row], model_version: str, what: str) -> Row:
+    names = list(dict.fromkeys(row["model_version"] for row in rows))
+    if not model_version and len(names) == 1:
+        return rows[-1]
+    found = [row for row in rows if row["model_version"] == model_version]
+    if not found:
+        hint = did_you_mean(model_version, names)
+        raise NotDecidableError(f"found {model_version or 'no name'!r}; allowed: a model {what}: "
+                                f"{', '.join(names) or 'there is none'}{hint}")  # fmt: skip
+    return found[-1]
+
+
+def _provenance(asked: Asked) -> Mapping[str, Any]:
+    return {"_recorded_at": asked.now, "_run_id": ""}
+
+
+def _mirror(spec: UseCaseSpec, paths: StatePaths, entry: Row, verdict: str) -> None:
+    registry = ModelRegistry(paths.mlflow, spec.name)
+    registry.tell_outcome(entry["_registry_version"], verdict)
+    if verdict == PROMOTED:
+        registry.name_champion(entry["_registry_version"])
