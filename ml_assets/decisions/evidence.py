@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ml_assets.decisions.reasons import Reason, at_least, at_most
 from ml_assets.spec.gate import GateRule
@@ -61,6 +61,12 @@ class Evidence:
     broken_behaviours: tuple[str, ...] = ()
     n_behaviours: int = 0
     groups: tuple[GroupGap, ...] = ()
+
+    @property
+    def newer_by(self) -> timedelta:
+        """How much newer the candidate's newest training rows are than the champion's."""
+        before = self.champion_trained_until
+        return timedelta(0) if before is None else self.trained_until - before
 
 
 def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRule) -> list[Reason]:

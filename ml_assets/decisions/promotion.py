@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from ml_assets.decisions.evidence import Evidence, evidence_reasons
@@ -16,6 +17,7 @@ from ml_assets.spec.gate import GateMode, GateRule
 from ml_assets.stats.day_blocks import Interval
 from ml_assets.stats.window_measures import WindowMeasures
 
+MOST_MONTHS = 3.0  # data that are newer by more are worth no more
 Outcome = Literal["promoted", "refused", "awaiting_approval", "dry_run"]
 
 
@@ -57,7 +59,7 @@ def judge(
     Always: enough data, finite measures, the floor and the ceiling on AUC, the ceiling on calibration error, a log
     loss that neither the heuristic nor a constant undercuts, and the rules about the evidence. Against a champion:
     its AUC may not be missed by too much, the log loss must gain at least `min_gain` by estimate, and the interval's
-    lower end must not fall below `-max_loss`.
+    lower end must not fall below `-max_loss`, less what newer training rows are declared to be worth.
 
     A disabled gate promotes whatever it would have said, and the record holds both: that it was disabled, and the
     reasons. The one exception is a candidate with a measure that is not finite: it can never serve, because such a
@@ -78,7 +80,8 @@ def judge(
     reasons = [*_data_reasons(candidate, rule), *_absolute_reasons(candidate, rule)]
     reasons += _heuristic_reasons(candidate, heuristic, is_alone=champion is None)
     if champion is not None:
-        reasons += _champion_reasons(candidate, champion, gain, rule)
+        newer = evidence.newer_by if evidence is not None else timedelta(0)
+        reasons += _champion_reasons(candidate, champion, gain, rule, newer)
     if evidence is not None:
         reasons += evidence_reasons(candidate, evidence, rule)
     is_sound = all(reason.passed for reason in reasons)
@@ -127,7 +130,7 @@ def _heuristic_reasons(candidate: WindowMeasures, heuristic: WindowMeasures, *, 
 
 
 def _champion_reasons(
-    candidate: WindowMeasures, champion: WindowMeasures, gain: Interval | None, rule: GateRule
+    candidate: WindowMeasures, champion: WindowMeasures, gain: Interval | None, rule: GateRule, newer: timedelta
 ) -> list[Reason]:
     lowest_auc = champion.auc - rule.max_auc_drop
     reasons = [
@@ -140,12 +143,14 @@ def _champion_reasons(
     if gain is None:
         return [*reasons, Reason("not_enough_data", "no gain over the champion was measured", None, None, False)]
     bound = f"lower end of the {gain.level:.0%} interval of the gain"
+    months = min(max(newer / timedelta(days=30), 0.0), MOST_MONTHS)
+    allowed = -(rule.max_loss + rule.freshness_worth * months)
     return [
         *reasons,
         at_least(
             ("gain_enough", "gain_too_small"), "relative log-loss gain over the champion", gain.estimate, rule.min_gain
         ),
-        at_least(("loss_bounded", "may_be_worse"), bound, gain.lower, -rule.max_loss),
+        at_least(("loss_bounded", "may_be_worse"), bound, gain.lower, allowed),
     ]
 
 

@@ -17,7 +17,7 @@ from ml_assets.graph.resources import UseCaseState
 from ml_assets.spec.gate import GateRule
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import pointwise_log_loss
-from ml_assets.stats.day_blocks import paired_day_block_bootstrap
+from ml_assets.stats.day_blocks import expanded_tail, paired_day_block_bootstrap
 from ml_assets.stats.decision_costs import cost_curve, lists_of_days
 from ml_assets.stats.measured_intervals import measured_intervals
 from ml_assets.stats.slices import parts_of, weak_slices
@@ -183,7 +183,8 @@ def paired_loss(losses: "np.ndarray[Any, Any]", days: "np.ndarray[Any, Any]", se
     sums, counts = np.bincount(day, losses), np.bincount(day)
     drawn = np.random.default_rng(seed).integers(0, names.size, size=(RESAMPLES, names.size))
     means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    lower, upper = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    tail = expanded_tail(LEVEL, names.size)
+    lower, upper = np.quantile(means, [tail, 1 - tail])
     return float(lower), float(upper)
 
 

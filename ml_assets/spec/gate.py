@@ -25,6 +25,12 @@ class GateRule(Declared):
     approval: bool = Field(default=False, description="a person has to approve what the gate would promote")
     min_gain: float = Field(description="the least relative gain in log loss, as estimated")
     max_loss: float = Field(ge=0, description="how much worse the interval's lower end may be")
+    freshness_worth: float = Field(
+        default=0.0,
+        ge=0,
+        description="how much worse still the lower end may be for every 30 days that the candidate's newest training "
+        "rows are newer than the champion's: what is expected of newer data before anything is measured",
+    )
     interval_level: float = Field(gt=0, lt=1, description="coverage of the paired day-block-bootstrap interval")
     resamples: int = Field(ge=100)
     min_auc: float = Field(ge=0, le=1, description="a candidate below this AUC is refused")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ml_assets.stats.classification import pointwise_log_loss
-from ml_assets.stats.day_blocks import Interval
+from ml_assets.stats.day_blocks import Interval, expanded_tail
 
 FloatArray = NDArray[np.float64]
 MEASURES = ("auc", "average_precision", "log_loss", "brier", "ece")
@@ -52,7 +52,8 @@ def measured_intervals(
             values[number] = measure(np.bincount(rng.integers(0, n_days, n_days), minlength=n_days).astype(float))
         values = values[np.isfinite(values).all(axis=1)]
         if len(values):
-            drawn = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0).T
+            tail = expanded_tail(level, n_days)
+            drawn = np.quantile(values, [tail, 1 - tail], axis=0).T
     return {
         name: Interval(float(estimates[k]), float(drawn[k, 0]), float(drawn[k, 1]), level, n_days, int(y.size))
         for k, name in enumerate(MEASURES)
