@@ -110,6 +110,13 @@ def read_evidence(connection: "duckdb.DuckDBPyConnection", lake: Lake, found: Co
     Raises StaleEvidenceError where a table was made of another candidate: it says nothing about this one.
     """
     slices, tried = (_rows(connection, lake, name, found) for name in (SLICES, BEHAVIOURS))
+    return evidence_of(found, slices, tried, _leaks(connection, lake, found.row.training_set_version))
+
+
+def evidence_of(
+    found: Comparison, slices: Sequence[dict[str, Any]], tried: Sequence[dict[str, Any]], leaks: tuple[str, ...]
+) -> Evidence:
+    """Give the evidence about a candidate from rows of slices and behaviours, and what the audit found."""
     behaviours = [row for row in tried if row["kind"] != "groups"]
     scores, share = found.scores["candidate"], np.full(found.labels.size, found.train_share)
     return Evidence(
@@ -117,7 +124,7 @@ def read_evidence(connection: "duckdb.DuckDBPyConnection", lake: Lake, found: Co
         score_spread=float(np.std(scores)) if scores.size else float("nan"),
         trained_until=datetime.fromisoformat(found.candidate.trained_until),
         champion_trained_until=datetime.fromisoformat(found.champion.trained_until) if found.champion else None,
-        leaks=_leaks(connection, lake, found.row.training_set_version),
+        leaks=leaks,
         slices=tuple(
             SliceGain(row["column"], row["value"], _interval(row))
             for row in slices

@@ -87,8 +87,10 @@ def _write_monitoring(lake: Lake) -> None:
         (19, "promoted", "enabled", 0.1, []), (20, "promoted", "enabled", 0.1, []),
     ]  # fmt: skip
     lake.append("champion", pa.Table.from_pylist([
-        {"as_of": jan(day), "serves_after": jan(day), "sequence": number, "rung": "xgboost", "model_version": f"m{day}",
-         "artifact_sha256": "", "verdict": verdict, "gate": gate, "gain": gain, "gain_lower": gain, "gain_upper": gain, "reasons": reasons}
+        {"as_of": jan(day), "serves_after": jan(day), "sequence": number,
+         "rung": "xgboost", "model_version": f"m{day}",
+         "artifact_sha256": "", "verdict": verdict, "gate": gate, "gain": gain, "gain_lower": gain,
+         "gain_upper": gain, "reasons": reasons}
         for number, (day, verdict, gate, gain, reasons) in enumerate(verdicts, 1)
     ]))  # fmt: skip
 
