@@ -135,7 +135,6 @@ def _read(view: FeatureView, text: str, columns: list[str]) -> Iterator[str]:
 
 
 def _of_baseline(spec: UseCaseSpec) -> tuple[ColumnAt, ...]:
-    """Give what the first rung reads, the heuristic to beat."""
-    first = spec.model.ladder[0]
-    names = first.group_by if first.kind == "group_history" else spec.features.feature_names()
+    """Give what the heuristic to beat reads."""
+    names = spec.model.recipe(spec.labels.matures_after).heuristic.group_by
     return tuple(ColumnAt(*FEATURES, name) for name in names)
