@@ -36,7 +36,7 @@ SOURCES = ("schedule", "flight_outcomes", "weather")
 _VIEWS = ("carrier", "origin_hour", "weather")
 _EXPRESSIONS = ("carrier", "origin", "departure_hour", "distance_mi", "is_holiday", "carrier_trend")
 _GATE = {"min_gain": -1.0, "max_loss": 1.0, "min_auc": 0.4, "max_auc_drop": 0.5, "max_ece": 0.4,
-         "min_examples": 200, "min_days": 2, "resamples": 100}  # fmt: skip
+         "min_examples": 200, "min_days": 2, "resamples": 100, "max_auc": 1.0, "max_slice_loss": 1.0}  # fmt: skip
 
 
 def day(number: int) -> date:
@@ -58,7 +58,9 @@ def small_spec(**gate: float) -> UseCaseSpec:
     features, model = declared["features"], declared["model"]
     features["views"] = [view for view in features["views"] if view["name"] in _VIEWS]
     features["expressions"] = [each for each in features["expressions"] if each["name"] in _EXPRESSIONS]
-    model |= {"holdout": "4d", "threads": 1, "gate": model["gate"] | _GATE | gate}
+    noise = {"name": "noise", "kind": "perturbation", "noise": 0.1, "max_change": 0.2}
+    model |= {"holdout": "4d", "threads": 1, "gate": model["gate"] | _GATE | gate, "behaviours": [noise]}
+    model["folds"] = {"count": 2, "length": "5d"}
     for rung in model["ladder"]:
         if rung["kind"] == "xgboost":
             rung["parameters"] = {"rounds": 15, "max_depth": 3}

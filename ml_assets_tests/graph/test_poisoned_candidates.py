@@ -176,7 +176,8 @@ def test_constant_output_is_refused(court: Court) -> None:
 
 def test_trained_on_shuffled_labels_is_refused(court: Court) -> None:
     train = court.rows.loc[court.rows["split"] == "train"]
-    labels: FloatArray = np.random.default_rng(1).permutation(train["label"].to_numpy(dtype=np.float64))
+    labels = train["label"].to_numpy(dtype=np.float64).copy()
+    np.random.default_rng(1).shuffle(labels)
 
     found = broken(court.judge(fit(train, labels=labels).predict(court.window[FEATURES])))
 
@@ -197,7 +198,8 @@ def test_worse_on_one_large_slice_is_refused_though_better_on_the_whole(court: C
 
     verdict = court.judge(worse)
 
-    assert broken(verdict) == {"slice_worse"}
+    assert "slice_worse" in broken(verdict)
+    assert not {"gain_too_small", "may_be_worse", "worse_than_heuristic"} & broken(verdict)
     assert "carrier UA" in next(reason.message for reason in verdict.reasons if reason.code == "slice_worse")
     assert log_loss(court.window["label"], worse) < log_loss(court.window["label"], court.champion)
 
