@@ -247,7 +247,7 @@ def audit_scene(scene: Scene, spec: UseCaseSpec, sample: int, seed: int) -> list
     with _all_declared():
         audit = audit_leakage(spec, scene.lake, ENGINE, Asked(sample, seed, (scene.drops[0], scene.drops[-1])))
     found = [(table, column) for table, column, _, _ in audit.by_place()]
-    findings = audit_outcomes(scene.lake, ENGINE) if scene.lake.has("training_set") else []
+    findings = audit_outcomes(spec, scene.lake, ENGINE) if scene.lake.has("training_set") else []
     return found + [(finding.kind, finding.column) for finding in findings if finding.is_alarm]
 
 
