@@ -169,7 +169,7 @@ def test_nothing_to_requeue_is_said_of_the_drops_that_were_asked_for(history: Re
     for last in (date.max, day(2)):
         with console.capture() as printed:
             run_requeue(history.spec, history.paths, Requeue("weather", (), day(1), last, dry_run=False))
-        said.append(printed.get().replace("\n", " ").strip())
+        said.append(" ".join(printed.get().split()))
 
     nothing = "nothing to requeue: no such row of weather in quarantine, from 2013-01-01"
     assert said == [nothing, f"{nothing} to 2013-01-02"]

@@ -54,6 +54,8 @@ def find_disguised_labels(rows: DrawnRows, limit: float = MAX_SINGLE_AUC) -> lis
 def score_cheaply(rows: DrawnRows, columns: Mapping[str, Values]) -> Floats:
     """Score the rows held out by a cheap model: each column's rate in training as log-odds, added up."""
     total = np.zeros(int((~rows.is_train).sum()))
+    if not rows.is_train.any():
+        return total
     for values in columns.values():
         _, rate = next(_readings(rows, values))
         total += np.log(rate) - np.log1p(-rate)

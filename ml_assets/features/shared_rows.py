@@ -62,7 +62,7 @@ def compare_ranking(drops: Whole, labels: Floats, score: Floats, is_met: npt.NDA
 
 def _say(found: Difference, others: int) -> str:
     if np.isnan(found.new):
-        return f"the {others:,} others are too few to say what that is worth"
+        return f"those that it has not, {others:,}, are too few to say what that is worth"
     if np.isnan(found.met):
         return "they are too few to say what that is worth"
     return (
@@ -203,16 +203,16 @@ def report_entities(
         met = connection.sql(
             f"WITH asked AS (SELECT _number, {names} FROM _held JOIN _of USING (batch_date, example_id) WHERE "
             f"{is_one}), "
-            f"known AS (SELECT {names}, count(*) AS rows, sum(label) AS positive FROM _of SEMI JOIN asked USING "
-            f"({names}) "
-            f"WHERE split = 'train' GROUP BY {names}) SELECT _number, coalesce(rows, 0)::DOUBLE AS rows, "
-            f"coalesce(positive, 0)::DOUBLE AS positive FROM asked LEFT JOIN known USING ({names}) ORDER BY _number"
+            f"known AS (SELECT {names}, count(*) AS _met, sum(label) AS _positive FROM _of SEMI JOIN asked USING "
+            f"({names})"
+            f" WHERE split = 'train' GROUP BY {names}) SELECT _number, coalesce(_met, 0)::DOUBLE AS _met, "
+            f"coalesce(_positive, 0)::DOUBLE AS _positive FROM asked LEFT JOIN known USING ({names}) ORDER BY _number"
         ).fetchnumpy()
         at = np.searchsorted(rows.held, met["_number"])
         if not at.size:
             continue
         labels, drops = rows.labels[held][at], rows.drops[held][at]
-        count, positive = np.asarray(met["rows"]), np.asarray(met["positive"])
+        count, positive = np.asarray(met["_met"]), np.asarray(met["_positive"])
         is_met = count > 0
         mean = float(rows.labels[rows.is_train].mean()) if rows.is_train.any() else 0.0
         known = (positive + _PRIOR_ROWS * mean) / (count + _PRIOR_ROWS)

@@ -53,7 +53,7 @@ def _looked_at(spec: UseCaseSpec, features: TableFiles) -> set[date]:
     """Choose the drops whose nulls are counted: the newest, of which some are open, and others spread over all."""
     drops = sorted(features.drops())
     newest = max(spec.labels.matures_after // spec.calendar.every + 2, _DROPS // 4)
-    return {*drops[-newest:], *drops[:: -(-len(drops) // _DROPS)]}
+    return {*drops[-newest:], *drops[:: max(1, len(drops) // _DROPS)]}
 
 
 def _join(connection: "duckdb.DuckDBPyConnection", features: list[str]) -> list[str]:

@@ -132,7 +132,7 @@ def test_entity_that_training_has_met_is_counted_and_a_null_is_none(connection: 
     customer, shop, both = report_entities(connection, rows, [("customer",), ("shop",), ("customer", "shop")], score)
 
     assert (customer.column, customer.n, customer.value, customer.limit) == ("customer", 360, 0.9, None)
-    assert "the 40 others are too few" in customer.says
+    assert "those that it has not, 40, are too few" in customer.says
     assert shop.says.startswith("360 of 360 rows of the holdout are of one that training has met")  # 40 have none
     assert (both.column, both.n) == ("customer + shop", 324)
 
@@ -150,7 +150,7 @@ def test_what_an_entity_is_worth_is_told_where_some_are_new(connection: duckdb.D
 
     said = found.says.partition("by all columns together these are ranked with AUC ")[2]
     assert float(said[:5]) > 0.9
-    assert "the 200 others with 0." in said
+    assert "the other 200 with 0." in said
     assert float(said.partition("difference +")[2][:5]) > 0.2
 
 
