@@ -34,8 +34,8 @@ def lay_history(connection: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequen
     for source, columns in keys.items():
         key = ", ".join(f'"{name}"' for name in columns)
         connection.execute(
-            f'CREATE OR REPLACE TEMP TABLE _again AS SELECT {key} FROM "all_{source}" GROUP BY {key} HAVING count(*) '
-            f"> 1"
+            f'CREATE OR REPLACE TEMP TABLE _again AS SELECT {key} FROM "all_{source}" GROUP BY {key} '
+            "HAVING count(*) > 1"
         )
         for kind, join in (("repeated", "SEMI"), ("single", "ANTI")):
             connection.execute(
@@ -75,11 +75,11 @@ def delete_future(
         # a fact is counted, and happened, no later than it is known: what was known before any window is in none
         since = f"known_at > TIMESTAMPTZ '{(moment - back).isoformat()}'" if back is not None else "true"
         connection.execute(
-            f'CREATE OR REPLACE TEMP TABLE "known_{source}" AS SELECT *, {first} AS _counted_at FROM '
-            f'"_single_{source}" '
-            f"WHERE {until} AND {since} UNION ALL SELECT * EXCLUDE (_version) FROM (SELECT *, min({first}) OVER "
-            f"(PARTITION BY {key}) AS _counted_at, row_number() OVER (PARTITION BY {key} ORDER BY known_at DESC, "
-            f'batch_date DESC) AS _version FROM "_repeated_{source}" WHERE {until}) WHERE _version = 1 AND {since}'
+            f'CREATE OR REPLACE TEMP TABLE "known_{source}" AS SELECT *, {first} AS _counted_at '
+            f'FROM "_single_{source}" WHERE {until} AND {since} UNION ALL SELECT * EXCLUDE (_version) FROM (SELECT *, '
+            f"min({first}) OVER (PARTITION BY {key}) AS _counted_at, row_number() OVER (PARTITION BY {key} ORDER BY "
+            f'known_at DESC, batch_date DESC) AS _version FROM "_repeated_{source}" WHERE {until}) WHERE _version = 1 '
+            f"AND {since}"
         )
 
 

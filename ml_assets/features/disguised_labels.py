@@ -7,7 +7,7 @@ column says of the outcome is looked at as well, out of time.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ MAX_SINGLE_AUC = 0.8
 _BINS = 20
 _PRIOR_ROWS = 20.0
 _FEW = 50  # words: below, each is met often enough to be learned as it is
-_LETTERS = 12  # of a long code, from its beginning, one by one
+_LETTERS = 40  # of a long code, from its beginning and its end, one by one: a UUID has 36
 _CELLS = 100_000  # groups times scores, that are counted without looking which there are
 Scored = tuple[str, Floats]
 
@@ -144,12 +144,17 @@ def _read_words(words: Words) -> Iterator[tuple[str, Whole]]:
         _, places = np.unique(part, return_inverse=True)
         return np.concatenate([[0], places + 1])[words.places + 1]
 
-    letters = np.array(words.names, dtype=f"U{_LETTERS}").view(np.uint32).reshape(len(words.names), _LETTERS)
-    for place in range(_LETTERS):
-        yield f"letter {place + 1}", spread(letters[:, place])
-    yield "first two letters", spread(np.array([name[:2] for name in words.names]))
-    yield "first three letters", spread(np.array([name[:3] for name in words.names]))
-    yield "last letter", spread(np.array([name[-1:] for name in words.names]))
-    yield "last two letters", spread(np.array([name[-2:] for name in words.names]))
+    for start, said in ((slice(None), ""), (slice(None, None, -1), " from the end")):
+        for place, letters in enumerate(_letters([name[start] for name in words.names]), 1):
+            yield f"letter {place}{said}", spread(letters)
+    for size in (2, 3):
+        yield f"first {size} letters", spread(np.array([name[:size] for name in words.names]))
+        yield f"last {size} letters", spread(np.array([name[-size:] for name in words.names]))
     yield "length", spread(np.array([len(name) for name in words.names]))
-    yield "form without digits", spread(np.array([re.sub(r"\d+", "#", name)[:64] for name in words.names]))
+    yield "form without digits", spread(np.array([re.sub(r"\d+", "#", name)[:_LETTERS] for name in words.names]))
+
+
+def _letters(names: Sequence[str]) -> Iterator[npt.NDArray[np.uint32]]:
+    """Give the letters of each place of the names, one place after the other; 0 past the end of a name."""
+    longest = max(1, min(_LETTERS, max(map(len, names))))
+    return iter(np.array(names, dtype=f"U{longest}").view(np.uint32).reshape(len(names), longest).T)

@@ -62,13 +62,12 @@ def compare_ranking(drops: Whole, labels: Floats, score: Floats, is_met: npt.NDA
 
 def _say(found: Difference, others: int) -> str:
     if np.isnan(found.new):
-        return f"those that it has not, {others:,}, are too few to say what that is worth"
+        return f"the rest, {others:,}, are too few to say what that is worth"
     if np.isnan(found.met):
         return "they are too few to say what that is worth"
+    apart = f"difference {found.met - found.new:+.3f}, standard error {found.error:.3f}"
     return (
-        f"by all columns together these are ranked with AUC {found.met:.3f}, the {others:,} others with "
-        f"{found.new:.3f} "
-        f"(difference {found.met - found.new:+.3f}, standard error {found.error:.3f})"
+        f"all columns together rank these with AUC {found.met:.3f}, the other {others:,} with {found.new:.3f} ({apart})"
     )
 
 
@@ -81,12 +80,9 @@ def report_twins(connection: duckdb.DuckDBPyConnection, features: Sequence[str])
     columns = ", ".join(f'"{name}"' for name in features)
     found = connection.sql(
         f"WITH hashed AS (SELECT split, label, hash({columns}) AS row FROM training_set), held AS (SELECT * FROM "
-        f"hashed WHERE "
-        "split = 'holdout'), known AS (SELECT row, avg(label) AS remembered FROM hashed SEMI JOIN held USING (row) "
-        "WHERE "
-        "split = 'train' GROUP BY row) SELECT held.label::DOUBLE AS label, coalesce(known.remembered, -1) AS "
-        "remembered "
-        "FROM held LEFT JOIN known USING (row)"
+        "hashed WHERE split = 'holdout'), known AS (SELECT row, avg(label) AS remembered FROM hashed SEMI JOIN held "
+        "USING (row) WHERE split = 'train' GROUP BY row) SELECT held.label::DOUBLE AS label, "
+        "coalesce(known.remembered, -1) AS remembered FROM held LEFT JOIN known USING (row)"
     ).fetchnumpy()
     labels, remembered = np.asarray(found["label"], np.float64), np.asarray(found["remembered"], np.float64)
     is_twin = remembered >= 0
@@ -128,8 +124,7 @@ def report_near_duplicates(
     )
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE _known AS SELECT *, {keys} FROM (SELECT row_number() OVER () AS place, label, "
-        f"{cells} FROM "
-        f"training_set WHERE split = 'train') WHERE place > {int(rows.trained) - _TRAINED}"
+        f"{cells} FROM training_set WHERE split = 'train') WHERE place > {int(rows.trained) - _TRAINED}"
     )
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE _asked AS SELECT *, {keys} FROM (SELECT _number, {cells} FROM training_set JOIN "
@@ -202,11 +197,10 @@ def report_entities(
         is_one = " AND ".join(f'"{name}" IS NOT NULL' for name in columns)
         met = connection.sql(
             f"WITH asked AS (SELECT _number, {names} FROM _held JOIN _of USING (batch_date, example_id) WHERE "
-            f"{is_one}), "
-            f"known AS (SELECT {names}, count(*) AS _met, sum(label) AS _positive FROM _of SEMI JOIN asked USING "
-            f"({names})"
-            f" WHERE split = 'train' GROUP BY {names}) SELECT _number, coalesce(_met, 0)::DOUBLE AS _met, "
-            f"coalesce(_positive, 0)::DOUBLE AS _positive FROM asked LEFT JOIN known USING ({names}) ORDER BY _number"
+            f"{is_one}), known AS (SELECT {names}, count(*) AS _met, sum(label) AS _positive FROM _of SEMI JOIN "
+            f"asked USING ({names}) WHERE split = 'train' GROUP BY {names}) SELECT _number, coalesce(_met, "
+            "0)::DOUBLE AS _met, coalesce(_positive, 0)::DOUBLE AS _positive FROM asked LEFT JOIN known USING "
+            f"({names}) ORDER BY _number"
         ).fetchnumpy()
         at = np.searchsorted(rows.held, met["_number"])
         if not at.size:

@@ -201,7 +201,7 @@ def _compare_with_landed(connection: "duckdb.DuckDBPyConnection", spec: UseCaseS
     held = [name for name in source.columns if all(name in columns for columns in kinds)]  # one may be declared since
     told = ["batch_date", "_file", "_line", *held]
     landed = [
-        f'"{name}"' if kinds[0][name] == kinds[1][name] else f'CAST("{name}" AS {kinds[0][name]})' for name in told
+        f'"{name}"' if kinds[0][name] == kinds[1][name] else f'TRY_CAST("{name}" AS {kinds[0][name]})' for name in told
     ]
     key = " || '/' || ".join(f'CAST("{name}" AS VARCHAR)' for name in source.key)
     # one number a row: compared column by column, a year takes ten times as long

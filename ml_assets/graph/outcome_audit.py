@@ -84,9 +84,8 @@ def _by_outcome(connection: "duckdb.DuckDBPyConnection", plan: DrawPlan, own: li
     counts = ", ".join([*([counts] if counts else []), *(f'count(o."{name}")' for name in own)])
     groups = connection.sql(
         f"SELECT f.prediction_at > TIMESTAMPTZ '{plan.matured_until}' AS is_open, l.label AS outcome, count(*), "
-        f"{counts} "
-        "FROM features AS f JOIN _own AS o ON f.batch_date = o.batch_date AND f.example_id = o.example_id LEFT JOIN "
-        "(SELECT example_id, arg_max(label, known_at) AS label FROM labels WHERE known_at <= TIMESTAMPTZ "
+        f"{counts} FROM features AS f JOIN _own AS o ON f.batch_date = o.batch_date AND f.example_id = o.example_id "
+        "LEFT JOIN (SELECT example_id, arg_max(label, known_at) AS label FROM labels WHERE known_at <= TIMESTAMPTZ "
         f"'{plan.known_until}' GROUP BY example_id) AS l ON l.example_id = f.example_id GROUP BY ALL"
     ).fetchall()
     none = (0,) * (len(columns) + 1)

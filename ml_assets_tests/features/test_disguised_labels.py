@@ -44,6 +44,14 @@ CODES = {
         words([f"{n * 7919 % 10**6:06}{'KQ'[int(late)]}{n % 97:02}" for n, late in ROWS]),
         "letter 7",
     ),
+    "deep inside of a code": (
+        words([f"{n * 7919 % 10**6:06}-{n * 104729 % 10**9:09}-{'ac'[int(late)]}{n:09}" for n, late in ROWS]),
+        "",
+    ),
+    "eighth from the end": (
+        words([f"{'x' * (n % 9)}{n * 7919 % 97}{'24'[int(late)]}{n * 104729 % 10**7:07}" for n, late in ROWS]),
+        "letter 8 from the end",
+    ),
     "ending of a code": (words([f"{n:05}-{'LT' if late else 'OK'}" for n, late in ROWS]), ""),
     "words around numbers": (
         words([f"flight {n} {'left ' + str(n % 9) if late else 'is ' + str(n % 9)} min" for n, late in ROWS]),

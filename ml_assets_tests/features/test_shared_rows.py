@@ -132,7 +132,7 @@ def test_entity_that_training_has_met_is_counted_and_a_null_is_none(connection: 
     customer, shop, both = report_entities(connection, rows, [("customer",), ("shop",), ("customer", "shop")], score)
 
     assert (customer.column, customer.n, customer.value, customer.limit) == ("customer", 360, 0.9, None)
-    assert "those that it has not, 40, are too few" in customer.says
+    assert "the rest, 40, are too few" in customer.says
     assert shop.says.startswith("360 of 360 rows of the holdout are of one that training has met")  # 40 have none
     assert (both.column, both.n) == ("customer + shop", 324)
 
@@ -148,7 +148,7 @@ def test_what_an_entity_is_worth_is_told_where_some_are_new(connection: duckdb.D
 
     (found,) = report_entities(connection, rows, [("customer",)], score_cheaply(rows, rows.columns))
 
-    said = found.says.partition("by all columns together these are ranked with AUC ")[2]
+    said = found.says.partition("all columns together rank these with AUC ")[2]
     assert float(said[:5]) > 0.9
     assert "the other 200 with 0." in said
     assert float(said.partition("difference +")[2][:5]) > 0.2
@@ -167,11 +167,9 @@ def test_difference_is_of_pairs_within_drops_with_an_error_by_drops() -> None:
 def test_columns_are_read_as_numbers_hours_and_words(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         "CREATE TABLE training_set AS SELECT 'e' || i AS example_id, DATE '2013-01-01' AS batch_date, 'train' AS "
-        "split, "
-        "TIMESTAMPTZ '2013-01-01 12:00:00+00' AS prediction_at, 1 AS label, TIMESTAMPTZ '2013-01-01 15:00:00+00' AS "
-        "at, "
-        "DATE '2013-01-01' AS day, 'infinity'::TIMESTAMP AS never, i = 1 AS is_one, 2.5::DECIMAL(9, 2) AS price, "
-        "[i] AS listed, CASE WHEN i > 0 THEN 'a' END AS word FROM range(2) AS t(i)"
+        "split, TIMESTAMPTZ '2013-01-01 12:00:00+00' AS prediction_at, 1 AS label, TIMESTAMPTZ '2013-01-01 "
+        "15:00:00+00' AS at, DATE '2013-01-01' AS day, 'infinity'::TIMESTAMP AS never, i = 1 AS is_one, "
+        "2.5::DECIMAL(9, 2) AS price, [i] AS listed, CASE WHEN i > 0 THEN 'a' END AS word FROM range(2) AS t(i)"
     )
     connection.execute("CREATE VIEW _drawn AS SELECT * FROM training_set")
 
@@ -191,9 +189,8 @@ def test_columns_are_read_as_numbers_hours_and_words(connection: duckdb.DuckDBPy
 def test_large_set_is_looked_at_by_a_sample_of_both_splits(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         "CREATE TABLE training_set AS SELECT 'e' || i AS example_id, DATE '2013-01-01' AS batch_date, CASE WHEN i < "
-        "1000 "
-        "THEN 'holdout' ELSE 'train' END AS split, TIMESTAMPTZ '2013-01-01 12:00:00+00' AS prediction_at, i % 2 AS "
-        "label, i::DOUBLE AS x FROM range(91000) AS t(i)"
+        "1000 THEN 'holdout' ELSE 'train' END AS split, TIMESTAMPTZ '2013-01-01 12:00:00+00' AS prediction_at, i % "
+        "2 AS label, i::DOUBLE AS x FROM range(91000) AS t(i)"
     )
     connection.execute("CREATE VIEW _drawn AS SELECT * FROM training_set")
 
