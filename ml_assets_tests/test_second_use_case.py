@@ -123,3 +123,14 @@ def test_facts_of_a_drop_became_known_in_its_week_and_examples_mature_before_the
 
     assert late == {"n": 0}
     assert early["n"] == 0
+
+
+@pytest.mark.usefixtures("landed")
+def test_audit_finds_nothing_and_says_what_the_split_shares() -> None:
+    found = json.loads(run("audit", "late_loans", "--sample", "40", "--json"))
+
+    assert (found["examples"], found["leaks"]) == (40, [])
+    assert [each["column"] for each in found["findings"] if each["is_alarm"]] == []
+    shared = {each["kind"]: each for each in found["findings"] if each["limit"] is None}
+    assert list(shared) == ["twins", "near-duplicates", "entities"]
+    assert (shared["entities"]["column"], shared["entities"]["value"]) == ("branch", 1.0)

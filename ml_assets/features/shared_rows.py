@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 ASKED = 1_000  # rows of the holdout whose near-duplicates are looked for
 _TRAINED = 500_000  # the training rows stored last, among which they are
-_APART = 0.1  # of the columns of a near-duplicate may differ
+_APART = 0.1  # of the columns of a near-duplicate may differ,
+_MOST_APART = 20  # but no more
 _PER_BAND = 5  # of the rows alike in a band of columns, the last stored
 _STEPS = 20  # a number is cut into, between its 5 % and its 95 % quantile
 _PRIOR_ROWS = 20.0
@@ -116,7 +117,7 @@ def report_near_duplicates(
     grid = list(_grid(connection, rows, features))
     if len(grid) < 2 or not rows.held.size:
         return None
-    apart = int(len(grid) * _APART)
+    apart = min(int(len(grid) * _APART), _MOST_APART)
     bands = [range(first, len(grid), apart + 1) for first in range(apart + 1)]
     cells = ", ".join(f"{sql} AS g{place}" for place, sql in enumerate(grid))
     keys = ", ".join(

@@ -27,8 +27,9 @@ def check_leakage(
     first = spec.calendar.start if before is None or before >= as_of else before
     audit, findings = Audit(), audit_outcomes(spec, lake, duckdb)
     alarms = [finding for finding in findings if finding.is_alarm]
+    asked = Asked(SAMPLE, as_of.toordinal(), (first, as_of), lands_everywhere=False)
     try:
-        audit = audit_leakage(spec, lake, duckdb, Asked(SAMPLE, as_of.toordinal(), (first, as_of)))
+        audit = audit_leakage(spec, lake, duckdb, asked)
     except NothingToAuditError as error:
         said, is_judged = f"not audited: {error}", False
     else:
