@@ -94,7 +94,8 @@ def audit_leakage(
     with duckdb.get_connection() as connection:
         _open(connection, spec, lake, sorted({drop for drop, *_ in moments}), everywhere=asked.lands_everywhere)
         for source in spec.sources:
-            audit.leaks += _compare_with_landed(connection, spec, source)
+            accepted = f"{'accepted' if asked.lands_everywhere else 'all'}_{source.name}"
+            audit.leaks += _compare_with_landed(connection, spec, source, accepted)
         audit.leaks += _compare_labels(connection, lake)
         stored = _stored(connection, [each for *_, examples in moments for each in examples])
         for place, (drop, moment, examples) in enumerate(moments):
@@ -192,11 +193,13 @@ def _names(connection: "duckdb.DuckDBPyConnection") -> set[str]:
     return {row[0] for row in connection.sql(names).fetchall()}
 
 
-def _compare_with_landed(connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, source: Source) -> list[Leak]:
-    """Find accepted rows that are not what landed, or are said to be known before the drop that brought them."""
-    if not {f"accepted_{source.name}", f"raw_{source.name}"} <= _names(connection):
+def _compare_with_landed(
+    connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, source: Source, accepted: str
+) -> list[Leak]:
+    """Find rows of `accepted` that are not what landed, or are said to be known before the drop that brought them."""
+    if not {accepted, f"raw_{source.name}"} <= _names(connection):
         return []
-    days = connection.sql(f'SELECT DISTINCT batch_date FROM "accepted_{source.name}"').fetchall()
+    days = connection.sql(f'SELECT DISTINCT batch_date FROM "{accepted}"').fetchall()
     rows = ", ".join(
         f"(DATE '{day}', TIMESTAMPTZ '{opens_at.isoformat()}', TIMESTAMPTZ '{batch_at.isoformat()}')"
         for (day,) in days
@@ -209,7 +212,7 @@ def _compare_with_landed(connection: "duckdb.DuckDBPyConnection", spec: UseCaseS
     )
     kinds = [
         dict(zip(table.columns, table.types, strict=True))
-        for table in (connection.view(f"accepted_{source.name}"), connection.view(f"raw_{source.name}"))
+        for table in (connection.table(accepted), connection.view(f"raw_{source.name}"))
     ]
     held = [name for name in source.columns if all(name in columns for columns in kinds)]  # one may be declared since
     told = ["batch_date", "_file", "_line", *held]
@@ -219,11 +222,11 @@ def _compare_with_landed(connection: "duckdb.DuckDBPyConnection", spec: UseCaseS
     key = " || '/' || ".join(f'CAST("{name}" AS VARCHAR)' for name in source.key)
     # one number a row: compared column by column it takes twice as long
     changed = connection.sql(
-        f'SELECT batch_date, {key}, known_at FROM "accepted_{source.name}" WHERE hash({_listed(told)}) NOT IN (SELECT '
+        f'SELECT batch_date, {key}, known_at FROM "{accepted}" WHERE hash({_listed(told)}) NOT IN (SELECT '
         f'hash({", ".join(landed)}) FROM "raw_{source.name}") ORDER BY 1, 2 LIMIT {_SHOWN}'
     ).fetchall()
     early = connection.sql(
-        f'SELECT batch_date, {key}, known_at, opens_at, batch_at FROM "accepted_{source.name}" JOIN _opening USING '
+        f'SELECT batch_date, {key}, known_at, opens_at, batch_at FROM "{accepted}" JOIN _opening USING '
         f"(batch_date) WHERE known_at <= opens_at OR known_at > batch_at OR claimed_known_at > known_at "
         f"ORDER BY 1, 2 LIMIT {_SHOWN}"
     ).fetchall()
