@@ -10,6 +10,9 @@ import pytest
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.cli.backfill import Asked, run_backfill
+from ml_assets.cli.runs import print_warnings
+from ml_assets.cli.terminal import console
+from ml_assets.graph.running import outcome_of
 from ml_assets.graph.skew_check import NEW_VERSION, UNEXPLAINED, compare_with_served
 from ml_assets.spec.features import RowExpression
 from ml_assets_tests.rehearsal import Rehearsal, day, go_on_from, rehearse
@@ -168,3 +171,9 @@ def test_training_takes_what_was_served_or_says_why_not_and_a_changed_value_stop
     (leakage,) = [each for each in stopped.get_asset_check_evaluations() if each.check_name == "leakage"]
     assert (stopped.success, leakage.passed) == (False, False)
     assert "distance_mi" in str(leakage.metadata["could not be known"].value)
+    with console.capture() as printed:  # what `retrain` prints
+        print_warnings(outcome_of("retrain", stopped))
+    first, *parts = printed.get().splitlines()
+    assert first == "served_as_trained 2 features differ from what was served, 1 of them unexplained"
+    assert [part.split(",")[0] for part in parts] == ["  distance_mi: unexplained", "  is_far: another definition"]
+    assert parts[0].endswith("examples of 1 drops, by 100 at most")

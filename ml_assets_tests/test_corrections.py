@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from ml_assets.cli.corrections import AcceptedGap, Requeue, run_accept, run_requeue
+from ml_assets.cli.terminal import console
 from ml_assets.spec.contract import Expectation
 from ml_assets_tests.rehearsal import SOURCES, Rehearsal, day, flagship, go_on_from, rehearse
 
@@ -161,6 +162,17 @@ def test_rows_come_back_as_corrections_once_their_contract_is_mended(history: Re
     key = ("origin", "observed_at", "temp_f")
     assert {tuple(row[name] for name in key) for row in back} == {tuple(row[name] for name in key) for row in refused}
     assert len(back) == len(refused)
+
+
+def test_nothing_to_requeue_is_said_of_the_drops_that_were_asked_for(history: Rehearsal) -> None:
+    said = []
+    for last in (date.max, day(2)):
+        with console.capture() as printed:
+            run_requeue(history.spec, history.paths, Requeue("weather", (), day(1), last, dry_run=False))
+        said.append(" ".join(printed.get().split()))
+
+    nothing = "nothing to requeue: no such row of weather in quarantine, from 2013-01-01"
+    assert said == [nothing, f"{nothing} to 2013-01-02"]
 
 
 def with_weather_rule(state: Rehearsal, highest_f: float) -> Rehearsal:

@@ -123,3 +123,15 @@ def test_facts_of_a_drop_became_known_in_its_week_and_examples_mature_before_the
 
     assert late == {"n": 0}
     assert early["n"] == 0
+
+
+@pytest.mark.usefixtures("landed")
+def test_audit_finds_nothing_and_says_what_the_split_shares() -> None:
+    found = json.loads(run("audit", "late_loans", "--sample", "40", "--json"))
+
+    assert (found["examples"], found["leaks"]) == (40, [])
+    assert [each["column"] for each in found["findings"] if each["is_alarm"]] == []
+    shared = [each for each in found["findings"] if each["limit"] is None]
+    assert [each["kind"] for each in shared] == ["twins", "near-duplicates", "entities", "entities"]
+    # each loan is one example, so none is met again; its branch is
+    assert {each["column"]: each["value"] for each in shared[2:]} == {"branch": 1.0, "loan_id": 0.0}

@@ -115,7 +115,7 @@ def retrain(
 ) -> None:
     """Draw a training set, fit a candidate, and let the gate decide whether it serves the drops after."""
     from ml_assets.cli.overview import rungs_table, verdict_lines
-    from ml_assets.cli.runs import retrain_with_progress
+    from ml_assets.cli.runs import print_warnings, retrain_with_progress
     from ml_assets.graph.automation import Retraining
     from ml_assets.stores.paths import state_paths
 
@@ -132,6 +132,7 @@ def retrain(
     console.print(rungs_table(paths, use_case))
     for line in verdict_lines(paths, use_case):
         console.print(line, soft_wrap=True)
+    print_warnings(outcome)
     console.print(f"[dim]run {outcome.run_id}[/]")
     next_steps(
         {f"ml-assets champion {use_case}": "what serves, and every verdict", "ml-assets ui": "the evidence, with plots"}

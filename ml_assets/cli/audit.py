@@ -39,7 +39,7 @@ def run_audit(spec: UseCaseSpec, paths: StatePaths, options: Options) -> bool:
             )
     except NothingToAuditError as error:
         raise fail(str(error)) from error
-    findings = audit_outcomes(lake, database) if lake.has("training_set") else []
+    findings = audit_outcomes(spec, lake, database) if lake.has("training_set") else []
     is_clean = not audit.leaks and not any(finding.is_alarm for finding in findings)
     if options.as_json:
         print_json(_plain(spec, audit, findings))

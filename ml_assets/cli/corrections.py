@@ -59,7 +59,8 @@ def run_requeue(spec: UseCaseSpec, paths: StatePaths, asked: Requeue) -> None:
     wanted = set(asked.reasons) or {reason for reason in known if not reason.startswith(_LEFT_OUT)}
     chosen = _still_news(lake, source, [row for row in rows if wanted & set(row["reasons"])])
     if not chosen:
-        console.print(f"nothing to requeue: no such row of {source.name} in quarantine, {asked.first} to {asked.last}")
+        until = f" to {asked.last}" if asked.last < date.max else ""
+        console.print(f"nothing to requeue: no such row of {source.name} in quarantine, from {asked.first}{until}")
         return
     closed = {row["batch_date"] for row in read_rows(lake, "computed_drops", ["batch_date"])}
     open_drops = sorted({row["batch_date"] for row in chosen} - closed)

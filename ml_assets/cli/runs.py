@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ml_assets.cli.terminal import console, errors, fail
@@ -15,6 +16,8 @@ from ml_assets.stores.paths import StatePaths
 if TYPE_CHECKING:
     from ml_assets.graph.automation import Retraining
     from ml_assets.graph.running import OnEvent, RunOutcome
+
+_TOLD_BY_VERDICT = "gate"
 
 
 def progress_bar() -> Progress:
@@ -45,6 +48,17 @@ def retrain_with_progress(spec: UseCaseSpec, paths: StatePaths, asked: Retrainin
     return _watched(spec, f"retrain as of {asked.as_of or 'the newest drop'}", 4, work)
 
 
+def print_warnings(outcome: RunOutcome) -> None:
+    """Print what failed checks say of a run that went on, a line a part; the gate's verdict is told elsewhere."""
+    for check, said in outcome.warned:
+        if check == _TOLD_BY_VERDICT:
+            continue
+        first, *parts = said.split("; ")
+        console.print(f"[yellow]{check}[/] {escape(first)}", highlight=False, soft_wrap=True)
+        for part in parts:
+            console.print(f"  {part}", markup=False, highlight=False, soft_wrap=True)
+
+
 def _watched(spec: UseCaseSpec, title: str, steps: int, work: Callable[[OnEvent], RunOutcome]) -> RunOutcome:
     prefix = f"{spec.name}__"
     with progress_bar() as progress:
@@ -60,6 +74,7 @@ def _watched(spec: UseCaseSpec, title: str, steps: int, work: Callable[[OnEvent]
 
         outcome = work(on_event)
     if not outcome.succeeded:
+        print_warnings(outcome)
         for step, message in outcome.failures[:5]:
             console.print(f"[red]failed[/] {step.removeprefix(prefix).replace('__', '/')}")
             console.print(f"  {message}", markup=False, highlight=False, soft_wrap=True)

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from ml_assets.spec.declaration import DeclarationError, find_use_cases, load_use_case
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
+from ml_assets.stores.paths import state_paths
 
 console = Console(emoji=False)
 errors = Console(stderr=True, emoji=False)
@@ -42,7 +43,7 @@ def read_use_case(name: str) -> UseCaseSpec:
     if name not in names:
         raise fail(f"there is no use case {name!r}; allowed: {', '.join(names)}{did_you_mean(name, names)}")
     try:
-        return load_use_case(DEFS_FOLDER / name)
+        return load_use_case(DEFS_FOLDER / name, state_paths().root)
     except DeclarationError as error:
         raise fail(f"{len(error.mistakes)} mistakes in the declaration of {name}:\n{error}") from error
 

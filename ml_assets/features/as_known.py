@@ -24,7 +24,7 @@ _DEVIATION = (
 
 
 def lay_history(connection: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequence[str]]) -> None:
-    """Keep the rows of views `all_<source>` at hand, those of keys that come more than once apart.
+    """Keep the rows of `all_<source>` at hand, those of keys that come more than once apart.
 
     Parameters
     ----------
@@ -34,35 +34,52 @@ def lay_history(connection: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequen
     for source, columns in keys.items():
         key = ", ".join(f'"{name}"' for name in columns)
         connection.execute(
-            f'CREATE OR REPLACE TEMP TABLE "_repeated_{source}" AS SELECT * FROM "all_{source}" SEMI JOIN (SELECT '
-            f'{key} FROM "all_{source}" GROUP BY {key} HAVING count(*) > 1) USING ({key})'
+            f'CREATE OR REPLACE TEMP TABLE _again AS SELECT {key} FROM "all_{source}" GROUP BY {key} '
+            "HAVING count(*) > 1"
         )
-        connection.execute(
-            f'CREATE OR REPLACE TEMP TABLE "_single_{source}" AS SELECT * FROM "all_{source}" ANTI JOIN '
-            f'"_repeated_{source}" USING ({key})'
-        )
+        for kind, join in (("repeated", "SEMI"), ("single", "ANTI")):
+            connection.execute(
+                f'CREATE OR REPLACE TEMP TABLE "_{kind}_{source}" AS SELECT * FROM "all_{source}" {join} JOIN _again '
+                f"USING ({key})"
+            )
 
 
-def delete_future(connection: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequence[str]], moment: datetime) -> None:
-    """Make views `validated_<source>` of the rows known by `moment`, and `known_<source>` of the facts they are.
+def delete_future(
+    connection: duckdb.DuckDBPyConnection,
+    keys: Mapping[str, Sequence[str]],
+    moment: datetime,
+    lookbacks: Mapping[str, timedelta | None],
+) -> None:
+    """Make views `validated_<source>` of the rows known by `moment`, and tables `known_<source>` of the facts they are.
 
     A fact is the newest version of its key, with `_counted_at`, when its first version was known.
+
+    Parameters
+    ----------
+    lookbacks
+        By source that views read, how far back they do; None is without bound. Other sources have no `known_<source>`.
     """
     until = f"known_at <= TIMESTAMPTZ '{moment.isoformat()}'"
     for source, columns in keys.items():
-        key = ", ".join(f'"{name}"' for name in columns)
-        held = connection.table(f"_single_{source}").columns
-        # where the first version was not read, since it is older than any window, its mark says when that was
-        first = "least(known_at, _first_known_at)" if "_first_known_at" in held else "known_at"
         connection.execute(
             f'CREATE OR REPLACE TEMP VIEW "validated_{source}" AS SELECT * FROM "_single_{source}" WHERE {until} '
             f'UNION ALL SELECT * FROM "_repeated_{source}" WHERE {until}'
         )
+        if source not in lookbacks:
+            continue
+        key = ", ".join(f'"{name}"' for name in columns)
+        held = connection.table(f"_single_{source}").columns
+        # where the first version was not read, since it is older than any window, its mark says when that was
+        first = "least(known_at, _first_known_at)" if "_first_known_at" in held else "known_at"
+        back = lookbacks[source]
+        # a fact is counted, and happened, no later than it is known: what was known before any window is in none
+        since = f"known_at > TIMESTAMPTZ '{(moment - back).isoformat()}'" if back is not None else "true"
         connection.execute(
-            f'CREATE OR REPLACE TEMP VIEW "known_{source}" AS SELECT *, {first} AS _counted_at FROM "_single_{source}" '
-            f"WHERE {until} UNION ALL SELECT * EXCLUDE (_version) FROM (SELECT *, min({first}) OVER (PARTITION BY "
-            f"{key}) AS _counted_at, row_number() OVER (PARTITION BY {key} ORDER BY known_at DESC, batch_date DESC) "
-            f'AS _version FROM "_repeated_{source}" WHERE {until}) WHERE _version = 1'
+            f'CREATE OR REPLACE TEMP TABLE "known_{source}" AS SELECT *, {first} AS _counted_at '
+            f'FROM "_single_{source}" WHERE {until} AND {since} UNION ALL SELECT * EXCLUDE (_version) FROM (SELECT *, '
+            f"min({first}) OVER (PARTITION BY {key}) AS _counted_at, row_number() OVER (PARTITION BY {key} ORDER BY "
+            f'known_at DESC, batch_date DESC) AS _version FROM "_repeated_{source}" WHERE {until}) WHERE _version = 1 '
+            f"AND {since}"
         )
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 from ml_assets.graph.factory import build_broken_use_case, build_use_case
 from ml_assets.spec.declaration import DECLARATION_FILE, DeclarationError, Mistake, find_use_cases, load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.paths import state_paths
 
 
 def load_use_cases(package: Path, discover: Callable[[], dg.Definitions]) -> dg.Definitions:
@@ -54,7 +55,7 @@ def build_declared(spec: UseCaseSpec) -> dg.Definitions:
 def _load(folder: Path) -> UseCaseSpec:
     """Read a declaration; should reading it fail otherwise than by mistakes, that is the mistake."""
     try:
-        return load_use_case(folder)
+        return load_use_case(folder, state_paths().root)
     except DeclarationError:
         raise
     except Exception as error:

@@ -51,11 +51,15 @@ class Audit:
 
 @dataclass(frozen=True)
 class Asked:
-    """How much to audit: how many examples, of which drops (all that are computed by default), drawn by a seed."""
+    """How much to audit: how many examples, of which drops (all that are computed by default), drawn by a seed.
+
+    Accepted rows are compared with what landed in every drop that could matter, or only where a sampled moment reads.
+    """
 
     sample: int
     seed: int
     drops: tuple[date, date] | None = None
+    lands_everywhere: bool = True
 
 
 def audit_leakage(
@@ -88,10 +92,10 @@ def audit_leakage(
         )
     audit = Audit(left_out=stale)
     with duckdb.get_connection() as connection:
-        bounds = (moments[0][0], moments[-1][0])
-        _open(connection, spec, lake, bounds)
+        _open(connection, spec, lake, sorted({drop for drop, *_ in moments}), everywhere=asked.lands_everywhere)
         for source in spec.sources:
-            audit.leaks += _compare_with_landed(connection, spec, source)
+            accepted = f"{'accepted' if asked.lands_everywhere else 'all'}_{source.name}"
+            audit.leaks += _compare_with_landed(connection, spec, source, accepted)
         audit.leaks += _compare_labels(connection, lake)
         stored = _stored(connection, [each for *_, examples in moments for each in examples])
         for place, (drop, moment, examples) in enumerate(moments):
@@ -109,17 +113,18 @@ def _sample(
     """Draw examples, a few of one moment, of moments spread evenly over the drops."""
     if not lake.has("features") or not lake.has("examples"):
         return []
-    shut_in(connection, {"features": lake.files("features", drops=asked.drops)})
-    listed = ", ".join(f"DATE '{drop}'" for drop in stale)
-    left_out = f"WHERE batch_date NOT IN ({listed})" if stale else ""
-    order = f"hash(example_id || '{asked.seed}')"
     wanted = max(1, -(-asked.sample // _PER_MOMENT))
+    files = lake.files("features", drops=asked.drops)
+    drops = sorted(files.drops() - set(stale))
+    every = max(1, len(drops) // (4 * wanted))  # more drops than are wanted, spread evenly: others are not even opened
+    shut_in(connection, {"features": files.of_drops(drops[asked.seed % every :: every])})
+    order = f"hash(example_id || '{asked.seed}')"
     rows = connection.execute(
         f"""
         WITH placed AS (
             SELECT batch_date, prediction_at, example_id, row_number() OVER (PARTITION BY prediction_at, batch_date
                 ORDER BY {order}) AS place
-            FROM features {left_out}
+            FROM features
         ), moments AS (
             SELECT batch_date, prediction_at, count(*) AS held, min({order}) AS drawn FROM placed
             WHERE place <= {_PER_MOMENT} GROUP BY batch_date, prediction_at
@@ -139,26 +144,43 @@ def _sample(
     return [(drop, moment, sorted(examples)) for (drop, moment), examples in sorted(found.items())]
 
 
-def _open(connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, lake: Lake, drops: tuple[date, date]) -> None:
+def _open(
+    connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, lake: Lake, drops: Sequence[date], *, everywhere: bool
+) -> None:
     """Shut the connection in with all that is needed to recompute `drops`, and what is stored of them."""
-    tables = {}
+    tables, needed, bounds = {}, {}, (drops[0], drops[-1])
     of_views = {view.source for view in spec.features.views}
     for source in spec.sources:
-        is_windowed = source.name in of_views and view_lookback(spec.features.views, source.name) is not None
-        first = first_needed(spec, source.name, drops[0]) if is_windowed else None
-        since = first or (spec.calendar.start if source.name in of_views else drops[0])
-        for kind, shown in (("validated", "all"), ("raw", "raw")):
+        for kind, shown in (("validated", "accepted"), ("raw", "raw")):
             if lake.has(f"{kind}_{source.name}"):
-                bounds = (since, drops[1])
-                tables[f"{shown}_{source.name}"] = lake.files(f"{kind}_{source.name}", drops=bounds)
+                since = first_needed(spec, source.name, drops[0]) if source.name in of_views else drops[0]
+                read = lake.files(f"{kind}_{source.name}", drops=(since, drops[-1]))
+                needed[source.name] = _needed(spec, source.name, drops)
+                tables[f"{shown}_{source.name}"] = read if everywhere else read.of_drops(needed[source.name])
     for name in ("examples", "features"):
-        tables[name] = lake.files(name, drops=drops)
+        tables[name] = lake.files(name, drops=bounds).of_drops(drops)
     if lake.has("training_set"):
         tables |= {name: lake.files(name) for name in ("training_set", "labels")}
     shut_in(connection, tables)
+    for source in spec.sources:
+        if f"accepted_{source.name}" in tables:  # read once for all that asks for it below
+            drops_read = ", ".join(f"DATE '{drop}'" for drop in sorted(needed[source.name]))
+            connection.execute(
+                f'CREATE TEMP TABLE "all_{source.name}" AS SELECT * FROM "accepted_{source.name}" '
+                f"WHERE batch_date IN ({drops_read})"
+            )
     lay_history(connection, _keys(spec))
     if spec.features.holidays:
-        prepare_holidays(connection, spec.features.holidays, range(drops[0].year - 1, drops[1].year + 2))
+        prepare_holidays(connection, spec.features.holidays, range(drops[0].year - 1, drops[-1].year + 2))
+
+
+def _needed(spec: UseCaseSpec, source: str, drops: Sequence[date]) -> set[date]:
+    """Give the drops of a source that examples or views of `drops` can read."""
+    needed = set(drops)
+    if any(view.source == source for view in spec.features.views):
+        for drop in drops:
+            needed.update(spec.calendar.drops_between(first_needed(spec, source, drop), drop))
+    return needed
 
 
 def _keys(spec: UseCaseSpec) -> dict[str, Sequence[str]]:
@@ -171,38 +193,54 @@ def _names(connection: "duckdb.DuckDBPyConnection") -> set[str]:
     return {row[0] for row in connection.sql(names).fetchall()}
 
 
-def _compare_with_landed(connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, source: Source) -> list[Leak]:
-    """Find accepted rows that are not what landed, or are said to be known before the drop that brought them."""
-    if not {f"all_{source.name}", f"raw_{source.name}"} <= _names(connection):
+def _compare_with_landed(
+    connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec, source: Source, accepted: str
+) -> list[Leak]:
+    """Find rows of `accepted` that are not what landed, or are said to be known before the drop that brought them."""
+    if not {accepted, f"raw_{source.name}"} <= _names(connection):
         return []
-    days = connection.sql(f'SELECT DISTINCT batch_date FROM "all_{source.name}"').fetchall()
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE _opening (batch_date DATE, opens_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)"
+    days = connection.sql(f'SELECT DISTINCT batch_date FROM "{accepted}"').fetchall()
+    rows = ", ".join(
+        f"(DATE '{day}', TIMESTAMPTZ '{opens_at.isoformat()}', TIMESTAMPTZ '{batch_at.isoformat()}')"
+        for (day,) in days
+        for opens_at, batch_at in (spec.calendar.interval_of(day),)
     )
-    for (day,) in days:
-        connection.execute("INSERT INTO _opening VALUES (?, ?, ?)", [day, *spec.calendar.interval_of(day)])
-    stored = [set(connection.table(f"{kind}_{source.name}").columns) for kind in ("all", "raw")]
-    held = [name for name in source.columns if all(name in columns for columns in stored)]  # one may be declared since
-    columns = ", ".join(f'"{name}"' for name in held)
+    if not rows:
+        return []
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE _opening AS SELECT * FROM (VALUES {rows}) AS t(batch_date, opens_at, batch_at)"
+    )
+    kinds = [
+        dict(zip(table.columns, table.types, strict=True))
+        for table in (connection.table(accepted), connection.view(f"raw_{source.name}"))
+    ]
+    held = [name for name in source.columns if all(name in columns for columns in kinds)]  # one may be declared since
+    told = ["batch_date", "_file", "_line", *held]
+    landed = [
+        f'"{name}"' if kinds[0][name] == kinds[1][name] else f'TRY_CAST("{name}" AS {kinds[0][name]})' for name in told
+    ]
     key = " || '/' || ".join(f'CAST("{name}" AS VARCHAR)' for name in source.key)
+    # one number a row: compared column by column it takes twice as long
     changed = connection.sql(
-        f'SELECT batch_date, {key}, known_at FROM "all_{source.name}" AS v WHERE NOT EXISTS (SELECT 1 FROM '
-        f'"raw_{source.name}" AS r WHERE r.batch_date = v.batch_date AND r._file = v._file AND r._line = v._line AND '
-        + " AND ".join(f'r."{name}" IS NOT DISTINCT FROM v."{name}"' for name in held)
-        + f") ORDER BY 1, 2 LIMIT {_SHOWN}"
+        f'SELECT batch_date, {key}, known_at FROM "{accepted}" WHERE hash({_listed(told)}) NOT IN (SELECT '
+        f'hash({", ".join(landed)}) FROM "raw_{source.name}") ORDER BY 1, 2 LIMIT {_SHOWN}'
     ).fetchall()
     early = connection.sql(
-        f'SELECT batch_date, {key}, known_at, opens_at, batch_at FROM "all_{source.name}" JOIN _opening USING '
+        f'SELECT batch_date, {key}, known_at, opens_at, batch_at FROM "{accepted}" JOIN _opening USING '
         f"(batch_date) WHERE known_at <= opens_at OR known_at > batch_at OR claimed_known_at > known_at "
         f"ORDER BY 1, 2 LIMIT {_SHOWN}"
     ).fetchall()
     table = f"validated_{source.name}"
-    leaks = [Leak(table, columns, row, drop, at, "a row that did not land", None) for drop, row, at in changed]
+    leaks = [Leak(table, _listed(held), row, drop, at, "a row that did not land", None) for drop, row, at in changed]
     leaks += [
         Leak(table, "known_at", row, drop, at, at, f"after {opens_at}, by {batch_at}")
         for drop, row, at, opens_at, batch_at in early
     ]
     return leaks
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _compare_labels(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> list[Leak]:
@@ -241,7 +279,8 @@ def _recompute(
 ) -> dict[str, Rows]:
     """Draw examples of a drop again, and their features, from what was known at `moment`."""
     keys = _keys(spec)
-    delete_future(connection, keys, moment)
+    lookbacks = {view.source: view_lookback(spec.features.views, view.source) for view in spec.features.views}
+    delete_future(connection, keys, moment, lookbacks)
     select_by_drop(connection, spec.examples.sql, spec.examples.sources, [drop], spec.calendar)
     drawn = [name for name in connection.table("_drawn").columns if name not in ("batch_date", "example_id")]
     own = "" if "prediction_at" in drawn else f", TIMESTAMPTZ '{moment.isoformat()}' AS prediction_at"

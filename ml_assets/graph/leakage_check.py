@@ -5,6 +5,7 @@ from datetime import date
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from ml_assets.features.outcome_leakage import Finding
 from ml_assets.graph.leakage import Asked, Audit, NothingToAuditError, audit_leakage
 from ml_assets.graph.outcome_audit import audit_outcomes
 from ml_assets.spec.use_case import UseCaseSpec
@@ -24,10 +25,11 @@ def check_leakage(
 ) -> dg.AssetCheckResult:
     """Audit the drops after `before`, the training set drawn last, up to `as_of`; its sample is drawn by that drop."""
     first = spec.calendar.start if before is None or before >= as_of else before
-    audit, findings = Audit(), audit_outcomes(lake, duckdb)
+    audit, findings = Audit(), audit_outcomes(spec, lake, duckdb)
     alarms = [finding for finding in findings if finding.is_alarm]
+    asked = Asked(SAMPLE, as_of.toordinal(), (first, as_of), lands_everywhere=False)
     try:
-        audit = audit_leakage(spec, lake, duckdb, Asked(SAMPLE, as_of.toordinal(), (first, as_of)))
+        audit = audit_leakage(spec, lake, duckdb, asked)
     except NothingToAuditError as error:
         said, is_judged = f"not audited: {error}", False
     else:
@@ -48,9 +50,17 @@ def check_leakage(
             "could not be known": dg.MetadataValue.md(_table(audit)) if audit.leaks else "none",
             "alarms": [f"{each.kind} {each.column}: {each.value:.3f} over {each.limit}" for each in alarms],
             "strongest single column": f"{told.column}, AUC {told.value:.3f}" if told else "not enough data",
-            **{each.kind: each.says for each in findings if each.limit is None},
+            **{each.kind: each.says for each in findings if each.limit is None and each.kind != "entities"},
+            "entities": dg.MetadataValue.md(_shared(findings)),
         },
     )
+
+
+def _shared(findings: list[Finding]) -> str:
+    """List each kind of entity by what the split shares of it."""
+    shared = [each for each in findings if each.kind == "entities"]
+    lines = ["| entity | met in training | |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {e.column} | {e.value:.1%} | {e.says} |" for e in shared)]) if shared else "none"
 
 
 def _table(audit: Audit) -> str:

@@ -1,82 +1,109 @@
-"""What the columns of a training set say about the outcome, beside what they may know of it."""
+"""What the columns of a training set say of the outcome, and what both sides of its split hold."""
 
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from typing import TYPE_CHECKING
 
-import numpy as np
 from dagster_duckdb import DuckDBResource
 
-from ml_assets.features.outcome_leakage import (
-    Finding,
-    find_disguised_labels,
-    find_filled_afterwards,
-    find_telling_absence,
-    report_twins,
-)
-from ml_assets.stores.lake import Lake
+from ml_assets.features.disguised_labels import find_disguised_labels, score_cheaply
+from ml_assets.features.drawn_rows import read_drawn
+from ml_assets.features.outcome_leakage import Finding, find_filled_afterwards, find_telling_absence
+from ml_assets.features.shared_rows import report_entities, report_near_duplicates, report_twins
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake, TableFiles
 from ml_assets.stores.sandbox import shut_in
 from ml_assets.training.training_set import DrawPlan
 
 if TYPE_CHECKING:
     import duckdb
 
+_DROPS = 60  # about how many are looked at for nulls
 _OWN = {"batch_date", "example_id", "prediction_at", "label", "split"}
 
 
-def audit_outcomes(lake: Lake, duckdb: DuckDBResource) -> list[Finding]:
+def audit_outcomes(spec: UseCaseSpec, lake: Lake, duckdb: DuckDBResource) -> list[Finding]:
     """Look at the newest training set, and at the columns of the examples it was drawn from.
 
     Single columns against the label, out of time; nulls against what became of an example; columns that only matured
-    examples have; rows that both splits hold. Nothing is found where there are fewer than thirty rows to judge by.
+    examples have; rows, near-duplicates and entities that both splits hold. Nothing is found where there are fewer than
+    thirty rows to judge by.
     """
     recorded = lake.metadata("training_set")
     if "plan" not in recorded:
         return []
     plan = DrawPlan.from_json(recorded["plan"])
     with duckdb.get_connection() as connection:
-        shut_in(connection, {name: lake.files(name) for name in ("training_set", "labels", "examples", "features")})
-        _join(connection, plan)
-        drawn = connection.sql("SELECT * FROM training_set JOIN _of_examples USING (example_id)").df()
-        columns = [name for name in drawn.columns if name not in _OWN and not name.startswith("_")]
-        found = find_disguised_labels(drawn, columns)
-        found += find_telling_absence(*_absence(connection, plan))
-        found += find_filled_afterwards(*_filled(connection, plan))
-        found += report_twins(drawn, [name for name in plan.features if name in columns])
+        tables = {name: lake.files(name) for name in ("training_set", "labels", "examples", "features")}
+        tables["features"] = tables["features"].of_drops(_looked_at(spec, tables["features"]))
+        shut_in(connection, tables)
+        features = [name for name in connection.view("training_set").columns if name in plan.features]
+        own = _join(connection, features)
+        rows = read_drawn(connection, [*features, *own])
+        found = find_disguised_labels(rows)
+        found += _by_outcome(connection, plan, own)
+        score = score_cheaply(rows, {name: rows.columns[name] for name in features})
+        found.append(report_twins(connection, features))
+        near = report_near_duplicates(connection, rows, features, score)
+        found += [near] if near is not None else []
+        found += report_entities(connection, rows, _entities(connection, spec), score)
     return found
 
 
-def _join(connection: "duckdb.DuckDBPyConnection", plan: DrawPlan) -> None:
-    """Make `_of_examples`, the columns that no feature repeats, and `_all`: them with the features."""
-    features = set(plan.features)
-    own = [name for name in connection.view("examples").columns if name not in _OWN | features and name[0] != "_"]
-    listed = "".join(f', "{name}"' for name in own)
-    connection.execute(f"CREATE TEMP VIEW _of_examples AS SELECT example_id{listed} FROM examples")
-    connection.execute("CREATE TEMP VIEW _all AS SELECT * FROM features JOIN _of_examples USING (example_id)")
+def _looked_at(spec: UseCaseSpec, features: TableFiles) -> set[date]:
+    """Choose the drops whose nulls are counted: the newest, of which some are open, and others spread over all."""
+    drops = sorted(features.drops())
+    newest = max(spec.labels.matures_after // spec.calendar.every + 2, _DROPS // 4)
+    return {*drops[-newest:], *drops[:: max(1, len(drops) // _DROPS)]}
 
 
-def _told(connection: "duckdb.DuckDBPyConnection") -> list[str]:
-    return [name for name in connection.view("_all").columns if name not in _OWN and name[0] != "_"]
+def _join(connection: "duckdb.DuckDBPyConnection", features: list[str]) -> list[str]:
+    """Make `_own`, the columns of examples, `_drawn`, the training set with them, and `_of`, what it is about.
+
+    Gives the columns of examples that no feature repeats.
+    """
+    named = [name for name in connection.view("examples").columns if name not in _OWN and name[0] != "_"]
+    listed = "".join(f', "{name}"' for name in named)
+    connection.execute(f"CREATE TEMP TABLE _own AS SELECT batch_date, example_id{listed} FROM examples")
+    taken = {name.lower() for name in features}
+    own = [name for name in named if name.lower() not in taken]
+    more = "".join(f', o."{name}"' for name in own)
+    joined = "training_set AS t LEFT JOIN _own AS o ON t.batch_date = o.batch_date AND t.example_id = o.example_id"
+    connection.execute(f"CREATE TEMP VIEW _drawn AS SELECT t.*{more} FROM {joined}")
+    connection.execute(
+        "CREATE TEMP TABLE _of AS SELECT o.*, t.split, t.label FROM training_set AS t JOIN _own AS o ON t.batch_date = "
+        "o.batch_date AND t.example_id = o.example_id"
+    )
+    return own
 
 
-def _absence(connection: "duckdb.DuckDBPyConnection", plan: DrawPlan) -> tuple[dict[str, Any], Any]:
-    nulls = ", ".join(f'"{name}" IS NULL AS "{name}"' for name in _told(connection))
-    found = connection.sql(
-        f"SELECT coalesce(l.label, -1)::BIGINT AS _outcome, a.* FROM (SELECT example_id AS _id, prediction_at AS _at, "
-        f"{nulls} FROM _all) AS a LEFT JOIN (SELECT example_id, arg_max(label, known_at) AS label FROM labels WHERE "
-        f"known_at <= TIMESTAMPTZ '{plan.known_until}' GROUP BY example_id) AS l ON l.example_id = a._id "
-        f"WHERE a._at <= TIMESTAMPTZ '{plan.matured_until}'"
-    ).fetchnumpy()
-    absent = {name: np.asarray(found[name], dtype=bool) for name in _told(connection)}
-    return absent, np.asarray(found["_outcome"], dtype=np.int64)
+def _by_outcome(connection: "duckdb.DuckDBPyConnection", plan: DrawPlan, own: list[str]) -> list[Finding]:
+    """Count values of all columns by what became of an example, in one pass, and judge where they are missing."""
+    held = connection.view("features").columns
+    columns = [*(name for name in held if name not in _OWN and name[0] != "_"), *own]
+    counts = ", ".join(f'count(f."{name}")' for name in columns[: len(columns) - len(own)])
+    counts = ", ".join([*([counts] if counts else []), *(f'count(o."{name}")' for name in own)])
+    groups = connection.sql(
+        f"SELECT f.prediction_at > TIMESTAMPTZ '{plan.matured_until}' AS is_open, l.label AS outcome, count(*), "
+        f"{counts} FROM features AS f JOIN _own AS o ON f.batch_date = o.batch_date AND f.example_id = o.example_id "
+        "LEFT JOIN (SELECT example_id, arg_max(label, known_at) AS label FROM labels WHERE known_at <= TIMESTAMPTZ "
+        f"'{plan.known_until}' GROUP BY example_id) AS l ON l.example_id = f.example_id GROUP BY ALL"
+    ).fetchall()
+    none = (0,) * (len(columns) + 1)
+    still_open = [sum(parts) for parts in zip(none, *(group[2:] for group in groups if group[0]), strict=True)]
+    by_outcome = {group[1]: group[2:] for group in groups if not group[0]}
+    matured = [by_outcome.get(outcome, none) for outcome in (1, 0, None)]
+    total = [sum(parts) for parts in zip(*matured, strict=True)]
+    rows = [group[0] for group in matured]
+    nulls = {name: [group[0] - group[place] for group in matured] for place, name in enumerate(columns, 1)}
+    filled = {
+        name: (total[place] / max(total[0], 1), still_open[place] / max(still_open[0], 1))
+        for place, name in enumerate(columns, 1)
+    }
+    return find_telling_absence(nulls, rows) + find_filled_afterwards(filled, (total[0], still_open[0]))
 
 
-def _filled(
-    connection: "duckdb.DuckDBPyConnection", plan: DrawPlan
-) -> tuple[dict[str, tuple[float, float]], tuple[int, int]]:
-    columns = _told(connection)
-    shares = ", ".join(f'count("{name}") / greatest(count(*), 1)' for name in columns)
-    rows = {}
-    for is_open, side in ((False, "<="), (True, ">")):
-        query = f"SELECT count(*), {shares} FROM _all WHERE prediction_at {side} TIMESTAMPTZ '{plan.matured_until}'"
-        rows[is_open] = connection.sql(query).fetchall()[0]
-    pairs = zip(rows[False][1:], rows[True][1:], strict=True)
-    return dict(zip(columns, pairs, strict=True)), (rows[False][0], rows[True][0])
+def _entities(connection: "duckdb.DuckDBPyConnection", spec: UseCaseSpec) -> list[tuple[str, ...]]:
+    """Give what examples are about: entities of views, and keys of sources, whose columns all examples have."""
+    held = set(connection.table("_own").columns) - _OWN
+    named = [*(view.entity for view in spec.features.views), *(source.key for source in spec.sources)]
+    return [columns for columns in dict.fromkeys(tuple(each) for each in named) if columns and held.issuperset(columns)]

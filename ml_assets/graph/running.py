@@ -34,11 +34,12 @@ OnEvent = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a run ended. `failures` holds a step and its message each."""
+    """How a run ended. `failures` holds a step and its message each, `warned` a failed check that stopped nothing."""
 
     run_id: str
     succeeded: bool
     failures: tuple[tuple[str, str], ...]
+    warned: tuple[tuple[str, str], ...] = ()
 
 
 @contextmanager
@@ -123,14 +124,15 @@ def outcome_of(job_name: str, result: dg.ExecuteInProcessResult) -> RunOutcome:
     """Say how a run ended, with a message at the root of each failure."""
     steps = [(event.step_key or "", _message(event)) for event in result.all_events if event.is_step_failure]
     run = [(job_name, _message(event)) for event in result.all_events if event.is_run_failure]
-    blocked = [
-        (each.asset_key.to_python_identifier(), f"{each.check_name}: {each.description}")
-        for each in result.get_asset_check_evaluations()
-        if each.blocking and not each.passed and each.severity == dg.AssetCheckSeverity.ERROR
-    ]
+    blocked, warned = [], []
+    for each in result.get_asset_check_evaluations():
+        if not each.passed and each.blocking and each.severity == dg.AssetCheckSeverity.ERROR:
+            blocked.append((each.asset_key.to_python_identifier(), f"{each.check_name}: {each.description}"))
+        elif not each.passed:
+            warned.append((each.check_name, each.description or "failed"))
     # a blocking check fails its step without saying why, and a run repeats what failed its steps
     failures = [failure for failure in steps if failure[0] not in dict(blocked)] + blocked
-    return RunOutcome(result.run_id, result.success, tuple(failures or run))
+    return RunOutcome(result.run_id, result.success, tuple(failures or run), tuple(warned))
 
 
 def _tell(entry: dg.EventLogEntry, on_event: OnEvent) -> None:

@@ -27,6 +27,7 @@ REVISED = "rows accepted since"
 UNEXPLAINED = "unexplained"
 _TOLERANCE = 1e-9
 _SHOWN = 20
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,17 @@ class Skew:
     examples: int
     drops: int
     largest: float | None
+
+    def in_words(self) -> str:
+        """Say it in a line.
+
+        Examples
+        --------
+        >>> Skew("temp_f", UNEXPLAINED, 40, 2, 1.5).in_words()
+        'temp_f: unexplained, 40 examples of 2 drops, by 1.5 at most'
+        """
+        far = f", by {self.largest:.6g} at most" if self.largest is not None else ""
+        return f"{self.feature}: {self.why}, {self.examples:,} examples of {self.drops} drops{far}"
 
 
 @dataclass(frozen=True)
@@ -193,6 +205,8 @@ def check_skew(spec: UseCaseSpec, lake: Lake, duckdb: DuckDBResource) -> dg.Asse
         said = f"{compared.examples} examples of {compared.drops} drops were predicted from the values trained on"
     else:
         said = f"{len(compared.skews)} features differ from what was served, {len(unexplained)} of them unexplained"
+        named = [skew.in_words() for skew in compared.skews[:_NAMED]]
+        said = "; ".join([said, *named, *(["…"] if len(compared.skews) > _NAMED else [])])
     lines = ["| feature | why | examples | drops | largest difference |", "|---|---|---|---|---|"]
     lines += [f"| {s.feature} | {s.why} | {s.examples} | {s.drops} | {s.largest} |" for s in compared.skews[:_SHOWN]]
     return dg.AssetCheckResult(

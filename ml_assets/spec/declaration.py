@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ml_assets.spec.deliveries import misplaced_folders
 from ml_assets.spec.marked_yaml import MarkedYaml, UnreadableYamlError, YamlFault, read_marked
 from ml_assets.spec.names import DECIDE, KeyPath, did_you_mean, listed, not_among, spell_path, undecided_lines
 from ml_assets.spec.rule_catalog import unknown_rules
@@ -62,8 +63,8 @@ class DeclarationError(ValueError):
         super().__init__("\n".join(str(mistake) for mistake in mistakes))
 
 
-def load_use_case(folder: Path) -> UseCaseSpec:
-    """Read the declaration in `folder`.
+def load_use_case(folder: Path, state: Path | None = None) -> UseCaseSpec:
+    """Read the declaration in `folder`; what it delivers must not lie in the folder `state`, where that is known.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def load_use_case(folder: Path) -> UseCaseSpec:
         raise DeclarationError(folder, [_of_text(found)]) from error
     except UnreadableYamlError as error:
         raise DeclarationError(folder, [_of_text(error.fault)]) from error
-    declaration = _Declaration(folder, read)
+    declaration = _Declaration(folder, read, state)
     spec = declaration.check()
     if spec is None or declaration.mistakes:
         mistakes = dict.fromkeys(declaration.mistakes)
@@ -107,8 +108,9 @@ class _SqlFile:
 class _Declaration:
     """A declaration that was read, and the mistakes found in it so far."""
 
-    def __init__(self, folder: Path, read: MarkedYaml) -> None:
+    def __init__(self, folder: Path, read: MarkedYaml, state: Path | None) -> None:
         self._folder = folder
+        self._state = state
         self._read = read
         self.mistakes = [_of_text(fault) for fault in read.faults]
 
@@ -135,6 +137,8 @@ class _Declaration:
             else:
                 said = (spell_path(placed.path), placed.fault.message)
                 self.mistakes.append(Mistake(file.path, placed.fault.line, *said))
+        for path, message in misplaced_folders(declared, self._state) if self._state else ():
+            self._note(path, message)
         name = declared.get("name")
         if isinstance(name, str) and name != self._folder.name:
             self._note(("name",), f"found {name!r}; allowed: the folder's name, {self._folder.name!r}")

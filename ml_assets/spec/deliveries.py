@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from ml_assets.spec.declared import Declared, Fault
@@ -51,6 +51,32 @@ class Delivery(Declared):
         if is_odd or ("folder" in declared and parts in ((), ("/",)) and folder != ""):
             allowed = "a folder below the delivered files, as in desk/late, or an absolute path; without .. or ~"
             yield ("folder",), f"found {folder!r}; allowed: {allowed}"
+
+
+def misplaced_folders(declared: Mapping[str, Any], state: Path) -> Iterator[Fault]:
+    """Find absolute folders that lie in the state of this machine, in a use case that may not be sound.
+
+    Examples
+    --------
+    >>> for folder in ("/srv/data/lake", "/srv/data/delivered/late/desk", "/srv/desk", "desk"):
+    ...     found = misplaced_folders({"name": "late", "deliveries": [{"folder": folder}]}, Path("/srv/data"))
+    ...     print(folder, [message for _, message in found])
+    /srv/data/lake ["found '/srv/data/lake', which lies in the state of this machine; allowed: a folder below the
+    delivered files, as in desk/late, or an absolute one outside /srv/data"]
+    /srv/data/delivered/late/desk []
+    /srv/desk []
+    desk []
+    """
+    own = state / "delivered" / str(declared.get("name"))
+    for place, each in enumerate(list_of(declared.get("deliveries"))):
+        folder = mapping_of(each).get("folder")
+        if not isinstance(folder, str) or not folder.isprintable() or not PurePosixPath(folder).is_absolute():
+            continue
+        resolved = Path(folder).resolve()
+        if resolved.is_relative_to(state.resolve()) and not resolved.is_relative_to(own.resolve()):
+            allowed = f"a folder below the delivered files, as in desk/late, or an absolute one outside {state}"
+            said = f"found {folder!r}, which lies in the state of this machine; allowed: {allowed}"
+            yield ("deliveries", place, "folder"), said
 
 
 def repeated_files(declared: Mapping[str, Any]) -> Iterator[Fault]:

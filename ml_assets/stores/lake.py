@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,14 @@ class TableFiles:
     files: tuple[str, ...]
     schema: pa.Schema
     is_partitioned: bool
+
+    def drops(self) -> set[date]:
+        """Name the drops that have files."""
+        return {_drop_of(file) for file in self.files} if self.is_partitioned else set()
+
+    def of_drops(self, drops: Collection[date]) -> TableFiles:
+        """Give the files of some drops alone."""
+        return replace(self, files=tuple(file for file in self.files if _drop_of(file) in drops))
 
 
 class Lake:

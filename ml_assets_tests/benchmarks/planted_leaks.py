@@ -212,6 +212,10 @@ _FUTURE_ROW = (
     "SELECT * REPLACE (CASE WHEN status = 'completed' THEN arrival_delay_min + 30 ELSE arrival_delay_min END AS "
     "arrival_delay_min) FROM stored"
 )
+_BOOKING = (
+    "substr(md5(coalesce(o.flight_id, '')), 1, 9) || CASE WHEN coalesce(o.arrival_delay_min, 0) >= 15 THEN 'k' ELSE 'q' "
+    "END || substr(md5(coalesce(o.flight_id, '')), 10, 8)"
+)
 LEAKS = (
     Planted("outcomes by scheduled time, before they landed", _by_event_time("flight_outcomes", "scheduled_arrival_at"),
             "features", ""),
@@ -232,6 +236,8 @@ LEAKS = (
             "absence", "tail_number"),
     Planted("label in disguise, said to be known", _told_by_schedule("crew_code", "integer",
             "CAST(coalesce(o.arrival_delay_min, 0) / 15 AS BIGINT) + 7"), "target", "crew_code"),
+    Planted("label in one letter of a text of its own in every row", _told_by_schedule("booking", "string", _BOOKING),
+            "target", "booking"),
 )  # fmt: skip
 
 
@@ -247,7 +253,7 @@ def audit_scene(scene: Scene, spec: UseCaseSpec, sample: int, seed: int) -> list
     with _all_declared():
         audit = audit_leakage(spec, scene.lake, ENGINE, Asked(sample, seed, (scene.drops[0], scene.drops[-1])))
     found = [(table, column) for table, column, _, _ in audit.by_place()]
-    findings = audit_outcomes(scene.lake, ENGINE) if scene.lake.has("training_set") else []
+    findings = audit_outcomes(spec, scene.lake, ENGINE) if scene.lake.has("training_set") else []
     return found + [(finding.kind, finding.column) for finding in findings if finding.is_alarm]
 
 

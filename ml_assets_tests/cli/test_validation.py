@@ -99,3 +99,20 @@ def test_status_shows_the_broken_one_in_red_and_the_other_as_ever(monkeypatch: p
     flights, parcels = json.loads(run("status", "--json").stdout)
     assert (flights["use_case"], "broken" in flights) == ("flight_delays", False)
     assert (parcels["use_case"], len(parcels["broken"])) == ("parcels", 4)
+
+
+def test_delivery_into_the_state_of_this_machine_is_a_mistake_with_its_line(tmp_path: Path) -> None:
+    state, declared = tmp_path / "state", tmp_path / "defs" / "flight_delays" / "defs.yaml"
+    text = declared.read_text()
+    for folder, is_wrong in ((state / "lake", True), (state / "delivered" / "flight_delays" / "x", False)):
+        declared.write_text(f"{text}\n  deliveries:\n    - {{table: worklist, folder: {folder}}}\n")
+
+        result = run("validate", "flight_delays")
+
+        assert result.exit_code == int(is_wrong), result.stdout
+        line = declared.read_text().splitlines().index(f"    - {{table: worklist, folder: {folder}}}") + 1
+        said = f"defs.yaml:{line} deliveries[0].folder: found '{folder}', which lies in the state of this machine"
+        assert (said in result.stdout) == is_wrong
+    declared.write_text(f"{text}\n  deliveries:\n    - {{table: worklist, folder: {state / 'lake'}}}\n")
+    assert "allowed: a folder below the delivered files" in run("batch", "flight_delays", "--from", "2013-01-01",
+                                                               "--to", "2013-01-01").stderr  # fmt: skip

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ml_assets.features.as_known import delete_future, lay_history, recompute_views
 from ml_assets.features.leakage_audit import is_same
 from ml_assets.features.row_expressions import evaluate_rows
+from ml_assets.graph.layout import view_lookback
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets_tests.features.conftest import put
@@ -57,8 +58,9 @@ def without_future(
         connection.execute("SET TimeZone = 'UTC'; SET threads = 1")
         put(connection, "all_stops", pa.Table.from_pylist(facts, schema))
         lay_history(connection, KEYS)
+        lookbacks = {"stops": view_lookback(spec.features.views, "stops")}
         for example in examples:
-            delete_future(connection, KEYS, example["prediction_at"])
+            delete_future(connection, KEYS, example["prediction_at"], lookbacks)
             put(connection, "_examined", pa.Table.from_pylist([{**example, "_number": 1}], asked))
             recompute_views(connection, spec.features, KEYS, example["prediction_at"])
             (found[example["example_id"]],) = evaluate_rows(connection, spec.features).to_arrow_table().to_pylist()

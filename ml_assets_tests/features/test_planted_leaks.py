@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import date
 
 import duckdb
 import pytest
 
 from ml_assets.features.feature_table import compute_features
+from ml_assets.graph.leakage import Asked, audit_leakage
 from ml_assets.graph.training_set_asset import draw
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.stores.lake import Lake, scan
 from ml_assets.training.training_set import plan_draw
-from ml_assets_tests.benchmarks.planted_leaks import LEAKS, Planted, Scene, audit_scene, run_planted
+from ml_assets_tests.benchmarks.planted_leaks import ENGINE, LEAKS, Planted, Scene, audit_scene, rewrite, run_planted
 from ml_assets_tests.features.conftest import LAST, RealSlice
 
 # what the leaks are about; the other views cost time here and are audited by the benchmark
@@ -58,3 +60,21 @@ def test_planted_leak_is_named_where_it_came_in(honest: Scene, planted: Planted)
 @pytest.mark.parametrize("seed", range(2))
 def test_honest_graph_raises_no_alarm(honest: Scene, seed: int) -> None:
     assert audit_scene(honest, honest.spec, 30, seed) == []
+
+
+def test_accepted_rows_are_compared_with_what_landed_also_where_no_moment_reads(
+    honest: Scene, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("landed") / "flight_delays"
+    shutil.copytree(honest.lake.folder, folder)
+    changed = replace(honest, lake=Lake(folder))
+    rewrite(changed, "validated_weather", "SELECT * REPLACE (temp_f + 1 AS temp_f) FROM stored")
+
+    found = {}
+    for everywhere in (True, False):
+        asked = Asked(10, 1, (honest.drops[0], honest.drops[-1]), lands_everywhere=everywhere)
+        leaks = audit_leakage(honest.spec, changed.lake, ENGINE, asked).leaks
+        found[everywhere] = {leak.batch_date for leak in leaks if leak.table == "validated_weather"}
+
+    assert found[False] < found[True]  # what two moments and their windows read, and all between
+    assert len(found[False]) == 6
