@@ -216,7 +216,8 @@ def test_candidate_of_a_fixed_rung_is_compared_with_the_heuristic_alone(history:
         {"rung": "group_history", "is_chosen": False},
         {"rung": "logistic_regression", "is_chosen": True},
     ]
-    assert [row["rung"] for row in whole_ladder] == ["group_history", "logistic_regression", "xgboost"]
+    names = ["constant", "group_history", "logistic_regression", "xgboost", "blend"]
+    assert [row["rung"] for row in whole_ladder] == names
     assert sum(bool(row["is_chosen"]) for row in whole_ladder) == 1
 
 
