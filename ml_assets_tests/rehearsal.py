@@ -60,6 +60,7 @@ def small_spec(**gate: float) -> UseCaseSpec:
     features["expressions"] = [each for each in features["expressions"] if each["name"] in _EXPRESSIONS]
     noise = {"name": "noise", "kind": "perturbation", "noise": 0.1, "max_change": 0.2}
     model |= {"holdout": "4d", "threads": 1, "gate": model["gate"] | _GATE | gate, "behaviours": [noise]}
+    model["abstain"] = None
     model["folds"] = {"count": 2, "length": "5d"}
     for rung in model["ladder"]:
         if rung["kind"] == "xgboost":

@@ -138,7 +138,8 @@ def envelope_of(recipe: TrainingRecipe, rows: "pd.DataFrame", features: Sequence
     """Learn which inputs are scored from the training rows, where the recipe asks for it."""
     if recipe.abstain is None:
         return None
-    return learn_envelope(rows.loc[rows["split"] == "train", list(features)], recipe.abstain.beyond)
+    watched = [name for name in recipe.abstain.features if name in features]
+    return learn_envelope(rows.loc[rows["split"] == "train", watched], recipe.abstain.beyond) if watched else None
 
 
 def _start(connection: "duckdb.DuckDBPyConnection", state: UseCaseState, spec: UseCaseSpec, as_of: str) -> Start | None:

@@ -94,6 +94,11 @@ class Abstain(Declared):
     """When a model gives no score of its own: an input lies further from the training rows than this."""
 
     beyond: float = Field(ge=0, description="in widths of a feature's range among the training rows, on either side")
+    features: tuple[str, ...] = Field(
+        min_length=1,
+        description="which are looked at: readings that can be impossible. Not what moves on with the calendar, which "
+        "leaves its training range because time passes",
+    )
 
 
 class TrainingRecipe(Declared):

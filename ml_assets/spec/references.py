@@ -133,6 +133,8 @@ def _named_in_evidence(model: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]
         for position, case in enumerate(list_of(behaviour.get("cases"))):
             for name in mapping_of(mapping_of(case).get("values")):
                 yield (*at, "cases", position, "values", name), name
+    for position, name in names_in(mapping_of(model.get("abstain")).get("features")):
+        yield ("model", "abstain", "features", position), name
     for place, each in enumerate(list_of(model.get("sensitive"))):
         name = mapping_of(each).get("column")
         if isinstance(name, str):

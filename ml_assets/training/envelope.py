@@ -50,7 +50,7 @@ class Envelope:
 
 
 def learn_envelope(features: pd.DataFrame, beyond: float) -> Envelope:
-    """Learn each numeric feature's range, and widen it on both sides by `beyond` times its width.
+    """Learn each given numeric feature's range, and widen it on both sides by `beyond` times its width.
 
     A feature that never varied is widened by `beyond` times its size, or by `beyond` where it was zero.
 

@@ -17,7 +17,7 @@ def entries_of(
 ) -> dict[str, FeatureEntry]:
     """Give the catalogue of the flagship with other features."""
     declared = flagship().model_dump(by_alias=True)
-    declared["model"]["behaviours"] = []  # they name features that are not in this one
+    declared["model"] |= {"behaviours": [], "abstain": None}  # they name features that are not in this one
     declared["features"] |= {"views": views, "expressions": [*EXPRESSIONS, *(expressions or [])], **features}
     declared["monitoring"]["slices"] = []
     return {each.feature: each for each in catalogue(UseCaseSpec.model_validate(declared))}

@@ -94,7 +94,7 @@ def test_trace_says_how_many_steps_away_each_column_is() -> None:
 
 def test_filter_of_a_view_and_the_row_itself_decide_a_count() -> None:
     declared = flagship().model_dump(by_alias=True)
-    declared["model"]["behaviours"] = []  # they name features that are not in this one
+    declared["model"] |= {"behaviours": [], "abstain": None}  # they name features that are not in this one
     declared["features"]["views"] = [
         {"name": "v", "from": "flight_outcomes", "derive": {"gone": "status = 'cancelled'"}, "where": "NOT gone",
          "windows": ["7d"], "aggregates": {"n": "count(*)"}},
