@@ -6,8 +6,10 @@ import getpass
 from datetime import UTC, date, datetime
 from typing import Any
 
+from rich.markup import escape
+
 from ml_assets.cli.runs import progress_bar
-from ml_assets.cli.terminal import console, fail, next_steps, print_json, table_of
+from ml_assets.cli.terminal import console, fail, next_steps, print_json
 from ml_assets.graph.model_decisions import Asked, champion_in, decide_waiting, record_of, waiting_in
 from ml_assets.graph.reproducing import reproduce
 from ml_assets.spec.use_case import UseCaseSpec
@@ -49,8 +51,18 @@ def run_champion(
     if as_json:
         print_json([_plain(spec, row) for row in record])
         return
-    rows = [[row[name] for name in _SHOWN] for row in record]
-    console.print(table_of(f"verdicts and decisions about {spec.name}", _SHOWN, rows))
+    serving = champion_in(record, date.max)
+    for row in record:
+        colour = {"promoted": "green", "refused": "red"}.get(row["verdict"], "yellow")
+        mark = "  [bold]<- serves[/]" if serving is not None and row["sequence"] == serving["sequence"] else ""
+        note = f": {escape(row['note'])}" if row["note"] else ""
+        when = f"drops after {row['serves_after']}" if row["verdict"] == "promoted" else f"as of {row['as_of']}"
+        console.print(
+            f"{row['sequence']:>3}  [{colour}]{row['verdict']:<17}[/] {row['model_version']}\n"
+            f"     {when}, by {escape(row['decided_by'])} (gate {row['gate']}){note}{mark}",
+            highlight=False,
+            soft_wrap=True,
+        )
     waiting = waiting_in(record)
     steps = {f"ml-assets approve {spec.name} {row['model_version']}": "it waits for a person" for row in waiting}
     if record:

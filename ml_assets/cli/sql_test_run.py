@@ -172,13 +172,13 @@ def _result(
     labels = spec.labels.sources
     if test.table == "labels":
         select_by_drop(connection, spec.labels.sql, labels, drops, spec.calendar)
-        return settle_labels(connection).to_arrow_table(), {}
+        return settle_labels(connection, spec.labels.measures).to_arrow_table(), {}
     known = "CREATE TEMP TABLE _labels (example_id VARCHAR, known_at TIMESTAMPTZ)"
     if all(source in test.given for source in labels):
         days = {row[0] for name in labels for row in connection.sql(
             f'SELECT DISTINCT batch_date FROM "validated_{name}"').fetchall()}  # fmt: skip
         select_by_drop(connection, spec.labels.sql, labels, sorted(days) or drops, spec.calendar)
-        settle_labels(connection)
+        settle_labels(connection, spec.labels.measures)
         known = "CREATE TEMP TABLE _labels AS SELECT * FROM _settled"
     connection.execute(known)
     connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ml_assets.decisions.reasons import Reason, at_least, at_most
@@ -48,6 +48,8 @@ class Evidence:
         What the audit of its training set proved.
     slices
         Parts of the window; those with fewer than `min_slice` examples are not judged.
+    measures
+        By name, the candidate's and the champion's, for guardrails.
     broken_behaviours
         Names of declared behaviours, of severity error, that it does not keep.
     """
@@ -61,6 +63,7 @@ class Evidence:
     broken_behaviours: tuple[str, ...] = ()
     n_behaviours: int = 0
     groups: tuple[GroupGap, ...] = ()
+    measures: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
 
     @property
     def newer_by(self) -> timedelta:
@@ -88,6 +91,7 @@ def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRu
         _named("no_leak", "leak_found", "leaks proven in its training set", evidence.leaks),
         *_slice_reasons(evidence.slices, rule),
         *_behaviour_reasons(evidence),
+        *_guardrail_reasons(evidence, rule),
         *(
             at_most(
                 ("groups_alike", "groups_differ"),
@@ -130,6 +134,31 @@ def _behaviour_reasons(evidence: Evidence) -> Iterator[Reason]:
     if evidence.n_behaviours:
         what = f"declared behaviours that it does not keep, of {evidence.n_behaviours}"
         yield _named("behaves", "behaviour_broken", what, evidence.broken_behaviours)
+
+
+def _guardrail_reasons(evidence: Evidence, rule: GateRule) -> Iterator[Reason]:
+    """Without a champion there is nothing to be worse than; a measure that nobody took breaks its guardrail."""
+    if evidence.champion_trained_until is None:
+        return
+    for guardrail in rule.guardrails:
+        name = guardrail.measure
+        candidate, champion = evidence.measures.get(name, (float("nan"), float("nan")))
+        worse = champion - candidate if is_better_high(name) else candidate - champion
+        yield at_most(
+            ("guardrail_held", "guardrail_broken"),
+            f"{name} of {candidate:.6g} beside the champion's {champion:.6g}, worse by",
+            worse,
+            guardrail.max_worse,
+        )
+
+
+def is_better_high(measure: str) -> bool:
+    """Say whether more of a measure is better.
+
+    >>> [is_better_high(name) for name in ("auc", "log_loss", "arrival_delay_min_on_list", "minutes_mae")]
+    [True, False, True, False]
+    """
+    return measure in ("auc", "average_precision") or measure.endswith(("_at_capacity", "_on_list"))
 
 
 def _named(kept: str, broken: str, what: str, names: Sequence[str]) -> Reason:

@@ -42,6 +42,8 @@ ReasonCode = Literal[
     "slice_worse",
     "behaves",
     "behaviour_broken",
+    "guardrail_held",
+    "guardrail_broken",
     "groups_alike",
     "groups_differ",
 ]

@@ -23,6 +23,7 @@ from ml_assets.stores.model_store import ModelBundle, StoredModel
 from ml_assets.training.candidate import MeasuredRung, Start, climb
 from ml_assets.training.envelope import Envelope, learn_envelope
 from ml_assets.training.estimators import feature_importance
+from ml_assets.training.objectives import fit_objectives
 from ml_assets.training.tuning import Trial, tune_ladder
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def build_candidate_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
             model=chosen.model,
             baseline=climbed.heuristic.model,
             envelope=envelope_of(climbed.recipe, rows, plan["features"]),
+            objectives=fit_objectives(climbed.recipe, rows, plan["features"]),
             started_from=start.model_version if start and warm_starts(climbed.recipe, chosen.rung.name) else None,
         )
         stored = state.models.save(bundle)

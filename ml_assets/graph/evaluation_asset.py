@@ -1,6 +1,7 @@
 """The asset of the verdict: all evidence about the candidate brought before the gate."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -109,8 +110,9 @@ def read_evidence(connection: "duckdb.DuckDBPyConnection", lake: Lake, found: Co
 
     Raises StaleEvidenceError where a table was made of another candidate: it says nothing about this one.
     """
-    slices, tried = (_rows(connection, lake, name, found) for name in (SLICES, BEHAVIOURS))
-    return evidence_of(found, slices, tried, _leaks(connection, lake, found.row.training_set_version))
+    slices, tried, measured = (_rows(connection, lake, name, found) for name in (SLICES, BEHAVIOURS, MEASURES))
+    evidence = evidence_of(found, slices, tried, _leaks(connection, lake, found.row.training_set_version))
+    return replace(evidence, measures=_paired(measured))
 
 
 def evidence_of(
@@ -140,6 +142,16 @@ def evidence_of(
             if row["kind"] == "groups" and row["measured"] is not None
         ),
     )
+
+
+def _paired(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[float, float]]:
+    """By measure, the candidate's and the champion's; NaN where one was not taken."""
+    of_role: dict[str, dict[str, float]] = {}
+    for row in rows:
+        if row["estimate"] is not None:
+            of_role.setdefault(row["measure"], {})[row["role"]] = row["estimate"]
+    nan = float("nan")
+    return {name: (of.get("candidate", nan), of.get("champion", nan)) for name, of in of_role.items()}
 
 
 def _interval(row: dict[str, Any]) -> Interval:

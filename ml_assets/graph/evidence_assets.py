@@ -15,6 +15,7 @@ from ml_assets.graph.layout import Results, asset_key, described
 from ml_assets.graph.pictures import as_markdown, cost_curve_png, reliability_png, slice_losses_png
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.spec.gate import GateRule
+from ml_assets.spec.objectives import SCORE
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.day_blocks import expanded_tail, paired_day_block_bootstrap
@@ -24,6 +25,7 @@ from ml_assets.stats.slices import parts_of, weak_slices
 from ml_assets.stores.sandbox import shut_in
 from ml_assets.training.behaviour_trials import try_behaviours
 from ml_assets.training.group_gaps import group_gaps
+from ml_assets.training.objectives import PREFIX
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,9 +97,35 @@ def measure_rows(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
             more = {"cost_at_implied_threshold": curve.implied_cost, "implied_threshold": curve.implied_threshold,
                     "precision_at_capacity": precision, "recall_at_capacity": recall}  # fmt: skip
             days = len(set(found.days))
+            more |= _amounts(spec, found, role)
             for name, value in more.items():
                 yield {**same, "measure": name, "estimate": value, "lower": None, "upper": None,
                        "n": int(found.labels.size), "n_days": days}  # fmt: skip
+
+
+def _amounts(spec: UseCaseSpec, found: Comparison, role: str) -> dict[str, float]:
+    """What the objectives of a model measure: their mean absolute error, and what comes true on the list of a day."""
+    bundle = {"candidate": found.candidate, "champion": found.champion}.get(role)
+    if bundle is None:
+        return {}
+    priority = spec.worklist.rank_by.get(SCORE, 0.0) * found.scores[role]
+    measured: dict[str, float] = {}
+    for objective in spec.model.objectives:
+        model = bundle.objectives.get(objective.name)
+        if model is None or f"{PREFIX}{objective.measure}" not in found.window:
+            continue
+        outcome = found.window[f"{PREFIX}{objective.measure}"].to_numpy(dtype=np.float64, na_value=np.nan)
+        limits = (-np.inf if objective.at_least is None else objective.at_least,
+                  np.inf if objective.at_most is None else objective.at_most)  # fmt: skip
+        foretold = model.predict(found.window)
+        measured[f"{objective.name}_mae"] = float(np.nanmean(np.abs(foretold - np.clip(outcome, *limits))))
+        priority = priority + spec.worklist.rank_by.get(objective.name, 0.0) * foretold
+    for objective in spec.model.objectives:
+        if f"{objective.name}_mae" in measured:
+            outcome = found.window[f"{PREFIX}{objective.measure}"].to_numpy(dtype=np.float64, na_value=np.nan)
+            mean, _ = lists_of_days(np.nan_to_num(outcome), priority, found.days, spec.worklist.capacity)
+            measured[f"{objective.measure}_on_list"] = mean
+    return measured
 
 
 def _slices(spec: UseCaseSpec) -> dg.AssetsDefinition:

@@ -53,6 +53,7 @@ def refuse_open_drops(spec: UseCaseSpec, lake: Lake, duckdb: DuckDBResource, las
 
 def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
     sources = spec.labels.sources
+    columns = _LABEL_COLUMNS | dict.fromkeys(spec.labels.measures, "DOUBLE")
 
     @dg.asset(
         key=asset_key(spec, "training", "labels"),
@@ -60,7 +61,7 @@ def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
         description="Outcomes as they became known, in the drop that brought them; one row an example.",
         partitions_def=partitions_of(spec),
         backfill_policy=SINGLE_RUN,
-        metadata={"dagster/column_schema": table_schema(_LABEL_COLUMNS)},
+        metadata={"dagster/column_schema": table_schema(columns)},
         **described(spec, "training", "delta", "duckdb"),
     )  # fmt: skip
     def labels(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
@@ -69,13 +70,13 @@ def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
         with duckdb.get_connection() as connection:
             shut_in(connection, {f"validated_{s}": state.lake.files(f"validated_{s}", drops=bounds) for s in sources})
             select_by_drop(connection, spec.labels.sql, sources, drops, spec.calendar)
-            rows = settle_labels(connection).to_arrow_table()
+            rows = settle_labels(connection, spec.labels.measures).to_arrow_table()
         state.lake.replace_drops("labels", rows, drops)
         days, values = rows["batch_date"].to_pylist(), rows["label"].to_pylist()
         counts = Counter(days)
         positive = Counter(day for day, label in zip(days, values, strict=True) if label)
         shares = {drop: {"positive share": positive[drop] / counts[drop]} for drop in counts}
-        shown = describe_columns(spec, "training", "labels", _LABEL_COLUMNS)
+        shown = describe_columns(spec, "training", "labels", columns)
         describe_drops(context, drops, counts, shares, on_last=shown)
 
     return labels

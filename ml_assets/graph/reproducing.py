@@ -17,6 +17,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.model_store import ModelBundle, ModelStore, installed_libraries
 from ml_assets.stores.paths import StatePaths
 from ml_assets.training.candidate import Start, climb
+from ml_assets.training.objectives import fit_objectives
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def reproduce(spec: UseCaseSpec, paths: StatePaths, model_version: str, tell: Ca
         baseline=by_name[recorded.recipe.heuristic.name],
         envelope=envelope_of(recorded.recipe, rows, recorded.features),
         started_from=recorded.started_from,
+        objectives=fit_objectives(recorded.recipe, rows, recorded.features),
     )
     with TemporaryDirectory() as folder:
         stored = ModelStore(Path(folder)).save(bundle)

@@ -67,6 +67,15 @@ def build_serving_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
     return [_predictions(spec), _worklist(spec)]
 
 
+def _columns(spec: UseCaseSpec) -> dict[str, str]:
+    return _PREDICTION_COLUMNS | {objective.name: "DOUBLE" for objective in spec.model.objectives}
+
+
+def _meanings(spec: UseCaseSpec) -> dict[str, str]:
+    said = {each.name: each.description or f"{each.measure} as foretold" for each in spec.model.objectives}
+    return _COLUMN_MEANINGS | said
+
+
 def scored_from(spec: UseCaseSpec) -> list[dg.AssetDep]:
     """Give what scores of a drop are made of: its features, and matured ones with their labels for the prior shift."""
     features = asset_key(spec, "features", "features")
@@ -94,7 +103,7 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
             dg.AssetCheckSpec("complete", asset=key, description="Every example of a drop with a champion is scored, "
                               "and every drop has a champion."),
         ],
-        metadata={"dagster/column_schema": table_schema(_PREDICTION_COLUMNS)},
+        metadata={"dagster/column_schema": table_schema(_columns(spec))},
         **described(spec, "predictions", "delta", "xgboost", *_formats(spec, "predictions")),
     )  # fmt: skip
     def predictions(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
@@ -125,7 +134,7 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
             for drop in drops:  # only what may be acted on leaves the house
                 notes[drop] |= _deliver(spec, state, "predictions", drop, table)
         counts = Counter(table["batch_date"].to_pylist())
-        shown = describe_columns(spec, "predictions", "predictions", _PREDICTION_COLUMNS, _COLUMN_MEANINGS)
+        shown = describe_columns(spec, "predictions", "predictions", _columns(spec), _meanings(spec))
         describe_drops(context, drops, counts, notes, on_last=_score_picture(table, drops) | shown)
         yield dg.MaterializeResult()
         yield from checks
@@ -181,7 +190,7 @@ def _score_drops(
             scored.append(frame.assign(_features_version=read[drop]))
             notes[drop] |= {"mean score": float(frame["score"].mean()), **describe_shift(prior)}
             notes[drop]["abstained"] = int(frame["abstained"].notna().sum())
-    return _prediction_table(scored), notes
+    return _prediction_table(corrector.spec, scored), notes
 
 
 def _score_picture(table: "pa.Table", drops: Sequence[date]) -> dict[str, object]:
@@ -194,10 +203,10 @@ def _score_picture(table: "pa.Table", drops: Sequence[date]) -> dict[str, object
 def server_of(bundle: ModelBundle, model_version: str) -> Server:
     """Give a stored model as what scores drops."""
     as_of = date.fromisoformat(bundle.as_of)
-    return Server(as_of, model_version, bundle.model, bundle.baseline, bundle.envelope)
+    return Server(as_of, model_version, bundle.model, bundle.baseline, bundle.envelope, bundle.objectives)
 
 
-def _prediction_table(scored: Sequence["pd.DataFrame"]) -> "pa.Table":
+def _prediction_table(spec: UseCaseSpec, scored: Sequence["pd.DataFrame"]) -> "pa.Table":
     import pyarrow as pa
 
     schema = pa.schema(
@@ -206,7 +215,15 @@ def _prediction_table(scored: Sequence["pd.DataFrame"]) -> "pa.Table":
          "prior_shift": pa.float64(), "abstained": pa.string(), "model_version": pa.string(),
          "_features_version": pa.int64()}
     )  # fmt: skip
-    parts = [pa.Table.from_pandas(frame, schema, preserve_index=False) for frame in scored]
+    for objective in spec.model.objectives:
+        schema = schema.append(pa.field(objective.name, pa.float64()))
+    names = [objective.name for objective in spec.model.objectives]  # null where a champion does not foretell it yet
+    parts = [
+        pa.Table.from_pandas(
+            frame.reindex(columns=[*frame.columns, *(n for n in names if n not in frame)]), schema, preserve_index=False
+        )
+        for frame in scored
+    ]
     return pa.concat_tables(parts) if parts else schema.empty_table()
 
 

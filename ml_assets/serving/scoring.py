@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
@@ -47,6 +48,8 @@ class Server:
         The heuristic, scored beside it, and in its place where it abstains.
     bounds
         The inputs that it scores; None is any.
+    objectives
+        By name, what foretells an amount beside the probability.
     """
 
     as_of: date
@@ -54,6 +57,7 @@ class Server:
     model: Scorer
     baseline: Scorer
     bounds: Bounds | None = None
+    objectives: Mapping[str, Scorer] = field(default_factory=dict[str, Scorer])
 
 
 def score_drop(features: pd.DataFrame, drop: date, server: Server, prior_shift: float = 0.0) -> pd.DataFrame:
@@ -75,7 +79,7 @@ def score_drop(features: pd.DataFrame, drop: date, server: Server, prior_shift: 
         Grain: an example. `batch_date`, `example_id`, `prediction_at`; `score`, what is acted on; `model_score`,
         the model's own before the prior shift, and `baseline_score`, the heuristic's; `prior_shift` in log odds;
         `abstained`, the features for which the model gives no score and the heuristic's is taken (null: none);
-        `model_version`.
+        `model_version`, and each objective by its name, in its unit.
 
     Raises
     ------
@@ -108,4 +112,6 @@ def score_drop(features: pd.DataFrame, drop: date, server: Server, prior_shift: 
     scored["prior_shift"] = prior_shift
     scored["abstained"] = pd.Series(abstained, dtype=object)
     scored["model_version"] = version
+    for name, amount in server.objectives.items():
+        scored[name] = amount.predict(rows)
     return scored

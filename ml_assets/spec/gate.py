@@ -11,6 +11,17 @@ from ml_assets.spec.declared import Declared
 GateMode = Literal["enabled", "dry_run", "disabled"]
 
 
+class Guardrail(Declared):
+    """A measure of the window that may not get worse by more than this, whatever the log loss gains.
+
+    `measure` is one of `evaluation_measures`: auc, average_precision, brier, ece, cost_at_implied_threshold,
+    precision_at_capacity, recall_at_capacity, `<objective>_mae`, `<measure>_on_list`.
+    """
+
+    measure: str
+    max_worse: float = Field(ge=0, description="in the unit of the measure, beside the champion's")
+
+
 class GateRule(Declared):
     """The numbers by which a candidate replaces a champion.
 
@@ -41,5 +52,6 @@ class GateRule(Declared):
         default=0.05, ge=0, description="how much worse, relative, a slice of min_slice examples may become"
     )
     min_slice: int = Field(default=1000, ge=1, description="slices with fewer labelled examples are shown, not judged")
+    guardrails: tuple[Guardrail, ...] = ()
     min_examples: int = Field(ge=1, description="fewer labelled examples in the window decide nothing")
     min_days: int = Field(ge=2, description="fewer days in the window give no interval")

@@ -13,6 +13,7 @@ from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.gate import GateRule
 from ml_assets.spec.names import did_you_mean
+from ml_assets.spec.objectives import Objective
 from ml_assets.spec.prior_correction import PriorCorrection
 from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
 
@@ -113,6 +114,7 @@ class TrainingRecipe(Declared):
     imbalance: Imbalance = "none"
     calibration: CalibrationMethod = "none"
     abstain: Abstain | None = None
+    objectives: tuple[Objective, ...] = ()
     matures_after: Duration
     ladder: tuple[Rung, ...] = Field(min_length=1)
 
@@ -166,6 +168,7 @@ class ModelSpec(Declared):
     abstain: Abstain | None = None
     ladder: tuple[Rung, ...] = Field(min_length=1)
     gate: GateRule
+    objectives: tuple[Objective, ...] = ()
     prior_correction: PriorCorrection | None = None
     behaviours: tuple[Behaviour, ...] = ()
     sensitive: tuple[Sensitive, ...] = ()
@@ -179,6 +182,7 @@ class ModelSpec(Declared):
             imbalance=self.imbalance,
             calibration=self.calibration,
             abstain=self.abstain,
+            objectives=self.objectives,
             matures_after=matures_after,
             ladder=self.ladder,
         )

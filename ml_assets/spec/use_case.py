@@ -17,6 +17,7 @@ from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.monitoring import MonitoringSpec, RetrainingSpec
 from ml_assets.spec.names import Identifier, did_you_mean
+from ml_assets.spec.objectives import SCORE, objective_faults
 from ml_assets.spec.references import wrong_references
 
 __all__ = ["Examples", "Labels", "SqlTable", "UseCaseSpec", "Worklist", "did_you_mean"]
@@ -44,12 +45,20 @@ class Labels(SqlTable):
     """
 
     matures_after: Duration
+    measures: tuple[Identifier, ...] = Field(
+        default=(), description="further columns of the SELECT: amounts that objectives foretell; null is unknown"
+    )
 
 
 class Worklist(Declared):
-    """How many examples of a day people can act on, and what they are shown of them."""
+    """How many examples of a day people can act on, and what they are shown of them.
+
+    `rank_by` gives each of the score and the objectives a weight; the list holds the examples with the highest
+    weighted sum. Changing it changes the next list, and no model.
+    """
 
     capacity: int = Field(ge=1)
+    rank_by: dict[str, float] = Field(default_factory=lambda: {SCORE: 1.0})
     columns: tuple[Identifier, ...] = ()
 
 
@@ -94,4 +103,5 @@ class UseCaseSpec(Declared):
         """Find names that refer to nothing, and a calendar that the graph cannot run."""
         yield from wrong_references(declared)
         yield from short_references(declared)
+        yield from objective_faults(declared)
         yield from repeated_files(declared)

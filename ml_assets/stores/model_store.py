@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ml_assets.training.envelope import Envelope
 from ml_assets.training.estimators import FittedModel, load_model
 
 _MANIFEST = "manifest.json"
+_OBJECTIVE = "objective_"  # before its name, the part of a bundle that holds it
 _ABANDONED = "abandoned.txt"
 
 
@@ -44,6 +45,8 @@ class ModelBundle:
         Version of the model that a warm start went on from; None when trained anew.
     envelope
         The inputs it scores; None when it scores any.
+    objectives
+        By name, what foretells an amount beside the probability.
     """
 
     as_of: str
@@ -56,6 +59,7 @@ class ModelBundle:
     baseline: FittedModel
     envelope: Envelope | None = None
     started_from: str | None = None
+    objectives: Mapping[str, FittedModel] = field(default_factory=dict[str, FittedModel])
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class ModelStore:
     def save(self, bundle: ModelBundle) -> StoredModel:
         """Keep a bundle; the same content has the same version, and is kept once."""
         parts = {"model": bundle.model, "baseline": bundle.baseline}
+        parts |= {f"{_OBJECTIVE}{name}": model for name, model in bundle.objectives.items()}
         files = {
             f"{part}/{name}": content for part, model in parts.items() for name, content in model.to_files().items()
         }
@@ -111,7 +116,7 @@ class ModelStore:
         folder = self.folder / model_version
         content = _read_checked(folder / _MANIFEST, artifact_sha256)
         manifest = json.loads(content)
-        files: dict[str, dict[str, bytes]] = {"model": {}, "baseline": {}, "envelope": {}}
+        files: dict[str, dict[str, bytes]] = {"envelope": {}, **{part: {} for part in manifest["kinds"]}}
         for name, sha256 in manifest["files"].items():
             part, _, bare = name.partition("/")
             files[part][bare] = _read_checked(folder / name, sha256)
@@ -127,6 +132,11 @@ class ModelStore:
             baseline=load_model(kinds["baseline"], files["baseline"]),
             envelope=Envelope.from_files(files["envelope"]) if files["envelope"] else None,
             started_from=manifest["started_from"],
+            objectives={
+                part.removeprefix(_OBJECTIVE): load_model(kind, files[part])
+                for part, kind in kinds.items()
+                if part.startswith(_OBJECTIVE)
+            },
         )
 
     def manifest(self, model_version: str) -> dict[str, Any]:

@@ -58,10 +58,10 @@ class FittedBoostedTrees:
         """Probability of a positive, one a row, computed in float32. Raises ValueError on missing columns."""
         import xgboost
 
-        values = _values(features, self.columns)
+        values = feature_values(features, self.columns)
         if not len(values):
             return np.empty(0, dtype=np.float64)
-        matrix = xgboost.DMatrix(values, feature_types=_types(self.columns), enable_categorical=True)
+        matrix = xgboost.DMatrix(values, feature_types=feature_types(self.columns), enable_categorical=True)
         return self.booster.predict(matrix).astype(np.float64)
 
     def to_files(self) -> dict[str, bytes]:
@@ -72,8 +72,8 @@ class FittedBoostedTrees:
         """By column, what it adds to the log odds of each row (exact SHAP values), and the base they start from."""
         import xgboost
 
-        values = _values(features, self.columns)
-        matrix = xgboost.DMatrix(values, feature_types=_types(self.columns), enable_categorical=True)
+        values = feature_values(features, self.columns)
+        matrix = xgboost.DMatrix(values, feature_types=feature_types(self.columns), enable_categorical=True)
         parts = self.booster.predict(matrix, pred_contribs=True).astype(np.float64)
         ordered = (*self.columns.numeric, *self.columns.text)
         return {name: parts[:, place] for place, name in enumerate(ordered)}, parts[:, -1]
@@ -115,10 +115,10 @@ def fit_boosted_trees(
     if start is not None and rung.warm_start is not None:
         columns, rounds = start.columns, rung.warm_start.rounds
     matrix = xgboost.QuantileDMatrix(
-        _values(features, columns),
+        feature_values(features, columns),
         label=labels,
         weight=options.weights,
-        feature_types=_types(columns),
+        feature_types=feature_types(columns),
         enable_categorical=True,
         nthread=threads,
     )
@@ -136,12 +136,13 @@ def load_boosted_trees(files: Mapping[str, bytes]) -> FittedBoostedTrees:
     return FittedBoostedTrees(FeatureColumns.from_json(files[COLUMNS_FILE]), booster)
 
 
-def _values(features: pd.DataFrame, columns: FeatureColumns) -> NDArray[np.float32]:
+def feature_values(features: pd.DataFrame, columns: FeatureColumns) -> NDArray[np.float32]:
     """Numbers, then category codes, as the float32 that xgboost computes in; NaN where unknown or never seen."""
     numbers, codes = numeric_matrix(features, columns), code_matrix(features, columns)
     return np.hstack([numbers, np.where(codes < 0, np.nan, codes)]).astype(np.float32)
 
 
-def _types(columns: FeatureColumns) -> list[str]:
+def feature_types(columns: FeatureColumns) -> list[str]:
+    """What each column of `feature_values` is to xgboost: a number (q) or a category (c)."""
     # A text column never known in training has no category for xgboost to hold; as a number it is just missing.
     return ["q"] * len(columns.numeric) + ["c" if columns.categories[name] else "q" for name in columns.text]

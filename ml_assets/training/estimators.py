@@ -23,6 +23,7 @@ from ml_assets.training.logistic_regression import (
     fit_logistic_regression,
     load_logistic_regression,
 )
+from ml_assets.training.objectives import load_amount
 from ml_assets.training.rung_parameters import PLAIN, FitOptions
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ _LOADERS: dict[str, Callable[[Mapping[str, bytes]], FittedModel]] = {
     "constant": load_constant,
     "group_history": load_group_history,
     "logistic_regression": load_logistic_regression,
+    "amount": load_amount,
     "xgboost": load_boosted_trees,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,14 +15,19 @@ class LabelError(ValueError):
     """The SELECT of the declaration gave something that is no label."""
 
 
-def settle_labels(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+def settle_labels(connection: duckdb.DuckDBPyConnection, measures: Sequence[str] = ()) -> duckdb.DuckDBPyRelation:
     """Check the labels in table `_drawn` and give them their types.
+
+    Parameters
+    ----------
+    measures
+        Declared columns of amounts beside the label.
 
     Returns
     -------
     relation
         Grain: an example in the drop in which its outcome became known. `batch_date`, `example_id`,
-        `label` (0 or 1, never null), `known_at`.
+        `label` (0 or 1, never null), `known_at`, and each of `measures` (null: unknown).
 
     Raises
     ------
@@ -29,14 +35,15 @@ def settle_labels(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelat
         If a column is missing, a value null or not 0 or 1, or an example comes twice in one drop.
     """
     columns = connection.table("_drawn").columns
-    missing = [name for name in COLUMNS if name not in columns]
+    missing = [name for name in (*COLUMNS, *measures) if name not in columns]
     if missing:
         found = ", ".join(columns[1:])
         raise LabelError(f"labels.sql: found columns {found}; missing: {', '.join(missing)}")
+    amounts = "".join(f', CAST("{name}" AS DOUBLE) AS "{name}"' for name in measures)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE _settled AS SELECT batch_date, CAST(example_id AS VARCHAR) AS example_id, "
         "CAST(label AS INTEGER) AS label, "
-        "CAST(known_at AS TIMESTAMPTZ) AS known_at FROM _drawn ORDER BY batch_date, example_id"
+        f"CAST(known_at AS TIMESTAMPTZ) AS known_at{amounts} FROM _drawn ORDER BY batch_date, example_id"
     )
     faults = connection.sql(
         "SELECT count(*) FILTER (WHERE example_id IS NULL OR known_at IS NULL), "

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.training.objectives import PREFIX
 
 if TYPE_CHECKING:
     import duckdb
@@ -19,7 +20,8 @@ class DrawPlan:
 
     Examples with `prediction_at` in (holdout_after, matured_until] are held out; earlier ones are
     trained on. Labels count when known by `known_until`, the batch of `as_of`. Examples of the
-    `excluded` drops are left out: a feed was broken in them, which must not be learned.
+    `excluded` drops are left out: a feed was broken in them, which must not be learned. `measures` are amounts that
+    objectives foretell, columns `outcome_<measure>` of the training set.
     """
 
     as_of: str
@@ -28,6 +30,7 @@ class DrawPlan:
     holdout_after: str
     features: tuple[str, ...]
     excluded: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give the plan as plain values."""
@@ -36,7 +39,7 @@ class DrawPlan:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> DrawPlan:
         """Read a plan from plain values."""
-        lists = {name: tuple(values.get(name, ())) for name in ("features", "excluded")}
+        lists = {name: tuple(values.get(name, ())) for name in ("features", "excluded", "measures")}
         return cls(**{**values, **lists})
 
 
@@ -57,6 +60,7 @@ def plan_draw(spec: UseCaseSpec, as_of: date, excluded: Sequence[date] = ()) -> 
         holdout_after=_holdout_start(spec, as_of, matured_until).isoformat(),
         features=spec.features.feature_names(),
         excluded=tuple(drop.isoformat() for drop in sorted(excluded) if drop <= as_of),
+        measures=tuple(dict.fromkeys(each.measure for each in spec.model.objectives)),
     )
 
 
@@ -75,21 +79,25 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
     -------
     relation
         Grain: a matured, labelled example. `example_id`, `batch_date`, `prediction_at`, `label`,
-        `split` (train or holdout), then the features. An example matured without a label is not in
+        `split` (train or holdout), then the features, then `outcome_<measure>` for the objectives.
+        An example matured without a label is not in
         it: unknown is not negative. Of several labels of one example the newest known counts.
     """
     features = ", ".join(f'f."{name}"' for name in plan.features)
+    amounts = "".join(f', arg_max_null("{name}", known_at) AS "{PREFIX}{name}"' for name in plan.measures)
+    outcomes = "".join(f', known."{PREFIX}{name}"' for name in plan.measures)
     listed = ", ".join(f"DATE '{drop}'" for drop in plan.excluded)
     left_out = f" AND f.batch_date NOT IN ({listed})" if listed else ""
     return connection.sql(
         f"""
         WITH known AS (
-            SELECT example_id, arg_max(label, known_at) AS label FROM labels
+            SELECT example_id, arg_max(label, known_at) AS label{amounts}
+            FROM labels
             WHERE known_at <= TIMESTAMPTZ '{plan.known_until}' GROUP BY example_id
         )
         SELECT f.example_id, f.batch_date, f.prediction_at, known.label,
             CASE WHEN f.prediction_at > TIMESTAMPTZ '{plan.holdout_after}' THEN 'holdout' ELSE 'train' END AS split,
-            {features}
+            {features}{outcomes}
         FROM features AS f JOIN known USING (example_id)
         WHERE f.prediction_at <= TIMESTAMPTZ '{plan.matured_until}'{left_out}
         ORDER BY f.batch_date, f.example_id

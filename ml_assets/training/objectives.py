@@ -1,0 +1,111 @@
+"""Amounts foretold beside the probability: boosted trees that learn a mean, saved as data like every rung."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.spec.model import Rung, TrainingRecipe
+from ml_assets.spec.objectives import Objective
+from ml_assets.training.boosted_trees import BOOSTER_FILE, COLUMNS_FILE, DEFAULTS, feature_types, feature_values
+from ml_assets.training.feature_matrix import FeatureColumns, learn_columns
+from ml_assets.training.rung_parameters import rung_parameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xgboost
+
+PREFIX = "outcome_"  # of the columns of a training set that hold what an objective foretells
+LEAST_ROWS = 50
+
+
+@dataclass(frozen=True)
+class FittedAmount:
+    """Trees that foretell an amount, and the columns they take."""
+
+    columns: FeatureColumns
+    booster: xgboost.Booster
+
+    @property
+    def kind(self) -> str:
+        """How `load_model` reads it."""
+        return "amount"
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The columns needed to predict."""
+        return self.columns.names
+
+    def predict(self, features: pd.DataFrame) -> NDArray[np.float64]:
+        """The amount of each row, in its unit. Raises ValueError on missing columns."""
+        import xgboost
+
+        values = feature_values(features, self.columns)
+        if not len(values):
+            return np.empty(0, dtype=np.float64)
+        matrix = xgboost.DMatrix(values, feature_types=feature_types(self.columns), enable_categorical=True)
+        return self.booster.predict(matrix).astype(np.float64)
+
+    def to_files(self) -> dict[str, bytes]:
+        """The booster as UBJ, and the columns with their categories as JSON."""
+        return {BOOSTER_FILE: bytes(self.booster.save_raw("ubj")), COLUMNS_FILE: self.columns.to_json()}
+
+
+def fit_objectives(recipe: TrainingRecipe, rows: pd.DataFrame, features: Sequence[str]) -> dict[str, FittedAmount]:
+    """Fit every objective of the recipe on the rows of split `train`; give them by name.
+
+    Rows whose outcome is unknown are left out of that objective alone.
+
+    Raises
+    ------
+    ValueError
+        Where fewer than fifty training rows have the outcome.
+    """
+    train = rows.loc[(rows["split"] == "train").to_numpy()]
+    return {each.name: _fit(recipe, each, train, list(features)) for each in recipe.objectives}
+
+
+def _fit(recipe: TrainingRecipe, objective: Objective, train: pd.DataFrame, features: list[str]) -> FittedAmount:
+    import xgboost
+
+    outcome = train[f"{PREFIX}{objective.measure}"].to_numpy(dtype=np.float64, na_value=np.nan)
+    is_known = np.isfinite(outcome)
+    if is_known.sum() < LEAST_ROWS:
+        raise ValueError(
+            f"objective {objective.name!r}: {int(is_known.sum())} training rows have {objective.measure}; "
+            f"allowed: {LEAST_ROWS} or more"
+        )
+    low, high = objective.at_least, objective.at_most
+    target = np.clip(outcome[is_known], -np.inf if low is None else low, np.inf if high is None else high)
+    rung = Rung(name=objective.name, kind="xgboost", parameters=objective.parameters)
+    parameters: dict[str, float | str] = {**rung_parameters(rung, DEFAULTS)}
+    rounds = int(parameters.pop("rounds"))
+    known = train.loc[is_known][features]
+    columns = learn_columns(known)
+    matrix = xgboost.QuantileDMatrix(
+        feature_values(known, columns),
+        label=target,
+        feature_types=feature_types(columns),
+        enable_categorical=True,
+        nthread=recipe.threads,
+    )
+    parameters |= {
+        "objective": "reg:squarederror",
+        "tree_method": "hist",
+        "seed": recipe.seed,
+        "nthread": recipe.threads,
+    }
+    return FittedAmount(columns, xgboost.train(parameters, matrix, num_boost_round=rounds))
+
+
+def load_amount(files: Mapping[str, bytes]) -> FittedAmount:
+    """Read back what `to_files` gave."""
+    import xgboost
+
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(files[BOOSTER_FILE]))
+    return FittedAmount(FeatureColumns.from_json(files[COLUMNS_FILE]), booster)
