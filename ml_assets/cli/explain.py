@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.cli.terminal import console, fail, next_steps, print_json, table_of
+from ml_assets.cli.terminal import console, fail, next_steps, print_json
 from ml_assets.graph.model_decisions import champion_in, open_lake, record_of
 from ml_assets.graph.verdicts import read_record
 from ml_assets.spec.catalogue import catalogue
@@ -46,15 +46,16 @@ def run_explain_prediction(
     if found["label"] is not None:
         console.print(f"  outcome known by now: {found['label']}")
     console.print(f"  model {said['model_version']}: {found['why']}", highlight=False)
-    rows = [
-        [row["feature"], row["value"], row["log_odds"], row["source"], row["window"], row["null_means"]]
-        for row in found["features"][:_SHOWN]
-    ]
-    heads = ["feature", "value", "adds log odds", "from", "window", "where null"]
-    title = f"what moved it most, of {len(found['features'])} features" + (
-        f"; base {found['base']:+.3f} log odds" if found["base"] is not None else "; this model has no such parts"
-    )
-    console.print(table_of(title, heads, rows))
+    base = f"from a base of {found['base']:+.3f} log odds" if found["base"] is not None else "it has no such parts"
+    console.print(f"what moved the model most, of {len(found['features'])} features, {base}:", highlight=False)
+    for row in found["features"][:_SHOWN]:
+        adds = f"{row['log_odds']:+.3f}" if row["log_odds"] is not None else ""
+        value = "null" if row["value"] is None else row["value"]
+        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        null = f"; null: {row['null_means']}" if row["null_means"] else ""
+        over = f", {row['window']}" if row["window"] else ""
+        line = f"  {adds:>7}  {row['feature']} = {shown}  ({row['source']}{over}{null})"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     next_steps({f"ml-assets features {spec.name} {found['features'][0]['feature']}": "all of one feature, to raw"})
 
 

@@ -13,6 +13,7 @@ from ml_assets.stats.decision_costs import cost_curve
 from ml_assets.stores.html_page import html_page, table
 
 _MOST = 15
+_LEAST_SHOWN = 100  # examples of a slice, below which its loss is told by chance
 _VERDICTS = {
     "promoted": "serves",
     "refused": "was refused",
@@ -172,9 +173,12 @@ def _quality(spec: UseCaseSpec, facts: CardFacts) -> Section:
 
 def _slices(facts: CardFacts) -> Section:
     declared = [row for row in facts.slices if row["kind"] == "declared"]
-    worst = sorted(declared, key=lambda row: -row["log_loss"])[:_MOST]
+    large = [row for row in declared if row["n"] >= _LEAST_SHOWN]
+    worst = sorted(large, key=lambda row: -row["log_loss"])[:_MOST]
+    small = ", ".join(f"{row['column']} {row['value']} ({row['n']})" for row in declared if row["n"] < _LEAST_SHOWN)
     found = [row for row in facts.slices if row["kind"] == "discovered"][:_MOST]
     said = ["The declared slices where its log loss is highest; gain is over the champion, or the heuristic."]
+    said += [f"Too few examples to say: {small}."] if small else []
     said += [
         f"Found: {row['column']} {row['value']}, {row['n']} examples: its loss is {row['surprise']:+.4f} above what "
         f"its own scores expect (adjusted p {row['p_value']:.2g}): it is wrong there, not only unsure."
@@ -208,6 +212,10 @@ def _changes(facts: CardFacts) -> Section:
         f"Compared with {found.incumbent.model_version}, which serves its as_of.",
         f"Trained until {now.trained_until[:10]}, the last one until {before.trained_until[:10]}.",
     ]
+    newest = facts.entries[-1] if facts.entries else {}
+    if newest.get("gain") is not None and newest["gain_lower"] is not None:
+        gain, lower, upper = (newest[name] for name in ("gain", "gain_lower", "gain_upper"))
+        said.append(f"Log loss gained on it: {gain:+.1%} ({lower:+.1%} to {upper:+.1%}).")
     added = [name for name in now.features if name not in before.features]
     removed = [name for name in before.features if name not in now.features]
     said.append(f"Features added: {', '.join(added) or 'none'}; removed: {', '.join(removed) or 'none'}.")

@@ -45,6 +45,7 @@ svg line { stroke-width: 1; } svg polyline { fill: none; stroke-width: 1.8; }
 .b2 { border-color: var(--bad) !important; } svg .row { fill: var(--text); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; font-size: .9rem; }
 dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; }
+figure { display: inline-block; margin: 1rem 1.2rem 0 0; vertical-align: top; }
 code { font: .84rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 """
 
