@@ -15,7 +15,6 @@ from ml_assets.decisions.promotion import Verdict, judge
 from ml_assets.graph.comparison import Comparison, compare
 from ml_assets.graph.evidence_assets import BEHAVIOURS, MEASURES, SLICES
 from ml_assets.graph.layout import asset_key, described
-from ml_assets.graph.pictures import as_markdown, reliability_png
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.training_set_asset import AUDIT
 from ml_assets.graph.training_set_asset import TABLE as TRAINING_SET
@@ -95,9 +94,6 @@ def build_evaluation_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 "window": f"{min(days)} to {max(days)}" if days else "empty",
                 "examples": int(found.labels.size),
                 "reasons": dg.MetadataValue.md(_reason_table(verdict)),
-                "calibration": as_markdown(
-                    reliability_png(found.labels, found.scores), "window: observed share against mean score"
-                ),
                 **({"gain": gain.estimate, "gain lower": gain.lower, "gain upper": gain.upper} if gain else {}),
             }
         )
