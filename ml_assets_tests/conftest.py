@@ -13,7 +13,21 @@ os.environ.update(
     DAGSTER_DISABLE_TELEMETRY="1",
 )
 
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from ml_assets_tests.rehearsal import Rehearsal
 
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> "Rehearsal":
+    """Run a served history once, for the modules of the xdist group `models`: they work on copies of it."""
+    from ml_assets_tests.served import serve
+
+    return serve(tmp_path_factory.mktemp("served"))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.cli.terminal import console, fail, next_steps, print_json
-from ml_assets.graph.model_decisions import champion_in, open_lake, record_of
-from ml_assets.graph.verdicts import read_record
+from ml_assets.graph.model_decisions import open_lake, record_of
+from ml_assets.graph.verdicts import GATE, PROMOTED, champion_in, read_record
 from ml_assets.spec.catalogue import catalogue
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
@@ -85,7 +85,7 @@ def explain_prediction(spec: UseCaseSpec, paths: StatePaths, example_id: str, dr
         "rank": rank,
         "of": of,
         "label": label,
-        "why": _why(spec, record, entry, day),
+        "why": _why(spec, record, prediction["model_version"], day),
         "base": float(parts[1][0]) if parts else None,
         "model_log_odds": float(logit(prediction["model_score"])),
         "features_version": version,
@@ -114,13 +114,15 @@ def _find(
     return rows[0], rows[0]["batch_date"]
 
 
-def _why(spec: UseCaseSpec, record: list[dict[str, Any]], entry: dict[str, Any], day: date) -> str:
+def _why(spec: UseCaseSpec, record: list[dict[str, Any]], model_version: str, day: date) -> str:
     served = champion_in(record, day)
-    first = spec.calendar.next_drop(entry["serves_after"])
-    why = f"promoted by {entry['decided_by']}, serves from {first} on"
-    if served is None or served["model_version"] != entry["model_version"]:
-        why += "; another serves this drop by now, which was not run again"
-    return why
+    is_so_still = served is not None and served["model_version"] == model_version
+    own = [row for row in record if row["verdict"] == PROMOTED and row["model_version"] == model_version]
+    entry = served if is_so_still else champion_in(own, day)
+    if entry is None:
+        return "nothing in the record lets it serve this drop"
+    why = f"promoted by {entry['decided_by']}, serves from {spec.calendar.next_drop(entry['serves_after'])} on"
+    return why if is_so_still else f"{why}; another serves this drop by now, which was not run again"
 
 
 def _described(spec: UseCaseSpec, values: dict[str, Any], added: dict[str, float]) -> list[dict[str, Any]]:
@@ -153,6 +155,11 @@ def run_explain_model(spec: UseCaseSpec, paths: StatePaths, model_version: str) 
         raise fail(f"found {model_version!r}; allowed: a model with a card: {', '.join(names) or 'none'}{hint}")
     text = path.read_text()
     console.print(Markdown("\n".join(line for line in text.splitlines() if "data:image" not in line)))
+    for row in record_of(spec, paths):  # the card is of its retraining, and people decide later
+        if row["model_version"] == model_version and row["decided_by"] != GATE:
+            note = f": {row['note']}" if row["note"] else ""
+            console.print(f"since then {row['verdict']} by {row['decided_by']} at {row['_recorded_at']:%Y-%m-%d %H:%M}, "
+                          f"serving drops after {row['serves_after']}{note}", highlight=False, soft_wrap=True)  # fmt: skip
     next_steps({str(path.with_suffix(".html")): "the same as a page, with pictures"})
 
 

@@ -10,8 +10,9 @@ from rich.markup import escape
 
 from ml_assets.cli.runs import progress_bar
 from ml_assets.cli.terminal import console, fail, next_steps, print_json
-from ml_assets.graph.model_decisions import Asked, champion_in, decide_waiting, record_of, waiting_in
+from ml_assets.graph.model_decisions import Asked, decide_waiting, record_of, waiting_in
 from ml_assets.graph.reproducing import reproduce
+from ml_assets.graph.verdicts import champion_in
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
 

@@ -20,7 +20,7 @@ from ml_assets.spec.model import TrainingRecipe
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.model_registry import CandidateLog
 from ml_assets.stores.model_store import ModelBundle, StoredModel
-from ml_assets.training.candidate import MeasuredRung, Start, climb
+from ml_assets.training.candidate import MeasuredRung, Start, climb, goes_on_from
 from ml_assets.training.envelope import Envelope, learn_envelope
 from ml_assets.training.estimators import feature_importance
 from ml_assets.training.objectives import fit_objectives
@@ -92,7 +92,9 @@ def build_candidate_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
             baseline=climbed.heuristic.model,
             envelope=envelope_of(climbed.recipe, rows, plan["features"]),
             objectives=fit_objectives(climbed.recipe, rows, plan["features"]),
-            started_from=start.model_version if start and warm_starts(climbed.recipe, chosen.rung.name) else None,
+            started_from=start.model_version
+            if start and goes_on_from(climbed.recipe, chosen.rung.name, start)
+            else None,
         )
         stored = state.models.save(bundle)
         plots = _holdout_plots(rows, climbed.rungs)
@@ -128,12 +130,6 @@ def build_candidate_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
         )
 
     return candidate_model
-
-
-def warm_starts(recipe: TrainingRecipe, name: str) -> bool:
-    """Say whether the rung, or one that it blends, goes on from the champion."""
-    taken = {name, *recipe.rung(name).members}
-    return any(rung.warm_start is not None for rung in recipe.ladder if rung.name in taken)
 
 
 def envelope_of(recipe: TrainingRecipe, rows: "pd.DataFrame", features: Sequence[str]) -> Envelope | None:

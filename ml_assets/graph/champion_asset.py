@@ -1,7 +1,7 @@
 """The asset of the champion: the record of every verdict, and of what serves which drops."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
@@ -9,7 +9,7 @@ from dagster_duckdb import DuckDBResource
 
 from ml_assets.graph.layout import Results, asset_key, described
 from ml_assets.graph.resources import UseCaseState
-from ml_assets.graph.verdicts import PROMOTED, append_verdict, read_verdict
+from ml_assets.graph.verdicts import PROMOTED, append_verdict, champion_in, read_record, read_verdict
 from ml_assets.spec.use_case import UseCaseSpec
 
 
@@ -32,10 +32,13 @@ def build_champion_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
             verdict = read_verdict(connection, lake)
             provenance = {"_recorded_at": datetime.now(UTC), "_run_id": context.run.run_id}
             is_new = append_verdict(connection, lake, verdict, provenance)
-            row_count = lake.relation(connection, "champion").aggregate("count(*)").fetchall()[0][0]
-        state.registry.tell_outcome(verdict["_registry_version"], verdict["verdict"])
-        if verdict["verdict"] == PROMOTED:
-            state.registry.name_champion(verdict["_registry_version"])
+            record = read_record(connection, lake)
+        # a person may have decided since the gate first said so, and a retraining of the past does not serve the newest
+        stands = next(row for row in reversed(record) if row["model_version"] == verdict["model_version"])
+        state.registry.tell_outcome(verdict["_registry_version"], stands["verdict"])
+        serving = champion_in(record, date.max)
+        if serving is not None:
+            state.registry.name_champion(serving["_registry_version"])
         first_served = spec.calendar.next_drop(verdict["as_of"])
         broken = [reason for reason in verdict["reasons"] if reason.startswith("broken ")]
         yield dg.MaterializeResult(
@@ -45,7 +48,7 @@ def build_champion_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 "gate": verdict["gate"],
                 "serves from": str(first_served) if verdict["verdict"] == PROMOTED else _why_not(spec, verdict),
                 "recorded": "as a new verdict" if is_new else "before: the same verdict stands",
-                "dagster/row_count": row_count,
+                "dagster/row_count": len(record),
             }
         )
         yield dg.AssetCheckResult(

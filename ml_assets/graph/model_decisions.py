@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.graph.verdicts import PROMOTED, Decision, append_decision, promotions_in, read_record
-from ml_assets.serving.routing import champion_of
+from ml_assets.graph.verdicts import GATE, PROMOTED, Decision, append_decision, champion_in, read_record
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -53,12 +52,12 @@ def decide_waiting(spec: UseCaseSpec, paths: StatePaths, model_version: str, ver
     Raises NotDecidableError when none waits by that name.
     """
     with write_lock(paths.locks, spec.name), open_lake(spec, paths) as (connection, lake):
-        record = read_record(connection, lake)
-        waiting = waiting_in(record)
+        waiting = waiting_in(read_record(connection, lake))
         entry = _find_entry(waiting, model_version, "that waits for approval")
         decision = Decision(verdict, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note)
         append_decision(connection, lake, entry, decision, _provenance(asked))
-    _mirror(spec, paths, entry, verdict)
+        serving = champion_in(read_record(connection, lake), date.max)
+    _mirror(spec, paths, entry, verdict, serving)
     return decision
 
 
@@ -73,7 +72,8 @@ def roll_back(spec: UseCaseSpec, paths: StatePaths, entry: Row, asked: Asked) ->
             PROMOTED, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note
         )
         append_decision(connection, lake, entry, decision, _provenance(asked))
-    _mirror(spec, paths, entry, PROMOTED)
+        serving = champion_in(read_record(connection, lake), date.max)
+    _mirror(spec, paths, entry, PROMOTED, serving)
     return decision
 
 
@@ -85,16 +85,14 @@ def find_promoted(spec: UseCaseSpec, paths: StatePaths, model_version: str) -> t
     with open_lake(spec, paths) as (connection, lake):
         record = read_record(connection, lake)
     promoted = [row for row in record if row["verdict"] == PROMOTED]
-    serving = champion_of(date.max, promotions_in(promoted))
-    if serving is None:
+    current = champion_in(promoted, date.max)
+    if current is None:
         raise NotDecidableError(f"{spec.name} has no champion to roll back from")
-    current = next(row for row in promoted if row["sequence"] == serving.sequence)
     others = [row for row in promoted if row["model_version"] != current["model_version"]]
     if not model_version:
-        if not others:
+        entry = champion_in(others, date.max)
+        if entry is None:
             raise NotDecidableError(f"{current['model_version']} is the first champion: there is none before it")
-        newest = champion_of(date.max, promotions_in(others))
-        entry = next(row for row in others if newest is not None and row["sequence"] == newest.sequence)
     else:
         if model_version == current["model_version"]:
             raise NotDecidableError(f"{model_version} serves already")
@@ -109,17 +107,16 @@ def record_of(spec: UseCaseSpec, paths: StatePaths, known_at: datetime | None = 
     return [row for row in record if known_at is None or row["_recorded_at"] <= known_at]
 
 
-def champion_in(record: Sequence[Row], drop: date) -> Row | None:
-    """Give the entry of what serves a drop by this record; None before the first champion."""
-    found = champion_of(drop, promotions_in(record))
-    return None if found is None else next(row for row in record if row["sequence"] == found.sequence)
-
-
 def waiting_in(record: Sequence[Row]) -> list[Row]:
-    """Give the entries on which nobody has decided yet: a newer entry of the same drop takes an older one's place."""
+    """Give the entries on which nobody has decided yet: a newer verdict as of the same drop takes an older one's place.
+
+    What people decide about another model of that drop (a rollback) decides nothing here.
+    """
     newest: dict[date, Row] = {}
     for row in record:
-        newest[row["as_of"]] = row
+        before = newest.get(row["as_of"])
+        if row["decided_by"] == GATE or before is None or before["model_version"] == row["model_version"]:
+            newest[row["as_of"]] = row
     return [row for row in newest.values() if row["verdict"] == WAITING]
 
 
@@ -158,8 +155,8 @@ def _provenance(asked: Asked) -> Mapping[str, Any]:
     return {"_recorded_at": asked.now, "_run_id": ""}
 
 
-def _mirror(spec: UseCaseSpec, paths: StatePaths, entry: Row, verdict: str) -> None:
+def _mirror(spec: UseCaseSpec, paths: StatePaths, entry: Row, verdict: str, serving: Row | None) -> None:
     registry = ModelRegistry(paths.mlflow, spec.name)
     registry.tell_outcome(entry["_registry_version"], verdict)
-    if verdict == PROMOTED:
-        registry.name_champion(entry["_registry_version"])
+    if serving is not None:
+        registry.name_champion(serving["_registry_version"])

@@ -56,8 +56,11 @@ class PriorCorrector:
         import pandas as pd
 
         known = pd.concat(rows, ignore_index=True)
-        is_known = (known["prediction_at"] <= self.spec.matured_by(drop)) & (
-            known["known_at"] <= self.spec.calendar.batch_at(drop)
+        # known by then and landed by then: a file that came late says when it was known, and was not there
+        is_known = (
+            (known["prediction_at"] <= self.spec.matured_by(drop))
+            & (known["known_at"] <= self.spec.calendar.batch_at(drop))
+            & (known["landed"] <= drop)
         )
         known = known.loc[is_known.to_numpy(dtype=bool)].drop_duplicates("example_id", keep="last")
         every, start = self.spec.calendar.every, self.spec.calendar.start
@@ -76,13 +79,14 @@ class PriorCorrector:
         key = (model_version, features, drop)
         if key not in self._scored:
             rows = self.connection.execute(
-                f"SELECT f.*, l.label AS _label, l.known_at AS _known_at FROM features_{features} AS f "
-                "JOIN labels AS l USING (example_id) WHERE f.batch_date = ? "
-                "ORDER BY f.example_id, l.known_at",
+                f"SELECT f.*, l.label AS _label, l.known_at AS _known_at, l.batch_date AS _landed "
+                f"FROM features_{features} AS f JOIN labels AS l USING (example_id) WHERE f.batch_date = ? "
+                "ORDER BY f.example_id, l.known_at, l.batch_date",
                 [drop],
             ).df()
             scored = rows[["example_id", "prediction_at"]].copy()
             scored["drop"], scored["label"], scored["known_at"] = drop, rows["_label"], rows["_known_at"]
+            scored["landed"] = rows["_landed"].dt.date
             scored["score"] = bundle.model.predict(rows) if len(rows) else []
             self._scored[key] = scored
         return self._scored[key]

@@ -190,6 +190,12 @@ def promotions_in(record: Sequence[Mapping[str, Any]]) -> list[Promotion]:
     return [Promotion(*(row[name] for name in names)) for row in record if row["verdict"] == PROMOTED]
 
 
+def champion_in(record: Sequence[Mapping[str, Any]], drop: date) -> dict[str, Any] | None:
+    """Give the entry of what serves a drop by this record; None before the first champion."""
+    found = champion_of(drop, promotions_in(record))
+    return None if found is None else dict(next(row for row in record if row["sequence"] == found.sequence))
+
+
 def read_champion_before(connection: "duckdb.DuckDBPyConnection", lake: Lake, as_of: date) -> Promotion | None:
     """Give what serves the drop `as_of` itself: what a candidate as of it is compared with, whenever that is run."""
     return champion_of(as_of, read_promotions(connection, lake))

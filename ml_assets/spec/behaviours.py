@@ -55,7 +55,7 @@ class Behaviour(Declared):
         The least share of rows (or cases) that must behave: move in the declared direction or stay within
         `tolerance`; be told apart; abstain.
     noise
-        Perturbation: added to every numeric feature, normal, in its standard deviations.
+        Perturbation: added to every feature that is not whole numbers, normal, in its standard deviations.
     missing, unseen
         Perturbation: features made unknown, or given a text no one has seen.
     """

@@ -93,8 +93,7 @@ def reliability_curve(labels: ArrayLike, scores: ArrayLike, *, bins: int = 10) -
     if bins < 1:
         raise ValueError(f"bins must be at least 1, got {bins}")
     y, p = _checked(labels, scores)
-    inner_edges = np.linspace(0.0, 1.0, bins + 1)[1:-1]
-    bin_of = np.searchsorted(inner_edges, p, side="right")
+    bin_of = equal_width_bin(p, bins)
     n = np.bincount(bin_of, minlength=bins).astype(np.int64)
     filled = np.where(n > 0, n, np.nan)
     return ReliabilityCurve(
@@ -102,6 +101,15 @@ def reliability_curve(labels: ArrayLike, scores: ArrayLike, *, bins: int = 10) -
         observed_share=np.bincount(bin_of, weights=y, minlength=bins) / filled,
         n=n,
     )
+
+
+def equal_width_bin(scores: FloatArray, bins: int) -> NDArray[np.int64]:
+    """The number of the bin that holds each score; see `reliability_curve`.
+
+    >>> equal_width_bin(np.array([0.0, 0.25, 0.5, 1.0]), 10).tolist()
+    [0, 2, 5, 9]
+    """
+    return np.searchsorted(np.linspace(0.0, 1.0, bins + 1)[1:-1], scores, side="right").astype(np.int64)
 
 
 def expected_calibration_error(labels: ArrayLike, scores: ArrayLike, *, bins: int = 10) -> float:

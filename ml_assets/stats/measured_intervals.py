@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml_assets.stats.classification import pointwise_log_loss
+from ml_assets.stats.classification import equal_width_bin, pointwise_log_loss
 from ml_assets.stats.day_blocks import Interval, expanded_tail
 
 FloatArray = NDArray[np.float64]
@@ -69,7 +69,7 @@ def _measurer(y: FloatArray, p: FloatArray, day: NDArray[np.int64]) -> Callable[
     losses = np.bincount(day, pointwise_log_loss(y, p), n_days) if p.size else np.zeros(0)
     squares = np.bincount(day, (y - p) ** 2, n_days)
     rows = np.bincount(day, minlength=n_days).astype(float)
-    cell = day * _BINS + np.minimum((p * _BINS).astype(np.int64), _BINS - 1)
+    cell = day * _BINS + equal_width_bin(p, _BINS)
     gaps = np.bincount(cell, y - p, n_days * _BINS).reshape(n_days, _BINS)
 
     def measure(counts: FloatArray) -> FloatArray:

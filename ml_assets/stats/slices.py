@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+_FEW = 4  # numbers that are parts by themselves: quartiles of 0 and 1 would cut nothing
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def weak_slices(
 ) -> list[WeakSlice]:
     """Find the parts of at least `least` rows where a model is surely wrong, worst surprise first.
 
-    Every text of a text column and every quarter of a numeric one is a part, and so is what is unknown. A part is
+    Every text of a text column and every quarter of a numeric one is a part (see `parts_of`), and so is what is
+    unknown. A part is
     found when its losses exceed what the scores expect by more than the days' scatter allows, after Holm's step-down
     adjustment for the number of parts looked at.
 
@@ -80,7 +82,10 @@ def weak_slices(
 
 
 def parts_of(values: Sequence[Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Cut a column: each text, or each quarter between the quartiles; unknown values are a part of their own.
+    """Cut a column; unknown values are a part of their own.
+
+    Each text is a part, each truth value, and each number where there are few; else each quarter between the
+    quartiles.
 
     >>> [(value, int(mask.sum())) for value, mask in parts_of(["AA", "UA", None, "AA"])]
     [('AA', 2), ('UA', 1), ('unknown', 1)]
@@ -91,19 +96,31 @@ def parts_of(values: Sequence[Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     array[:] = list(values)
     is_unknown = np.asarray(pd.isna(array), dtype=bool)
     known = array[~is_unknown]
-    if known.size and not isinstance(known[0], str):
+    if known.size and isinstance(known[0], bool | np.bool_):
+        for truth in (False, True):
+            yield str(truth).lower(), ~is_unknown & (array == truth)
+    elif known.size and not isinstance(known[0], str):
         numbers = np.full(array.size, np.nan)
         numbers[~is_unknown] = known.astype(np.float64)
-        edges = np.unique(np.quantile(numbers[~is_unknown], [0, 0.25, 0.5, 0.75, 1]))
-        place = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, max(edges.size - 2, 0))
-        for k in range(max(edges.size - 1, 1)):
-            end = edges[min(k + 1, edges.size - 1)]
-            yield f"{edges[k]:.4g} to {end:.4g}", (place == k) & ~is_unknown
+        yield from _quarters(numbers)
     else:
         for text in sorted(set(known.tolist())):
             yield text, array == text
     if is_unknown.any():
         yield "unknown", is_unknown
+
+
+def _quarters(numbers: FloatArray) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Cut numbers at their quartiles, or at every one of few; NaN is in no part."""
+    values = np.unique(numbers[~np.isnan(numbers)])
+    if values.size <= _FEW:
+        for value in values:
+            yield f"{value:.4g}", numbers == value
+        return
+    edges = np.unique(np.quantile(numbers[~np.isnan(numbers)], [0, 0.25, 0.5, 0.75, 1]))
+    place = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, edges.size - 2)
+    for k in range(edges.size - 1):
+        yield f"{edges[k]:.4g} to {edges[k + 1]:.4g}", (place == k) & ~np.isnan(numbers)
 
 
 def holm(p_values: FloatArray) -> FloatArray:

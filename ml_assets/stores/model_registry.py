@@ -72,18 +72,20 @@ class ModelRegistry:
         """Point the alias `champion` to a registered version, for people who look there."""
         self._client().set_registered_model_alias(self.use_case, "champion", version)
 
-    def settle(self) -> list[str]:
+    def settle(self, recorded: Mapping[str, str]) -> list[str]:
         """Mark what an earlier process left half done, and name it: runs still open, candidates without a verdict.
 
-        For whoever is about to write, who holds the lock: no other process can be in the middle of one.
+        For whoever is about to write, who holds the lock: no other process can be in the middle of one. `recorded`
+        gives the verdict of each model that has one: a process may have died between the record and this mirror.
         """
         client = self._client()
         self._experiment(client)
         found: list[str] = []
         for version in client.search_model_versions(f"name = '{self.use_case}'"):
             if OUTCOME not in version.tags:
-                client.set_model_version_tag(self.use_case, version.version, OUTCOME, ABANDONED)
-                found.append(str(version.tags.get("model_version", version.version)))
+                name = str(version.tags.get("model_version", version.version))
+                client.set_model_version_tag(self.use_case, version.version, OUTCOME, recorded.get(name, ABANDONED))
+                found += [] if name in recorded else [name]
         experiment = client.get_experiment_by_name(self.use_case)
         if experiment is not None:
             for run in client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'"):

@@ -101,7 +101,9 @@ class ModelStore:
         files[_MANIFEST] = json.dumps(manifest, sort_keys=True, indent=1).encode()
         sha256 = hashlib.sha256(files[_MANIFEST]).hexdigest()
         stored = self._place(bundle.as_of, bundle.rung, sha256)
-        if not _holds(stored.folder, files):
+        if _holds(stored.folder, files):
+            (stored.folder / _ABANDONED).unlink(missing_ok=True)  # made again, it is on its way to a verdict
+        else:
             _write_folder(stored.folder, files)
         return stored
 

@@ -92,12 +92,12 @@ def _select(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give the rows it is tried on, as they are and as changed, in one order."""
     where = f"WHERE {behaviour.where}" if behaviour.where else ""
-    # a feature keeps its type: what a change computes is cast to what the model was fitted on
-    replaced = ", ".join(f'CAST(({sql}) AS {{}}) AS "{name}"' for name, sql in behaviour.change.items())
     connection.register("_window", rows.assign(_row=np.arange(len(rows))))
     try:
-        types = dict(connection.sql("SELECT column_name, column_type FROM (DESCRIBE _window)").fetchall())
-        replaced = replaced.format(*(types[name] for name in behaviour.change))
+        described = connection.sql("SELECT column_name, column_type FROM (DESCRIBE _window)").fetchall()
+        types = {name: "VARCHAR" if kind == '"NULL"' else kind for name, kind in described}  # texts, all unknown here
+        # a feature keeps its type: what a change computes is cast to what the model was fitted on
+        replaced = ", ".join(f'CAST(({sql}) AS {types[name]}) AS "{name}"' for name, sql in behaviour.change.items())
         kept = connection.sql(f"SELECT _row FROM _window {where} ORDER BY _row").fetchall()
         chosen = rows.iloc[[row for (row,) in kept]]
         if not replaced or chosen.empty:
@@ -119,7 +119,8 @@ def _perturbed(behaviour: Behaviour, rows: pd.DataFrame, rng: np.random.Generato
     if behaviour.noise:
         for name in rows.columns:
             if rows[name].dtype.kind == "f":
-                spread = float(np.nanstd(rows[name])) if rows[name].notna().any() else 0.0
+                finite = rows[name][np.isfinite(rows[name])]
+                spread = float(finite.std(ddof=0)) if finite.size else 0.0
                 changed[name] = rows[name] + rng.normal(0, behaviour.noise * spread, len(rows))
     for name in behaviour.missing:
         changed[name] = None if rows[name].dtype.kind not in "fiu" else np.nan

@@ -51,7 +51,7 @@ def fit_curve(method: CalibrationMethod, scores: FloatArray, labels: FloatArray)
 
     Platt, "Probabilistic outputs for support vector machines" (1999), in logit space and with a weak prior (one of a
     thousand rows) toward changing nothing; isotonic after Zadrozny and Elkan (2002). A slope that would turn the
-    order around is not learned.
+    order around is not learned: everybody gets the share of positives then.
 
     >>> rng = np.random.default_rng(0)
     >>> truth = rng.uniform(0.1, 0.5, 20000)
@@ -64,7 +64,9 @@ def fit_curve(method: CalibrationMethod, scores: FloatArray, labels: FloatArray)
     if method == "isotonic":
         return _isotonic(scores, labels)
     intercept, slope = _platt(logit(scores), labels)
-    return Curve("platt", (intercept, max(slope, 0.0)))
+    if slope < 0:
+        intercept, slope = _platt(np.zeros_like(scores), labels)[0], 0.0
+    return Curve("platt", (intercept, slope))
 
 
 @dataclass(frozen=True)
@@ -105,17 +107,28 @@ def read_curve(files: Mapping[str, bytes]) -> tuple[str, Curve]:
 
 
 def _platt(x: FloatArray, labels: FloatArray) -> tuple[float, float]:
-    """Newton's method on the penalised log likelihood; strictly convex, so it ends."""
-    weights = np.array([0.0, 1.0])
-    prior = np.array([0.0, 1.0])
+    """Newton's method on the penalised log likelihood, which is strictly convex.
+
+    A step that does not lower it enough is halved: far from the end a whole one may lead away.
+    """
+    weights = prior = np.array([0.0, 1.0])
     strength = max(x.size, 1) / 1000
     design = np.column_stack([np.ones_like(x), x])
+
+    def lost(at: FloatArray) -> float:
+        odds = design @ at
+        return float((np.logaddexp(0, odds) - labels * odds).sum() + strength / 2 * ((at - prior) ** 2).sum())
+
     for _ in range(50):
         p = sigmoid(design @ weights)
         gradient = design.T @ (p - labels) + strength * (weights - prior)
         hessian = (design * (p * (1 - p))[:, None]).T @ design + strength * np.eye(2)
         step = np.linalg.solve(hessian, gradient)
-        weights = weights - step
+        before, promised = lost(weights), float(gradient @ step)
+        scale = 1.0
+        while lost(weights - scale * step) > before - scale * promised / 1e4 and scale > 1e-9:
+            scale /= 2
+        weights = weights - scale * step
         if np.abs(step).max() < 1e-10:
             break
     return float(weights[0]), float(weights[1])

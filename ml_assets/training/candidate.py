@@ -119,6 +119,12 @@ def climb(
     return measured
 
 
+def goes_on_from(recipe: TrainingRecipe, name: str, start: Start) -> bool:
+    """Say whether the rung, or one that it blends, goes on from the champion and does not start anew."""
+    taken = [recipe.rung(each) for each in (name, *recipe.rung(name).members)]
+    return any(rung.warm_start is not None and part_of(start.model, rung.name).kind == rung.kind for rung in taken)
+
+
 def score_ahead(
     recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: list[str], fold: Fold
 ) -> tuple[FloatArray, FloatArray]:
@@ -148,8 +154,9 @@ def _fit(recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: list[st
     before = None
     if start is not None and rung.warm_start is not None:
         before = part_of(start.model, rung.name)
-        is_new = (train["prediction_at"] > start.trained_until).to_numpy()
-        train = train.loc[is_new | (rng.random(len(train)) < rung.warm_start.replay_share)]
+        if before.kind == rung.kind:  # else there is nothing to go on from, and all rows are learned anew
+            is_new = (train["prediction_at"] > start.trained_until).to_numpy()
+            train = train.loc[is_new | (rng.random(len(train)) < rung.warm_start.replay_share)]
     labels = train["label"].to_numpy(dtype=np.float64)
     taken, weights = balanced(recipe.imbalance, labels, rng)
     return fit_rung(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -102,9 +103,7 @@ def tune_rung(
         sampler=optuna.samplers.TPESampler(seed=recipe.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=WARM_UP_TRIALS),
     )
-    declared = {name: value for name, value in rung.parameters.items() if name in rung.search}
-    if len(declared) == len(rung.search):
-        study.enqueue_trial(declared)
+    study.enqueue_trial({name: rung.parameters.get(name, DEFAULTS_OF[rung.kind][name]) for name in rung.search})
 
     def loss_of(trial: optuna.Trial) -> float:
         parameters = rung.parameters | {name: _suggest(trial, rung, name) for name in rung.search}
@@ -119,7 +118,9 @@ def tune_rung(
         tell(f"{rung.name}, trial {trial.number}: log loss {np.mean(losses):.5f} with {parameters}")
         return float(np.mean(losses))
 
-    study.optimize(loss_of, n_trials=budget.trials, timeout=budget.minutes * 60)
+    with warnings.catch_warnings():  # what is declared is tried also where it lies outside the range
+        warnings.filterwarnings("ignore", "Fixed parameter .* is out of range")
+        study.optimize(loss_of, n_trials=budget.trials, timeout=budget.minutes * 60)
     trials = list(_as_trials(rung, study))
     complete = [trial for trial in trials if math.isfinite(trial.loss)]
     if not complete:

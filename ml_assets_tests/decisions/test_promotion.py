@@ -191,3 +191,41 @@ def test_a_disabled_gate_promotes_even_over_a_champion_without_measures() -> Non
 
     assert "non_finite" in _broken(_judge(champion=broken_champion))
     assert _judge(champion=broken_champion, gate="disabled").promoted
+
+
+@pytest.mark.parametrize("is_sound", [True, False])
+def test_a_dry_run_measures_all_and_lets_nothing_through(is_sound: bool) -> None:
+    candidate = CANDIDATE if is_sound else replace(CANDIDATE, ece=0.2)
+
+    enabled, dry = _judge(candidate), _judge(candidate, gate="dry_run")
+
+    assert (dry.outcome, dry.promoted, dry.would_promote, dry.gate) == ("dry_run", False, is_sound, "dry_run")
+    assert dry.reasons[0].code == "gate_dry_run"
+    assert dry.reasons[1:] == enabled.reasons
+
+
+@pytest.mark.parametrize(
+    ("gate", "is_sound", "outcome"),
+    [
+        ("enabled", True, "awaiting_approval"),
+        ("enabled", False, "refused"),
+        ("dry_run", True, "dry_run"),
+        ("disabled", False, "promoted"),
+    ],
+)
+def test_a_person_has_the_last_word_only_on_what_kept_every_rule(gate: GateMode, is_sound: bool, outcome: str) -> None:
+    candidate = CANDIDATE if is_sound else replace(CANDIDATE, ece=0.2)
+    rule = RULE.model_copy(update={"approval": True, "mode": gate})
+
+    verdict = judge(candidate=candidate, champion=CHAMPION, heuristic=HEURISTIC, gain=GAIN, rule=rule)
+
+    assert (verdict.outcome, verdict.would_promote) == (outcome, is_sound)
+    assert verdict.promoted is (outcome == "promoted")
+
+
+def test_an_auc_beyond_what_can_be_known_is_refused() -> None:
+    rule = RULE.model_copy(update={"max_auc": 0.8})
+
+    verdict = judge(candidate=replace(CANDIDATE, auc=0.81), champion=None, heuristic=HEURISTIC, gain=None, rule=rule)
+
+    assert _broken(verdict) == ["auc_too_good"]

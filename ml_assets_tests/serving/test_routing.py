@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import date
+import random
+from datetime import date, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,3 +49,63 @@ def test_promotions_as_of_a_drop_or_later_never_change_its_champion(
 
     assert champion_of(drop, [*future, *reversed(known)]) == champion
     assert champion is None or champion.as_of < drop
+
+
+entries = st.lists(st.tuples(days, st.integers(0, 5), st.sampled_from("abc")), max_size=8)
+
+
+def recorded(entered: list[tuple[date, int, str]]) -> list[Promotion]:
+    """Promotions in the order recorded: trained as of a drop, serving after that one or a later one (a rollback)."""
+    return [
+        Promotion(as_of, number, model, "", as_of + timedelta(days=later))
+        for number, (as_of, later, model) in enumerate(entered, 1)
+    ]
+
+
+@given(entered=entries, drop=days, seed=st.integers(0, 5))
+def test_champion_is_the_last_recorded_of_those_that_serve_after_the_newest_drop_before(
+    entered: list[tuple[date, int, str]], drop: date, seed: int
+) -> None:
+    record = recorded(entered)
+    shuffled = random.Random(seed).sample(record, len(record))
+
+    champion = champion_of(drop, shuffled)
+
+    # by hand, drop by drop: each entry takes the drops after its own, until a newer one; a later entry wins a tie
+    serving: Promotion | None = None
+    for entry in sorted(record, key=lambda each: (each.serves_after, each.sequence)):
+        serving = entry if entry.serves_after < drop else serving
+    assert champion == serving
+
+
+@given(entered=entries, drop=days)
+def test_what_is_recorded_later_never_changes_what_was_known_before_and_only_drops_after_its_own(
+    entered: list[tuple[date, int, str]], drop: date
+) -> None:
+    record = recorded(entered)
+
+    for known in range(len(record)):
+        then, now = champion_of(drop, record[:known]), champion_of(drop, record[: known + 1])
+        added = record[known]
+        assert now in (then, added)
+        if added.serves_after >= drop:
+            assert now == then
+
+
+@given(entered=entries, drop=days)
+def test_rollback_and_back_from_one_drop_on_serves_what_served(
+    entered: list[tuple[date, int, str]], drop: date
+) -> None:
+    record = recorded(entered)
+    champion = champion_of(drop, record)
+    if champion is None:
+        return
+    after = drop - timedelta(days=1)
+    n = len(record)
+    away = Promotion(champion.as_of, n + 1, "other", "", after)
+    back = Promotion(champion.as_of, n + 2, champion.model_version, "", after)
+
+    served = [champion_of(drop, [*record, *more]) for more in ([away], [away, back])]
+
+    assert [each and each.model_version for each in served] == ["other", champion.model_version]
+    assert champion_of(after, [*record, away, back]) == champion_of(after, record)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ml_assets.decisions.evidence import LEAST_SPREAD, Evidence, GroupGap, SliceGain, evidence_reasons
+from ml_assets.decisions.promotion import MOST_MONTHS, judge
+from ml_assets.stats.day_blocks import Interval
+from ml_assets_tests.decisions.test_promotion import CANDIDATE, CHAMPION, GAIN, HEURISTIC, RULE
+
+NOW = datetime(2013, 9, 30, tzinfo=UTC)
+SOUND = Evidence(
+    constant_loss=0.6, score_spread=0.1, trained_until=NOW, champion_trained_until=NOW - timedelta(days=30),
+    n_behaviours=3,
+)  # fmt: skip
+RULES = RULE.model_copy(update={"max_slice_loss": 0.05, "min_slice": 1000})
+
+
+def slice_gain(estimate: float, upper: float, n: int = 1000, value: str = "UA") -> SliceGain:
+    return SliceGain("carrier", value, Interval(estimate, estimate - 0.1, upper, 0.9, 14, n))
+
+
+def codes(evidence: Evidence, *, passed: bool | None = None) -> list[str]:
+    reasons = evidence_reasons(CANDIDATE, evidence, RULES)
+    return [reason.code for reason in reasons if passed is None or reason.passed is passed]
+
+
+def test_sound_evidence_leaves_every_rule_kept() -> None:
+    sound = replace(SOUND, slices=(slice_gain(0.02, 0.1),), groups=(GroupGap("g", 0.1, 0.1),))
+
+    assert codes(sound) == [
+        "beats_constant", "scores_vary", "newer_than_champion", "no_leak", "slices_held", "behaves", "groups_alike",
+    ]  # fmt: skip
+    assert codes(sound, passed=False) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"constant_loss": CANDIDATE.log_loss - 1e-6}, "worse_than_constant"),
+        ({"constant_loss": math.nan}, "worse_than_constant"),
+        ({"score_spread": LEAST_SPREAD / 2}, "scores_constant"),
+        ({"score_spread": math.nan}, "scores_constant"),
+        ({"champion_trained_until": NOW + timedelta(seconds=1)}, "older_than_champion"),
+        ({"leaks": ("target air_time",)}, "leak_found"),
+        ({"slices": (slice_gain(-0.06, -0.01),)}, "slice_worse"),
+        ({"broken_behaviours": ("more_lateness",)}, "behaviour_broken"),
+        ({"groups": (GroupGap("g", 0.11, 0.1),)}, "groups_differ"),
+        ({"groups": (GroupGap("g", math.nan, 0.1),)}, "groups_differ"),
+    ],
+)
+def test_each_rule_about_the_evidence_is_broken_by_itself(change: dict[str, Any], code: str) -> None:
+    assert codes(replace(SOUND, **change), passed=False) == [code]
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        slice_gain(-0.05, -0.01),  # by no more than is allowed
+        slice_gain(-0.30, 0.0),  # it may be chance
+        slice_gain(-0.30, -0.2, n=999),  # too few to judge
+        slice_gain(-0.30, math.nan),  # days of one alone: nothing is sure
+    ],
+)
+def test_slice_that_is_not_surely_worse_refuses_nobody(held: SliceGain) -> None:
+    assert codes(replace(SOUND, slices=(held,)), passed=False) == []
+
+
+def test_every_slice_that_is_worse_is_named_and_the_least_gain_where_none_is() -> None:
+    worse = replace(SOUND, slices=(slice_gain(-0.2, -0.1), slice_gain(-0.3, -0.1, value="B6"), slice_gain(0.1, 0.2)))
+    held = replace(SOUND, slices=(slice_gain(0.1, 0.2), slice_gain(-0.01, 0.2, value="B6")))
+
+    said = [reason.message for reason in evidence_reasons(CANDIDATE, worse, RULES) if not reason.passed]
+    (kept,) = [reason for reason in evidence_reasons(CANDIDATE, held, RULES) if reason.code == "slices_held"]
+
+    assert [each.split(" (")[0] for each in said] == ["carrier UA", "carrier B6"]
+    assert kept.message.endswith("the least gain of 2 is at carrier B6")
+    assert kept.measured == -0.01
+
+
+def test_before_the_first_champion_nothing_is_newer_and_without_behaviours_none_is_kept() -> None:
+    first = replace(SOUND, champion_trained_until=None, n_behaviours=0)
+
+    assert first.newer_by == timedelta(0)
+    assert codes(first) == ["beats_constant", "scores_vary", "no_leak"]
+
+
+@pytest.mark.parametrize(
+    ("days", "lower", "is_enough"),
+    [(30, -0.049, True), (30, -0.051, False), (0, -0.019, True), (0, -0.021, False), (-30, -0.021, False),
+     (300, -(0.02 + 0.03 * MOST_MONTHS) + 0.001, True), (300, -(0.02 + 0.03 * MOST_MONTHS) - 0.001, False)],
+)  # fmt: skip
+def test_newer_training_rows_widen_the_room_below_zero_by_their_months(
+    days: int, lower: float, is_enough: bool
+) -> None:
+    rule = RULE.model_copy(update={"freshness_worth": 0.03})
+    evidence = replace(SOUND, champion_trained_until=NOW - timedelta(days=days))
+
+    verdict = judge(
+        candidate=CANDIDATE, champion=CHAMPION, heuristic=HEURISTIC, gain=replace(GAIN, lower=lower), rule=rule,
+        evidence=evidence,
+    )  # fmt: skip
+
+    (bound,) = [reason for reason in verdict.reasons if reason.code in ("loss_bounded", "may_be_worse")]
+    assert bound.passed is is_enough
+
+
+def test_broken_evidence_refuses_what_its_measures_would_let_through() -> None:
+    given = {"candidate": CANDIDATE, "champion": CHAMPION, "heuristic": HEURISTIC, "gain": GAIN, "rule": RULE}
+
+    assert judge(**given, evidence=SOUND).outcome == "promoted"
+    assert judge(**given, evidence=replace(SOUND, leaks=("x",))).outcome == "refused"
