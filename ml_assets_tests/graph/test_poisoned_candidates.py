@@ -21,6 +21,7 @@ from ml_assets.graph.evaluation_asset import evidence_of
 from ml_assets.graph.evidence_assets import declared_slices
 from ml_assets.graph.verdicts import CandidateRow
 from ml_assets.serving.routing import Promotion
+from ml_assets.spec.gate import Guardrail
 from ml_assets.spec.model import Rung, TrainingRecipe, WarmStart
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import log_loss
@@ -37,6 +38,7 @@ START = datetime(2013, 8, 1, 8, tzinfo=UTC)
 N_DAYS, A_DAY, WINDOW_FROM = 40, 600, 26
 FEATURES = ["carrier", "departure_hour", "wind_mph"]
 HISTORY = Rung(name="history", kind="group_history", group_by=("carrier",))
+LIST = Guardrail(measure="precision_at_capacity", max_worse=0.05)
 TREES = Rung(name="trees", kind="xgboost", parameters={"rounds": 40, "max_depth": 3, "min_child_weight": 50})
 
 
@@ -44,7 +46,7 @@ def spec() -> UseCaseSpec:
     """The flagship's gate, with a slice that is there and a floor that two weeks of this world can meet."""
     found = flagship()
     monitoring = found.monitoring.model_copy(update={"slices": ("carrier",)})
-    gate = found.model.gate.model_copy(update={"max_auc": 0.9})
+    gate = found.model.gate.model_copy(update={"max_auc": 0.9, "guardrails": (LIST,)})
     return found.model_copy(update={"monitoring": monitoring, "model": found.model.model_copy(update={"gate": gate})})
 
 
@@ -93,7 +95,7 @@ class Court:
         return self.rows.loc[self.rows["split"] == "holdout"]
 
     def judge(self, scores: FloatArray, *, until: datetime | None = None, leaks: tuple[str, ...] = (),
-              behaviours: list[dict[str, Any]] | None = None) -> Verdict:  # fmt: skip
+              behaviours: list[dict[str, Any]] | None = None, precision: float | None = None) -> Verdict:  # fmt: skip
         """Compare as the graph does: measures, gain, slices, evidence, verdict."""
         use_case = spec()
         rule = use_case.model.gate
@@ -109,6 +111,8 @@ class Court:
         gain = gain_over(found.window, self.champion, scores, rule, np.random.default_rng(0))
         measures = {name: measure_window(found.labels, each, found.days) for name, each in found.scores.items()}
         evidence = evidence_of(found, list(declared_slices(use_case, found)), behaviours or [], leaks)
+        listed = {LIST.measure: (0.5 if precision is None else precision, 0.5)}
+        evidence = replace(evidence, measures=listed)
         return judge(
             candidate=measures["candidate"],
             champion=measures["champion"],
@@ -252,6 +256,12 @@ def test_groups_that_differ_by_more_than_is_allowed_refuse(court: Court, good: F
            "measured": 0.3, "threshold": 0.1}  # fmt: skip
 
     assert broken(court.judge(good, behaviours=[row])) == {"groups_differ"}
+
+
+def test_a_guardrail_refuses_whatever_the_log_loss_gains(court: Court, good: FloatArray) -> None:
+    assert broken(court.judge(good, precision=0.44)) == {"guardrail_broken"}
+    assert broken(court.judge(good, precision=float("nan"))) == {"guardrail_broken"}
+    assert broken(court.judge(good, precision=0.46)) == set()
 
 
 def test_equal_candidates_are_promoted_at_most_once_in_twenty(court: Court) -> None:
