@@ -319,8 +319,8 @@ def _measure_table(rows: Sequence[Row]) -> str:
 def _with_interval(estimate: float | None, lower: float | None, upper: float | None) -> str:
     if estimate is None or not np.isfinite(estimate):
         return "undefined"
-    said = f"{estimate:.4f}"
-    return said if lower is None or upper is None or not np.isfinite(lower) else f"{said} ({lower:.4f}-{upper:.4f})"
+    said = f"{estimate:.3f}"
+    return said if lower is None or upper is None or not np.isfinite(lower) else f"{said} ({lower:.3f}-{upper:.3f})"
 
 
 def _slice_table(rows: Sequence[Row]) -> str:
