@@ -90,7 +90,9 @@ def build_candidate_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
             model=chosen.model,
             baseline=climbed.heuristic.model,
             envelope=envelope_of(climbed.recipe, rows, plan["features"]),
-            started_from=start.model_version if start and goes_on_from(climbed.recipe, chosen.rung.name, start) else None,
+            started_from=start.model_version
+            if start and goes_on_from(climbed.recipe, chosen.rung.name, start)
+            else None,
         )
         stored = state.models.save(bundle)
         plots = _holdout_plots(rows, climbed.rungs)

@@ -49,7 +49,9 @@ def group_gaps(spec: UseCaseSpec, window: pd.DataFrame, scores: NDArray[np.float
         message = f"{each.metric} from {by_group[low]:.4f} ({low}) to {by_group[high]:.4f} ({high}), "
         message += f"apart {difference:.4f}, allowed {each.max_difference:.4f}"
         if large.size < names.size:
-            message += f"; not judged, too few or undefined: {', '.join(sorted(set(names.tolist()) - set(large.tolist())))}"
+            message += (
+                f"; not judged, too few or undefined: {', '.join(sorted(set(names.tolist()) - set(large.tolist())))}"
+            )
         state = "kept" if difference <= each.max_difference else "broken"
         yield {**row, "state": state, "measured": difference, "message": message}
 

@@ -213,9 +213,7 @@ def test_a_dry_run_measures_all_and_lets_nothing_through(is_sound: bool) -> None
         ("disabled", False, "promoted"),
     ],
 )
-def test_a_person_has_the_last_word_only_on_what_kept_every_rule(
-    gate: GateMode, is_sound: bool, outcome: str
-) -> None:
+def test_a_person_has_the_last_word_only_on_what_kept_every_rule(gate: GateMode, is_sound: bool, outcome: str) -> None:
     candidate = CANDIDATE if is_sound else replace(CANDIDATE, ece=0.2)
     rule = RULE.model_copy(update={"approval": True, "mode": gate})
 

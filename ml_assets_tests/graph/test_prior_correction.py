@@ -74,9 +74,7 @@ def shift(
     """Give the shift of a drop for a model that says a third, trained until a drop."""
     features, _ = tables()
     for name, frame in (("features_7", features), ("labels", labels)):
-        rows = connection.from_df(frame).project(
-            "* REPLACE (CAST(batch_date AS DATE) AS batch_date)"
-        )
+        rows = connection.from_df(frame).project("* REPLACE (CAST(batch_date AS DATE) AS batch_date)")
         connection.execute(f"DROP VIEW IF EXISTS {name}")
         rows.create_view(name)
     until = CALENDAR.batch_at(drop(trained)) if trained >= 0 else datetime.fromisoformat("2012-12-01T00:00:00+00:00")

@@ -21,7 +21,9 @@ def test_range_is_widened_by_its_own_width_and_by_size_where_nothing_varied() ->
 
 def test_row_names_what_lies_outside_and_what_is_unknown_lies_inside() -> None:
     envelope = learn_envelope(TRAINED, beyond=2)
-    rows = pd.DataFrame({"wind_mph": [120.0, 120.1, None, np.inf], "gauge": [15.0, 16.0, np.nan, -6.0], "dry": [0.0] * 4})
+    rows = pd.DataFrame(
+        {"wind_mph": [120.0, 120.1, None, np.inf], "gauge": [15.0, 16.0, np.nan, -6.0], "dry": [0.0] * 4}
+    )
 
     assert envelope.outside(rows) == [None, "wind_mph, gauge", None, "wind_mph, gauge"]
     assert envelope.outside(rows.iloc[:0]) == []
