@@ -33,7 +33,7 @@ def client_of(registry: ModelRegistry) -> Any:
 
 
 def log_of(model_version: str, **more: Any) -> CandidateLog:
-    given = {"parameters": {"eta": 0.1}, "metrics": {"auc": 0.7, "ece": float("nan")}} | more
+    given: dict[str, Any] = {"parameters": {"eta": 0.1}, "metrics": {"auc": 0.7, "ece": float("nan")}} | more
     return CandidateLog(name=model_version, tags={"model_version": model_version}, **given)
 
 
