@@ -128,11 +128,15 @@ class Rehearsal:
         spec: UseCaseSpec | None = None,
         mix_features: bool = False,
         raise_on_error: bool = True,
+        only: Sequence[str] = (),
     ) -> dg.ExecuteInProcessResult:
-        """Retrain as of a drop."""
+        """Retrain as of a drop, all of it or `only` some assets, named as `layer/name`, of a set that was drawn."""
         asked = Retraining(day(as_of).isoformat(), rung, gate, mix_features)
-        ops = retrain_config(self.spec, asked)["ops"]
-        return self._run(spec or self.spec, retrain_job_name(self.spec.name), {}, ops, raise_on_error)
+        ops: dict[str, Any] = retrain_config(self.spec, asked)["ops"]
+        selected = [dg.AssetKey([self.spec.name, *name.split("/")]) for name in only] or None
+        if selected:
+            ops = {name: config for name, config in ops.items() if name in {"__".join(key.path) for key in selected}}
+        return self._run(spec or self.spec, retrain_job_name(self.spec.name), {}, ops, raise_on_error, selected)
 
     def _run(
         self,

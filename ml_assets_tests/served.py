@@ -15,6 +15,9 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets_tests.rehearsal import Rehearsal, rehearse, small_spec
 
 LAST, FIRST_AS_OF, SECOND_AS_OF = 15, 9, 13
+DRAWING = ("training/training_set",)
+JUDGING = ("models/candidate_model", "models/evaluation_measures", "models/evaluation_slices", "models/behaviours",
+           "models/evaluation", "models/champion")  # fmt: skip
 RECORD = "SELECT sequence, verdict, decided_by, serves_after, note, model_version, as_of FROM t ORDER BY sequence"
 SERVED = "SELECT batch_date, min(model_version) AS least, max(model_version) AS most FROM t GROUP BY 1 ORDER BY 1"
 

@@ -157,9 +157,8 @@ def run_explain_model(spec: UseCaseSpec, paths: StatePaths, model_version: str) 
     console.print(Markdown("\n".join(line for line in text.splitlines() if "data:image" not in line)))
     for row in record_of(spec, paths):  # the card is of its retraining, and people decide later
         if row["model_version"] == model_version and row["decided_by"] != GATE:
-            note = f": {row['note']}" if row["note"] else ""
-            console.print(f"since then {row['verdict']} by {row['decided_by']} at {row['_recorded_at']:%Y-%m-%d %H:%M}, "
-                          f"serving drops after {row['serves_after']}{note}", highlight=False, soft_wrap=True)  # fmt: skip
+            said = f"since then {row['verdict']} by {row['decided_by']}, serving drops after {row['serves_after']}"
+            console.print(said + (f": {row['note']}" if row["note"] else ""), highlight=False, soft_wrap=True)
     next_steps({str(path.with_suffix(".html")): "the same as a page, with pictures"})
 
 

@@ -251,7 +251,7 @@ def _compare_labels(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> list
     plan = DrawPlan.from_json(recorded["plan"])
     rows = connection.sql(
         "SELECT t.batch_date, t.example_id, t.prediction_at, t.label, l.label FROM training_set AS t LEFT JOIN (SELECT "
-        f"example_id, arg_max(label, known_at) AS label FROM labels WHERE known_at <= TIMESTAMPTZ '{plan.known_until}' "
+        f"example_id, arg_max(label, (known_at, batch_date)) AS label FROM labels WHERE {plan.is_known} "
         "GROUP BY example_id) AS l USING (example_id) WHERE t.label IS DISTINCT FROM l.label OR t.prediction_at > "
         f"TIMESTAMPTZ '{plan.matured_until}' ORDER BY 1, 2 LIMIT {_SHOWN}"
     ).fetchall()

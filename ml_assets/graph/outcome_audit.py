@@ -85,8 +85,8 @@ def _by_outcome(connection: "duckdb.DuckDBPyConnection", plan: DrawPlan, own: li
     groups = connection.sql(
         f"SELECT f.prediction_at > TIMESTAMPTZ '{plan.matured_until}' AS is_open, l.label AS outcome, count(*), "
         f"{counts} FROM features AS f JOIN _own AS o ON f.batch_date = o.batch_date AND f.example_id = o.example_id "
-        "LEFT JOIN (SELECT example_id, arg_max(label, known_at) AS label FROM labels WHERE known_at <= TIMESTAMPTZ "
-        f"'{plan.known_until}' GROUP BY example_id) AS l ON l.example_id = f.example_id GROUP BY ALL"
+        "LEFT JOIN (SELECT example_id, arg_max(label, (known_at, batch_date)) AS label FROM labels "
+        f"WHERE {plan.is_known} GROUP BY example_id) AS l ON l.example_id = f.example_id GROUP BY ALL"
     ).fetchall()
     none = (0,) * (len(columns) + 1)
     still_open = [sum(parts) for parts in zip(none, *(group[2:] for group in groups if group[0]), strict=True)]

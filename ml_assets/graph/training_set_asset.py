@@ -201,8 +201,8 @@ def _check_known_in_time(lake: Lake, duckdb: DuckDBResource, plan: DrawPlan, ver
         shut_in(connection, {TABLE: lake.files(TABLE, version), "labels": lake.files("labels")})
         unknown = connection.execute(
             f"SELECT count(*) FROM {TABLE} AS t WHERE NOT EXISTS (SELECT 1 FROM labels AS l WHERE l.example_id = "
-            "t.example_id AND l.label = t.label AND l.known_at <= ?::TIMESTAMPTZ)",
-            [plan.known_until],
+            "t.example_id AND l.label = t.label AND l.known_at <= ?::TIMESTAMPTZ AND l.batch_date <= ?::DATE)",
+            [plan.known_until, plan.as_of],
         ).fetchall()[0][0]
         unmatured = connection.execute(
             f"SELECT count(*) FROM {TABLE} WHERE prediction_at > ?::TIMESTAMPTZ", [plan.matured_until]

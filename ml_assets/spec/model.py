@@ -227,8 +227,8 @@ def _rung_faults(place: int, rung: Mapping[str, Any], below: set[str]) -> Iterat
         yield ("ladder", place, "members"), f"found on a rung of {kind}; allowed: on a blend"
     if rung.get("warm_start") is not None and kind != "xgboost":
         yield ("ladder", place, "warm_start"), f"found on a rung of {kind}; allowed: on xgboost"
-    known = {str(each): names for each, names in RUNG_PARAMETERS.items()}.get(str(kind), ())
+    known = {str(each): names for each, names in RUNG_PARAMETERS.items()}.get(str(kind))
     for name in mapping_of(rung.get("search")):
-        if known and name not in known:
-            allowed = ", ".join(known)
+        if known is not None and name not in known:
+            allowed = ", ".join(known) or f"none on a rung of {kind}"
             yield ("ladder", place, "search", name), f"found {name!r}; allowed: {allowed}{did_you_mean(name, known)}"

@@ -115,11 +115,11 @@ def unknown_rules(declared: Mapping[str, Any]) -> Iterator[Fault]:
                     yield ("sources", place, "expectations", position, *path), message
     for place, each in enumerate(list_of(mapping_of(declared.get("model")).get("ladder"))):
         rung = mapping_of(each)
-        known = {str(kind): names for kind, names in RUNG_PARAMETERS.items()}.get(str(rung.get("kind")), ())
+        known = {str(kind): names for kind, names in RUNG_PARAMETERS.items()}.get(str(rung.get("kind")))
         for name, value in mapping_of(rung.get("parameters")).items():
             path = ("model", "ladder", place, "parameters", name)
-            if known and name not in known:
-                yield path, not_among(name, known)
+            if known is not None and name not in known:
+                yield path, not_among(name, known) if known else f"found {name!r}; allowed: none"
             elif isinstance(value, str | bool) or (isinstance(value, float) and not math.isfinite(value)):
                 yield path, f"found {shown(value)}; allowed: a finite number"
 

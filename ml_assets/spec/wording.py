@@ -57,7 +57,7 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
 def _said(detail: ErrorDetails, path: KeyPath, model: type[BaseModel]) -> str:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     message = detail["msg"].removeprefix("Value error, ")
-    if "found" in message:
+    if "found" in message or message.startswith("is "):  # a part's own words: what it found, or is missing
         return message
     if kind == "extra_forbidden":
         return not_among(str(path[-1]), _fields_at(path[:-1], model))

@@ -111,7 +111,8 @@ def _platt(x: FloatArray, labels: FloatArray) -> tuple[float, float]:
 
     A step that does not lower it enough is halved: far from the end a whole one may lead away.
     """
-    weights = prior = np.array([0.0, 1.0])
+    weights: FloatArray = np.array([0.0, 1.0])
+    prior: FloatArray = weights
     strength = max(x.size, 1) / 1000
     design = np.column_stack([np.ones_like(x), x])
 
@@ -123,7 +124,7 @@ def _platt(x: FloatArray, labels: FloatArray) -> tuple[float, float]:
         p = sigmoid(design @ weights)
         gradient = design.T @ (p - labels) + strength * (weights - prior)
         hessian = (design * (p * (1 - p))[:, None]).T @ design + strength * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
+        step: FloatArray = np.asarray(np.linalg.solve(hessian, gradient), dtype=np.float64)
         before, promised = lost(weights), float(gradient @ step)
         scale = 1.0
         while lost(weights - scale * step) > before - scale * promised / 1e4 and scale > 1e-9:

@@ -19,8 +19,9 @@ class DrawPlan:
     """All that decides the rows of a training set, besides its input tables. Moments in UTC.
 
     Examples with `prediction_at` in (holdout_after, matured_until] are held out; earlier ones are
-    trained on. Labels count when known by `known_until`, the batch of `as_of`. Examples of the
-    `excluded` drops are left out: a feed was broken in them, which must not be learned. `measures` are amounts that
+    trained on. Labels count when known by `known_until`, the batch of `as_of`, and landed by then: what
+    came late in a file of a later drop was not there, whenever it was known. Examples of the `excluded`
+    drops are left out: a feed was broken in them, which must not be learned. `measures` are amounts that
     objectives foretell, columns `outcome_<measure>` of the training set.
     """
 
@@ -31,6 +32,11 @@ class DrawPlan:
     features: tuple[str, ...]
     excluded: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
+
+    @property
+    def is_known(self) -> str:
+        """The condition in SQL that a row of labels could be used as of the drop."""
+        return f"known_at <= TIMESTAMPTZ '{self.known_until}' AND batch_date <= DATE '{self.as_of}'"
 
     def to_json(self) -> dict[str, Any]:
         """Give the plan as plain values."""
@@ -84,16 +90,15 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
         it: unknown is not negative. Of several labels of one example the newest known counts.
     """
     features = ", ".join(f'f."{name}"' for name in plan.features)
-    amounts = "".join(f', arg_max_null("{name}", known_at) AS "{PREFIX}{name}"' for name in plan.measures)
+    amounts = "".join(f', arg_max_null("{name}", (known_at, batch_date)) AS "{PREFIX}{name}"' for name in plan.measures)
     outcomes = "".join(f', known."{PREFIX}{name}"' for name in plan.measures)
     listed = ", ".join(f"DATE '{drop}'" for drop in plan.excluded)
     left_out = f" AND f.batch_date NOT IN ({listed})" if listed else ""
     return connection.sql(
         f"""
         WITH known AS (
-            SELECT example_id, arg_max(label, known_at) AS label{amounts}
-            FROM labels
-            WHERE known_at <= TIMESTAMPTZ '{plan.known_until}' GROUP BY example_id
+            SELECT example_id, arg_max(label, (known_at, batch_date)) AS label{amounts}
+            FROM labels WHERE {plan.is_known} GROUP BY example_id
         )
         SELECT f.example_id, f.batch_date, f.prediction_at, known.label,
             CASE WHEN f.prediction_at > TIMESTAMPTZ '{plan.holdout_after}' THEN 'holdout' ELSE 'train' END AS split,
@@ -109,7 +114,7 @@ def count_resolved_without_label(connection: duckdb.DuckDBPyConnection, plan: Dr
     """Count the matured examples whose outcome was never a label."""
     return connection.sql(
         f"SELECT count(*) FROM features WHERE prediction_at <= TIMESTAMPTZ '{plan.matured_until}' "
-        f"AND example_id NOT IN (SELECT example_id FROM labels WHERE known_at <= TIMESTAMPTZ '{plan.known_until}')"
+        f"AND example_id NOT IN (SELECT example_id FROM labels WHERE {plan.is_known})"
     ).fetchall()[0][0]
 
 

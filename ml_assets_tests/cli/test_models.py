@@ -18,7 +18,17 @@ from ml_assets.graph.alerting import settle_alerts
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets_tests.rehearsal import Rehearsal, _forgetful_instance, day, go_on_from
-from ml_assets_tests.served import FIRST_AS_OF, RECORD, SECOND_AS_OF, SPEC, run, served_by, served_spec
+from ml_assets_tests.served import (
+    DRAWING,
+    FIRST_AS_OF,
+    JUDGING,
+    RECORD,
+    SECOND_AS_OF,
+    SPEC,
+    run,
+    served_by,
+    served_spec,
+)
 
 pytestmark = pytest.mark.xdist_group("models")  # one worker runs the shared history once
 
@@ -54,10 +64,10 @@ def waiting(served: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Wait
     """Retrain as of the 13th in a dry run, then with a person to be asked; score the 14th after each."""
     state = go_on_from(served, tmp_path_factory.mktemp("waiting"))
     first = state.rows("champion", RECORD)[0]["model_version"]
-    state.retrain(SECOND_AS_OF, rung="logistic_regression", gate="dry_run")
+    state.retrain(SECOND_AS_OF, rung="logistic_regression", gate="dry_run", only=(*DRAWING, *JUDGING))
     state.score(14, 14)
     record, served_then = state.rows("champion", RECORD), served_by(state)
-    state.retrain(SECOND_AS_OF, rung="logistic_regression", spec=APPROVAL)
+    state.retrain(SECOND_AS_OF, rung="logistic_regression", spec=APPROVAL, only=(*JUDGING, "models/model_card"))
     state.score(14, 14)
     return Waiting(state, first, record, served_then)
 
@@ -227,7 +237,7 @@ def test_retraining_run_again_after_a_rollback_changes_neither_what_serves_nor_t
     said(run("rollback", NAME, "--yes"))
     assert alias(state) == two.first
 
-    state.retrain(SECOND_AS_OF, rung="blend", gate="disabled")
+    state.retrain(SECOND_AS_OF, rung="blend", gate="disabled", only=JUDGING)
 
     assert len(state.rows("champion", RECORD)) == 3
     assert f"2013-01-15 is served by {two.first}" in said(run("champion", NAME, "--drop", "2013-01-15"))
@@ -264,7 +274,7 @@ def test_first_champion_has_none_before_it_to_go_back_to(served: Rehearsal, monk
 def test_champion_of_a_drop_is_told_as_it_is_known_now_and_as_it_was_known_then(
     two: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = at(go_on_from(two.state, tmp_path), monkeypatch)
+    at(go_on_from(two.state, tmp_path), monkeypatch)
     said(run("rollback", NAME, "--from", "2013-01-14", "--yes", "--by", "ann", "--reason", "storms"))
     record = json.loads(run("champion", NAME, "--json").stdout)
     moments = [row["recorded_at"] for row in record]

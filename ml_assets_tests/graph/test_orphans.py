@@ -13,7 +13,7 @@ import pytest
 
 from ml_assets.stores.model_registry import ABANDONED, OUTCOME
 from ml_assets_tests.rehearsal import Rehearsal, go_on_from
-from ml_assets_tests.served import RECORD, SECOND_AS_OF, SPEC, served_by
+from ml_assets_tests.served import DRAWING, JUDGING, RECORD, SECOND_AS_OF, SPEC, served_by
 
 pytestmark = pytest.mark.xdist_group("models")  # with cli/test_models.py, on one history
 
@@ -44,7 +44,7 @@ def die(point: str, root: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(owner, name, dying)
-    Rehearsal(SPEC, root).retrain(SECOND_AS_OF, rung=RUNG, gate="disabled")
+    Rehearsal(SPEC, root).retrain(SECOND_AS_OF, rung=RUNG, gate="disabled", only=JUDGING)
 
 
 def die_at_each_point(root: Path) -> None:
@@ -68,8 +68,10 @@ def die_at_each_point(root: Path) -> None:
 def killed(served: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with a state a point, in which a retraining died there."""
     root = tmp_path_factory.mktemp("killed")
+    drawn = go_on_from(served, root / "drawn")
+    drawn.retrain(SECOND_AS_OF, only=DRAWING)
     for point in FAIL_POINTS:
-        go_on_from(served, root / point)
+        go_on_from(drawn, root / point)
     script = (
         f"from pathlib import Path\nfrom {__name__} import die_at_each_point\ndie_at_each_point(Path({str(root)!r}))"
     )
@@ -122,7 +124,7 @@ def test_retraining_killed_at_a_point_leaves_the_old_champion_and_the_next_compl
     other = state.paths.models / SPEC.name / "2013-01-12-xgboost-0123456789"
     other.mkdir()  # of a drop that is not trained as of again
     half = leave_a_run_open(state)
-    state.retrain(SECOND_AS_OF, rung=RUNG, gate="disabled")
+    state.retrain(SECOND_AS_OF, rung=RUNG, gate="disabled", only=JUDGING)
     state.score(14, 14)
 
     again = state.rows("champion", RECORD)

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import random
 from datetime import date, timedelta
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,7 +67,7 @@ def test_champion_is_the_last_recorded_of_those_that_serve_after_the_newest_drop
     entered: list[tuple[date, int, str]], drop: date, seed: int
 ) -> None:
     record = recorded(entered)
-    shuffled = random.Random(seed).sample(record, len(record))
+    shuffled = [record[place] for place in np.random.default_rng(seed).permutation(len(record))]
 
     champion = champion_of(drop, shuffled)
 

@@ -102,3 +102,24 @@ def test_manifest_made_anew_for_changed_files_is_refused(tmp_path: Path, made: M
 
     with pytest.raises(TamperedModelError, match=f"recorded when the gate saw it: {recorded.artifact_sha256}"):
         store.load(forged.model_version, recorded.artifact_sha256)
+
+
+def test_model_without_a_verdict_is_marked_once_and_loses_the_mark_with_a_verdict_or_when_made_again(
+    tmp_path: Path, made: ModelBundle
+) -> None:
+    store = ModelStore(tmp_path)
+    one, two = store.save(made), store.save(bundle(prior_strength=5))
+    mark = two.folder / "abandoned.txt"
+
+    first, again = store.settle([one.model_version]), store.settle([one.model_version])
+
+    assert (first, again) == ([two.model_version], [])
+    assert mark.read_text() == "no verdict on this model was recorded\n"
+    assert not (one.folder / "abandoned.txt").exists()
+    store.load(two.model_version, two.artifact_sha256)
+    assert store.settle([one.model_version, two.model_version]) == []
+    assert not mark.exists()
+    store.settle([one.model_version])
+    assert mark.exists()
+    store.save(bundle(prior_strength=5))
+    assert not mark.exists()

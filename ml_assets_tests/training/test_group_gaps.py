@@ -27,8 +27,7 @@ def spec_of(**declared: Any) -> UseCaseSpec:
 
 def made_up() -> tuple[pd.DataFrame, np.ndarray]:
     rng = np.random.default_rng(4)
-    carriers = np.array(["AA"] * 120 + ["UA"] * 100 + ["OO"] * 20, dtype=object)
-    carriers = np.append(carriers, [None] * (N - carriers.size))
+    carriers = np.array([*["AA"] * 120, *["UA"] * 100, *["OO"] * 20, *[None] * 60], dtype=object)
     scores = np.clip(rng.beta(2, 5, N) + (carriers == "UA") * 0.15, 0.01, 0.99)
     return pd.DataFrame({"carrier": carriers, "label": (rng.random(N) < scores).astype(float)}), scores
 

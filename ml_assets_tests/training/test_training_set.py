@@ -35,17 +35,24 @@ def spec() -> UseCaseSpec:
 
 
 def draw(
-    plan: DrawPlan, moments: dict[str, datetime], labels: Sequence[tuple[str, int, datetime]]
+    plan: DrawPlan,
+    moments: dict[str, datetime],
+    labels: Sequence[tuple[str, int, datetime]],
+    landed: Sequence[date] = (),
 ) -> tuple[list[dict[str, Any]], int]:
-    """Draw from examples by their `prediction_at`; give the rows, and how many are resolved without a label."""
+    """Draw from examples by their `prediction_at`; give the rows, and how many are resolved without a label.
+
+    `landed` are the drops of the labels; unless said, a label lands in the drop that was first to know it.
+    """
     features = {
         "batch_date": [moment.date() for moment in moments.values()],
         "example_id": list(moments),
         "prediction_at": pa.array(moments.values(), MOMENT),
         "hour": list(range(len(moments))),
     }
-    schema = pa.schema({"example_id": pa.string(), "label": pa.int32(), "known_at": MOMENT})
-    rows = [dict(zip(schema.names, label, strict=True)) for label in labels]
+    schema = pa.schema({"example_id": pa.string(), "label": pa.int32(), "known_at": MOMENT, "batch_date": pa.date32()})
+    drops = landed or [known_at.date() for _, _, known_at in labels]
+    rows = [dict(zip(schema.names, (*label, drop), strict=True)) for label, drop in zip(labels, drops, strict=True)]
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("features", pa.table(features))
@@ -121,6 +128,18 @@ def test_label_that_became_known_after_as_of_is_not_used(spec: UseCaseSpec) -> N
 
     assert [row["example_id"] for row in rows] == ["in time"]
     assert resolved_without_label == 1
+
+
+def test_label_that_came_late_in_a_later_drop_is_not_used_however_early_it_was_known(spec: UseCaseSpec) -> None:
+    as_of = date(2013, 2, 20)
+    moments = {"a": spec.calendar.batch_at(date(2013, 2, 10))}
+    early, late = (spec.calendar.batch_at(date(2013, 2, day)) for day in (11, 12))
+    labels = [("a", 1, early), ("a", 0, late), ("a", 1, late)]
+    landed = [date(2013, 2, 11), as_of + DAY, as_of + 2 * DAY]
+
+    found = [draw(plan_draw(spec, as_of + back * DAY), moments, labels, landed)[0] for back in range(3)]
+
+    assert [[row["label"] for row in rows] for rows in found] == [[1], [0], [1]]
 
 
 def test_of_corrected_labels_the_newest_known_by_as_of_counts(spec: UseCaseSpec) -> None:
