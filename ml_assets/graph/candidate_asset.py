@@ -21,6 +21,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.model_registry import CandidateLog
 from ml_assets.stores.model_store import ModelBundle, StoredModel
 from ml_assets.training.candidate import MeasuredRung, Start, climb
+from ml_assets.training.date_like import date_like_features
 from ml_assets.training.envelope import Envelope, learn_envelope
 from ml_assets.training.estimators import feature_importance
 from ml_assets.training.tuning import Trial, tune_ladder
@@ -118,6 +119,7 @@ def build_candidate_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 "training set version": version,
                 "rungs": dg.MetadataValue.md(_rung_table(climbed)),
                 "top features": dg.MetadataValue.md(_importance_table(importance)),
+                "features that act as a date": dg.MetadataValue.md(_date_like_list(rows, plan["features"])),
                 **{key: float(value) for key, value in chosen.measures.items() if np.isfinite(value)},
                 "calibration": as_markdown(plots["calibration.png"], "holdout: observed share against mean score"),
                 "scores": as_markdown(plots["scores.png"], "holdout: distribution of scores"),
@@ -204,6 +206,11 @@ def _importance_table(importance: Mapping[str, float]) -> str:
     return (
         "\n".join(["| feature | importance |", "|---|---|", *lines]) if lines else "this rung has no features to rank"
     )
+
+
+def _date_like_list(rows: "pd.DataFrame", features: Sequence[str]) -> str:
+    found = date_like_features(rows, features)
+    return "\n".join(f"- `{each.name}`: {each.reason}" for each in found) or "none"
 
 
 def _holdout_plots(rows: "pd.DataFrame", measured: Sequence[MeasuredRung]) -> dict[str, bytes]:
