@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ml_assets.spec.model import Rung, TrainingRecipe
 from ml_assets.stats.classification import auc, log_loss, pointwise_log_loss
@@ -255,7 +254,7 @@ def _scoring_time(ground: Ground, model: FittedModel) -> float:
 
 
 def _gain(ground: Ground, full: Foresight, other: Foresight) -> Interval:
-    days: NDArray[np.str_] = ground.train["batch_date"].astype(str).to_numpy()[full.places]
+    days = ground.train["batch_date"].astype(str).to_numpy()[full.places]
     return paired_day_block_bootstrap(
         pointwise_log_loss(full.labels, full.scores),
         pointwise_log_loss(full.labels, other.scores),

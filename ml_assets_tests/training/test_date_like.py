@@ -30,9 +30,8 @@ def _drops() -> pd.DataFrame:
 
 
 def _found(rows: pd.DataFrame) -> list[str]:
-    return [
-        each.name for each in date_like_features(rows, [name for name in rows if name not in ("batch_date", "split")])
-    ]
+    features = [str(name) for name in rows if name not in ("batch_date", "split")]
+    return [each.name for each in date_like_features(rows, features)]
 
 
 def test_what_moves_on_with_time_is_found_and_what_comes_again_is_not() -> None:

@@ -35,7 +35,7 @@ def _ground(*, calibration: str = "none") -> Ground:
         "folds": Folds(count=2, length=timedelta(days=8)), "ladder": (CONSTANT, LINE, TREES, BLEND),
     })  # fmt: skip
     ticks = count()
-    return Ground(recipe, "blend", rows, tuple(frame), lambda: float(next(ticks)))
+    return Ground(recipe, "blend", rows, tuple(map(str, frame)), lambda: float(next(ticks)))
 
 
 @pytest.fixture(scope="module")

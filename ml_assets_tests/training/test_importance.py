@@ -26,7 +26,7 @@ def _fitted(rows: Rows, kind: str = "xgboost") -> FittedModel:
 
 
 def _alone(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    return {name: (name,) for name in frame}
+    return {str(name): (str(name),) for name in frame}
 
 
 def test_shuffling_what_the_model_leans_on_costs_most_and_what_it_ignores_costs_nothing(training_rows: Rows) -> None:
@@ -67,7 +67,10 @@ def test_parts_of_the_score_name_the_same_columns_and_groups_add_up(training_row
     members = tuple(_fitted(training_rows, kind) for kind in ("logistic_regression", "xgboost"))
     blend = Blend(("linear", "trees"), members, (0.5, 0.5))
 
-    alone, together = shap_importance(blend, frame, _alone(frame)), shap_importance(blend, frame, {"all": tuple(frame)})
+    alone, together = (
+        shap_importance(blend, frame, _alone(frame)),
+        shap_importance(blend, frame, {"all": tuple(map(str, frame))}),
+    )
 
     assert alone is not None
     assert together is not None
@@ -127,7 +130,7 @@ def test_a_rung_of_one_feature_is_shuffled_on_that_alone(training_rows: Rows) ->
     model = fit_rung(rung, frame, labels, seed=0, threads=1)
 
     found = permutation_importance(
-        model, frame.assign(label=labels), {"all": tuple(frame)}, rng=np.random.default_rng(0), repeats=1
+        model, frame.assign(label=labels), {"all": tuple(map(str, frame))}, rng=np.random.default_rng(0), repeats=1
     )
 
     assert found["all"][0] > 0.03
