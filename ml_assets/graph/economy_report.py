@@ -18,11 +18,11 @@ from ml_assets.training.importance import (
     Agreement,
     Stability,
     agreement,
-    groups_of,
     permutation_importance,
     ranked,
     shap_importance,
     stability,
+    views_of,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Economy:
 
 def measure_economy(spec: UseCaseSpec, ground: Ground, as_of: str, n_seeds: int, tell: Tell) -> Economy:
     """Measure all of it, telling each step; raises ValueError on a history too short to look ahead."""
-    groups = groups_of(spec.features, ground.features)
+    groups = views_of(spec.features, ground.features)
     full = measure_full(ground)
     tell(f"{ground.rung} as it is: log loss {full.measured.log_loss:.4f} ahead")
     held_out = _thinned(ground.holdout)
@@ -99,7 +99,7 @@ def measure_economy(spec: UseCaseSpec, ground: Ground, as_of: str, n_seeds: int,
 def steps_of(spec: UseCaseSpec, ground: Ground, n_seeds: int) -> int:
     """Count the steps that are told, about."""
     sizes = [size for size in SIZES if size < len(ground.features)]
-    return 2 + n_seeds + len(groups_of(spec.features, ground.features)) + len(sizes) + 7
+    return 2 + n_seeds + len(views_of(spec.features, ground.features)) + len(sizes) + 7
 
 
 def economy_page(spec: UseCaseSpec, found: Economy) -> str:
@@ -225,7 +225,7 @@ def _noise(seeds: Sequence[Measured]) -> str:
 def _spared(found: Economy) -> Section:
     surely = [each.name for each in found.ablated if each.gain is not None and each.gain.upper < 0]
     said = [
-        "Refitted without the features of each view, or without one expression (=).",
+        "Refitted without the features of each view, or without what is computed of the example's own row (=).",
         f"Surely worse without: {', '.join(surely)}." if surely else "Without none of them it is surely worse.",
     ]
     rows = [[each.name, str(each.n_features), said_gain(each)] for each in _worst_first(found.ablated)]

@@ -53,10 +53,10 @@ class Stability:
     n_fits: int
 
 
-def groups_of(features: FeatureSpec, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Give the features of each view, and each expression alone, among `names`."""
+def views_of(features: FeatureSpec, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Give the features of each view among `names`, and the row expressions together as `= expressions`."""
     groups = {view.name: tuple(name for name in view.feature_names() if name in names) for view in features.views}
-    groups |= {f"= {each.name}": (each.name,) for each in features.expressions if each.name in names}
+    groups["= expressions"] = tuple(each.name for each in features.expressions if each.name in names)
     return {group: columns for group, columns in groups.items() if columns}
 
 

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import numpy as np
@@ -96,14 +97,14 @@ def measures_of(month: pd.DataFrame, scores: np.ndarray, capacity: int) -> dict[
     }
 
 
-def artifact_bytes(spec: UseCaseSpec, recipe: TrainingRecipe, as_of: date, rungs: Sequence[MeasuredRung]) -> int:
-    """Count every file that the store keeps of a blend: model, heuristic, manifest."""
-    import tempfile
-
-    features = tuple(spec.features.feature_names())
-    with tempfile.TemporaryDirectory() as folder:
-        bundle = ModelBundle(as_of.isoformat(), "blend", as_of.isoformat(), "", recipe.only("blend"), features,
-                             rungs[-1].model, rungs[1].model)  # fmt: skip
+def artifact_bytes(
+    spec: UseCaseSpec, recipe: TrainingRecipe, as_of: date, rungs: tuple[MeasuredRung, MeasuredRung]
+) -> int:
+    """Count every file that the store keeps of a model and the heuristic beside it, the manifest too."""
+    (rung, heuristic), moment = rungs, as_of.isoformat()
+    bundle = ModelBundle(moment, rung.rung.name, moment, "", recipe.only(rung.rung.name),
+                         tuple(spec.features.feature_names()), rung.model, heuristic.model)  # fmt: skip
+    with TemporaryDirectory() as folder:
         stored = ModelStore(Path(folder)).save(bundle)
         return sum(path.stat().st_size for path in stored.folder.rglob("*") if path.is_file())
 
@@ -129,33 +130,41 @@ def choose(spec: UseCaseSpec, data: Path, seeds: int) -> None:
         sys.stdout.flush()
 
 
+def both(spec: UseCaseSpec) -> TrainingRecipe:
+    """Give a recipe whose ladder ends with the full blend and the small one, which share the line."""
+    recipe = spec.model.recipe(spec.labels.matures_after).only("blend").model_copy(update={"threads": 1})
+    trees = small_recipe(spec, CHOSEN).rung("xgboost").model_copy(update={"name": "small_trees"})
+    small = Rung(name="small", kind="blend", members=("logistic_regression", "small_trees"))
+    return recipe.model_copy(update={"ladder": (*recipe.ladder, trees, small)})
+
+
 def year(spec: UseCaseSpec, data: Path, until: date) -> tuple[list[Month], pd.DataFrame]:
     """Retrain both each month and score the next one ahead; give measures, and the losses row by row."""
-    names = list(spec.features.feature_names())
-    recipes = {"full": spec.model.recipe(spec.labels.matures_after).model_copy(update={"threads": 1}),
-               "small": small_recipe(spec, CHOSEN)}  # fmt: skip
+    recipe, names = both(spec), list(spec.features.feature_names())
     months: list[Month] = []
-    rows_of_year = []
+    rows_of_year: list[pd.DataFrame] = []
     for month_number in range(4, until.month + 1):
         as_of = date(2013, month_number, 1) - timedelta(days=1)
-        rows, month = draw_rows(spec, data, as_of), month_rows(spec, data, as_of)
+        month = month_rows(spec, data, as_of)
         known = np.isfinite(month["label"].to_numpy(dtype=float))
         kept = {"batch_date": month["batch_date"][known], "label": month["label"][known]}
-        for name, recipe in recipes.items():
-            started = time.perf_counter()
-            rungs = climb(recipe.only("blend"), rows, names)
-            fitted = time.perf_counter() - started
-            started = time.perf_counter()
-            scores = rungs[-1].model.predict(month)
-            spent = (time.perf_counter() - started) / len(month) * 1e6
-            size = sum(len(content) for content in rungs[-1].model.to_files().values())
-            months.append(Month(as_of, name, measures_of(month, scores, spec.worklist.capacity), size,
-                                artifact_bytes(spec, recipe, as_of, rungs), fitted, spent))  # fmt: skip
+        started, spent = time.perf_counter(), dict[str, float]()
+
+        def tell(rung: MeasuredRung, started: float = started, spent: dict[str, float] = spent) -> None:
+            spent[rung.rung.name] = time.perf_counter() - started - sum(spent.values())
+
+        rungs = {rung.rung.name: rung for rung in climb(recipe, draw_rows(spec, data, as_of), names, on_rung=tell)}
+        for name, rung in (("full", "blend"), ("small", "small"), ("heuristic", "group_history")):
+            model, before = rungs[rung].model, time.perf_counter()
+            scores = model.predict(month)
+            us_per_row = (time.perf_counter() - before) / len(month) * 1e6
+            size = sum(len(content) for content in model.to_files().values())
+            whole = artifact_bytes(spec, recipe, as_of, (rungs[rung], rungs["group_history"]))
+            fit_s = sum(spent[each] for each in rungs[rung].rung.members)
+            measures = measures_of(month, scores, spec.worklist.capacity)
+            months.append(Month(as_of, name, measures, size, whole, fit_s, us_per_row))
             kept[name] = scores[known]
-            if name == "full":
-                months.append(Month(as_of, "heuristic", measures_of(month, rungs[0].model.predict(month),
-                                    spec.worklist.capacity), 0, 0, 0, 0))  # fmt: skip
-            sys.stderr.write(f"{as_of} {name}: {months[-1].measures} {size}\n")
+            sys.stderr.write(f"{as_of} {name}: {measures} {size:,} bytes\n")
         rows_of_year.append(pd.DataFrame(kept))
     return months, pd.concat(rows_of_year, ignore_index=True)
 
@@ -175,11 +184,6 @@ def tell_year(months: Sequence[Month], rows: pd.DataFrame) -> None:
         pointwise_log_loss(labels, rows["full"]), pointwise_log_loss(labels, rows["small"]),
         rows["batch_date"].astype(str).to_numpy(), rng=np.random.default_rng(0), resamples=1000, level=0.9)  # fmt: skip
     sys.stdout.write(f"log loss that the small one saves: {gain}\n")
-
-
-def chosen_rungs(spec: UseCaseSpec) -> tuple[Rung, ...]:
-    """Give the small blend as a declaration would have it."""
-    return small_recipe(spec, CHOSEN).only("blend").ladder
 
 
 def main() -> None:

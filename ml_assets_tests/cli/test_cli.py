@@ -17,7 +17,7 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
 COMMANDS = ("land", "batch", "retrain", "replay", "status", "alerts", "drift", "sql", "fingerprint", "audit", "rebuild",
             "ui", "demo", "backfill", "requeue", "accept-missing", "validate", "test", "new", "sources",
-            "features")  # fmt: skip
+            "features", "economy")  # fmt: skip
 DROPS = [date(2013, 1, 1), date(2013, 1, 2)]
 
 

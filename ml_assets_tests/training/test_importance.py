@@ -10,11 +10,11 @@ from ml_assets.training.blend import Blend
 from ml_assets.training.estimators import FittedModel, fit_rung
 from ml_assets.training.importance import (
     agreement,
-    groups_of,
     permutation_importance,
     ranked,
     shap_importance,
     stability,
+    views_of,
 )
 from ml_assets_tests.training.conftest import RUNGS
 
@@ -109,18 +109,18 @@ def test_stability_is_over_all_pairs_of_fits() -> None:
     assert stability(fits[:1], top=1) is None
 
 
-def test_groups_are_the_views_and_each_expression_by_itself() -> None:
+def test_groups_are_the_views_and_all_expressions_together() -> None:
     declared = {
         "views": [
             {"name": "weather", "from": "weather", "latest": ["wind", "rain"], "max_age": "6h"},
             {"name": "unused", "from": "weather", "latest": ["fog"], "max_age": "6h"},
         ],
-        "expressions": [{"name": "hour", "sql": "hour"}],
+        "expressions": [{"name": name, "sql": name} for name in ("hour", "day", "gone")],
     }
 
-    assert groups_of(FeatureSpec.model_validate(declared), ["weather_wind", "weather_rain", "hour"]) == {
+    assert views_of(FeatureSpec.model_validate(declared), ["weather_wind", "weather_rain", "hour", "day"]) == {
         "weather": ("weather_wind", "weather_rain"),
-        "= hour": ("hour",),
+        "= expressions": ("hour", "day"),
     }
 
 
