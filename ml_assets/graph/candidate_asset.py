@@ -20,7 +20,7 @@ from ml_assets.spec.model import TrainingRecipe
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.model_registry import CandidateLog
 from ml_assets.stores.model_store import ModelBundle, StoredModel
-from ml_assets.training.candidate import MeasuredRung, Start, climb
+from ml_assets.training.candidate import MeasuredRung, Start, climb, going_on
 from ml_assets.training.date_like import date_like_features
 from ml_assets.training.envelope import Envelope, learn_envelope
 from ml_assets.training.estimators import feature_importance
@@ -91,7 +91,7 @@ def build_candidate_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
             model=chosen.model,
             baseline=climbed.heuristic.model,
             envelope=envelope_of(climbed.recipe, rows, plan["features"]),
-            started_from=start.model_version if start and warm_starts(climbed.recipe, chosen.rung.name) else None,
+            started_from=_started_from(climbed, rows, plan["features"], start),
         )
         stored = state.models.save(bundle)
         plots = _holdout_plots(rows, climbed.rungs)
@@ -130,10 +130,12 @@ def build_candidate_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
     return candidate_model
 
 
-def warm_starts(recipe: TrainingRecipe, name: str) -> bool:
-    """Say whether the rung, or one that it blends, goes on from the champion."""
-    taken = {name, *recipe.rung(name).members}
-    return any(rung.warm_start is not None for rung in recipe.ladder if rung.name in taken)
+def _started_from(climbed: _Climbed, rows: "pd.DataFrame", features: Sequence[str], start: Start | None) -> str | None:
+    """Name the champion that the rung taken, or one that it blends, went on from; None where all were trained anew."""
+    rung, train = climbed.chosen.rung, rows.loc[rows["split"] == "train"]
+    taken = [climbed.recipe.rung(name) for name in rung.members or (rung.name,)]
+    went_on = any(going_on(climbed.recipe, each, train, features, start) is not None for each in taken)
+    return start.model_version if start is not None and went_on else None
 
 
 def envelope_of(recipe: TrainingRecipe, rows: "pd.DataFrame", features: Sequence[str]) -> Envelope | None:

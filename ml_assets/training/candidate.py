@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ml_assets.spec.model import Rung, TrainingRecipe
 from ml_assets.stats.classification import summary
 from ml_assets.training.blend import Blend, blended, fit_weights
+from ml_assets.training.boosted_trees import FittedBoostedTrees
 from ml_assets.training.calibration import CalibratedModel, Curve, fit_curve
 from ml_assets.training.class_balance import balanced
 from ml_assets.training.estimators import FittedModel, fit_rung, part_of
@@ -233,19 +234,17 @@ def fit_bare(
 ) -> FittedModel:
     """Fit one rung that is no blend on training rows, balanced as declared; nothing calibrates it yet.
 
-    With a `start`, a rung that declares `warm_start` goes on from its model: on the rows since then, and on the share
-    of older ones that is replayed.
+    With a `start`, a rung that declares `warm_start` goes on from its model where it can, as `going_on` says.
     """
     if rung.kind in ("constant", "group_history"):  # shares: counted, whatever the balance of what is learned
         return fit_rung(rung, train[names], train["label"].to_numpy(), seed=recipe.seed, threads=recipe.threads)
-    rng = np.random.default_rng(recipe.seed)
+    goes_on = going_on(recipe, rung, train, names, start)
     before = None
-    if start is not None and rung.warm_start is not None:
-        before = part_of(start.model, rung.name)
-        is_new = (train["prediction_at"] > start.trained_until).to_numpy()
-        train = train.loc[is_new | (rng.random(len(train)) < rung.warm_start.replay_share)]
+    if goes_on is not None:
+        before, shown = goes_on
+        train = train.loc[shown]
     labels = train["label"].to_numpy(dtype=np.float64)
-    taken, weights = balanced(recipe.imbalance, labels, rng)
+    taken, weights = balanced(recipe.imbalance, labels, np.random.default_rng(recipe.seed))
     return fit_rung(
         rung,
         train[names].iloc[taken] if taken.size < labels.size else train[names],
@@ -254,6 +253,26 @@ def fit_bare(
         threads=recipe.threads,
         options=FitOptions(weights, before),
     )
+
+
+def going_on(
+    recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: Sequence[str], start: Start | None
+) -> tuple[FittedBoostedTrees, NDArray[np.bool_]] | None:
+    """Give the trees that a rung goes on from and the rows it is shown; None where it is trained anew, on all rows.
+
+    It is shown what is newer than its start was trained on, and of the older rows the share that is replayed, drawn at
+    random. It is trained anew where it declares no `warm_start`; where the champion holds no trees of its name, or
+    trees of other features; and where what it would be shown is of one class alone.
+    """
+    if start is None or rung.warm_start is None:
+        return None
+    before = part_of(start.model, rung.name)
+    if not isinstance(before, FittedBoostedTrees) or set(before.feature_names) != set(rung.features or names):
+        return None
+    is_new = (train["prediction_at"] > start.trained_until).to_numpy()
+    is_replayed = np.random.default_rng(recipe.seed).random(len(train)) < rung.warm_start.replay_share
+    shown = is_new | is_replayed
+    return (before, shown) if train.loc[shown, "label"].nunique() > 1 else None
 
 
 def _fit_blend(rung: Rung, fitted: dict[str, FittedModel], ahead: _Ahead) -> tuple[Blend, FloatArray]:
