@@ -24,14 +24,21 @@ def importance_png(rises: Mapping[str, NDArray[np.float64]], label: str) -> byte
 
 
 def size_and_loss_png(points: Sequence[tuple[str, float, float]]) -> bytes:
-    """Draw log loss against kilobytes, on a logarithmic axis, one named dot a variant: (name, bytes, log loss)."""
+    """Draw log loss against kilobytes, on a logarithmic axis, one numbered dot a variant: (name, bytes, log loss)."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     figure, axes = new_figure()
     for number, (name, size, loss) in enumerate(points):
-        axes.scatter([size / 1000], [loss], s=14, color="C3" if number == 0 else "C0")
-        axes.annotate(_short(name), (size / 1000, loss), fontsize=5, xytext=(3, 2), textcoords="offset points")
+        colour = "C3" if number == 0 else "C0"
+        axes.scatter([size / 1000], [loss], s=70, color=colour, label=f"{number}  {name}", zorder=2)
+        axes.annotate(str(number), (size / 1000, loss), fontsize=6, color="white", ha="center", va="center", zorder=3)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="kB of all files", ylabel="log loss ahead, nats")
-    axes.margins(x=0.25)
+    figure.legend(*axes.get_legend_handles_labels(), fontsize=5, frameon=False, loc="outside upper center", ncols=2,
+                  markerscale=0.3)  # fmt: skip
     return png_of(figure)
 
 

@@ -172,9 +172,9 @@ def _sections(found: Economy) -> Iterator[Section]:
     said = "Before each window the features are ranked on what had matured by then, so nothing looked ahead."
     yield Section("Features kept", [said], COST_HEADS, cost_rows([found.full, *found.pruned]))
     points = [(m.name, float(m.cost.n_bytes), m.log_loss)
-              for m in (found.full, *found.smaller, *found.pruned) if m.cost is not None]  # fmt: skip
+              for m in (found.full, *found.smaller) if m.cost is not None]  # fmt: skip
     said = "Fewer and shallower trees learn faster, or a member stands alone."
-    pictures = {"size and log loss": size_and_loss_png(points)}
+    pictures = {"size and log loss, in the order of the table from 0": size_and_loss_png(points)}
     yield Section("Smaller models", [said], COST_HEADS, cost_rows([found.full, *found.smaller]), pictures)
     yield _dates(found.date_like)
 
