@@ -14,7 +14,11 @@ import pyarrow as pa
 import pytest
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
 
+from ml_assets.graph.reproducing import reproduce
 from ml_assets.graph.training_set_asset import rebuild
+from ml_assets.spec.model import WarmStart
+from ml_assets.stores.model_store import ModelStore
+from ml_assets.training.boosted_trees import FittedBoostedTrees
 from ml_assets_tests.rehearsal import (
     SOURCES,
     Rehearsal,
@@ -237,6 +241,29 @@ def test_training_sets_can_be_rebuilt_after_their_inputs_have_changed(history: H
     assert all(recorded == again for recorded, again in rebuilt.values())
     assert newest["plan"] == earlier[0]["plan"]
     assert newest["content_hash"] != earlier[0]["content_hash"]
+
+
+def test_a_warm_start_goes_on_from_the_champion_says_so_and_can_be_reproduced(history: History, tmp_path: Path) -> None:
+    copy = go_on_from(history.state, tmp_path)
+    copy.retrain(SECOND_AS_OF, rung="xgboost", gate="disabled")
+    model = copy.spec.model
+    warm = WarmStart(rounds=5, replay_share=0.2)
+    ladder = tuple(r.model_copy(update={"warm_start": warm}) if r.kind == "xgboost" else r for r in model.ladder)
+    spec = copy.spec.model_copy(update={"model": model.model_copy(update={"ladder": ladder})})
+
+    copy.retrain(LAST, rung="xgboost", gate="disabled", spec=spec)
+
+    started, before = copy.rows("champion", "SELECT model_version FROM t ORDER BY sequence DESC LIMIT 2")
+    store = ModelStore(copy.paths.models / spec.name)
+    manifest = store.manifest(started["model_version"])
+    assert manifest["started_from"] == before["model_version"]
+    trees = store.load(started["model_version"], copy.rows("champion", "SELECT artifact_sha256 FROM t WHERE "
+                       f"model_version = '{started['model_version']}'")[0]["artifact_sha256"]).model  # fmt: skip
+    assert isinstance(trees, FittedBoostedTrees)
+    assert trees.booster.num_boosted_rounds() == 15 + 5
+    again = reproduce(spec, copy.paths, started["model_version"], lambda _: None)
+    assert again.is_equal
+    assert again.differing == ()
 
 
 def test_tampered_model_is_refused_and_earlier_predictions_stay(history: History, tmp_path: Path) -> None:

@@ -129,3 +129,20 @@ def tune(
     )
     with explained_errors():
         run_tune(spec, state_paths(), rung, budget, as_json=as_json)
+
+
+@commands.command()
+def economy(
+    use_case: UseCaseName,
+    rung: Annotated[str, typer.Option(help="Which rung; by default the last of the ladder.")] = "",
+    seeds: Annotated[int, typer.Option(min=0, help="Fits with other seeds, to tell noise from difference.")] = 3,
+    page: Annotated[bool, typer.Option("--page", help="Write an HTML page with pictures.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a rung leans on, and what of its features and trees could be spared; nothing is changed."""
+    from ml_assets.cli.economy import Asked, run_economy
+    from ml_assets.stores.paths import state_paths
+
+    spec = read_use_case(use_case)
+    with explained_errors():
+        run_economy(spec, state_paths(), Asked(rung, seeds, page, as_json))

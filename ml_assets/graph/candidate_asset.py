@@ -20,7 +20,8 @@ from ml_assets.spec.model import TrainingRecipe
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.model_registry import CandidateLog
 from ml_assets.stores.model_store import ModelBundle, StoredModel
-from ml_assets.training.candidate import MeasuredRung, Start, climb, goes_on_from
+from ml_assets.training.candidate import MeasuredRung, Start, climb, going_on
+from ml_assets.training.date_like import date_like_features
 from ml_assets.training.envelope import Envelope, learn_envelope
 from ml_assets.training.estimators import feature_importance
 from ml_assets.training.objectives import fit_objectives
@@ -92,9 +93,7 @@ def build_candidate_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
             baseline=climbed.heuristic.model,
             envelope=envelope_of(climbed.recipe, rows, plan["features"]),
             objectives=fit_objectives(climbed.recipe, rows, plan["features"]),
-            started_from=start.model_version
-            if start and goes_on_from(climbed.recipe, chosen.rung.name, start)
-            else None,
+            started_from=_started_from(climbed, rows, plan["features"], start),
         )
         stored = state.models.save(bundle)
         plots = _holdout_plots(rows, climbed.rungs)
@@ -122,6 +121,7 @@ def build_candidate_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 "training set version": version,
                 "rungs": dg.MetadataValue.md(_rung_table(climbed)),
                 "top features": dg.MetadataValue.md(_importance_table(importance)),
+                "features that act as a date": dg.MetadataValue.md(_date_like_list(rows, plan["features"])),
                 **{key: float(value) for key, value in chosen.measures.items() if np.isfinite(value)},
                 "calibration": as_markdown(plots["calibration.png"], "holdout: observed share against mean score"),
                 "scores": as_markdown(plots["scores.png"], "holdout: distribution of scores"),
@@ -130,6 +130,14 @@ def build_candidate_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
         )
 
     return candidate_model
+
+
+def _started_from(climbed: _Climbed, rows: "pd.DataFrame", features: Sequence[str], start: Start | None) -> str | None:
+    """Name the champion that the rung taken, or one that it blends, went on from; None where all were trained anew."""
+    rung, train = climbed.chosen.rung, rows.loc[rows["split"] == "train"]
+    taken = [climbed.recipe.rung(name) for name in rung.members or (rung.name,)]
+    went_on = any(going_on(climbed.recipe, each, train, features, start) is not None for each in taken)
+    return start.model_version if start is not None and went_on else None
 
 
 def envelope_of(recipe: TrainingRecipe, rows: "pd.DataFrame", features: Sequence[str]) -> Envelope | None:
@@ -202,6 +210,11 @@ def _importance_table(importance: Mapping[str, float]) -> str:
     return (
         "\n".join(["| feature | importance |", "|---|---|", *lines]) if lines else "this rung has no features to rank"
     )
+
+
+def _date_like_list(rows: "pd.DataFrame", features: Sequence[str]) -> str:
+    found = date_like_features(rows, features)
+    return "\n".join(f"- `{each.name}`: {each.reason}" for each in found) or "none"
 
 
 def _holdout_plots(rows: "pd.DataFrame", measured: Sequence[MeasuredRung]) -> dict[str, bytes]:

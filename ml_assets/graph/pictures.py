@@ -4,7 +4,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import numpy as np
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 from ml_assets.stats.classification import reliability_curve
 from ml_assets.stats.decision_costs import CostCurve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _SIZE_INCHES = (3.6, 2.9)
 _MOST_SLICES = 18
@@ -25,7 +29,7 @@ def as_markdown(png: bytes, caption: str) -> dg.MarkdownMetadataValue:
 
 def reliability_png(labels: NDArray[np.float64], scores: Mapping[str, NDArray[np.float64]]) -> bytes:
     """Draw observed share against mean score, one line a model; the diagonal is perfect calibration."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--")
     for name, values in scores.items():
         curve = reliability_curve(labels, values)
@@ -33,35 +37,35 @@ def reliability_png(labels: NDArray[np.float64], scores: Mapping[str, NDArray[np
         axes.plot(curve.mean_score[filled], curve.observed_share[filled], marker="o", markersize=3, label=name)
     axes.set(xlabel="mean score", ylabel="observed share", xlim=(0, 1), ylim=(0, 1))
     axes.legend(fontsize=7, frameon=False)
-    return _png(figure)
+    return png_of(figure)
 
 
 def score_histogram_png(scores: Mapping[str, NDArray[np.float64]]) -> bytes:
     """Draw how scores are distributed, one outline a column of scores."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     for name, values in scores.items():
         axes.hist(values, bins=list(np.linspace(0, 1, 41)), histtype="step", label=name)
     axes.set(xlabel="score", ylabel="examples", xlim=(0, 1))
     axes.legend(fontsize=7, frameon=False)
-    return _png(figure)
+    return png_of(figure)
 
 
 def cost_curve_png(curve: CostCurve) -> bytes:
     """Draw mean cost by the threshold acted on; the implied threshold is dashed, the cheapest one dotted."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     axes.plot(curve.thresholds, curve.costs, linewidth=1)
     axes.axvline(curve.implied_threshold, color="0.5", linewidth=1, linestyle="--", label="implied by costs")
     axes.axvline(curve.best_threshold, color="0.5", linewidth=1, linestyle=":", label="cheapest here")
     axes.set(xlabel="threshold", ylabel="mean cost an example", xlim=(0, 1))
     axes.legend(fontsize=7, frameon=False)
-    return _png(figure)
+    return png_of(figure)
 
 
 def slice_losses_png(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Draw the log loss of each slice with its interval, the largest slices where there are many."""
     shown = sorted(rows, key=lambda row: -row["n"])[:_MOST_SLICES]
     shown = sorted(shown, key=lambda row: (row["column"], row["log_loss"]))
-    figure, axes = _figure()
+    figure, axes = new_figure()
     for place, row in enumerate(shown):
         lower, upper = row["loss_lower"], row["loss_upper"]
         axes.plot([lower, upper], [place, place], color="0.6", linewidth=1)
@@ -69,14 +73,14 @@ def slice_losses_png(rows: Sequence[Mapping[str, Any]]) -> bytes:
     axes.set_yticks(range(len(shown)), [f"{row['column']} {row['value']}" for row in shown])
     axes.tick_params(axis="y", labelsize=6)
     axes.set(xlabel="log loss, nats")
-    return _png(figure)
+    return png_of(figure)
 
 
 def log_loss_by_day_png(lines: Mapping[str, tuple[NDArray[np.datetime64], NDArray[np.float64]]]) -> bytes:
     """Draw log loss by day, one line a model; of many days the mean of each week."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    figure, axes = _figure()
+    figure, axes = new_figure()
     is_long = max((days.size for days, _ in lines.values()), default=0) > _MOST_DAYS
     for name, line in lines.items():
         days, losses = _weekly(*line) if is_long else line
@@ -87,7 +91,7 @@ def log_loss_by_day_png(lines: Mapping[str, tuple[NDArray[np.datetime64], NDArra
     axes.xaxis.get_offset_text().set_fontsize(7)
     axes.set(ylabel="log loss, nats, mean of each week" if is_long else "log loss, nats")
     axes.legend(fontsize=7, frameon=False)
-    return _with_few_colours(_png(figure))
+    return _with_few_colours(png_of(figure))
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class PlaceboStrip:
 
 def placebo_strips_png(strips: Sequence[PlaceboStrip]) -> bytes:
     """Draw each measure as a share of its threshold: dots are placebo windows, the diamond is today."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     for place, strip in enumerate(reversed(strips)):
         axes.scatter(strip.placebos / strip.threshold, np.full(strip.placebos.size, place), s=9, color="0.6")
         is_over = strip.today > strip.threshold
@@ -110,7 +114,7 @@ def placebo_strips_png(strips: Sequence[PlaceboStrip]) -> bytes:
     axes.axvline(1.0, color="0.2", linewidth=1)
     axes.set_yticks(range(len(strips)), [strip.name.replace(": ", ":\n") for strip in reversed(strips)], fontsize=7)
     axes.set(xlabel="share of the threshold", ylim=(-0.6, len(strips) - 0.4))
-    return _png(figure)
+    return png_of(figure)
 
 
 def _weekly(
@@ -120,7 +124,8 @@ def _weekly(
     return weeks.astype("datetime64[D]"), np.bincount(place, weights=values) / np.bincount(place)
 
 
-def _figure():  # noqa: ANN202 - matplotlib is not imported at load time
+def new_figure() -> "tuple[Figure, Axes]":
+    """Make a figure of the one size, and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_SIZE_INCHES, dpi=100, layout="constrained")
@@ -131,7 +136,8 @@ def _figure():  # noqa: ANN202 - matplotlib is not imported at load time
     return figure, axes
 
 
-def _png(figure) -> bytes:  # noqa: ANN001 - a matplotlib Figure
+def png_of(figure: "Figure") -> bytes:
+    """Give the figure's bytes: without a date and a version, so that the same numbers are the same picture."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

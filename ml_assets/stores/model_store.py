@@ -164,9 +164,11 @@ class ModelStore:
 
 def installed_libraries() -> dict[str, str]:
     """The versions that decide the bytes of a model."""
+    import zlib
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("numpy", "scikit-learn", "scipy", "skops", "xgboost")}
+    found = {name: version(name) for name in ("numpy", "scikit-learn", "scipy", "skops", "xgboost")}
+    return found | {"zlib": zlib.ZLIB_RUNTIME_VERSION}  # archives are deflated, and another zlib deflates otherwise
 
 
 def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:

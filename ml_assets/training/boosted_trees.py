@@ -114,6 +114,8 @@ def fit_boosted_trees(
     start = options.start if isinstance(options.start, FittedBoostedTrees) else None
     if start is not None and rung.warm_start is not None:
         columns, rounds = start.columns, rung.warm_start.rounds
+        # else the draws go on from whatever this process drew last, or repeat those of the first trees
+        parameters["seed_per_iteration"] = "true"
     matrix = xgboost.QuantileDMatrix(
         feature_values(features, columns),
         label=labels,

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ml_assets.spec.model import Rung, TrainingRecipe
 from ml_assets.stats.classification import summary
 from ml_assets.training.blend import Blend, blended, fit_weights
-from ml_assets.training.calibration import CalibratedModel, fit_curve
+from ml_assets.training.boosted_trees import FittedBoostedTrees
+from ml_assets.training.calibration import CalibratedModel, Curve, fit_curve
 from ml_assets.training.class_balance import balanced
 from ml_assets.training.estimators import FittedModel, fit_rung, part_of
 from ml_assets.training.rung_parameters import FitOptions
@@ -70,6 +71,27 @@ class _Ahead:
         return self.window != window
 
 
+@dataclass(frozen=True)
+class Foresight:
+    """What a rung said of windows that it had not seen.
+
+    Attributes
+    ----------
+    places
+        Positions among the training rows, one window after the other; a row may be in one window only.
+    labels, scores
+        Of those rows.
+    weights, curve
+        How a blend weighs its members by all windows (empty of another rung), and what calibrates it (None: nothing).
+    """
+
+    places: NDArray[np.int64]
+    labels: FloatArray
+    scores: FloatArray
+    weights: tuple[float, ...] = ()
+    curve: Curve | None = None
+
+
 def climb(
     recipe: TrainingRecipe,
     rows: pd.DataFrame,
@@ -101,7 +123,7 @@ def climb(
             bare, ahead.scores[rung.name] = _fit_blend(rung, fitted, ahead)
         else:
             ahead.scores[rung.name] = _scores_ahead(recipe, rung, train, names, folds)
-            bare = _fit(recipe, rung, train, names, start)
+            bare = fit_bare(recipe, rung, train, names, start)
         fitted[rung.name] = bare
         model, calibrated = _calibrate(recipe, bare, ahead.scores[rung.name], ahead)
         scores = model.predict(holdout[names])
@@ -119,19 +141,72 @@ def climb(
     return measured
 
 
-def goes_on_from(recipe: TrainingRecipe, name: str, start: Start) -> bool:
-    """Say whether the rung, or one that it blends, goes on from the champion and does not start anew."""
-    taken = [recipe.rung(each) for each in (name, *recipe.rung(name).members)]
-    return any(rung.warm_start is not None and part_of(start.model, rung.name).kind == rung.kind for rung in taken)
-
-
 def score_ahead(
     recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: list[str], fold: Fold
 ) -> tuple[FloatArray, FloatArray]:
     """Fit a rung on what had matured before a window; give its scores of the window, and the labels."""
     window = train.loc[fold.test]
-    model = _fit(recipe, rung, train.loc[fold.train], names, None)
+    model = fit_bare(recipe, rung, train.loc[fold.train], names)
     return model.predict(window[names]), window["label"].to_numpy(dtype=np.float64)
+
+
+def foresee(
+    recipe: TrainingRecipe, name: str, train: pd.DataFrame, folds: Sequence[Fold], offered: Sequence[Sequence[str]]
+) -> Foresight:
+    """Score the windows with one rung as `climb` measures it ahead, and fit nothing on all rows.
+
+    Parameters
+    ----------
+    offered
+        The features it is given, of each window its own: what is kept may have been chosen on what was before it.
+
+    Raises
+    ------
+    ValueError
+        On a rung that the recipe does not have, or no window to score.
+    """
+    if not folds:
+        raise ValueError("the training rows are too few for a window with as much before it")
+    rung, ahead = recipe.rung(name), _windows(train, folds)
+    for each in [recipe.rung(member) for member in rung.members] or [rung]:
+        parts = [_foreseen(recipe, each, train, names, fold) for fold, names in zip(folds, offered, strict=True)]
+        ahead.scores[each.name] = np.concatenate(parts)
+    weights: tuple[float, ...] = ()
+    if rung.kind == "blend":
+        scores = _blended_ahead(rung, ahead)
+        weights = fit_weights([ahead.scores[member] for member in rung.members], ahead.labels)
+    else:
+        scores = ahead.scores[name]
+    places = np.concatenate([np.flatnonzero(fold.test) for fold in folds])
+    curve = fit_curve(recipe.calibration, scores, ahead.labels)
+    return Foresight(places, ahead.labels, _calibrated_ahead(recipe, scores, ahead), weights, curve)
+
+
+def finish(
+    recipe: TrainingRecipe, name: str, train: pd.DataFrame, offered: Sequence[str], foresight: Foresight
+) -> FittedModel:
+    """Fit the rung on all training rows, weighed and calibrated by what was found ahead of them, as `climb` does."""
+    rung = recipe.rung(name)
+    fitted: list[FittedModel] = []
+    for each in rung.members or (name,):
+        taken, names = narrowed(recipe.rung(each), offered)
+        fitted.append(fit_bare(recipe, taken, train, names))
+    model = Blend(rung.members, tuple(fitted), foresight.weights) if rung.members else fitted[0]
+    return model if foresight.curve is None else CalibratedModel(model, foresight.curve)
+
+
+def narrowed(rung: Rung, offered: Sequence[str]) -> tuple[Rung, list[str]]:
+    """Give the rung with those of its features that are offered, and the columns it needs.
+
+    What a group history counts by is no feature that can be left out. Raises ValueError where nothing is left.
+    """
+    names = list(dict.fromkeys([*offered, *rung.group_by]))
+    if not rung.features:
+        return rung, names
+    kept = tuple(name for name in rung.features if name in offered)
+    if not kept:
+        raise ValueError(f"rung {rung.name!r} takes none of the features that are offered")
+    return rung.model_copy(update={"features": kept}), names
 
 
 def _windows(train: pd.DataFrame, folds: Sequence[Fold]) -> _Ahead:
@@ -141,24 +216,35 @@ def _windows(train: pd.DataFrame, folds: Sequence[Fold]) -> _Ahead:
     return _Ahead(np.concatenate([*parts, np.empty(0)]), np.concatenate([*numbers, np.empty(0, dtype=np.int64)]))
 
 
+def _foreseen(
+    recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, offered: Sequence[str], fold: Fold
+) -> FloatArray:
+    taken, names = narrowed(rung, offered)
+    return score_ahead(recipe, taken, train, names, fold)[0]
+
+
 def _scores_ahead(
     recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: list[str], folds: Sequence[Fold]
 ) -> FloatArray:
     return np.concatenate([*(score_ahead(recipe, rung, train, names, fold)[0] for fold in folds), np.empty(0)])
 
 
-def _fit(recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: list[str], start: Start | None) -> FittedModel:
+def fit_bare(
+    recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: list[str], start: Start | None = None
+) -> FittedModel:
+    """Fit one rung that is no blend on training rows, balanced as declared; nothing calibrates it yet.
+
+    With a `start`, a rung that declares `warm_start` goes on from its model where it can, as `going_on` says.
+    """
     if rung.kind in ("constant", "group_history"):  # shares: counted, whatever the balance of what is learned
         return fit_rung(rung, train[names], train["label"].to_numpy(), seed=recipe.seed, threads=recipe.threads)
-    rng = np.random.default_rng(recipe.seed)
+    goes_on = going_on(recipe, rung, train, names, start)
     before = None
-    if start is not None and rung.warm_start is not None:
-        before = part_of(start.model, rung.name)
-        if before.kind == rung.kind:  # else there is nothing to go on from, and all rows are learned anew
-            is_new = (train["prediction_at"] > start.trained_until).to_numpy()
-            train = train.loc[is_new | (rng.random(len(train)) < rung.warm_start.replay_share)]
+    if goes_on is not None:
+        before, shown = goes_on
+        train = train.loc[shown]
     labels = train["label"].to_numpy(dtype=np.float64)
-    taken, weights = balanced(recipe.imbalance, labels, rng)
+    taken, weights = balanced(recipe.imbalance, labels, np.random.default_rng(recipe.seed))
     return fit_rung(
         rung,
         train[names].iloc[taken] if taken.size < labels.size else train[names],
@@ -169,16 +255,41 @@ def _fit(recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: list[st
     )
 
 
+def going_on(
+    recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: Sequence[str], start: Start | None
+) -> tuple[FittedBoostedTrees, NDArray[np.bool_]] | None:
+    """Give the trees that a rung goes on from and the rows it is shown; None where it is trained anew, on all rows.
+
+    It is shown what is newer than its start was trained on, and of the older rows the share that is replayed, drawn at
+    random. It is trained anew where it declares no `warm_start`; where the champion holds no trees of its name, or
+    trees of other features; and where what it would be shown is of one class alone.
+    """
+    if start is None or rung.warm_start is None:
+        return None
+    before = part_of(start.model, rung.name)
+    if not isinstance(before, FittedBoostedTrees) or set(before.feature_names) != set(rung.features or names):
+        return None
+    is_new = (train["prediction_at"] > start.trained_until).to_numpy()
+    is_replayed = np.random.default_rng(recipe.seed).random(len(train)) < rung.warm_start.replay_share
+    shown = is_new | is_replayed
+    return (before, shown) if train.loc[shown, "label"].nunique() > 1 else None
+
+
 def _fit_blend(rung: Rung, fitted: dict[str, FittedModel], ahead: _Ahead) -> tuple[Blend, FloatArray]:
     """Weigh the members on all windows; what measures the blend was weighed on the other windows."""
+    scores = [ahead.scores[member] for member in rung.members]
+    members = tuple(fitted[member] for member in rung.members)
+    return Blend(rung.members, members, fit_weights(scores, ahead.labels)), _blended_ahead(rung, ahead)
+
+
+def _blended_ahead(rung: Rung, ahead: _Ahead) -> FloatArray:
     scores = [ahead.scores[member] for member in rung.members]
     measured = np.empty(ahead.labels.size)
     for window in np.unique(ahead.window):
         others, own = ahead.without(window), ahead.window == window
         weights = fit_weights([score[others] for score in scores], ahead.labels[others])
         measured[own] = blended([score[own] for score in scores], weights)
-    members = tuple(fitted[member] for member in rung.members)
-    return Blend(rung.members, members, fit_weights(scores, ahead.labels)), measured
+    return measured
 
 
 def _calibrate(
@@ -187,10 +298,16 @@ def _calibrate(
     """Learn the curve on all windows; what measures it was learned on the other windows."""
     if recipe.calibration == "none" or not ahead.labels.size:
         return model, scores
+    final = fit_curve(recipe.calibration, scores, ahead.labels)
+    return (model if final is None else CalibratedModel(model, final)), _calibrated_ahead(recipe, scores, ahead)
+
+
+def _calibrated_ahead(recipe: TrainingRecipe, scores: FloatArray, ahead: _Ahead) -> FloatArray:
+    if recipe.calibration == "none":
+        return scores
     measured = scores.copy()
     for window in np.unique(ahead.window):
         others, own = ahead.without(window), ahead.window == window
         curve = fit_curve(recipe.calibration, scores[others], ahead.labels[others]) if others.any() else None
         measured[own] = scores[own] if curve is None else curve(scores[own])
-    final = fit_curve(recipe.calibration, scores, ahead.labels)
-    return (model if final is None else CalibratedModel(model, final)), measured
+    return measured

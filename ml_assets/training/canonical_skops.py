@@ -1,8 +1,8 @@
 """skops archives whose bytes depend on the model alone, and which load only what is on a list.
 
 skops names members and numbers nodes by `id()`, and stamps members with the clock: one fit gives other bytes in every
-process. Here ids are renumbered in order of appearance, timestamps are fixed and members sorted, so that a sha256
-tells whether two models are the same. What is rewritten is still an ordinary skops archive.
+process. Here ids are renumbered in order of appearance, timestamps are fixed, members sorted and deflated at one level,
+so that a sha256 tells whether two models are the same. What is rewritten is still an ordinary skops archive.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ SCHEMA_MEMBER = "schema.json"
 # Immutable leaves: whether two equal ones are one object is an accident of interning, so each gets its own number.
 LEAF_LOADERS = frozenset({"JsonNode", "TypeNode"})
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest moment a zip archive can hold
+LEVEL = 9  # of deflation: a schema names each type at full length, so nine tenths of it are said before
 
 
 def dump_canonical(model: object) -> bytes:
@@ -43,12 +44,12 @@ def canonical_archive(archive: bytes) -> bytes:
     rewritten = {new_names.get(name, name): content for name, content in members.items()}
     rewritten[SCHEMA_MEMBER] = json.dumps(schema, separators=(",", ":")).encode()
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression=zipfile.ZIP_STORED) as target:
+    with zipfile.ZipFile(buffer, "w") as target:
         for name in sorted(rewritten):
             member = zipfile.ZipInfo(name, date_time=ZIP_EPOCH)
             member.create_system = 3  # Unix, whatever wrote it
             member.external_attr = 0o600 << 16
-            target.writestr(member, rewritten[name])
+            target.writestr(member, rewritten[name], compress_type=zipfile.ZIP_DEFLATED, compresslevel=LEVEL)
     return buffer.getvalue()
 
 

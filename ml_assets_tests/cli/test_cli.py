@@ -15,7 +15,9 @@ from ml_assets.cli import app
 from ml_assets.stores.lake import Lake
 from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
-COMMANDS = ("land", "batch", "retrain", "replay", "status", "alerts", "drift", "sql", "fingerprint", "audit", "rebuild", "ui", "demo", "backfill", "requeue", "accept-missing", "validate", "test", "new", "sources", "features", "champion", "approve", "rollback", "reproduce", "explain", "tune")  # fmt: skip
+COMMANDS = ("land", "batch", "retrain", "replay", "status", "alerts", "drift", "sql", "fingerprint", "audit", "rebuild",
+            "ui", "demo", "backfill", "requeue", "accept-missing", "validate", "test", "new", "sources", "features",
+            "champion", "approve", "rollback", "reproduce", "explain", "tune", "economy")  # fmt: skip
 DROPS = [date(2013, 1, 1), date(2013, 1, 2)]
 
 

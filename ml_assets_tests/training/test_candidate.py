@@ -11,7 +11,7 @@ from ml_assets.stats.classification import expected_calibration_error, summary
 from ml_assets.training.blend import Blend
 from ml_assets.training.boosted_trees import FittedBoostedTrees
 from ml_assets.training.calibration import CalibratedModel
-from ml_assets.training.candidate import MeasuredRung, Start, climb, goes_on_from, score_ahead
+from ml_assets.training.candidate import MeasuredRung, Start, climb, going_on, score_ahead
 from ml_assets.training.constant import Constant
 from ml_assets.training.estimators import FittedModel, fit_rung, part_of
 from ml_assets.training.time_folds import time_folds
@@ -159,7 +159,7 @@ def test_warm_start_adds_its_rounds_to_the_champions_trees(rows: pd.DataFrame) -
     assert isinstance(warm, FittedBoostedTrees)
     assert warm.booster.num_boosted_rounds() == 13
     assert in_blend.to_files() == warm.to_files()
-    assert goes_on_from(recipe, "trees", start_of(champion))
+    assert going_on(recipe, WARM, train, FEATURES, start_of(champion)) is not None
 
 
 def test_warm_start_from_a_champion_that_is_no_trees_learns_all_rows_anew(rows: pd.DataFrame) -> None:
@@ -170,7 +170,7 @@ def test_warm_start_from_a_champion_that_is_no_trees_learns_all_rows_anew(rows: 
     cold, other = (rung_of(climb(recipe, rows, FEATURES, start=each), "trees") for each in (None, start_of(line)))
 
     assert other.model.to_files() == cold.model.to_files()
-    assert not goes_on_from(recipe, "trees", start_of(line))
+    assert going_on(recipe, WARM, train, FEATURES, start_of(line)) is None
     assert part_of(CalibratedModel(line, curve=None), "trees") is line  # type: ignore[arg-type]
 
 

@@ -49,6 +49,16 @@ def test_the_same_fit_gives_the_same_bytes_in_two_processes() -> None:
     ]
 
 
+def test_archives_are_deflated_for_a_schema_says_most_things_many_times() -> None:
+    archive = dump_canonical(_fitted_scaler())
+
+    with zipfile.ZipFile(io.BytesIO(archive)) as found:
+        members = found.infolist()
+    assert {member.compress_type for member in members} == {zipfile.ZIP_DEFLATED}
+    assert len(archive) < sum(member.file_size for member in members) / 2
+    assert canonical_archive(archive) == archive
+
+
 def test_skops_alone_gives_other_bytes_and_canonical_ones_are_equal() -> None:
     from skops.io import dumps
 

@@ -1,0 +1,269 @@
+"""What a model costs and what of it could be spared: views left out, features pruned, fewer and shallower trees.
+
+Each variant is scored ahead on the windows inside the training rows and compared with the full model row by row, so
+that the difference has an interval; fitted once on all training rows, it is also measured on the holdout. The holdout
+chooses nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_assets.spec.model import Rung, TrainingRecipe
+from ml_assets.stats.classification import auc, log_loss, pointwise_log_loss
+from ml_assets.stats.day_blocks import Interval, paired_day_block_bootstrap
+from ml_assets.training.boosted_trees import BOOSTER_FILE, DEFAULTS
+from ml_assets.training.candidate import Foresight, finish, foresee
+from ml_assets.training.estimators import FittedModel, feature_importance
+from ml_assets.training.importance import ranked, shap_importance
+from ml_assets.training.time_folds import Fold, time_folds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVEL, RESAMPLES = 0.9, 400
+RANKED_ON = 4000  # rows are enough to rank features on
+SCORED = 2000  # rows to time scoring on: about two days of a small use case
+HIGHEST_ETA = 0.3  # beyond, a tree undoes the one before
+SHRUNK = ((1 / 3, 6), (1 / 3, 4), (1 / 6, 4), (1 / 6, 3), (1 / 10, 3))  # share of the rounds, depth at most
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What is measured on: the training set, the rung, and a clock in seconds.
+
+    Attributes
+    ----------
+    rows
+        A training set: `split`, `label`, `batch_date`, `prediction_at` and the features.
+    """
+
+    recipe: TrainingRecipe
+    rung: str
+    rows: pd.DataFrame
+    features: tuple[str, ...]
+    clock: Callable[[], float]
+
+    @property
+    def train(self) -> pd.DataFrame:
+        """The rows to fit on."""
+        return self.rows.loc[self.rows["split"] == "train"]
+
+    @property
+    def holdout(self) -> pd.DataFrame:
+        """The rows held out."""
+        return self.rows.loc[self.rows["split"] == "holdout"]
+
+    def folds(self) -> list[Fold]:
+        """Give the windows inside the training rows; raises ValueError where there is none."""
+        found = time_folds(self.train, self.recipe.folds, self.recipe.matures_after)
+        if not found:
+            raise ValueError(
+                f"the training rows are too few for a window of {self.recipe.folds.length.days} days with as much "
+                "before it: there is nothing to measure ahead on"
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A fitted model on all training rows: what it takes, and what it measures on the holdout.
+
+    Attributes
+    ----------
+    n_bytes, tree_bytes
+        Of all its files as the store keeps them, and of its trees alone.
+    us_per_row
+        Scoring 2,000 rows at once, the best of three.
+    """
+
+    n_bytes: int
+    tree_bytes: int
+    fit_s: float
+    us_per_row: float
+    holdout_log_loss: float
+    holdout_auc: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One variant beside the full model.
+
+    Attributes
+    ----------
+    log_loss, auc
+        Ahead, over all windows.
+    gain
+        Relative log loss saved beside the full model, with its interval from resampled days; above zero it is better.
+        None of the full model itself.
+    cost
+        None where the variant was only scored ahead.
+    """
+
+    name: str
+    n_features: int
+    log_loss: float
+    auc: float
+    gain: Interval | None
+    cost: Cost | None
+
+
+@dataclass(frozen=True)
+class Full:
+    """The full model: what it said ahead, the fit on all training rows, and its measures."""
+
+    foresight: Foresight
+    model: FittedModel
+    measured: Measured
+
+
+def measure_full(ground: Ground) -> Full:
+    """Measure the rung with all it has."""
+    folds = ground.folds()
+    foresight = foresee(ground.recipe, ground.rung, ground.train, folds, [ground.features] * len(folds))
+    model, cost = _fit(ground, ground.recipe, ground.rung, ground.features, foresight)
+    return Full(foresight, model, _measured("all", len(ground.features), foresight, None, cost))
+
+
+def ablate(ground: Ground, full: Full, groups: Mapping[str, Sequence[str]]) -> Iterator[Measured]:
+    """Refit without each group of features, and score ahead; a group without which a rung has nothing is left out."""
+    folds = ground.folds()
+    for name, columns in groups.items():
+        kept = tuple(feature for feature in ground.features if feature not in columns)
+        if not kept or any(rung.features and not set(rung.features) & set(kept) for rung in ground.recipe.ladder):
+            continue
+        foresight = foresee(ground.recipe, ground.rung, ground.train, folds, [kept] * len(folds))
+        yield _measured(name, len(kept), foresight, _gain(ground, full.foresight, foresight), None)
+
+
+def prune(ground: Ground, full: Full, sizes: Sequence[int]) -> Iterator[Measured]:
+    """Keep the first n features by mean absolute contribution, for each n below all of them.
+
+    Before each window they are ranked anew, on what had matured by then, so that the loss ahead is that of pruning and
+    not of having looked; the final fit ranks on all training rows.
+    """
+    folds, train = ground.folds(), ground.train
+    orders = [_order(ground, train.loc[fold.train], full.foresight) for fold in folds]
+    final = _order(ground, train, full.foresight, full.model)
+    for size in sorted({size for size in sizes if 0 < size < len(ground.features)}, reverse=True):
+        foresight = foresee(ground.recipe, ground.rung, train, folds, [order[:size] for order in orders])
+        _, cost = _fit(ground, ground.recipe, ground.rung, final[:size], foresight)
+        yield _measured(f"first {size}", size, foresight, _gain(ground, full.foresight, foresight), cost)
+
+
+def reseed(ground: Ground, full: Full, seeds: Sequence[int]) -> Iterator[tuple[Measured, FittedModel]]:
+    """Fit the same with other seeds: what differs by as much as these do is noise."""
+    for seed in seeds:
+        recipe = ground.recipe.model_copy(update={"seed": seed})
+        folds = ground.folds()
+        foresight = foresee(recipe, ground.rung, ground.train, folds, [ground.features] * len(folds))
+        model, cost = _fit(ground, recipe, ground.rung, ground.features, foresight)
+        gain = _gain(ground, full.foresight, foresight)
+        yield _measured(f"seed {seed}", len(ground.features), foresight, gain, cost), model
+
+
+def compress(ground: Ground, full: Full) -> Iterator[Measured]:
+    """Measure each smaller variant of the rung."""
+    for name, recipe, rung in smaller(ground.recipe, ground.rung):
+        yield measure_variant(ground, full, (name, recipe, rung))
+
+
+def measure_variant(ground: Ground, full: Full, variant: tuple[str, TrainingRecipe, str]) -> Measured:
+    """Measure a rung of another recipe on the same windows and rows."""
+    name, recipe, rung = variant
+    folds = ground.folds()
+    foresight = foresee(recipe, rung, ground.train, folds, [ground.features] * len(folds))
+    _, cost = _fit(ground, recipe, rung, ground.features, foresight)
+    return _measured(name, len(ground.features), foresight, _gain(ground, full.foresight, foresight), cost)
+
+
+def smaller(recipe: TrainingRecipe, name: str) -> list[tuple[str, TrainingRecipe, str]]:
+    """Name smaller variants of a rung, each with its recipe and the rung in it: members alone, and fewer trees.
+
+    Fewer trees learn faster, so that rounds times learning rate stays what it was, up to a rate of 0.3.
+
+    >>> from datetime import timedelta
+    >>> trees = Rung(name="trees", kind="xgboost", parameters={"rounds": 300, "eta": 0.04, "max_depth": 3})
+    >>> recipe = TrainingRecipe(matures_after=timedelta(days=2), ladder=(trees,))
+    >>> [each[0] for each in smaller(recipe, "trees")]
+    ['trees of 100 rounds, depth 3', 'trees of 50 rounds, depth 3', 'trees of 30 rounds, depth 3']
+    """
+    rung = recipe.rung(name)
+    found = [(f"{member} alone", recipe, member) for member in rung.members]
+    for each in [recipe.rung(member) for member in rung.members] or [rung]:
+        if each.kind == "xgboost":
+            tried = dict.fromkeys(_shrunk(each, share, depth) for share, depth in SHRUNK)
+            prefix = f"{name} with " if rung.members else ""
+            found += [(f"{prefix}{each.name} of {rounds} rounds, depth {depth}",
+                       recipe.with_rung(with_trees(each, rounds, depth)), name) for rounds, depth in tried]  # fmt: skip
+    return found
+
+
+def with_trees(rung: Rung, rounds: int, depth: int) -> Rung:
+    """Give the rung with fewer trees, that learn as much together."""
+    declared = DEFAULTS | {key: value for key, value in rung.parameters.items() if not isinstance(value, str)}
+    eta = round(min(float(declared["eta"]) * declared["rounds"] / rounds, HIGHEST_ETA), 6)
+    return rung.model_copy(update={"parameters": rung.parameters | {"rounds": rounds, "max_depth": depth, "eta": eta}})
+
+
+def _shrunk(rung: Rung, share: float, depth: int) -> tuple[int, int]:
+    declared = DEFAULTS | {key: value for key, value in rung.parameters.items() if not isinstance(value, str)}
+    deepest = int(declared["max_depth"]) or depth  # 0 is without bound
+    return max(round(declared["rounds"] * share), 1), min(depth, deepest)
+
+
+def _order(ground: Ground, train: pd.DataFrame, found: Foresight, model: FittedModel | None = None) -> list[str]:
+    fitted = model or finish(ground.recipe, ground.rung, train, ground.features, found)
+    sample = train.iloc[:: max(len(train) // RANKED_ON, 1)]
+    leans_on = shap_importance(fitted, sample, {name: (name,) for name in ground.features})
+    if leans_on is None:
+        leans_on = {name: feature_importance(fitted).get(name, 0.0) for name in ground.features}
+    return ranked(leans_on)
+
+
+def _fit(
+    ground: Ground, recipe: TrainingRecipe, rung: str, offered: Sequence[str], foresight: Foresight
+) -> tuple[FittedModel, Cost]:
+    started = ground.clock()
+    model = finish(recipe, rung, ground.train, offered, foresight)
+    fit_s = ground.clock() - started
+    files, holdout = model.to_files(), ground.holdout
+    labels, scores = holdout["label"].to_numpy(dtype=np.float64), model.predict(holdout)
+    return model, Cost(
+        n_bytes=sum(len(content) for content in files.values()),
+        tree_bytes=sum(len(content) for name, content in files.items() if name.endswith(BOOSTER_FILE)),
+        fit_s=fit_s,
+        us_per_row=_scoring_time(ground, model),
+        holdout_log_loss=log_loss(labels, scores),
+        holdout_auc=auc(labels, scores),
+    )
+
+
+def _scoring_time(ground: Ground, model: FittedModel) -> float:
+    rows = ground.rows.iloc[-SCORED:]
+    taken: list[float] = []
+    for _ in range(3):
+        started = ground.clock()
+        model.predict(rows)
+        taken.append(ground.clock() - started)
+    return min(taken) / max(len(rows), 1) * 1e6
+
+
+def _gain(ground: Ground, full: Foresight, other: Foresight) -> Interval:
+    days = ground.train["batch_date"].astype(str).to_numpy()[full.places]
+    return paired_day_block_bootstrap(
+        pointwise_log_loss(full.labels, full.scores),
+        pointwise_log_loss(full.labels, other.scores),
+        days,
+        rng=np.random.default_rng(ground.recipe.seed),
+        resamples=RESAMPLES,
+        level=LEVEL,
+    )
+
+
+def _measured(name: str, n_features: int, found: Foresight, gain: Interval | None, cost: Cost | None) -> Measured:
+    return Measured(name, n_features, log_loss(found.labels, found.scores), auc(found.labels, found.scores), gain, cost)
