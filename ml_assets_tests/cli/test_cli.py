@@ -16,8 +16,8 @@ from ml_assets.stores.lake import Lake
 from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
 COMMANDS = ("land", "batch", "retrain", "replay", "status", "alerts", "drift", "sql", "fingerprint", "audit", "rebuild",
-            "ui", "demo", "backfill", "requeue", "accept-missing", "validate", "test", "new", "sources",
-            "features")  # fmt: skip
+            "ui", "demo", "backfill", "requeue", "accept-missing", "validate", "test", "new", "sources", "features",
+            "champion", "approve", "rollback", "reproduce", "explain", "tune")  # fmt: skip
 DROPS = [date(2013, 1, 1), date(2013, 1, 2)]
 
 
@@ -149,8 +149,11 @@ def test_range_that_is_none_is_refused_with_what_is_allowed(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--gate", "off"), "--gate: found 'off'; allowed: enabled, disabled"),
-        (("--rung", "xgb"), "--rung: found 'xgb'; allowed: group_history, logistic_regression, xgboost"),
+        (("--gate", "off"), "--gate: found 'off'; allowed: as_declared, enabled, dry_run, disabled"),
+        (
+            ("--rung", "xgb"),
+            "--rung: found 'xgb'; allowed: constant, group_history, logistic_regression, xgboost, blend",
+        ),
     ],
 )
 def test_retraining_options_are_refused_before_anything_runs(
