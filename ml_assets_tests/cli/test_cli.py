@@ -149,8 +149,11 @@ def test_range_that_is_none_is_refused_with_what_is_allowed(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--gate", "off"), "--gate: found 'off'; allowed: enabled, disabled"),
-        (("--rung", "xgb"), "--rung: found 'xgb'; allowed: group_history, logistic_regression, xgboost"),
+        (("--gate", "off"), "--gate: found 'off'; allowed: as_declared, enabled, dry_run, disabled"),
+        (
+            ("--rung", "xgb"),
+            "--rung: found 'xgb'; allowed: constant, group_history, logistic_regression, xgboost, blend",
+        ),
     ],
 )
 def test_retraining_options_are_refused_before_anything_runs(
