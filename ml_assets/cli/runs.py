@@ -74,10 +74,10 @@ def _watched(spec: UseCaseSpec, title: str, steps: int, work: Callable[[OnEvent]
 
         outcome = work(on_event)
     if not outcome.succeeded:
-        print_warnings(outcome)
         for step, message in outcome.failures[:5]:
             console.print(f"[red]failed[/] {step.removeprefix(prefix).replace('__', '/')}")
             console.print(f"  {message}", markup=False, highlight=False, soft_wrap=True)
+        print_warnings(outcome)
         raise fail(
             f"{title} failed; the last good state still serves. Run {outcome.run_id} in `ml-assets ui` has the log"
         )

@@ -155,8 +155,8 @@ def test_check_says_not_enough_data_before_anything_else(history: Rehearsal, tmp
 
 
 def test_champion_that_lost_its_gain_fails_the_check_and_the_run_goes_on(history: Rehearsal, tmp_path: Path) -> None:
-    # on so few days the first champion was behind the heuristic: the threshold is far above any gain
-    kept = history.spec.retraining.model_copy(update={"min_gain_kept": -1e6})
+    # the first champion was ahead of the heuristic on its window: the threshold is far above any gain
+    kept = history.spec.retraining.model_copy(update={"min_gain_kept": 1e6})
     gate = history.spec.model.gate.model_copy(update={"min_days": 2, "min_examples": 200})
     model = history.spec.model.model_copy(update={"gate": gate})
     demanding = history.spec.model_copy(update={"retraining": kept, "model": model})
