@@ -88,7 +88,7 @@ def measures_of(month: pd.DataFrame, scores: np.ndarray, capacity: int) -> dict[
     labels = month["label"].to_numpy(dtype=float)
     known = np.isfinite(labels)
     lists = [np.nanmean(day["label"].to_numpy(dtype=float)[np.argsort(-day["score"].to_numpy())[:capacity]])
-             for _, day in month.assign(score=scores).groupby("batch_date")]  # fmt: skip
+             for _, day in month.assign(score=scores).groupby("batch_date") if day["label"].notna().any()]  # fmt: skip
     return {
         "log_loss": log_loss(labels[known], scores[known]),
         "auc": auc(labels[known], scores[known]),
