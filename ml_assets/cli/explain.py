@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.markup import escape
 
 from ml_assets.cli.terminal import console, fail, next_steps, print_json
 from ml_assets.graph.model_decisions import open_lake, record_of
@@ -35,7 +36,7 @@ def run_explain_prediction(
         print_json(found)
         return
     said = found["prediction"]
-    console.print(f"[bold]{example_id}[/] in drop {said['batch_date']}", highlight=False)
+    console.print(f"[bold]{escape(example_id)}[/] in drop {said['batch_date']}", highlight=False)
     console.print(
         f"  score {said['score']:.4f}; the model's own {said['model_score']:.4f}, prior shift "
         f"{said['prior_shift']:+.3f} log odds; heuristic {said['baseline_score']:.4f}; "
@@ -45,7 +46,7 @@ def run_explain_prediction(
         console.print(f"  the model abstained: {said['abstained']} lies too far from its training rows")
     if found["label"] is not None:
         console.print(f"  outcome known by now: {found['label']}")
-    console.print(f"  model {said['model_version']}: {found['why']}", highlight=False)
+    console.print(f"  model {said['model_version']}: {found['why']}", markup=False, highlight=False)
     base = f"from a base of {found['base']:+.3f} log odds" if found["base"] is not None else "it has no such parts"
     console.print(f"what moved the model most, of {len(found['features'])} features, {base}:", highlight=False)
     for row in found["features"][:_SHOWN]:
@@ -56,7 +57,9 @@ def run_explain_prediction(
         over = f", {row['window']}" if row["window"] else ""
         line = f"  {adds:>7}  {row['feature']} = {shown}  ({row['source']}{over}{null})"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    next_steps({f"ml-assets features {spec.name} {found['features'][0]['feature']}": "all of one feature, to raw"})
+    if found["features"]:
+        one = found["features"][0]["feature"]
+        next_steps({f"ml-assets features {spec.name} {one}": "all of one feature, to raw"})
 
 
 def explain_prediction(spec: UseCaseSpec, paths: StatePaths, example_id: str, drop: date | None) -> dict[str, Any]:

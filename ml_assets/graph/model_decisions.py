@@ -54,6 +54,8 @@ def decide_waiting(spec: UseCaseSpec, paths: StatePaths, model_version: str, ver
     with write_lock(paths.locks, spec.name), open_lake(spec, paths) as (connection, lake):
         waiting = waiting_in(read_record(connection, lake))
         entry = _find_entry(waiting, model_version, "that waits for approval")
+        if verdict == PROMOTED:
+            _require_compared_with_standing(connection, lake, entry)
         decision = Decision(verdict, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note)
         append_decision(connection, lake, entry, decision, _provenance(asked))
         serving = champion_in(read_record(connection, lake), date.max)
@@ -130,13 +132,30 @@ def newest_drop(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> date | N
 def _serves_after(
     connection: "duckdb.DuckDBPyConnection", lake: Lake, spec: UseCaseSpec, asked: Asked, as_of: date
 ) -> date:
+    """Give the drop after which a decision holds: never before the standing champion's, which would then go on serving."""
+    standing = champion_in(read_record(connection, lake), date.max)
+    least = as_of if standing is None else max(as_of, standing["serves_after"])
     if asked.first is not None:
         after = spec.calendar.previous_drop(asked.first)
         if after < as_of:
             raise NotDecidableError(f"found {asked.first}; allowed: a drop after {as_of}, which it was trained as of")
+        if standing is not None and after < least:
+            said = f"a drop after {least}, from which on {standing['model_version']} would serve again"
+            raise NotDecidableError(f"found {asked.first}; allowed: {said}")
         return after
     newest = newest_drop(connection, lake)
-    return as_of if newest is None else max(as_of, newest)
+    return least if newest is None else max(least, newest)
+
+
+def _require_compared_with_standing(connection: "duckdb.DuckDBPyConnection", lake: Lake, entry: Row) -> None:
+    """Refuse a candidate that was judged beside another champion than the one it would replace."""
+    standing = champion_in(read_record(connection, lake), date.max)
+    if standing is not None and standing["model_version"] != entry["champion_before"]:
+        before = entry["champion_before"] or "no champion"
+        raise NotDecidableError(
+            f"{entry['model_version']} was compared with {before}, and {standing['model_version']} serves now; "
+            "allowed: to reject it, and to retrain"
+        )
 
 
 def _find_entry(rows: Sequence[Row], model_version: str, what: str) -> Row:

@@ -113,5 +113,5 @@ def score_drop(features: pd.DataFrame, drop: date, server: Server, prior_shift: 
     scored["abstained"] = pd.Series(abstained, dtype=object)
     scored["model_version"] = version
     for name, amount in server.objectives.items():
-        scored[name] = amount.predict(rows)
+        scored[name] = np.where(has_score, amount.predict(rows), np.nan)
     return scored

@@ -6,6 +6,7 @@ decoupling objectives).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,10 @@ from ml_assets.spec.names import Identifier, did_you_mean
 from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
 
 SCORE = "score"
+TAKEN = (
+    *("score", "model_score", "baseline_score", "prior_shift", "abstained", "model_version"),
+    *("batch_date", "example_id", "prediction_at", "rank"),
+)
 
 
 class Objective(Declared):
@@ -45,8 +50,9 @@ def objective_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
     objectives = mapping_of(declared.get("model")).get("objectives")
     names: list[str] = []
     for place, name, objective in named_parts(objectives):
-        if name in (*names, SCORE, "model_score", "baseline_score"):
-            yield ("model", "objectives", place, "name"), f"found {name!r} again; allowed: a name once"
+        if name in (*names, *TAKEN):
+            said = "a name once, and none of the columns of predictions and lists"
+            yield ("model", "objectives", place, "name"), f"found {name!r}, which is taken; allowed: {said}"
         names.append(name)
         measure = objective.get("measure")
         if isinstance(measure, str) and measure not in measures:
@@ -54,7 +60,12 @@ def objective_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
             yield ("model", "objectives", place, "measure"), said + did_you_mean(measure, measures)
     if len(names) < len(list_of(objectives)):
         return  # one without a name: nobody knows what is meant
-    for name in mapping_of(mapping_of(declared.get("worklist")).get("rank_by")):
+    rank_by = mapping_of(declared.get("worklist")).get("rank_by")
+    if rank_by is not None and not mapping_of(rank_by):
+        yield ("worklist", "rank_by"), "found nothing; allowed: the score or an objective, each with its weight"
+    for name, weight in mapping_of(rank_by).items():
+        if isinstance(weight, float) and not math.isfinite(weight):
+            yield ("worklist", "rank_by", name), f"found {weight}; allowed: a finite number"
         if name not in (SCORE, *names):
             allowed = ", ".join([SCORE, *names])
             yield ("worklist", "rank_by", name), f"found {name!r}; allowed: {allowed}{did_you_mean(name, names)}"

@@ -91,13 +91,13 @@ def _select(
     behaviour: Behaviour, rows: pd.DataFrame, connection: duckdb.DuckDBPyConnection
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give the rows it is tried on, as they are and as changed, in one order."""
-    where = f"WHERE {behaviour.where}" if behaviour.where else ""
+    where = f"WHERE ({behaviour.where}\n)" if behaviour.where else ""
     connection.register("_window", rows.assign(_row=np.arange(len(rows))))
     try:
         described = connection.sql("SELECT column_name, column_type FROM (DESCRIBE _window)").fetchall()
         types = {name: "VARCHAR" if kind == '"NULL"' else kind for name, kind in described}  # texts, all unknown here
         # a feature keeps its type: what a change computes is cast to what the model was fitted on
-        replaced = ", ".join(f'CAST(({sql}) AS {types[name]}) AS "{name}"' for name, sql in behaviour.change.items())
+        replaced = ", ".join(f'CAST(({sql}\n) AS {types[name]}) AS "{name}"' for name, sql in behaviour.change.items())
         kept = connection.sql(f"SELECT _row FROM _window {where} ORDER BY _row").fetchall()
         chosen = rows.iloc[[row for (row,) in kept]]
         if not replaced or chosen.empty:

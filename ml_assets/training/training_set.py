@@ -90,7 +90,13 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
         it: unknown is not negative. Of several labels of one example the newest known counts.
     """
     features = ", ".join(f'f."{name}"' for name in plan.features)
-    amounts = "".join(f', arg_max_null("{name}", (known_at, batch_date)) AS "{PREFIX}{name}"' for name in plan.measures)
+    held = connection.view("labels").columns  # labels of before a measure was declared do not have it
+    amounts = "".join(
+        f', arg_max_null("{name}", (known_at, batch_date)) AS "{PREFIX}{name}"'
+        if name in held
+        else f', NULL::DOUBLE AS "{PREFIX}{name}"'
+        for name in plan.measures
+    )
     outcomes = "".join(f', known."{PREFIX}{name}"' for name in plan.measures)
     listed = ", ".join(f"DATE '{drop}'" for drop in plan.excluded)
     left_out = f" AND f.batch_date NOT IN ({listed})" if listed else ""

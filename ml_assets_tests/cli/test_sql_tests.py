@@ -85,14 +85,18 @@ def test_sql_that_goes_wrong_turns_its_tests_red(folder: Path) -> None:
 
     sql.write_text(sql.read_text().replace("status = 'completed' AND", ""))
     assert "+ unexpected a" in test_of(folder, HEAD + rows + "    expect: []\n").stdout
-    sql.write_text("SELECT flight_id AS example_id, 2 AS label, known_at FROM flight_outcomes")
+    sql.write_text("SELECT flight_id AS example_id, 2 AS label, known_at, arrival_delay_min FROM flight_outcomes")
     assert (
         "labels.sql: found 1 rows with a label other than 0 or 1"
         in test_of(folder, HEAD + rows + "    expect: []\n").stdout
     )
-    sql.write_text("SELECT flight_id AS example_id, 1 AS label, now() AS known_at FROM flight_outcomes")
+    sql.write_text(
+        "SELECT flight_id AS example_id, 1 AS label, now() AS known_at, arrival_delay_min FROM flight_outcomes"
+    )
     assert "found now" in test_of(folder, HEAD + rows + "    expect: []\n").stderr  # the declaration is refused
-    sql.write_text("SELECT flight_id AS example_id, 1 AS label, known_at FROM read_csv('/etc/passwd')")
+    sql.write_text(
+        "SELECT flight_id AS example_id, 1 AS label, known_at, arrival_delay_min FROM read_csv('/etc/passwd')"
+    )
     assert "read_csv" in test_of(folder, HEAD + rows + "    expect: []\n").stderr
 
 
@@ -111,7 +115,8 @@ def test_sql_that_goes_wrong_turns_its_tests_red(folder: Path) -> None:
         ),
         (
             "{flight_id: a, reported_at: 2013-01-01T15:00:00Z}", "[{example_id: a, lable: 1}]",
-            "labels.yaml:7 tests[0].expect[0].lable: found 'lable'; allowed: batch_date, example_id, label, known_at; "
+            "labels.yaml:7 tests[0].expect[0].lable: found 'lable'; allowed: batch_date, example_id, label, known_at, "
+            "arrival_delay_min; "
             "nearest: label",
         ),
         (

@@ -68,7 +68,7 @@ def test_validate_gives_a_script_each_mistake_in_parts() -> None:
             "line": 94,
             "key": "worklist.capacty",
             "found": "found 'capacty'",
-            "allowed": "capacity, columns",
+            "allowed": "capacity, rank_by, columns",
             "nearest": "capacity",
         },
         {

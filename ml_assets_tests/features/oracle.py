@@ -125,7 +125,7 @@ def join_window(
     chosen = []
     for text in aggregates.values():
         function, _, rest = text.partition("(")
-        expression = rest.rstrip(")")
+        expression = rest.strip().removesuffix(")")
         if expression == "*":
             chosen.append("count(f.known_at)")
         else:

@@ -170,6 +170,7 @@ def test_drawn_row_has_its_features_beside_label_and_split(spec: UseCaseSpec) ->
             "label": 1,
             "split": "holdout",
             "hour": 0,
+            "outcome_arrival_delay_min": None,
         }
     ]
 
@@ -183,6 +184,7 @@ def test_plan_reads_back_from_plain_values(spec: UseCaseSpec) -> None:
         matured_until="2013-03-09T08:00:00+00:00",
         holdout_after="2013-02-22T09:00:00+00:00",
         features=("hour",),
+        measures=("arrival_delay_min",),
     )
     assert DrawPlan.from_json(plan.to_json()) == plan
 
