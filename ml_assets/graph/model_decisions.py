@@ -132,7 +132,7 @@ def newest_drop(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> date | N
 def _serves_after(
     connection: "duckdb.DuckDBPyConnection", lake: Lake, spec: UseCaseSpec, asked: Asked, as_of: date
 ) -> date:
-    """Give the drop after which a decision holds: never before the standing champion's, which would then go on serving."""
+    """Give the drop after which a decision holds: not before the standing champion's, which would go on serving."""
     standing = champion_in(read_record(connection, lake), date.max)
     least = as_of if standing is None else max(as_of, standing["serves_after"])
     if asked.first is not None:

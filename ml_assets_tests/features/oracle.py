@@ -130,7 +130,7 @@ def join_window(
             chosen.append("count(f.known_at)")
         else:
             number = f"TRY_CAST(({expression}) AS DOUBLE)"
-            chosen.append(f"{function}(CASE WHEN isfinite({number}) THEN {number} END)")
+            chosen.append(f"{function}(CASE WHEN f.known_at IS NOT NULL AND isfinite({number}) THEN {number} END)")
     return connection.execute(
         f"SELECT asked.row_number, {', '.join(chosen)} FROM (SELECT row_number, prediction_at, {_columns(entity)} "
         f"FROM asked) AS asked LEFT JOIN (SELECT *{_derived(derive)} FROM {facts}) AS f ON "
