@@ -38,16 +38,11 @@ DEFAULTS: dict[str, float] = {
 
 
 @dataclass(frozen=True)
-class FittedBoostedTrees:
-    """A trained Booster and the columns it takes."""
+class Trees:
+    """A trained Booster and the columns it takes: what trees have in common, whatever they foretell."""
 
     columns: FeatureColumns
     booster: xgboost.Booster
-
-    @property
-    def kind(self) -> str:
-        """The kind of rung this is."""
-        return "xgboost"
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -55,7 +50,7 @@ class FittedBoostedTrees:
         return self.columns.names
 
     def predict(self, features: pd.DataFrame) -> NDArray[np.float64]:
-        """Probability of a positive, one a row, computed in float32. Raises ValueError on missing columns."""
+        """What they foretell, one a row, computed in float32. Raises ValueError on missing columns."""
         import xgboost
 
         values = feature_values(features, self.columns)
@@ -67,6 +62,16 @@ class FittedBoostedTrees:
     def to_files(self) -> dict[str, bytes]:
         """The booster as UBJ, and the columns with their categories as JSON."""
         return {BOOSTER_FILE: bytes(self.booster.save_raw("ubj")), COLUMNS_FILE: self.columns.to_json()}
+
+
+@dataclass(frozen=True)
+class FittedBoostedTrees(Trees):
+    """Trees that foretell the probability of a positive."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of rung this is."""
+        return "xgboost"
 
     def contributions(self, features: pd.DataFrame) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
         """By column, what it adds to the log odds of each row (exact SHAP values), and the base they start from."""
@@ -131,11 +136,16 @@ def fit_boosted_trees(
 
 def load_boosted_trees(files: Mapping[str, bytes]) -> FittedBoostedTrees:
     """Read back what `to_files` gave."""
+    return FittedBoostedTrees(*read_trees(files))
+
+
+def read_trees(files: Mapping[str, bytes]) -> tuple[FeatureColumns, xgboost.Booster]:
+    """Read the columns and the booster of trees from their files."""
     import xgboost
 
     booster = xgboost.Booster()
     booster.load_model(bytearray(files[BOOSTER_FILE]))
-    return FittedBoostedTrees(FeatureColumns.from_json(files[COLUMNS_FILE]), booster)
+    return FeatureColumns.from_json(files[COLUMNS_FILE]), booster
 
 
 def feature_values(features: pd.DataFrame, columns: FeatureColumns) -> NDArray[np.float32]:

@@ -7,52 +7,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ml_assets.spec.model import Rung, TrainingRecipe
 from ml_assets.spec.objectives import Objective
-from ml_assets.training.boosted_trees import BOOSTER_FILE, COLUMNS_FILE, DEFAULTS, feature_types, feature_values
-from ml_assets.training.feature_matrix import FeatureColumns, learn_columns
+from ml_assets.training.boosted_trees import DEFAULTS, Trees, feature_types, feature_values, read_trees
+from ml_assets.training.feature_matrix import learn_columns
 from ml_assets.training.rung_parameters import rung_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
-    import xgboost
 
 PREFIX = "outcome_"  # of the columns of a training set that hold what an objective foretells
 LEAST_ROWS = 50
 
 
 @dataclass(frozen=True)
-class FittedAmount:
-    """Trees that foretell an amount, and the columns they take."""
-
-    columns: FeatureColumns
-    booster: xgboost.Booster
+class FittedAmount(Trees):
+    """Trees that foretell an amount, in its unit."""
 
     @property
     def kind(self) -> str:
         """How `load_model` reads it."""
         return "amount"
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """The columns needed to predict."""
-        return self.columns.names
-
-    def predict(self, features: pd.DataFrame) -> NDArray[np.float64]:
-        """The amount of each row, in its unit. Raises ValueError on missing columns."""
-        import xgboost
-
-        values = feature_values(features, self.columns)
-        if not len(values):
-            return np.empty(0, dtype=np.float64)
-        matrix = xgboost.DMatrix(values, feature_types=feature_types(self.columns), enable_categorical=True)
-        return self.booster.predict(matrix).astype(np.float64)
-
-    def to_files(self) -> dict[str, bytes]:
-        """The booster as UBJ, and the columns with their categories as JSON."""
-        return {BOOSTER_FILE: bytes(self.booster.save_raw("ubj")), COLUMNS_FILE: self.columns.to_json()}
 
 
 def fit_objectives(recipe: TrainingRecipe, rows: pd.DataFrame, features: Sequence[str]) -> dict[str, FittedAmount]:
@@ -104,8 +80,4 @@ def _fit(recipe: TrainingRecipe, objective: Objective, train: pd.DataFrame, feat
 
 def load_amount(files: Mapping[str, bytes]) -> FittedAmount:
     """Read back what `to_files` gave."""
-    import xgboost
-
-    booster = xgboost.Booster()
-    booster.load_model(bytearray(files[BOOSTER_FILE]))
-    return FittedAmount(FeatureColumns.from_json(files[COLUMNS_FILE]), booster)
+    return FittedAmount(*read_trees(files))
