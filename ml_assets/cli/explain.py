@@ -12,6 +12,7 @@ from rich.markup import escape
 from ml_assets.cli.terminal import console, fail, next_steps, print_json
 from ml_assets.graph.model_decisions import open_lake, record_of
 from ml_assets.graph.verdicts import GATE, PROMOTED, champion_in, read_record
+from ml_assets.serving.worklist import priority_sql
 from ml_assets.spec.catalogue import catalogue
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
@@ -68,12 +69,17 @@ def explain_prediction(spec: UseCaseSpec, paths: StatePaths, example_id: str, dr
         prediction, day = _find(connection, lake, example_id, drop, spec.name)
         version = int(prediction.pop("_features_version"))
         lake.relation(connection, "labels").create_view("labels")
+        ranked = spec.worklist.model_copy(  # what was foretold when this was predicted
+            update={"rank_by": {name: weight for name, weight in spec.worklist.rank_by.items() if name in prediction}}
+        )
         rank, of = connection.execute(
-            "SELECT count(*) FILTER (score > $score) + 1, count(*) FROM predictions WHERE batch_date = $day",
-            {"score": prediction["score"], "day": day},
+            "SELECT rank, count FROM (SELECT example_id, row_number() OVER (ORDER BY "
+            f"{priority_sql(ranked, 'predictions')} DESC, example_id) AS rank, count(*) OVER () AS count "
+            "FROM predictions WHERE batch_date = $day) WHERE example_id = $id",
+            {"id": prediction["example_id"], "day": day},
         ).fetchall()[0]
         label = connection.execute(
-            "SELECT arg_max(label, known_at) FROM labels WHERE example_id = ?", [example_id]
+            "SELECT arg_max(label, (known_at, batch_date)) FROM labels WHERE example_id = ?", [example_id]
         ).fetchall()[0][0]
         lake.relation(connection, "features", (day, day), version).create_view("features")
         features = connection.execute("SELECT * FROM features WHERE example_id = ?", [example_id]).df()

@@ -47,7 +47,9 @@ def run_champion(
         elif found is None:
             console.print(f"nothing served {drop}: no model was promoted before it")
         else:
-            console.print(f"{drop} is served by {found['model_version']}, {_why(spec, found)}", highlight=False)
+            console.print(
+                f"{drop} is served by {found['model_version']}, {_why(spec, found)}", markup=False, highlight=False
+            )
         return
     if as_json:
         print_json([_plain(spec, row) for row in record])

@@ -14,9 +14,10 @@ from ml_assets.graph.model_decisions import Asked, find_promoted, newest_drop, o
 from ml_assets.graph.prior_correction import PriorCorrector
 from ml_assets.graph.serving_assets import server_of
 from ml_assets.serving.scoring import score_drop
+from ml_assets.serving.worklist import priority_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.decision_costs import cost_curve, lists_of_days
-from ml_assets.stores.model_store import ModelStore
+from ml_assets.stores.model_store import ModelBundle, ModelStore
 from ml_assets.stores.paths import StatePaths
 from ml_assets.training.evaluation import implied_threshold
 
@@ -76,25 +77,32 @@ def preview(spec: UseCaseSpec, paths: StatePaths, entry: dict[str, Any], current
         corrector = PriorCorrector(connection, spec)
         for drop in spec.calendar.drops_between(newest - (_DROPS - 1) * spec.calendar.every, newest):
             rows = connection.execute(f"SELECT * FROM features_{version} WHERE batch_date = ?", [drop]).df()
-            if rows.empty or any(date.fromisoformat(bundle.as_of) >= drop for bundle in models.values()):
+            if rows.empty or any(not _can_score(bundle, rows, drop) for bundle in models.values()):
                 continue
             frame = rows[["batch_date", "example_id"]].sort_values("example_id", kind="stable").reset_index(drop=True)
             for name, bundle in models.items():
                 model_version = (current if name == "now" else entry)["model_version"]
                 shift = corrector.shift_of(drop, model_version, bundle, version or 0).shift
-                frame[name] = score_drop(rows, drop, server_of(bundle, model_version), shift)["score"]
+                said = score_drop(rows, drop, server_of(bundle, model_version), shift)
+                frame[name] = said["score"]
+                frame[f"{name}_priority"] = priority_of(spec.worklist, {str(key): said[key] for key in said})
             scored.append(frame)
-        labels = connection.sql("SELECT example_id, arg_max(label, known_at) AS label FROM labels GROUP BY ALL").df()
+        newest_label = "arg_max(label, (known_at, batch_date)) AS label"
+        labels = connection.sql(f"SELECT example_id, {newest_label} FROM labels GROUP BY example_id").df()
     if not scored:
         return None
     return Preview(pd.concat(scored, ignore_index=True).merge(labels, on="example_id", how="left"), newest)
+
+
+def _can_score(bundle: ModelBundle, rows: pd.DataFrame, drop: date) -> bool:
+    return date.fromisoformat(bundle.as_of) < drop and set(bundle.model.feature_names) <= set(rows.columns)
 
 
 def _show(spec: UseCaseSpec, found: Preview) -> None:
     threshold, capacity = implied_threshold(spec.monitoring.costs), spec.worklist.capacity
     rows = found.rows
     last = rows.loc[rows["batch_date"] == rows["batch_date"].max()]
-    lists = {name: set(last.nlargest(capacity, name)["example_id"]) for name in ("now", "then")}
+    lists = {name: set(last.nlargest(capacity, f"{name}_priority")["example_id"]) for name in ("now", "then")}
     flips = int(((last["now"] >= threshold) != (last["then"] >= threshold)).sum())
     console.print(
         f"in the newest drop compared, {len(lists['now'] - lists['then'])} of the {len(lists['now'])} on the list "
@@ -109,7 +117,8 @@ def _show(spec: UseCaseSpec, found: Preview) -> None:
     for name, title in (("now", "serving now"), ("then", "rolled back to")):
         labels, scores = known["label"].to_numpy(dtype=np.float64), known[name].to_numpy(dtype=np.float64)
         curve = cost_curve(labels, scores, false_alarm=costs.false_alarm, missed=costs.missed)
-        precision, _ = lists_of_days(labels, scores, days, capacity)
+        priority = known[f"{name}_priority"].to_numpy(dtype=np.float64)
+        precision, _ = lists_of_days(labels, priority, days, capacity)
         table.append([title, curve.implied_cost, curve.implied_cost * len(known), precision])
     heads = ["model", "mean cost an example", f"cost of {len(known):,} examples", f"precision of the first {capacity}"]
     console.print(table_of(f"{known['batch_date'].nunique()} drops with labels", heads, table))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -51,7 +52,9 @@ class Evidence:
     measures
         By name, the candidate's and the champion's, for guardrails.
     broken_behaviours
-        Names of declared behaviours, of severity error, that it does not keep.
+        Names of declared behaviours, of severity error, that it does not keep or that could not be tried.
+    champion_lacks
+        Features that the champion takes and that are declared otherwise by now, or not at all: it can score nothing.
     """
 
     constant_loss: float
@@ -64,6 +67,7 @@ class Evidence:
     n_behaviours: int = 0
     groups: tuple[GroupGap, ...] = ()
     measures: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    champion_lacks: tuple[str, ...] = ()
 
     @property
     def newer_by(self) -> timedelta:
@@ -87,6 +91,7 @@ def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRu
             evidence.score_spread,
             LEAST_SPREAD,
         ),
+        *_champion_reasons(evidence),
         *_age_reasons(evidence),
         _named("no_leak", "leak_found", "leaks proven in its training set", evidence.leaks),
         *_slice_reasons(evidence.slices, rule),
@@ -102,6 +107,13 @@ def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRu
             for gap in evidence.groups
         ),
     ]
+
+
+def _champion_reasons(evidence: Evidence) -> Iterator[Reason]:
+    if evidence.champion_lacks:
+        message = "the champion can score nothing any more, and is not compared: declared otherwise by now, or not at "
+        message += f"all, are {', '.join(evidence.champion_lacks)}"
+        yield Reason("champion_cannot_score", message, len(evidence.champion_lacks), None, True)
 
 
 def _age_reasons(evidence: Evidence) -> Iterator[Reason]:
@@ -137,12 +149,19 @@ def _behaviour_reasons(evidence: Evidence) -> Iterator[Reason]:
 
 
 def _guardrail_reasons(evidence: Evidence, rule: GateRule) -> Iterator[Reason]:
-    """Without a champion there is nothing to be worse than; a measure that nobody took breaks its guardrail."""
+    """Without a champion, or one that gives the measure, there is nothing to be worse than.
+
+    A candidate that does not give what the champion does, or what nobody gives, breaks its guardrail.
+    """
     if evidence.champion_trained_until is None:
         return
     for guardrail in rule.guardrails:
         name = guardrail.measure
         candidate, champion = evidence.measures.get(name, (float("nan"), float("nan")))
+        if math.isfinite(candidate) and math.isnan(champion):
+            message = f"{name} of {candidate:.6g}; the champion does not give it"
+            yield Reason("guardrail_held", message, None, guardrail.max_worse, True)
+            continue
         worse = champion - candidate if is_better_high(name) else candidate - champion
         yield at_most(
             ("guardrail_held", "guardrail_broken"),

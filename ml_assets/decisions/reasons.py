@@ -34,6 +34,7 @@ ReasonCode = Literal[
     "worse_than_constant",
     "scores_vary",
     "scores_constant",
+    "champion_cannot_score",
     "newer_than_champion",
     "older_than_champion",
     "no_leak",

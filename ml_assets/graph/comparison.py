@@ -8,10 +8,12 @@ import numpy as np
 from dagster_duckdb import DuckDBResource
 from numpy.typing import NDArray
 
+from ml_assets.graph.feature_sets import trained_definitions
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.training_set_asset import TABLE as TRAINING_SET
 from ml_assets.graph.verdicts import CandidateRow, read_candidate, read_champion_before
 from ml_assets.serving.routing import Promotion
+from ml_assets.spec.feature_versions import changed_features
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.training.evaluation import newest_unseen
 
@@ -26,7 +28,10 @@ class Comparison:
     Attributes
     ----------
     incumbent, champion
-        What serves the candidate's as_of, and its model; None before the first promotion.
+        What serves the candidate's as_of, and its model; None before the first promotion. The model is None, too,
+        where features that it was trained on are declared otherwise by now, or not at all: it can score nothing.
+    lacking
+        Those features.
     window
         The newest matured rows that neither trained on; grain: a labelled example.
     scores
@@ -42,6 +47,7 @@ class Comparison:
     window: "pd.DataFrame"
     scores: dict[str, NDArray[np.float64]]
     train_share: float
+    lacking: tuple[str, ...] = ()
 
     @property
     def labels(self) -> NDArray[np.float64]:
@@ -69,6 +75,8 @@ def compare(state: UseCaseState, duckdb: DuckDBResource) -> Comparison:
         drawn = lake.relation(connection, TRAINING_SET, version=row.training_set_version)
         rows = drawn.filter("split = 'holdout'").order("batch_date, example_id").df()
         train_share = drawn.filter("split = 'train'").aggregate("avg(label)").fetchall()[0][0]
+        trained_on = trained_definitions(connection, lake).get(incumbent.model_version, {}) if incumbent else {}
+    drawn_of = lake.metadata(TRAINING_SET, row.training_set_version).get("definitions", trained_on)
     candidate = state.models.load(row.model_version, row.artifact_sha256)
     trained_until = datetime.fromisoformat(candidate.trained_until)
     champion = None
@@ -76,7 +84,12 @@ def compare(state: UseCaseState, duckdb: DuckDBResource) -> Comparison:
         champion = state.models.load(incumbent.model_version, incumbent.artifact_sha256)
         trained_until = max(trained_until, datetime.fromisoformat(champion.trained_until))
     window = newest_unseen(rows, trained_until)
+    lacking: tuple[str, ...] = ()
+    if champion is not None:
+        changed = changed_features(drawn_of, trained_on)
+        lacking = tuple(name for name in champion.model.feature_names if name in changed or name not in window)
+        champion = None if lacking else champion
     scores = {"candidate": candidate.model.predict(window), "heuristic": candidate.baseline.predict(window)}
     if champion is not None:
         scores["champion"] = champion.model.predict(window)
-    return Comparison(row, incumbent, candidate, champion, window, scores, float(train_share))
+    return Comparison(row, incumbent, candidate, champion, window, scores, float(train_share), lacking)

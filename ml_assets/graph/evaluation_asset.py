@@ -129,9 +129,12 @@ def evidence_of(
             if row["kind"] == "declared" and row["against"] == "champion"
         ),
         broken_behaviours=tuple(
-            row["name"] for row in behaviours if row["severity"] == "error" and row["state"] == "broken"
+            row["name"] if row["state"] == "broken" else f"{row['name']} ({row['state']})"
+            for row in behaviours
+            if row["severity"] == "error" and row["state"] != "kept"
         ),
         n_behaviours=len(behaviours),
+        champion_lacks=found.lacking,
         groups=tuple(
             GroupGap(row["name"], row["measured"], row["threshold"])
             for row in tried
@@ -170,8 +173,12 @@ def _rows(
 
 
 def _leaks(connection: "duckdb.DuckDBPyConnection", lake: Lake, version: int) -> tuple[str, ...]:
-    if not lake.has(AUDIT):
-        return ()
+    audited = lake.metadata(AUDIT).get("training_set_version") if lake.has(AUDIT) else None
+    if audited != version:
+        raise StaleEvidenceError(
+            f"the audit is of {'no training set' if audited is None else f'version {audited}'}, and the candidate was "
+            f"trained on version {version}; materialize {TRAINING_SET} and what follows it, as the retraining job does"
+        )
     rows = lake.relation(connection, AUDIT).filter(f"training_set_version = {version}").project("finding").fetchall()
     return tuple(finding for (finding,) in rows)
 

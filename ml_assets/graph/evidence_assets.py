@@ -3,19 +3,21 @@
 Each looks at the same comparison: candidate, champion and heuristic on the newest rows that none of them has seen.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import numpy as np
 from dagster_duckdb import DuckDBResource
+from numpy.typing import NDArray
 
 from ml_assets.graph.comparison import Comparison, compare
 from ml_assets.graph.layout import Results, asset_key, described
 from ml_assets.graph.pictures import as_markdown, cost_curve_png, reliability_png, slice_losses_png
 from ml_assets.graph.resources import UseCaseState
+from ml_assets.serving.worklist import priority_of
 from ml_assets.spec.gate import GateRule
-from ml_assets.spec.objectives import SCORE
+from ml_assets.spec.objectives import OUTCOME, SCORE
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.day_blocks import expanded_tail, paired_day_block_bootstrap
@@ -25,7 +27,6 @@ from ml_assets.stats.slices import parts_of, weak_slices
 from ml_assets.stores.sandbox import shut_in
 from ml_assets.training.behaviour_trials import try_behaviours
 from ml_assets.training.group_gaps import group_gaps
-from ml_assets.training.objectives import PREFIX
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +36,7 @@ LEVEL = 0.9  # coverage of the intervals that are shown
 RESAMPLES = 400
 _SHOWN = 12
 Row = dict[str, Any]
+FloatArray = NDArray[np.float64]
 
 
 def build_evidence_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
@@ -93,38 +95,42 @@ def measure_rows(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
                    "n": each.n, "n_days": each.n_days}  # fmt: skip
         if found.labels.size:
             curve = cost_curve(found.labels, scores, false_alarm=costs.false_alarm, missed=costs.missed)
-            precision, recall = lists_of_days(found.labels, scores, found.days, spec.worklist.capacity)
+            foretold = _foretold(spec, found, role)
+            priority = priority_of(spec.worklist, {SCORE: scores, **foretold})
+            precision, recall = lists_of_days(found.labels, priority, found.days, spec.worklist.capacity)
             more = {"cost_at_implied_threshold": curve.implied_cost, "implied_threshold": curve.implied_threshold,
                     "precision_at_capacity": precision, "recall_at_capacity": recall}  # fmt: skip
             days = len(set(found.days))
-            more |= _amounts(spec, found, role)
+            more |= _amounts(spec, found, foretold, priority)
             for name, value in more.items():
                 yield {**same, "measure": name, "estimate": value, "lower": None, "upper": None,
                        "n": int(found.labels.size), "n_days": days}  # fmt: skip
 
 
-def _amounts(spec: UseCaseSpec, found: Comparison, role: str) -> dict[str, float]:
-    """What the objectives of a model measure: their mean absolute error, and what comes true on the list of a day."""
+def _foretold(spec: UseCaseSpec, found: Comparison, role: str) -> dict[str, FloatArray]:
+    """What the objectives of a model foretell of the window, by name; of the heuristic nothing."""
     bundle = {"candidate": found.candidate, "champion": found.champion}.get(role)
     if bundle is None:
         return {}
-    priority = spec.worklist.rank_by.get(SCORE, 0.0) * found.scores[role]
+    held = [each.name for each in spec.model.objectives if each.name in bundle.objectives]
+    return {name: bundle.objectives[name].predict(found.window) for name in held}
+
+
+def _amounts(
+    spec: UseCaseSpec, found: Comparison, foretold: Mapping[str, FloatArray], priority: FloatArray
+) -> dict[str, float]:
+    """What was foretold beside what came: the mean absolute error, and the mean of what comes true on a day's list."""
     measured: dict[str, float] = {}
     for objective in spec.model.objectives:
-        model = bundle.objectives.get(objective.name)
-        if model is None or f"{PREFIX}{objective.measure}" not in found.window:
+        if objective.name not in foretold or f"{OUTCOME}{objective.measure}" not in found.window:
             continue
-        outcome = found.window[f"{PREFIX}{objective.measure}"].to_numpy(dtype=np.float64, na_value=np.nan)
+        outcome = found.window[f"{OUTCOME}{objective.measure}"].to_numpy(dtype=np.float64, na_value=np.nan)
         limits = (-np.inf if objective.at_least is None else objective.at_least,
                   np.inf if objective.at_most is None else objective.at_most)  # fmt: skip
-        foretold = model.predict(found.window)
-        measured[f"{objective.name}_mae"] = float(np.nanmean(np.abs(foretold - np.clip(outcome, *limits))))
-        priority = priority + spec.worklist.rank_by.get(objective.name, 0.0) * foretold
-    for objective in spec.model.objectives:
-        if f"{objective.name}_mae" in measured:
-            outcome = found.window[f"{PREFIX}{objective.measure}"].to_numpy(dtype=np.float64, na_value=np.nan)
-            mean, _ = lists_of_days(np.nan_to_num(outcome), priority, found.days, spec.worklist.capacity)
-            measured[f"{objective.measure}_on_list"] = mean
+        error = np.abs(foretold[objective.name] - np.clip(outcome, *limits))
+        measured[f"{objective.name}_mae"] = float(np.nanmean(error))
+        mean, _ = lists_of_days(np.nan_to_num(outcome), priority, found.days, spec.worklist.capacity)
+        measured[f"{objective.measure}_on_list"] = mean
     return measured
 
 

@@ -132,6 +132,18 @@ class OtherFeaturesError(RuntimeError):
     """A drop holds other versions of features than its champion was trained on."""
 
 
+def trained_definitions(connection: "DuckDBPyConnection", lake: Lake) -> dict[str, dict[str, str]]:
+    """Give the definitions that each model of the record was trained on; empty where that was not recorded."""
+    if not lake.has("champion"):
+        return {}
+    columns = "model_version, max(_training_set_version)"
+    rows = lake.relation(connection, "champion").aggregate(columns, "model_version").fetchall()
+    return {
+        model: {} if version is None else lake.metadata("training_set", version).get("definitions", {})
+        for model, version in rows
+    }
+
+
 def require_trained_features(
     connection: "DuckDBPyConnection", lake: Lake, spec: UseCaseSpec, champions: Mapping[str, Iterable[date]]
 ) -> None:
@@ -145,15 +157,12 @@ def require_trained_features(
     OtherFeaturesError
         Naming the features, and what to do.
     """
-    if not lake.has("champion") or not champions:
+    if not champions:
         return
     sets, by_drop = read_sets(connection, lake), sets_of_drops(connection, lake)
-    columns = "model_version, max(_training_set_version)"
-    trained = dict(lake.relation(connection, "champion").aggregate(columns, "model_version").fetchall())
+    trained = trained_definitions(connection, lake)
     for model, drops in champions.items():
-        version = trained.get(model)
-        recorded = lake.metadata("training_set", version) if version is not None else {}
-        definitions: dict[str, str] = recorded.get("definitions", {})
+        definitions = trained.get(model, {})
         for drop in drops:
             changed = changed_features(sets.get(by_drop.get(drop, -1), definitions), definitions)
             if changed:

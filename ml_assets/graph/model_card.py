@@ -206,7 +206,11 @@ def _behaviours(facts: CardFacts) -> Section:
 def _changes(facts: CardFacts) -> Section:
     found = facts.comparison
     if found.champion is None or found.incumbent is None:
-        return Section("What changed since the last one", ["There was no champion before it."])
+        said = "There was no champion before it."
+        if found.incumbent is not None:
+            said = f"{found.incumbent.model_version} can score nothing any more: declared otherwise by now, or not at "
+            said += f"all, are {', '.join(found.lacking)}."
+        return Section("What changed since the last one", [said])
     before, now = found.champion, found.candidate
     said = [
         f"Compared with {found.incumbent.model_version}, which serves its as_of.",

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.graph.feature_sets import trained_definitions
 from ml_assets.graph.verdicts import GATE, PROMOTED, Decision, append_decision, champion_in, read_record
+from ml_assets.spec.feature_versions import changed_features, feature_definitions
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -66,10 +68,20 @@ def decide_waiting(spec: UseCaseSpec, paths: StatePaths, model_version: str, ver
 def roll_back(spec: UseCaseSpec, paths: StatePaths, entry: Row, asked: Asked) -> Decision:
     """Let a model that was promoted before serve again, from the next drop on or from `asked.first`.
 
-    Its files are checked first: what cannot be loaded cannot serve.
+    Its files are checked first: what cannot be loaded cannot serve; and its features: what means something else by now
+    cannot be scored.
+
+    Raises NotDecidableError where it was trained on features that are declared otherwise, or not at all.
     """
     ModelStore(paths.models / spec.name).load(entry["model_version"], entry["artifact_sha256"])
     with write_lock(paths.locks, spec.name), open_lake(spec, paths) as (connection, lake):
+        trained_on = trained_definitions(connection, lake).get(entry["model_version"], {})
+        changed = changed_features(feature_definitions(spec), trained_on)
+        if changed:
+            raise NotDecidableError(
+                f"{entry['model_version']} was trained on other versions of {', '.join(changed[:5])} than are declared "
+                "now; put the declaration back first"
+            )
         decision = Decision(
             PROMOTED, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note
         )

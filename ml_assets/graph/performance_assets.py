@@ -91,7 +91,7 @@ _MEANINGS = {
     "n_unresolved": "matured without one",
     "log_loss": "in nats; null where undefined, and in slices of too few labels",
     "log_loss_over_entropy": "over that of always saying the label share",
-    "precision_at_capacity": "share of positives on the list of the prediction date",
+    "precision_at_capacity": "share of positives among a drop's highest scores, as many as a list has",
     "cost": "mean cost an example, in the unit of the declaration",
     "log_loss_lower": "of slices: normal-theory 90 % interval",
 }

@@ -28,6 +28,7 @@ from ml_assets.graph.verdicts import read_promotions
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.scoring import Server, score_drop
 from ml_assets.serving.worklist import draw_worklist
+from ml_assets.spec.objectives import SCORE
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.delivering import deliver
 from ml_assets.stores.lake import Lake
@@ -266,11 +267,18 @@ def _delivered_as(spec: UseCaseSpec, table: str) -> str:
     return f", in the lake and as a {formats} file" if formats else ""
 
 
+def _ranked_by(spec: UseCaseSpec) -> str:
+    weights = spec.worklist.rank_by
+    return (
+        "scores" if set(weights) == {SCORE} else " + ".join(f"{weight:g} x {name}" for name, weight in weights.items())
+    )
+
+
 def _worklist(spec: UseCaseSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(spec, "predictions", "worklist"),
         deps=[asset_key(spec, "predictions", "predictions"), asset_key(spec, "features", "examples")],
-        description=f"The {spec.worklist.capacity} examples of each drop with the highest scores"
+        description=f"The {spec.worklist.capacity} examples of each drop with the highest {_ranked_by(spec)}"
         f"{_delivered_as(spec, 'worklist')}.",
         partitions_def=partitions_of(spec),
         backfill_policy=SINGLE_RUN,

@@ -170,7 +170,7 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
         )
         yield _check_known_in_time(lake, duckdb, plan, version)
         audited = leakage_check.check_leakage(spec, lake, duckdb, as_of, before)
-        lake.replace(AUDIT, _audit_table(version, audited))
+        lake.replace(AUDIT, _audit_table(version, audited), {"training_set_version": version})
         yield audited
         yield skew_check.check_skew(spec, lake, duckdb)
 

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.spec.prior_correction import PriorCorrection
+from ml_assets.spec.prior_correction import LEAST_BEFORE, LEAST_TRIED, PriorCorrection
 from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.logit import logit, sigmoid
 
 FloatArray = NDArray[np.float64]
-LEAST_BEFORE = 7  # days that a shift is tried from
-LEAST_TRIED = 5  # days that a shift has to have been tried on before it is used
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ml_assets.spec.objectives import SCORE
 from ml_assets.spec.use_case import Worklist
@@ -11,19 +15,39 @@ if TYPE_CHECKING:
     import duckdb
 
 
+def priority_of(worklist: Worklist, columns: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+    """Give what examples are ranked by: the weighed sum of score and objectives; what is not foretold counts as 0.
+
+    >>> priority_of(Worklist(capacity=1, rank_by={"score": 1, "minutes": 0.01}), {"score": [0.2, 0.5]}).tolist()
+    [0.2, 0.5]
+    """
+    parts = [
+        weight * np.nan_to_num(np.asarray(columns[name], dtype=np.float64))
+        for name, weight in worklist.rank_by.items()
+        if name in columns
+    ]
+    return np.sum(parts, axis=0) if parts else np.zeros(len(np.asarray(columns[SCORE])))
+
+
+def priority_sql(worklist: Worklist, table: str) -> str:
+    """Give the same as SQL over the columns of predictions."""
+    parts = [f'{weight!r} * coalesce({table}."{name}", 0)' for name, weight in worklist.rank_by.items()]
+    return " + ".join(parts) or "0"
+
+
 def draw_worklist(connection: duckdb.DuckDBPyConnection, worklist: Worklist) -> duckdb.DuckDBPyRelation:
     """Rank the examples of each drop in view `predictions`, and keep the first `capacity`.
 
     Returns
     -------
     relation
-        Grain: an example on the list of a drop. `batch_date`, `rank` (1 is the highest score; equal
-        scores in order of `example_id`), `example_id`, `score`, and the declared columns of view
+        Grain: an example on the list of a drop. `batch_date`, `rank` (1 is the highest priority by `rank_by`; equal
+        ones in order of `example_id`), `example_id`, `score`, and the declared columns of view
         `examples`.
     """
     columns = "".join(f', e."{name}"' for name in worklist.columns)
     weighed = "".join(f', p."{name}"' for name in worklist.rank_by if name != SCORE)
-    priority = " + ".join(f'{weight!r} * coalesce(p."{name}", 0)' for name, weight in worklist.rank_by.items())
+    priority = priority_sql(worklist, "p")
     return connection.sql(
         f"""
         SELECT p.batch_date,

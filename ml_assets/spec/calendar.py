@@ -60,6 +60,14 @@ def format_duration(length: timedelta) -> str:
     return f"{seconds}s"
 
 
+def length_of(value: object) -> timedelta | None:
+    """Read a duration of a declaration that may not be sound; None where it is none."""
+    try:
+        return parse_duration(value)
+    except ValueError:
+        return None
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
 
 

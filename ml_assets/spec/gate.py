@@ -11,11 +11,15 @@ from ml_assets.spec.declared import Declared
 GateMode = Literal["enabled", "dry_run", "disabled"]
 
 
+GUARDED = ("auc", "average_precision", "log_loss", "brier", "ece", "cost_at_implied_threshold",
+           "precision_at_capacity", "recall_at_capacity")  # fmt: skip
+
+
 class Guardrail(Declared):
     """A measure of the window that may not get worse by more than this, whatever the log loss gains.
 
-    `measure` is one of `evaluation_measures`: auc, average_precision, brier, ece, cost_at_implied_threshold,
-    precision_at_capacity, recall_at_capacity, `<objective>_mae`, `<measure>_on_list`.
+    `measure` is one of `evaluation_measures`: those of GUARDED, and `<objective>_mae` and `<measure>_on_list` of the
+    declared objectives.
     """
 
     measure: str

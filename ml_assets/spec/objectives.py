@@ -13,10 +13,13 @@ from typing import Any
 from pydantic import Field
 
 from ml_assets.spec.declared import Declared, Fault
-from ml_assets.spec.names import Identifier, did_you_mean
+from ml_assets.spec.features import known_features
+from ml_assets.spec.gate import GUARDED
+from ml_assets.spec.names import Identifier, did_you_mean, not_among
 from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
 
 SCORE = "score"
+OUTCOME = "outcome_"  # before the name of a measure: its column in a training set
 TAKEN = (
     *("score", "model_score", "baseline_score", "prior_shift", "abstained", "model_version"),
     *("batch_date", "example_id", "prediction_at", "rank"),
@@ -45,11 +48,31 @@ class Objective(Declared):
 
 
 def objective_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
-    """Find objectives of measures that nobody gives, and lists that are ranked by what nobody foretells."""
-    measures = [name for _, name in names_in(mapping_of(declared.get("labels")).get("measures"))]
-    objectives = mapping_of(declared.get("model")).get("objectives")
+    """Find objectives of measures that nobody gives, and lists and guardrails of what nobody foretells or measures."""
+    model = mapping_of(declared.get("model"))
+    measures = names_in(mapping_of(declared.get("labels")).get("measures"))
+    features = known_features(mapping_of(declared.get("features"))).names
+    for place, name in measures:
+        if f"{OUTCOME}{name}" in features:
+            said = f"found {name!r}, and a feature is named {OUTCOME}{name}; allowed: no feature of that name"
+            yield ("labels", "measures", place), said
+    yield from _misnamed(model, [name for _, name in measures])
+    objectives = list_of(model.get("objectives"))
+    names = [name for _, name, _ in named_parts(objectives)]
+    if len(names) < len(objectives):
+        return  # one without a name: nobody knows what is meant
+    foretold = [name for each in objectives if isinstance(name := mapping_of(each).get("measure"), str)]
+    guarded = [*GUARDED, *(f"{name}_mae" for name in names), *(f"{name}_on_list" for name in foretold)]
+    for place, each in enumerate(list_of(mapping_of(model.get("gate")).get("guardrails"))):
+        measure = mapping_of(each).get("measure")
+        if isinstance(measure, str) and measure not in guarded:
+            yield ("model", "gate", "guardrails", place, "measure"), not_among(measure, guarded)
+    yield from _misranked(mapping_of(declared.get("worklist")), names)
+
+
+def _misnamed(model: Mapping[str, Any], measures: list[str]) -> Iterator[Fault]:
     names: list[str] = []
-    for place, name, objective in named_parts(objectives):
+    for place, name, objective in named_parts(model.get("objectives")):
         if name in (*names, *TAKEN):
             said = "a name once, and none of the columns of predictions and lists"
             yield ("model", "objectives", place, "name"), f"found {name!r}, which is taken; allowed: {said}"
@@ -58,9 +81,10 @@ def objective_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
         if isinstance(measure, str) and measure not in measures:
             said = f"found {measure!r}; allowed: a name in labels.measures: {', '.join(measures) or 'there is none'}"
             yield ("model", "objectives", place, "measure"), said + did_you_mean(measure, measures)
-    if len(names) < len(list_of(objectives)):
-        return  # one without a name: nobody knows what is meant
-    rank_by = mapping_of(declared.get("worklist")).get("rank_by")
+
+
+def _misranked(worklist: Mapping[str, Any], names: list[str]) -> Iterator[Fault]:
+    rank_by = worklist.get("rank_by")
     if rank_by is not None and not mapping_of(rank_by):
         yield ("worklist", "rank_by"), "found nothing; allowed: the score or an objective, each with its weight"
     for name, weight in mapping_of(rank_by).items():

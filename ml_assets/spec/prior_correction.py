@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from typing import Any
 
 from pydantic import Field
 
-from ml_assets.spec.calendar import Duration
-from ml_assets.spec.declared import Declared
+from ml_assets.spec.calendar import Duration, format_duration, length_of
+from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.untyped import mapping_of
+
+LEAST_BEFORE = 7  # drops that a shift is tried from
+LEAST_TRIED = 5  # drops that a shift has to have been tried on before it is used
 
 
 class PriorCorrection(Declared):
@@ -23,3 +29,29 @@ class PriorCorrection(Declared):
 
     window: Duration = timedelta(days=28)
     shrink_days: float = Field(default=24, ge=0)
+
+
+def short_windows(declared: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find a window in which too few drops mature for a shift ever to be used, in a use case that may not be sound.
+
+    Examples
+    --------
+    >>> weekly = {"calendar": {"every": "7d"}, "labels": {"matures_after": "7d"}}
+    >>> list(short_windows({**weekly, "model": {"prior_correction": {}}}))
+    [(('model', 'prior_correction', 'window'), 'found 28d, in which too few drops mature; allowed: 84d or more')]
+    """
+    model = mapping_of(declared.get("model"))
+    if model.get("prior_correction") is None:
+        return
+    window = length_of(mapping_of(model["prior_correction"]).get("window", "28d"))
+    every = length_of(mapping_of(declared.get("calendar")).get("every", "1d"))
+    matures_after = length_of(mapping_of(declared.get("labels")).get("matures_after"))
+    if window is None or matures_after is None or not every:
+        return
+    # the last of the drops it is tried on has as many before it, and labels wait between the two
+    least = (LEAST_BEFORE + LEAST_TRIED - 1 + -(-matures_after // every)) * every
+    if window < least:
+        said = (
+            f"found {format_duration(window)}, in which too few drops mature; allowed: {format_duration(least)} or more"
+        )
+        yield ("model", "prior_correction", "window"), said

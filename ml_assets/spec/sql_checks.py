@@ -34,6 +34,7 @@ _TIMES: Columns = {"event_at": _MOMENT, "known_at": _MOMENT, "claimed_known_at":
 _MOMENTS = ("TIMESTAMP", "DATE", "VARCHAR", '"NULL"')
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
             "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN", '"NULL"')  # fmt: skip
+_TRUTH = ("BOOLEAN", '"NULL"')
 _OTHERS = ("VARCHAR", "DATE", "TIMESTAMP", _MOMENT)
 
 
@@ -72,6 +73,7 @@ def sql_faults(declared: Mapping[str, Any], files: Mapping[str, str]) -> Iterato
         yield from check.rules()
         yield from check.views()
         yield from check.expressions()
+        yield from check.behaviours()
         yield from check.worklist()
 
 
@@ -103,9 +105,22 @@ class _Check:
             may_read = [name for _, name in names_in(mapping_of(self._declared.get(part)).get("from"))]
             columns, faults = bind_table(self._bench, part, text, may_read, list(self._sources))
             yield from (PlacedSqlFault((part, "sql"), fault) for fault in faults)
+            if part == "labels" and columns is not None:
+                yield from self._measures(columns)
             if part == "examples" and columns is not None:
                 own: Columns = {"batch_date": "DATE", "example_id": "VARCHAR", "prediction_at": _MOMENT}
                 self._examples = {**columns, **own}
+
+    def _measures(self, columns: Columns) -> Iterator[PlacedSqlFault]:
+        """Check that the SELECT of the labels gives what objectives foretell, and as numbers."""
+        for position, name in names_in(mapping_of(self._declared.get("labels")).get("measures")):
+            path = ("labels", "measures", position)
+            if not _has(name, columns):
+                given = [column for column in columns if column not in ("example_id", "label", "known_at")]
+                yield PlacedSqlFault(path, SqlFault(1, not_among(name, given)))
+            elif (kind := columns.get(name)) is not None and without_type(kind) not in _NUMBERS:
+                said = f"found {name!r}, which labels.sql gives as {kind}; allowed: a number"
+                yield PlacedSqlFault(path, SqlFault(1, said))
 
     def rules(self) -> Iterator[PlacedSqlFault]:
         """Check the rules of each source over its rows and the sources they read; `tables` laid these."""
@@ -143,7 +158,7 @@ class _Check:
                 yield from self._expression(_Expression((*path, "derive", name), text), "_row", row, name)
         self._bench.lay("_row", row)
         if isinstance(view.get("where"), str):
-            asked = _Expression((*path, "where"), view["where"], ("BOOLEAN", '"NULL"'), "true or false")
+            asked = _Expression((*path, "where"), view["where"], _TRUTH, "true or false")
             yield from self._expression(asked, "_row")
         measured = [
             _Expression((*path, "aggregates", name), aggregate.expression, *_measurable(aggregate.function))
@@ -173,6 +188,38 @@ class _Check:
             return
         self._bench.lay("_rows", {**self._examples, **self._view_features()})
         yield from self._together(asked, "_rows")
+
+    def behaviours(self) -> Iterator[PlacedSqlFault]:
+        """Check the SQL of behaviours over the features; `expressions` laid what these are made of."""
+        behaviours = list_of(mapping_of(self._declared.get("model")).get("behaviours"))
+        if self._examples is None or self._open_views or not behaviours:
+            return  # what features there are is not known
+        features = self._view_features() | self._expression_features()
+        self._bench.lay("_window", features)
+        for place, each in enumerate(behaviours):
+            behaviour, path = mapping_of(each), ("model", "behaviours", place)
+            changes = mapping_of(behaviour.get("change"))
+            asked = [
+                _Expression((*path, "change", name), text)
+                for name, text in changes.items()
+                if name in features and isinstance(text, str)
+            ]
+            if isinstance(behaviour.get("where"), str):
+                asked.append(_Expression((*path, "where"), behaviour["where"], _TRUTH, "true or false"))
+            for each_asked in asked:
+                # what is no expression of a row, and what takes the place of no feature, is told where it is read
+                if each_asked.text and not _misplaced(each_asked.text):
+                    yield from self._expression(each_asked, "_window")
+
+    def _expression_features(self) -> Columns:
+        found: Columns = {}
+        for _, name, expression in named_parts(self._features.get("expressions")):
+            text = expression.get("sql")
+            is_sound = isinstance(text, str) and not _misplaced(text)
+            bound = self._bench.bind(f'SELECT ({text}\n) AS value FROM "_rows"', ["_rows"]) if is_sound else None
+            is_typed = bound is not None and bound.is_typed and not bound.faults
+            found[name] = (bound.columns or {}).get("value") if bound is not None and is_typed else None
+        return found
 
     def worklist(self) -> Iterator[PlacedSqlFault]:
         """Check that examples have what the worklist shows."""
@@ -261,7 +308,7 @@ def _measured(text: object) -> Aggregate | None:
 def _measurable(function: str) -> tuple[tuple[str, ...], str]:
     """Say what an aggregate can be of: the types, and in words."""
     if function == "share":
-        return ("BOOLEAN", '"NULL"'), "true or false"
+        return _TRUTH, "true or false"
     if function in OF_ANY_TYPE:
         return (*_NUMBERS, *_OTHERS), "a number, true and false, text or a time"
     return _NUMBERS, "a number, or true and false"

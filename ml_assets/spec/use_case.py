@@ -18,6 +18,7 @@ from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.monitoring import MonitoringSpec, RetrainingSpec
 from ml_assets.spec.names import Identifier, did_you_mean
 from ml_assets.spec.objectives import SCORE, objective_faults
+from ml_assets.spec.prior_correction import short_windows
 from ml_assets.spec.references import wrong_references
 
 __all__ = ["Examples", "Labels", "SqlTable", "UseCaseSpec", "Worklist", "did_you_mean"]
@@ -104,4 +105,5 @@ class UseCaseSpec(Declared):
         yield from wrong_references(declared)
         yield from short_references(declared)
         yield from objective_faults(declared)
+        yield from short_windows(declared)
         yield from repeated_files(declared)

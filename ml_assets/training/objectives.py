@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_assets.spec.model import Rung, TrainingRecipe
-from ml_assets.spec.objectives import Objective
+from ml_assets.spec.objectives import OUTCOME, Objective
 from ml_assets.training.boosted_trees import DEFAULTS, Trees, feature_types, feature_values, read_trees
 from ml_assets.training.feature_matrix import learn_columns
 from ml_assets.training.rung_parameters import rung_parameters
@@ -17,7 +17,6 @@ from ml_assets.training.rung_parameters import rung_parameters
 if TYPE_CHECKING:
     import pandas as pd
 
-PREFIX = "outcome_"  # of the columns of a training set that hold what an objective foretells
 LEAST_ROWS = 50
 
 
@@ -48,7 +47,7 @@ def fit_objectives(recipe: TrainingRecipe, rows: pd.DataFrame, features: Sequenc
 def _fit(recipe: TrainingRecipe, objective: Objective, train: pd.DataFrame, features: list[str]) -> FittedAmount:
     import xgboost
 
-    outcome = train[f"{PREFIX}{objective.measure}"].to_numpy(dtype=np.float64, na_value=np.nan)
+    outcome = train[f"{OUTCOME}{objective.measure}"].to_numpy(dtype=np.float64, na_value=np.nan)
     is_known = np.isfinite(outcome)
     if is_known.sum() < LEAST_ROWS:
         raise ValueError(

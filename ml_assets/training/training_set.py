@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.spec.objectives import OUTCOME
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.training.objectives import PREFIX
 
 if TYPE_CHECKING:
     import duckdb
@@ -92,12 +92,12 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
     features = ", ".join(f'f."{name}"' for name in plan.features)
     held = connection.view("labels").columns  # labels of before a measure was declared do not have it
     amounts = "".join(
-        f', arg_max_null("{name}", (known_at, batch_date)) AS "{PREFIX}{name}"'
+        f', arg_max_null("{name}", (known_at, batch_date)) AS "{OUTCOME}{name}"'
         if name in held
-        else f', NULL::DOUBLE AS "{PREFIX}{name}"'
+        else f', NULL::DOUBLE AS "{OUTCOME}{name}"'
         for name in plan.measures
     )
-    outcomes = "".join(f', known."{PREFIX}{name}"' for name in plan.measures)
+    outcomes = "".join(f', known."{OUTCOME}{name}"' for name in plan.measures)
     listed = ", ".join(f"DATE '{drop}'" for drop in plan.excluded)
     left_out = f" AND f.batch_date NOT IN ({listed})" if listed else ""
     return connection.sql(
