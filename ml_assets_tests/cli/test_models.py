@@ -17,7 +17,7 @@ from ml_assets.cli.terminal import console
 from ml_assets.graph.alerting import settle_alerts
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
-from ml_assets_tests.rehearsal import Rehearsal, _forgetful_instance, day, go_on_from
+from ml_assets_tests.rehearsal import Rehearsal, _forgetful_instance, day, failures_of, go_on_from
 from ml_assets_tests.served import (
     DRAWING,
     FIRST_AS_OF,
@@ -263,6 +263,39 @@ def test_rollback_that_cannot_be_is_explained(
 
     assert told.format(**names) in found
     assert len(two.state.rows("champion", RECORD)) == 2
+
+
+def test_champion_whose_features_are_gone_stops_no_retraining_and_is_not_gone_back_to(
+    served: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = go_on_from(served, tmp_path)
+    kept = [each for each in SPEC.features.expressions if each.name != "carrier_trend"]
+    without = SPEC.model_copy(update={"features": SPEC.features.model_copy(update={"expressions": tuple(kept)})})
+    (first,) = state.rows("champion", RECORD)
+
+    state.retrain(SECOND_AS_OF, rung="logistic_regression", spec=without)
+    (verdict,) = state.rows("evaluation")
+    at(state, monkeypatch, without)
+    told = refused(run("rollback", NAME, "--yes"))
+    card = said(run("explain", NAME, "model", verdict["model_version"]))
+
+    reason = "kept champion_cannot_score: the champion can score nothing any more, and is not compared"
+    assert [each for each in verdict["reasons"] if each.startswith(reason) and each.endswith(" are carrier_trend")]
+    assert (verdict["verdict"], verdict["champion_before"]) == ("promoted", first["model_version"])
+    assert verdict["champion_auc"] is None
+    assert f"{first['model_version']} was trained on other versions of carrier_trend than are declared now" in told
+    assert f"{first['model_version']} can score nothing any more" in card
+    assert len(state.rows("champion", RECORD)) == 2
+
+
+def test_candidate_is_not_judged_on_the_audit_of_another_training_set(served: Rehearsal, tmp_path: Path) -> None:
+    state = go_on_from(served, tmp_path)
+    audit = state.lake.files("training_set_audit").schema.empty_table()
+    state.lake.replace("training_set_audit", audit, {"training_set_version": 99})
+
+    result = state.retrain(FIRST_AS_OF, only=("models/evaluation",), raise_on_error=False)
+
+    assert "the audit is of version 99, and the candidate was trained on version 0" in failures_of(result)["evaluation"]
 
 
 def test_first_champion_has_none_before_it_to_go_back_to(served: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ml_assets.decisions.evidence import LEAST_SPREAD, Evidence, GroupGap, SliceGain, evidence_reasons
 from ml_assets.decisions.promotion import MOST_MONTHS, judge
+from ml_assets.spec.gate import Guardrail
 from ml_assets.stats.day_blocks import Interval
 from ml_assets_tests.decisions.test_promotion import CANDIDATE, CHAMPION, GAIN, HEURISTIC, RULE
 
@@ -114,3 +115,32 @@ def test_broken_evidence_refuses_what_its_measures_would_let_through() -> None:
 
     assert judge(**given, evidence=SOUND).outcome == "promoted"
     assert judge(**given, evidence=replace(SOUND, leaks=("x",))).outcome == "refused"
+
+
+@pytest.mark.parametrize(
+    ("measures", "code"),
+    [
+        ({"minutes_mae": (12.0, math.nan)}, "guardrail_held"),  # a new objective: the champion foretells none
+        ({"minutes_mae": (12.0, 12.0)}, "guardrail_held"),
+        ({"minutes_mae": (14.0, 12.0)}, "guardrail_broken"),
+        ({"minutes_mae": (math.nan, 12.0)}, "guardrail_broken"),
+        ({}, "guardrail_broken"),
+    ],
+)
+def test_guardrail_holds_where_the_champion_does_not_give_its_measure(
+    measures: dict[str, tuple[float, float]], code: str
+) -> None:
+    rules = RULES.model_copy(update={"guardrails": (Guardrail(measure="minutes_mae", max_worse=1.0),)})
+
+    reasons = evidence_reasons(CANDIDATE, replace(SOUND, measures=measures), rules)
+
+    assert code in [reason.code for reason in reasons]
+
+
+def test_champion_that_can_score_nothing_is_named_and_refuses_nobody() -> None:
+    gone = replace(SOUND, champion_lacks=("wind_mph",), champion_trained_until=None)
+
+    (said,) = [each for each in evidence_reasons(CANDIDATE, gone, RULES) if each.code == "champion_cannot_score"]
+
+    assert said.passed
+    assert said.message.endswith("wind_mph")

@@ -248,7 +248,9 @@ def test_a_declared_behaviour_that_is_not_kept_refuses_and_a_warning_does_not(co
 
     assert broken(court.judge(good, behaviours=[row])) == {"behaviour_broken"}
     assert broken(court.judge(good, behaviours=[{**row, "severity": "warning"}])) == set()
-    assert broken(court.judge(good, behaviours=[{**row, "state": "not enough data"}])) == set()
+    untried = {**row, "state": "not enough data"}
+    assert broken(court.judge(good, behaviours=[untried])) == {"behaviour_broken"}  # what was not tried is not kept
+    assert broken(court.judge(good, behaviours=[{**untried, "severity": "warning"}])) == set()
 
 
 def test_groups_that_differ_by_more_than_is_allowed_refuse(court: Court, good: FloatArray) -> None:
