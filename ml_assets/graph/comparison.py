@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +20,10 @@ from ml_assets.training.evaluation import newest_unseen
 
 if TYPE_CHECKING:
     import pandas as pd
+    from duckdb import DuckDBPyConnection
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """The candidate and what it is held against.
 
@@ -65,30 +67,46 @@ class Comparison:
         return self.window[list(self.candidate.features)]
 
 
+_newest: dict[tuple[Path, CandidateRow, Promotion | None], Comparison] = {}  # one: a retraining looks at it five times
+
+
 def compare(state: UseCaseState, duckdb: DuckDBResource) -> Comparison:
-    """Load the newest candidate and the champion serving its as_of, and score the window with both."""
+    """Load the newest candidate and the champion serving its as_of, and score the window with both.
+
+    The same two in the same process are compared once.
+    """
     lake = state.lake
     with duckdb.get_connection() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         row = read_candidate(connection, lake)
         incumbent = read_champion_before(connection, lake, row.as_of)
-        drawn = lake.relation(connection, TRAINING_SET, version=row.training_set_version)
-        rows = drawn.filter("split = 'holdout'").order("batch_date, example_id").df()
-        train_share = drawn.filter("split = 'train'").aggregate("avg(label)").fetchall()[0][0]
-        trained_on = trained_definitions(connection, lake).get(incumbent.model_version, {}) if incumbent else {}
-    drawn_of = lake.metadata(TRAINING_SET, row.training_set_version).get("definitions", trained_on)
+        if (found := _newest.get((lake.folder, row, incumbent))) is not None:
+            return found
+        found = _compare(state, connection, row, incumbent)
+    _newest.clear()
+    _newest[lake.folder, row, incumbent] = found
+    return found
+
+
+def _compare(
+    state: UseCaseState, connection: "DuckDBPyConnection", row: CandidateRow, incumbent: Promotion | None
+) -> Comparison:
+    lake = state.lake
+    drawn = lake.relation(connection, TRAINING_SET, version=row.training_set_version)
+    rows = drawn.filter("split = 'holdout'").order("batch_date, example_id").df()
+    train_share = drawn.filter("split = 'train'").aggregate("avg(label)").fetchall()[0][0]
     candidate = state.models.load(row.model_version, row.artifact_sha256)
     trained_until = datetime.fromisoformat(candidate.trained_until)
-    champion = None
+    champion, lacking = None, ()
     if incumbent is not None:
         champion = state.models.load(incumbent.model_version, incumbent.artifact_sha256)
         trained_until = max(trained_until, datetime.fromisoformat(champion.trained_until))
-    window = newest_unseen(rows, trained_until)
-    lacking: tuple[str, ...] = ()
-    if champion is not None:
+        trained_on = trained_definitions(connection, lake).get(incumbent.model_version, {})
+        drawn_of = lake.metadata(TRAINING_SET, row.training_set_version).get("definitions", trained_on)
         changed = changed_features(drawn_of, trained_on)
-        lacking = tuple(name for name in champion.model.feature_names if name in changed or name not in window)
+        lacking = tuple(name for name in champion.model.feature_names if name in changed or name not in rows)
         champion = None if lacking else champion
+    window = newest_unseen(rows, trained_until)
     scores = {"candidate": candidate.model.predict(window), "heuristic": candidate.baseline.predict(window)}
     if champion is not None:
         scores["champion"] = champion.model.predict(window)

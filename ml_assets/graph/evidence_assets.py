@@ -12,8 +12,9 @@ from dagster_duckdb import DuckDBResource
 from numpy.typing import NDArray
 
 from ml_assets.graph.comparison import Comparison, compare
+from ml_assets.graph.evidence_pictures import draw_quality
 from ml_assets.graph.layout import Results, asset_key, described
-from ml_assets.graph.pictures import as_markdown, cost_curve_png, reliability_png, slice_losses_png
+from ml_assets.graph.pictures import as_markdown, slice_losses_png
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.serving.worklist import priority_of
 from ml_assets.spec.gate import GateRule
@@ -56,17 +57,14 @@ def _measures(spec: UseCaseSpec) -> dg.AssetsDefinition:
         found = compare(state, duckdb)
         rows = list(measure_rows(spec, found))
         _write(state, MEASURES, rows, _MEASURE_TYPES, found)
-        costs = spec.monitoring.costs
         shown: dict[str, Any] = {}
-        if found.labels.size:
-            curve = cost_curve(
-                found.labels, found.scores["candidate"], false_alarm=costs.false_alarm, missed=costs.missed
-            )
+        costs = spec.monitoring.costs
+        drawn = draw_quality(found, costs.false_alarm, costs.missed)
+        if drawn is not None:
             shown = {
-                "reliability": as_markdown(reliability_png(found.labels, found.scores), "observed share by mean score"),
-                "costs": as_markdown(cost_curve_png(curve), "mean cost an example, by the threshold acted on"),
-                "implied threshold": curve.implied_threshold,
-                "cheapest threshold on the window": curve.best_threshold,
+                **{name: as_markdown(png, name) for name, png in drawn.pictures.items()},
+                "implied threshold": drawn.costs.implied_threshold,
+                "cheapest threshold on the window": drawn.costs.best_threshold,
             }
         return dg.MaterializeResult(
             metadata={

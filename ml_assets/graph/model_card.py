@@ -7,9 +7,9 @@ from html import escape
 from typing import Any
 
 from ml_assets.graph.comparison import Comparison
-from ml_assets.graph.pictures import cost_curve_png, reliability_png, slice_losses_png
+from ml_assets.graph.evidence_pictures import draw_quality
+from ml_assets.graph.pictures import slice_losses_png
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stats.decision_costs import cost_curve
 from ml_assets.stores.html_page import html_page, table
 
 _MOST = 15
@@ -152,14 +152,7 @@ def _quality(spec: UseCaseSpec, facts: CardFacts) -> Section:
     rows = [
         [name.replace("_", " "), *(_estimate(of_role.get(role)) for role in roles)] for name, of_role in by_name.items()
     ]
-    pictures: dict[str, bytes] = {}
-    if found.labels.size:
-        costs = spec.monitoring.costs
-        curve = cost_curve(found.labels, found.scores["candidate"], false_alarm=costs.false_alarm, missed=costs.missed)
-        pictures = {
-            "observed share against mean score": reliability_png(found.labels, found.scores),
-            "mean cost an example, by the threshold acted on": cost_curve_png(curve),
-        }
+    drawn = draw_quality(found, spec.monitoring.costs.false_alarm, spec.monitoring.costs.missed)
     days = found.days
     window = f"{min(days)} to {max(days)}, {len(days):,} examples" if days else "empty"
     return Section(
@@ -167,7 +160,7 @@ def _quality(spec: UseCaseSpec, facts: CardFacts) -> Section:
         [f"On the newest matured window that neither model has seen: {window}. Brackets: 90 % of resampled days."],
         ["measure", *roles],
         rows,
-        pictures,
+        {} if drawn is None else drawn.pictures,
     )
 
 

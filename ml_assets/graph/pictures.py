@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -65,12 +66,21 @@ def slice_losses_png(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Draw the log loss of each slice with its interval, the largest slices where there are many."""
     shown = sorted(rows, key=lambda row: -row["n"])[:_MOST_SLICES]
     shown = sorted(shown, key=lambda row: (row["column"], row["log_loss"]))
+    return _losses_png(
+        tuple(
+            (f"{row['column']} {row['value']}", row["log_loss"], row["loss_lower"], row["loss_upper"]) for row in shown
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def _losses_png(shown: tuple[tuple[str, float, float | None, float | None], ...]) -> bytes:
     figure, axes = new_figure()
-    for place, row in enumerate(shown):
-        lower, upper = row["loss_lower"], row["loss_upper"]
-        axes.plot([lower, upper], [place, place], color="0.6", linewidth=1)
-        axes.plot([row["log_loss"]], [place], marker="o", markersize=3, color="C0")
-    axes.set_yticks(range(len(shown)), [f"{row['column']} {row['value']}" for row in shown])
+    for place, (_, loss, lower, upper) in enumerate(shown):
+        if lower is not None and upper is not None:
+            axes.plot([lower, upper], [place, place], color="0.6", linewidth=1)
+        axes.plot([loss], [place], marker="o", markersize=3, color="C0")
+    axes.set_yticks(range(len(shown)), [name for name, *_ in shown])
     axes.tick_params(axis="y", labelsize=6)
     axes.set(xlabel="log loss, nats")
     return png_of(figure)
