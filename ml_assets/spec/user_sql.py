@@ -60,6 +60,7 @@ def check_select(text: str, tables: Collection[str] | None = None) -> tuple[str,
     return read
 
 
+@cache
 def check_repeatable(text: str) -> None:
     """Check that one SELECT gives the same rows from the same tables, whenever it runs.
 
