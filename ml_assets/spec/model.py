@@ -12,7 +12,7 @@ from ml_assets.spec.behaviours import Behaviour
 from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.gate import GateRule
-from ml_assets.spec.names import did_you_mean
+from ml_assets.spec.names import did_you_mean, not_among
 from ml_assets.spec.objectives import Objective
 from ml_assets.spec.prior_correction import PriorCorrection
 from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
@@ -123,7 +123,7 @@ class TrainingRecipe(Declared):
         for rung in self.ladder:
             if rung.name == name:
                 return rung
-        raise ValueError(f"rung: found {name!r}; allowed: {', '.join(rung.name for rung in self.ladder)}")
+        raise ValueError(f"rung: {not_among(name, [rung.name for rung in self.ladder])}")
 
     def only(self, name: str) -> TrainingRecipe:
         """Keep the rung of that name, what it blends, and the heuristic beside it."""
