@@ -104,7 +104,7 @@ def _compare(
         trained_on = trained_definitions(connection, lake).get(incumbent.model_version, {})
         drawn_of = lake.metadata(TRAINING_SET, row.training_set_version).get("definitions", trained_on)
         changed = changed_features(drawn_of, trained_on)
-        lacking = tuple(name for name in champion.model.feature_names if name in changed or name not in rows)
+        lacking = tuple(name for name in champion.features if name in changed or name not in rows)  # as serving asks
         champion = None if lacking else champion
     window = newest_unseen(rows, trained_until)
     scores = {"candidate": candidate.model.predict(window), "heuristic": candidate.baseline.predict(window)}
