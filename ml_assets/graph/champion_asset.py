@@ -1,6 +1,6 @@
 """The asset of the champion: the record of every verdict, and of what serves which drops."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,6 +11,8 @@ from ml_assets.graph.layout import Results, asset_key, described
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.verdicts import PROMOTED, append_verdict, champion_in, read_record, read_verdict
 from ml_assets.spec.use_case import UseCaseSpec
+
+_SHOWN = 20
 
 
 def build_champion_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
@@ -48,6 +50,7 @@ def build_champion_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
                 "gate": verdict["gate"],
                 "serves from": str(first_served) if verdict["verdict"] == PROMOTED else _why_not(spec, verdict),
                 "recorded": "as a new verdict" if is_new else "before: the same verdict stands",
+                "record": dg.MetadataValue.md(_newest_first(record, None if serving is None else serving["sequence"])),
                 "dagster/row_count": len(record),
             }
         )
@@ -60,6 +63,15 @@ def build_champion_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
         )
 
     return champion
+
+
+def _newest_first(record: Sequence[Mapping[str, Any]], serving: int | None) -> str:
+    """List the newest entries of the record, and what serves the newest drops."""
+    return "\n".join(
+        f"- {row['sequence']}: **{row['verdict']}** {row['model_version']}, drops after {row['serves_after']}, by "
+        f"{row['decided_by']}{': ' + row['note'] if row['note'] else ''}{' <- serves' * (row['sequence'] == serving)}"
+        for row in reversed(record[-_SHOWN:])
+    )
 
 
 def _why_not(spec: UseCaseSpec, verdict: Mapping[str, Any]) -> str:

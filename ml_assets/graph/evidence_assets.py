@@ -266,7 +266,7 @@ def _behaviours(spec: UseCaseSpec) -> dg.AssetsDefinition:
         _write(state, BEHAVIOURS, rows, _BEHAVIOUR_TYPES, found)
         broken = [row for row in rows if row["state"] != "kept"]
         yield dg.MaterializeResult(
-            metadata={"candidate": found.row.model_version, "behaviours": dg.MetadataValue.md(_behaviour_table(rows))}
+            metadata={"candidate": found.row.model_version, "behaviours": dg.MetadataValue.md(_behaviour_list(rows))}
         )
         yield dg.AssetCheckResult(
             check_name="behaviour",
@@ -344,9 +344,9 @@ def _slice_table(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, *said])
 
 
-def _behaviour_table(rows: Sequence[Row]) -> str:
+def _behaviour_list(rows: Sequence[Row]) -> str:
+    """List what was tried, what is not kept first; the UI squeezes the sentences of a table to a letter a line."""
     if not rows:
         return "no behaviour is declared"
-    lines = ["| behaviour | kind | state | what was seen |", "|---|---|---|---|"]
-    lines += [f"| {row['name']} | {row['kind']} | {row['state']} | {row['message']} |" for row in rows]
-    return "\n".join(lines)
+    ordered = sorted(rows, key=lambda row: row["state"] == "kept")
+    return "\n".join(f"- **{row['state']}** {row['name']} ({row['kind']}): {row['message']}" for row in ordered)
