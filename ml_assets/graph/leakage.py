@@ -23,6 +23,7 @@ from ml_assets.training.training_set import DrawPlan
 if TYPE_CHECKING:
     import duckdb
 
+_PER_MOMENT = 5  # examples that share a moment are recomputed together
 _SHOWN = 1_000  # rows of a source that differ from what landed, named one by one
 Rows = dict[str, dict[str, Any]]
 
@@ -52,7 +53,6 @@ class Audit:
 class Asked:
     """How much to audit: how many examples, of which drops (all that are computed by default), drawn by a seed.
 
-    Examples that share a moment are recomputed together, `per_moment` of them: the more, the fewer moments.
     Accepted rows are compared with what landed in every drop that could matter, or only where a sampled moment reads.
     """
 
@@ -60,7 +60,6 @@ class Asked:
     seed: int
     drops: tuple[date, date] | None = None
     lands_everywhere: bool = True
-    per_moment: int = 5
 
 
 def audit_leakage(
@@ -114,7 +113,7 @@ def _sample(
     """Draw examples, a few of one moment, of moments spread evenly over the drops."""
     if not lake.has("features") or not lake.has("examples"):
         return []
-    wanted = max(1, -(-asked.sample // asked.per_moment))
+    wanted = max(1, -(-asked.sample // _PER_MOMENT))
     files = lake.files("features", drops=asked.drops)
     drops = sorted(files.drops() - set(stale))
     every = max(1, len(drops) // (4 * wanted))  # more drops than are wanted, spread evenly: others are not even opened
@@ -128,15 +127,15 @@ def _sample(
             FROM features
         ), moments AS (
             SELECT batch_date, prediction_at, count(*) AS held, min({order}) AS drawn FROM placed
-            WHERE place <= {asked.per_moment} GROUP BY batch_date, prediction_at
+            WHERE place <= {_PER_MOMENT} GROUP BY batch_date, prediction_at
         ), strata AS (
             SELECT *, ntile({wanted}) OVER (ORDER BY batch_date, prediction_at) AS stratum FROM moments
         ), chosen AS (
             SELECT batch_date, prediction_at, drawn FROM strata QUALIFY row_number() OVER (PARTITION BY stratum
-                ORDER BY drawn) <= greatest(1, ceil({asked.per_moment} / (SELECT avg(held) FROM moments)))
+                ORDER BY drawn) <= greatest(1, ceil({_PER_MOMENT} / (SELECT avg(held) FROM moments)))
         )
         SELECT batch_date, prediction_at, example_id FROM placed SEMI JOIN chosen USING (batch_date, prediction_at)
-        WHERE place <= {asked.per_moment} ORDER BY place, {order} LIMIT {asked.sample}
+        WHERE place <= {_PER_MOMENT} ORDER BY place, {order} LIMIT {asked.sample}
         """
     ).fetchall()
     found: dict[tuple[date, datetime], list[str]] = {}

@@ -17,7 +17,7 @@ DESCRIPTION = (
     "A sample of the drops since the training set before, recomputed from what was known at each moment, is what is "
     "stored; no column says the outcome by itself, by its absence, or only afterwards."
 )
-SAMPLE, PER_MOMENT = 40, 8  # a moment costs about the same however many examples are asked for
+SAMPLE = 40
 _SHOWN = 20
 
 
@@ -27,7 +27,7 @@ def check_leakage(
     """Audit the drops after `before`, the training set drawn last, up to `as_of`; its sample is drawn by that drop."""
     first = spec.calendar.start if before is None or before >= as_of else before
     audit = Audit()
-    asked = Asked(SAMPLE, as_of.toordinal(), (first, as_of), lands_everywhere=False, per_moment=PER_MOMENT)
+    asked = Asked(SAMPLE, as_of.toordinal(), (first, as_of), lands_everywhere=False)
     with ThreadPoolExecutor(1) as beside:  # each waits for its own connection most of the time
         outcomes = beside.submit(audit_outcomes, spec, lake, duckdb)
         try:

@@ -162,25 +162,44 @@ def _differences(
     if not drops:
         return []
     listed = ", ".join(f"DATE '{drop}'" for drop in drops)
-    held = set(connection.table("_served").columns)
-    counted = []
+    trained, held = _types(connection, "_trained"), _types(connection, "_served")
+    joined = (
+        f"FROM _trained AS t JOIN _served AS s USING (example_id) WHERE s.batch_date IN ({listed}) AND t.example_id IN "
+        "(SELECT example_id FROM _predicted)"
+    )
+    unlike: dict[str, str] = {}
     for name in features:
+        mine, its = f't."{name}"', f's."{name}"' if name in held else "NULL"
+        # as texts only where the types differ: to write and read millions of numbers takes most of the time
+        is_same_type = trained[name] == held.get(name)
+        unlike[name] = (
+            f"{mine} IS DISTINCT FROM {its}" if is_same_type else f"{mine}::VARCHAR IS DISTINCT FROM {its}::VARCHAR"
+        )
+    anywhere = connection.sql(
+        f"SELECT {', '.join(f'bool_or({each})' for each in unlike.values())} {joined}"
+    ).fetchall()[0]
+    counted: dict[str, str] = {}
+    for name in (name for name, is_unlike in zip(unlike, anywhere, strict=True) if is_unlike):
         mine, its = f't."{name}"', f's."{name}"' if name in held else "NULL"
         apart = f"abs(TRY_CAST({mine} AS DOUBLE) - TRY_CAST({its} AS DOUBLE))"
         is_near = f"coalesce({apart} <= {_TOLERANCE} * greatest(abs(TRY_CAST({mine} AS DOUBLE)), 1), false)"
-        differs = f"({mine}::VARCHAR IS DISTINCT FROM {its}::VARCHAR AND NOT {is_near})"
-        counted.append(f"count(*) FILTER ({differs}), count(DISTINCT s.batch_date) FILTER ({differs}), "
-                       f"max({apart}) FILTER ({differs})")  # fmt: skip
-    row = connection.sql(
-        f"SELECT {', '.join(counted)} FROM _trained AS t JOIN _served AS s USING (example_id) "
-        f"WHERE s.batch_date IN ({listed}) AND t.example_id IN (SELECT example_id FROM _predicted)"
-    ).fetchall()[0]
+        differs = f"({unlike[name]} AND NOT {is_near})"
+        counted[name] = (f"count(*) FILTER ({differs}), count(DISTINCT s.batch_date) FILTER ({differs}), "
+                         f"max({apart}) FILTER ({differs})")  # fmt: skip
+    if not counted:
+        return []
+    row = connection.sql(f"SELECT {', '.join(counted.values())} {joined}").fetchall()[0]
     triples = [row[place : place + 3] for place in range(0, len(row), 3)]
     return [
         Skew(name, why[name], examples, days, largest)
-        for name, (examples, days, largest) in zip(features, triples, strict=True)
+        for name, (examples, days, largest) in zip(counted, triples, strict=True)
         if examples
     ]
+
+
+def _types(connection: "duckdb.DuckDBPyConnection", table: str) -> dict[str, str]:
+    held = connection.table(table)
+    return dict(zip(held.columns, map(str, held.types), strict=True))
 
 
 def _together(skews: Sequence[Skew]) -> list[Skew]:
