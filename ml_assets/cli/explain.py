@@ -41,7 +41,7 @@ def run_explain_prediction(
     console.print(
         f"  score {said['score']:.4f}; the model's own {said['model_score']:.4f}, prior shift "
         f"{said['prior_shift']:+.3f} log odds; heuristic {said['baseline_score']:.4f}; "
-        f"rank {found['rank']} of {found['of']} that day"
+        f"{_rank_in_words(found)}"
     )
     if said["abstained"]:
         console.print(f"  the model abstained: {said['abstained']} lies too far from its training rows")
@@ -63,21 +63,33 @@ def run_explain_prediction(
         next_steps({f"ml-assets features {spec.name} {one}": "all of one feature, to raw"})
 
 
+def _rank_in_words(found: dict[str, Any]) -> str:
+    """Say the place on the list as it was drawn, or the one by the ranking that is declared now."""
+    if found["rank_on_list"] is not None:
+        return f"rank {found['rank_on_list']} on the list of {found['of']} that day"
+    return f"not on the list of that day; rank {found['rank']} of {found['of']} as declared now"
+
+
+def _listed(connection: duckdb.DuckDBPyConnection, lake: Lake, example_id: str, day: date) -> int | None:
+    if not lake.has("worklist"):
+        return None
+    rows = lake.relation(connection, "worklist", (day, day)).project("example_id, rank").fetchall()
+    return dict(rows).get(example_id)
+
+
 def explain_prediction(spec: UseCaseSpec, paths: StatePaths, example_id: str, drop: date | None) -> dict[str, Any]:
     """Gather all that is known of a prediction, as plain values."""
     with open_lake(spec, paths) as (connection, lake):
         prediction, day = _find(connection, lake, example_id, drop, spec.name)
         version = int(prediction.pop("_features_version"))
         lake.relation(connection, "labels").create_view("labels")
-        ranked = spec.worklist.model_copy(  # what was foretold when this was predicted
-            update={"rank_by": {name: weight for name, weight in spec.worklist.rank_by.items() if name in prediction}}
-        )
         rank, of = connection.execute(
             "SELECT rank, count FROM (SELECT example_id, row_number() OVER (ORDER BY "
-            f"{priority_sql(ranked, 'predictions')} DESC, example_id) AS rank, count(*) OVER () AS count "
-            "FROM predictions WHERE batch_date = $day) WHERE example_id = $id",
+            f"{priority_sql(spec.worklist, 'predictions', prediction)} DESC, example_id) AS rank, count(*) OVER () AS "
+            "count FROM predictions WHERE batch_date = $day) WHERE example_id = $id",
             {"id": prediction["example_id"], "day": day},
         ).fetchall()[0]
+        listed = _listed(connection, lake, prediction["example_id"], day)
         label = connection.execute(
             "SELECT arg_max(label, (known_at, batch_date)) FROM labels WHERE example_id = ?", [example_id]
         ).fetchall()[0][0]
@@ -93,6 +105,7 @@ def explain_prediction(spec: UseCaseSpec, paths: StatePaths, example_id: str, dr
         "prediction": prediction,
         "rank": rank,
         "of": of,
+        "rank_on_list": listed,
         "label": label,
         "why": _why(spec, record, prediction["model_version"], day),
         "base": float(parts[1][0]) if parts else None,
@@ -118,7 +131,7 @@ def _find(
     if not rows:
         near = [name for (name,) in connection.sql("SELECT example_id FROM predictions").fetchall()]
         when = f" in {drop}" if drop else ""
-        hint = did_you_mean(example_id, near)
+        hint = did_you_mean(example_id, near) if example_id not in near else "; it was predicted in another drop"
         raise fail(f"found no prediction of {example_id!r}{when}; allowed: an example_id of predictions{hint}")
     return rows[0], rows[0]["batch_date"]
 

@@ -95,7 +95,7 @@ def preview(spec: UseCaseSpec, paths: StatePaths, entry: dict[str, Any], current
 
 
 def _can_score(bundle: ModelBundle, rows: pd.DataFrame, drop: date) -> bool:
-    return date.fromisoformat(bundle.as_of) < drop and set(bundle.model.feature_names) <= set(rows.columns)
+    return date.fromisoformat(bundle.as_of) < drop and set(bundle.features) <= set(rows.columns)
 
 
 def _show(spec: UseCaseSpec, found: Preview) -> None:

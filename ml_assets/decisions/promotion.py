@@ -124,7 +124,7 @@ def _absolute_reasons(candidate: WindowMeasures, rule: GateRule) -> list[Reason]
 
 def _heuristic_reasons(candidate: WindowMeasures, heuristic: WindowMeasures, *, is_alone: bool) -> list[Reason]:
     codes: Codes = ("beats_heuristic", "worse_than_heuristic")
-    what = "log loss of the candidate, against the heuristic's" + (" (there is no champion)" if is_alone else "")
+    what = "log loss of the candidate, against the heuristic's" + (" (no champion to compare with)" if is_alone else "")
     same = [_same_window_reason("heuristic", candidate, heuristic)] if is_alone else []
     return [*same, at_most(codes, what, candidate.log_loss, heuristic.log_loss)]
 

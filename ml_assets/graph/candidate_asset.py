@@ -10,6 +10,7 @@ import numpy as np
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.decisions.rung_choice import RungChoice, choose_rung
+from ml_assets.graph.feature_sets import definitions_of, lost_features
 from ml_assets.graph.layout import asset_key, described
 from ml_assets.graph.orphans import settle
 from ml_assets.graph.pictures import as_markdown, reliability_png, score_histogram_png
@@ -73,13 +74,13 @@ def build_candidate_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         lake = state.lake
         record = lake.metadata(TRAINING_SET)
-        plan, version = record["plan"], lake.version(TRAINING_SET)
+        plan, version = record["plan"], lake.version(TRAINING_SET) or 0
         for line in settle(spec, state, duckdb):
             context.log.warning(line)
         with duckdb.get_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             rows = lake.relation(connection, TRAINING_SET).order("batch_date, example_id").df()
-            start = _start(connection, state, spec, plan["as_of"])
+            start = _start(connection, state, spec, plan["as_of"], version)
         climbed = _climb(spec, config, rows, plan["features"], start, context.log.info)
         chosen = climbed.chosen
         bundle = ModelBundle(
@@ -148,7 +149,9 @@ def envelope_of(recipe: TrainingRecipe, rows: "pd.DataFrame", features: Sequence
     return learn_envelope(rows.loc[rows["split"] == "train", watched], recipe.abstain.beyond) if watched else None
 
 
-def _start(connection: "duckdb.DuckDBPyConnection", state: UseCaseState, spec: UseCaseSpec, as_of: str) -> Start | None:
+def _start(
+    connection: "duckdb.DuckDBPyConnection", state: UseCaseState, spec: UseCaseSpec, as_of: str, version: int
+) -> Start | None:
     """Read the champion to go on from: the one that serves the candidate's own as_of."""
     if all(rung.warm_start is None for rung in spec.model.ladder):
         return None
@@ -156,6 +159,9 @@ def _start(connection: "duckdb.DuckDBPyConnection", state: UseCaseState, spec: U
     if incumbent is None:
         return None
     champion = state.models.load(incumbent.model_version, incumbent.artifact_sha256)
+    now = definitions_of(state.lake, version)
+    if lost_features(connection, state.lake, incumbent.model_version, champion.features, now):
+        return None  # its splits are of values that mean something else by now
     return Start(champion.model, datetime.fromisoformat(champion.trained_until), incumbent.model_version)
 
 

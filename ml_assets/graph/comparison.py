@@ -9,12 +9,11 @@ import numpy as np
 from dagster_duckdb import DuckDBResource
 from numpy.typing import NDArray
 
-from ml_assets.graph.feature_sets import trained_definitions
+from ml_assets.graph.feature_sets import definitions_of, lost_features
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.training_set_asset import TABLE as TRAINING_SET
 from ml_assets.graph.verdicts import CandidateRow, read_candidate, read_champion_before
 from ml_assets.serving.routing import Promotion
-from ml_assets.spec.feature_versions import changed_features
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.training.evaluation import newest_unseen
 
@@ -34,6 +33,8 @@ class Comparison:
         where features that it was trained on are declared otherwise by now, or not at all: it can score nothing.
     lacking
         Those features.
+    champion_until
+        The newest `prediction_at` that what serves may have trained on, whether it can be compared or not.
     window
         The newest matured rows that neither trained on; grain: a labelled example.
     scores
@@ -50,6 +51,7 @@ class Comparison:
     scores: dict[str, NDArray[np.float64]]
     train_share: float
     lacking: tuple[str, ...] = ()
+    champion_until: datetime | None = None
 
     @property
     def labels(self) -> NDArray[np.float64]:
@@ -81,6 +83,8 @@ def compare(state: UseCaseState, duckdb: DuckDBResource) -> Comparison:
         row = read_candidate(connection, lake)
         incumbent = read_champion_before(connection, lake, row.as_of)
         if (found := _newest.get((lake.folder, row, incumbent))) is not None:
+            for each in (row, *([] if incumbent is None else [incumbent])):
+                state.models.verify(each.model_version, each.artifact_sha256)
             return found
         found = _compare(state, connection, row, incumbent)
     _newest.clear()
@@ -97,17 +101,16 @@ def _compare(
     train_share = drawn.filter("split = 'train'").aggregate("avg(label)").fetchall()[0][0]
     candidate = state.models.load(row.model_version, row.artifact_sha256)
     trained_until = datetime.fromisoformat(candidate.trained_until)
-    champion, lacking = None, ()
+    champion, champion_until, lacking = None, None, ()
     if incumbent is not None:
         champion = state.models.load(incumbent.model_version, incumbent.artifact_sha256)
-        trained_until = max(trained_until, datetime.fromisoformat(champion.trained_until))
-        trained_on = trained_definitions(connection, lake).get(incumbent.model_version, {})
-        drawn_of = lake.metadata(TRAINING_SET, row.training_set_version).get("definitions", trained_on)
-        changed = changed_features(drawn_of, trained_on)
-        lacking = tuple(name for name in champion.features if name in changed or name not in rows)  # as serving asks
+        champion_until = datetime.fromisoformat(champion.trained_until)
+        trained_until = max(trained_until, champion_until)
+        now = definitions_of(lake, row.training_set_version)
+        lacking = lost_features(connection, lake, incumbent.model_version, champion.features, now)
         champion = None if lacking else champion
     window = newest_unseen(rows, trained_until)
     scores = {"candidate": candidate.model.predict(window), "heuristic": candidate.baseline.predict(window)}
     if champion is not None:
         scores["champion"] = champion.model.predict(window)
-    return Comparison(row, incumbent, candidate, champion, window, scores, float(train_share), lacking)
+    return Comparison(row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until)

@@ -13,7 +13,7 @@ from dagster_duckdb import DuckDBResource
 from ml_assets.decisions.evidence import Evidence, GroupGap, SliceGain
 from ml_assets.decisions.promotion import Verdict, judge
 from ml_assets.graph.comparison import Comparison, compare
-from ml_assets.graph.evidence_assets import BEHAVIOURS, MEASURES, SLICES
+from ml_assets.graph.evidence_assets import BEHAVIOURS, MEASURES, SLICES, StaleEvidenceError, require_evidence_of
 from ml_assets.graph.layout import asset_key, described
 from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.training_set_asset import AUDIT
@@ -43,10 +43,6 @@ class GateConfig(dg.Config):
     """How the gate stands; a disabled one promotes, a dry run changes nothing, and the record says which it was."""
 
     gate: GateMode = GateMode.as_declared
-
-
-class StaleEvidenceError(RuntimeError):
-    """Evidence about another candidate than the one to be judged."""
 
 
 def build_evaluation_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
@@ -121,7 +117,7 @@ def evidence_of(
         constant_loss=log_loss(found.labels, share),
         score_spread=float(np.std(scores)) if scores.size else float("nan"),
         trained_until=datetime.fromisoformat(found.candidate.trained_until),
-        champion_trained_until=datetime.fromisoformat(found.champion.trained_until) if found.champion else None,
+        champion_trained_until=found.champion_until,
         leaks=leaks,
         slices=tuple(
             SliceGain(row["column"], row["value"], _interval(row))
@@ -163,12 +159,7 @@ def _interval(row: dict[str, Any]) -> Interval:
 def _rows(
     connection: "duckdb.DuckDBPyConnection", lake: Lake, table: str, found: Comparison
 ) -> Sequence[dict[str, Any]]:
-    made_of = lake.metadata(table).get("model_version")
-    if made_of != found.row.model_version:
-        raise StaleEvidenceError(
-            f"{table} is of {made_of or 'no candidate'}, and the candidate is {found.row.model_version}; "
-            f"materialize {table} first, as the retraining job does"
-        )
+    require_evidence_of(lake, table, found)
     return lake.relation(connection, table).to_arrow_table().to_pylist()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from dagster_duckdb import DuckDBResource
 from numpy.typing import NDArray
 
+from ml_assets.features.row_expressions import prepare_holidays
 from ml_assets.graph.comparison import Comparison, compare
 from ml_assets.graph.evidence_pictures import draw_quality
 from ml_assets.graph.layout import Results, asset_key, described
@@ -25,6 +26,7 @@ from ml_assets.stats.day_blocks import expanded_tail, paired_day_block_bootstrap
 from ml_assets.stats.decision_costs import cost_curve, lists_of_days
 from ml_assets.stats.measured_intervals import measured_intervals
 from ml_assets.stats.slices import parts_of, weak_slices
+from ml_assets.stores.lake import Lake
 from ml_assets.stores.sandbox import shut_in
 from ml_assets.training.behaviour_trials import try_behaviours
 from ml_assets.training.group_gaps import group_gaps
@@ -38,6 +40,10 @@ RESAMPLES = 400
 _SHOWN = 12
 Row = dict[str, Any]
 FloatArray = NDArray[np.float64]
+
+
+class StaleEvidenceError(RuntimeError):
+    """Evidence about other models than those to be judged."""
 
 
 def build_evidence_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
@@ -257,6 +263,9 @@ def _behaviours(spec: UseCaseSpec) -> dg.AssetsDefinition:
         found = compare(state, duckdb)
         with duckdb.get_connection() as connection:
             shut_in(connection, {})
+            if spec.features.holidays:
+                year = found.row.as_of.year
+                prepare_holidays(connection, spec.features.holidays, range(year - 1, year + 2))
             tried = try_behaviours(
                 spec.model.behaviours, found.candidate.model, found.candidate.envelope, found.features, connection,
                 spec.model.seed,
@@ -291,8 +300,24 @@ _BEHAVIOUR_TYPES = {"as_of": "date", "name": "text", "kind": "text", "severity":
 
 
 def _write(state: UseCaseState, table: str, rows: Sequence[Row], types: dict[str, str], found: Comparison) -> None:
-    """Write a table of evidence, and whose it is: the gate looks at no other."""
-    state.lake.replace(table, _table(rows, types), {"model_version": found.row.model_version})
+    """Write a table of evidence, and of which two models it is: the gate looks at no other."""
+    state.lake.replace(table, _table(rows, types), _pair(found))
+
+
+def _pair(found: Comparison) -> dict[str, str]:
+    champion = "" if found.incumbent is None else found.incumbent.model_version
+    return {"model_version": found.row.model_version, "champion": champion}
+
+
+def require_evidence_of(lake: Lake, table: str, found: Comparison) -> None:
+    """Raise StaleEvidenceError where a table of evidence is of another candidate, or beside another champion."""
+    held, asked = lake.metadata(table), _pair(found)
+    if any(held.get(name) != value for name, value in asked.items()):
+        said = [f"{each.get('model_version') or 'no candidate'} beside {each.get('champion') or 'no champion'}"
+                for each in (held, asked)]  # fmt: skip
+        raise StaleEvidenceError(
+            f"{table} is of {said[0]}, and asked is {said[1]}; materialize {table} first, as the retraining job does"
+        )
 
 
 def _table(rows: Sequence[Row], types: dict[str, str]) -> "pa.Table":

@@ -144,6 +144,26 @@ def trained_definitions(connection: "DuckDBPyConnection", lake: Lake) -> dict[st
     }
 
 
+def definitions_of(lake: Lake, version: int) -> dict[str, str]:
+    """Give the definitions of the features of a training set; of one that recorded none, nothing but their names."""
+    recorded = lake.metadata("training_set", version)
+    return recorded.get("definitions") or dict.fromkeys(recorded["plan"]["features"], "")
+
+
+def lost_features(
+    connection: "DuckDBPyConnection", lake: Lake, model_version: str, offered: Iterable[str], now: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Give those of the features `offered` to a model that mean something else in `now`, or are not in it.
+
+    A model that lost one can score nothing: what it would be given is not what it was trained on. Of a model whose
+    definitions were not recorded, only what is not there any more is known.
+    """
+    before = trained_definitions(connection, lake).get(model_version, {})
+    return tuple(
+        name for name in offered if name not in now or (now[name] and before.get(name, now[name]) != now[name])
+    )
+
+
 def require_trained_features(
     connection: "DuckDBPyConnection", lake: Lake, spec: UseCaseSpec, champions: Mapping[str, Iterable[date]]
 ) -> None:

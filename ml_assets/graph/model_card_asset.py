@@ -6,7 +6,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.graph.comparison import compare
-from ml_assets.graph.evidence_assets import BEHAVIOURS, MEASURES, SLICES
+from ml_assets.graph.evidence_assets import BEHAVIOURS, MEASURES, SLICES, require_evidence_of
 from ml_assets.graph.layout import asset_key, described
 from ml_assets.graph.model_card import Card, CardFacts, build_card
 from ml_assets.graph.resources import UseCaseState
@@ -59,6 +59,8 @@ def gather_facts(
     """Read all that the card says from the tables, the models and the record."""
     lake = state.lake
     found = compare(state, duckdb)
+    for table in (MEASURES, SLICES, BEHAVIOURS):
+        require_evidence_of(lake, table, found)
     record = read_record(connection, lake)
     drawn = lake.relation(connection, TRAINING_SET, version=found.row.training_set_version)
     splits = drawn.aggregate(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.graph.feature_sets import trained_definitions
+from ml_assets.graph.feature_sets import lost_features
 from ml_assets.graph.verdicts import GATE, PROMOTED, Decision, append_decision, champion_in, read_record
-from ml_assets.spec.feature_versions import changed_features, feature_definitions
+from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -58,6 +58,7 @@ def decide_waiting(spec: UseCaseSpec, paths: StatePaths, model_version: str, ver
         entry = _find_entry(waiting, model_version, "that waits for approval")
         if verdict == PROMOTED:
             _require_compared_with_standing(connection, lake, entry)
+            _require_declared(connection, lake, spec, paths, entry)
         decision = Decision(verdict, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note)
         append_decision(connection, lake, entry, decision, _provenance(asked))
         serving = champion_in(read_record(connection, lake), date.max)
@@ -73,15 +74,8 @@ def roll_back(spec: UseCaseSpec, paths: StatePaths, entry: Row, asked: Asked) ->
 
     Raises NotDecidableError where it was trained on features that are declared otherwise, or not at all.
     """
-    ModelStore(paths.models / spec.name).load(entry["model_version"], entry["artifact_sha256"])
     with write_lock(paths.locks, spec.name), open_lake(spec, paths) as (connection, lake):
-        trained_on = trained_definitions(connection, lake).get(entry["model_version"], {})
-        changed = changed_features(feature_definitions(spec), trained_on)
-        if changed:
-            raise NotDecidableError(
-                f"{entry['model_version']} was trained on other versions of {', '.join(changed[:5])} than are declared "
-                "now; put the declaration back first"
-            )
+        _require_declared(connection, lake, spec, paths, entry)
         decision = Decision(
             PROMOTED, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note
         )
@@ -94,10 +88,15 @@ def roll_back(spec: UseCaseSpec, paths: StatePaths, entry: Row, asked: Asked) ->
 def find_promoted(spec: UseCaseSpec, paths: StatePaths, model_version: str) -> tuple[Row, Row]:
     """Find the model to go back to, and the champion of the next drop; empty is the champion before that one.
 
-    Raises NotDecidableError when there is none, or it serves already.
+    Raises NotDecidableError when there is none, it serves already, or its features are declared otherwise by now.
     """
     with open_lake(spec, paths) as (connection, lake):
-        record = read_record(connection, lake)
+        entry, current = _find_promoted(spec, read_record(connection, lake), model_version)
+        _require_declared(connection, lake, spec, paths, entry)
+    return entry, current
+
+
+def _find_promoted(spec: UseCaseSpec, record: Sequence[Row], model_version: str) -> tuple[Row, Row]:
     promoted = [row for row in record if row["verdict"] == PROMOTED]
     current = champion_in(promoted, date.max)
     if current is None:
@@ -167,6 +166,20 @@ def _require_compared_with_standing(connection: "duckdb.DuckDBPyConnection", lak
         raise NotDecidableError(
             f"{entry['model_version']} was compared with {before}, and {standing['model_version']} serves now; "
             "allowed: to reject it, and to retrain"
+        )
+
+
+def _require_declared(
+    connection: "duckdb.DuckDBPyConnection", lake: Lake, spec: UseCaseSpec, paths: StatePaths, entry: Row
+) -> None:
+    """Refuse a model that could score nothing; reads its files, so that one that cannot be loaded is refused too."""
+    bundle = ModelStore(paths.models / spec.name).load(entry["model_version"], entry["artifact_sha256"])
+    now = feature_definitions(spec)
+    lost = lost_features(connection, lake, entry["model_version"], bundle.features, now)
+    if lost:
+        raise NotDecidableError(
+            f"{entry['model_version']} was trained on other versions of {', '.join(lost[:5])} than are declared now; "
+            "put the declaration back first, or retrain"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,21 +18,22 @@ if TYPE_CHECKING:
 def priority_of(worklist: Worklist, columns: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
     """Give what examples are ranked by: the weighed sum of score and objectives; what is not foretold counts as 0.
 
+    Where nothing that is weighed is foretold, it is the score.
+
     >>> priority_of(Worklist(capacity=1, rank_by={"score": 1, "minutes": 0.01}), {"score": [0.2, 0.5]}).tolist()
     [0.2, 0.5]
     """
-    parts = [
-        weight * np.nan_to_num(np.asarray(columns[name], dtype=np.float64))
-        for name, weight in worklist.rank_by.items()
-        if name in columns
-    ]
-    return np.sum(parts, axis=0) if parts else np.zeros(len(np.asarray(columns[SCORE])))
+    weights = {name: weight for name, weight in worklist.rank_by.items() if name in columns} or {SCORE: 1.0}
+    return np.sum(
+        [weight * np.nan_to_num(np.asarray(columns[name], dtype=np.float64)) for name, weight in weights.items()],
+        axis=0,
+    )
 
 
-def priority_sql(worklist: Worklist, table: str) -> str:
-    """Give the same as SQL over the columns of predictions."""
-    parts = [f'{weight!r} * coalesce({table}."{name}", 0)' for name, weight in worklist.rank_by.items()]
-    return " + ".join(parts) or "0"
+def priority_sql(worklist: Worklist, table: str, held: Collection[str]) -> str:
+    """Give the same as SQL over the columns `held` by predictions; by score, where none of those it weighs is."""
+    weights = {name: weight for name, weight in worklist.rank_by.items() if name in held} or {SCORE: 1.0}
+    return " + ".join(f'{weight!r} * coalesce({table}."{name}", 0)' for name, weight in weights.items())
 
 
 def draw_worklist(connection: duckdb.DuckDBPyConnection, worklist: Worklist) -> duckdb.DuckDBPyRelation:
@@ -46,8 +47,9 @@ def draw_worklist(connection: duckdb.DuckDBPyConnection, worklist: Worklist) -> 
         `examples`.
     """
     columns = "".join(f', e."{name}"' for name in worklist.columns)
-    weighed = "".join(f', p."{name}"' for name in worklist.rank_by if name != SCORE)
-    priority = priority_sql(worklist, "p")
+    held = connection.sql("SELECT * FROM predictions LIMIT 0").columns
+    weighed = "".join(f', p."{name}"' for name in worklist.rank_by if name != SCORE and name in held)
+    priority = priority_sql(worklist, "p", held)
     return connection.sql(
         f"""
         SELECT p.batch_date,

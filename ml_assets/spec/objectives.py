@@ -56,7 +56,8 @@ def objective_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
         if f"{OUTCOME}{name}" in features:
             said = f"found {name!r}, and a feature is named {OUTCOME}{name}; allowed: no feature of that name"
             yield ("labels", "measures", place), said
-    yield from _misnamed(model, [name for _, name in measures])
+    shown = [name for _, name in names_in(mapping_of(declared.get("worklist")).get("columns"))]
+    yield from _misnamed(model, [name for _, name in measures], shown)
     objectives = list_of(model.get("objectives"))
     names = [name for _, name, _ in named_parts(objectives)]
     if len(names) < len(objectives):
@@ -70,10 +71,10 @@ def objective_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _misranked(mapping_of(declared.get("worklist")), names)
 
 
-def _misnamed(model: Mapping[str, Any], measures: list[str]) -> Iterator[Fault]:
+def _misnamed(model: Mapping[str, Any], measures: list[str], shown: list[str]) -> Iterator[Fault]:
     names: list[str] = []
     for place, name, objective in named_parts(model.get("objectives")):
-        if name in (*names, *TAKEN):
+        if name in (*names, *TAKEN, *shown):
             said = "a name once, and none of the columns of predictions and lists"
             yield ("model", "objectives", place, "name"), f"found {name!r}, which is taken; allowed: {said}"
         names.append(name)
@@ -85,7 +86,7 @@ def _misnamed(model: Mapping[str, Any], measures: list[str]) -> Iterator[Fault]:
 
 def _misranked(worklist: Mapping[str, Any], names: list[str]) -> Iterator[Fault]:
     rank_by = worklist.get("rank_by")
-    if rank_by is not None and not mapping_of(rank_by):
+    if rank_by == {}:
         yield ("worklist", "rank_by"), "found nothing; allowed: the score or an objective, each with its weight"
     for name, weight in mapping_of(rank_by).items():
         if isinstance(weight, float) and not math.isfinite(weight):

@@ -38,7 +38,7 @@ def short_windows(declared: Mapping[str, Any]) -> Iterator[Fault]:
     --------
     >>> weekly = {"calendar": {"every": "7d"}, "labels": {"matures_after": "7d"}}
     >>> list(short_windows({**weekly, "model": {"prior_correction": {}}}))
-    [(('model', 'prior_correction', 'window'), 'found 28d, in which too few drops mature; allowed: 84d or more')]
+    [(('model', 'prior_correction', 'window'), 'found 28d, in which too few drops mature; allowed: 77d or more')]
     """
     model = mapping_of(declared.get("model"))
     if model.get("prior_correction") is None:
@@ -48,8 +48,10 @@ def short_windows(declared: Mapping[str, Any]) -> Iterator[Fault]:
     matures_after = length_of(mapping_of(declared.get("labels")).get("matures_after"))
     if window is None or matures_after is None or not every:
         return
-    # the last of the drops it is tried on has as many before it, and labels wait between the two
-    least = (LEAST_BEFORE + LEAST_TRIED - 1 + -(-matures_after // every)) * every
+    # the last of the drops it is tried on has as many before it, and labels wait between the two; where they wait for
+    # whole drops, one more has matured by the moment of the batch
+    waits = -(-matures_after // every) - (matures_after % every == timedelta(0))
+    least = (LEAST_BEFORE + LEAST_TRIED - 1 + waits) * every
     if window < least:
         said = (
             f"found {format_duration(window)}, in which too few drops mature; allowed: {format_duration(least)} or more"

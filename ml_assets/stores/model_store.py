@@ -141,6 +141,12 @@ class ModelStore:
             },
         )
 
+    def verify(self, model_version: str, artifact_sha256: str) -> None:
+        """Raise TamperedModelError as `load` does, without making models of the files."""
+        folder = self.folder / model_version
+        for name, sha256 in json.loads(_read_checked(folder / _MANIFEST, artifact_sha256))["files"].items():
+            _read_checked(folder / name, sha256)
+
     def manifest(self, model_version: str) -> dict[str, Any]:
         """Read what is written of a model, unchecked: for people."""
         return json.loads((self.folder / model_version / _MANIFEST).read_bytes())

@@ -89,6 +89,7 @@ def verdict_of(spec: UseCaseSpec, chain: Chain, model: FittedModel, until: datet
     found = Comparison(
         CandidateRow(as_of, chain.rung.name, "candidate", "", 0, "", ""), Promotion(as_of, 1, "champion", "", as_of),
         bundle(model, until), bundle(chain.model, chain.trained_until), window, scores, float(train["label"].mean()),
+        champion_until=chain.trained_until,
     )  # fmt: skip
     gain = gain_over(window, scores["champion"], scores["candidate"], spec.model.gate, np.random.default_rng(0))
     measures = {name: measure_window(found.labels, each, found.days) for name, each in scores.items()}

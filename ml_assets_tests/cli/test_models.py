@@ -283,9 +283,49 @@ def test_champion_whose_features_are_gone_stops_no_retraining_and_is_not_gone_ba
     assert [each for each in verdict["reasons"] if each.startswith(reason) and each.endswith(" are carrier_trend")]
     assert (verdict["verdict"], verdict["champion_before"]) == ("promoted", first["model_version"])
     assert verdict["champion_auc"] is None
+    assert any(each.startswith("kept newer_than_champion") for each in verdict["reasons"])
     assert f"{first['model_version']} was trained on other versions of carrier_trend than are declared now" in told
     assert f"{first['model_version']} can score nothing any more" in card
     assert len(state.rows("champion", RECORD)) == 2
+
+
+def test_candidate_whose_features_are_declared_otherwise_by_now_is_not_approved(
+    waiting: Waiting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = go_on_from(waiting.state, tmp_path)
+    kept = [each for each in APPROVAL.features.expressions if each.name != "carrier_trend"]
+    without = APPROVAL.features.model_copy(update={"expressions": tuple(kept)})
+    at(state, monkeypatch, APPROVAL.model_copy(update={"features": without}))
+
+    told = refused(run("approve", NAME))
+
+    assert f"{waiting.waits} was trained on other versions of carrier_trend than are declared now" in told
+
+
+def test_evidence_beside_another_champion_is_not_judged_by(
+    two: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = at(go_on_from(two.state, tmp_path), monkeypatch)
+    rows = state.lake.files("evaluation_slices").schema.empty_table()
+    state.lake.replace("evaluation_slices", rows, {"model_version": two.second, "champion": "another"})
+
+    result = state.retrain(SECOND_AS_OF, only=("models/evaluation",), raise_on_error=False)
+
+    said = failures_of(result)["evaluation"]
+    assert f"evaluation_slices is of {two.second} beside another, and asked is {two.second} beside {two.first}" in said
+
+
+def test_model_tampered_with_after_it_was_compared_is_not_judged(
+    two: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = at(go_on_from(two.state, tmp_path), monkeypatch)
+    state.retrain(SECOND_AS_OF, gate="dry_run", only=("models/evaluation",))
+    path = state.paths.models / NAME / two.first / "manifest.json"
+    path.write_bytes(b" " + path.read_bytes())
+
+    result = state.retrain(SECOND_AS_OF, gate="dry_run", only=("models/evaluation",), raise_on_error=False)
+
+    assert "recorded when the gate saw it" in failures_of(result)["evaluation"]
 
 
 def test_candidate_is_not_judged_on_the_audit_of_another_training_set(served: Rehearsal, tmp_path: Path) -> None:
@@ -394,6 +434,8 @@ def test_prediction_is_explained_by_parts_that_add_up_and_by_where_they_came_fro
     assert found["prediction"]["model_version"] == two.second
     assert found["why"] == "promoted by gate, serves from 2013-01-14 on"
     assert found["of"] == len(scores_of(state, 14))
+    listed = state.rows("worklist", f"SELECT rank FROM t WHERE example_id = '{example}'")
+    assert found["rank_on_list"] == (listed[0]["rank"] if listed else None)
     assert found["rank"] == 1 + sum(score > stored["score"] for score in scores_of(state, 14))
     shares = {row["feature"]: row for row in found["features"]}
     assert shares["carrier_late_share_1d"]["source"] == "flight_outcomes by carrier"

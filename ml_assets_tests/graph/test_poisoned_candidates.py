@@ -107,6 +107,7 @@ class Court:
             window=self.window,
             scores={"candidate": scores, "heuristic": self.heuristic, "champion": self.champion},
             train_share=float(self.rows.loc[self.rows["split"] == "train", "label"].mean()),
+            champion_until=self.champion_until,
         )
         gain = gain_over(found.window, self.champion, scores, rule, np.random.default_rng(0))
         measures = {name: measure_window(found.labels, each, found.days) for name, each in found.scores.items()}
