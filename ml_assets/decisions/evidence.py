@@ -91,7 +91,7 @@ def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRu
             evidence.score_spread,
             LEAST_SPREAD,
         ),
-        *_champion_reasons(evidence),
+        *_lost_champion(evidence),
         *_age_reasons(evidence),
         _named("no_leak", "leak_found", "leaks proven in its training set", evidence.leaks),
         *_slice_reasons(evidence.slices, rule),
@@ -109,7 +109,7 @@ def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRu
     ]
 
 
-def _champion_reasons(evidence: Evidence) -> Iterator[Reason]:
+def _lost_champion(evidence: Evidence) -> Iterator[Reason]:
     if evidence.champion_lacks:
         message = "the champion can score nothing any more, and is not compared: declared otherwise by now, or not at "
         message += f"all, are {', '.join(evidence.champion_lacks)}"

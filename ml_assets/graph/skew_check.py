@@ -167,9 +167,9 @@ def _differences(
         f"FROM _trained AS t JOIN _served AS s USING (example_id) WHERE s.batch_date IN ({listed}) AND t.example_id IN "
         "(SELECT example_id FROM _predicted)"
     )
+    sides = {name: (f't."{name}"', f's."{name}"' if name in held else "NULL") for name in features}
     unlike: dict[str, str] = {}
-    for name in features:
-        mine, its = f't."{name}"', f's."{name}"' if name in held else "NULL"
+    for name, (mine, its) in sides.items():
         # as texts only where the types differ: to write and read millions of numbers takes most of the time
         is_same_type = trained[name] == held.get(name)
         unlike[name] = (
@@ -180,7 +180,7 @@ def _differences(
     ).fetchall()[0]
     counted: dict[str, str] = {}
     for name in (name for name, is_unlike in zip(unlike, anywhere, strict=True) if is_unlike):
-        mine, its = f't."{name}"', f's."{name}"' if name in held else "NULL"
+        mine, its = sides[name]
         apart = f"abs(TRY_CAST({mine} AS DOUBLE) - TRY_CAST({its} AS DOUBLE))"
         is_near = f"coalesce({apart} <= {_TOLERANCE} * greatest(abs(TRY_CAST({mine} AS DOUBLE)), 1), false)"
         differs = f"({unlike[name]} AND NOT {is_near})"

@@ -23,7 +23,7 @@ def priority_of(worklist: Worklist, columns: Mapping[str, ArrayLike]) -> NDArray
     >>> priority_of(Worklist(capacity=1, rank_by={"score": 1, "minutes": 0.01}), {"score": [0.2, 0.5]}).tolist()
     [0.2, 0.5]
     """
-    weights = {name: weight for name, weight in worklist.rank_by.items() if name in columns} or {SCORE: 1.0}
+    weights = _weights(worklist, columns)
     return np.sum(
         [weight * np.nan_to_num(np.asarray(columns[name], dtype=np.float64)) for name, weight in weights.items()],
         axis=0,
@@ -32,8 +32,12 @@ def priority_of(worklist: Worklist, columns: Mapping[str, ArrayLike]) -> NDArray
 
 def priority_sql(worklist: Worklist, table: str, held: Collection[str]) -> str:
     """Give the same as SQL over the columns `held` by predictions; by score, where none of those it weighs is."""
-    weights = {name: weight for name, weight in worklist.rank_by.items() if name in held} or {SCORE: 1.0}
+    weights = _weights(worklist, held)
     return " + ".join(f'{weight!r} * coalesce({table}."{name}", 0)' for name, weight in weights.items())
+
+
+def _weights(worklist: Worklist, held: Collection[str]) -> dict[str, float]:
+    return {name: weight for name, weight in worklist.rank_by.items() if name in held} or {SCORE: 1.0}
 
 
 def draw_worklist(connection: duckdb.DuckDBPyConnection, worklist: Worklist) -> duckdb.DuckDBPyRelation:

@@ -54,12 +54,17 @@ def training_set(n_days: int = 40) -> pa.Table:
     return pa.Table.from_pandas(given, preserve_index=False)
 
 
+def begin(root: Path, monkeypatch: pytest.MonkeyPatch, spec: UseCaseSpec) -> Path:
+    """Let the commands work on the state in `root`, and read this declaration."""
+    monkeypatch.setenv("ML_ASSETS_DATA", str(root))
+    monkeypatch.setattr(console, "_width", 240)
+    monkeypatch.setattr(models, "read_use_case", lambda _: spec)
+    return root
+
+
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path))
-    monkeypatch.setattr(console, "_width", 240)
-    monkeypatch.setattr(models, "read_use_case", lambda _: small_spec())
-    return tmp_path
+    return begin(tmp_path, monkeypatch, small_spec())
 
 
 def lay(state: Path, table: pa.Table) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from ml_assets.cli import app, models
-from ml_assets.cli.terminal import console
+from ml_assets.cli import app
 from ml_assets.spec.model import Range, Rung
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
-from ml_assets_tests.cli.test_economy import LADDER, lay, small_spec, training_set
+from ml_assets_tests.cli.test_economy import LADDER, begin, lay, small_spec, training_set
 
 LINE = LADDER[2].model_copy(update={"search": {"C": Range(low=0.001, high=10, log=True)}})
 
@@ -27,10 +26,7 @@ def searched_spec() -> UseCaseSpec:
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path))
-    monkeypatch.setattr(console, "_width", 240)
-    monkeypatch.setattr(models, "read_use_case", lambda _: searched_spec())
-    return tmp_path
+    return begin(tmp_path, monkeypatch, searched_spec())
 
 
 def run(*arguments: str) -> Result:
