@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from ml_assets.graph.discovery import load_use_cases
+from ml_assets.graph.discovery import load_location, load_use_cases
 from ml_assets.stores.telemetry import switch_off_telemetry
 
 
@@ -15,5 +15,9 @@ def defs() -> dg.Definitions:
     # one process a run: starting one for each step costs several times what a step takes
     in_process = dg.Definitions(executor=dg.in_process_executor)
     package = Path(__file__).parent
-    found = load_use_cases(package, lambda: dg.load_from_defs_folder(path_within_project=package))
-    return dg.Definitions.merge(found, in_process)
+
+    def build() -> dg.Definitions:
+        found = load_use_cases(package, lambda: dg.load_from_defs_folder(path_within_project=package))
+        return dg.Definitions.merge(found, in_process)
+
+    return load_location(build)

@@ -18,6 +18,7 @@ from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.paths import StatePaths
 
 _TOLD_APART = frozenset({"drift", "performance", "freshness", "gate"})  # findings of their own, with more to say
+_LOCATION = "code_location"  # scope of what concerns every use case of the location
 _NEWEST = 200  # verdicts and drops looked at in one pass
 
 
@@ -31,6 +32,7 @@ def settle_alerts(
     """Bring the incidents of a use case up to date. Doing it again changes nothing."""
     outbox = AlertOutbox(paths)
     found = [
+        outbox.settle(_LOCATION, [_LOCATION], now.isoformat(), [], now),  # it loads: this sensor ticks
         outbox.settle(spec.name, ["declaration"], now.isoformat(), [], now),
         *_settle_drops(spec, paths, outbox, now),
         *_settle_verdicts(spec, paths, outbox, now),
@@ -50,6 +52,15 @@ def settle_broken(name: str, mistakes: Sequence[str], paths: StatePaths, now: da
     finding = Finding("declaration", "broken_use_case", "error", message, None, None,
                       "the other use cases go on", f"ml-assets validate {name}")  # fmt: skip
     return AlertOutbox(paths).settle(name, ["declaration"], now.isoformat(), [finding], now)
+
+
+def open_location_incident(error: Exception, paths: StatePaths, now: datetime) -> Changes:
+    """Open the incident of a code location that Dagster cannot load: no use case of it runs."""
+    message = f"the code location cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())}"
+    finding = Finding(_LOCATION, "broken_location", "error", message, None, None,
+                      "no run and no sensor starts; what was written before still serves",
+                      "dg check defs, or `ml-assets ui`: Deployment shows the whole error")  # fmt: skip
+    return AlertOutbox(paths).settle(_LOCATION, [_LOCATION], now.isoformat(), [finding], now)
 
 
 def send_alerts(paths: StatePaths, now: datetime) -> RelayResult | None:

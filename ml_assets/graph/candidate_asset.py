@@ -14,13 +14,14 @@ from ml_assets.graph.feature_sets import definitions_of, lost_features
 from ml_assets.graph.layout import asset_key, described
 from ml_assets.graph.orphans import settle
 from ml_assets.graph.pictures import as_markdown, reliability_png, score_histogram_png
-from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.resources import StateResource
 from ml_assets.graph.training_set_asset import TABLE as TRAINING_SET
 from ml_assets.graph.verdicts import candidate_table, read_champion_before
 from ml_assets.spec.model import TrainingRecipe
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.model_registry import CandidateLog
 from ml_assets.stores.model_store import ModelBundle, StoredModel
+from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.candidate import MeasuredRung, Start, climb, going_on
 from ml_assets.training.date_like import date_like_features
 from ml_assets.training.envelope import Envelope, learn_envelope
@@ -70,8 +71,9 @@ def build_candidate_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "models", "xgboost", "scikitlearn", "mlflow"),
     )
     def candidate_model(
-        context: dg.AssetExecutionContext, config: RungConfig, state: UseCaseState, duckdb: DuckDBResource
+        context: dg.AssetExecutionContext, config: RungConfig, store: StateResource, duckdb: DuckDBResource
     ) -> dg.MaterializeResult:
+        state = store.of(spec.name)
         lake = state.lake
         record = lake.metadata(TRAINING_SET)
         plan, version = record["plan"], lake.version(TRAINING_SET) or 0

@@ -8,7 +8,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from ml_assets.graph.layout import Results, asset_key, described
-from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.resources import StateResource
 from ml_assets.graph.verdicts import PROMOTED, append_verdict, champion_in, read_record, read_verdict
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -27,7 +27,8 @@ def build_champion_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
         check_specs=[dg.AssetCheckSpec("gate", asset=key, description="The candidate passed the gate.")],
         **described(spec, "models", "delta", "mlflow"),
     )
-    def champion(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
+    def champion(context: dg.AssetExecutionContext, store: StateResource, duckdb: DuckDBResource) -> Results:
+        state = store.of(spec.name)
         lake = state.lake
         with duckdb.get_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")

@@ -10,11 +10,11 @@ from dagster_duckdb import DuckDBResource
 from numpy.typing import NDArray
 
 from ml_assets.graph.feature_sets import definitions_of, lost_features
-from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.training_set_asset import TABLE as TRAINING_SET
 from ml_assets.graph.verdicts import CandidateRow, read_candidate, read_champion_before
 from ml_assets.serving.routing import Promotion
 from ml_assets.stores.model_store import ModelBundle
+from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.evaluation import newest_unseen
 
 if TYPE_CHECKING:

@@ -18,13 +18,14 @@ from ml_assets.graph.layout import (
     partitions_of,
     table_schema,
 )
-from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.resources import StateResource
 from ml_assets.graph.row_counts import describe_drops
 from ml_assets.graph.verdicts import read_promotions
 from ml_assets.ingestion.ledger import FINAL_STATES
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
+from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
     import duckdb
@@ -72,7 +73,8 @@ def build_decisions(spec: UseCaseSpec) -> dg.AssetsDefinition:
             {name: each[0] for name, each in _COLUMNS.items()}, {name: each[1] for name, each in _COLUMNS.items()})},
         **described(spec, "monitoring", "delta"),
     )  # fmt: skip
-    def decisions(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
+    def decisions(context: dg.AssetExecutionContext, store: StateResource, duckdb: DuckDBResource) -> Results:
+        state = store.of(spec.name)
         drops, lake = partition_keys(context), state.lake
         with duckdb.get_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")

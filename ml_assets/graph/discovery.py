@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 
+from ml_assets.graph.alerting import open_location_incident, send_alerts
 from ml_assets.graph.factory import build_broken_use_case, build_use_case
 from ml_assets.spec.declaration import DECLARATION_FILE, DeclarationError, Mistake, find_use_cases, load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
@@ -27,6 +29,23 @@ def load_use_cases(package: Path, discover: Callable[[], dg.Definitions]) -> dg.
             raise
         logging.getLogger("ml_assets").warning("a declaration cannot be read: each use case is loaded by itself")
         return dg.Definitions.merge(*(build_folder(folder) for folder in folders))
+
+
+def load_location(build: Callable[[], dg.Definitions]) -> dg.Definitions:
+    """Load a code location. When it cannot be loaded, open an incident, send it, and raise the error again.
+
+    No sensor ticks in a location that cannot be loaded, so nothing else would tell anybody. The next tick of an alert
+    sensor closes the incident. The repository is built here, where a failure can be told, and kept for Dagster.
+    """
+    try:
+        found = build()
+        found.get_repository_def()
+    except Exception as error:
+        paths, now = state_paths(), datetime.now(UTC)
+        open_location_incident(error, paths, now)
+        send_alerts(paths, now)
+        raise
+    return found
 
 
 def build_folder(folder: Path) -> dg.Definitions:

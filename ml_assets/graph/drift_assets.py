@@ -22,7 +22,7 @@ from ml_assets.graph.layout import (
     partitions_of,
 )
 from ml_assets.graph.pictures import PlaceboStrip, as_markdown, placebo_strips_png
-from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.resources import StateResource
 from ml_assets.graph.row_counts import describe_drops
 from ml_assets.monitoring.diagnosis import known_changes, spell
 from ml_assets.monitoring.drift_report import Row
@@ -98,8 +98,9 @@ def build_drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "monitoring", "delta", "numpy"),
     )
     def drift_report(
-        context: dg.AssetExecutionContext, config: DriftConfig, state: UseCaseState, duckdb: DuckDBResource
+        context: dg.AssetExecutionContext, config: DriftConfig, store: StateResource, duckdb: DuckDBResource
     ) -> Results:
+        state = store.of(spec.name)
         drops, lake = partition_keys(context), state.lake
         with duckdb.get_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")

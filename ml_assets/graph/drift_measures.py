@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.verdicts import read_promotions
 from ml_assets.monitoring.diagnosis import FaultRecord, FaultyReading, diagnose_features, diagnose_feeds
 from ml_assets.monitoring.drift_report import Row, feature_rows, feed_rows, history_key, settle_alarms
@@ -30,6 +29,7 @@ from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle
+from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
     import duckdb

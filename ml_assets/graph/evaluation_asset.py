@@ -15,7 +15,7 @@ from ml_assets.decisions.promotion import Verdict, judge
 from ml_assets.graph.comparison import Comparison, compare
 from ml_assets.graph.evidence_assets import BEHAVIOURS, MEASURES, SLICES, StaleEvidenceError, require_evidence_of
 from ml_assets.graph.layout import asset_key, described
-from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.resources import StateResource
 from ml_assets.graph.training_set_asset import AUDIT
 from ml_assets.graph.training_set_asset import TABLE as TRAINING_SET
 from ml_assets.graph.verdicts import evaluation_table
@@ -57,8 +57,9 @@ def build_evaluation_asset(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "models", "delta"),
     )
     def evaluation(
-        context: dg.AssetExecutionContext, config: GateConfig, state: UseCaseState, duckdb: DuckDBResource
+        context: dg.AssetExecutionContext, config: GateConfig, store: StateResource, duckdb: DuckDBResource
     ) -> dg.MaterializeResult:
+        state = store.of(spec.name)
         lake, rule = state.lake, spec.model.gate
         if config.gate is not GateMode.as_declared:
             rule = rule.model_copy(update={"mode": config.gate.value})

@@ -16,7 +16,7 @@ from ml_assets.graph.comparison import Comparison, compare
 from ml_assets.graph.evidence_pictures import draw_quality
 from ml_assets.graph.layout import Results, asset_key, described
 from ml_assets.graph.pictures import as_markdown, slice_losses_png
-from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.resources import StateResource
 from ml_assets.serving.worklist import priority_of
 from ml_assets.spec.gate import GateRule
 from ml_assets.spec.objectives import OUTCOME, SCORE
@@ -28,6 +28,7 @@ from ml_assets.stats.measured_intervals import measured_intervals
 from ml_assets.stats.slices import parts_of, weak_slices
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.sandbox import shut_in
+from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.behaviour_trials import try_behaviours
 from ml_assets.training.group_gaps import group_gaps
 
@@ -59,7 +60,8 @@ def _measures(spec: UseCaseSpec) -> dg.AssetsDefinition:
         "measure with its interval from resampled days, what decisions cost, and the lists of a day.",
         **described(spec, "models", "delta"),
     )
-    def evaluation_measures(state: UseCaseState, duckdb: DuckDBResource) -> dg.MaterializeResult:
+    def evaluation_measures(store: StateResource, duckdb: DuckDBResource) -> dg.MaterializeResult:
+        state = store.of(spec.name)
         found = compare(state, duckdb)
         rows = list(measure_rows(spec, found))
         _write(state, MEASURES, rows, _MEASURE_TYPES, found)
@@ -146,7 +148,8 @@ def _slices(spec: UseCaseSpec) -> dg.AssetsDefinition:
         "parts that were found where the candidate is surely wrong, after adjusting for how many were looked at.",
         **described(spec, "models", "delta"),
     )
-    def evaluation_slices(state: UseCaseState, duckdb: DuckDBResource) -> dg.MaterializeResult:
+    def evaluation_slices(store: StateResource, duckdb: DuckDBResource) -> dg.MaterializeResult:
+        state = store.of(spec.name)
         found = compare(state, duckdb)
         rows = [*declared_slices(spec, found), *discovered_slices(spec, found)]
         _write(state, SLICES, rows, _SLICE_TYPES, found)
@@ -259,7 +262,8 @@ def _behaviours(spec: UseCaseSpec) -> dg.AssetsDefinition:
         check_specs=[dg.AssetCheckSpec("behaviour", asset=key, description="The candidate behaves as declared.")],
         **described(spec, "models", "delta"),
     )
-    def behaviours(state: UseCaseState, duckdb: DuckDBResource) -> Results:
+    def behaviours(store: StateResource, duckdb: DuckDBResource) -> Results:
+        state = store.of(spec.name)
         found = compare(state, duckdb)
         with duckdb.get_connection() as connection:
             shut_in(connection, {})

@@ -4,7 +4,6 @@ import warnings
 from pathlib import Path
 
 import dagster as dg
-from dagster_duckdb import DuckDBResource
 
 from ml_assets.graph.automation import broken_alert_sensor, build_automation
 from ml_assets.graph.candidate_asset import build_candidate_asset
@@ -17,7 +16,7 @@ from ml_assets.graph.feature_assets import build_feature_assets
 from ml_assets.graph.layout import WRITE_TAG
 from ml_assets.graph.model_card_asset import build_model_card
 from ml_assets.graph.performance_assets import build_performance_assets
-from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.resources import shared_resources
 from ml_assets.graph.serving_assets import build_serving_assets
 from ml_assets.graph.source_assets import build_source_assets
 from ml_assets.graph.training_set_asset import build_training_set
@@ -51,8 +50,6 @@ def build_use_case(spec: UseCaseSpec, root: Path | None = None) -> dg.Definition
 
 
 def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
-    state = UseCaseState(use_case=spec.name, root=str(root) if root else None)
-    resources = {"state": state, "duckdb": DuckDBResource(database=":memory:")}
     batch = [
         *build_source_assets(spec),
         *build_feature_assets(spec),
@@ -69,7 +66,7 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
         build_champion_asset(spec),
         build_model_card(spec),
     ]
-    assets = dg.with_resources([*batch, *retrain], resources)
+    assets = [*batch, *retrain]
     tags = {WRITE_TAG: spec.name}
     batch_job = dg.define_asset_job(
         batch_job_name(spec.name),
@@ -86,7 +83,13 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
     checks = [key for asset in assets for key in asset.check_keys]
     paths = StatePaths(root) if root else None
     sensors, schedules = build_automation(spec, batch_job, retrain_job, checks, paths)
-    return dg.Definitions(assets=assets, jobs=[batch_job, retrain_job], sensors=sensors, schedules=schedules)
+    return dg.Definitions(
+        assets=assets,
+        jobs=[batch_job, retrain_job],
+        sensors=sensors,
+        schedules=schedules,
+        resources=shared_resources(root),
+    )
 
 
 def build_broken_use_case(name: str, error: DeclarationError) -> dg.Definitions:

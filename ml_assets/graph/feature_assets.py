@@ -23,7 +23,7 @@ from ml_assets.graph.layout import (
     table_schema,
     view_lookback,
 )
-from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.resources import StateResource
 from ml_assets.graph.row_counts import describe_drops
 from ml_assets.ingestion.ledger import find_gaps, require_computed, require_final
 from ml_assets.spec.calendar import Calendar
@@ -64,7 +64,8 @@ def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": table_schema(columns)},
         **described(spec, "training", "delta", "duckdb"),
     )  # fmt: skip
-    def labels(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
+    def labels(context: dg.AssetExecutionContext, store: StateResource, duckdb: DuckDBResource) -> None:
+        state = store.of(spec.name)
         drops = partition_keys(context)
         bounds = (drops[0], drops[-1])
         with duckdb.get_connection() as connection:
@@ -99,7 +100,8 @@ def _examples(spec: UseCaseSpec) -> dg.AssetsDefinition:
         backfill_policy=SINGLE_RUN,
         **described(spec, "features", "delta", "duckdb"),
     )
-    def examples(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
+    def examples(context: dg.AssetExecutionContext, store: StateResource, duckdb: DuckDBResource) -> None:
+        state = store.of(spec.name)
         drops, lake = partition_keys(context), state.lake
         refuse_open_drops(spec, lake, duckdb, drops[-1])
         require_computed(spec, computed_drops(lake, duckdb), spec.calendar.previous_drop(drops[0]))
@@ -183,7 +185,8 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
         backfill_policy=SINGLE_RUN,
         **described(spec, "features", "delta", "duckdb", "numpy"),
     )
-    def features(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
+    def features(context: dg.AssetExecutionContext, store: StateResource, duckdb: DuckDBResource) -> None:
+        state = store.of(spec.name)
         drops, lake = partition_keys(context), state.lake
         refuse_open_drops(spec, lake, duckdb, drops[-1])
         with duckdb.get_connection() as connection:

@@ -9,12 +9,13 @@ from ml_assets.graph.comparison import compare
 from ml_assets.graph.evidence_assets import BEHAVIOURS, MEASURES, SLICES, require_evidence_of
 from ml_assets.graph.layout import asset_key, described
 from ml_assets.graph.model_card import Card, CardFacts, build_card
-from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.resources import StateResource
 from ml_assets.graph.training_set_asset import TABLE as TRAINING_SET
 from ml_assets.graph.verdicts import read_record
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import write_whole
+from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.estimators import feature_importance
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def build_model_card(spec: UseCaseSpec) -> dg.AssetsDefinition:
         "since the champion before it, where it came from, and who or what let it serve. Also an HTML page.",
         **described(spec, "models", "markdown"),
     )
-    def model_card(state: UseCaseState, duckdb: DuckDBResource) -> dg.MaterializeResult:
+    def model_card(store: StateResource, duckdb: DuckDBResource) -> dg.MaterializeResult:
+        state = store.of(spec.name)
         with duckdb.get_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             facts = gather_facts(connection, spec, state, duckdb)

@@ -2,9 +2,9 @@
 
 from dagster_duckdb import DuckDBResource
 
-from ml_assets.graph.resources import UseCaseState
 from ml_assets.graph.verdicts import read_record
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.use_case_state import UseCaseState
 
 
 def settle(spec: UseCaseSpec, state: UseCaseState, duckdb: DuckDBResource) -> list[str]:

@@ -20,7 +20,7 @@ from ml_assets.graph.layout import (
 )
 from ml_assets.graph.pictures import as_markdown, log_loss_by_day_png
 from ml_assets.graph.prior_correction import PriorCorrector, drops_read
-from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.resources import StateResource
 from ml_assets.graph.row_counts import describe_drops
 from ml_assets.graph.serving_assets import scored_from, server_of
 from ml_assets.graph.verdicts import read_record
@@ -125,7 +125,8 @@ def _shadow_predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": table_schema(_SHADOW_COLUMNS, {"batch_date": "the drop"})},
         **described(spec, "predictions", "delta", "xgboost"),
     )  # fmt: skip
-    def shadow_predictions(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
+    def shadow_predictions(context: dg.AssetExecutionContext, store: StateResource, duckdb: DuckDBResource) -> Results:
+        state = store.of(spec.name)
         drops, lake = partition_keys(context), state.lake
         with duckdb.get_connection() as connection:
             verdicts = read_verdicts(connection, lake)
@@ -250,7 +251,8 @@ def _performance_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": table_schema(_REPORT_COLUMNS, _MEANINGS)},
         **described(spec, "monitoring", "delta", "numpy"),
     )  # fmt: skip
-    def performance_report(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
+    def performance_report(context: dg.AssetExecutionContext, store: StateResource, duckdb: DuckDBResource) -> Results:
+        state = store.of(spec.name)
         drops, lake = partition_keys(context), state.lake
         bounds = (first_prediction_date(spec, drops[0]), drops[-1])
         with duckdb.get_connection() as connection:

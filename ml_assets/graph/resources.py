@@ -1,59 +1,50 @@
-"""What assets are given to work with: the state of their use case, held for one writer at a time."""
+"""The Dagster resources: one state resource and one DuckDB resource serve all use cases of a code location."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+from dagster_duckdb import DuckDBResource
 from pydantic import PrivateAttr
 
-from ml_assets.stores.lake import Lake
-from ml_assets.stores.model_registry import ModelRegistry
-from ml_assets.stores.model_store import ModelStore
 from ml_assets.stores.paths import StatePaths, state_paths
+from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.stores.write_lock import write_lock
 
 
-class UseCaseState(dg.ConfigurableResource):
-    """The tables, models and files of one use case.
+class StateResource(dg.ConfigurableResource):
+    """Gives assets the state of their use case, and holds its write lock until the run ends.
 
-    A run holds the use case's write lock from its first step to its last; another run waits.
-    `root` is the folder of all state, by default the one this machine's environment names.
+    `root` is the folder of all state; by default the one that this machine's environment names when a run begins.
     """
 
-    use_case: str
     root: str | None = None
-    _paths: StatePaths = PrivateAttr()
+    _held: ExitStack = PrivateAttr()
+    _states: dict[str, UseCaseState] = PrivateAttr()
+    _log: dg.DagsterLogManager | None = PrivateAttr()
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["UseCaseState"]:
-        """Hold the write lock while the run lasts."""
-        log = context.log
-        self._paths = StatePaths(Path(self.root)) if self.root else state_paths()
-        with write_lock(self._paths.locks, self.use_case, on_wait=log.warning if log else None):
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["StateResource"]:
+        """Release every write lock when the run ends."""
+        self._log, self._states = context.log, {}
+        with ExitStack() as self._held:
             yield self
 
-    @property
-    def paths(self) -> StatePaths:
-        """Give the folders of all state."""
-        return self._paths
+    def of(self, use_case: str) -> UseCaseState:
+        """Give the state of a use case. The first call in a run takes its write lock, waiting for another holder."""
+        if use_case not in self._states:
+            paths = StatePaths(Path(self.root)) if self.root else state_paths()
+            on_wait = self._log.warning if self._log else None
+            self._held.enter_context(write_lock(paths.locks, use_case, on_wait=on_wait))
+            self._states[use_case] = UseCaseState(use_case, paths, DuckDBResource(database=":memory:").get_connection)
+        return self._states[use_case]
 
-    @property
-    def lake(self) -> Lake:
-        """Give the tables of the use case."""
-        return Lake(self._paths.lake / self.use_case)
 
-    @property
-    def models(self) -> ModelStore:
-        """Give the fitted models of the use case."""
-        return ModelStore(self._paths.models / self.use_case)
-
-    @property
-    def registry(self) -> ModelRegistry:
-        """Give the MLflow mirror of the use case."""
-        return ModelRegistry(self._paths.mlflow, self.use_case)
-
-    @property
-    def landing(self) -> Path:
-        """Give the folder of landed drops of the use case."""
-        return self._paths.landing / self.use_case
+@cache
+def shared_resources(root: Path | None = None) -> dict[str, Any]:
+    """Give the resources of every use case under one root: the same objects each time, so that definitions merge."""
+    store = StateResource(root=str(root) if root else None)
+    return {"store": store, "duckdb": DuckDBResource(database=":memory:")}

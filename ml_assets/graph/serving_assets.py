@@ -22,7 +22,7 @@ from ml_assets.graph.layout import (
 )
 from ml_assets.graph.pictures import as_markdown, score_histogram_png
 from ml_assets.graph.prior_correction import PriorCorrector, describe_shift, drops_read
-from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.resources import StateResource
 from ml_assets.graph.row_counts import describe_drops
 from ml_assets.graph.verdicts import read_promotions
 from ml_assets.serving.routing import Promotion, champion_of
@@ -34,6 +34,7 @@ from ml_assets.stores.delivering import deliver
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.sandbox import shut_in
+from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
     import duckdb
@@ -107,7 +108,8 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": table_schema(_columns(spec))},
         **described(spec, "predictions", "delta", "xgboost", *_formats(spec, "predictions")),
     )  # fmt: skip
-    def predictions(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
+    def predictions(context: dg.AssetExecutionContext, store: StateResource, duckdb: DuckDBResource) -> Results:
+        state = store.of(spec.name)
         drops, lake = partition_keys(context), state.lake
         bounds = (drops[0], drops[-1])
         with duckdb.get_connection() as connection:
@@ -284,7 +286,8 @@ def _worklist(spec: UseCaseSpec) -> dg.AssetsDefinition:
         backfill_policy=SINGLE_RUN,
         **described(spec, "predictions", "delta", *_formats(spec, "worklist")),
     )
-    def worklist(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
+    def worklist(context: dg.AssetExecutionContext, store: StateResource, duckdb: DuckDBResource) -> None:
+        state = store.of(spec.name)
         drops = partition_keys(context)
         bounds = (drops[0], drops[-1])
         with duckdb.get_connection() as connection:

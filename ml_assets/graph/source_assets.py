@@ -22,7 +22,7 @@ from ml_assets.graph.layout import (
     partitions_of,
     table_schema,
 )
-from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.resources import StateResource
 from ml_assets.graph.row_counts import describe_drops
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.ledger import settle_ledger
@@ -34,6 +34,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.receiving import Folders, Recorded, receive
 from ml_assets.stores.sandbox import shut_in
+from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,7 +62,8 @@ def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": table_schema(_columns(source), source_descriptions(source))},
         **described(spec, "raw", "csv", "delta"),
     )
-    def raw(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> None:
+    def raw(context: dg.AssetExecutionContext, store: StateResource, duckdb: DuckDBResource) -> None:
+        state = store.of(spec.name)
         drops = partition_keys(context)
         closed = computed_drops(state.lake, duckdb)
         folders = Folders(state.landing, state.paths.received)
@@ -141,7 +143,8 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         partitions_def=partitions_of(spec),
         backfill_policy=SINGLE_RUN,
     )  # fmt: skip
-    def validate(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
+    def validate(context: dg.AssetExecutionContext, store: StateResource, duckdb: DuckDBResource) -> Results:
+        state = store.of(spec.name)
         drops, lake, closed = partition_keys(context), state.lake, computed_drops(state.lake, duckdb)
         # a closed drop keeps its verdict: what a contract says now holds for what is received from now on
         judged = [drop for drop in drops if drop not in closed or not lake.has(f"validated_{source.name}")]
@@ -303,7 +306,8 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": table_schema(columns)},
         **described(spec, "validated", "delta"),  # drawn where it stands: after what was validated
     )
-    def drops(context: dg.AssetExecutionContext, state: UseCaseState, duckdb: DuckDBResource) -> Results:
+    def drops(context: dg.AssetExecutionContext, store: StateResource, duckdb: DuckDBResource) -> Results:
+        state = store.of(spec.name)
         days = partition_keys(context)
         tables = [
             f"{kind}_{source.name}"

@@ -14,7 +14,7 @@ from ml_assets.graph.drift_measures import read_faults
 from ml_assets.graph.feature_assets import refuse_open_drops
 from ml_assets.graph.feature_sets import require_one_set, stale_drops
 from ml_assets.graph.layout import Results, asset_key, described
-from ml_assets.graph.resources import UseCaseState
+from ml_assets.graph.resources import StateResource
 from ml_assets.ingestion.ledger import require_computed
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
@@ -125,9 +125,9 @@ def build_training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "training", "delta", "duckdb"),
     )  # fmt: skip
     def training_set(
-        context: dg.AssetExecutionContext, config: DrawConfig, state: UseCaseState, duckdb: DuckDBResource
+        context: dg.AssetExecutionContext, config: DrawConfig, store: StateResource, duckdb: DuckDBResource
     ) -> Results:
-        lake = state.lake
+        lake = store.of(spec.name).lake
         with duckdb.get_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             computed = computed_drops(lake, duckdb)
