@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ml_assets.graph.component import UseCase
+    from ml_assets.graph.definitions.component import UseCase
     from ml_assets.stores.reading import read
 
 __all__ = ["UseCase", "read"]
@@ -14,7 +14,7 @@ __all__ = ["UseCase", "read"]
 def __getattr__(name: str) -> object:
     """Load what is asked for only then, so that lower rooms import without Dagster."""
     if name == "UseCase":
-        from ml_assets.graph.component import UseCase
+        from ml_assets.graph.definitions.component import UseCase
 
         return UseCase
     if name == "read":

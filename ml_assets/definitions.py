@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from ml_assets.graph.discovery import load_location, load_use_cases
+from ml_assets.graph.definitions.discovery import load_location, load_use_cases
 from ml_assets.stores.telemetry import switch_off_telemetry
 
 

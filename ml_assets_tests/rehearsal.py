@@ -23,13 +23,15 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 
 import ml_assets
 from ml_assets.demo.flights import land_flights
-from ml_assets.graph.automation import Retraining, retrain_config
-from ml_assets.graph.factory import batch_job_name, build_use_case, retrain_job_name
+from ml_assets.graph.automation.run_requests import retrain_config
+from ml_assets.graph.definitions.use_case import batch_job_name, build_use_case, retrain_job_name
+from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.drop_rules import DROP_RULES
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake, content_hash
 from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.use_case_state import UseCaseState
 
 DEFS_FOLDER = Path(ml_assets.__file__).parent / "defs"
 SOURCES = ("schedule", "flight_outcomes", "weather")
@@ -80,6 +82,11 @@ class Rehearsal:
     def paths(self) -> StatePaths:
         """Give the folders of all state."""
         return StatePaths(self.root)
+
+    @property
+    def state(self) -> UseCaseState:
+        """Give the state as the steps of the pipeline take it."""
+        return UseCaseState(self.spec.name, self.paths)
 
     @property
     def landing(self) -> Path:

@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 
 from ml_assets.demo.flights import land_flights
-from ml_assets.graph.running import open_instance
+from ml_assets.graph.runs.launch import open_instance
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets_tests.rehearsal import flagship

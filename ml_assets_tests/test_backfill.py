@@ -7,13 +7,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from dagster_duckdb import DuckDBResource
 
-from ml_assets.cli.backfill import Asked, run_backfill
-from ml_assets.cli.runs import print_warnings
-from ml_assets.cli.terminal import console
-from ml_assets.graph.running import outcome_of
-from ml_assets.graph.skew_check import NEW_VERSION, UNEXPLAINED, compare_with_served
+from ml_assets.cli.console import console
+from ml_assets.cli.operate.backfill import BackfillOptions, run_backfill
+from ml_assets.cli.operate.runs import print_warnings
+from ml_assets.graph.runs.launch import outcome_of
+from ml_assets.pipeline.audit.skew import NEW_VERSION, UNEXPLAINED, compare_with_served
 from ml_assets.spec.features import RowExpression
 from ml_assets_tests.rehearsal import Rehearsal, day, go_on_from, rehearse
 
@@ -58,7 +57,7 @@ def test_added_feature_is_backfilled_trained_on_and_served_and_what_was_served_s
     assert "hold other versions of is_far than are declared now" in said
     assert "ml-assets backfill flight_delays --features" in said
 
-    run_backfill(state.spec, state.paths, Asked(day(1), day(ADDED), step=4))
+    run_backfill(state.spec, state.state, BackfillOptions(day(1), day(ADDED), step=4))
     assert versions_by_drop(state) == dict.fromkeys(range(1, ADDED + 1), 2)
     assert state.rows("features", "SELECT count(*) AS n FROM t WHERE is_far IS NULL")[0]["n"] == 0
 
@@ -90,12 +89,12 @@ def test_drop_that_is_run_again_keeps_its_features_until_they_are_backfilled(ser
 
 def test_backfill_that_was_killed_goes_on_with_what_is_left(served: Rehearsal, tmp_path: Path) -> None:
     state = with_feature(go_on_from(served, tmp_path))
-    run_backfill(state.spec, state.paths, Asked(day(1), day(4), step=31))
+    run_backfill(state.spec, state.state, BackfillOptions(day(1), day(4), step=31))
     done = state.lake.version("features")
 
-    run_backfill(state.spec, state.paths, Asked(day(1), day(ADDED), step=31))
+    run_backfill(state.spec, state.state, BackfillOptions(day(1), day(ADDED), step=31))
     assert state.lake.version("features") == (done or 0) + 1
-    run_backfill(state.spec, state.paths, Asked(day(1), day(ADDED), step=31))
+    run_backfill(state.spec, state.state, BackfillOptions(day(1), day(ADDED), step=31))
     assert state.lake.version("features") == (done or 0) + 1
 
 
@@ -135,7 +134,7 @@ def test_column_that_the_examples_gained_is_backfilled_with_its_values(served: R
     features = spec.features.model_copy(update={"expressions": (*spec.features.expressions, twice)})
     state = replace(state, spec=spec.model_copy(update={"examples": examples, "features": features}))
 
-    run_backfill(state.spec, state.paths, Asked(day(1), day(ADDED), step=31))
+    run_backfill(state.spec, state.state, BackfillOptions(day(1), day(ADDED), step=31))
 
     wrong = "SELECT count(*) AS n FROM t WHERE twice IS DISTINCT FROM 2 * distance_mi"
     assert state.rows("features", wrong)[0]["n"] == 0
@@ -145,11 +144,10 @@ def test_training_takes_what_was_served_or_says_why_not_and_a_changed_value_stop
     served: Rehearsal, tmp_path: Path
 ) -> None:
     state = with_feature(go_on_from(served, tmp_path))
-    engine = DuckDBResource(database=":memory:")
-    run_backfill(state.spec, state.paths, Asked(day(1), day(ADDED - 1), step=31))
+    run_backfill(state.spec, state.state, BackfillOptions(day(1), day(ADDED - 1), step=31))
     state.batch(ADDED, LAST)
     state.retrain(LAST, rung="logistic_regression", gate="disabled")
-    compared = compare_with_served(state.spec, state.lake, engine)
+    compared = compare_with_served(state.spec, state.state)
 
     assert compared.drops == 1  # the ninth; those after it have not matured
     assert compared.examples > 500
@@ -162,7 +160,7 @@ def test_training_takes_what_was_served_or_says_why_not_and_a_changed_value_stop
         changed = rows.project("* REPLACE (distance_mi + 100 AS distance_mi)").to_arrow_table()
     state.lake.replace_drops("features", changed, [day(ADDED - 1)])
     stopped = state.retrain(LAST, rung="logistic_regression", gate="disabled", raise_on_error=False)
-    compared = compare_with_served(state.spec, state.lake, engine)
+    compared = compare_with_served(state.spec, state.state)
 
     assert [(skew.feature, skew.why, skew.largest) for skew in compared.skews] == [
         ("distance_mi", UNEXPLAINED, 100.0),

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ml_assets.cli.corrections import AcceptedGap, Requeue, run_accept, run_requeue
-from ml_assets.cli.terminal import console
+from ml_assets.cli.console import console
+from ml_assets.cli.operate.corrections import AcceptedGap, Requeue, run_accept, run_requeue
 from ml_assets.spec.contract import Expectation
 from ml_assets_tests.rehearsal import SOURCES, Rehearsal, day, flagship, go_on_from, rehearse
 

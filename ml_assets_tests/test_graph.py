@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from ml_assets.definitions import defs
-from ml_assets.graph.factory import build_use_case
+from ml_assets.graph.definitions.use_case import build_use_case
 from ml_assets.stores.paths import project_root
 from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
@@ -37,6 +37,7 @@ GROUPS = {
     "predictions/predictions": "predictions",
     "predictions/worklist": "predictions",
     "predictions/shadow_predictions": "predictions",
+    "monitoring/feed_health": "monitoring",
     "monitoring/drift_report": "monitoring",
     "monitoring/performance_report": "monitoring",
     "monitoring/decisions": "monitoring",
@@ -53,6 +54,7 @@ CHECKS = {
     "predictions/predictions:complete",
     "predictions/predictions:trained_before",
     "predictions/shadow_predictions:shadows_scored",
+    "monitoring/feed_health:feeds",
     "monitoring/drift_report:drift",
     "monitoring/performance_report:performance",
     "monitoring/decisions:freshness",

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
 
-from ml_assets.graph.reproducing import reproduce
-from ml_assets.graph.training_set_asset import rebuild
+from ml_assets.pipeline.training.reproduce import reproduce
+from ml_assets.pipeline.training.training_set import rebuild
 from ml_assets.spec.model import WarmStart
 from ml_assets.stores.model_store import ModelStore
 from ml_assets.training.boosted_trees import FittedBoostedTrees
@@ -261,7 +261,7 @@ def test_a_warm_start_goes_on_from_the_champion_says_so_and_can_be_reproduced(hi
                        f"model_version = '{started['model_version']}'")[0]["artifact_sha256"]).model  # fmt: skip
     assert isinstance(trees, FittedBoostedTrees)
     assert trees.booster.num_boosted_rounds() == 15 + 5
-    again = reproduce(spec, copy.paths, started["model_version"], lambda _: None)
+    again = reproduce(copy.state, started["model_version"], lambda _: None)
     assert again.is_equal
     assert again.differing == ()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,7 @@ def machine(root: Path) -> Any:
     write_past(root)
     shutil.copytree(DECLARED, root / "defs" / "late_loans")
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("ml_assets.cli.app", "ml_assets.cli.declaring", "ml_assets.cli.terminal"):
-            patch.setattr(import_module(module), "DEFS_FOLDER", root / "defs")
+        patch.setattr("ml_assets.cli.console.DEFS_FOLDER", root / "defs")
         patch.setenv("ML_ASSETS_DATA", str(root / "state"))
         patch.setenv("DAGSTER_HOME", str(root / "state" / "dagster_home"))
         patch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")

@@ -6,9 +6,9 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -48,13 +48,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a copy of the project's folder as far as the page touches it, with the state of nobody else."""
     defs = tmp_path / "ml_assets" / "defs"
     defs.mkdir(parents=True)
-    for module in ("ml_assets.cli.app", "ml_assets.cli.declaring", "ml_assets.cli.terminal"):
-        monkeypatch.setattr(import_module(module), "DEFS_FOLDER", defs)
-    monkeypatch.setattr("ml_assets.cli.terminal.console.width", 120)
+    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", defs)
+    monkeypatch.setattr("ml_assets.cli.console.console.width", 120)
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "data" / "dagster_home"))
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")
-    monkeypatch.setattr("ml_assets.cli.webserver.serve", lambda paths, port: print(f"served {paths.root} {port}"))  # noqa: T201
+    served = "served {} {}\n"
+    monkeypatch.setattr(
+        "ml_assets.cli.operate.webserver.serve", lambda paths, port: sys.stdout.write(served.format(paths.root, port))
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

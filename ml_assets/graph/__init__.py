@@ -1,4 +1,4 @@
-"""The only room that knows Dagster: component, assets, checks, jobs and resources.
+"""The only room that knows Dagster: definitions, partitions, config, checks, metadata, sensors, schedules and runs.
 
-An asset loads, calls one domain function, writes and describes; no rule about data or models is decided here.
+An asset calls one step of `pipeline` and describes its result; no rule about data or models is decided here.
 """

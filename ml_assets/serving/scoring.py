@@ -37,7 +37,7 @@ class Bounds(Protocol):
 
 
 @dataclass(frozen=True)
-class Server:
+class ScoringModel:
     """What scores a drop.
 
     Attributes
@@ -60,7 +60,7 @@ class Server:
     objectives: Mapping[str, Scorer] = field(default_factory=dict[str, Scorer])
 
 
-def score_drop(features: pd.DataFrame, drop: date, server: Server, prior_shift: float = 0.0) -> pd.DataFrame:
+def score_drop(features: pd.DataFrame, drop: date, server: ScoringModel, prior_shift: float = 0.0) -> pd.DataFrame:
     """Score the examples of one drop.
 
     A drop is scored by itself and in order of `example_id`, so that the last bits of a score do not

@@ -86,6 +86,25 @@ def paired_day_block_bootstrap(
     return Interval(estimate, float(lower), float(upper), level, n_days, n)
 
 
+def mean_interval(
+    losses: ArrayLike, days: ArrayLike, rng: np.random.Generator, resamples: int, level: float
+) -> tuple[float, float]:
+    """Bounds of a mean loss from resampled days, expanded as few days ask for; NaN of fewer than two days.
+
+    >>> mean_interval([1.0, 1.0, 1.0], ["mon", "mon", "tue"], np.random.default_rng(0), 50, 0.9)
+    (1.0, 1.0)
+    """
+    names, day = np.unique(np.asarray(days), return_inverse=True)
+    if names.size < 2:
+        return float("nan"), float("nan")
+    sums, counts = np.bincount(day, np.asarray(losses, dtype=np.float64)), np.bincount(day)
+    drawn = rng.integers(0, names.size, size=(resamples, names.size))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    tail = expanded_tail(level, names.size)
+    lower, upper = np.quantile(means, [tail, 1 - tail])
+    return float(lower), float(upper)
+
+
 def expanded_tail(level: float, n_days: int) -> float:
     """The share of resamples to leave out on either side, so that an interval of few days covers what it says.
 

@@ -19,7 +19,7 @@ from ml_assets.ingestion.reading import read_landed
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.contract import Source
 from ml_assets.spec.drops import LandedFile
-from ml_assets.stores.sandbox import shut_in
+from ml_assets.stores.sandbox import restrict_to_tables
 
 if TYPE_CHECKING:
     import duckdb
@@ -157,7 +157,7 @@ def _shut_with(rows: pa.Table) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect()
-    shut_in(connection, {})
+    restrict_to_tables(connection, {})
     connection.register("raw", rows)
     return connection
 

@@ -9,7 +9,7 @@ from ml_assets.spec.use_case import did_you_mean
 from ml_assets.spec.user_sql import UserSqlError, check_select
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
-from ml_assets.stores.sandbox import shut_in
+from ml_assets.stores.sandbox import restrict_to_tables
 
 if TYPE_CHECKING:
     import duckdb
@@ -48,7 +48,7 @@ def ask(connection: duckdb.DuckDBPyConnection, paths: StatePaths, text: str) -> 
     unknown = [name for name in asked if name not in tables]
     if unknown:
         raise UserSqlError("; ".join(_unknown(name, tables) for name in unknown))
-    shut_in(connection, {_stored(name): tables[name].files(name.partition(".")[2]) for name in asked})
+    restrict_to_tables(connection, {_stored(name): tables[name].files(name.partition(".")[2]) for name in asked})
     for name in asked:
         if _stored(name) != name:
             connection.execute(f"CREATE VIEW {name} AS {_NEWEST_LABELS.format(_stored(name))}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ml_assets.spec.calendar import Calendar
 
 
-def shut_in(
+def restrict_to_tables(
     connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableFiles], *, threads: int = 2, memory: str = "8GB"
 ) -> None:
     """Make `tables` the only thing the SQL of `connection` can reach, as views by their names.

@@ -28,17 +28,18 @@ from pathlib import Path
 import duckdb
 
 import ml_assets
-from ml_assets.cli.backfill import Asked, run_backfill
-from ml_assets.cli.catalogue import run_features
+from ml_assets.cli.declare.features import run_features
+from ml_assets.cli.operate.backfill import BackfillOptions, run_backfill
 from ml_assets.demo.flights import land_flights
-from ml_assets.graph.automation import Retraining
-from ml_assets.graph.feature_sets import sets_of_drops
-from ml_assets.graph.running import RunOutcome, run_batch, run_retrain
+from ml_assets.graph.runs.launch import RunOutcome, run_batch, run_retrain
+from ml_assets.pipeline.features.versions import sets_of_drops
+from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.telemetry import switch_off_telemetry
+from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
 USE_CASE, DAY = "flight_delays", timedelta(days=1)
@@ -142,7 +143,7 @@ def main(arguments: Sequence[str]) -> None:
     switch_off_telemetry()
     anew, paths = declared_anew(asked.folder), StatePaths(asked.folder / "after")
     if asked.backfill:
-        run_backfill(anew, paths, Asked(START, ADDED, STEP))
+        run_backfill(anew, UseCaseState(anew.name, paths), BackfillOptions(START, ADDED, STEP))
         return
     say("| step | took |\n|---|---|")
     start_from(prepared(asked.folder), paths)
@@ -154,7 +155,7 @@ def main(arguments: Sequence[str]) -> None:
         done = killed_backfill(asked.folder, paths)
     left = drops_by_set(paths)[1]
     with timed(f"backfill of the {left} drops that were left"), contextlib.redirect_stdout(io.StringIO()):
-        run_backfill(anew, paths, Asked(START, ADDED, STEP))
+        run_backfill(anew, UseCaseState(anew.name, paths), BackfillOptions(START, ADDED, STEP))
     with timed(f"training as of {ADDED}"):
         _succeeded(run_retrain(anew, paths, Retraining(ADDED.isoformat(), gate="disabled")))
     with timed(f"batch {ADDED + DAY} to {LAST}"):
@@ -186,7 +187,7 @@ def listed(spec: UseCaseSpec, paths: StatePaths) -> str:
     """Give the versions and first drops of the features that were added, and those of all others."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        run_features(spec, paths, as_json=True)
+        run_features(spec, UseCaseState(spec.name, paths), as_json=True)
     rows = {row["feature"]: (row["version"], row["first_drop"]) for row in json.loads(printed.getvalue())}
     added = "; ".join(f"{name}: version {rows[name][0]} since {rows[name][1]}" for name in ADDED_FEATURES)
     others = Counter(value for name, value in rows.items() if name not in ADDED_FEATURES)

@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ml_assets.graph.drift_measures import feature_rows_of
 from ml_assets.monitoring.feature_drift import (
     LOG_PSI_FLOOR,
     OVERALL,
@@ -38,6 +37,7 @@ from ml_assets.monitoring.feed_health import FeedHealth
 from ml_assets.monitoring.feed_profile import CategoryCounts, Series, profile_source
 from ml_assets.monitoring.placebo_family import MIN_WINDOWS, PlaceboFamily
 from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate, moving_rate, persistent
+from ml_assets.pipeline.monitoring.drift import feature_rows_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.binning import histograms_by_group, learn_category_bins, learn_numeric_bins
 from ml_assets.stores.lake import Lake

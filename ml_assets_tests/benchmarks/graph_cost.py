@@ -21,18 +21,19 @@ import duckdb
 from ml_assets.demo.flights import land_flights
 from ml_assets.features.examples import settle_examples
 from ml_assets.features.feature_table import compute_features
-from ml_assets.graph.running import run_batch
-from ml_assets.graph.source_assets import receipt_table, result_table
+from ml_assets.graph.runs.launch import run_batch
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.ledger import settle_ledger
 from ml_assets.ingestion.reading import read_landed
+from ml_assets.pipeline.ingestion.raw import receipt_table
+from ml_assets.pipeline.ingestion.validated import result_table
 from ml_assets.spec.contract import Source
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake, content_hash
 from ml_assets.stores.landing import take_file
 from ml_assets.stores.paths import StatePaths, project_root
-from ml_assets.stores.sandbox import select_by_drop, shut_in
+from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
 from ml_assets.stores.telemetry import switch_off_telemetry
 from ml_assets.training.labels import settle_labels
 
@@ -47,17 +48,17 @@ def run_plainly(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> 
     kinds = ("received", "raw", "validated", "quarantine", "contract")
     with duckdb.connect() as connection:
         tables = [f"{kind}_{source.name}" for source in spec.sources for kind in kinds]
-        shut_in(connection, {table: lake.files(table, drops=bounds) for table in tables})
+        restrict_to_tables(connection, {table: lake.files(table, drops=bounds) for table in tables})
         lake.replace_drops("drops", settle_ledger(connection, spec, drops).to_arrow_table(), drops)
     with duckdb.connect() as connection:
         names = [f"validated_{source}" for source in spec.labels.sources]
-        shut_in(connection, {name: lake.files(name, drops=bounds) for name in names})
+        restrict_to_tables(connection, {name: lake.files(name, drops=bounds) for name in names})
         select_by_drop(connection, spec.labels.sql, spec.labels.sources, drops, spec.calendar)
         lake.replace_drops("labels", settle_labels(connection).to_arrow_table(), drops)
     with duckdb.connect() as connection:
         names = [f"validated_{source}" for source in spec.examples.sources]
         files = {name: lake.files(name, drops=bounds) for name in names}
-        shut_in(connection, files | {"_labels": lake.files("labels", drops=bounds)})
+        restrict_to_tables(connection, files | {"_labels": lake.files("labels", drops=bounds)})
         connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")
         select_by_drop(connection, spec.examples.sql, spec.examples.sources, drops, spec.calendar)
         lake.replace_drops(
@@ -66,7 +67,7 @@ def run_plainly(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> 
     with duckdb.connect() as connection:
         names = sorted({f"validated_{view.source}" for view in spec.features.views})
         files = {name: lake.files(name, drops=bounds) for name in names}
-        shut_in(connection, files | {"examples": lake.files("examples", drops=bounds)})
+        restrict_to_tables(connection, files | {"examples": lake.files("examples", drops=bounds)})
         connection.execute("CREATE TEMP TABLE _examples AS SELECT * FROM examples ORDER BY batch_date, example_id")
         lake.replace_drops("features", compute_features(connection, spec, drops), drops)
 
@@ -80,7 +81,7 @@ def _ingest(spec: UseCaseSpec, source: Source, paths: StatePaths, lake: Lake, dr
     lake.replace_drops(f"received_{source.name}", receipt_table(receipts), drops)
     lake.replace_drops(f"raw_{source.name}", rows, drops)
     with duckdb.connect() as connection:
-        shut_in(connection, {"raw": lake.files(f"raw_{source.name}", drops=(drops[0], drops[-1]))})
+        restrict_to_tables(connection, {"raw": lake.files(f"raw_{source.name}", drops=(drops[0], drops[-1]))})
         landed = sorted(receipt.drop for receipt in receipts if receipt.refusal is None)
         accepted = accept_rows(connection, source, spec.calendar, landed)
         validated, quarantined = accepted.validated.to_arrow_table(), accepted.quarantine.to_arrow_table()

@@ -29,15 +29,15 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from ml_assets.cli.corrections import AcceptedGap, run_accept
+from ml_assets.cli.operate.corrections import AcceptedGap, run_accept
 from ml_assets.demo.flights import land_flights
-from ml_assets.graph.alerting import settle_alerts
-from ml_assets.graph.automation import Retraining
-from ml_assets.graph.due import read_rows
-from ml_assets.graph.running import RunOutcome, open_instance, run_batch, run_retrain
+from ml_assets.graph.automation.alerts import reconcile
+from ml_assets.graph.runs.launch import RunOutcome, open_instance, run_batch, run_retrain
+from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import Lake, content_hash
 from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.rows import read_rows
 from ml_assets.stores.telemetry import switch_off_telemetry
 from ml_assets_tests.rehearsal import flagship
 
@@ -185,7 +185,7 @@ class Side:
         _succeeded(run_batch(flagship(), self.paths, first, last))
         self.seconds.append(((last - first).days + 1, time.perf_counter() - begun))
         with open_instance(self.paths) as instance:
-            settle_alerts(flagship(), self.paths, instance, [], flagship().calendar.batch_at(last))
+            reconcile(flagship(), self.paths, instance, [], flagship().calendar.batch_at(last))
         for table, found in hashes_by_drop(self.paths, first, last).items():
             self.kept.setdefault(table, {}).update(found)
         say(f"  {first} to {last}: {self.seconds[-1][1]:.1f} s")

@@ -19,7 +19,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from ml_assets.graph.running import run_features
+from ml_assets.graph.runs.launch import run_features
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.stores.lake import Lake, content_hash
 from ml_assets.stores.paths import StatePaths, project_root

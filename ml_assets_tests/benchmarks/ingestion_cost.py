@@ -24,15 +24,16 @@ from pathlib import Path
 import duckdb
 
 from ml_assets.demo.flights import land_flights, read_feeds
-from ml_assets.graph.source_assets import receipt_table, result_table
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.expectations import Judge
 from ml_assets.ingestion.reading import read_landed
+from ml_assets.pipeline.ingestion.raw import receipt_table
+from ml_assets.pipeline.ingestion.validated import result_table
 from ml_assets.spec.contract import SQL_TYPES, Source
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.receiving import Folders, receive
-from ml_assets.stores.sandbox import shut_in
+from ml_assets.stores.sandbox import restrict_to_tables
 from ml_assets.stores.telemetry import switch_off_telemetry
 from ml_assets_tests.rehearsal import flagship
 
@@ -98,7 +99,7 @@ def ingest(source: Source, paths: StatePaths) -> dict[str, float]:
     with duckdb.connect() as connection:
         views = {"raw": lake.files(f"raw_{source.name}", drops=(DROP, DROP))}
         views |= {f"read_{name}": lake.files(f"validated_{name}", drops=(START, DROP)) for name in source.reads}
-        shut_in(connection, views)
+        restrict_to_tables(connection, views)
         connection.execute("CREATE TEMP VIEW earlier AS SELECT * FROM raw LIMIT 0")
         keys = {name: spec.source(name).key for name in source.reads}
         accepted = accept_rows(connection, source, spec.calendar, [DROP], keys)

@@ -22,13 +22,13 @@ from typing import Any
 import pandas as pd
 
 from ml_assets.demo.flights import land_flights
-from ml_assets.graph.alerting import settle_alerts
-from ml_assets.graph.automation import Retraining
-from ml_assets.graph.due import read_rows
-from ml_assets.graph.running import RunOutcome, open_instance, run_batch, run_retrain
+from ml_assets.graph.automation.alerts import reconcile
+from ml_assets.graph.runs.launch import RunOutcome, open_instance, run_batch, run_retrain
+from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.rows import read_rows
 from ml_assets.stores.telemetry import switch_off_telemetry
 from ml_assets_tests.rehearsal import flagship
 
@@ -162,7 +162,7 @@ def read_landed(paths: StatePaths, drop: date, source: str) -> Frame:
 def settle(paths: StatePaths, drop: date) -> None:
     """Open and close incidents, as the alert sensor does."""
     with open_instance(paths) as instance:
-        settle_alerts(flagship(), paths, instance, [], flagship().calendar.batch_at(drop))
+        reconcile(flagship(), paths, instance, [], flagship().calendar.batch_at(drop))
 
 
 def rehearse(fault: Fault, season: str, first: date, base: StatePaths, root: Path) -> str:

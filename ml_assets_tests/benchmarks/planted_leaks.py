@@ -21,22 +21,21 @@ from typing import Any
 from unittest.mock import patch
 
 import duckdb
-from dagster_duckdb import DuckDBResource
 from rich.console import Console
 from rich.table import Table
 
 from ml_assets.features.feature_table import compute_features
-from ml_assets.graph.leakage import Asked, audit_leakage
-from ml_assets.graph.outcome_audit import audit_outcomes
+from ml_assets.pipeline.audit.leakage import AuditRequest, audit_leakage
+from ml_assets.pipeline.audit.outcomes import audit_outcomes
 from ml_assets.spec.contract import Column
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.features import RowExpression
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake, scan
-from ml_assets.stores.paths import project_root
+from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.use_case_state import UseCaseState
 
 OUTCOMES = "validated_flight_outcomes"
-ENGINE = DuckDBResource(database=":memory:")
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,11 @@ class Scene:
     spec: UseCaseSpec
     lake: Lake
     drops: Sequence[date]
+
+    @property
+    def state(self) -> UseCaseState:
+        """The state over the lake: its folder is `<root>/lake/<use case>`."""
+        return UseCaseState(self.lake.folder.name, StatePaths(self.lake.folder.parents[1]))
 
 
 @dataclass(frozen=True)
@@ -244,23 +248,23 @@ LEAKS = (
 @contextmanager
 def _all_declared() -> Any:
     """Audit whatever is stored: a planted declaration has other versions of features by intent."""
-    with patch("ml_assets.graph.leakage.stale_drops", lambda *_: {}):
+    with patch("ml_assets.pipeline.audit.leakage.stale_drops", lambda *_: {}):
         yield
 
 
 def audit_scene(scene: Scene, spec: UseCaseSpec, sample: int, seed: int) -> list[tuple[str, str]]:
     """Audit a scene; give each table or kind that raises an alarm, with the column."""
     with _all_declared():
-        audit = audit_leakage(spec, scene.lake, ENGINE, Asked(sample, seed, (scene.drops[0], scene.drops[-1])))
+        audit = audit_leakage(spec, scene.state, AuditRequest(sample, seed, (scene.drops[0], scene.drops[-1])))
     found = [(table, column) for table, column, _, _ in audit.by_place()]
-    findings = audit_outcomes(spec, scene.lake, ENGINE) if scene.lake.has("training_set") else []
+    findings = audit_outcomes(spec, scene.state) if scene.lake.has("training_set") else []
     return found + [(finding.kind, finding.column) for finding in findings if finding.is_alarm]
 
 
 def run_planted(scene: Scene, planted: Planted, sample: int, seed: int = 1) -> list[tuple[str, str]]:
     """Plant a leak in a copy of a lake, and audit it."""
     with tempfile.TemporaryDirectory() as folder:
-        copied = Path(folder) / scene.lake.folder.name
+        copied = Path(folder) / "lake" / scene.lake.folder.name
         shutil.copytree(scene.lake.folder, copied)
         other = replace(scene, lake=Lake(copied))
         return audit_scene(other, planted.plant(other), sample, seed)

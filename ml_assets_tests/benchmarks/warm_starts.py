@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 
 from ml_assets.decisions.promotion import judge
-from ml_assets.graph.comparison import Comparison
-from ml_assets.graph.evaluation_asset import evidence_of
-from ml_assets.graph.evidence_assets import declared_slices
-from ml_assets.graph.verdicts import CandidateRow
+from ml_assets.pipeline.champion.record import CandidateRow
+from ml_assets.pipeline.evaluation.comparison import Comparison
+from ml_assets.pipeline.evaluation.slices import declared_slices
+from ml_assets.pipeline.evaluation.verdict import evidence_of
 from ml_assets.serving.routing import Promotion
 from ml_assets.spec.model import Rung, TrainingRecipe, WarmStart
 from ml_assets.spec.use_case import UseCaseSpec

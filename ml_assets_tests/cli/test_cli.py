@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import json
 from datetime import date
-from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
@@ -93,8 +92,7 @@ def test_broken_declaration_ends_with_every_mistake_and_its_line(
         (folder / "sql" / f"{name}.sql").write_text((DEFS_FOLDER / "flight_delays/sql" / f"{name}.sql").read_text())
     (folder / "defs.yaml").write_text(yaml.safe_dump(declared))
     lines = (folder / "defs.yaml").read_text().splitlines()
-    for module in ("ml_assets.cli.app", "ml_assets.cli.declaring", "ml_assets.cli.terminal"):
-        monkeypatch.setattr(import_module(module), "DEFS_FOLDER", tmp_path / "defs")
+    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", tmp_path / "defs")
 
     result = run("validate")
 

@@ -19,7 +19,7 @@ from ml_assets.spec.drop_rules import DROP_RULES
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import take_file
-from ml_assets.stores.sandbox import select_by_drop, shut_in
+from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
 from ml_assets.training.labels import settle_labels
 
 FIRST, LAST = date(2013, 1, 1), date(2013, 2, 14)
@@ -36,7 +36,7 @@ class RealSlice:
     def open(self, tables: Sequence[str], drops: tuple[date, date] = (FIRST, LAST)) -> duckdb.DuckDBPyConnection:
         """Give a shut-in connection that sees `tables`."""
         connection = duckdb.connect()
-        shut_in(connection, {table: self.lake.files(table, drops=drops) for table in tables}, threads=1)
+        restrict_to_tables(connection, {table: self.lake.files(table, drops=drops) for table in tables}, threads=1)
         return connection
 
 
@@ -63,7 +63,7 @@ def real_slice(flagship: UseCaseSpec, tmp_path_factory: pytest.TempPathFactory) 
             relation, receipts = read_landed(connection, source, [file for file in files if file is not None])
             found.lake.replace_drops(f"raw_{source.name}", relation.to_arrow_table(), drops)
         with duckdb.connect() as connection:
-            shut_in(connection, {"raw": found.lake.files(f"raw_{source.name}")}, threads=1)
+            restrict_to_tables(connection, {"raw": found.lake.files(f"raw_{source.name}")}, threads=1)
             landed = [receipt.drop for receipt in receipts]
             rows = accept_rows(connection, source, flagship.calendar, landed).validated.to_arrow_table()
         found.lake.replace_drops(f"validated_{source.name}", rows, drops)
@@ -72,7 +72,7 @@ def real_slice(flagship: UseCaseSpec, tmp_path_factory: pytest.TempPathFactory) 
         found.lake.replace_drops("labels", settle_labels(connection).to_arrow_table(), drops)
     tables = {"validated_schedule": found.lake.files("validated_schedule"), "_labels": found.lake.files("labels")}
     with duckdb.connect() as connection:
-        shut_in(connection, tables, threads=1)
+        restrict_to_tables(connection, tables, threads=1)
         connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")
         select_by_drop(connection, flagship.examples.sql, flagship.examples.sources, drops, flagship.calendar)
         examples = settle_examples(connection, flagship.calendar, drops).accepted.to_arrow_table()

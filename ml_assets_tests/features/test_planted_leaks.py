@@ -8,13 +8,13 @@ import duckdb
 import pytest
 
 from ml_assets.features.feature_table import compute_features
-from ml_assets.graph.leakage import Asked, audit_leakage
-from ml_assets.graph.training_set_asset import draw
+from ml_assets.pipeline.audit.leakage import AuditRequest, audit_leakage
+from ml_assets.pipeline.training.training_set import draw
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.stores.lake import Lake, scan
 from ml_assets.training.training_set import plan_draw
-from ml_assets_tests.benchmarks.planted_leaks import ENGINE, LEAKS, Planted, Scene, audit_scene, rewrite, run_planted
+from ml_assets_tests.benchmarks.planted_leaks import LEAKS, Planted, Scene, audit_scene, rewrite, run_planted
 from ml_assets_tests.features.conftest import LAST, RealSlice
 
 # what the leaks are about; the other views cost time here and are audited by the benchmark
@@ -25,7 +25,7 @@ VIEWS = ("network", "carrier", "origin", "origin_recent", "weather", "weather_tr
 @pytest.fixture(scope="module")
 def honest(real_slice: RealSlice, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """Give 45 real drops with features and a training set, and the twelve of them in which leaks are planted."""
-    folder = tmp_path_factory.mktemp("leaks") / "flight_delays"
+    folder = tmp_path_factory.mktemp("leaks") / "lake" / "flight_delays"
     shutil.copytree(real_slice.lake.folder, folder)
     views = tuple(view for view in real_slice.spec.features.views if view.name in VIEWS)
     wanted = ("carrier", "distance_mi", "pressure_fall", "departure_hour")
@@ -65,15 +65,15 @@ def test_honest_graph_raises_no_alarm(honest: Scene, seed: int) -> None:
 def test_accepted_rows_are_compared_with_what_landed_also_where_no_moment_reads(
     honest: Scene, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder = tmp_path_factory.mktemp("landed") / "flight_delays"
+    folder = tmp_path_factory.mktemp("landed") / "lake" / "flight_delays"
     shutil.copytree(honest.lake.folder, folder)
     changed = replace(honest, lake=Lake(folder))
     rewrite(changed, "validated_weather", "SELECT * REPLACE (temp_f + 1 AS temp_f) FROM stored")
 
     found = {}
     for everywhere in (True, False):
-        asked = Asked(10, 1, (honest.drops[0], honest.drops[-1]), lands_everywhere=everywhere)
-        leaks = audit_leakage(honest.spec, changed.lake, ENGINE, asked).leaks
+        request = AuditRequest(10, 1, (honest.drops[0], honest.drops[-1]), lands_everywhere=everywhere)
+        leaks = audit_leakage(honest.spec, changed.state, request).leaks
         found[everywhere] = {leak.batch_date for leak in leaks if leak.table == "validated_weather"}
 
     assert found[False] < found[True]  # what two moments and their windows read, and all between

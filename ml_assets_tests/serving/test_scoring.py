@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from ml_assets.serving.scoring import Server, TrainedTooLateError, score_drop
+from ml_assets.serving.scoring import ScoringModel, TrainedTooLateError, score_drop
 from ml_assets.training.envelope import Envelope
 
 DROP = date(2013, 4, 2)
@@ -34,7 +34,7 @@ def features() -> pd.DataFrame:
 def test_rows_are_scored_in_order_of_id_with_the_heuristic_beside(features: pd.DataFrame) -> None:
     before = features.copy()
 
-    scored = score_drop(features, DROP, Server(date(2013, 4, 1), "m", Scaled(0.1), Scaled(0.01)))
+    scored = score_drop(features, DROP, ScoringModel(date(2013, 4, 1), "m", Scaled(0.1), Scaled(0.01)))
 
     at = pd.Timestamp("2013-04-02T08:00:00Z")
     expected = {
@@ -50,7 +50,7 @@ def test_rows_are_scored_in_order_of_id_with_the_heuristic_beside(features: pd.D
 @pytest.mark.parametrize("as_of", [DROP, date(2013, 4, 3)])
 def test_model_trained_as_of_the_drop_or_later_may_not_score_it(as_of: date, features: pd.DataFrame) -> None:
     with pytest.raises(TrainedTooLateError, match=f"m was trained as of {as_of}; allowed for {DROP}: as of an earlier"):
-        score_drop(features, DROP, Server(as_of, "m", Scaled(0.1), Scaled(0.1)))
+        score_drop(features, DROP, ScoringModel(as_of, "m", Scaled(0.1), Scaled(0.1)))
 
 
 @pytest.mark.parametrize("wrong", [0.5, -0.1, float("nan")])
@@ -63,12 +63,14 @@ def test_value_that_is_no_probability_is_refused(column: str, wrong: float, feat
         score_drop(
             features,
             DROP,
-            Server(date(2013, 4, 1), "m", Scaled(factors["model_score"]), Scaled(factors["baseline_score"])),
+            ScoringModel(date(2013, 4, 1), "m", Scaled(factors["model_score"]), Scaled(factors["baseline_score"])),
         )
 
 
 def test_prior_shift_moves_log_odds_and_leaves_the_models_own_score_beside(features: pd.DataFrame) -> None:
-    scored = score_drop(features, DROP, Server(date(2013, 4, 1), "m", Scaled(0.1), Scaled(0.01)), prior_shift=-0.5)
+    scored = score_drop(
+        features, DROP, ScoringModel(date(2013, 4, 1), "m", Scaled(0.1), Scaled(0.01)), prior_shift=-0.5
+    )
 
     odds = [p / (1 - p) * np.exp(-0.5) for p in (0.1, 0.2, 0.3)]
     assert scored["score"].tolist() == pytest.approx([each / (1 + each) for each in odds])
@@ -78,7 +80,7 @@ def test_prior_shift_moves_log_odds_and_leaves_the_models_own_score_beside(featu
 
 def test_where_the_model_abstains_the_heuristic_is_served_without_a_shift(features: pd.DataFrame) -> None:
     bounds = Envelope({"wind": (0.0, 2.5)})
-    server = Server(date(2013, 4, 1), "m", Scaled(0.1), Scaled(0.01), bounds)
+    server = ScoringModel(date(2013, 4, 1), "m", Scaled(0.1), Scaled(0.01), bounds)
 
     scored = score_drop(features, DROP, server, prior_shift=1.0)
 

@@ -11,7 +11,7 @@ import pytest
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.user_sql import UserSqlError
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.sandbox import select_by_drop, shut_in
+from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
 
 CALENDAR = Calendar(start=date(2013, 3, 8), at=time(4), timezone="America/New_York")
 DROPS = [date(2013, 3, day) for day in (9, 10, 11)]
@@ -30,13 +30,15 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 def shut(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a connection that may see the stops and nothing else."""
     with duckdb.connect() as connection:
-        shut_in(connection, {"validated_stops": lake.files("validated_stops")}, threads=1)
+        restrict_to_tables(connection, {"validated_stops": lake.files("validated_stops")}, threads=1)
         yield connection
 
 
 def test_given_tables_are_read_by_their_names_also_in_a_schema(lake: Lake) -> None:
     with duckdb.connect() as connection:
-        shut_in(connection, {"stops.raw": lake.files("validated_stops"), "empty": lake.files("secrets", drops=NEVER)})
+        restrict_to_tables(
+            connection, {"stops.raw": lake.files("validated_stops"), "empty": lake.files("secrets", drops=NEVER)}
+        )
 
         assert connection.sql("SELECT id FROM stops.raw ORDER BY id").fetchall() == [("a",), ("b",), ("c",)]
         assert connection.sql("SELECT * FROM empty").columns == ["batch_date", "id"]

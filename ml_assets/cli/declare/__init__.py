@@ -1,0 +1,1 @@
+"""Commands about what is declared: new, validate, test, sources, features."""

@@ -1,0 +1,99 @@
+"""Commands about what is declared."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ml_assets.cli.console import (
+    defs_folder,
+    read_use_case,
+    state_of,
+    use_case_names,
+)
+from ml_assets.cli.options import AsJson, UseCaseName
+
+commands = typer.Typer()
+
+
+@commands.command()
+def validate(
+    use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check declarations; print every mistake with its line, and end with 1 if there is one."""
+    from ml_assets.cli.declare.validation import run_validate
+
+    names = use_case_names()
+    if use_case is not None and use_case not in names:
+        read_use_case(use_case)
+    if not run_validate([defs_folder() / name for name in ([use_case] if use_case else names)], as_json=as_json):
+        raise typer.Exit(1)
+
+
+@commands.command("test")
+def run_sql_tests(
+    use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
+) -> None:
+    """Run sql_tests/*.yaml: rows given, rows expected; print what differs, and end with 1 if anything does."""
+    from ml_assets.cli.declare.sql_tests import run_tests
+
+    if not run_tests(defs_folder(), [use_case] if use_case else use_case_names()):
+        raise typer.Exit(1)
+
+
+@commands.command()
+def new(
+    name: Annotated[str, typer.Argument(help="What the use case is called: its folder under ml_assets/defs/.")],
+    given: Annotated[
+        list[str], typer.Option("--from", metavar="FILE", help="CSV or Parquet, or SOURCE=FILE; repeatable.")
+    ],
+    every: Annotated[str, typer.Option(help="Time between batches, 1d or 7d, where that is decided.")] = "decide",
+    at: Annotated[str, typer.Option(help="Local time of the batch, as 06:00, where that is decided.")] = "decide",
+    zone: Annotated[str, typer.Option(help="Time zone of the batch and of moments without an offset.")] = "decide",
+) -> None:
+    """Begin a use case from data: contracts, expectations with reasons, SQL, tests, and what is left to decide."""
+    from datetime import UTC, datetime
+
+    from ml_assets.cli.declare.new import begin_use_case
+    from ml_assets.cli.declare.new_declaration import Decided
+
+    begin_use_case(defs_folder(), name, given, Decided(every, at, zone), datetime.now(UTC).date())
+
+
+@commands.command()
+def sources(
+    use_case: UseCaseName,
+    page: Annotated[
+        bool, typer.Option("--page", help="Write a page a source: its contract and what it found.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the sources of a use case: what is declared, how far each has come, what was quarantined."""
+    from ml_assets.cli.declare.sources import run_sources
+    from ml_assets.reports.source_page import write_source_pages
+    from ml_assets.stores.paths import state_paths
+
+    spec, paths = read_use_case(use_case), state_paths()
+    run_sources(spec, paths, write_source_pages(spec, paths) if page else {}, as_json=as_json)
+
+
+@commands.command()
+def features(
+    use_case: UseCaseName,
+    name: Annotated[str | None, typer.Argument(help="A feature, to see all of it; by default all, in short.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The catalogue as a page, as declared.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the features of a use case: what each is, its unit, its version; of one also whence it comes, to raw."""
+    from ml_assets.cli.declare.features import run_feature, run_features
+    from ml_assets.reports.catalogue_page import catalogue_page
+
+    spec = read_use_case(use_case)
+    if markdown:
+        typer.echo(catalogue_page(spec), nl=False)
+    elif name is None:
+        run_features(spec, state_of(spec), as_json=as_json)
+    else:
+        run_feature(spec, state_of(spec), name, as_json=as_json)

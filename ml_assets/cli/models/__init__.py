@@ -1,0 +1,1 @@
+"""Commands about models: retrain, champion, approve, rollback, explain, reproduce, audit, tuning."""

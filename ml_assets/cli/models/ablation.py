@@ -1,0 +1,113 @@
+"""What a rung leans on and what of it could be spared, from the terminal."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_assets.cli.console import console, fail, next_steps, print_json, table_of
+from ml_assets.cli.progress import progress_bar
+from ml_assets.pipeline.training.ablation import TOP, Ablation, count_steps, measure_ablation
+from ml_assets.pipeline.training.training_set import read_newest
+from ml_assets.reports.ablation_page import COST_HEADS, ablation_page, cost_rows, said_gain
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.landing import write_whole
+from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.training.economy import Ground, Measured
+from ml_assets.training.importance import ranked
+
+_SHOWN = 12
+_WITHOUT_FEATURES = ("constant", "group_history")
+
+
+@dataclass(frozen=True)
+class AblationOptions:
+    """What the command was asked for; `rung` is empty for the last of the ladder."""
+
+    rung: str
+    n_seeds: int
+    page: bool
+    as_json: bool
+
+
+def run_ablation(spec: UseCaseSpec, state: UseCaseState, asked: AblationOptions) -> None:
+    """Measure on the newest training set and print what was found; write the page where it is asked for."""
+    recipe = spec.model.recipe(spec.labels.matures_after)
+    try:
+        rung = recipe.rung(asked.rung or recipe.ladder[-1].name)
+    except ValueError as error:
+        raise fail(f"--{error}") from error
+    if rung.kind in _WITHOUT_FEATURES:
+        able = [each.name for each in recipe.ladder if each.kind not in _WITHOUT_FEATURES]
+        raise fail(
+            f"--rung: found {rung.name!r}, a {rung.kind}; allowed: a rung that weighs features: {', '.join(able)}"
+        )
+    newest = read_newest(spec, state)
+    plan = newest.plan
+    ground = Ground(recipe, rung.name, newest.rows, tuple(plan["features"]), time.perf_counter)
+    with progress_bar() as progress:
+        task = progress.add_task(
+            f"economy of {rung.name} as of {plan['as_of']}", total=count_steps(spec, ground, asked.n_seeds), now=""
+        )
+        try:
+            found = measure_ablation(
+                spec, ground, plan["as_of"], asked.n_seeds, lambda now: progress.update(task, advance=1, now=now[:100])
+            )
+        except ValueError as error:
+            raise fail(str(error)) from error
+    page = _write_page(spec, state, found) if asked.page else None
+    if asked.as_json:
+        print_json(_as_json(found, page))
+        return
+    _show(spec, found, page)
+
+
+def _write_page(spec: UseCaseSpec, state: UseCaseState, found: Ablation) -> Path:
+    page = state.paths.reports / spec.name / f"economy_{found.as_of}.html"
+    write_whole(page, ablation_page(spec, found).encode())
+    return page
+
+
+def _show(spec: UseCaseSpec, found: Ablation, page: Path | None) -> None:
+    means = {name: float(rises.mean()) for name, rises in found.by_feature.items()}
+    leaned_on = [[name, f"{means[name]:+.5f}", f"{found.shap[name]:.4f}" if found.shap else ""]
+                 for name in ranked(means)[:_SHOWN]]  # fmt: skip
+    console.print(table_of("what it leans on", ["feature", "permutation, nats", "SHAP, log odds"], leaned_on))
+    if found.agrees is not None:
+        console.print(
+            f"the two agree by {found.agrees.spearman:.2f}; of the first {TOP} they share {found.agrees.top:.0%}"
+        )
+    if found.stands is not None:
+        console.print(f"over {found.stands.n_fits} seeds SHAP ranks alike by {found.stands.mean_spearman:.2f}")
+    spared = sorted(found.ablated, key=lambda each: each.gain.estimate if each.gain else 0.0)
+    shown = [[each.name, each.n_features, said_gain(each)] for each in spared[:_SHOWN]]
+    console.print(table_of("without which view", ["without", "features left", "log loss saved"], shown))
+    kept = [found.full, *found.seeds, *found.pruned, *found.smaller]
+    console.print(table_of("features kept, and smaller models", COST_HEADS, cost_rows(kept)))
+    for each in found.date_like:
+        console.print(f"acts as a date: {each.name}, {each.reason}", highlight=False, soft_wrap=True)
+    if page is not None:
+        console.print(f"page: {page}", highlight=False, soft_wrap=True)
+    again = {} if page else {f"ml-assets economy {spec.name} --page": "the same as a page with pictures"}
+    next_steps({**again, f"ml-assets retrain {spec.name} --rung NAME": "train a smaller rung that the ladder declares"})
+
+
+def _as_json(found: Ablation, page: Path | None) -> dict[str, Any]:
+    def plain(each: Measured) -> dict[str, Any]:
+        return asdict(each)
+
+    return {
+        "rung": found.rung,
+        "as_of": found.as_of,
+        "full": plain(found.full),
+        **{kind: [plain(each) for each in getattr(found, kind)] for kind in ("seeds", "ablated", "pruned", "smaller")},
+        "permutation": {name: rises.tolist() for name, rises in found.by_feature.items()},
+        "permutation_of_views": {name: rises.tolist() for name, rises in found.by_group.items()},
+        "shap": dict(found.shap),
+        "agreement": asdict(found.agrees) if found.agrees else None,
+        "stability": asdict(found.stands) if found.stands else None,
+        "date_like": [asdict(each) for each in found.date_like],
+        "page": page,
+    }

@@ -1,0 +1,79 @@
+"""Whether the stored examples, features and training rows could have been known, and what says too much."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ml_assets.cli.console import console, fail, next_steps, print_json, table_of
+from ml_assets.features.outcome_leakage import Finding
+from ml_assets.pipeline.audit.leakage import Audit, AuditRequest, NothingToAuditError, audit_leakage
+from ml_assets.pipeline.audit.outcomes import audit_outcomes
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.use_case_state import UseCaseState
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command was asked for."""
+
+    request: AuditRequest
+    as_json: bool
+
+
+def run_audit(spec: UseCaseSpec, state: UseCaseState, options: Options) -> bool:
+    """Audit, print what was found, and say whether nothing was."""
+    from rich.progress import Progress
+
+    try:
+        with Progress(console=console, disable=options.as_json, transient=True) as progress:
+            task = progress.add_task("recomputing without the future", total=None)
+            audit = audit_leakage(
+                spec, state, options.request, lambda done, of: progress.update(task, completed=done, total=of)
+            )
+    except NothingToAuditError as error:
+        raise fail(str(error)) from error
+    findings = audit_outcomes(spec, state) if state.lake.has("training_set") else []
+    is_clean = not audit.leaks and not any(finding.is_alarm for finding in findings)
+    if options.as_json:
+        print_json(_plain(spec, audit, findings))
+    else:
+        _show(spec, audit, findings)
+    return is_clean
+
+
+def _plain(spec: UseCaseSpec, audit: Audit, findings: list[Finding]) -> dict[str, Any]:
+    return {
+        "use_case": spec.name, "examples": audit.examples, "moments": audit.moments, "cells": audit.cells,
+        "left_out": audit.left_out, "leaks": [asdict(leak) for leak in audit.leaks],
+        "findings": [{**asdict(finding), "is_alarm": finding.is_alarm} for finding in findings],
+    }  # fmt: skip
+
+
+def _show(spec: UseCaseSpec, audit: Audit, findings: list[Finding]) -> None:
+    console.print(
+        f"{audit.cells:,} cells of {audit.examples:,} examples at {audit.moments:,} moments recomputed: "
+        f"{len(audit.leaks):,} could not be known"
+    )
+    if audit.left_out:
+        console.print(f"left out: {len(audit.left_out)} drops whose features have other definitions")
+    rows = [
+        [table, column, count, f"{leak.example_id} of {leak.batch_date}", str(leak.stored), str(leak.known)]
+        for table, column, count, leak in audit.by_place()[:_SHOWN]
+    ]
+    if rows:
+        shown = ["first in", "column", "cells", "for example", "stored", "known by then"]
+        console.print(table_of("what could not be known", shown, rows))
+    alarms = [finding for finding in findings if finding.is_alarm]
+    told = sorted((f for f in findings if f.kind == "target"), key=lambda f: -f.value)[:3]
+    reports = [f for f in findings if f.limit is None]
+    chosen = [*alarms, *(each for each in told if each not in alarms), *reports]
+    if chosen:
+        rows = [[f.kind, f.column, f.value, f.limit, f.n, f.says] for f in chosen]
+        shown = ["kind", "column", "value", "limit", "n", ""]
+        console.print(table_of("what columns say about the outcome", shown, rows))
+    for finding in alarms:
+        console.print(f"[red]{finding.kind}[/] {finding.column}: {finding.says}", highlight=False, soft_wrap=True)
+    next_steps({f"ml-assets features {spec.name}": "where each feature comes from"})

@@ -1,0 +1,236 @@
+"""Commands about models: what serves and why, and what people decide about it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from ml_assets.cli.console import (
+    console,
+    explained_errors,
+    fail,
+    next_steps,
+    print_json,
+    read_drops,
+    read_use_case,
+    state_of,
+)
+from ml_assets.cli.options import AsJson, UseCaseName
+
+commands = typer.Typer()
+ModelVersion = Annotated[str, typer.Argument(help="A model version, as `champion` lists them.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it stays in the record.")]
+By = Annotated[str, typer.Option("--by", help="Who decides; by default the user of this machine.")]
+FirstDrop = Annotated[str, typer.Option("--from", help="First drop it holds for; by default the next that is run.")]
+
+
+@commands.command()
+def champion(
+    use_case: UseCaseName,
+    drop: Annotated[str, typer.Option("--drop", help="Only what serves this drop.")] = "",
+    known_at: Annotated[
+        str, typer.Option("--known-at", help="By what was recorded up to this moment, as 2013-06-16T04:00Z.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what served which drops, as it is known now or as it was known at a moment."""
+    from ml_assets.cli.models.record import read_moment, run_champion
+
+    spec = read_use_case(use_case)
+    day = read_drops(spec, drop, drop, "--drop")[0] if drop else None
+    with explained_errors():
+        run_champion(spec, state_of(spec), day, read_moment(known_at) if known_at else None, as_json=as_json)
+
+
+@commands.command()
+def approve(
+    use_case: UseCaseName,
+    model_version: Annotated[str, typer.Argument(help="The candidate that waits; not needed when only one does.")] = "",
+    reject: Annotated[bool, typer.Option("--reject", help="It shall not serve.")] = False,
+    reason: Reason = "",
+    by: By = "",
+    first: FirstDrop = "",
+) -> None:
+    """Let a candidate that the gate has passed serve, or reject it."""
+    from ml_assets.cli.models.record import asked_by, run_approve
+
+    spec = read_use_case(use_case)
+    start = read_drops(spec, first, first, "--from")[0] if first else None
+    with explained_errors():
+        run_approve(spec, state_of(spec), model_version, asked_by(by, reason, start), is_rejected=reject)
+
+
+@commands.command()
+def rollback(
+    use_case: UseCaseName,
+    to: Annotated[str, typer.Option("--to", help="A model that served before; by default the last one.")] = "",
+    reason: Reason = "",
+    by: By = "",
+    first: FirstDrop = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Let a model that served before serve again; shows first which decisions flip and what that costs."""
+    from ml_assets.cli.models.record import asked_by
+    from ml_assets.cli.models.rollback import run_rollback
+
+    spec = read_use_case(use_case)
+    start = read_drops(spec, first, first, "--from")[0] if first else None
+    with explained_errors():
+        run_rollback(spec, state_of(spec), to, asked_by(by, reason, start), is_sure=yes)
+
+
+@commands.command()
+def reproduce(use_case: UseCaseName, model_version: ModelVersion, as_json: AsJson = False) -> None:
+    """Train a model again from what it recorded, and compare the bytes; 1 if they differ."""
+    from ml_assets.cli.models.record import run_reproduce
+
+    with explained_errors():
+        is_equal = run_reproduce(state_of(read_use_case(use_case)), model_version, as_json=as_json)
+    if not is_equal:
+        raise typer.Exit(1)
+
+
+@commands.command()
+def explain(
+    use_case: UseCaseName,
+    what: Annotated[str, typer.Argument(help="prediction, model or retrain.")],
+    which: Annotated[str, typer.Argument(help="An example_id, a model version, or a drop trained as of.")],
+    drop: Annotated[str, typer.Option("--drop", help="Of a prediction: the drop it was made in.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say how a score came about, what a model is, or why a retraining ended as it did."""
+    from ml_assets.cli.models.explain import run_explain_model, run_explain_prediction, run_explain_retrain
+
+    spec = read_use_case(use_case)
+    state = state_of(spec)
+    with explained_errors():
+        if what == "prediction":
+            day = read_drops(spec, drop, drop, "--drop")[0] if drop else None
+            run_explain_prediction(spec, state, which, day, as_json=as_json)
+        elif what == "model":
+            run_explain_model(spec, state, which)
+        elif what == "retrain":
+            run_explain_retrain(state, read_drops(spec, which, which, "the drop")[0], as_json=as_json)
+        else:
+            raise fail(f"found {what!r}; allowed: prediction, model, retrain")
+
+
+@commands.command()
+def tune(
+    use_case: UseCaseName,
+    rung: Annotated[str, typer.Option(help="Only this rung; by default every one that declares `search`.")] = "",
+    trials: Annotated[int, typer.Option(min=0, help="Trials a rung; by default as declared.")] = 0,
+    minutes: Annotated[float, typer.Option(min=0, help="Minutes a rung; by default as declared.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Search for parameters on the newest training set, and print them; `retrain --tune` searches and trains."""
+    from ml_assets.cli.models.tuning import run_tune
+
+    spec = read_use_case(use_case)
+    budget = spec.model.tuning.model_copy(
+        update={**({"trials": trials} if trials else {}), **({"minutes": minutes} if minutes else {})}
+    )
+    with explained_errors():
+        run_tune(spec, state_of(spec), rung, budget, as_json=as_json)
+
+
+@commands.command()
+def economy(
+    use_case: UseCaseName,
+    rung: Annotated[str, typer.Option(help="Which rung; by default the last of the ladder.")] = "",
+    seeds: Annotated[int, typer.Option(min=0, help="Fits with other seeds, to tell noise from difference.")] = 3,
+    page: Annotated[bool, typer.Option("--page", help="Write an HTML page with pictures.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a rung leans on, and what of its features and trees could be spared; nothing is changed."""
+    from ml_assets.cli.models.ablation import AblationOptions, run_ablation
+
+    spec = read_use_case(use_case)
+    with explained_errors():
+        run_ablation(spec, state_of(spec), AblationOptions(rung, seeds, page, as_json))
+
+
+@commands.command()
+def retrain(
+    use_case: UseCaseName,
+    as_of: Annotated[
+        str, typer.Option("--as-of", help="Drop to train as of; by default the newest that was run.")
+    ] = "",
+    rung: Annotated[str, typer.Option(help="Take this rung of the ladder, whatever the comparison says.")] = "",
+    gate: Annotated[
+        str,
+        typer.Option(help="enabled; dry_run: measure only; disabled: promote, and record so. By default as declared."),
+    ] = "as_declared",
+    tune: Annotated[bool, typer.Option("--tune", help="Search for parameters first, where rungs declare it.")] = False,
+    mix_features: Annotated[
+        bool, typer.Option("--mix-features", help="Train also on drops that hold older versions of features.")
+    ] = False,
+) -> None:
+    """Draw a training set, fit a candidate, and let the gate decide whether it serves the drops after."""
+    from ml_assets.cli.operate.runs import print_warnings, retrain_with_progress
+    from ml_assets.cli.operate.status import rungs_table, verdict_lines
+    from ml_assets.pipeline.training.retraining import Retraining
+    from ml_assets.stores.paths import state_paths
+
+    modes = ("as_declared", "enabled", "dry_run", "disabled")
+    if gate not in modes:
+        raise fail(f"--gate: found {gate!r}; allowed: {', '.join(modes)}")
+    spec, paths = read_use_case(use_case), state_paths()
+    names = [step.name for step in spec.model.ladder]
+    if rung and rung not in names:
+        raise fail(f"--rung: found {rung!r}; allowed: {', '.join(names)}")
+    if as_of:
+        read_drops(spec, as_of, as_of, "--as-of")
+    outcome = retrain_with_progress(spec, paths, Retraining(as_of, rung, gate, mix_features, tune))
+    console.print(rungs_table(paths, use_case))
+    for line in verdict_lines(paths, use_case):
+        console.print(line, soft_wrap=True)
+    print_warnings(outcome)
+    console.print(f"[dim]run {outcome.run_id}[/]")
+    next_steps(
+        {f"ml-assets champion {use_case}": "what serves, and every verdict", "ml-assets ui": "the evidence, with plots"}
+    )
+
+
+@commands.command()
+def audit(
+    use_case: UseCaseName,
+    sample: Annotated[int, typer.Option(min=1, help="Examples, drawn evenly over time.")] = 300,
+    seed: Annotated[int, typer.Option(help="Which examples are drawn.")] = 1,
+    first: Annotated[str, typer.Option("--from", help="First drop; by default the first of all.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Recompute stored examples without the future, and look for columns that say the outcome; 1 if any is found."""
+    from ml_assets.cli.models.audit import Options, run_audit
+    from ml_assets.pipeline.audit.leakage import AuditRequest
+
+    spec = read_use_case(use_case)
+    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
+    ends = read_drops(spec, last, last, "--to")[0] if last else date.max
+    with explained_errors():
+        is_clean = run_audit(spec, state_of(spec), Options(AuditRequest(sample, seed, (begins, ends)), as_json))
+    if not is_clean:
+        raise typer.Exit(1)
+
+
+@commands.command()
+def rebuild(
+    use_case: UseCaseName,
+    version: Annotated[int, typer.Option(help="A lake version of the training set.")],
+    as_json: AsJson = False,
+) -> None:
+    """Draw a past training set again from the versions it recorded, and compare the content hash."""
+    from ml_assets.pipeline.training.training_set import rebuild as rebuild_training_set
+
+    state = state_of(read_use_case(use_case))
+    with explained_errors(), state.connect() as connection:
+        recorded, again = rebuild_training_set(connection, state.lake, version)
+    if as_json:
+        print_json({"version": version, "recorded": recorded, "rebuilt": again, "equal": recorded == again})
+    else:
+        console.print(f"recorded {recorded}\nrebuilt  {again}\n{'equal' if recorded == again else '[red]different[/]'}")
+    if recorded != again:
+        raise typer.Exit(1)

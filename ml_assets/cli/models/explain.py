@@ -1,0 +1,95 @@
+"""How a score came about, what a model is, and why a retraining ended as it did."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from rich.markup import escape
+
+from ml_assets.cli.console import console, fail, next_steps, print_json
+from ml_assets.pipeline.champion.decisions import record_of
+from ml_assets.pipeline.champion.record import GATE
+from ml_assets.pipeline.scoring.explain import explain_prediction, plain_value
+from ml_assets.spec.names import did_you_mean
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.use_case_state import UseCaseState
+
+_SHOWN = 15
+
+
+def run_explain_prediction(
+    spec: UseCaseSpec, state: UseCaseState, example_id: str, drop: date | None, *, as_json: bool
+) -> None:
+    """Print a score, what each feature added to it, where its values came from, and why its model served."""
+    found = explain_prediction(spec, state, example_id, drop)
+    if as_json:
+        print_json(found)
+        return
+    said = found["prediction"]
+    console.print(f"[bold]{escape(example_id)}[/] in drop {said['batch_date']}", highlight=False)
+    console.print(
+        f"  score {said['score']:.4f}; the model's own {said['model_score']:.4f}, prior shift "
+        f"{said['prior_shift']:+.3f} log odds; heuristic {said['baseline_score']:.4f}; "
+        f"{_rank_in_words(found)}"
+    )
+    if said["abstained"]:
+        console.print(f"  the model abstained: {said['abstained']} lies too far from its training rows")
+    if found["label"] is not None:
+        console.print(f"  outcome known by now: {found['label']}")
+    console.print(f"  model {said['model_version']}: {found['why']}", markup=False, highlight=False)
+    base = f"from a base of {found['base']:+.3f} log odds" if found["base"] is not None else "it has no such parts"
+    console.print(f"what moved the model most, of {len(found['features'])} features, {base}:", highlight=False)
+    for row in found["features"][:_SHOWN]:
+        adds = f"{row['log_odds']:+.3f}" if row["log_odds"] is not None else ""
+        value = "null" if row["value"] is None else row["value"]
+        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        null = f"; null: {row['null_means']}" if row["null_means"] else ""
+        over = f", {row['window']}" if row["window"] else ""
+        line = f"  {adds:>7}  {row['feature']} = {shown}  ({row['source']}{over}{null})"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if found["features"]:
+        one = found["features"][0]["feature"]
+        next_steps({f"ml-assets features {spec.name} {one}": "all of one feature, to raw"})
+
+
+def _rank_in_words(found: dict[str, Any]) -> str:
+    """Say the place on the list as it was drawn, or the one by the ranking that is declared now."""
+    if found["rank_on_list"] is not None:
+        return f"rank {found['rank_on_list']} on the list of {found['of']} that day"
+    return f"not on the list of that day; rank {found['rank']} of {found['of']} as declared now"
+
+
+def run_explain_model(spec: UseCaseSpec, state: UseCaseState, model_version: str) -> None:
+    """Print the model card."""
+    from rich.markdown import Markdown
+
+    path = state.paths.model_cards(spec.name) / f"{model_version}.md"
+    if not path.exists():
+        names = sorted(each.stem for each in state.paths.model_cards(spec.name).glob("*.md"))
+        hint = did_you_mean(model_version, names)
+        raise fail(f"found {model_version!r}; allowed: a model with a card: {', '.join(names) or 'none'}{hint}")
+    text = path.read_text()
+    console.print(Markdown("\n".join(line for line in text.splitlines() if "data:image" not in line)))
+    for row in record_of(state):  # the card is of its retraining, and people decide later
+        if row["model_version"] == model_version and row["decided_by"] != GATE:
+            said = f"since then {row['verdict']} by {row['decided_by']}, serving drops after {row['serves_after']}"
+            console.print(said + (f": {row['note']}" if row["note"] else ""), highlight=False, soft_wrap=True)
+    next_steps({str(path.with_suffix(".html")): "the same as a page, with pictures"})
+
+
+def run_explain_retrain(state: UseCaseState, as_of: date, *, as_json: bool) -> None:
+    """Print every verdict and decision as of a drop, with its reasons."""
+    rows = [row for row in record_of(state) if row["as_of"] == as_of]
+    if not rows:
+        raise fail(f"no verdict was given as of {as_of}")
+    if as_json:
+        print_json([{name: plain_value(value) for name, value in row.items()} for row in rows])
+        return
+    for row in rows:
+        console.print(f"[bold]{row['verdict']}[/] {row['model_version']} by {row['decided_by']}", highlight=False)
+        console.print(f"  against {row['champion_before'] or 'no champion'}; window {row['window_from']} to "
+                      f"{row['window_until']}, {row['n']} examples", highlight=False)  # fmt: skip
+        for reason in row["reasons"]:
+            colour = "red" if reason.startswith("broken") else "dim"
+            console.print(f"  {reason}", style=colour, markup=False, highlight=False, soft_wrap=True)

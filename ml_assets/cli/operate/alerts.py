@@ -1,0 +1,156 @@
+"""What is wrong now, what was said about it, and whether it went out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from ml_assets.cli.console import console, fail, next_steps, print_json, table_of, use_case_names
+from ml_assets.decisions.incidents import Incident, measured_against
+from ml_assets.spec.use_case import did_you_mean
+from ml_assets.stores.alert_outbox import AlertOutbox, AlertOutboxError, Message
+from ml_assets.stores.alert_relay import (
+    URLS_VARIABLE,
+    RelayResult,
+    Trial,
+    masked,
+    relay,
+    send_test,
+    urls_from_environment,
+)
+from ml_assets.stores.paths import StatePaths
+
+LAST_MESSAGES = 10
+HOW_TO_SET = f"export {URLS_VARIABLE}='mailto://… slack://…'"
+
+
+@dataclass(frozen=True)
+class AlertOptions:
+    """What the options of the command ask for."""
+
+    everything: bool = False
+    test: bool = False
+    send: bool = False
+    as_json: bool = False
+
+
+def run_alerts(paths: StatePaths, use_case: str | None, asked: AlertOptions, now: datetime) -> bool:
+    """Try the URLs, send what is due, or show what is open, as asked; say whether all that was tried went out."""
+    outbox, urls = AlertOutbox(paths), urls_from_environment()
+    try:
+        _check_use_case(outbox, use_case)
+        if asked.test or asked.send:
+            _need_urls(urls)
+        trials = send_test(urls) if asked.test else None
+        result = relay(outbox, urls, now) if asked.send else None
+        incidents = outbox.incidents(use_case, open_only=not asked.everything)
+        messages = outbox.messages(use_case, last=None if asked.everything else LAST_MESSAGES)
+        unsent = outbox.unsent()
+    except AlertOutboxError as error:
+        raise fail(str(error)) from error
+    if asked.as_json:
+        facts: dict[str, Any] = {
+            "incidents": [asdict(incident) for incident in incidents],
+            "messages": [asdict(message) for message in messages],
+            "unsent": unsent,
+            "urls": [masked(url) for url in urls],
+        }
+        if trials is not None:
+            facts["test"] = [asdict(trial) for trial in trials]
+        if result is not None:
+            facts["relay"] = asdict(result)
+        print_json(facts)
+    elif trials is None and result is None:
+        _show_alerts(incidents, messages, urls, everything=asked.everything)
+        next_steps(_next(unsent, incidents, urls, use_case))
+    else:
+        _show_trials(trials or [])
+        _show_relayed(result)
+        next_steps({"ml-assets alerts": "open incidents, and whether their messages were sent"})
+    return not any(trial.error for trial in trials or []) and not (result and result.failed)
+
+
+def _check_use_case(outbox: AlertOutbox, use_case: str | None) -> None:
+    """End the command when there is no such use case, declared or with alerts left from before."""
+    if use_case is None:
+        return
+    names = sorted({*use_case_names(), *(incident.use_case for incident in outbox.incidents())})
+    if use_case not in names:
+        raise fail(f"there is no use case {use_case!r}; allowed: {', '.join(names)}{did_you_mean(use_case, names)}")
+
+
+def _show_alerts(
+    incidents: Sequence[Incident], messages: Sequence[Message], urls: Sequence[str], *, everything: bool
+) -> None:
+    if not incidents:
+        console.print("no incident yet" if everything else "no open incident")
+    for incident in incidents:
+        _show_incident(incident)
+    if messages:
+        rows = [(message.at, message.title, _fate(message, urls)) for message in messages]
+        console.print(table_of("messages" if everything else "last messages", ["at", "message", "sent"], rows))
+
+
+def _show_trials(trials: Sequence[Trial]) -> None:
+    for trial in trials:
+        console.print("[green]sent[/] " if trial.error is None else "[red]failed[/] ", end="")
+        said = trial.url if trial.error is None else f"{trial.url}: {trial.error}"
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_relayed(result: RelayResult | None) -> None:
+    if result is None:
+        return
+    console.print(f"{result.sent} sent, {result.failed} failed, {result.pending} not sent yet", highlight=False)
+    for reason in result.reasons:
+        console.print(f"  {reason}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _need_urls(urls: Sequence[str]) -> None:
+    if not urls:
+        raise fail(
+            f"{URLS_VARIABLE} is not set: messages stay here, readable. Set it to Apprise URLs, separated by spaces "
+            f"(https://appriseit.com/services/): {HOW_TO_SET}"
+        )
+
+
+def _show_incident(incident: Incident) -> None:
+    colour = {"error": "red", "warning": "yellow", "info": "dim"}[incident.severity]
+    kind = incident.kind.replace("_", " ")
+    console.print(f"[bold {colour}]{incident.severity}[/] ", end="")
+    console.print(f"{incident.use_case}: {kind} ({incident.monitor})", markup=False, highlight=False, soft_wrap=True)
+    until = f"; closed {incident.closed_at}" if incident.closed_at and not incident.is_event else ""
+    lines = {
+        "what": incident.message,
+        "at" if incident.is_event else "since": incident.opened_at + until,
+        "measured": measured_against(incident),
+        "by itself": incident.doing,
+        "look at": incident.look_at,
+    }
+    for label, text in lines.items():
+        if text:
+            console.print(f"  {label:<10} {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _fate(message: Message, urls: Sequence[str]) -> str:
+    if message.sent_at is not None:
+        return f"sent {message.sent_at[:16]}Z"
+    if message.last_error is not None:
+        return f"failed {message.attempts}x, next try {message.next_try_at[:16]}Z: {message.last_error}"
+    return "not yet" if urls else f"no: {URLS_VARIABLE} is not set"
+
+
+def _next(unsent: int, incidents: Sequence[Incident], urls: Sequence[str], use_case: str | None) -> dict[str, str]:
+    steps: dict[str, str] = {}
+    if not urls:
+        steps[HOW_TO_SET] = "where alerts go; then ml-assets alerts --test"
+    elif unsent:
+        steps["ml-assets alerts --send"] = f"send what is due of {unsent} messages"
+    broken = [incident.use_case for incident in incidents if incident.closed_at is None]
+    if broken:
+        steps[f"ml-assets status {broken[0]}"] = "what landed, what serves, what is missing"
+    else:
+        steps[f"ml-assets alerts {use_case + ' ' if use_case else ''}--all"] = "closed incidents too"
+    return steps

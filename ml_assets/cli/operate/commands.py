@@ -1,0 +1,255 @@
+"""Commands that run drops and tell how things stand."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from ml_assets.cli.console import (
+    console,
+    defs_folder,
+    explained_errors,
+    fail,
+    next_steps,
+    plain_rows,
+    print_json,
+    read_drops,
+    read_use_case,
+    state_of,
+    table_of,
+    use_case_names,
+)
+from ml_assets.cli.options import AsJson, From, To, UseCaseName
+
+commands = typer.Typer()
+
+
+@commands.command()
+def land(
+    use_case: UseCaseName,
+    first: Annotated[str, typer.Option("--from", help="First drop, as YYYY-MM-DD; a past has all by default.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last drop, included.")] = "",
+    history: Annotated[
+        list[str] | None, typer.Option(metavar="SOURCE=FILE", help="A past in a CSV or Parquet file; repeatable.")
+    ] = None,
+    ahead: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE=DROPS", help="A past of plans: published so many drops before their event_at."),
+    ] = None,
+    early: Annotated[
+        bool, typer.Option("--early", help="Rows of a past from before the first drop go into it.")
+    ] = False,
+) -> None:
+    """Write what each batch would have received: a past, split by when it became known, or the bundled public data."""
+    from datetime import UTC, datetime
+
+    from ml_assets.cli.operate.history import Options, run_history
+    from ml_assets.cli.operate.landing import land_bundled
+    from ml_assets.stores.paths import state_paths
+
+    spec = read_use_case(use_case)
+    if history:
+        run_history(spec, state_paths(), Options(history, ahead or (), first, last, early), datetime.now(UTC))
+        return
+    if not (first and last) or ahead or early:
+        raise fail("allowed: --from and --to, or --history SOURCE=FILE with --ahead and --early")
+    drops = read_drops(spec, first, last)
+    rows = land_bundled(spec, state_paths(), drops)
+    console.print(table_of(f"landed {drops[0]} to {drops[-1]}", ["source", "rows"], list(rows.items())))
+    next_steps({f"ml-assets batch {use_case} --from {drops[0]} --to {drops[-1]}": "run these drops"})
+
+
+@commands.command()
+def batch(use_case: UseCaseName, first: From, last: To) -> None:
+    """Run drops from landing to predictions and the worklist, as one range."""
+    from ml_assets.cli.operate.runs import batch_with_progress
+    from ml_assets.cli.operate.status import drop_counts
+    from ml_assets.stores.paths import state_paths
+
+    spec, paths = read_use_case(use_case), state_paths()
+    drops = read_drops(spec, first, last)
+    outcome = batch_with_progress(spec, paths, drops[0], drops[-1])
+    console.print(drop_counts(spec, paths, drops))
+    console.print(f"[dim]run {outcome.run_id}[/]")
+    next_steps(
+        {
+            f"ml-assets status {use_case}": "what serves, what is missing",
+            f"ml-assets retrain {use_case} --as-of {drops[-1]}": "train on what has matured by then",
+        }
+    )
+
+
+@commands.command()
+def status(
+    use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what landed, what is missing, what serves and since when, and what to do next."""
+    from ml_assets.cli.operate.status import facts_of, show_facts
+    from ml_assets.spec.declaration import DeclarationError, load_use_case
+    from ml_assets.stores.paths import state_paths
+
+    paths, names = state_paths(), [use_case] if use_case else use_case_names()
+    found: list[dict[str, Any]] = []
+    for name in names:
+        if use_case:
+            found.append(facts_of(read_use_case(name), paths))
+            continue
+        try:
+            found.append(facts_of(load_use_case(defs_folder() / name), paths))
+        except DeclarationError as error:
+            found.append({"use_case": name, "broken": [str(mistake) for mistake in error.mistakes]})
+    if as_json:
+        print_json(found)
+        return
+    for facts in found:
+        show_facts(facts)
+
+
+@commands.command()
+def alerts(
+    use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Closed incidents and every message too.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Send a test message to each URL; 1 if one fails.")] = False,
+    send: Annotated[bool, typer.Option("--send", help="Send what is due, once, now.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong and since when, what was said about it, and whether that went out."""
+    from datetime import UTC, datetime
+
+    from ml_assets.cli.operate.alerts import AlertOptions, run_alerts
+    from ml_assets.stores.paths import state_paths
+
+    asked = AlertOptions(everything=everything, test=test, send=send, as_json=as_json)
+    if not run_alerts(state_paths(), use_case, asked, datetime.now(UTC)):
+        raise typer.Exit(1)
+
+
+@commands.command()
+def drift(
+    use_case: UseCaseName,
+    drop: Annotated[str, typer.Option("--drop", help="A drop; by default the newest with a report.")] = "",
+    page: Annotated[bool, typer.Option("--page", help="Write Evidently's page of it: seconds, and megabytes.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which monitors of a drop alarm or come near, what that seems to mean, and what was decided."""
+    from ml_assets.cli.operate.drift import DriftOptions, run_drift
+
+    spec = read_use_case(use_case)
+    asked = read_drops(spec, drop, drop, "--drop")[0] if drop else None
+    run_drift(spec, state_of(spec), DriftOptions(asked, page, as_json))
+
+
+@commands.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT over <use case>.<table>.")], as_json: AsJson = False
+) -> None:
+    """Ask the lake in SQL: read-only, one SELECT, nothing but its tables in reach."""
+    import duckdb
+
+    from ml_assets.stores.paths import state_paths
+    from ml_assets.stores.query import ask
+
+    with explained_errors(), duckdb.connect() as connection:
+        relation = ask(connection, state_paths(), query)
+        columns, rows = relation.columns, relation.fetchall()
+    if as_json:
+        print_json(plain_rows(columns, rows))
+        return
+    console.print(table_of("", columns, rows[:200]))
+    if len(rows) > 200:
+        console.print(f"[dim]200 of {len(rows):,} rows; --json prints all[/]")
+
+
+@commands.command()
+def fingerprint(
+    use_case: UseCaseName,
+    tables: Annotated[list[str] | None, typer.Option("--table", help="A table; by default every one.")] = None,
+    last: Annotated[str, typer.Option("--to", help="Only drops up to this one, of tables that have drops.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Print the content hash of tables: equal for equal values, whoever computed them, when, in which order."""
+    from ml_assets.cli.operate.status import content_hashes
+    from ml_assets.stores.paths import state_paths
+
+    spec = read_use_case(use_case)
+    until = read_drops(spec, last, last, "--to")[0] if last else None
+    with explained_errors():
+        hashes = content_hashes(spec, state_paths(), tables, until)
+    if as_json:
+        print_json(hashes)
+    else:
+        for table, found in hashes.items():
+            console.print(f"{found}  {table}", highlight=False, soft_wrap=True)
+
+
+@commands.command()
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
+    """Open the Dagster UI and its daemon on this machine alone, on the instance the commands use."""
+    from ml_assets.cli.operate.webserver import serve
+    from ml_assets.stores.paths import state_paths
+
+    serve(state_paths(), port)
+
+
+@commands.command()
+def backfill(
+    use_case: UseCaseName,
+    features: Annotated[bool, typer.Option("--features", help="What to compute again; there is nothing else yet.")],
+    first: Annotated[str, typer.Option("--from", help="First drop; by default the first of all.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
+    step: Annotated[int, typer.Option(min=1, help="Drops a run; what was done is not done again.")] = 31,
+) -> None:
+    """Compute new and changed features of drops that were run before; what was predicted stays as it was."""
+    from ml_assets.cli.operate.backfill import BackfillOptions, run_backfill
+
+    if not features:
+        raise fail("--no-features: found; allowed: --features")
+    spec = read_use_case(use_case)
+    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
+    ends = read_drops(spec, last, last, "--to")[0] if last else date.max
+    run_backfill(spec, state_of(spec), BackfillOptions(begins, ends, step))
+
+
+@commands.command()
+def requeue(
+    use_case: UseCaseName,
+    source: Annotated[str, typer.Option("--source", help="Whose rows.")],
+    reason: Annotated[list[str] | None, typer.Option("--reason", help="A reason code; by default every one.")] = None,
+    first: Annotated[str, typer.Option("--from", help="First drop; by default the first of all.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which rows.")] = False,
+) -> None:
+    """Bring quarantined rows back as corrections, after their contract was mended."""
+    from ml_assets.cli.operate.corrections import Requeue, run_requeue
+    from ml_assets.stores.paths import state_paths
+
+    spec = read_use_case(use_case)
+    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
+    ends = read_drops(spec, last, last, "--to")[0] if last else date.max
+    run_requeue(spec, state_paths(), Requeue(source, tuple(reason or ()), begins, ends, dry_run))
+
+
+@commands.command(name="accept-missing")
+def accept_missing(
+    use_case: UseCaseName,
+    source: Annotated[str, typer.Option("--source", help="What will not come.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why it is right to go on without it.")],
+    drop: Annotated[list[str] | None, typer.Option("--drop", help="A drop that waits; repeatable.")] = None,
+    first: Annotated[str, typer.Option("--from", help="The first of a range of drops that wait.")] = "",
+    last: Annotated[str, typer.Option("--to", help="The last of the range, included.")] = "",
+) -> None:
+    """Say that a source will not come in some drops, so that later drops need not wait for it."""
+    from datetime import UTC, datetime
+
+    from ml_assets.cli.operate.corrections import AcceptedGap, run_accept
+    from ml_assets.stores.paths import state_paths
+
+    spec = read_use_case(use_case)
+    if bool(drop) == bool(first or last) or bool(first) != bool(last):
+        raise fail("allowed: --drop D, as often as needed, or --from D --to D")
+    days = {day for each in drop or () for day in read_drops(spec, each, each, "--drop")}
+    days |= set(read_drops(spec, first, last)) if first else set()
+    run_accept(spec, state_paths(), AcceptedGap(source, sorted(days), reason), datetime.now(UTC))

@@ -1,0 +1,94 @@
+"""What a drop's drift report says, what was decided on it, and Evidently's page on demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ml_assets.cli.console import console, fail, next_steps, plain_rows, print_json, table_of
+from ml_assets.monitoring.diagnosis import spell
+from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.rows import read_rows
+from ml_assets.stores.use_case_state import UseCaseState
+
+_SHOWN = 12
+_COLUMNS = (
+    "monitor",
+    "statistic",
+    "value",
+    "usual",
+    "z",
+    "threshold",
+    "state",
+    "kind",
+    "meaning",
+    "importance",
+    "n_placebos",
+)
+
+
+@dataclass(frozen=True)
+class DriftOptions:
+    """What the command was asked for. `drop` is None for the newest drop with a report."""
+
+    drop: date | None
+    page: bool
+    as_json: bool
+
+
+def run_drift(spec: UseCaseSpec, state: UseCaseState, asked: DriftOptions) -> None:
+    """Print the monitors of a drop nearest to alarm, with the decision; write the page where it is asked for."""
+    lake = state.lake
+    reported = {row["batch_date"] for row in read_monitors(lake, ["batch_date"])}
+    drop = asked.drop or max(reported, default=None)
+    if drop is None or drop not in reported:
+        known = f"{min(reported)} to {max(reported)}" if reported else "none yet"
+        raise fail(f"no drift report of {drop or 'any drop'}; drops with a report: {known}")
+    rows = read_monitors(lake, [*_COLUMNS, "ratio"], (drop, drop))
+    rows.sort(key=lambda row: (row["state"] != "alarm", -row["ratio"], row["monitor"]))
+    decided = read_rows(lake, "decisions", None, (drop, drop))
+    page = _page(spec, state, drop) if asked.page else None
+    if asked.as_json:
+        columns = list(_COLUMNS)
+        monitors = plain_rows(columns, [[row[name] for name in columns] for row in rows])
+        print_json({"use_case": spec.name, "drop": drop, "monitors": monitors,
+                    "decision": decided[0] if decided else None, "page": page})  # fmt: skip
+        return
+    _show(spec, drop, rows, decided, page)
+
+
+def _show(
+    spec: UseCaseSpec, drop: date, rows: list[dict[str, Any]], decided: list[dict[str, Any]], page: Path | None
+) -> None:
+    alarms = sum(row["state"] == "alarm" for row in rows)
+    judged = sum(row["state"] != "not enough data" for row in rows)
+    title = f"{spec.name}, drop {drop}: {alarms} of {judged} monitors alarm, {len(rows) - judged} have not enough data"
+    shown = rows[: max(alarms, _SHOWN)]
+    columns = ["monitor", "value", "usual", "z", "threshold", "state", "meaning"]
+    spelt = [{**row, **{name: spell(row["statistic"], row[name]) for name in ("value", "usual")}} for row in shown]
+    console.print(table_of(title, columns, [[row[name] for name in columns] for row in spelt]))
+    for row in decided:
+        console.print(f"[bold]{row['action']}[/]: ", end="")
+        console.print(row["reason"], markup=False, soft_wrap=True)
+        console.print(f"what would change it: {row['would_change']}", markup=False, soft_wrap=True)
+        for each in row["evidence"]:
+            console.print(f"  {each}", markup=False, highlight=False, soft_wrap=True)
+    if page is not None:
+        console.print(f"page: {page}", soft_wrap=True, highlight=False)
+    steps = {f"ml-assets alerts {spec.name}": "what people were told"}
+    if page is None:
+        steps = {f"ml-assets drift {spec.name} --drop {drop} --page": "the distributions, as a page"} | steps
+    next_steps(steps)
+
+
+def _page(spec: UseCaseSpec, state: UseCaseState, drop: date) -> Path:
+    from ml_assets.reports.drift_page import write_drift_page
+
+    with console.status("drawing the page, a few seconds"):
+        written = write_drift_page(spec, state, drop)
+    if written is None:
+        raise fail(f"no page: the window of {drop}, or the drops before it, hold no row")
+    return written[0]

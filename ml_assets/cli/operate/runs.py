@@ -1,0 +1,76 @@
+"""Runs from the terminal: progress while they go on, failures with what to do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from ml_assets.cli.console import console, fail
+from ml_assets.cli.progress import progress_bar
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.paths import StatePaths
+
+if TYPE_CHECKING:
+    from ml_assets.graph.runs.launch import OnEvent, RunOutcome
+    from ml_assets.pipeline.training.retraining import Retraining
+
+_TOLD_BY_VERDICT = "gate"
+
+
+def batch_with_progress(spec: UseCaseSpec, paths: StatePaths, first: date, last: date) -> RunOutcome:
+    """Run a range of drops and show the steps as they go by."""
+    from ml_assets.graph.runs.launch import run_batch
+
+    steps = 2 * len(spec.sources) + 10
+    return _watched(
+        spec, f"batch {first} to {last}", steps, lambda on_event: run_batch(spec, paths, first, last, on_event)
+    )
+
+
+def retrain_with_progress(spec: UseCaseSpec, paths: StatePaths, asked: Retraining) -> RunOutcome:
+    """Retrain and show the steps as they go by."""
+    from ml_assets.graph.runs.launch import run_retrain
+
+    def work(on_event: OnEvent) -> RunOutcome:
+        return run_retrain(spec, paths, asked, on_event)
+
+    return _watched(spec, f"retrain as of {asked.as_of or 'the newest drop'}", 4, work)
+
+
+def print_warnings(outcome: RunOutcome) -> None:
+    """Print what failed checks say of a run that went on, a line a part; the gate's verdict is told elsewhere."""
+    for check, said in outcome.warned:
+        if check == _TOLD_BY_VERDICT:
+            continue
+        first, *parts = said.split("; ")
+        console.print(f"[yellow]{check}[/] {escape(first)}", highlight=False, soft_wrap=True)
+        for part in parts:
+            console.print(f"  {part}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _watched(spec: UseCaseSpec, title: str, steps: int, work: Callable[[OnEvent], RunOutcome]) -> RunOutcome:
+    prefix = f"{spec.name}__"
+    with progress_bar() as progress:
+        task = progress.add_task(title, total=steps, now="loading")
+
+        def on_event(step: str, what: str) -> None:
+            shown = step.removeprefix(prefix).replace("__", "/")
+            if what == "STEP_SUCCESS":
+                progress.advance(task)
+            elif not what.startswith("STEP_"):
+                shown = f"{shown}: {what}"
+            progress.update(task, now=shown)
+
+        outcome = work(on_event)
+    if not outcome.succeeded:
+        for step, message in outcome.failures[:5]:
+            console.print(f"[red]failed[/] {step.removeprefix(prefix).replace('__', '/')}")
+            console.print(f"  {message}", markup=False, highlight=False, soft_wrap=True)
+        print_warnings(outcome)
+        raise fail(
+            f"{title} failed; the last good state still serves. Run {outcome.run_id} in `ml-assets ui` has the log"
+        )
+    return outcome

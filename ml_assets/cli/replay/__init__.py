@@ -1,0 +1,1 @@
+"""Commands that run history: replay and demo."""

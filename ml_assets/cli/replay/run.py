@@ -1,0 +1,219 @@
+"""Replays history from the terminal: progress while it goes on, and what came of it as tables, page or JSON."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.cli.console import console, errors, fail, next_steps, print_json, table_of
+from ml_assets.cli.progress import progress_bar
+from ml_assets.demo.flights import BUNDLED_USE_CASE, land_flights
+from ml_assets.monitoring.quality_over_time import ROLES
+from ml_assets.pipeline.monitoring.replay_summary import summarize_replay
+from ml_assets.reports.replay_page import ROLE_NAMES, counted, gain_of, outcome, replay_page, verdict_of
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.landing import write_whole
+from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.write_lock import write_lock
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ml_assets.graph.runs.replay import StepOutcome
+
+_REASON_LENGTH = 72
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What the options of the command ask for: drops a step, and retraining every so many steps."""
+
+    first: date
+    last: date
+    every: int | None = None
+    schedule: int | None = None
+    as_json: bool = False
+
+
+def run_replay(spec: UseCaseSpec, paths: StatePaths, asked: ReplayOptions) -> None:
+    """Replay the drops asked for, say what came of it, and what to look at next."""
+    replay_and_show(spec, paths, asked)
+    if asked.as_json:
+        return
+    name = spec.name
+    next_steps(
+        {
+            f"ml-assets alerts {name} --all": "every incident, and what was said about it",
+            f"ml-assets sql \"SELECT * FROM {name}.decisions WHERE action <> 'nothing' ORDER BY batch_date\"":
+                "what was decided, drop by drop, and why",
+            "ml-assets ui": "the runs, their checks and plots",
+        }
+    )  # fmt: skip
+
+
+def replay_and_show(spec: UseCaseSpec, paths: StatePaths, asked: ReplayOptions) -> None:
+    """Replay the drops asked for, write the page, and say what came of it."""
+    from ml_assets.graph.runs.replay import replay_steps
+
+    steps = replay_steps(spec, asked.first, asked.last, asked.every)
+    outcomes = _replay_with_progress(spec, paths, steps, asked)
+    scheduled = [step[-1] for number, step in enumerate(steps, 1) if asked.schedule and not number % asked.schedule]
+    summary = summarize_replay(
+        spec, paths, steps, seconds=[each.seconds for each in outcomes], scheduled=frozenset(scheduled)
+    )
+    page = page_path(paths, spec.name, asked.first, asked.last)
+    write_whole(page, replay_page(summary).encode())
+    if asked.as_json:
+        print_json(summary)
+    else:
+        show_summary(summary, page)
+
+
+def page_path(paths: StatePaths, use_case: str, first: date, last: date) -> Path:
+    """Name the page of a replay."""
+    return paths.reports / use_case / f"replay_{first}_{last}.html"
+
+
+def land_absent(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> list[date]:
+    """Land the bundled data of the drops of which nothing has landed; give those drops.
+
+    What is there stays as it is: somebody may have changed it to see what happens. A drop appears whole, so that a
+    killed replay leaves no half of one.
+    """
+    landing = paths.landing / spec.name
+    with write_lock(paths.locks, f"{spec.name}_landing"):
+        names = [source.file_name for source in spec.sources]
+        absent = [drop for drop in drops if not _has_files(landing / drop.isoformat(), names)]
+        if not absent:
+            return []
+        unfinished = paths.landing / f".{spec.name}.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        try:
+            for drop in absent:
+                land_flights(unfinished, spec.calendar, drop, drop)
+                landing.mkdir(parents=True, exist_ok=True)
+                (unfinished / drop.isoformat()).rename(landing / drop.isoformat())
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return absent
+
+
+def _has_files(folder: Path, names: Sequence[str]) -> bool:
+    return any((folder / name).exists() for name in names)
+
+
+def _replay_with_progress(
+    spec: UseCaseSpec, paths: StatePaths, steps: Sequence[Sequence[date]], asked: ReplayOptions
+) -> list[StepOutcome]:
+    from ml_assets.graph.runs.replay import replay
+
+    with _explained_stops(spec, paths, asked), progress_bar() as progress:
+        task = progress.add_task(f"replay {spec.name}", total=sum(map(len, steps)), now="loading")
+
+        def land(drops: Sequence[date]) -> None:
+            named = f"{drops[0]} to {drops[-1]}"
+            if spec.name == BUNDLED_USE_CASE:
+                progress.update(task, now=f"{named}: landing")
+                land_absent(spec, paths, drops)
+            progress.update(task, now=f"{named}: batch, then what the sensors ask for")
+
+        def on_step(done: StepOutcome) -> None:
+            progress.update(task, advance=len(done.drops), now=f"{done.drops[-1]}: {done.decision}")
+            if done.seconds.get("batch") and done.decision != "nothing":
+                said = f"{done.drops[-1]} {done.decision}: {done.reason}"
+                progress.console.print(said, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+        def on_wait(_: str) -> None:
+            progress.update(task, now="another replay of this use case is running; waiting for it")
+
+        # a second replay would take the runs of the first for what a killed one left, and cancel them
+        with write_lock(paths.locks, f"{spec.name}_replay", on_wait):
+            return replay(spec, paths, steps, land=land, retrain_after=asked.schedule, on_step=on_step)
+
+
+@contextmanager
+def _explained_stops(spec: UseCaseSpec, paths: StatePaths, asked: ReplayOptions) -> Iterator[None]:
+    """End the command when the replay stops, saying why, and how it goes on."""
+    from ml_assets.graph.runs.replay import ReplayStoppedError
+    from ml_assets.ingestion.ledger import DropsNotFinalError
+    from ml_assets.stores.alert_outbox import AlertOutboxError
+    from ml_assets.stores.lake import MissingTableError
+    from ml_assets.stores.model_store import TamperedModelError
+
+    try:
+        yield
+    except (ReplayStoppedError, DropsNotFinalError, AlertOutboxError, MissingTableError, TamperedModelError) as error:
+        ended = fail(str(error))
+    except KeyboardInterrupt:
+        ended = fail("interrupted")
+    else:
+        return
+    for line in _what_to_do(spec, paths, asked):
+        errors.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    raise ended
+
+
+def _what_to_do(spec: UseCaseSpec, paths: StatePaths, asked: ReplayOptions) -> list[str]:
+    return [
+        f"ml-assets status {spec.name}  what landed, what is missing",
+        f"what is missing goes into {paths.landing / spec.name}/<drop>/, for every drop since {spec.calendar.start}",
+        f"{command_of(spec.name, asked)}  goes on where this one stopped: what was done stays",
+    ]
+
+
+def command_of(use_case: str, asked: ReplayOptions) -> str:
+    """Write the command that was asked for."""
+    options = [f"--every {asked.every}"] * bool(asked.every) + [f"--schedule {asked.schedule}"] * bool(asked.schedule)
+    return " ".join([f"ml-assets replay {use_case} --from {asked.first} --to {asked.last}", *options])
+
+
+def show_summary(summary: dict[str, Any], page: Path) -> None:
+    """Print what came of a replay."""
+    console.print(outcome(summary), highlight=False)
+    if summary["months"]:
+        console.print(_months_table(summary))
+    if summary["retrainings"]:
+        cells = [
+            [row["as_of"], row["asked_by"]["trigger"],
+             shorten(row["asked_by"]["reason"] or "", _REASON_LENGTH, placeholder=" …"), verdict_of(row), gain_of(row)]
+            for row in summary["retrainings"]
+        ]  # fmt: skip
+        console.print(table_of("retrainings", ["as of", "asked by", "reason", "verdict", "gain"], cells))
+    closed = sum(row["closed_at"] is not None for row in summary["incidents"])
+    console.print(f"{counted(len(summary['incidents']), 'incident')} opened, {closed} of them closed", highlight=False)
+    seconds = summary["seconds"]
+    if seconds:
+        parts = ", ".join(f"{name} {spent:,.0f}" for name, spent in seconds.items() if name != "total")
+        console.print(f"{seconds['total']:,.0f} s: {parts}", highlight=False)
+    else:
+        console.print("every step was done before: nothing was run again")
+    console.print(f"page {page}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _months_table(summary: dict[str, Any]) -> Table:
+    """Lay out the months; the roles of a measure share a column, so that it fits a terminal."""
+
+    def side_by_side(row: dict[str, Any], measure: str, roles: Sequence[str], form: str) -> str:
+        values = [row[role][measure] for role in roles]
+        return " / ".join("-" if value is None else format(value, form) for value in values)
+
+    both = ("champion", "baseline")
+    rows = [
+        [month["month"], "-" if month["label_share"] is None else f"{month['label_share']:.1%}",
+         side_by_side(month, "log_loss", ROLES, ".4f"), side_by_side(month, "auc", ROLES, ".4f"),
+         side_by_side(month, "precision_at_capacity", both, ".1%")]
+        for month in summary["months"]
+    ]  # fmt: skip
+    if summary["mean"]["n_months"] > 1:
+        measured = [side_by_side(summary["mean"], measure, ROLES, ".4f") for measure in ("log_loss", "auc")]
+        rows.append(["mean", "", *measured, ""])
+    named = " / ".join(ROLE_NAMES[role] for role in ROLES)
+    heads = ["month", "positive", f"log loss\n{named}", f"AUC\n{named}",
+             f"top {summary['capacity']} positive\n{' / '.join(ROLE_NAMES[role] for role in both)}"]  # fmt: skip
+    return table_of("by month of prediction", heads, rows)

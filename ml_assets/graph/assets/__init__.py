@@ -1,0 +1,1 @@
+"""The assets and their checks: each calls one step of the pipeline and describes its result."""

@@ -1,0 +1,138 @@
+"""Assets of the decision: the verdict, the record of what serves, and the model card."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import dagster as dg
+
+from ml_assets.graph.assets.layout import asset_key, described
+from ml_assets.graph.assets.metadata import check_results, markdown
+from ml_assets.graph.definitions.resources import StateResource
+from ml_assets.pipeline.champion.promote import RecordedVerdict, record_verdict
+from ml_assets.pipeline.champion.record import (
+    PROMOTED,
+)
+from ml_assets.pipeline.evaluation.card_facts import gather_facts, store_card
+from ml_assets.pipeline.evaluation.verdict import JudgedCandidate, judge_candidate
+from ml_assets.reports.evidence_tables import reason_table, record_list
+from ml_assets.reports.model_card import build_card, write_card
+from ml_assets.spec.use_case import UseCaseSpec
+
+
+class GateMode(StrEnum):
+    """How the gate stands: as declared, or as a person asks for this once."""
+
+    as_declared = "as_declared"
+    enabled = "enabled"
+    dry_run = "dry_run"
+    disabled = "disabled"
+
+
+class GateConfig(dg.Config):
+    """How the gate stands; a disabled one promotes, a dry run changes nothing, and the record says which it was."""
+
+    gate: GateMode = GateMode.as_declared
+
+
+def build_champion_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
+    """Build evaluation, champion and model_card."""
+    return [_evaluation(spec), _champion(spec), _model_card(spec)]
+
+
+def _evaluation(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    read = ("candidate_model", "evaluation_measures", "evaluation_slices", "behaviours")
+
+    @dg.asset(
+        key=asset_key(spec, "models", "evaluation"),
+        deps=[asset_key(spec, "training", "training_set"), *(asset_key(spec, "models", name) for name in read)],
+        description="The verdict: candidate, the champion that serves the candidate's as_of, and the heuristic, on the "
+        "newest matured window that none of them trained on; with slices, behaviours, groups and leaks.",
+        **described(spec, "models", "delta"),
+    )
+    def evaluation(context: dg.AssetExecutionContext, config: GateConfig, store: StateResource) -> dg.MaterializeResult:
+        mode = None if config.gate is GateMode.as_declared else config.gate.value
+        judged = judge_candidate(spec, store.of(spec.name), mode)
+        context.log.info(f"{judged.comparison.row.model_version}: {judged.verdict.outcome}")
+        return dg.MaterializeResult(metadata=_judged_metadata(judged))
+
+    return evaluation
+
+
+def _judged_metadata(judged: JudgedCandidate) -> dict[str, Any]:
+    found, gain, days = judged.comparison, judged.gain, judged.comparison.days
+    return {
+        "verdict": judged.verdict.outcome,
+        "as_of": str(found.row.as_of),
+        "candidate": found.row.model_version,
+        "champion before": found.incumbent.model_version if found.incumbent else "none",
+        "window": f"{min(days)} to {max(days)}" if days else "empty",
+        "examples": int(found.labels.size),
+        "reasons": markdown(reason_table(judged.verdict)),
+        **({"gain": gain.estimate, "gain lower": gain.lower, "gain upper": gain.upper} if gain else {}),
+    }
+
+
+def _champion(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    key = asset_key(spec, "models", "champion")
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(spec, "models", "evaluation")],
+        description="What serves which drops: every verdict ever given with its reasons, and every decision of a "
+        "person. The champion of a drop is the newest promotion before it.",
+        check_specs=[dg.AssetCheckSpec("gate", asset=key, description="The candidate passed the gate.")],
+        **described(spec, "models", "delta", "mlflow"),
+    )
+    def champion(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
+        recorded = record_verdict(store.of(spec.name), datetime.now(UTC), context.run.run_id)
+        metadata = _recorded_metadata(spec, recorded)
+        return dg.MaterializeResult(metadata=metadata, check_results=check_results([recorded.outcome]))
+
+    return champion
+
+
+def _recorded_metadata(spec: UseCaseSpec, recorded: RecordedVerdict) -> dict[str, Any]:
+    verdict, serving = recorded.verdict, recorded.serving
+    first = str(spec.calendar.next_drop(verdict["as_of"]))
+    return {
+        "verdict": verdict["verdict"],
+        "model version": verdict["model_version"],
+        "gate": verdict["gate"],
+        "serves from": first if verdict["verdict"] == PROMOTED else _why_not(spec, verdict),
+        "recorded": "as a new verdict" if recorded.is_new else "before: the same verdict stands",
+        "record": markdown(record_list(recorded.record, None if serving is None else serving["sequence"])),
+        "dagster/row_count": len(recorded.record),
+    }
+
+
+def _why_not(spec: UseCaseSpec, verdict: Mapping[str, Any]) -> str:
+    if verdict["verdict"] == "awaiting_approval":
+        return f"not before a person runs: ml-assets approve {spec.name} {verdict['model_version']}"
+    return "not at all"
+
+
+def _model_card(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    read = ("champion", "evaluation_measures", "evaluation_slices", "behaviours", "candidate_model")
+
+    @dg.asset(
+        key=asset_key(spec, "models", "model_card"),
+        deps=[asset_key(spec, "training", "training_set"), *(asset_key(spec, "models", name) for name in read)],
+        description="The newest candidate for people: what data, how good, for whom bad, how it behaves, what changed "
+        "since the champion before it, where it came from, and who or what let it serve. Also an HTML page.",
+        **described(spec, "models", "markdown"),
+    )
+    def model_card(store: StateResource) -> dg.MaterializeResult:
+        state = store.of(spec.name)
+        facts = gather_facts(state)
+        card = build_card(spec, facts)
+        page = write_card(state, facts, card)
+        text = card.to_markdown(pictures=False)
+        store_card(state, facts, text)
+        version = facts.comparison.row.model_version
+        return dg.MaterializeResult(
+            metadata={"model version": version, "page": dg.MetadataValue.path(str(page)), "card": markdown(text)}
+        )
+
+    return model_card

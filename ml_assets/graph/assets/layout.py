@@ -1,0 +1,67 @@
+"""How assets are named, grouped and partitioned: <use case>/<layer>/<name>, one table each."""
+
+from datetime import date, timedelta
+from typing import TypedDict
+
+import dagster as dg
+
+from ml_assets.spec.use_case import UseCaseSpec
+
+LAYERS = ("raw", "validated", "features", "training", "models", "predictions", "monitoring")
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+WRITE_TAG = "ml_assets/write"
+BACKFILL_TAG = "ml_assets/backfill"  # on a run that is to compute again what drops hold of other definitions
+
+
+def asset_key(spec: UseCaseSpec, layer: str, name: str) -> dg.AssetKey:
+    """Give the key of an asset; `quarantine/<source>` has its own prefix inside the validated layer."""
+    return dg.AssetKey([spec.name, layer, name])
+
+
+def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:
+    """Give one partition a drop, named by its date.
+
+    With the wall clock the partition of today exists today, since its batch runs today; Dagster's
+    own windows, named by their start, would only have it tomorrow.
+    """
+    calendar = spec.calendar
+    end = None if calendar.end is None else (calendar.end + calendar.every).isoformat()  # its window must end by then
+    offset = 1 if spec.clock == "wall" else 0
+    if calendar.every == timedelta(days=1):
+        return dg.DailyPartitionsDefinition(calendar.start.isoformat(), end_date=end, end_offset=offset)
+    weekday = calendar.start.isoweekday() % 7
+    return dg.TimeWindowPartitionsDefinition(
+        cron_schedule=f"0 0 * * {weekday}", start=calendar.start.isoformat(), end=end, fmt="%Y-%m-%d",
+        end_offset=offset,
+    )  # fmt: skip
+
+
+def history_mapping(days_back: timedelta | None, every: timedelta) -> dg.TimeWindowPartitionMapping:
+    """Map a drop to the drops before it that it reads; None is all of them."""
+    offset = -100_000 if days_back is None else -days_back // every - 1
+    return dg.TimeWindowPartitionMapping(start_offset=offset, end_offset=0, allow_nonexistent_upstream_partitions=True)
+
+
+class Described(TypedDict):
+    """What every asset of a layer has in common."""
+
+    group_name: str
+    owners: list[str]
+    kinds: set[str]
+    tags: dict[str, str]
+
+
+def described(spec: UseCaseSpec, layer: str, *kinds: str) -> Described:
+    """Give what every asset of a layer has in common."""
+    return {"group_name": layer, "owners": list(spec.owners), "kinds": set(kinds), "tags": {"use_case": spec.name}}
+
+
+def partition_keys(context: dg.AssetExecutionContext) -> list[date]:
+    """List the drops of this run, in order."""
+    return [date.fromisoformat(key) for key in context.partition_keys]
+
+
+def table_schema(columns: dict[str, str], descriptions: dict[str, str] | None = None) -> dg.TableSchema:
+    """Give column names and types as the UI shows them."""
+    said = descriptions or {}
+    return dg.TableSchema([dg.TableColumn(name, kind, description=said.get(name)) for name, kind in columns.items()])

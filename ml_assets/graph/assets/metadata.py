@@ -1,0 +1,58 @@
+"""Results of steps as Dagster metadata: row counts and notes of each drop, checks, Markdown."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any, cast
+
+import dagster as dg
+
+from ml_assets.pipeline.results import CheckOutcome, DropResult
+from ml_assets.reports.pictures import Picture
+
+
+def describe_drops(
+    context: dg.AssetExecutionContext,
+    result: DropResult,
+    asset_key: dg.AssetKey | None = None,
+    on_last: Mapping[str, Any] | None = None,
+) -> None:
+    """Attach to each partition its row count and notes, and to the last one what is about the whole range.
+
+    A result's own metadata would stamp the same values, and pictures, on every drop of a range.
+    """
+    for key in context.partition_keys:
+        drop = date.fromisoformat(key)
+        noted = {**result.notes.get(drop, {}), **((on_last or {}) if key == context.partition_keys[-1] else {})}
+        context.add_asset_metadata(
+            {"dagster/partition_row_count": result.rows.get(drop, 0), **noted}, asset_key=asset_key, partition_key=key
+        )
+
+
+def check_results(
+    outcomes: Iterable[CheckOutcome],
+    asset_key: dg.AssetKey | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> list[dg.AssetCheckResult]:
+    """Give outcomes as results of the checks of an asset; `more` is metadata of all of them."""
+    return [
+        dg.AssetCheckResult(
+            asset_key=asset_key,
+            check_name=each.name,
+            passed=each.passed,
+            severity=dg.AssetCheckSeverity.ERROR if each.is_error else dg.AssetCheckSeverity.WARN,
+            description=each.description or None,
+            metadata=cast("dict[str, Any]", {**each.measured, **(more or {})}),
+        )
+        for each in outcomes
+    ]
+
+
+def markdown(text: str) -> dg.MarkdownMetadataValue:
+    """Give Markdown as metadata that the UI lays out."""
+    return dg.MetadataValue.md(text)
+
+
+def pictures(*shown: Picture | None, **named: Picture | None) -> dict[str, dg.MarkdownMetadataValue]:
+    """Give pictures as metadata, by their captions or by the names given; what is None is left out."""
+    by_name = {each.caption: each for each in shown if each is not None} | named
+    return {name: markdown(each.to_markdown()) for name, each in by_name.items() if each is not None}

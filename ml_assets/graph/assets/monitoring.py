@@ -1,0 +1,232 @@
+"""Assets of monitoring: feeds, drift, performance, and what follows from them."""
+
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from ml_assets.graph.assets.layout import (
+    SINGLE_RUN,
+    asset_key,
+    described,
+    history_mapping,
+    partition_keys,
+    partitions_of,
+    table_schema,
+)
+from ml_assets.graph.assets.metadata import check_results, describe_drops, markdown, pictures
+from ml_assets.graph.definitions.resources import StateResource
+from ml_assets.pipeline.monitoring.decisions import store_decisions
+from ml_assets.pipeline.monitoring.drift import store_drift_report
+from ml_assets.pipeline.monitoring.feed_health import store_feed_health
+from ml_assets.pipeline.monitoring.performance import report_performance
+from ml_assets.reports.drift_page import is_page_due, write_drift_page
+from ml_assets.reports.monitor_tables import nearest_table, placebo_table
+from ml_assets.reports.performance_pictures import log_loss_picture
+from ml_assets.spec.use_case import UseCaseSpec
+
+_REPORT_COLUMNS = {
+    "batch_date": "DATE",
+    "prediction_date": "DATE",
+    "role": "VARCHAR",
+    "slice_column": "VARCHAR",
+    "slice_value": "VARCHAR",
+    "model_version": "VARCHAR",
+    "n": "BIGINT",
+    "n_unresolved": "BIGINT",
+    **dict.fromkeys(
+        ("label_share", "mean_score", "auc", "log_loss", "log_loss_over_entropy", "brier", "ece",
+         "precision_at_capacity", "cost", "log_loss_lower", "log_loss_upper"), "DOUBLE"),
+}  # fmt: skip
+_MEANINGS = {
+    "batch_date": "the drop in which the examples matured",
+    "prediction_date": "the drop in which they were predicted",
+    "role": "champion, baseline (the heuristic), first_champion (never retrained) or last_refused",
+    "slice_column": "the feature that splits them; null for all",
+    "slice_value": "its value; null for all, and where the feature is unknown",
+    "n": "matured with a label known by the drop",
+    "n_unresolved": "matured without one",
+    "log_loss": "in nats; null where undefined, and in slices of too few labels",
+    "log_loss_over_entropy": "over that of always saying the label share",
+    "precision_at_capacity": "share of positives among a drop's highest scores, as many as a list has",
+    "cost": "mean cost an example, in the unit of the declaration",
+    "log_loss_lower": "of slices: normal-theory 90 % interval",
+}
+_COLUMNS = {
+    "batch_date": ("DATE", "the drop"),
+    "action": ("VARCHAR", "retrain, wait (for the cooldown), fix_upstream, or nothing"),
+    "trigger": ("VARCHAR", "drift, performance or staleness; null when none fires"),
+    "reason": ("VARCHAR", "why"),
+    "would_change": ("VARCHAR", "what would change the decision"),
+    "monitor": ("VARCHAR", "the monitor that weighs most"),
+    "measurement": ("DOUBLE", "what it measured"),
+    "threshold": ("DOUBLE", "and against what"),
+    "evidence": ("VARCHAR[]", "everything looked at"),
+    "champion_as_of": ("DATE", "as of which drop the champion was trained"),
+    "training_age_days": ("DOUBLE", "how much younger the newest matured example is than its newest training row"),
+    "is_scored": ("BOOLEAN", "every example of the drop has a prediction"),
+    "is_reported": ("BOOLEAN", "the drift report of the drop is there"),
+}
+
+
+class PageMode(StrEnum):
+    """When Evidently's page of the newest drop is written: it costs seconds and megabytes."""
+
+    on_alarm = "on_alarm"  # when it alarms and the drop before did not
+    always = "always"
+    never = "never"
+
+
+class DriftConfig(dg.Config):
+    """Whether the run ends with a page."""
+
+    page: PageMode = PageMode.on_alarm
+
+
+def build_monitoring_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
+    """Build feed_health, drift_report, performance_report and decisions."""
+    return [_feed_health(spec), _drift_report(spec), _performance_report(spec), _decisions(spec)]
+
+
+def _feed_health(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    key, monitoring = asset_key(spec, "monitoring", "feed_health"), spec.monitoring
+    mapping = history_mapping(monitoring.feed_history + monitoring.relearn_after, spec.calendar.every)
+
+    @dg.asset(
+        key=key,
+        deps=[
+            dg.AssetDep(asset_key(spec, layer, source.name), partition_mapping=mapping)
+            for source in spec.sources
+            if source.arrives == "every drop"
+            for layer in ("raw", "quarantine")
+        ],
+        description="Each source against its own drops before: counts, nulls, ranges, categories and age, as landed. "
+        "Drops in which a feed was broken are left out of training sets.",
+        partitions_def=partitions_of(spec),
+        backfill_policy=SINGLE_RUN,
+        check_specs=[
+            dg.AssetCheckSpec("feeds", asset=key, description="No feed alarms in the newest drop of the run.")
+        ],
+        **described(spec, "monitoring", "delta", "numpy"),
+    )
+    def feed_health(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
+        drops = partition_keys(context)
+        found = store_feed_health(spec, store.of(spec.name), drops)
+        nearest = markdown(nearest_table(found.rows, drops[-1]))
+        describe_drops(context, found.result, on_last={"nearest to alarm": nearest})
+        return dg.MaterializeResult(check_results=check_results(found.result.checks))
+
+    return feed_health
+
+
+def _drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    key, monitoring = asset_key(spec, "monitoring", "drift_report"), spec.monitoring
+    mapping = history_mapping(monitoring.window + monitoring.before + monitoring.window, spec.calendar.every)
+
+    @dg.asset(
+        key=key,
+        deps=[
+            dg.AssetDep(asset_key(spec, "features", "features"), partition_mapping=mapping),
+            asset_key(spec, "monitoring", "feed_health"),
+            asset_key(spec, "predictions", "predictions"),
+            asset_key(spec, "models", "champion"),
+        ],
+        description="Features and score of a drop against the drops before and against what the champion was trained "
+        "on. Thresholds come from placebo windows inside the reference, under one budget of false alarms.",
+        partitions_def=partitions_of(spec),
+        backfill_policy=SINGLE_RUN,
+        check_specs=[dg.AssetCheckSpec("drift", asset=key, description="No feature alarms in the newest drop of the "
+                                       "run, nor all of them together.")],
+        **described(spec, "monitoring", "delta", "numpy"),
+    )  # fmt: skip
+    def drift_report(
+        context: dg.AssetExecutionContext, config: DriftConfig, store: StateResource
+    ) -> dg.MaterializeResult:
+        state, drops = store.of(spec.name), partition_keys(context)
+        found = store_drift_report(spec, state, drops)
+        rows = found.monitors.rows
+        shown: dict[str, Any] = {"nearest to alarm": markdown(nearest_table(rows, drops[-1])),
+                 "what thresholds rest on": markdown(placebo_table(rows, found.measures, drops[-1]))}  # fmt: skip
+        if is_page_due(config.page.value, rows, drops[-1], spec.calendar.previous_drop(drops[-1])):
+            shown |= _page(write_drift_page(spec, state, drops[-1]))
+        describe_drops(context, found.monitors.result, on_last=shown)
+        return dg.MaterializeResult(check_results=check_results(found.monitors.result.checks))
+
+    return drift_report
+
+
+def _page(written: "tuple[Path, tuple[str, ...]] | None") -> dict[str, Any]:
+    if written is None:
+        return {}
+    return {"page": dg.MetadataValue.path(written[0]), "not on the page": ", ".join(written[1]) or "nothing"}
+
+
+def _performance_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    key = asset_key(spec, "monitoring", "performance_report")
+    window = spec.monitoring.performance_window + spec.labels.matures_after
+    mapping = history_mapping(window, spec.calendar.every)
+    read = [("features", "features"), ("training", "labels"), ("predictions", "predictions"),
+            ("predictions", "shadow_predictions")]  # fmt: skip
+
+    @dg.asset(
+        key=key,
+        deps=[
+            *(dg.AssetDep(asset_key(spec, *each), partition_mapping=mapping) for each in read),
+            asset_key(spec, "models", "champion"),
+        ],
+        description="How good the scores of each model were on what matured in each drop, in all and by slice, and the "
+        "verdict on the champion of the drop.",
+        partitions_def=partitions_of(spec),
+        backfill_policy=SINGLE_RUN,
+        check_specs=[
+            dg.AssetCheckSpec("performance", asset=key, description="The champion keeps the declared share of the "
+                              "gain over the heuristic that it had at the gate, on the last matured window."),
+        ],
+        metadata={"dagster/column_schema": table_schema(_REPORT_COLUMNS, _MEANINGS)},
+        **described(spec, "monitoring", "delta", "numpy"),
+    )  # fmt: skip
+    def performance_report(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
+        state, drops = store.of(spec.name), partition_keys(context)
+        found = report_performance(spec, state, drops)
+        describe_drops(context, found.result, on_last=pictures(**{"log loss": log_loss_picture(state, drops)}))
+        verdict = {name: _plain(value) for name, value in found.newest_verdict.items() if value is not None}
+        return dg.MaterializeResult(check_results=check_results(found.result.checks, more=verdict))
+
+    return performance_report
+
+
+def _decisions(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    key = asset_key(spec, "monitoring", "decisions")
+    types, meanings = ({name: each[place] for name, each in _COLUMNS.items()} for place in (0, 1))
+    read = [("monitoring", "feed_health"), ("monitoring", "drift_report"), ("monitoring", "performance_report"),
+            ("models", "champion"), ("raw", "drops"), ("features", "examples"),
+            ("predictions", "predictions")]  # fmt: skip
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(spec, *each) for each in read],
+        description="What follows from the reports of a drop: retrain, wait, fix upstream or nothing, with reason, "
+        "evidence and what would change it. The retraining sensors read the newest one.",
+        partitions_def=partitions_of(spec),
+        backfill_policy=SINGLE_RUN,
+        check_specs=[
+            dg.AssetCheckSpec("freshness", asset=key, description="In data time: training data are young enough, "
+                              "predictions and reports of the newest drop are there.")
+        ],
+        metadata={"dagster/column_schema": table_schema(types, meanings)},
+        **described(spec, "monitoring", "delta"),
+    )  # fmt: skip
+    def decisions(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
+        decided = store_decisions(spec, store.of(spec.name), partition_keys(context))
+        describe_drops(context, decided.result)
+        newest = decided.newest
+        context.log.info(f"{newest['batch_date']}: {newest['action']}: {newest['reason']}")
+        return dg.MaterializeResult(check_results=check_results(decided.result.checks))
+
+    return decisions
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, date) else value

@@ -1,0 +1,146 @@
+"""Assets of the sources: what landed, what was accepted, what was not, and the ledger over all of them."""
+
+import dagster as dg
+
+from ml_assets.graph.assets.columns import describe_columns, source_descriptions
+from ml_assets.graph.assets.layout import (
+    SINGLE_RUN,
+    asset_key,
+    described,
+    history_mapping,
+    partition_keys,
+    partitions_of,
+    table_schema,
+)
+from ml_assets.graph.assets.metadata import check_results, describe_drops
+from ml_assets.graph.definitions.resources import StateResource
+from ml_assets.pipeline.ingestion.ledger import build_ledger
+from ml_assets.pipeline.ingestion.raw import receive_source
+from ml_assets.pipeline.ingestion.validated import validate_source
+from ml_assets.spec.contract import SQL_TYPES, Source
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.use_case_state import UseCaseState
+
+_LEDGER_COLUMNS = {
+    "batch_date": "DATE", "source": "VARCHAR", "expected": "BOOLEAN", "received": "BOOLEAN", "state": "VARCHAR",
+    "landed": "BIGINT", "validated": "BIGINT", "quarantined": "BIGINT", "late": "BIGINT", "reasons": "VARCHAR[]",
+    "notes": "VARCHAR[]",
+}  # fmt: skip
+
+
+def build_source_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
+    """Build raw, validated and quarantine of each source, and the ledger."""
+    per_source = [asset for source in spec.sources for asset in (_raw(spec, source), _validated(spec, source))]
+    return [*per_source, _drops(spec)]
+
+
+def _columns(source: Source) -> dict[str, str]:
+    return {name: SQL_TYPES[column.type] for name, column in source.columns.items()}
+
+
+def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=asset_key(spec, "raw", source.name),
+        description=f"{source.description} As landed: typed by contract, with file, sha256 and line.",
+        partitions_def=partitions_of(spec),
+        backfill_policy=SINGLE_RUN,
+        metadata={"dagster/column_schema": table_schema(_columns(source), source_descriptions(source))},
+        **described(spec, "raw", "csv", "delta"),
+    )
+    def raw(context: dg.AssetExecutionContext, store: StateResource) -> None:
+        received = receive_source(spec, store.of(spec.name), source, partition_keys(context))
+        describe_drops(context, received)
+
+    return raw
+
+
+def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
+    validated_key = asset_key(spec, "validated", source.name)
+    quarantine_key = asset_key(spec, "quarantine", source.name)
+    times = {"event_at": "TIMESTAMPTZ", "known_at": "TIMESTAMPTZ", "claimed_known_at": "TIMESTAMPTZ"}
+    columns = {**_columns(source), **times}
+
+    @dg.multi_asset(
+        name=f"{spec.name}__validate_{source.name}",
+        specs=[
+            _validated_spec(spec, source, validated_key, columns),
+            _quarantine_spec(spec, source, quarantine_key),
+        ],
+        check_specs=[dg.AssetCheckSpec("contract", asset=validated_key, description="No drop of this source was "
+                     "refused. The ledger has the verdict; the other sources go on.")],
+        partitions_def=partitions_of(spec),
+        backfill_policy=SINGLE_RUN,
+    )  # fmt: skip
+    def validate(context: dg.AssetExecutionContext, store: StateResource):  # noqa: ANN202 - two results
+        state = store.of(spec.name)
+        found = validate_source(spec, state, source, partition_keys(context))
+        shown = describe_columns(spec, "validated", source.name, columns, source_descriptions(source))
+        describe_drops(context, found.validated, validated_key, on_last=_page(spec, source, state) | shown)
+        describe_drops(context, found.quarantine, quarantine_key)
+        checks = check_results(found.validated.checks, validated_key)
+        yield dg.MaterializeResult(asset_key=validated_key, check_results=checks)
+        yield dg.MaterializeResult(asset_key=quarantine_key)
+
+    return validate
+
+
+def _inputs(spec: UseCaseSpec, source: Source) -> list[dg.AssetDep]:
+    mapping = history_mapping(None, spec.calendar.every)
+    read = [dg.AssetDep(asset_key(spec, "validated", name), partition_mapping=mapping) for name in source.reads]
+    return [dg.AssetDep(asset_key(spec, "raw", source.name)), *read]
+
+
+def _validated_spec(spec: UseCaseSpec, source: Source, key: dg.AssetKey, columns: dict[str, str]) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key,
+        description=f"{source.description} The rows that keep the contract, with when they happened and when they "
+        "became known.",
+        # described with what was materialized: the UI keeps what stands here first
+        metadata={"dagster/column_schema": table_schema(columns)},
+        deps=_inputs(spec, source),
+        **described(spec, "validated", "delta", "greatexpectations"),
+    )
+
+
+def _quarantine_spec(spec: UseCaseSpec, source: Source, key: dg.AssetKey) -> dg.AssetSpec:
+    schema = table_schema({"reason": "VARCHAR", "reasons": "VARCHAR[]", **_columns(source)})
+    return dg.AssetSpec(
+        key,
+        description=f"Rows of {source.name} that do not keep the contract, with every reason.",
+        metadata={"dagster/column_schema": schema},
+        deps=_inputs(spec, source),
+        **described(spec, "quarantine", "delta", "greatexpectations"),
+    )
+
+
+def _page(spec: UseCaseSpec, source: Source, state: UseCaseState) -> dict[str, object]:
+    """Link the page of a source where it was drawn, and say how it is drawn; in each batch it would take a second."""
+    page = state.paths.source_page(spec.name, source.name)
+    drawn = {"page": dg.MetadataValue.path(str(page))} if page.exists() else {}
+    return {**drawn, "draw the page": f"ml-assets sources {spec.name} --page"}
+
+
+def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    key = asset_key(spec, "raw", "drops")
+    layers = ("raw", "validated", "quarantine")
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(spec, layer, source.name) for source in spec.sources for layer in layers],
+        description="The ledger: per drop and source what was expected, received, admitted, refused or missing, with "
+        "counts and reasons. Later assets refuse to run past a drop without a final state.",
+        partitions_def=partitions_of(spec),
+        backfill_policy=SINGLE_RUN,
+        check_specs=[
+            dg.AssetCheckSpec("final", asset=key, description="Every source of every drop has a final state."),
+            dg.AssetCheckSpec("admitted", asset=key, blocking=True, description="Something was admitted."),
+        ],
+        metadata={"dagster/column_schema": table_schema(_LEDGER_COLUMNS)},
+        **described(spec, "validated", "delta"),  # drawn where it stands: after what was validated
+    )
+    def drops(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
+        ledger = build_ledger(spec, store.of(spec.name), partition_keys(context))
+        describe_drops(context, ledger)
+        return dg.MaterializeResult(check_results=check_results(ledger.checks))
+
+    return drops

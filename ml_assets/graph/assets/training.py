@@ -1,0 +1,150 @@
+"""Assets of training: the training set and the candidate fitted on it."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from ml_assets.graph.assets.columns import describe_columns
+from ml_assets.graph.assets.layout import asset_key, described
+from ml_assets.graph.assets.metadata import check_results, markdown, pictures
+from ml_assets.graph.definitions.resources import StateResource
+from ml_assets.pipeline.audit.skew import compare_with_served, skew_outcome
+from ml_assets.pipeline.audit.training_set_audit import audit_training_set, check_known_in_time, store_audit
+from ml_assets.pipeline.champion.abandoned import mark_abandoned
+from ml_assets.pipeline.training.candidate import FittedCandidate, fit_candidate, record_candidate
+from ml_assets.pipeline.training.training_set import TrainingSetResult, store_training_set
+from ml_assets.reports.audit_tables import audit_metadata, skew_table
+from ml_assets.reports.candidate_tables import candidates_table, date_like_list, holdout_plots, importance_table
+from ml_assets.reports.pictures import Picture
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.training.estimators import feature_importance
+
+
+class DrawConfig(dg.Config):
+    """As of which drop to draw: all that was admitted up to it. Empty is the newest drop with features.
+
+    `mix_features` lets drops in that hold older versions of features than are declared now.
+    """
+
+    as_of: str = ""
+    mix_features: bool = False
+
+
+class RungConfig(dg.Config):
+    """Which rung to take; empty lets the ladder and its margin decide. `tune` searches for parameters first."""
+
+    rung: str = ""
+    tune: bool = False
+
+
+def build_training_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
+    """Build training_set and candidate_model."""
+    return [_training_set(spec), _candidate_model(spec)]
+
+
+def _training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    key = asset_key(spec, "training", "training_set")
+    read = [("features", "features"), ("training", "labels"), ("raw", "drops"), ("monitoring", "feed_health")]
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(spec, *each) for each in read],
+        description="Matured, labelled examples as of a drop with the features they were predicted from, split by "
+        "time. Each version records its plan and the lake version of every input, and can be rebuilt.",
+        check_specs=[
+            dg.AssetCheckSpec("known_in_time", asset=key, blocking=True, description="Every example is matured and its "
+                              "label was known as of the drop; no training example reaches into the holdout."),
+            dg.AssetCheckSpec("leakage", asset=key, blocking=True, description="A sample of the drops since the "
+                              "training set before, recomputed from what was known at each moment, is what is stored; "
+                              "no column says the outcome by itself, by its absence, or only afterwards."),
+            dg.AssetCheckSpec("served_as_trained", asset=key, description="Of every example that was predicted, the "
+                              "training set takes the values that the prediction read, or it is said which differ and "
+                              "why."),
+        ],
+        **described(spec, "training", "delta", "duckdb"),
+    )  # fmt: skip
+    def training_set(
+        context: dg.AssetExecutionContext, config: DrawConfig, store: StateResource
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        state = store.of(spec.name)
+        drawn = store_training_set(spec, state, config.as_of, mix_features=config.mix_features)
+        context.log.info(f"training set as of {drawn.plan.as_of}: version {drawn.version}, {drawn.size} examples")
+        yield dg.MaterializeResult(metadata=_drawn_metadata(spec, drawn))
+        yield from check_results([check_known_in_time(state, drawn.plan, drawn.version)])
+        audit = audit_training_set(spec, state, drawn.as_of, drawn.before)
+        store_audit(state, audit, drawn.version)
+        yield from check_results([audit.outcome], more=_marked(audit_metadata(audit)))
+        compared = compare_with_served(spec, state)
+        yield from check_results([skew_outcome(compared)], more={"differences": markdown(skew_table(compared))})
+
+    return training_set
+
+
+def _drawn_metadata(spec: UseCaseSpec, drawn: TrainingSetResult) -> dict[str, Any]:
+    plan = drawn.plan
+    return {
+        "as_of": str(plan.as_of),
+        "dagster/row_count": drawn.size,
+        "train": drawn.rows["train"],
+        "holdout": drawn.rows["holdout"],
+        "holdout from": plan.holdout_after,
+        "matured until": plan.matured_until,
+        "left out, with a broken feed": ", ".join(plan.excluded) or "none",
+        "resolved without label": drawn.without_label,
+        "content hash": drawn.content_hash,
+        "lake version": drawn.version,
+        **{f"input version/{table}": number for table, number in drawn.inputs.items()},
+        **describe_columns(spec, "training", "training_set", drawn.columns),
+    }
+
+
+def _marked(shown: Mapping[str, str]) -> dict[str, Any]:
+    """Lay out as Markdown what is a table."""
+    return {name: markdown(text) if text.startswith("|") else text for name, text in shown.items()}
+
+
+def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=asset_key(spec, "models", "candidate_model"),
+        deps=[asset_key(spec, "training", "training_set")],
+        description="The rung that the ladder took: each rung is fitted on the training rows and measured on windows "
+        "ahead of them, and a more complex one is taken only when it gains the declared margin. Nothing is refitted, "
+        "and nothing is chosen on the holdout. A warm start reads the record of the champion, which is made from this "
+        "asset: an arrow would turn in a circle.",
+        **described(spec, "models", "xgboost", "scikitlearn", "mlflow"),
+    )
+    def candidate_model(
+        context: dg.AssetExecutionContext, config: RungConfig, store: StateResource
+    ) -> dg.MaterializeResult:
+        state = store.of(spec.name)
+        for version in mark_abandoned(state):
+            context.log.warning(f"{spec.name}: {version} was left without a recorded verdict; it is marked abandoned")
+        fitted = fit_candidate(spec, state, rung=config.rung, tune=config.tune, tell=context.log.info)
+        plots = holdout_plots(fitted.rows, fitted.climbed.rungs)
+        run_id = record_candidate(state, fitted, plots, context.run.run_id)
+        return dg.MaterializeResult(metadata=_fitted_metadata(fitted, plots) | {"mlflow run": run_id})
+
+    return candidate_model
+
+
+def _fitted_metadata(fitted: FittedCandidate, plots: Mapping[str, bytes]) -> dict[str, Any]:
+    chosen, stored, bundle = fitted.climbed.chosen, fitted.stored, fitted.bundle
+    importance = dict(sorted(feature_importance(chosen.model).items(), key=lambda item: -item[1]))
+    return {
+        "as_of": bundle.as_of,
+        "rung": chosen.rung.name,
+        "model version": stored.model_version,
+        "artifact sha256": stored.artifact_sha256,
+        "artifact bytes": sum(path.stat().st_size for path in stored.folder.rglob("*") if path.is_file()),
+        "training set version": fitted.training_set_version,
+        "rungs": markdown(candidates_table(fitted.climbed)),
+        "top features": markdown(importance_table(importance)),
+        "features that act as a date": markdown(date_like_list(fitted.rows, bundle.features)),
+        **{key: float(value) for key, value in chosen.measures.items() if math.isfinite(value)},
+        **pictures(
+            calibration=Picture(plots["calibration.png"], "holdout: observed share against mean score"),
+            scores=Picture(plots["scores.png"], "holdout: distribution of scores"),
+        ),
+    }

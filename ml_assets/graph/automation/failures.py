@@ -1,0 +1,50 @@
+"""Failed runs and checks of Dagster, as findings for incidents."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from ml_assets.decisions.incidents import Finding
+from ml_assets.spec.use_case import UseCaseSpec
+
+_TOLD_APART = frozenset(
+    {"drift", "feeds", "performance", "freshness", "gate"}
+)  # findings of their own, with more to say
+
+
+def failed_runs(spec: UseCaseSpec, instance: dg.DagsterInstance) -> list[Finding]:
+    """Give the jobs whose newest finished run failed."""
+    found: list[Finding] = []
+    for job in (f"{spec.name}_batch", f"{spec.name}_retrain"):
+        finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+        newest = instance.get_runs(dg.RunsFilter(job_name=job, statuses=finished), limit=1)
+        if newest and newest[0].status == dg.DagsterRunStatus.FAILURE:
+            reason = newest[0].tags.get("ml_assets/reason", "started by a person")
+            message = f"run {newest[0].run_id[:8]} of {job} failed ({reason})"
+            found.append(
+                Finding(f"run/{job}", "failed_run", "error", message, None, None,
+                        "a sensor tries again up to three times; the last good state serves",
+                        f"run {newest[0].run_id} in `ml-assets ui`")
+            )  # fmt: skip
+    return found
+
+
+def failed_checks(instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey]) -> list[Finding]:
+    """Give the checks whose newest result failed, but for those that have findings of their own."""
+    keys = [key for key in checks if key.name not in _TOLD_APART]
+    found: list[Finding] = []
+    for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(keys).items():
+        event = record.event.dagster_event if record.event else None
+        evaluation: Any = event.event_specific_data if event else None
+        if evaluation is None or getattr(evaluation, "passed", True):
+            continue
+        is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
+        place = "/".join(key.asset_key.path[1:])
+        found.append(
+            Finding(f"check/{place}/{key.name}", "failed_check", "error" if is_error else "warning",
+                    f"{place}: {key.name}: {evaluation.description or 'failed'}", None, None,
+                    "the run stops here" if is_error else "it goes on",
+                    f"asset {place} in `ml-assets ui`, tab Checks")
+        )  # fmt: skip
+    return found

@@ -1,0 +1,64 @@
+"""Schedules: the deadline of each batch, and periodic retraining."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from ml_assets.graph.assets.layout import WRITE_TAG
+from ml_assets.graph.automation.run_requests import REASON_TAG, batch_request, retrain_config
+from ml_assets.graph.automation.sensors import Job
+from ml_assets.pipeline.ingestion.ready_drops import find_ready_drops
+from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.paths import StatePaths, state_paths
+
+
+def build_schedules(
+    spec: UseCaseSpec, batch: Job, retrain: Job, paths: StatePaths | None
+) -> list[dg.ScheduleDefinition]:
+    """Build the deadline, and the periodic retraining where one is declared."""
+    periodic = [_periodic_schedule(spec, retrain)] if spec.retraining.periodic else []
+    return [_batch_schedule(spec, batch, paths), *periodic]
+
+
+def _batch_schedule(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> dg.ScheduleDefinition:
+    calendar = spec.calendar
+    days = "*" if calendar.every == timedelta(days=1) else str(calendar.start.isoweekday() % 7)
+    is_wall = spec.clock == "wall"
+
+    @dg.schedule(
+        name=f"{spec.name}_deadline",
+        job=batch,
+        cron_schedule=f"{calendar.at.minute} {calendar.at.hour} * * {days}",
+        execution_timezone=calendar.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING if is_wall else dg.DefaultScheduleStatus.STOPPED,
+        description="At the moment of the batch: runs the drop with what has landed. What is not there is missing "
+        "from then on, as its source declares: waited for, with an alert, or gone on without."
+        + ("" if is_wall else " Off for this use case, whose history is its present."),
+    )
+    def deadline(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        moment: datetime = context.scheduled_execution_time
+        drop = calendar.drop_receiving(moment)
+        if not calendar.is_drop(drop):
+            return dg.SkipReason(f"{drop} is no drop of the calendar")
+        ready = find_ready_drops(
+            spec, paths or state_paths(), now=datetime.now(UTC), settle_seconds=0, until=drop, deadline=drop
+        )
+        if isinstance(ready, str):
+            return dg.SkipReason(ready)
+        return batch_request(spec, context.instance, ready)
+
+    return deadline
+
+
+def _periodic_schedule(spec: UseCaseSpec, retrain: Job) -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        name=f"{spec.name}_retrain_periodically",
+        job=retrain,
+        cron_schedule=spec.retraining.periodic or "",
+        execution_timezone=spec.calendar.timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        run_config=retrain_config(spec, Retraining()),
+        tags={WRITE_TAG: spec.name, REASON_TAG: "the periodic schedule"},
+        description="Retrains as of the newest drop, whatever the reports say. Off by default.",
+    )

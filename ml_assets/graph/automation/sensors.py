@@ -1,0 +1,107 @@
+"""Sensors that start runs: when drops have landed, and when a decision asks for a retraining.
+
+They are thin: what is due is read from tables and the landing folder, what to do is decided in decisions/. Each can
+be evaluated again without harm, since a sensor's cursor is written only after its runs were launched.
+"""
+
+from datetime import UTC, date, datetime
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from ml_assets.decisions.retraining import TRIGGERS, Trigger
+from ml_assets.graph.assets.layout import WRITE_TAG
+from ml_assets.graph.automation.run_requests import (
+    DROP_TAG,
+    REASON_TAG,
+    batch_request,
+    count_failures,
+    retrain_config,
+)
+from ml_assets.pipeline.ingestion.ready_drops import find_ready_drops
+from ml_assets.pipeline.monitoring.newest_decision import newest_decision
+from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.paths import StatePaths, state_paths
+
+Job = dg.JobDefinition | UnresolvedAssetJobDefinition
+_SETTLE_SECONDS = 3.0  # a landed file that changed less than this ago may still be written
+
+
+def build_run_sensors(
+    spec: UseCaseSpec, batch: Job, retrain: Job, paths: StatePaths | None
+) -> list[dg.SensorDefinition]:
+    """Build the landing sensor and a retraining sensor a trigger. `paths` of None is asked for when a sensor ticks."""
+    return [_landing_sensor(spec, batch, paths), *(_retrain_sensor(spec, retrain, each, paths) for each in TRIGGERS)]
+
+
+def _landing_sensor(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=f"{spec.name}_landing",
+        job=batch,
+        minimum_interval_seconds=5,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Takes the next drops once every file that is due has landed and has stopped changing. The cursor "
+        "may name the last drop to take, as a replay does, which lands whole files; empty takes all.",
+    )
+    def landing(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        until = date.fromisoformat(context.cursor) if context.cursor else None
+        ready = find_ready_drops(
+            spec,
+            paths or state_paths(),
+            now=datetime.now(UTC),
+            settle_seconds=0 if until else _SETTLE_SECONDS,
+            until=until,
+        )
+        if isinstance(ready, str):
+            return dg.SkipReason(ready)
+        return batch_request(spec, context.instance, ready)
+
+    return landing
+
+
+def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, paths: StatePaths | None) -> dg.SensorDefinition:
+    said = {
+        "drift": "features that the champion leans on have drifted",
+        "performance": "the champion has lost too much of its gain over the heuristic",
+        "staleness": "the champion's training data are too old, or no champion serves yet",
+    }[trigger]
+
+    @dg.sensor(
+        name=f"{spec.name}_retrain_on_{trigger}",
+        job=retrain,
+        minimum_interval_seconds=5,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Starts a retraining when the newest decision asks for one because {said}. The decision, its "
+        "cooldown and what blocks it are in the asset decisions; the gate still rules.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        newest = newest_decision(spec, paths or state_paths())
+        if newest is None:
+            return dg.SkipReason("no drop was decided yet")
+        said = f"{newest['batch_date']}: {newest['action']}: {newest['reason']}"
+        if newest["action"] != "retrain" or newest["trigger"] != trigger:
+            return dg.SkipReason(said)
+        if newest["is_judged"]:
+            return dg.SkipReason(f"{said}; a candidate as of this drop was judged already")
+        drop = newest["batch_date"].isoformat()
+        key = f"retrain:{drop}"
+        failed = count_failures(spec, context.instance, key)
+        if isinstance(failed, str):
+            return dg.SkipReason(f"{said}; {failed}")
+        return dg.RunRequest(
+            run_key=f"{key}:{failed}",
+            run_config=retrain_config(spec, Retraining(as_of=drop)),
+            tags={
+                WRITE_TAG: spec.name, DROP_TAG: key, "ml_assets/as_of": drop, "ml_assets/trigger": trigger,
+                REASON_TAG: newest["reason"], "ml_assets/monitor": newest["monitor"] or "",
+                "ml_assets/measurement": _number(newest["measurement"]),
+                "ml_assets/threshold": _number(newest["threshold"]),
+            },
+        )  # fmt: skip
+
+    return sensor
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

@@ -1,0 +1,1 @@
+"""From declarations to Dagster definitions: components, jobs and resources."""

@@ -1,0 +1,94 @@
+"""Every use case under defs/, such that one which cannot be loaded takes no other with it."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from ml_assets.graph.definitions.use_case import build_broken_use_case, build_use_case
+from ml_assets.pipeline.monitoring.incidents import open_location_incident, send_alerts
+from ml_assets.spec.declaration import DECLARATION_FILE, DeclarationError, Mistake, find_use_cases, load_use_case
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.paths import state_paths
+
+
+def load_use_cases(package: Path, discover: Callable[[], dg.Definitions]) -> dg.Definitions:
+    """Load what `discover` finds below `package`/defs, or, when it gives up, each use case by itself.
+
+    Dagster reads every defs.yaml before any component sees its own, and stops at the first that is
+    no YAML, holds a tab, or names another type (seen). Where all declarations are sound, its
+    error is about something else, and is raised.
+    """
+    try:
+        return discover()
+    except Exception:
+        folders = find_use_cases(package / "defs")
+        if not any(_is_broken(folder) for folder in folders):
+            raise
+        logging.getLogger("ml_assets").warning("a declaration cannot be read: each use case is loaded by itself")
+        return dg.Definitions.merge(*(build_folder(folder) for folder in folders))
+
+
+def load_location(build: Callable[[], dg.Definitions]) -> dg.Definitions:
+    """Load a code location. When it cannot be loaded, open an incident, send it, and raise the error again.
+
+    No sensor ticks in a location that cannot be loaded, so nothing else would tell anybody. The next tick of an alert
+    sensor closes the incident. The repository is built here, where a failure can be told, and kept for Dagster.
+    """
+    try:
+        found = build()
+        found.get_repository_def()
+    except Exception as error:
+        paths, now = state_paths(), datetime.now(UTC)
+        open_location_incident(error, paths, now)
+        send_alerts(paths, now)
+        raise
+    return found
+
+
+def build_folder(folder: Path) -> dg.Definitions:
+    """Build the use case in `folder`, or, when its declaration is broken, one asset that says why."""
+    try:
+        return build_declared(_load(folder))
+    except DeclarationError as error:
+        logging.getLogger("ml_assets").error("%s is broken and was left out:\n%s", folder.name, error)
+        return build_broken_use_case(folder.name, error)
+
+
+def build_declared(spec: UseCaseSpec) -> dg.Definitions:
+    """Build a use case; what Dagster refuses in it is a mistake of its declaration.
+
+    Raises
+    ------
+    DeclarationError
+        Instead of whatever building raised.
+    """
+    try:
+        return build_use_case(spec)
+    except Exception as error:
+        raise _as_mistake(Path(spec.name), "cannot be built", error) from error
+
+
+def _load(folder: Path) -> UseCaseSpec:
+    """Read a declaration; should reading it fail otherwise than by mistakes, that is the mistake."""
+    try:
+        return load_use_case(folder, state_paths().root)
+    except DeclarationError:
+        raise
+    except Exception as error:
+        raise _as_mistake(folder, "cannot be read", error) from error
+
+
+def _as_mistake(folder: Path, said: str, error: Exception) -> DeclarationError:
+    reason = f"{said}: {type(error).__name__}: {' '.join(str(error).split())}"
+    return DeclarationError(folder, [Mistake(Path(DECLARATION_FILE), 1, "", reason)])
+
+
+def _is_broken(folder: Path) -> bool:
+    try:
+        _load(folder)
+    except DeclarationError:
+        return True
+    return False

@@ -1,0 +1,85 @@
+"""From a use case to its part of the graph: assets, checks, jobs, and what they work with."""
+
+import warnings
+from pathlib import Path
+
+import dagster as dg
+
+from ml_assets.graph.assets.champion import build_champion_assets
+from ml_assets.graph.assets.evidence import build_evidence_assets
+from ml_assets.graph.assets.features import build_feature_assets
+from ml_assets.graph.assets.layout import WRITE_TAG
+from ml_assets.graph.assets.monitoring import build_monitoring_assets
+from ml_assets.graph.assets.predictions import build_prediction_assets
+from ml_assets.graph.assets.sources import build_source_assets
+from ml_assets.graph.assets.training import build_training_assets
+from ml_assets.graph.automation.alerts import alert_sensor, broken_alert_sensor
+from ml_assets.graph.automation.schedules import build_schedules
+from ml_assets.graph.automation.sensors import build_run_sensors
+from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
+from ml_assets.graph.definitions.resources import shared_resources
+from ml_assets.spec.declaration import DeclarationError
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.paths import StatePaths
+
+
+def build_use_case(spec: UseCaseSpec, root: Path | None = None) -> dg.Definitions:
+    """Build the definitions of one use case.
+
+    Parameters
+    ----------
+    root
+        Where its state lives; by default where this machine's environment says, asked when a run begins.
+    """
+    with warnings.catch_warnings():
+        # ranges in one run are a beta parameter of Dagster, and the pins hold it still
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return _build(spec, root)
+
+
+def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
+    batch = [
+        *build_source_assets(spec),
+        *build_feature_assets(spec),
+        *build_prediction_assets(spec),
+        *build_monitoring_assets(spec),
+    ]
+    retrain = [*build_training_assets(spec), *build_evidence_assets(spec), *build_champion_assets(spec)]
+    assets = [*batch, *retrain]
+    tags = {WRITE_TAG: spec.name}
+    batch_job = dg.define_asset_job(
+        batch_job_name(spec.name),
+        selection=dg.AssetSelection.assets(*batch),
+        tags=tags,
+        description="A drop, or a range of drops, from landing to predictions, worklist, reports and decision.",
+    )
+    retrain_job = dg.define_asset_job(
+        retrain_job_name(spec.name),
+        selection=dg.AssetSelection.assets(*retrain),
+        tags=tags,
+        description="Training set, candidate, evidence and verdict as of a drop; it serves the drops after.",
+    )
+    checks = [key for asset in assets for key in asset.check_keys]
+    paths = StatePaths(root) if root else None
+    sensors = [*build_run_sensors(spec, batch_job, retrain_job, paths), alert_sensor(spec, checks, paths)]
+    schedules = build_schedules(spec, batch_job, retrain_job, paths)
+    return dg.Definitions(
+        assets=assets,
+        jobs=[batch_job, retrain_job],
+        sensors=sensors,
+        schedules=schedules,
+        resources=shared_resources(root),
+    )
+
+
+def build_broken_use_case(name: str, error: DeclarationError) -> dg.Definitions:
+    """Show a use case whose declaration cannot be used: one asset that says why, in place of its graph."""
+    listed = "\n".join(f"- `{mistake}`" for mistake in error.mistakes)
+    spec = dg.AssetSpec(
+        dg.AssetKey([name, "broken_declaration"]),
+        group_name="broken",
+        description=f"**{len(error.mistakes)} mistakes in the declaration of {name}; nothing of it runs.**\n\n"
+        f"{listed}\n\nMend them, check with `ml-assets validate {name}`, and reload.",
+    )
+    sensor = broken_alert_sensor(name, [str(mistake) for mistake in error.mistakes])
+    return dg.Definitions(assets=[spec], sensors=[sensor])

@@ -1,0 +1,112 @@
+"""The checks of each training set: known in time, without leakage, as it was served."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+
+from ml_assets.features.outcome_leakage import Finding
+from ml_assets.pipeline.audit.leakage import Audit, AuditRequest, NothingToAuditError, audit_leakage
+from ml_assets.pipeline.audit.outcomes import audit_outcomes
+from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.training.training_set import (
+    DrawPlan,
+)
+
+SAMPLE = 40
+AUDIT = "training_set_audit"  # what the audit of the newest training set found: the gate refuses what learned of it
+
+
+@dataclass(frozen=True)
+class TrainingSetAudit:
+    """What the audit of the newest training set found. `findings` are those that the gate refuses a candidate for."""
+
+    outcome: CheckOutcome
+    leakage: Audit
+    columns: tuple[Finding, ...]
+    findings: tuple[str, ...]
+
+
+def audit_training_set(spec: UseCaseSpec, state: UseCaseState, as_of: date, before: date | None) -> TrainingSetAudit:
+    """Audit the newest training set: the drops after `before`, the one drawn last, up to `as_of`.
+
+    The sample is drawn by the drop `as_of`.
+    """
+    first = spec.calendar.start if before is None or before >= as_of else before
+    audit = Audit()
+    request = AuditRequest(SAMPLE, as_of.toordinal(), (first, as_of), lands_everywhere=False)
+    with ThreadPoolExecutor(1) as beside:  # each waits for its own connection most of the time
+        outcomes = beside.submit(audit_outcomes, spec, state)
+        try:
+            audit = audit_leakage(spec, state, request)
+        except NothingToAuditError as error:
+            said, is_judged = f"not audited: {error}", False
+        else:
+            said, is_judged = f"{len(audit.leaks)} of {audit.cells} cells could not be known", True
+        columns = tuple(outcomes.result())
+    alarms = [finding for finding in columns if finding.is_alarm]
+    outcome = CheckOutcome(
+        "leakage",
+        passed=not audit.leaks and not alarms and is_judged,
+        # a value that could not be known is proven, and stops the training; a column that says much is for a person to
+        # judge, and what could not be audited is no leak that was found
+        is_error=bool(audit.leaks),
+        description="; ".join([said, *(f"{each.kind}: {each.column} {each.says}" for each in alarms)]),
+        measured={"examples": audit.examples, "moments": audit.moments, "cells": audit.cells,
+                  "alarms": [_alarm(each) for each in alarms]},
+    )  # fmt: skip
+    return TrainingSetAudit(outcome, audit, columns, _findings(outcome, alarms))
+
+
+def store_audit(state: UseCaseState, audit: TrainingSetAudit, version: int) -> None:
+    """Keep what the audit of a version of the training set found. Grain: a finding."""
+    import pyarrow as pa
+
+    schema = pa.schema({"training_set_version": pa.int64(), "finding": pa.string()})
+    rows = [{"training_set_version": version, "finding": each} for each in audit.findings]
+    state.lake.replace(AUDIT, pa.Table.from_pylist(rows, schema), {"training_set_version": version})
+
+
+def _alarm(finding: Finding) -> str:
+    return f"{finding.kind} {finding.column}: {finding.value:.3f} over {finding.limit}"
+
+
+def _findings(outcome: CheckOutcome, alarms: Sequence[Finding]) -> tuple[str, ...]:
+    """Name values that could not be known, and columns that say the outcome.
+
+    What compares the training set with rows outside of it is for people: it would let a verdict depend on what else
+    was run by then.
+    """
+    found = [said for said in map(_alarm, alarms) if not said.startswith("afterwards ")]
+    if outcome.is_error and not outcome.passed:
+        found.append(f"values that could not be known: {outcome.description}")
+    return tuple(found)
+
+
+def check_known_in_time(state: UseCaseState, plan: DrawPlan, version: int) -> CheckOutcome:
+    """Judge the stored rows against the stored labels, without the query that drew them."""
+    lake = state.lake
+    with state.connect() as connection:
+        restrict_to_tables(
+            connection, {"training_set": lake.files("training_set", version), "labels": lake.files("labels")}
+        )
+        unknown = connection.execute(
+            "SELECT count(*) FROM training_set AS t WHERE NOT EXISTS (SELECT 1 FROM labels AS l WHERE l.example_id = "
+            "t.example_id AND l.label = t.label AND l.known_at <= ?::TIMESTAMPTZ AND l.batch_date <= ?::DATE)",
+            [plan.known_until, plan.as_of],
+        ).fetchall()[0][0]
+        unmatured = connection.execute(
+            "SELECT count(*) FROM training_set WHERE prediction_at > ?::TIMESTAMPTZ", [plan.matured_until]
+        ).fetchall()[0][0]
+        overlap = connection.execute(
+            "SELECT count(*) FROM training_set WHERE split = 'train' AND prediction_at >= (SELECT min(prediction_at) "
+            "FROM training_set WHERE split = 'holdout')"
+        ).fetchall()[0][0]
+    measured = {"label not known by as_of": unknown, "not matured": unmatured, "trained on inside holdout": overlap}
+    said = ", ".join(f"{count} {name}" for name, count in measured.items())
+    return CheckOutcome("known_in_time", unknown + unmatured + overlap == 0, said, measured, is_error=True)

@@ -1,0 +1,45 @@
+"""Recording a verdict: what serves from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from ml_assets.pipeline.champion.record import append_verdict, champion_in, read_record, read_verdict
+from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.stores.use_case_state import UseCaseState
+
+
+@dataclass(frozen=True)
+class RecordedVerdict:
+    """A verdict in the record. `serving` is the entry that serves the newest drops; None before the first champion."""
+
+    verdict: Mapping[str, Any]
+    is_new: bool
+    record: Sequence[Mapping[str, Any]]
+    serving: Mapping[str, Any] | None
+
+    @property
+    def outcome(self) -> CheckOutcome:
+        """The check `gate`: which rules were broken."""
+        broken = [reason for reason in self.verdict["reasons"] if reason.startswith("broken ")]
+        said = "; ".join(broken) or "every rule of the gate was kept"
+        measured = {"verdict": self.verdict["verdict"], "gate": self.verdict["gate"]}
+        return CheckOutcome("gate", not broken, said, measured)
+
+
+def record_verdict(state: UseCaseState, now: datetime, run_id: str) -> RecordedVerdict:
+    """Append the newest verdict to the record, unless it repeats the last one, and bring the registry up to date."""
+    with state.connect() as connection:
+        verdict = read_verdict(connection, state.lake)
+        is_new = append_verdict(connection, state.lake, verdict, {"_recorded_at": now, "_run_id": run_id})
+        record = read_record(connection, state.lake)
+    # a person may have decided since the gate first said so, and a retraining of the past does not serve the newest
+    stands = next(row for row in reversed(record) if row["model_version"] == verdict["model_version"])
+    state.registry.tell_outcome(verdict["_registry_version"], stands["verdict"])
+    serving = champion_in(record, date.max)
+    if serving is not None:
+        state.registry.name_champion(serving["_registry_version"])
+    return RecordedVerdict(verdict, is_new, record, serving)

@@ -1,0 +1,1 @@
+"""What a declaration does with rows: its SQL tests."""

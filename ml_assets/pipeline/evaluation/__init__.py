@@ -1,0 +1,1 @@
+"""Candidate, champion and baseline on rows none of them has seen: evidence and verdict."""

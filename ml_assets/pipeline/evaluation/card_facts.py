@@ -1,0 +1,81 @@
+"""All that a model card is made of, read from tables, models and the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ml_assets.pipeline.champion.record import read_record
+from ml_assets.pipeline.evaluation.comparison import Comparison, compare
+from ml_assets.pipeline.evaluation.evidence import BEHAVIOURS, MEASURES, SLICES, require_evidence_of
+from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
+from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.training.estimators import feature_importance
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """All that a card is made of; rows are those of the tables named so."""
+
+    comparison: Comparison
+    splits: Mapping[str, Row]
+    drawn: Mapping[str, Any]
+    measures: Sequence[Row]
+    slices: Sequence[Row]
+    behaviours: Sequence[Row]
+    rungs: Sequence[Row]
+    entries: Sequence[Row]
+    importance: Mapping[str, float]
+    champion_importance: Mapping[str, float]
+
+
+def gather_facts(state: UseCaseState) -> CardFacts:
+    """Read all that the card of the newest candidate says from the tables, the models and the record.
+
+    Raises
+    ------
+    StaleEvidenceError
+        Where a table of evidence was made of another candidate or beside another champion.
+    """
+    lake, found = state.lake, compare(state)
+    for table in (MEASURES, SLICES, BEHAVIOURS):
+        require_evidence_of(lake, table, found)
+    with state.connect() as connection:
+        drawn = lake.relation(connection, TRAINING_SET, version=found.row.training_set_version)
+        splits = (
+            drawn.aggregate(
+                "split, count(*) AS n, avg(label) AS share, min(batch_date) AS first, max(batch_date) AS last", "split"
+            )
+            .to_arrow_table()
+            .to_pylist()
+        )
+        record = read_record(connection, lake)
+        measures, slices, behaviours, rungs = (
+            lake.relation(connection, table).to_arrow_table().to_pylist()
+            for table in (MEASURES, SLICES, BEHAVIOURS, "candidate_model")
+        )
+    return CardFacts(
+        comparison=found,
+        splits={row["split"]: row for row in splits},
+        drawn=lake.metadata(TRAINING_SET, found.row.training_set_version),
+        measures=measures,
+        slices=slices,
+        behaviours=behaviours,
+        rungs=rungs,
+        entries=[row for row in record if row["model_version"] == found.row.model_version],
+        importance=feature_importance(found.candidate.model),
+        champion_importance=feature_importance(found.champion.model) if found.champion else {},
+    )
+
+
+def store_card(state: UseCaseState, facts: CardFacts, markdown: str) -> None:
+    """Keep the card of the newest candidate. Grain: one row."""
+    import pyarrow as pa
+
+    schema = pa.schema({"as_of": pa.date32(), "model_version": pa.string(), "markdown": pa.string()})
+    found = facts.comparison.row
+    row = {"as_of": found.as_of, "model_version": found.model_version, "markdown": markdown}
+    state.lake.replace("model_card", pa.Table.from_pylist([row], schema))

@@ -1,0 +1,116 @@
+"""What the evidence rests on: candidate, champion and heuristic on the newest rows that none of them has seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.pipeline.champion.record import CandidateRow, read_candidate, read_champion_before
+from ml_assets.pipeline.features.versions import definitions_of, lost_features
+from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
+from ml_assets.serving.routing import Promotion
+from ml_assets.stores.model_store import ModelBundle
+from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.training.evaluation import newest_unseen
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The candidate and what it is held against.
+
+    Attributes
+    ----------
+    incumbent, champion
+        What serves the candidate's as_of, and its model; None before the first promotion. The model is None, too,
+        where features that it was trained on are declared otherwise by now, or not at all: it can score nothing.
+    lacking
+        Those features.
+    champion_until
+        The newest `prediction_at` that what serves may have trained on, whether it can be compared or not.
+    window
+        The newest matured rows that neither trained on; grain: a labelled example.
+    scores
+        By role (candidate, heuristic, and champion if there is one), in the order of `window`.
+    train_share
+        Share of positives among the candidate's training rows.
+    """
+
+    row: CandidateRow
+    incumbent: Promotion | None
+    candidate: ModelBundle
+    champion: ModelBundle | None
+    window: pd.DataFrame
+    scores: dict[str, NDArray[np.float64]]
+    train_share: float
+    lacking: tuple[str, ...] = ()
+    champion_until: datetime | None = None
+
+    @property
+    def labels(self) -> NDArray[np.float64]:
+        """The outcomes of the window, 0 or 1."""
+        return self.window["label"].to_numpy(dtype=np.float64)
+
+    @property
+    def days(self) -> list[str]:
+        """The drop of each row of the window."""
+        return self.window["batch_date"].astype(str).tolist()
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """What the candidate is given of each row."""
+        return self.window[list(self.candidate.features)]
+
+
+_newest: dict[tuple[Path, CandidateRow, Promotion | None], Comparison] = {}  # one: a retraining looks at it five times
+
+
+def compare(state: UseCaseState) -> Comparison:
+    """Load the newest candidate and the champion serving its as_of, and score the window with both.
+
+    The same two in the same process are compared once.
+    """
+    lake = state.lake
+    with state.connect() as connection:
+        row = read_candidate(connection, lake)
+        incumbent = read_champion_before(connection, lake, row.as_of)
+        if (found := _newest.get((lake.folder, row, incumbent))) is not None:
+            for each in (row, *([] if incumbent is None else [incumbent])):
+                state.models.verify(each.model_version, each.artifact_sha256)
+            return found
+        found = _compare(state, connection, row, incumbent)
+    _newest.clear()
+    _newest[lake.folder, row, incumbent] = found
+    return found
+
+
+def _compare(
+    state: UseCaseState, connection: DuckDBPyConnection, row: CandidateRow, incumbent: Promotion | None
+) -> Comparison:
+    lake = state.lake
+    drawn = lake.relation(connection, TRAINING_SET, version=row.training_set_version)
+    rows = drawn.filter("split = 'holdout'").order("batch_date, example_id").df()
+    train_share = drawn.filter("split = 'train'").aggregate("avg(label)").fetchall()[0][0]
+    candidate = state.models.load(row.model_version, row.artifact_sha256)
+    trained_until = datetime.fromisoformat(candidate.trained_until)
+    champion, champion_until, lacking = None, None, ()
+    if incumbent is not None:
+        champion = state.models.load(incumbent.model_version, incumbent.artifact_sha256)
+        champion_until = datetime.fromisoformat(champion.trained_until)
+        trained_until = max(trained_until, champion_until)
+        now = definitions_of(lake, row.training_set_version)
+        lacking = lost_features(connection, lake, incumbent.model_version, champion.features, now)
+        champion = None if lacking else champion
+    window = newest_unseen(rows, trained_until)
+    scores = {"candidate": candidate.model.predict(window), "heuristic": candidate.baseline.predict(window)}
+    if champion is not None:
+        scores["champion"] = champion.model.predict(window)
+    return Comparison(row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until)

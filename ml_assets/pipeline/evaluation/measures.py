@@ -1,0 +1,84 @@
+"""Evidence: each measure of candidate, champion and baseline, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.pipeline.evaluation.comparison import Comparison
+from ml_assets.pipeline.evaluation.evidence import MEASURES, Row, write_evidence
+from ml_assets.serving.worklist import priority_of
+from ml_assets.spec.objectives import OUTCOME, SCORE
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.decision_costs import cost_curve, lists_of_days
+from ml_assets.stats.measured_intervals import measured_intervals
+from ml_assets.stores.use_case_state import UseCaseState
+
+LEVEL = 0.9  # coverage of the intervals that are shown
+RESAMPLES = 400
+FloatArray = NDArray[np.float64]
+_MEASURE_TYPES = {"as_of": "date", "role": "text", "model_version": "text", "measure": "text", "estimate": "number",
+                  "lower": "number", "upper": "number", "level": "number", "n": "whole", "n_days": "whole"}  # fmt: skip
+
+
+def store_measures(spec: UseCaseSpec, state: UseCaseState, found: Comparison) -> list[Row]:
+    """Measure every model of the comparison on its window, and store the rows. Grain: role x measure."""
+    rows = list(measure_rows(spec, found))
+    write_evidence(state, MEASURES, rows, _MEASURE_TYPES, found)
+    return rows
+
+
+def measure_rows(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
+    """Give a row a model and measure: estimate and interval; cost and lists have no interval."""
+    costs = spec.monitoring.costs
+    for role, scores in found.scores.items():
+        version = found.row.model_version if role == "candidate" else None
+        if role == "champion" and found.incumbent is not None:
+            version = found.incumbent.model_version
+        same = {"as_of": found.row.as_of, "role": role, "model_version": version, "level": LEVEL}
+        rng = np.random.default_rng(spec.model.seed)
+        intervals = measured_intervals(found.labels, scores, found.days, rng=rng, resamples=RESAMPLES, level=LEVEL)
+        for name, each in intervals.items():
+            yield {**same, "measure": name, "estimate": each.estimate, "lower": each.lower, "upper": each.upper,
+                   "n": each.n, "n_days": each.n_days}  # fmt: skip
+        if found.labels.size:
+            curve = cost_curve(found.labels, scores, false_alarm=costs.false_alarm, missed=costs.missed)
+            foretold = _foretold(spec, found, role)
+            priority = priority_of(spec.worklist, {SCORE: scores, **foretold})
+            precision, recall = lists_of_days(found.labels, priority, found.days, spec.worklist.capacity)
+            more = {"cost_at_implied_threshold": curve.implied_cost, "implied_threshold": curve.implied_threshold,
+                    "precision_at_capacity": precision, "recall_at_capacity": recall}  # fmt: skip
+            days = len(set(found.days))
+            more |= _amounts(spec, found, foretold, priority)
+            for name, value in more.items():
+                yield {**same, "measure": name, "estimate": value, "lower": None, "upper": None,
+                       "n": int(found.labels.size), "n_days": days}  # fmt: skip
+
+
+def _foretold(spec: UseCaseSpec, found: Comparison, role: str) -> dict[str, FloatArray]:
+    """What the objectives of a model foretell of the window, by name; of the heuristic nothing."""
+    bundle = {"candidate": found.candidate, "champion": found.champion}.get(role)
+    if bundle is None:
+        return {}
+    held = [each.name for each in spec.model.objectives if each.name in bundle.objectives]
+    return {name: bundle.objectives[name].predict(found.window) for name in held}
+
+
+def _amounts(
+    spec: UseCaseSpec, found: Comparison, foretold: Mapping[str, FloatArray], priority: FloatArray
+) -> dict[str, float]:
+    """What was foretold beside what came: the mean absolute error, and the mean of what comes true on a day's list."""
+    measured: dict[str, float] = {}
+    for objective in spec.model.objectives:
+        if objective.name not in foretold or f"{OUTCOME}{objective.measure}" not in found.window:
+            continue
+        outcome = found.window[f"{OUTCOME}{objective.measure}"].to_numpy(dtype=np.float64, na_value=np.nan)
+        limits = (-np.inf if objective.at_least is None else objective.at_least,
+                  np.inf if objective.at_most is None else objective.at_most)  # fmt: skip
+        error = np.abs(foretold[objective.name] - np.clip(outcome, *limits))
+        measured[f"{objective.name}_mae"] = float(np.nanmean(error))
+        mean, _ = lists_of_days(np.nan_to_num(outcome), priority, found.days, spec.worklist.capacity)
+        measured[f"{objective.measure}_on_list"] = mean
+    return measured

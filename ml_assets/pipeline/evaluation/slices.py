@@ -1,0 +1,101 @@
+"""Evidence: the window of a comparison by its parts, declared and found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ml_assets.pipeline.evaluation.comparison import Comparison
+from ml_assets.pipeline.evaluation.evidence import SLICES, Row, write_evidence
+from ml_assets.pipeline.evaluation.measures import LEVEL, RESAMPLES
+from ml_assets.spec.gate import GateRule
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.classification import pointwise_log_loss
+from ml_assets.stats.day_blocks import mean_interval, paired_day_block_bootstrap
+from ml_assets.stats.slices import parts_of, weak_slices
+from ml_assets.stores.use_case_state import UseCaseState
+
+_SLICE_TYPES = {"as_of": "date", "kind": "text", "column": "text", "value": "text", "n": "whole", "n_days": "whole",
+                "label_share": "number", "mean_score": "number", "log_loss": "number", "loss_lower": "number",
+                "loss_upper": "number", "rest_log_loss": "number", "surprise": "number", "p_value": "number",
+                "against": "text", "gain": "number", "gain_lower": "number", "gain_upper": "number"}  # fmt: skip
+
+
+def store_slices(spec: UseCaseSpec, state: UseCaseState, found: Comparison) -> list[Row]:
+    """Measure the declared slices, look for weak ones, and store the rows. Grain: a slice."""
+    rows = [*declared_slices(spec, found), *discovered_slices(spec, found)]
+    write_evidence(state, SLICES, rows, _SLICE_TYPES, found)
+    return rows
+
+
+def declared_slices(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
+    """Give a row a part of each declared slice; `gain` is over the champion, or over the heuristic before the first."""
+    losses = {role: pointwise_log_loss(found.labels, scores) for role, scores in found.scores.items()}
+    against = losses.get("champion", losses["heuristic"])
+    days, rule = np.asarray(found.days), spec.model.gate
+    for column in spec.monitoring.slices:
+        if column not in found.window:
+            continue
+        for value, mask in parts_of(found.window[column].tolist()):
+            if not mask.any():
+                continue
+            gain = _gain(rule, spec.model.seed, against[mask], losses["candidate"][mask], days[mask])
+            loss = mean_interval(
+                losses["candidate"][mask], days[mask], np.random.default_rng(spec.model.seed), RESAMPLES, LEVEL
+            )
+            yield {
+                **_slice_row(found, "declared", column, value, losses["candidate"], mask),
+                "loss_lower": loss[0],
+                "loss_upper": loss[1],
+                "against": "champion" if "champion" in losses else "heuristic",
+                "gain": gain.estimate,
+                "gain_lower": gain.lower,
+                "gain_upper": gain.upper,
+            }
+
+
+def discovered_slices(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
+    """Give a row a part of any feature in which the candidate is surely wrong, worst first."""
+    if not found.labels.size:
+        return
+    scores = np.clip(found.scores["candidate"], 1e-7, 1 - 1e-7)
+    losses = pointwise_log_loss(found.labels, found.scores["candidate"])
+    entropy = -(scores * np.log(scores) + (1 - scores) * np.log1p(-scores))
+    columns = {name: found.window[name].tolist() for name in found.candidate.features}
+    for each in weak_slices(columns, losses, entropy, found.days, least=spec.model.gate.min_slice):
+        yield {
+            "as_of": found.row.as_of,
+            "kind": "discovered",
+            "column": each.column,
+            "value": each.value,
+            "n": each.n,
+            "n_days": each.n_days,
+            "log_loss": each.loss,
+            "rest_log_loss": each.rest_loss,
+            "surprise": each.surprise,
+            "p_value": each.p_value,
+        }
+
+
+def _gain(rule: GateRule, seed: int, against: Any, candidate: Any, days: Any):  # noqa: ANN202 - an Interval
+    rng = np.random.default_rng(seed)
+    return paired_day_block_bootstrap(
+        against, candidate, days, rng=rng, resamples=rule.resamples, level=rule.interval_level
+    )
+
+
+def _slice_row(found: Comparison, kind: str, column: str, value: str, losses: Any, mask: Any) -> Row:
+    return {
+        "as_of": found.row.as_of,
+        "kind": kind,
+        "column": column,
+        "value": value,
+        "n": int(mask.sum()),
+        "n_days": len({day for day, inside in zip(found.days, mask, strict=True) if inside}),
+        "label_share": float(found.labels[mask].mean()),
+        "mean_score": float(found.scores["candidate"][mask].mean()),
+        "log_loss": float(losses[mask].mean()),
+        "rest_log_loss": float(losses[~mask].mean()) if (~mask).any() else None,
+    }

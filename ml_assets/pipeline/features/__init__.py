@@ -1,0 +1,1 @@
+"""Labels, examples and features of drops, by which definitions, and which drops are closed."""

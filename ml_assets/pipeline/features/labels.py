@@ -1,0 +1,28 @@
+"""Labels of drops: outcomes as they became known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+
+from ml_assets.pipeline.results import DropResult
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
+from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.training.labels import settle_labels
+
+
+def store_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DropResult:
+    """Draw the labels that each drop brought, by the declared SELECT, and store them. Grain: an example."""
+    sources, bounds = spec.labels.sources, (drops[0], drops[-1])
+    with state.connect() as connection:
+        read = {f"validated_{source}": state.lake.files(f"validated_{source}", drops=bounds) for source in sources}
+        restrict_to_tables(connection, read)
+        select_by_drop(connection, spec.labels.sql, sources, drops, spec.calendar)
+        rows = settle_labels(connection, spec.labels.measures).to_arrow_table()
+    state.lake.replace_drops("labels", rows, drops)
+    days, values = rows["batch_date"].to_pylist(), rows["label"].to_pylist()
+    counts = Counter(days)
+    positive = Counter(day for day, label in zip(days, values, strict=True) if label)
+    return DropResult(counts, {drop: {"positive share": positive[drop] / counts[drop]} for drop in counts})

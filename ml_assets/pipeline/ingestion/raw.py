@@ -1,0 +1,75 @@
+"""Raw rows of a source: landed files typed by their contract, with file, sha256 and line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from typing import TYPE_CHECKING
+
+from ml_assets.ingestion.reading import read_landed
+from ml_assets.pipeline.features.closed_drops import closed_drops
+from ml_assets.pipeline.results import DropResult
+from ml_assets.spec.contract import Source
+from ml_assets.spec.drops import Receipt
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.receiving import Folders, Recorded, receive
+from ml_assets.stores.use_case_state import UseCaseState
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+
+def receive_source(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date]) -> DropResult:
+    """Receive the landed files of `drops` and store their rows and receipts.
+
+    A closed drop keeps what it received; what landed for it since goes into the next open drop as late.
+    """
+    folders = Folders(state.landing, state.paths.received)
+    batch_at = {drop: spec.calendar.batch_at(drop) for drop in drops} if spec.clock == "wall" else None
+    closed = closed_drops(state)
+    with state.connect() as connection:
+        recorded = _recorded(connection, state.lake, source)
+        files = receive(folders, source.file_name, drops, closed, recorded, batch_at)
+        relation, receipts = read_landed(connection, source, files)
+        rows = relation.to_arrow_table()
+    state.lake.replace_drops(f"received_{source.name}", receipt_table(receipts), drops)
+    state.lake.replace_drops(f"raw_{source.name}", rows, drops)
+    notes: dict[date, dict[str, object]] = {}
+    for each in receipts:
+        own = {"file": each.name, "sha256": each.sha256, **_warnings(each)}
+        notes.setdefault(each.drop, {}).update({f"late: {each.name}": each.rows} if each.is_late else own)
+    return DropResult(Counter(rows["batch_date"].to_pylist()), notes)
+
+
+def _recorded(connection: DuckDBPyConnection, lake: Lake, source: Source) -> list[Recorded]:
+    """Read every receipt of a source."""
+    table = f"received_{source.name}"
+    if not lake.has(table):
+        return []
+    rows = lake.relation(connection, table)
+    late = "coalesce(_is_late, false), coalesce(_modified_ns, 0)" if "_is_late" in rows.columns else "false, 0"
+    columns = f"batch_date, _file, sha256, size_bytes, refusal, {late}"
+    return [Recorded(*row) for row in rows.project(columns).fetchall()]
+
+
+def _warnings(receipt: Receipt) -> dict[str, str]:
+    found = {"refused": receipt.refusal, "warning": receipt.warning}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def receipt_table(receipts: Sequence[Receipt]) -> pa.Table:
+    """Give receipts as rows. Grain: a received file."""
+    import pyarrow as pa
+
+    schema = pa.schema(
+        {"batch_date": pa.date32(), "_file": pa.string(), "sha256": pa.string(), "size_bytes": pa.int64(),
+         "rows": pa.int64(), "refusal": pa.string(), "warning": pa.string(), "_is_late": pa.bool_(),
+         "_modified_ns": pa.int64()}
+    )  # fmt: skip
+    named = {"drop": "batch_date", "name": "_file", "is_late": "_is_late", "modified_ns": "_modified_ns"}
+    rows = [{named.get(name, name): value for name, value in asdict(receipt).items()} for receipt in receipts]
+    return pa.Table.from_pylist(rows, schema)

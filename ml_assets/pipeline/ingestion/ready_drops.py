@@ -1,0 +1,132 @@
+"""Which drops can be run: what has landed and is complete, and what is late."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.landing import landed_drops
+from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.rows import read_rows
+
+ACCEPTED_GAPS = "accepted_gaps"
+_AT_ONCE = 31  # drops of one run: enough to catch up, few enough that the first result is not far
+
+
+@dataclass(frozen=True)
+class ReadyRange:
+    """Drops to run as one range. `key` names their content: landed again with other content they are due again."""
+
+    first: date
+    last: date
+    key: str
+    reason: str
+
+
+def find_ready_drops(
+    spec: UseCaseSpec,
+    paths: StatePaths,
+    *,
+    now: datetime,
+    settle_seconds: float,
+    until: date | None = None,
+    deadline: date | None = None,
+) -> ReadyRange | str:
+    """Give the next drops that are complete and stable, or say why there are none.
+
+    A drop is complete when every source due in it has landed. A source that is not waited for is missed only once a
+    later drop has landed, or at the `deadline`, a drop that is run with what is there. The first drop that is not
+    complete stops the range: no drop is skipped. A file that changed less than `settle_seconds` before `now` may still
+    be written.
+    """
+    landing, lake = paths.landing / spec.name, Lake(paths.lake / spec.name)
+    files = [source.file_name for source in spec.sources]
+    landed = landed_drops(landing, spec.calendar, files)
+    if not landed:
+        return "nothing has landed yet"
+    done = _decided_drops(lake)
+    start = next(
+        (drop for drop in spec.calendar.drops_between(spec.calendar.start, landed[-1]) if drop not in done), None
+    )
+    accepted = accepted_gaps(lake)
+    taken: list[date] = []
+    why = "every drop that landed was run"
+    day = start
+    while day is not None and len(taken) < _AT_ONCE and (until is None or day <= until) and day <= landed[-1]:
+        expected = [source for source in spec.sources if source.is_expected_in(day, spec.calendar.start)]
+        missing = [
+            source
+            for source in expected
+            if not (landing / day.isoformat() / source.file_name).exists() and (day, source.name) not in accepted
+        ]
+        is_past = day < landed[-1] or day == deadline
+        waited = [source.name for source in missing if source.when_missing == "wait" or not is_past]
+        if waited and day != deadline:
+            why = f"drop {day} waits for {', '.join(waited)}"
+            break
+        age = now.timestamp() - max((_changed_at(landing / day.isoformat() / name) for name in files), default=0.0)
+        if age < settle_seconds:
+            why = f"drop {day} changed {max(0.0, age):.0f} s ago and may still be written"
+            break
+        taken.append(day)
+        day = spec.calendar.next_drop(day)
+    if not taken:
+        return f"up to {until} {why}" if until is not None else why
+    return _ready_range(spec, paths, taken, f"drops {taken[0]} to {taken[-1]} have landed" if len(taken) > 1 else
+                f"drop {taken[0]} has landed")  # fmt: skip
+
+
+def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: date, now: datetime) -> list[tuple[date, str]]:
+    """List what is waited for and late: its drop is past because a later one has landed, or by the clock on the wall.
+
+    Where the clock is the data's, only what has landed tells the time.
+    """
+    landing, lake = paths.landing / spec.name, Lake(paths.lake / spec.name)
+    done, accepted = _decided_drops(lake), accepted_gaps(lake)
+    last = spec.calendar.previous_drop(newest)
+    if spec.clock == "wall":
+        due = spec.calendar.drop_receiving(now)
+        last = due if spec.calendar.batch_at(due) <= now else spec.calendar.previous_drop(due)
+    open_drops = [drop for drop in spec.calendar.drops_between(spec.calendar.start, last) if drop not in done]
+    return [
+        (drop, source.name)
+        for drop in open_drops
+        for source in spec.sources
+        if source.when_missing == "wait"
+        and source.is_expected_in(drop, spec.calendar.start)
+        and not (landing / drop.isoformat() / source.file_name).exists()
+        and (drop, source.name) not in accepted
+    ]
+
+
+def accepted_gaps(lake: Lake) -> set[tuple[date, str]]:
+    """Give the drops and sources that a person said to go on without."""
+    return {(row["batch_date"], row["source"]) for row in read_rows(lake, ACCEPTED_GAPS, ["batch_date", "source"])}
+
+
+def _decided_drops(lake: Lake) -> set[date]:
+    """Give the drops that were taken through to their decision."""
+    return {row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])}
+
+
+def _ready_range(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date], reason: str) -> ReadyRange:
+    content = hashlib.sha256()
+    for drop in drops:
+        for source in spec.sources:
+            path = paths.landing / spec.name / drop.isoformat() / source.file_name
+            content.update(f"{drop}/{source.name}".encode())
+            if path.is_file():
+                content.update(hashlib.sha256(path.read_bytes()).digest())
+    return ReadyRange(drops[0], drops[-1], f"{drops[0]}..{drops[-1]}:{content.hexdigest()[:16]}", reason)
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,1 @@
+"""Feeds, drift, performance, decisions and incidents of drops."""

@@ -1,0 +1,209 @@
+"""The decision of each drop: retrain, wait, fix upstream or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.decisions.retraining import Alarm, Decision, Performance, RetrainingState, decide
+from ml_assets.ingestion.ledger import FINAL_STATES
+from ml_assets.pipeline.champion.record import read_promotions
+from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, read_monitors
+from ml_assets.pipeline.results import CheckOutcome, DropResult
+from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.use_case_state import UseCaseState
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+TABLE = "decisions"
+_COLUMNS = {
+    "batch_date": ("DATE", "the drop"),
+    "action": ("VARCHAR", "retrain, wait (for the cooldown), fix_upstream, or nothing"),
+    "trigger": ("VARCHAR", "drift, performance or staleness; null when none fires"),
+    "reason": ("VARCHAR", "why"),
+    "would_change": ("VARCHAR", "what would change the decision"),
+    "monitor": ("VARCHAR", "the monitor that weighs most"),
+    "measurement": ("DOUBLE", "what it measured"),
+    "threshold": ("DOUBLE", "and against what"),
+    "evidence": ("VARCHAR[]", "everything looked at"),
+    "champion_as_of": ("DATE", "as of which drop the champion was trained"),
+    "training_age_days": ("DOUBLE", "how much younger the newest matured example is than its newest training row"),
+    "is_scored": ("BOOLEAN", "every example of the drop has a prediction"),
+    "is_reported": ("BOOLEAN", "the drift report of the drop is there"),
+}
+
+
+@dataclass(frozen=True)
+class DecisionResult:
+    """What was decided in drops; `newest` is the row of the last one."""
+
+    result: DropResult
+    newest: Mapping[str, Any]
+
+
+def store_decisions(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DecisionResult:
+    """Decide in each of `drops` by what was known in it, and store the decisions. Grain: a drop."""
+    with state.connect() as connection:
+        found = decide_drops(connection, spec, state, drops)
+    state.lake.replace_drops(TABLE, _table(found), drops)
+    notes = {row["batch_date"]: {"action": row["action"], "reason": row["reason"]} for row in found}
+    result = DropResult(dict.fromkeys(drops, 1), notes, checks=(_freshness(spec, found[-1]),))
+    return DecisionResult(result, found[-1])
+
+
+def decide_drops(
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]
+) -> list[dict[str, Any]]:
+    """Decide in each of `drops`, each by what was known in it."""
+    lake, bounds = state.lake, (drops[0], drops[-1])
+    alarms = _alarms(lake, bounds)
+    performance = _performance(connection, lake, bounds)
+    unfinished = _unfinished(connection, lake, bounds)
+    counts = {name: _counts(connection, lake, name, bounds) for name in ("examples", "predictions", *MONITORS)}
+    promotions = read_promotions(connection, lake)
+    attempts = _attempts(connection, lake)
+    trained_until = {
+        each.model_version: datetime.fromisoformat(
+            state.models.load(each.model_version, each.artifact_sha256).trained_until
+        )
+        for each in {champion_of(drop, promotions) for drop in drops}
+        if each is not None
+    }
+    rows: list[dict[str, Any]] = []
+    for drop in drops:
+        champion = champion_of(drop, promotions)
+        age = _training_age(spec, drop, champion, trained_until)
+        known = RetrainingState(
+            drop=drop,
+            first_drop=spec.calendar.start,
+            champion_as_of=champion.as_of if champion else None,
+            last_attempt=max((as_of for as_of in attempts if as_of < drop), default=None),
+            broken_feeds=tuple(alarm for kind, alarm in alarms.get(drop, []) if kind == "broken_feed"),
+            drifts=tuple(alarm for kind, alarm in alarms.get(drop, []) if kind in ("drift", "abrupt")),
+            performance=performance.get(drop, Performance("not enough data")),
+            unfinished=tuple(unfinished.get(drop, [])),
+            training_age=age,
+        )
+        examples, scored = counts["examples"].get(drop, 0), counts["predictions"].get(drop, 0)
+        rows.append(
+            _row(known, decide(known, spec.retraining))
+            | {
+                "is_scored": champion is None or scored == examples,
+                "is_reported": not examples or any(counts[table].get(drop) for table in MONITORS),
+            }
+        )
+    return rows
+
+
+def _training_age(
+    spec: UseCaseSpec, drop: date, champion: Promotion | None, trained_until: Mapping[str, datetime]
+) -> timedelta | None:
+    """How much younger the newest matured example is than the champion's newest training row, never below zero.
+
+    The holdout is not refitted, so that a model is as old as its holdout on its first day.
+    """
+    if champion is None:
+        return None
+    return max(timedelta(0), spec.matured_by(drop) - trained_until[champion.model_version])
+
+
+def _alarms(lake: Lake, bounds: tuple[date, date]) -> dict[date, list[tuple[str, Alarm]]]:
+    found: dict[date, list[tuple[str, Alarm]]] = {}
+    columns = ["batch_date", "family", "kind", "monitor", "abs(z) AS z", "threshold", "importance", "meaning"]
+    alarming = read_monitors(lake, columns, bounds, where="state = 'alarm'")
+    for row in sorted(alarming, key=lambda row: (row["batch_date"], row["monitor"])):
+        # what only follows a broken feed is in its meaning, and no evidence of its own
+        if row["kind"] != "broken_feed" or row["family"] == "feed":
+            alarm = Alarm(row["monitor"], row["z"], row["threshold"], row["importance"] or 0.0, row["meaning"] or "")
+            kind = "drift" if row["kind"] == "cannot_tell" else row["kind"]
+            found.setdefault(row["batch_date"], []).append((kind, alarm))
+    return found
+
+
+def _performance(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[date, date]
+) -> dict[date, Performance]:
+    if not lake.has("performance_verdicts"):
+        return {}
+    rows = lake.relation(connection, "performance_verdicts", bounds).project("batch_date, state, gain, threshold")
+    return {row[0]: Performance(*row[1:]) for row in rows.fetchall()}
+
+
+def _unfinished(connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[date, date]) -> dict[date, list[str]]:
+    found: dict[date, list[str]] = {}
+    for drop, source, state in (
+        lake.relation(connection, "drops", bounds).project("batch_date, source, state").fetchall()
+    ):
+        if state not in FINAL_STATES:
+            found.setdefault(drop, []).append(source)
+    return found
+
+
+def _counts(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, bounds: tuple[date, date]
+) -> dict[date, int]:
+    return dict(lake.relation(connection, table, bounds).aggregate("batch_date, count(*)").fetchall())
+
+
+def _attempts(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[date]:
+    if not lake.has("champion"):
+        return []
+    return [row[0] for row in lake.relation(connection, "champion").project("as_of").fetchall()]
+
+
+def _row(known: RetrainingState, decision: Decision) -> dict[str, Any]:
+    return {
+        "batch_date": known.drop,
+        "action": decision.action,
+        "trigger": decision.trigger,
+        "reason": decision.reason,
+        "would_change": decision.would_change,
+        "monitor": decision.monitor,
+        "measurement": decision.measurement,
+        "threshold": decision.threshold,
+        "evidence": list(decision.evidence),
+        "champion_as_of": known.champion_as_of,
+        "training_age_days": known.training_age / timedelta(days=1) if known.training_age is not None else None,
+    }
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    import pyarrow as pa
+
+    kinds = {"DATE": pa.date32(), "VARCHAR": pa.string(), "DOUBLE": pa.float64(), "BOOLEAN": pa.bool_(),
+             "VARCHAR[]": pa.list_(pa.string())}  # fmt: skip
+    schema = pa.schema([(name, kinds[kind]) for name, (kind, _) in _COLUMNS.items()])
+    return pa.Table.from_pylist([dict(row) for row in rows], schema)
+
+
+def stale_parts(spec: UseCaseSpec, row: Mapping[str, Any]) -> list[str]:
+    """Say what of a decided drop is not fresh."""
+    said: list[str] = []
+    age, limit = row["training_age_days"], spec.retraining.stale_after / timedelta(days=1)
+    if age is not None and age > limit:
+        said.append(
+            f"the champion's newest training row is {age:.0f} days older than what has matured; allowed: {limit:.0f}"
+        )
+    if not row["is_scored"]:
+        said.append("not every example of the drop is scored")
+    if not row["is_reported"]:
+        said.append("the drop has no drift report")
+    return said
+
+
+def _freshness(spec: UseCaseSpec, row: Mapping[str, Any]) -> CheckOutcome:
+    stale = stale_parts(spec, row)
+    age = row["training_age_days"]
+    return CheckOutcome(
+        "freshness",
+        passed=not stale,
+        description="; ".join(stale) or ("not enough data: no champion serves yet" if age is None else "fresh"),
+        measured={"training age (days)": age if age is not None else "no champion",
+                  "allowed (days)": spec.retraining.stale_after / timedelta(days=1)},
+    )  # fmt: skip

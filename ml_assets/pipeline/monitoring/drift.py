@@ -1,0 +1,216 @@
+"""Drift of features and scores: windows of drops against two references."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_assets.monitoring.diagnosis import FaultRecord, diagnose_features, known_changes
+from ml_assets.monitoring.drift_report import Row, feature_rows, settle_alarms
+from ml_assets.monitoring.feature_drift import (
+    OVERALL,
+    SCORE,
+    Block,
+    DriftReference,
+    FamilyMeasure,
+    FeatureRows,
+    block_of,
+    count_drops,
+    window_rows,
+)
+from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate, moving_rate
+from ml_assets.pipeline.champion.record import read_promotions
+from ml_assets.pipeline.monitoring.feed_health import read_faults
+from ml_assets.pipeline.monitoring.monitor_results import MonitorResult, monitor_outcome, monitor_result, recent_ratios
+from ml_assets.pipeline.monitoring.monitor_rows import DRIFT_REPORT, monitor_table
+from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.model_store import ModelBundle
+from ml_assets.stores.use_case_state import UseCaseState
+
+if TYPE_CHECKING:
+    import duckdb
+
+_BLOCKS_AT_ONCE = 8  # windows whose rows are in memory together, with the reference before them
+_MEASURES = 2  # of a family of features: the largest z, and the mean weighted by importance
+_kept: dict[tuple[str, ...], DriftReference] = {}  # the newest training reference: a champion serves for weeks
+
+
+@dataclass(frozen=True)
+class DriftResult:
+    """The monitors of drops, and what the thresholds of features rest on in the newest one."""
+
+    monitors: MonitorResult
+    measures: Sequence[FamilyMeasure]
+
+
+def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DriftResult:
+    """Compare the windows of `drops` with the drops before and with the champion's training rows; store the rows.
+
+    Given which feeds looked broken by then, and what the report said of the drops before.
+    """
+    with state.connect() as connection:
+        ratios = recent_ratios(connection, spec, state.lake, DRIFT_REPORT, drops[0])
+        faults = read_faults(connection, spec, state.lake, drops[-1])
+        by_drop, measures = _feature_rows(connection, spec, state, drops, faults)
+    for drop in drops:
+        settle_alarms(by_drop[drop], ratios, spec.monitoring, spec.calendar.every)
+        diagnose_features(by_drop[drop], spec, faults)
+    rows = [row for drop in drops for row in by_drop[drop]]
+    state.lake.replace_drops(DRIFT_REPORT, monitor_table(rows), drops)
+    outcome = monitor_outcome("drift", drops[-1], rows, known_changes(spec, drops[-1]))
+    return DriftResult(monitor_result(rows, drops, outcome), measures)
+
+
+def _feature_rows(
+    connection: duckdb.DuckDBPyConnection,
+    spec: UseCaseSpec,
+    state: UseCaseState,
+    drops: Sequence[date],
+    faults: FaultRecord,
+) -> tuple[dict[date, list[Row]], list[FamilyMeasure]]:
+    monitoring, calendar = spec.monitoring, spec.calendar
+    promotions = read_promotions(connection, state.lake)
+    groups: dict[tuple[Block, Promotion | None], list[date]] = defaultdict(list)
+    for drop in drops:
+        block = block_of(drop, calendar.start, calendar.every, monitoring.window, monitoring.before)
+        groups[block, champion_of(drop, promotions)].append(drop)
+    found: dict[date, list[Row]] = {}
+    measures: list[FamilyMeasure] = []
+    champion: _ChampionReference | None = None
+    ordered = list(groups)
+    for start in range(0, len(ordered), _BLOCKS_AT_ONCE):
+        some = ordered[start : start + _BLOCKS_AT_ONCE]
+        first = min(block.reference_first for block, _ in some)
+        rows = _load_features(connection, spec, state.lake, first, groups[some[-1]][-1])
+        for block, promotion in some:
+            if promotion is None:
+                champion = None
+            elif champion is None or champion.promotion != promotion:
+                champion = _champion_reference(connection, spec, state, promotion, faults)
+            broken = faults.broken_drops(calendar.previous_drop(block.first))
+            reference = rows.cut(block.reference_first, block.reference_last, champion and champion.bundle, broken)
+            before = DriftReference("before", reference, count_drops(monitoring.window, calendar.every))
+            rows_of_drops, measures = _compare(spec, rows, before, groups[block, promotion], champion)
+            found |= rows_of_drops
+    return found, measures
+
+
+@dataclass(frozen=True)
+class _ChampionReference:
+    """The champion of some drops, and the reference of what it was trained on."""
+
+    promotion: Promotion
+    bundle: ModelBundle
+    reference: DriftReference
+
+
+def _compare(
+    spec: UseCaseSpec,
+    rows: _FeatureFrame,
+    before: DriftReference,
+    drops: Sequence[date],
+    champion: _ChampionReference | None,
+) -> tuple[dict[date, list[Row]], list[FamilyMeasure]]:
+    """Compare the windows of drops that share a reference `before` and a champion with both references."""
+    monitoring, every = spec.monitoring, spec.calendar.every
+    length = count_drops(monitoring.window, every)
+    bundle = champion.bundle if champion else None
+    references = [before]
+    importance = _importance_shares(champion.bundle) if champion else {}
+    if champion is not None:
+        references.append(champion.reference)
+    windows = rows.cut(drops[0] - monitoring.window + every, drops[-1], bundle)
+    rate = moving_rate(false_alarm_rate(monitoring.false_alarm_every, monitoring.window, _MEASURES, FAMILIES), length)
+    version = champion.promotion.model_version if champion else None
+    found: dict[date, list[Row]] = {}
+    for drop in drops:
+        window = window_rows(windows, drop, monitoring.window)
+        found[drop] = [
+            row
+            for reference in references
+            for row in feature_rows(reference.compare(drop, window, rate, importance), importance, version)
+        ]
+    return found, [measure for reference in references for measure in reference.measures(rate, importance)]
+
+
+def _champion_reference(
+    connection: duckdb.DuckDBPyConnection,
+    spec: UseCaseSpec,
+    state: UseCaseState,
+    promotion: Promotion,
+    faults: FaultRecord,
+) -> _ChampionReference:
+    """Learn what a champion was trained on; kept until another champion or other features are asked for."""
+    bundle = state.models.load(promotion.model_version, promotion.artifact_sha256)
+    until = spec.calendar.drop_receiving(datetime.fromisoformat(bundle.trained_until))
+    length = count_drops(spec.monitoring.window, spec.calendar.every)
+    files = state.lake.files("features", drops=(spec.calendar.start, until)).files
+    broken = faults.broken_drops(promotion.as_of)
+    key = (spec.name, promotion.artifact_sha256, str(length), *map(str, broken), *files)
+    if key not in _kept:
+        _kept.clear()
+        rows = _load_features(connection, spec, state.lake, spec.calendar.start, until)
+        _kept[key] = DriftReference("training", rows.cut(spec.calendar.start, until, bundle, broken), length)
+    return _ChampionReference(promotion, bundle, _kept[key])
+
+
+def _importance_shares(bundle: ModelBundle) -> dict[str, float]:
+    from ml_assets.training.estimators import feature_importance
+
+    weights = {name: abs(value) for name, value in feature_importance(bundle.model).items()}
+    total = sum(weights.values())
+    shares = {name: value / total for name, value in weights.items()} if total else {}
+    return shares | {SCORE: 1.0, OVERALL: 1.0}
+
+
+class _FeatureFrame:
+    """Feature rows of a stretch of drops, from which windows and references are cut."""
+
+    def __init__(self, spec: UseCaseSpec, drops: Sequence[date], frame: Any) -> None:
+        self.drops = tuple(drops)
+        self._names = spec.features.feature_names()
+        self._frame = frame
+        days = frame["batch_date"].to_numpy().astype("datetime64[D]")
+        self._days = np.searchsorted(np.array(drops, dtype="datetime64[D]"), days)
+        self._columns = {name: _values(frame[name]) for name in self._names}
+
+    def cut(self, first: date, last: date, bundle: ModelBundle | None, without: Sequence[date] = ()) -> FeatureRows:
+        """Give the rows of first..last, those of the drops `without` left out; with a model also its scores."""
+        kept = [position for position, drop in enumerate(self.drops) if first <= drop <= last]
+        begin, end = (kept[0], kept[-1] + 1) if kept else (0, 0)
+        left_out = [position for position, drop in enumerate(self.drops) if drop in without]
+        rows = np.flatnonzero((self._days >= begin) & (self._days < end) & ~np.isin(self._days, left_out))
+        columns = {name: values[rows] for name, values in self._columns.items()}
+        if bundle is not None:
+            columns[SCORE] = bundle.model.predict(self._frame.iloc[rows]) if rows.size else np.empty(0)
+        return FeatureRows(self.drops[begin:end], self._days[rows] - begin, columns)
+
+
+def _load_features(
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: date, last: date
+) -> _FeatureFrame:
+    drops = spec.calendar.drops_between(first, last)
+    bounds = (drops[0], drops[-1]) if drops else (first, last)
+    columns = ", ".join(f'"{name}"' for name in ("batch_date", "example_id", *spec.features.feature_names()))
+    frame = lake.relation(connection, "features", bounds).project(columns).order("batch_date, example_id").df()
+    return _FeatureFrame(spec, drops, frame)
+
+
+def feature_rows_of(
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: date, last: date
+) -> FeatureRows:
+    """Give the features of the drops first..last as columns."""
+    return _load_features(connection, spec, lake, first, last).cut(first, last, None)
+
+
+def _values(series: Any) -> Any:
+    if series.dtype == object or str(series.dtype) in ("string", "category", "str"):
+        return series.astype(object).where(series.notna(), None).to_numpy(dtype=object)
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -1,0 +1,91 @@
+"""Health of feeds: each source against its own drops before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from duckdb import DuckDBPyConnection
+
+from ml_assets.monitoring.diagnosis import FaultRecord, FaultyReading, diagnose_feeds
+from ml_assets.monitoring.drift_report import Row, feed_rows, settle_alarms
+from ml_assets.monitoring.feed_health import FeedHealth
+from ml_assets.monitoring.feed_profile import profile_source
+from ml_assets.pipeline.monitoring.monitor_results import MonitorResult, monitor_outcome, monitor_result, recent_ratios
+from ml_assets.pipeline.monitoring.monitor_rows import FEED_HEALTH, monitor_table
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.use_case_state import UseCaseState
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> MonitorResult:
+    """Measure every monitor of the feeds in `drops`, given the drops before them, and store the rows."""
+    with state.connect() as connection:
+        over, ratios = _earlier(connection, spec, state.lake, drops[0])
+        by_drop = _feed_rows(connection, spec, state.lake, drops, over)
+    for drop in drops:
+        settle_alarms(by_drop[drop], ratios, spec.monitoring, spec.calendar.every)
+        diagnose_feeds(by_drop[drop])
+    rows = [row for drop in drops for row in by_drop[drop]]
+    state.lake.replace_drops(FEED_HEALTH, monitor_table(rows, is_of_feeds=True), drops)
+    return monitor_result(rows, drops, monitor_outcome("feeds", drops[-1], rows))
+
+
+def read_faults(connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, known_by: date) -> FaultRecord:
+    """Read which feeds looked broken in the drops up to `known_by`."""
+    if not lake.has(FEED_HEALTH):
+        return FaultRecord(spec)
+    feeds = lake.relation(connection, FEED_HEALTH, (spec.calendar.start, known_by))
+    broken = feeds.filter("kind = 'broken_feed' AND ratio > 1").order("batch_date, monitor")
+    rows = broken.project("monitor, source, batch_date, state = 'alarm'").fetchall()
+    return FaultRecord(spec, (FaultyReading(*row) for row in rows))
+
+
+def _earlier(
+    connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: date
+) -> tuple[dict[tuple[str, str, str], list[date]], dict[str, dict[date, float]]]:
+    """Read which monitors of feeds were over in the drops before, and the newest ratio of each."""
+    over: dict[tuple[str, str, str], list[date]] = defaultdict(list)
+    if not lake.has(FEED_HEALTH):
+        return over, {}
+    monitoring = spec.monitoring
+    since = first - 2 * monitoring.relearn_after - monitoring.feed_history
+    columns = "batch_date, source, coalesce(column_name, ''), statistic"
+    earlier = lake.relation(connection, FEED_HEALTH, (since, spec.calendar.previous_drop(first)))
+    for drop, source, column, statistic in earlier.filter("ratio > 1").project(columns).fetchall():
+        over[source, column, statistic].append(drop)
+    return over, recent_ratios(connection, spec, lake, FEED_HEALTH, first)
+
+
+def _feed_rows(
+    connection: duckdb.DuckDBPyConnection,
+    spec: UseCaseSpec,
+    lake: Lake,
+    drops: Sequence[date],
+    over: Mapping[tuple[str, str, str], list[date]],
+) -> dict[date, list[Row]]:
+    monitoring = spec.monitoring
+    first = max(spec.calendar.start, drops[0] - monitoring.feed_history - monitoring.relearn_after)
+    series, categories = [], []
+    for source in spec.sources:
+        if source.arrives != "every drop":
+            continue
+        for prefix in ("raw", "quarantine"):
+            name = f"{prefix}_{source.name}"
+            rows = lake.relation(connection, name, (first, drops[-1]))
+            if "_is_late" in rows.columns:  # the drop's own file: what comes late is no fault of it
+                rows = rows.filter("NOT coalesce(_is_late, false)")
+            rows.create_view(name, replace=True)
+        start = spec.calendar.start
+        beginning = (start, start + (monitoring.min_placebos - 1) * spec.calendar.every)
+        lake.relation(connection, f"raw_{source.name}", beginning).create_view(f"first_{source.name}", replace=True)
+        found = profile_source(connection, source, spec.calendar.drops_between(first, drops[-1]))
+        series += found[0]
+        categories += found[1]
+    health = FeedHealth(spec, series, categories, over)
+    return {drop: feed_rows(health.read(drop)) for drop in drops}

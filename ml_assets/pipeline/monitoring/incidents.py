@@ -1,0 +1,134 @@
+"""Incidents of a use case: what its tables, its landing folder and its runs say is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from ml_assets.decisions.findings import DROP_SCOPE, finding_of_verdict, findings_of_drop
+from ml_assets.decisions.incidents import Changes, Finding
+from ml_assets.pipeline.ingestion.ready_drops import overdue_sources
+from ml_assets.pipeline.monitoring.decisions import stale_parts
+from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.alert_outbox import AlertOutbox
+from ml_assets.stores.alert_relay import RelayResult, relay, urls_from_environment
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.landing import landed_drops
+from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.rows import read_rows
+
+_LOCATION = "code_location"  # scope of what concerns every use case of the location
+_NEWEST = 200  # verdicts and drops looked at in one pass
+
+
+def reconcile_incidents(
+    spec: UseCaseSpec,
+    paths: StatePaths,
+    failed_runs: Sequence[Finding],
+    failed_checks: Sequence[Finding],
+    now: datetime,
+) -> list[Changes]:
+    """Open and close the incidents of a use case by what is wrong now. Doing it again changes nothing.
+
+    Parameters
+    ----------
+    failed_runs, failed_checks
+        What the orchestrator says of the newest runs and checks.
+    now
+        The wall's moment.
+    """
+    outbox = AlertOutbox(paths)
+    found = [
+        outbox.settle(_LOCATION, [_LOCATION], now.isoformat(), [], now),  # a sensor ticks, so the location loads
+        outbox.settle(spec.name, ["declaration"], now.isoformat(), [], now),
+        *_reconcile_drops(spec, paths, outbox, now),
+        *_reconcile_verdicts(spec, paths, outbox, now),
+        outbox.settle(spec.name, ["run/"], now.isoformat(), failed_runs, now),
+        outbox.settle(spec.name, ["check/"], now.isoformat(), failed_checks, now),
+    ]
+    late = _overdue(spec, paths, now)
+    if late is not None:
+        at, findings = late
+        found.append(outbox.settle(spec.name, ["overdue/"], at.isoformat(), findings, now))
+    return found
+
+
+def open_broken_declaration(name: str, mistakes: Sequence[str], paths: StatePaths, now: datetime) -> Changes:
+    """Open the incident of a use case whose declaration cannot be read."""
+    message = f"{len(mistakes)} mistakes in the declaration of {name}; nothing of it runs: " + "; ".join(mistakes[:3])
+    finding = Finding("declaration", "broken_use_case", "error", message, None, None,
+                      "the other use cases go on", f"ml-assets validate {name}")  # fmt: skip
+    return AlertOutbox(paths).settle(name, ["declaration"], now.isoformat(), [finding], now)
+
+
+def open_location_incident(error: Exception, paths: StatePaths, now: datetime) -> Changes:
+    """Open the incident of a code location that Dagster cannot load: no use case of it runs."""
+    message = f"the code location cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())}"
+    finding = Finding(_LOCATION, "broken_location", "error", message, None, None,
+                      "no run and no sensor starts; what was written before still serves",
+                      "dg check defs, or `ml-assets ui`: Deployment shows the whole error")  # fmt: skip
+    return AlertOutbox(paths).settle(_LOCATION, [_LOCATION], now.isoformat(), [finding], now)
+
+
+def send_alerts(paths: StatePaths, now: datetime) -> RelayResult | None:
+    """Send what waits in the outbox; None where no URL is set, and messages stay to be read."""
+    urls = urls_from_environment()
+    return relay(AlertOutbox(paths), urls, now) if urls else None
+
+
+def _reconcile_drops(spec: UseCaseSpec, paths: StatePaths, outbox: AlertOutbox, now: datetime) -> Iterable[Changes]:
+    lake = Lake(paths.lake / spec.name)
+    last = outbox.last_settled(spec.name, DROP_SCOPE)
+    since = date.fromisoformat(last) if last else spec.calendar.start
+    bounds = (since, date.max)
+    decided = {row["batch_date"]: row for row in read_rows(lake, "decisions", None, bounds)}
+    performance = {row["batch_date"]: row for row in read_rows(lake, "performance_verdicts", None, bounds)}
+    ledger = _by_drop(read_rows(lake, "drops", ["batch_date", "source", "state", "reasons"], bounds))
+    alarms = _by_drop(read_monitors(lake, None, bounds, where="state = 'alarm'"))
+    for drop in sorted(decided):
+        findings = findings_of_drop(
+            spec.name,
+            drop.isoformat(),
+            ledger=ledger.get(drop, []),
+            alarms=alarms.get(drop, []),
+            performance=performance.get(drop),
+            stale=stale_parts(spec, decided[drop]),
+            decision=decided[drop],
+        )
+        yield outbox.settle(spec.name, DROP_SCOPE, drop.isoformat(), findings, now)
+
+
+def _by_drop(rows: Iterable[dict[str, Any]]) -> dict[date, list[dict[str, Any]]]:
+    found: dict[date, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["batch_date"], []).append(row)
+    return found
+
+
+def _reconcile_verdicts(spec: UseCaseSpec, paths: StatePaths, outbox: AlertOutbox, now: datetime) -> Iterable[Changes]:
+    last = outbox.last_settled(spec.name, ("gate",))
+    verdicts = sorted(read_rows(Lake(paths.lake / spec.name), "champion", None), key=lambda row: row["sequence"])
+    for verdict in verdicts[-_NEWEST:]:
+        at = verdict["_recorded_at"].isoformat()
+        if last is None or datetime.fromisoformat(last) <= verdict["_recorded_at"]:
+            yield outbox.settle(spec.name, ("gate",), at, [finding_of_verdict(spec.name, verdict)], now)
+
+
+def _overdue(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> tuple[date, list[Finding]] | None:
+    """Give the newest drop that is due, and the sources that earlier or due drops still wait for."""
+    landed = landed_drops(paths.landing / spec.name, spec.calendar, [source.file_name for source in spec.sources])
+    if not landed:
+        return None
+    by_source: dict[str, list[date]] = {}
+    for drop, source in overdue_sources(spec, paths, landed[-1], now):
+        by_source.setdefault(source, []).append(drop)
+    findings = [
+        Finding(f"overdue/{source}", "missing_drop", "error",
+                f"{source} has not landed for drop {drops[0]}" + (f" and {len(drops) - 1} more" if drops[1:] else ""),
+                float(len(drops)), 0.0, "drops from there on wait; the last good state serves",
+                f"ml-assets status {spec.name}")
+        for source, drops in sorted(by_source.items())
+    ]  # fmt: skip
+    return landed[-1], findings

@@ -1,0 +1,157 @@
+"""Quality of what matured in each drop, and the verdict on the champion of the drop."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.monitoring.performance import (
+    first_prediction_date,
+    judge_performance,
+    measure_performance,
+    read_scored,
+)
+from ml_assets.pipeline.results import CheckOutcome, DropResult
+from ml_assets.pipeline.scoring.shadows import SHADOWS, read_verdicts
+from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.serving.shadows import as_promotion
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.use_case_state import UseCaseState
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+REPORT, VERDICTS = "performance_report", "performance_verdicts"
+_REPORT_COLUMNS = {
+    "batch_date": "DATE",
+    "prediction_date": "DATE",
+    "role": "VARCHAR",
+    "slice_column": "VARCHAR",
+    "slice_value": "VARCHAR",
+    "model_version": "VARCHAR",
+    "n": "BIGINT",
+    "n_unresolved": "BIGINT",
+    **dict.fromkeys(
+        ("label_share", "mean_score", "auc", "log_loss", "log_loss_over_entropy", "brier", "ece",
+         "precision_at_capacity", "cost", "log_loss_lower", "log_loss_upper"), "DOUBLE"),
+}  # fmt: skip
+_VERDICT_COLUMNS = {
+    "batch_date": "DATE",
+    "model_version": "VARCHAR",
+    "state": "VARCHAR",
+    "prior_state": "VARCHAR",
+    **dict.fromkeys(("gain", "gain_lower", "gain_upper", "gain_at_gate", "threshold"), "DOUBLE"),
+    "n": "BIGINT",
+    "n_days": "BIGINT",
+    **dict.fromkeys(("label_share", "mean_score", "prior_shift", "ece"), "DOUBLE"),
+    "window_from": "DATE",
+    "window_until": "DATE",
+}
+_TYPES = {"DATE": "date32", "VARCHAR": "string", "DOUBLE": "double", "BIGINT": "int64"}
+
+
+@dataclass(frozen=True)
+class PerformanceResult:
+    """What was measured of drops, and the verdict on the champion of the newest one."""
+
+    result: DropResult
+    newest_verdict: Mapping[str, Any]
+
+
+def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> PerformanceResult:
+    """Measure each model on what matured in each of `drops`, judge the champion of each, and store both.
+
+    Grain of the report: drop x drop of prediction x role x slice. Only labels known by a drop are used.
+    """
+    lake, bounds = state.lake, (first_prediction_date(spec, drops[0]), drops[-1])
+    with state.connect() as connection:
+        promotions = [as_promotion(each) for each in read_verdicts(connection, lake) if each.verdict == "promoted"]
+        gains = _gains_at_gate(connection, lake)
+        read = ("features", "labels", "predictions", SHADOWS)
+        restrict_to_tables(connection, {name: lake.files(name, drops=bounds) for name in read})
+        scored = read_scored(connection, spec, drops)
+    rows = measure_performance(scored, drops, spec.monitoring, spec.worklist.capacity)
+    verdicts: dict[date, dict[str, Any]] = {}
+    for drop in drops:
+        version, gain = _serving(champion_of(drop, promotions), gains)
+        verdicts[drop] = judge_performance(scored, spec, drop, version, gain)
+    lake.replace_drops(REPORT, _table(rows, _REPORT_COLUMNS), drops)
+    lake.replace_drops(VERDICTS, _table(verdicts.values(), _VERDICT_COLUMNS), drops)
+    newest = verdicts[drops[-1]]
+    counts = Counter(row["batch_date"] for row in rows)
+    result = DropResult(counts, _notes(drops, rows, verdicts), checks=(_check_performance(newest),))
+    return PerformanceResult(result, newest)
+
+
+def _gains_at_gate(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[int, float]:
+    """Give the relative gain over the heuristic that each verdict measured, by its sequence; 0 where unknown."""
+    if not lake.has("champion"):
+        return {}
+    gain = "coalesce((heuristic_log_loss - candidate_log_loss) / nullif(heuristic_log_loss, 0), 0)"
+    return dict(lake.relation(connection, "champion").project(f"sequence, {gain}").fetchall())
+
+
+def _serving(champion: Promotion | None, gains: Mapping[int, float]) -> tuple[str | None, float]:
+    return (None, 0.0) if champion is None else (champion.model_version, gains[champion.sequence])
+
+
+def _notes(
+    drops: Sequence[date], rows: Sequence[Mapping[str, Any]], verdicts: Mapping[date, Mapping[str, Any]]
+) -> dict[date, dict[str, object]]:
+    """Say of each drop what matured; of several prediction dates in one drop, the measures are the newest's."""
+    notes: dict[date, dict[str, object]] = {
+        drop: {"matured with a label": 0, "matured without": 0, "performance": verdicts[drop]["state"]}
+        for drop in drops
+    }
+    for row in rows:
+        if row.get("slice_column") is not None or row["role"] not in {"champion", "baseline"}:
+            continue
+        noted = notes[row["batch_date"]]
+        measured = {f"{name} {row['role']}": row[column] for name, column in (("log loss", "log_loss"), ("AUC", "auc"))}
+        noted |= {name: value for name, value in measured.items() if value is not None}
+        if row["role"] == "champion":
+            noted["matured with a label"] += row["n"]
+            noted["matured without"] += row["n_unresolved"]
+    return notes
+
+
+def _check_performance(verdict: Mapping[str, Any]) -> CheckOutcome:
+    """Fail on a failed verdict; too little to judge by passes, and says so first."""
+    state, gate = verdict["state"], verdict.get("threshold")
+    counted = (
+        f"{verdict['n']} examples of {verdict['n_days']} days, {verdict['window_from']} to {verdict['window_until']}"
+    )
+    if state == "no champion":
+        said = "not enough data: no model serves yet"
+    elif state == "not enough data":
+        said = f"not enough data: {verdict['model_version']} scored {counted}"
+    else:
+        said = (
+            f"gain over the heuristic {verdict['gain']:.1%} (80 % interval {verdict['gain_lower']:.1%} to "
+            f"{verdict['gain_upper']:.1%}); wanted at least {gate:.1%}, of {verdict['gain_at_gate']:.1%} at the gate; "
+            f"{counted}; {verdict['label_share']:.1%} positives where scores average {verdict['mean_score']:.1%}: "
+            + ("the prior has shifted" if verdict["prior_state"] == "shifted" else "no more apart than such days are")
+        )
+    return CheckOutcome(
+        "performance",
+        passed=state != "failed",
+        description=said,
+    )
+
+
+def _table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([dict(row) for row in rows], _schema(columns))
+
+
+def _schema(columns: Mapping[str, str]) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema({name: pa.type_for_alias(_TYPES[kind]) for name, kind in columns.items()})

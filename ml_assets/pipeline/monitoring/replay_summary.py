@@ -1,0 +1,214 @@
+"""What a replay came to, read from the tables it left: one plain object for pages and scripts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.monitoring.quality_over_time import mean_of_months, quality_by_month, quality_by_week
+from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, scan_monitors
+from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.alert_outbox import AlertOutbox
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.paths import StatePaths
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+Row = dict[str, Any]
+
+_WHY = ("trigger", "reason", "monitor", "measurement", "threshold")
+_OF_INCIDENT = ("monitor", "kind", "severity", "message", "opened_at", "closed_at")
+
+
+def summarize_replay(
+    spec: UseCaseSpec,
+    paths: StatePaths,
+    steps: Sequence[Sequence[date]],
+    *,
+    seconds: Iterable[Mapping[str, float]] = (),
+    scheduled: Collection[date] = (),
+) -> Row:
+    """Summarize the drops of `steps` as they were known at the last of them; later drops change nothing.
+
+    Parameters
+    ----------
+    seconds
+        What each step took, by what it was spent on; none where only the summary is asked for.
+    scheduled
+        The drops after which a plain schedule retrained, whatever was decided in them.
+
+    Returns
+    -------
+    dict
+        JSON as it is: dates are text, and what is not finite is null. `weeks`, `months` and `mean` as in
+        monitoring/quality_over_time.py; `drift`, one row a week and family, with its largest ratio of |z| to threshold;
+        `retrainings`, each verdict and what asked for it, the one that served at the start before them; `decisions`,
+        counts by action; `incidents` that opened in the drops; `seconds`. A table that is not there yet gives no rows.
+    """
+    import duckdb
+
+    lake, first, last = Lake(paths.lake / spec.name), steps[0][0], steps[-1][-1]
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        scored = _scored(connection, spec, lake, (first, last))
+        drift = _drift(connection, lake, (first, last))
+        verdicts = _rows(connection, lake, "champion")
+        decided = {row["batch_date"]: row for row in _rows(connection, lake, "decisions", (spec.calendar.start, last))}
+    months = quality_by_month(scored, spec.worklist.capacity)
+    return _plain(
+        {
+            "use_case": spec.name, "first": first, "last": last, "steps": len(steps),
+            "capacity": spec.worklist.capacity,
+            "weeks": quality_by_week(scored, first, spec.worklist.capacity),
+            "months": months,
+            "mean": mean_of_months(months),
+            "drift": drift,
+            "retrainings": _retrainings(verdicts, decided, (first, last), scheduled),
+            "decisions": _counts(row["action"] for drop, row in sorted(decided.items()) if drop >= first),
+            "incidents": _incidents(AlertOutbox(paths), spec.name, (first, last)),
+            "seconds": _total(seconds),
+        }
+    )  # fmt: skip
+
+
+def _scored(
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, drops: tuple[date, date]
+) -> pd.DataFrame:
+    """Read every prediction with the newest label known by the last drop."""
+    empty = {
+        "predictions": "SELECT NULL::DATE AS batch_date, NULL::VARCHAR AS example_id, NULL::DOUBLE AS score, "
+        "NULL::DOUBLE AS baseline_score WHERE false",
+        "shadow_predictions": "SELECT NULL::DATE AS batch_date, NULL::VARCHAR AS example_id, NULL::VARCHAR AS role, "
+        "NULL::DOUBLE AS score WHERE false",
+        "labels": "SELECT NULL::DATE AS batch_date, NULL::VARCHAR AS example_id, NULL::INTEGER AS label, "
+        "NULL::TIMESTAMPTZ AS known_at WHERE false",
+    }
+    for table, nothing in empty.items():
+        bounds = (spec.calendar.start, drops[1]) if table == "labels" else drops
+        found = lake.relation(connection, table, bounds) if lake.has(table) else connection.sql(nothing)
+        found.create_view(table, replace=True)
+    frame = connection.sql(
+        """
+        WITH known AS (
+            SELECT example_id, arg_max(label, (known_at, batch_date))::DOUBLE AS label FROM labels GROUP BY example_id
+        ), first_champion AS (
+            SELECT batch_date, example_id, score FROM shadow_predictions WHERE role = 'first_champion'
+        )
+        SELECT p.batch_date, p.example_id, k.label, p.score AS champion, p.baseline_score AS baseline,
+            f.score AS first_champion
+        FROM predictions AS p LEFT JOIN known AS k USING (example_id)
+        LEFT JOIN first_champion AS f USING (batch_date, example_id)
+        ORDER BY p.batch_date, p.example_id
+        """
+    ).df()
+    return frame.assign(batch_date=frame["batch_date"].dt.date)
+
+
+def _drift(connection: duckdb.DuckDBPyConnection, lake: Lake, drops: tuple[date, date]) -> list[Row]:
+    """Give the largest ratio of each week and family; monitors that could not be judged are left out."""
+    if not any(lake.has(table) for table in MONITORS):
+        return []
+    scan_monitors(connection, lake, drops).create_view("monitors", replace=True)
+    return (
+        connection.sql(
+            f"""
+        WITH judged AS (
+            SELECT DATE '{drops[0]}' + (7 * ((batch_date - DATE '{drops[0]}') // 7))::INTEGER AS week, *
+            FROM monitors WHERE state <> 'not enough data' AND ratio IS NOT NULL
+        )
+        SELECT week, family, ratio, monitor, batch_date, value, z, threshold,
+            count(*) FILTER (state = 'alarm') OVER (PARTITION BY week, family) AS alarms
+        FROM judged
+        QUALIFY row_number() OVER (PARTITION BY week, family ORDER BY ratio DESC, batch_date, monitor) = 1
+        ORDER BY week, family
+        """
+        )
+        .to_arrow_table()
+        .to_pylist()
+    )
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, drops: tuple[date, date] | None = None
+) -> list[Row]:
+    return lake.relation(connection, table, drops).to_arrow_table().to_pylist() if lake.has(table) else []
+
+
+def _retrainings(
+    verdicts: Sequence[Row], decided: Mapping[date, Row], drops: tuple[date, date], scheduled: Collection[date]
+) -> list[Row]:
+    promotions = [
+        Promotion(row["as_of"], row["sequence"], row["model_version"], row["artifact_sha256"], row["serves_after"])
+        for row in verdicts
+        if row["verdict"] == "promoted"
+    ]
+    serving = champion_of(drops[0], promotions)
+    kept = [
+        row
+        for row in verdicts
+        if drops[0] <= row["as_of"] <= drops[1] or (serving is not None and row["sequence"] == serving.sequence)
+    ]
+    return [
+        {
+            "as_of": row["as_of"],
+            **{name: row[name] for name in ("rung", "model_version", "verdict", "gate")},
+            **{name: row[name] for name in ("gain", "gain_lower", "gain_upper")},
+            "broken": [reason.removeprefix("broken ") for reason in row["reasons"] if reason.startswith("broken ")],
+            "asked_by": _asked_by(decided.get(row["as_of"]), is_scheduled=row["as_of"] in scheduled),
+        }
+        for row in sorted(kept, key=lambda row: (row["as_of"], row["sequence"]))
+    ]
+
+
+def _asked_by(decision: Mapping[str, Any] | None, *, is_scheduled: bool) -> Row:
+    """Give what the decision rested on; a retraining that none asked for was a schedule's or a person's."""
+    nothing = dict.fromkeys(_WHY)
+    if is_scheduled:
+        return nothing | {"trigger": "schedule", "reason": "a plain schedule"}
+    if decision is None or decision["action"] != "retrain":
+        return nothing | {"trigger": "by hand"}
+    return {name: decision[name] for name in _WHY}
+
+
+def _incidents(outbox: AlertOutbox, use_case: str, drops: tuple[date, date]) -> list[Row]:
+    """List the incidents that opened in the drops; those of runs and checks have the time of the wall."""
+    found = [asdict(incident) for incident in outbox.incidents(use_case)]
+    return [
+        {name: incident[name] for name in _OF_INCIDENT}
+        for incident in found
+        if drops[0] <= date.fromisoformat(incident["opened_at"][:10]) <= drops[1]
+    ]
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for value in values:
+        counts[value] = counts.get(value, 0) + 1
+    return counts
+
+
+def _total(seconds: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for step in seconds:
+        for name, spent in step.items():
+            total[name] = total.get(name, 0.0) + spent
+    return total | {"total": sum(total.values())} if total else {}
+
+
+def _plain(value: Any) -> Any:
+    """Give a value as JSON holds it."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,1 @@
+"""Predictions, shadow predictions and worklists of drops."""

@@ -1,0 +1,192 @@
+"""The candidate: every model candidate of the ladder fitted and measured, and one of them taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from ml_assets.decisions.rung_choice import RungChoice, choose_rung
+from ml_assets.pipeline.champion.record import candidate_table, read_champion_before
+from ml_assets.pipeline.features.versions import definitions_of, lost_features
+from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
+from ml_assets.spec.model import TrainingRecipe
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.model_registry import CandidateLog
+from ml_assets.stores.model_store import ModelBundle, StoredModel
+from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.training.candidate import MeasuredRung, Start, climb, going_on
+from ml_assets.training.envelope import Envelope, learn_envelope
+from ml_assets.training.objectives import fit_objectives
+from ml_assets.training.tuning import Trial, tune_ladder
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """The ladder as climbed, and the rung taken."""
+
+    recipe: TrainingRecipe
+    rungs: list[MeasuredRung]
+    choice: RungChoice
+    trials: list[Trial]
+
+    @property
+    def chosen(self) -> MeasuredRung:
+        """The rung taken."""
+        return next(rung for rung in self.rungs if rung.rung.name == self.choice.name)
+
+    @property
+    def baseline(self) -> MeasuredRung:
+        """The baseline that is served beside it."""
+        return next(rung for rung in self.rungs if rung.rung.name == self.recipe.heuristic.name)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedCandidate:
+    """A candidate that is kept, and the training set it was fitted on. Grain of `rows`: a labelled example."""
+
+    climbed: Climbed
+    bundle: ModelBundle
+    stored: StoredModel
+    rows: pd.DataFrame
+    training_set_version: int
+
+
+def fit_candidate(
+    spec: UseCaseSpec, state: UseCaseState, *, rung: str = "", tune: bool = False, tell: Callable[[str], None]
+) -> FittedCandidate:
+    """Fit the ladder on the newest training set, take a rung, and keep its model.
+
+    `rung` fixes which is taken; `tune` searches for parameters first. Nothing is refitted on the holdout, and nothing
+    is chosen by it where the history is long enough for windows ahead.
+    """
+    record, version = state.lake.metadata(TRAINING_SET), state.lake.version(TRAINING_SET) or 0
+    plan = record["plan"]
+    with state.connect() as connection:
+        rows = state.lake.relation(connection, TRAINING_SET).order("batch_date, example_id").df()
+        start = _start(connection, state, spec, plan["as_of"], version)
+    climbed = _climb(spec, _Choice(rung, tune), rows, plan["features"], start, tell)
+    chosen = climbed.chosen
+    bundle = ModelBundle(
+        as_of=plan["as_of"],
+        rung=chosen.rung.name,
+        trained_until=plan["holdout_after"],
+        training_set_hash=record["content_hash"],
+        recipe=climbed.recipe.only(chosen.rung.name),
+        features=tuple(plan["features"]),
+        model=chosen.model,
+        baseline=climbed.baseline.model,
+        envelope=envelope_of(climbed.recipe, rows, plan["features"]),
+        objectives=fit_objectives(climbed.recipe, rows, plan["features"]),
+        started_from=_started_from(climbed, rows, plan["features"], start),
+    )
+    return FittedCandidate(climbed, bundle, state.models.save(bundle), rows, version)
+
+
+def record_candidate(
+    state: UseCaseState, fitted: FittedCandidate, plots: Mapping[str, bytes], dagster_run_id: str
+) -> str:
+    """Log a kept candidate to MLflow with its plots, and write its table; give the MLflow run. Grain: a rung."""
+    bundle, stored, version = fitted.bundle, fitted.stored, fitted.training_set_version
+    tags = {
+        "as_of": bundle.as_of,
+        "training_set_version": str(version),
+        "training_set_hash": bundle.training_set_hash,
+        "dagster_run_id": dagster_run_id,
+        "artifact_sha256": stored.artifact_sha256,
+        "model_version": stored.model_version,
+    }
+    run_id, registered = state.registry.log_candidate(_log_of(fitted.climbed, stored, tags, plots))
+    provenance = {"_training_set_version": version, "_mlflow_run_id": run_id, "_registry_version": registered}
+    table = candidate_table(bundle.as_of, fitted.climbed.rungs, bundle.rung, stored, provenance)
+    state.lake.replace("candidate_model", table)
+    return run_id
+
+
+def _started_from(climbed: Climbed, rows: pd.DataFrame, features: Sequence[str], start: Start | None) -> str | None:
+    """Name the champion that the rung taken, or one that it blends, went on from; None where all were trained anew."""
+    rung, train = climbed.chosen.rung, rows.loc[rows["split"] == "train"]
+    taken = [climbed.recipe.rung(name) for name in rung.members or (rung.name,)]
+    went_on = any(going_on(climbed.recipe, each, train, features, start) is not None for each in taken)
+    return start.model_version if start is not None and went_on else None
+
+
+def envelope_of(recipe: TrainingRecipe, rows: pd.DataFrame, features: Sequence[str]) -> Envelope | None:
+    """Learn which inputs are scored from the training rows, where the recipe asks for it."""
+    if recipe.abstain is None:
+        return None
+    watched = [name for name in recipe.abstain.features if name in features]
+    return learn_envelope(rows.loc[rows["split"] == "train", watched], recipe.abstain.beyond) if watched else None
+
+
+def _start(
+    connection: duckdb.DuckDBPyConnection, state: UseCaseState, spec: UseCaseSpec, as_of: str, version: int
+) -> Start | None:
+    """Read the champion to go on from: the one that serves the candidate's own as_of."""
+    if all(rung.warm_start is None for rung in spec.model.ladder):
+        return None
+    incumbent = read_champion_before(connection, state.lake, date.fromisoformat(as_of))
+    if incumbent is None:
+        return None
+    champion = state.models.load(incumbent.model_version, incumbent.artifact_sha256)
+    now = definitions_of(state.lake, version)
+    if lost_features(connection, state.lake, incumbent.model_version, champion.features, now):
+        return None  # its splits are of values that mean something else by now
+    return Start(champion.model, datetime.fromisoformat(champion.trained_until), incumbent.model_version)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What a person fixes about a candidate."""
+
+    rung: str
+    tune: bool
+
+
+def _climb(
+    spec: UseCaseSpec,
+    asked: _Choice,
+    rows: pd.DataFrame,
+    features: Sequence[str],
+    start: Start | None,
+    tell: Callable[[str], None],
+) -> Climbed:
+    recipe = spec.model.recipe(spec.labels.matures_after)
+    if asked.rung:
+        recipe = recipe.only(asked.rung)
+    trials: list[Trial] = []
+    if asked.tune:
+        recipe, trials = tune_ladder(recipe, spec.model.tuning, rows, features, tell)
+
+    def tell_rung(rung: MeasuredRung) -> None:
+        said = rung.ahead or rung.measures
+        where = "ahead" if rung.ahead else "on the holdout"
+        tell(f"{rung.rung.name}: log loss {said['log_loss']:.4f}, AUC {said['auc']:.4f} {where}")
+
+    rungs = climb(recipe, rows, features, start=start, on_rung=tell_rung)
+    # a history too short for windows ahead leaves only the holdout to choose on, and the table says so
+    losses = [(rung.rung.name, (rung.ahead or rung.measures)["log_loss"]) for rung in rungs]
+    choice = choose_rung(losses, spec.model.margin)
+    if asked.rung:
+        choice = RungChoice(asked.rung, (f"{asked.rung}: fixed by hand",))
+    return Climbed(recipe, rungs, choice, trials)
+
+
+def _log_of(climbed: Climbed, stored: StoredModel, tags: Mapping[str, str], plots: Mapping[str, bytes]) -> CandidateLog:
+    chosen = climbed.chosen
+    ahead = {f"{r.rung.name}.ahead.{key}": value for r in climbed.rungs for key, value in (r.ahead or {}).items()}
+    holdout = {f"{r.rung.name}.{key}": value for r in climbed.rungs for key, value in r.measures.items()}
+    return CandidateLog(
+        name=stored.model_version,
+        parameters={"rung": chosen.rung.name, "seed": climbed.recipe.seed, **chosen.rung.parameters},
+        metrics=holdout | ahead | dict(chosen.measures),
+        tags=tags,
+        plots=plots,
+        artifacts=stored.folder,
+        trials=climbed.trials,
+    )

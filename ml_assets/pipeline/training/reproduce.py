@@ -1,0 +1,117 @@
+"""A model trained again from what it recorded, to compare the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ml_assets.pipeline.champion.decisions import NotDecidableError
+from ml_assets.pipeline.champion.record import read_record
+from ml_assets.pipeline.training.candidate import envelope_of
+from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
+from ml_assets.pipeline.training.training_set import draw
+from ml_assets.spec.names import did_you_mean
+from ml_assets.stores.model_store import ModelBundle, ModelStore, installed_libraries
+from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.training.candidate import Start, climb
+from ml_assets.training.objectives import fit_objectives
+from ml_assets.training.training_set import DrawPlan
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """What was recorded of a model and what came out again.
+
+    Attributes
+    ----------
+    differing
+        What is not equal: files of the model, or the training set.
+    libraries
+        By name, the recorded version and the one installed, where they differ.
+    """
+
+    model_version: str
+    recorded_sha256: str
+    sha256: str
+    training_set_hash: str
+    recorded_training_set_hash: str
+    differing: tuple[str, ...]
+    libraries: dict[str, tuple[str, str]]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the artifact is the same, byte for byte."""
+        return self.recorded_sha256 == self.sha256
+
+
+def reproduce(state: UseCaseState, model_version: str, tell: Callable[[str], None]) -> Reproduced:
+    """Draw the training set again from its recorded plan and inputs, train by the recorded recipe, and compare.
+
+    Raises NotDecidableError on a model that no verdict names.
+    """
+    store, lake = state.models, state.lake
+    with state.connect() as connection:
+        record = read_record(connection, lake)
+        entry = _entry(record, model_version)
+        recorded = store.load(entry["model_version"], entry["artifact_sha256"])
+        drawn = lake.metadata(TRAINING_SET, entry["_training_set_version"])
+        tell(f"drawing training set version {entry['_training_set_version']} again")
+        again = draw(connection, lake, DrawPlan.from_json(drawn["plan"]), drawn["inputs"])
+        rows = connection.from_arrow(again.rows).order("batch_date, example_id").df()
+    start = None
+    if recorded.started_from is not None:
+        before = store.load(recorded.started_from, _entry(record, recorded.started_from)["artifact_sha256"])
+        start = Start(before.model, datetime.fromisoformat(before.trained_until), recorded.started_from)
+    tell(f"training {recorded.rung} again")
+    rungs = climb(
+        recorded.recipe, rows, recorded.features, start=start, on_rung=lambda r: tell(f"{r.rung.name} is done")
+    )
+    by_name = {rung.rung.name: rung.model for rung in rungs}
+    bundle = ModelBundle(
+        as_of=recorded.as_of,
+        rung=recorded.rung,
+        trained_until=recorded.trained_until,
+        training_set_hash=again.content_hash,
+        recipe=recorded.recipe,
+        features=recorded.features,
+        model=by_name[recorded.rung],
+        baseline=by_name[recorded.recipe.heuristic.name],
+        envelope=envelope_of(recorded.recipe, rows, recorded.features),
+        started_from=recorded.started_from,
+        objectives=fit_objectives(recorded.recipe, rows, recorded.features),
+    )
+    with TemporaryDirectory() as folder:
+        stored = ModelStore(Path(folder)).save(bundle)
+        differing = _differing(store.folder / model_version, stored.folder)
+    now, then = installed_libraries(), store.manifest(model_version)["libraries"]
+    return Reproduced(
+        model_version,
+        entry["artifact_sha256"],
+        stored.artifact_sha256,
+        again.content_hash,
+        drawn["content_hash"],
+        differing,
+        {name: (then[name], now[name]) for name in then if then[name] != now.get(name)},
+    )
+
+
+def _entry(record: list[dict[str, Any]], model_version: str) -> dict[str, Any]:
+    names = list(dict.fromkeys(row["model_version"] for row in record))
+    if model_version not in names:
+        hint = did_you_mean(model_version, names)
+        raise NotDecidableError(f"found {model_version!r}; allowed: a model with a verdict: {', '.join(names)}{hint}")
+    return next(row for row in record if row["model_version"] == model_version)
+
+
+def _differing(recorded: Path, again: Path) -> tuple[str, ...]:
+    names = {str(path.relative_to(folder)) for folder in (recorded, again) for path in folder.rglob("*")
+             if path.is_file() and path.name != "abandoned.txt"}  # fmt: skip
+    return tuple(sorted(name for name in names if _bytes(recorded / name) != _bytes(again / name)))
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None

@@ -1,0 +1,185 @@
+"""The training set: a new version of one table at each run, and drawn again from its own record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.ingestion.ledger import require_computed
+from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_open_drops
+from ml_assets.pipeline.features.versions import require_one_set, stale_drops
+from ml_assets.pipeline.monitoring.feed_health import read_faults
+from ml_assets.spec.feature_versions import feature_definitions
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import Lake, MissingTableError, content_hash, scan
+from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.training.training_set import (
+    DrawPlan,
+    check_size,
+    count_resolved_without_label,
+    draw_training_set,
+    plan_draw,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import pyarrow as pa
+
+TABLE = "training_set"
+_INPUTS = ("features", "labels")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A training set as drawn: its rows, their content hash, and the examples resolved without a label."""
+
+    rows: pa.Table
+    content_hash: str
+    without_label: int
+
+
+@dataclass(frozen=True)
+class TrainingSetResult:
+    """A stored training set.
+
+    Attributes
+    ----------
+    rows
+        By split, `train` and `holdout`.
+    inputs
+        Lake version of each table it was drawn from.
+    before
+        The drop that the training set before was drawn as of; None where this is the first.
+    columns
+        Arrow types of the columns, by name.
+    """
+
+    plan: DrawPlan
+    version: int
+    rows: Mapping[str, int]
+    inputs: Mapping[str, int]
+    content_hash: str
+    without_label: int
+    before: date | None
+    columns: Mapping[str, str]
+
+    @property
+    def as_of(self) -> date:
+        """The drop it was drawn as of."""
+        return date.fromisoformat(self.plan.as_of)
+
+    @property
+    def size(self) -> int:
+        """Rows of both splits."""
+        return sum(self.rows.values())
+
+
+def store_training_set(
+    spec: UseCaseSpec, state: UseCaseState, as_of: str, *, mix_features: bool = False
+) -> TrainingSetResult:
+    """Draw the training set as of a drop, by default the newest with features, and store it as a new version.
+
+    Drops in which a feed was broken, as known by then, are left out.
+
+    Raises
+    ------
+    ValueError
+        On an `as_of` that is no drop, or later than what was run; on too few rows.
+    DropsNotFinalError
+        While an earlier drop has no final state, or no features.
+    MixedFeaturesError
+        Where drops hold other versions of features than are declared now, unless `mix_features`.
+    """
+    lake = state.lake
+    with state.connect() as connection:
+        computed = closed_drops(state)
+        drop = choose_as_of(spec, as_of, max(computed, default=None))
+        refuse_open_drops(spec, state, drop)
+        require_computed(spec, computed, drop)
+        if not mix_features:
+            stale = stale_drops(connection, lake, spec)
+            require_one_set(stale, sorted(each for each in computed if each <= drop), spec)
+        broken = read_faults(connection, spec, lake, drop).broken_drops(drop)
+        plan = plan_draw(spec, drop, broken)
+        versions = {table: version for table, version in lake.versions(_INPUTS).items() if version is not None}
+        drawn = draw(connection, lake, plan, versions)
+        connection.register("drawn", drawn.rows)
+        counts = dict(connection.sql("SELECT split, count(*) FROM drawn GROUP BY split").fetchall())
+    check_size(counts, plan)
+    record = {"plan": plan.to_json(), "inputs": versions, "content_hash": drawn.content_hash,
+              "definitions": feature_definitions(spec)}  # fmt: skip
+    before = drawn_before(lake)
+    version = lake.replace(TABLE, drawn.rows, record)
+    columns = {field.name: str(field.type) for field in drawn.rows.schema}
+    return TrainingSetResult(plan, version, counts, versions, drawn.content_hash, drawn.without_label, before, columns)
+
+
+@dataclass(frozen=True, eq=False)
+class NewestTrainingSet:
+    """The newest training set and its plan as recorded. Grain of `rows`: a labelled example, in order of drop."""
+
+    plan: dict[str, Any]
+    rows: pd.DataFrame
+
+
+def read_newest(spec: UseCaseSpec, state: UseCaseState) -> NewestTrainingSet:
+    """Read the newest training set; raises MissingTableError when none was drawn yet, saying what to run."""
+    if not state.lake.has(TABLE):
+        raise MissingTableError(f"{spec.name} has no training set yet; run `ml-assets retrain {spec.name}` first")
+    with state.connect() as connection:
+        rows = state.lake.relation(connection, TABLE).order("batch_date, example_id").df()
+    return NewestTrainingSet(state.lake.metadata(TABLE)["plan"], rows)
+
+
+def draw(connection: duckdb.DuckDBPyConnection, lake: Lake, plan: DrawPlan, versions: dict[str, int]) -> Drawn:
+    """Draw the training set of `plan` from the given lake versions of its inputs."""
+    for table in _INPUTS:
+        scan(connection, lake.files(table, versions[table])).create_view(table)
+    drawn = draw_training_set(connection, plan)
+    rows = drawn.to_arrow_table()
+    return Drawn(rows, content_hash(connection.from_arrow(rows)), count_resolved_without_label(connection, plan))
+
+
+def rebuild(connection: duckdb.DuckDBPyConnection, lake: Lake, version: int) -> tuple[str, str]:
+    """Draw a past version again from what it recorded; give the recorded content hash and the new one."""
+    recorded = lake.metadata(TABLE, version)
+    if "plan" not in recorded:
+        raise LookupError(f"{TABLE} version {version} holds no training set; allowed: {_drawn_versions(lake)}")
+    again = draw(connection, lake, DrawPlan.from_json(recorded["plan"]), recorded["inputs"])
+    return recorded["content_hash"], again.content_hash
+
+
+def drawn_before(lake: Lake) -> date | None:
+    """Give the drop that the newest training set was drawn as of."""
+    plan = lake.metadata(TABLE).get("plan") if lake.has(TABLE) else None
+    return date.fromisoformat(plan["as_of"]) if plan else None
+
+
+def _drawn_versions(lake: Lake) -> str:
+    return ", ".join(str(commit["version"]) for commit in reversed(lake.history(TABLE)) if "plan" in commit)
+
+
+def choose_as_of(spec: UseCaseSpec, asked: str, newest: date | None) -> date:
+    """Read the asked drop, or take the newest one with features.
+
+    Raises
+    ------
+    ValueError
+        If it is no date, no drop of the calendar, or later than what has been run.
+    """
+    if newest is None:
+        raise ValueError(f"no drop has features yet; run `ml-assets batch {spec.name} --from … --to …` first")
+    if not asked:
+        return newest
+    try:
+        as_of = date.fromisoformat(asked)
+    except ValueError as error:
+        raise ValueError(f"as_of: found {asked!r}; allowed: a date such as {newest}") from error
+    if not spec.calendar.is_drop(as_of):
+        raise ValueError(f"as_of: found {as_of}; allowed: a drop of the calendar, from {spec.calendar.start}")
+    if as_of > newest:
+        raise ValueError(f"as_of: found {as_of}; allowed: up to {newest}, the newest drop that was run")
+    return as_of

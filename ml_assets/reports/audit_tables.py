@@ -1,0 +1,49 @@
+"""What the audits of a training set found, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ml_assets.features.outcome_leakage import Finding
+from ml_assets.pipeline.audit.leakage import Audit
+from ml_assets.pipeline.audit.skew import ServedComparison
+from ml_assets.pipeline.audit.training_set_audit import TrainingSetAudit
+
+_SHOWN = 20
+
+
+def entity_table(findings: Sequence[Finding]) -> str:
+    """List each kind of entity by what the split shares of it."""
+    shared = [each for each in findings if each.kind == "entities"]
+    lines = ["| entity | met in training | |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {e.column} | {e.value:.1%} | {e.says} |" for e in shared)]) if shared else "none"
+
+
+def leak_table(audit: Audit) -> str:
+    """List the cells that could not be known, by where they are, the most first."""
+    lines = ["| first in | column | cells | for example | stored | known by then |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {table} | {column} | {count} | {leak.example_id} | {leak.stored} | {leak.known} |"
+        for table, column, count, leak in audit.by_place()[:_SHOWN]
+    ]
+    return "\n".join(lines)
+
+
+def skew_table(compared: ServedComparison) -> str:
+    """List the features that differ from what was served, and why."""
+    if not compared.skews:
+        return "none"
+    lines = ["| feature | why | examples | drops | largest difference |", "|---|---|---|---|---|"]
+    lines += [f"| {s.feature} | {s.why} | {s.examples} | {s.drops} | {s.largest} |" for s in compared.skews[:_SHOWN]]
+    return "\n".join(lines)
+
+
+def audit_metadata(audit: TrainingSetAudit) -> dict[str, str]:
+    """Give what the audit found beside its alarms: by name, Markdown or a sentence."""
+    told = max((each for each in audit.columns if each.kind == "target"), key=lambda f: f.value, default=None)
+    return {
+        "could not be known": leak_table(audit.leakage) if audit.leakage.leaks else "none",
+        "strongest single column": f"{told.column}, AUC {told.value:.3f}" if told else "not enough data",
+        **{each.kind: each.says for each in audit.columns if each.limit is None and each.kind != "entities"},
+        "entities": entity_table(audit.columns),
+    }

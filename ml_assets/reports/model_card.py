@@ -1,0 +1,309 @@
+"""What a model card says, in which order, and how it is laid out; after Mitchell et al., "Model cards" (2019)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+from ml_assets.pipeline.evaluation.card_facts import CardFacts, Row
+from ml_assets.reports.evidence_pictures import draw_quality
+from ml_assets.reports.html_page import html_page, table
+from ml_assets.reports.pictures import slice_losses_png
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.landing import write_whole
+from ml_assets.stores.use_case_state import UseCaseState
+
+_MOST = 15
+_LEAST_SHOWN = 100  # examples of a slice, below which its loss is told by chance
+_VERDICTS = {
+    "promoted": "serves",
+    "refused": "was refused",
+    "awaiting_approval": "waits for a person's approval",
+    "dry_run": "was measured only",
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it: sentences, one table, pictures."""
+
+    title: str
+    says: Sequence[str] = ()
+    heads: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model card, to be laid out."""
+
+    title: str
+    sections: Sequence[Section]
+
+    def to_markdown(self, *, pictures: bool = True) -> str:
+        """Lay it out as Markdown; pictures stand inline."""
+        lines = [f"# {self.title}"]
+        for section in self.sections:
+            lines += ["", f"## {section.title}", ""]
+            lines += [line for said in section.says for line in (said, "")]
+            if section.rows:
+                lines += ["| " + " | ".join(section.heads) + " |", "|---" * len(section.heads) + "|"]
+                lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in section.rows]
+            if pictures:
+                lines += ["", *(f"![{name}]({_inline(png)})" for name, png in section.pictures.items())]
+        return "\n".join(lines).rstrip() + "\n"
+
+    def to_html(self) -> str:
+        """Lay it out as a page that is one file; all that stands in the data is escaped."""
+        parts = [f"<h1>{escape(self.title)}</h1>"]
+        for section in self.sections:
+            parts.append(f"<h2>{escape(section.title)}</h2>")
+            parts += [f"<p>{escape(said)}</p>" for said in section.says]
+            if section.rows:
+                parts.append(table(section.heads, section.rows))
+            parts += [
+                f'<figure><img src="{_inline(png)}" alt="{escape(name)}"><figcaption class="dim">{escape(name)}'
+                "</figcaption></figure>"
+                for name, png in section.pictures.items()
+            ]
+        return html_page(self.title, "\n".join(parts))
+
+
+def build_card(spec: UseCaseSpec, facts: CardFacts) -> Card:
+    """Write the card of the newest candidate."""
+    return Card(f"{spec.name}: {facts.comparison.row.model_version}", list(_sections(spec, facts)))
+
+
+def write_card(state: UseCaseState, facts: CardFacts, card: Card) -> Path:
+    """Write the card as a page and as Markdown; give the page."""
+    folder, version = state.paths.model_cards(state.use_case), facts.comparison.row.model_version
+    write_whole(folder / f"{version}.html", card.to_html().encode())
+    write_whole(folder / f"{version}.md", card.to_markdown().encode())
+    return folder / f"{version}.html"
+
+
+def _sections(spec: UseCaseSpec, facts: CardFacts) -> Iterator[Section]:
+    yield _summary(spec, facts)
+    yield _data(spec, facts)
+    yield _quality(spec, facts)
+    yield _slices(facts)
+    if facts.behaviours:
+        yield _behaviours(facts)
+    yield _changes(facts)
+    yield _ladder(facts)
+    yield _features(facts)
+    yield _limits(spec, facts)
+    yield _lineage(facts)
+    yield _decisions(facts)
+
+
+def _summary(spec: UseCaseSpec, facts: CardFacts) -> Section:
+    newest = facts.entries[-1] if facts.entries else None
+    said = "has no recorded verdict" if newest is None else _VERDICTS[newest["verdict"]]
+    if newest is not None and newest["verdict"] == "promoted":
+        said += f" drops from {spec.calendar.next_drop(newest['serves_after'])} on, until a newer one does"
+    row = facts.comparison.row
+    return Section(
+        "In short",
+        [
+            spec.description.strip(),
+            f"A model of the rung {row.rung}, trained as of {row.as_of}. It {said}.",
+            f"Owners: {', '.join(spec.owners) or 'none declared'}. A list of a day holds {spec.worklist.capacity}.",
+        ],
+    )
+
+
+def _data(spec: UseCaseSpec, facts: CardFacts) -> Section:
+    plan, inputs = facts.drawn["plan"], facts.drawn["inputs"]
+    rows = [
+        [name, f"{split['n']:,}", f"{split['first']} to {split['last']}", f"{split['share']:.1%}"]
+        for name in ("train", "holdout")
+        if (split := facts.splits.get(name)) is not None
+    ]
+    versions = ", ".join(f"{name} version {number}" for name, number in inputs.items())
+    return Section(
+        "What data",
+        [
+            f"Training set version {facts.comparison.row.training_set_version}, drawn from {versions}.",
+            f"Sources: {', '.join(source.name for source in spec.sources)}.",
+            f"Labels known by {plan['known_until']}; examples matured by {plan['matured_until']}.",
+            "What matured without a label is not in it.",
+            f"Left out, because a feed was broken: {', '.join(plan['excluded']) or 'no drop'}.",
+        ],
+        ["part", "examples", "drops", "share of positives"],
+        rows,
+    )
+
+
+def _quality(spec: UseCaseSpec, facts: CardFacts) -> Section:
+    found, roles = facts.comparison, list(facts.comparison.scores)
+    by_name: dict[str, dict[str, Row]] = {}
+    for row in facts.measures:
+        by_name.setdefault(row["measure"], {})[row["role"]] = row
+    rows = [
+        [name.replace("_", " "), *(_estimate(of_role.get(role)) for role in roles)] for name, of_role in by_name.items()
+    ]
+    drawn = draw_quality(found, spec.monitoring.costs.false_alarm, spec.monitoring.costs.missed)
+    days = found.days
+    window = f"{min(days)} to {max(days)}, {len(days):,} examples" if days else "empty"
+    return Section(
+        "How good",
+        [f"On the newest matured window that neither model has seen: {window}. Brackets: 90 % of resampled days."],
+        ["measure", *roles],
+        rows,
+        {} if drawn is None else drawn.pictures,
+    )
+
+
+def _slices(facts: CardFacts) -> Section:
+    declared = [row for row in facts.slices if row["kind"] == "declared"]
+    large = [row for row in declared if row["n"] >= _LEAST_SHOWN]
+    worst = sorted(large, key=lambda row: -row["log_loss"])[:_MOST]
+    small = ", ".join(f"{row['column']} {row['value']} ({row['n']})" for row in declared if row["n"] < _LEAST_SHOWN)
+    found = [row for row in facts.slices if row["kind"] == "discovered"][:_MOST]
+    said = ["The declared slices where its log loss is highest; gain is over the champion, or the heuristic."]
+    said += [f"Too few examples to say: {small}."] if small else []
+    said += [
+        f"Found: {row['column']} {row['value']}, {row['n']} examples: its loss is {row['surprise']:+.4f} above what "
+        f"its own scores expect (adjusted p {row['p_value']:.2g}): it is wrong there, not only unsure."
+        for row in found
+    ] or ["No part of the window was found in which it is surely wrong beyond being unsure."]
+    return Section(
+        "For whom bad",
+        said,
+        ["slice", "examples", "share of positives", "mean score", "log loss", "gain"],
+        [
+            [f"{row['column']} {row['value']}", str(row["n"]), f"{row['label_share']:.3f}", f"{row['mean_score']:.3f}",
+             _bracketed(row["log_loss"], row["loss_lower"], row["loss_upper"]),
+             f"{row['gain']:+.1%}" if row["gain"] is not None else ""]
+            for row in worst
+        ],
+        {"log loss by slice": slice_losses_png(declared)} if declared else {},
+    )  # fmt: skip
+
+
+def _behaviours(facts: CardFacts) -> Section:
+    rows = [[row["name"], row["kind"], row["state"], row["message"]] for row in facts.behaviours]
+    return Section("How it behaves", [], ["behaviour", "kind", "state", "what was seen"], rows)
+
+
+def _changes(facts: CardFacts) -> Section:
+    found = facts.comparison
+    if found.champion is None or found.incumbent is None:
+        said = "There was no champion before it."
+        if found.incumbent is not None:
+            said = f"{found.incumbent.model_version} can score nothing any more: declared otherwise by now, or not at "
+            said += f"all, are {', '.join(found.lacking)}."
+        return Section("What changed since the last one", [said])
+    before, now = found.champion, found.candidate
+    said = [
+        f"Compared with {found.incumbent.model_version}, which serves its as_of.",
+        f"Trained until {now.trained_until[:10]}, the last one until {before.trained_until[:10]}.",
+    ]
+    newest = facts.entries[-1] if facts.entries else {}
+    if newest.get("gain") is not None and newest["gain_lower"] is not None:
+        gain, lower, upper = (newest[name] for name in ("gain", "gain_lower", "gain_upper"))
+        said.append(f"Log loss gained on it: {gain:+.1%} ({lower:+.1%} to {upper:+.1%}).")
+    added = [name for name in now.features if name not in before.features]
+    removed = [name for name in before.features if name not in now.features]
+    said.append(f"Features added: {', '.join(added) or 'none'}; removed: {', '.join(removed) or 'none'}.")
+    if now.recipe != before.recipe:
+        named = [
+            key for key in type(now.recipe).model_fields if getattr(now.recipe, key) != getattr(before.recipe, key)
+        ]
+        said.append(f"The recipe differs in: {', '.join(named)}.")
+    ours, theirs = _shares(facts.importance), _shares(facts.champion_importance)
+    names = sorted({*ours, *theirs}, key=lambda name: -abs(ours.get(name, 0) - theirs.get(name, 0)))[:8]
+    rows = [[name, f"{theirs.get(name, 0):.1%}", f"{ours.get(name, 0):.1%}"] for name in names]
+    return Section(
+        "What changed since the last one", said, ["feature it leans on differently", "last one", "this one"], rows
+    )
+
+
+def _ladder(facts: CardFacts) -> Section:
+    rows = [
+        [row["rung"], row["kind"], _number(row["ahead_log_loss"]), _number(row["ahead_auc"]), _number(row["log_loss"]),
+         _number(row["auc"]), "yes" if row["is_chosen"] else ""]
+        for row in facts.rungs
+    ]  # fmt: skip
+    said = "Chosen on windows ahead of its training rows; the holdout is the gate's."
+    heads = ["rung", "kind", "log loss ahead", "AUC ahead", "log loss, holdout", "AUC, holdout", "taken"]
+    return Section("Beside simpler ones", [said], heads, rows)
+
+
+def _features(facts: CardFacts) -> Section:
+    shares = sorted(_shares(facts.importance).items(), key=lambda item: -item[1])
+    rows = [[name, f"{share:.1%}"] for name, share in shares[:_MOST]]
+    count = len(facts.comparison.candidate.features)
+    return Section("Features", [f"{count} are offered; what it leans on most:"], ["feature", "share"], rows)
+
+
+def _limits(spec: UseCaseSpec, facts: CardFacts) -> Section:
+    said = [
+        "Its scores are probabilities as of the batch: what happens later that day is not in them.",
+        f"It is judged on labels that are known within {spec.labels.matures_after.days} days; what never gets one is "
+        "scored and not judged.",
+    ]
+    recipe = facts.comparison.candidate.recipe
+    said.append(
+        "It scores any input, however far from what it was trained on."
+        if recipe.abstain is None
+        else f"It abstains, and the heuristic is served, where an input lies further from the training rows than "
+        f"{recipe.abstain.beyond:g} widths of their range."
+    )
+    stale = spec.retraining.stale_after
+    said.append(f"It counts as stale {stale.days} days after the newest row it was trained on." if stale else "")
+    return Section("Limits", [line for line in said if line])
+
+
+def _lineage(facts: CardFacts) -> Section:
+    found = facts.comparison
+    rows = [
+        ["model version", found.row.model_version],
+        ["artifact sha256", found.row.artifact_sha256],
+        ["MLflow run, registered version", f"{found.row.mlflow_run_id}, {found.row.registry_version}"],
+        ["training set", f"version {found.row.training_set_version}, content {found.candidate.training_set_hash}"],
+        ["went on from", found.candidate.started_from or "nothing: trained anew"],
+        ["recipe", found.candidate.recipe.model_dump_json(exclude_defaults=True)],
+    ]
+    return Section(
+        "Where it came from", ["`ml-assets reproduce` trains it again and compares the bytes."], ["", ""], rows
+    )
+
+
+def _decisions(facts: CardFacts) -> Section:
+    says = [
+        f"{entry['verdict']} by {entry['decided_by']}, serving drops after {entry['serves_after']} "
+        f"(gate {entry['gate']}){': ' + entry['note'] if entry['note'] else ''}"
+        for entry in facts.entries
+    ]
+    reasons = facts.entries[-1]["reasons"] if facts.entries else []
+    rows = [list(reason.partition(": ")[::2]) for reason in reasons]
+    return Section("Who or what decided", says or ["No verdict is recorded."], ["rule", "measured"], rows)
+
+
+def _shares(importance: Mapping[str, float]) -> dict[str, float]:
+    whole = sum(importance.values()) or 1.0
+    return {name: value / whole for name, value in importance.items()}
+
+
+def _estimate(row: Row | None) -> str:
+    return "" if row is None else _bracketed(row["estimate"], row["lower"], row["upper"])
+
+
+def _bracketed(estimate: float | None, lower: float | None, upper: float | None) -> str:
+    if estimate is None:
+        return "undefined"
+    return f"{estimate:.4f}" if lower is None or upper is None else f"{estimate:.4f} ({lower:.4f} to {upper:.4f})"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _inline(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

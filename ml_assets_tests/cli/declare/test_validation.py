@@ -1,0 +1,117 @@
+"""What the terminal says of a use case that cannot be used, beside one that can."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ml_assets.cli import app
+from ml_assets_tests.rehearsal import DEFS_FOLDER
+from ml_assets_tests.spec.test_malformed import write_case
+
+BROKEN = {
+    "case": "broken",
+    "change": [["capacity: 20", "capacty: 20"], ["every: 1d", "every: 1x"]],
+    "files": {"sql/labels.sql": "SELECT parcel AS example_id, 1 AS label, known_at\nFROM deliveries\n"},
+}
+
+
+@pytest.fixture(autouse=True)
+def two_use_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lay a broken use case beside the flagship."""
+    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "200")
+    defs = tmp_path / "defs"
+    shutil.copytree(DEFS_FOLDER / "flight_delays", defs / "flight_delays")
+    write_case(BROKEN, defs / "parcels")
+    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", defs)
+
+
+def run(*arguments: str, color: bool = False) -> Result:
+    return CliRunner().invoke(app, list(arguments), color=color, terminal_width=200)
+
+
+def test_validate_prints_the_mistakes_of_the_one_and_passes_the_other() -> None:
+    result = run("validate")
+
+    assert result.exit_code == 1
+    first, second, *rest = result.stdout.splitlines()
+    assert first.startswith("flight_delays: 5 sources, ")
+    assert first.endswith("no mistake")
+    assert second == "parcels: 4 mistakes"
+    assert [line.split(";")[0].strip() for line in rest] == [
+        "defs.yaml:12 calendar.every: found '1x'",
+        "defs.yaml:93 worklist.capacity: is required and missing",
+        "defs.yaml:94 worklist.capacty: found 'capacty'",
+        "sql/labels.sql:1 labels.sql: reads column 'parcel'",
+    ]
+    assert run("validate", "flight_delays").exit_code == 0
+
+
+def test_validate_gives_a_script_each_mistake_in_parts() -> None:
+    result = run("validate", "--json")
+
+    assert result.exit_code == 1
+    sound, broken = json.loads(result.stdout)
+    assert (sound["use_case"], sound["mistakes"], sound["sources"]) == ("flight_delays", [], 5)
+    assert broken["use_case"] == "parcels"
+    assert broken["mistakes"][2:] == [
+        {
+            "file": "defs.yaml",
+            "line": 94,
+            "key": "worklist.capacty",
+            "found": "found 'capacty'",
+            "allowed": "capacity, rank_by, columns",
+            "nearest": "capacity",
+        },
+        {
+            "file": "sql/labels.sql",
+            "line": 1,
+            "key": "labels.sql",
+            "found": "reads column 'parcel'",
+            "allowed": "parcel_id, depot, scanned_at, delay_h, status, event_at, known_at, claimed_known_at",
+            "nearest": "parcel_id",
+        },
+    ]
+
+
+def test_status_shows_the_broken_one_in_red_and_the_other_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    console = Console(force_terminal=True, color_system="standard", width=200, emoji=False)
+    monkeypatch.setattr(import_module("ml_assets.cli.operate.status"), "console", console)
+    with console.capture() as captured:
+        result = run("status")
+
+    shown = captured.get()
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert result.exit_code == 0
+    assert "\x1b[1;31mbroken declaration\x1b[0m" in shown
+    assert "broken declaration, 4 mistakes; nothing of it runs" in plain
+    assert "sql/labels.sql:1 labels.sql: reads column 'parcel'" in plain
+    flights, parcels = json.loads(run("status", "--json").stdout)
+    assert (flights["use_case"], "broken" in flights) == ("flight_delays", False)
+    assert (parcels["use_case"], len(parcels["broken"])) == ("parcels", 4)
+
+
+def test_delivery_into_the_state_of_this_machine_is_a_mistake_with_its_line(tmp_path: Path) -> None:
+    state, declared = tmp_path / "state", tmp_path / "defs" / "flight_delays" / "defs.yaml"
+    text = declared.read_text()
+    for folder, is_wrong in ((state / "lake", True), (state / "delivered" / "flight_delays" / "x", False)):
+        declared.write_text(f"{text}\n  deliveries:\n    - {{table: worklist, folder: {folder}}}\n")
+
+        result = run("validate", "flight_delays")
+
+        assert result.exit_code == int(is_wrong), result.stdout
+        line = declared.read_text().splitlines().index(f"    - {{table: worklist, folder: {folder}}}") + 1
+        said = f"defs.yaml:{line} deliveries[0].folder: found '{folder}', which lies in the state of this machine"
+        assert (said in result.stdout) == is_wrong
+    declared.write_text(f"{text}\n  deliveries:\n    - {{table: worklist, folder: {state / 'lake'}}}\n")
+    assert "allowed: a folder below the delivered files" in run("batch", "flight_delays", "--from", "2013-01-01",
+                                                               "--to", "2013-01-01").stderr  # fmt: skip

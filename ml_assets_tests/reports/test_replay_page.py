@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import copy
+import re
+from datetime import date
+from typing import Any
+
+import pytest
+
+from ml_assets.reports.line_chart import line_chart
+from ml_assets.reports.replay_page import month_cells, outcome, replay_page
+
+MEASURES = {"log_loss": 0.5, "auc": 0.7, "ece": 0.02, "precision_at_capacity": 0.6}
+ASKED_BY = {"trigger": "drift", "reason": "9 features <moved> & more", "monitor": "before/carrier", "measurement": 8.0,
+            "threshold": 4.0}  # fmt: skip
+SUMMARY: dict[str, Any] = {
+    "use_case": "flight_delays", "first": "2013-01-01", "last": "2013-03-31", "steps": 13, "capacity": 50,
+    "weeks": [
+        {"week": day, "n": 10, "champion": MEASURES, "first_champion": {**MEASURES, "log_loss": None},
+         "baseline": MEASURES}
+        for day in ("2013-02-05", "2013-02-12")
+    ],
+    "months": [{"month": "2013-02", "n": 1200, "label_share": 0.25, "champion": MEASURES, "baseline": MEASURES,
+                "first_champion": {**MEASURES, "auc": None}}],
+    "mean": {"n_months": 2, "auc_above_first_champion": 0.01, "champion": {"log_loss": 0.5, "auc": 0.7},
+             "first_champion": {"log_loss": 0.52, "auc": 0.69}, "baseline": {"log_loss": 0.6, "auc": 0.65}},
+    "drift": [{"week": "2013-02-05", "family": "feed", "ratio": 40.0, "monitor": "feed/weather rows",
+               "batch_date": "2013-02-06", "value": 3.0, "z": 160.0, "threshold": 4.0, "alarms": 2}],
+    "retrainings": [
+        {"as_of": "2013-02-01", "rung": "xgboost", "model_version": "m1", "verdict": "promoted", "gate": "disabled",
+         "gain": None, "gain_lower": None, "gain_upper": None, "broken": [],
+         "asked_by": {**dict.fromkeys(ASKED_BY), "trigger": "by hand"}},
+        {"as_of": "2013-03-01", "rung": "xgboost", "model_version": "m2", "verdict": "refused", "gate": "enabled",
+         "gain": -0.01, "gain_lower": -0.03, "gain_upper": 0.01, "broken": ["gain: too little"], "asked_by": ASKED_BY},
+    ],
+    "decisions": {"nothing": 89, "retrain": 1},
+    "incidents": [{"monitor": "feed/weather rows", "kind": "broken_feed", "severity": "error",
+                   "message": "<script src='x'>alert(1)</script>", "opened_at": "2013-02-06", "closed_at": None}],
+    "seconds": {"batch": 12.0, "total": 12.0},
+}  # fmt: skip
+
+
+def test_page_names_why_a_model_was_retrained_and_what_came_of_it() -> None:
+    page = replay_page(SUMMARY)
+
+    assert "9 features &lt;moved&gt; &amp; more" in page
+    assert '<td class="refused">refused</td><td>-1.0% (-3.0% to +1.0%)</td><td class="text">gain: too little' in page
+    assert '<td class="promoted">promoted (gate disabled)</td><td></td>' in page
+    assert "before/carrier: 8, threshold 4" in page
+
+
+def test_page_asks_for_nothing_from_anywhere_and_runs_nothing_from_the_data() -> None:
+    page = replay_page(SUMMARY)
+
+    assert "http" not in page.replace("http-equiv=", "")
+    assert "<script" not in page
+    assert "&lt;script src=&#x27;x&#x27;&gt;" in page
+    assert not re.search(r"\b(src|href|@import|url)\b *[=(]", page.replace("src=&#x27;", ""))
+
+
+def test_promoted_retraining_is_a_solid_line_and_a_refused_one_is_dashed() -> None:
+    marks = re.findall(r'<line class="mark"[^>]*>', replay_page(SUMMARY))
+
+    assert [("stroke-dasharray" in mark) for mark in marks] == [False, True]
+
+
+def test_outcome_says_the_retrainings_and_what_they_were_worth() -> None:
+    said = outcome(SUMMARY)
+
+    assert said.startswith(
+        "90 drops in 13 steps: 2 retrainings, 1 promoted and 1 refused; 1 incident opened, 0 of them"
+    )
+    assert "Mean AUC over 2 months: 0.7000, +0.0100 beside the first champion and +0.0500 beside the heuristic" in said
+
+
+def test_champion_from_before_is_no_retraining_of_the_replay() -> None:
+    later = SUMMARY | {"first": "2013-02-15"}
+
+    assert ": 1 retraining, 0 promoted and 1 refused;" in outcome(later)
+
+
+def test_page_of_nothing_says_so() -> None:
+    empty = copy.deepcopy(SUMMARY)
+    empty |= {name: [] for name in ("weeks", "months", "drift", "retrainings", "incidents")}
+    empty |= {"decisions": {}, "seconds": {}}
+    empty["mean"]["n_months"] = 0
+
+    page = replay_page(empty)
+
+    assert page.count("nothing measured yet") == 2
+    assert "No month has matured predictions of a champion yet" in page
+    assert "nothing was run: every step was done before" in page
+
+
+def test_undefined_measure_is_an_empty_cell() -> None:
+    heads, (row, mean) = month_cells(SUMMARY)
+
+    assert row[heads.index("AUC first champion")] is None
+    assert mean[0] == "mean"
+    assert mean[heads.index("AUC champion")] == 0.7
+
+
+def test_value_beyond_the_cap_stands_at_the_edge_with_its_number() -> None:
+    days = (date(2013, 1, 1), date(2013, 1, 29))
+    line = [(date(2013, 1, 8), 0.5), (date(2013, 1, 15), 40.0), (date(2013, 1, 22), None), (date(2013, 1, 29), 1.5)]
+
+    chart = line_chart({"feeds": line}, days, level=1.0, cap=4.0)
+
+    heights = {name: float(y) for y, name in re.findall(r'cy="([\d.]+)" r="2.6"><title>feeds ([\d-]+)', chart)}
+    assert heights["2013-01-15"] == pytest.approx(16)  # the upper edge
+    assert heights["2013-01-08"] > heights["2013-01-29"] > heights["2013-01-15"]
+    assert ">40</text>" in chart
+    assert chart.count("<polyline") == 1  # the last point stands alone after the gap
