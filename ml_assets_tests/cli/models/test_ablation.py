@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner, Result
 
-from ml_assets.cli import app, models
+from ml_assets.cli import app
 from ml_assets.cli.console import console
+from ml_assets.cli.models import commands as models
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.model import Folds, Rung
 from ml_assets.spec.use_case import UseCaseSpec

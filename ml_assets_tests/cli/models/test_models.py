@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from ml_assets.cli import models
 from ml_assets.cli.console import console
+from ml_assets.cli.models import commands as models
 from ml_assets.graph.automation.alerts import reconcile
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox

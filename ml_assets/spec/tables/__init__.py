@@ -1,0 +1,46 @@
+"""Every lake table, declared once as data: the write schema, the UI, the SQL help and docs/tables.md come from here.
+
+What belongs here: names, grain, columns with type, meaning, unit, and what null means. What does not: how a value is
+computed, or where a table is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ml_assets.spec.tables import features, ingestion, models, monitoring
+from ml_assets.spec.tables.table import Column, Table
+from ml_assets.spec.use_case import UseCaseSpec
+
+__all__ = ["Column", "Table", "declared_lake_tables", "tables_of_asset"]
+
+
+def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
+    """Give the tables that a use case writes, by name, in the order of the graph.
+
+    Columns that a SELECT of the use case draws (of examples, labels, worklist, and each feature) are not in here: only
+    the declaration's SQL knows their types.
+    """
+    objectives = tuple(
+        Column(each.name, "DOUBLE", each.description or f"{each.measure} as predicted", null="not predicted yet")
+        for each in spec.model.objectives
+    )
+    measures = tuple(
+        Column(name, "DOUBLE", "a measure of the outcome", null="unknown") for name in spec.labels.measures
+    )
+    more = {"predictions": objectives, "labels": measures}
+    found = [
+        *(table for source in spec.sources for table in ingestion.source_tables(source)),
+        ingestion.DROPS,
+        ingestion.ACCEPTED_GAPS,
+        *features.TABLES,
+        *models.TABLES,
+        *monitoring.TABLES,
+    ]
+    return {each.name: replace(each, columns=each.columns + more.get(each.name, ())) for each in found}
+
+
+def tables_of_asset(spec: UseCaseSpec, asset: str) -> list[Table]:
+    """Give the tables that an asset writes, named as `layer/name`; the one it is named by comes first."""
+    found = [table for table in declared_lake_tables(spec).values() if table.asset == asset]
+    return sorted(found, key=lambda table: not table.is_main)

@@ -1,0 +1,202 @@
+"""Tables of candidates, evidence, verdicts and predictions."""
+
+from __future__ import annotations
+
+from ml_assets.spec.tables.ingestion import DROP
+from ml_assets.spec.tables.table import Table, read_columns
+
+REASONS = "STRUCT(code VARCHAR, passed BOOLEAN, message VARCHAR, measured DOUBLE, threshold DOUBLE)[]"
+_AS_OF = read_columns("as_of | DATE | the drop up to which everything was known")
+_MADE_FROM = read_columns("""
+    _training_set_version | BIGINT  | lake version of the training set
+    _mlflow_run_id        | VARCHAR | the run in MLflow
+    _registry_version     | VARCHAR | the registered version in MLflow
+""")
+CANDIDATE_MODEL = Table(
+    "candidate_model",
+    asset="models/candidate_model",
+    grain="rung of the newest candidate",
+    columns=_AS_OF
+    + read_columns("""
+    rung            | VARCHAR | name of the rung
+    kind            | VARCHAR | kind of model
+    is_chosen       | BOOLEAN | whether it is the candidate
+    n               | DOUBLE  | examples of the holdout | rows
+    label_share     | DOUBLE  | share of positives among them
+    mean_score      | DOUBLE  | mean score on them
+    auc             | DOUBLE  | area under the ROC curve there | | one class alone
+    log_loss        | DOUBLE  | log loss there | nats
+    brier           | DOUBLE  | Brier score there
+    ece             | DOUBLE  | expected calibration error there
+    ahead_n         | DOUBLE  | examples of the windows ahead of the training rows | rows | the history is too short
+    ahead_log_loss  | DOUBLE  | log loss there | nats | the history is too short
+    ahead_auc       | DOUBLE  | AUC there | | the history is too short
+    ahead_ece       | DOUBLE  | expected calibration error there | | the history is too short
+    model_version   | VARCHAR | as-of drop, rung and content | | not the candidate
+    artifact_sha256 | VARCHAR | of its manifest, checked before it is loaded | | not the candidate
+""")
+    + _MADE_FROM,
+    is_by_drop=False,
+)
+EVALUATION_MEASURES = Table(
+    "evaluation_measures",
+    asset="models/evaluation_measures",
+    grain="role x measure",
+    columns=_AS_OF
+    + read_columns("""
+    role          | VARCHAR | candidate, champion or baseline
+    model_version | VARCHAR | of the model | | the baseline
+    measure       | VARCHAR | what was measured
+    estimate      | DOUBLE  | on the window | | undefined
+    lower         | DOUBLE  | lower bound from resampled days | | the measure has no interval
+    upper         | DOUBLE  | upper bound | | the measure has no interval
+    level         | DOUBLE  | coverage that the interval aims at
+    n             | BIGINT  | examples of the window | rows
+    n_days        | BIGINT  | their days | days
+"""),
+    is_by_drop=False,
+)
+EVALUATION_SLICES = Table(
+    "evaluation_slices",
+    asset="models/evaluation_slices",
+    grain="slice of the window",
+    columns=_AS_OF
+    + read_columns("""
+    kind          | VARCHAR | declared, or discovered: a part where the candidate is wrong beyond chance
+    column        | VARCHAR | the column that cuts it
+    value         | VARCHAR | its value or range
+    n             | BIGINT  | examples | rows
+    n_days        | BIGINT  | their days | days
+    label_share   | DOUBLE  | share of positives | | discovered
+    mean_score    | DOUBLE  | mean score of the candidate | | discovered
+    log_loss      | DOUBLE  | of the candidate | nats
+    loss_lower    | DOUBLE  | lower bound from resampled days | nats | fewer than two days, or discovered
+    loss_upper    | DOUBLE  | upper bound | nats | fewer than two days, or discovered
+    rest_log_loss | DOUBLE  | of the rows outside the slice | nats | there is none
+    surprise      | DOUBLE  | loss above what its own scores expect | nats | declared
+    p_value       | DOUBLE  | adjusted for how many slices were looked at | | declared
+    against       | VARCHAR | what the gain is over: champion or baseline | | discovered
+    gain          | DOUBLE  | share of that model's log loss that the candidate saves | | discovered
+    gain_lower    | DOUBLE  | lower bound | | fewer than two days, or discovered
+    gain_upper    | DOUBLE  | upper bound | | fewer than two days, or discovered
+"""),
+    is_by_drop=False,
+)
+BEHAVIOURS = Table(
+    "behaviours",
+    asset="models/behaviours",
+    grain="declared behaviour, or gap between groups",
+    columns=_AS_OF
+    + read_columns("""
+    name      | VARCHAR | as declared
+    kind      | VARCHAR | what is tried
+    severity  | VARCHAR | error, which the gate refuses, or warning
+    state     | VARCHAR | kept, broken, or why it could not be tried
+    n         | BIGINT  | rows it was tried on | rows
+    measured  | DOUBLE  | what was measured | | it could not be tried
+    threshold | DOUBLE  | what is allowed | | it could not be tried
+    message   | VARCHAR | both in words
+"""),
+    is_by_drop=False,
+)
+_VERDICT = (
+    _AS_OF
+    + read_columns(f"""
+    verdict            | VARCHAR | promoted, refused, awaiting_approval or dry_run
+    gate               | VARCHAR | enabled, dry_run or disabled
+    rung               | VARCHAR | of the candidate
+    model_version      | VARCHAR | of the candidate
+    artifact_sha256    | VARCHAR | of its manifest
+    champion_before    | VARCHAR | what it was compared with | | there was no champion
+    window_from        | VARCHAR | first drop of the window | | the window is empty
+    window_until       | VARCHAR | last drop of the window | | the window is empty
+    n                  | BIGINT  | examples of the window | rows
+    n_days             | BIGINT  | their days | days
+    candidate_log_loss | DOUBLE  | on the window | nats | undefined
+    candidate_auc      | DOUBLE  | on the window | | undefined
+    candidate_ece      | DOUBLE  | on the window | | undefined
+    champion_log_loss  | DOUBLE  | on the window | nats | there was no champion, or it could not score
+    champion_auc       | DOUBLE  | on the window | | there was no champion, or it could not score
+    champion_ece       | DOUBLE  | on the window | | there was no champion, or it could not score
+    baseline_log_loss  | DOUBLE  | on the window | nats | undefined
+    baseline_auc       | DOUBLE  | on the window | | undefined
+    baseline_ece       | DOUBLE  | on the window | | undefined
+    gain               | DOUBLE  | share of the champion's log loss that the candidate saves | | no champion
+    gain_lower         | DOUBLE  | lower bound from resampled days | | no champion, or fewer than two days
+    gain_upper         | DOUBLE  | upper bound | | no champion, or fewer than two days
+    reasons            | {REASONS} | each rule of the gate: whether it was kept, what was measured against what
+""")
+    + _MADE_FROM
+)
+EVALUATION = Table("evaluation", "models/evaluation", "the newest verdict", _VERDICT, is_by_drop=False)
+CHAMPION = Table(
+    "champion",
+    asset="models/champion",
+    grain="verdict of the gate, or decision of a person; append only",
+    columns=_VERDICT
+    + read_columns("""
+    sequence     | BIGINT      | order in which they were recorded, from 1
+    decided_by   | VARCHAR     | gate, or the person
+    serves_after | DATE        | a promotion serves the drops after this one
+    note         | VARCHAR     | what the person said | | the gate decided
+    _recorded_at | TIMESTAMPTZ | when it was recorded
+    _run_id      | VARCHAR     | the run that recorded it; empty for a person
+"""),
+    is_by_drop=False,
+)
+MODEL_CARD = Table(
+    "model_card",
+    asset="models/model_card",
+    grain="the newest candidate",
+    columns=_AS_OF
+    + read_columns("""
+    model_version | VARCHAR | of the candidate
+    markdown      | VARCHAR | the card
+"""),
+    is_by_drop=False,
+)
+PREDICTIONS = Table(
+    "predictions",
+    asset="predictions/predictions",
+    grain="example",
+    columns=DROP
+    + read_columns("""
+    example_id     | VARCHAR     | the example
+    prediction_at  | TIMESTAMPTZ | the moment it is predicted for
+    score          | DOUBLE      | what is acted on: the champion's with its prior shift, or the baseline's
+    model_score    | DOUBLE      | the champion's own, before the prior shift
+    baseline_score | DOUBLE      | the same by the baseline, fitted on the champion's training rows
+    prior_shift    | DOUBLE      | added to the champion's score, as positives became rarer or more | log odds
+    abstained      | VARCHAR     | the inputs too far from the training rows to be scored | | none is
+    model_version  | VARCHAR     | the champion of the drop
+    _features_version | BIGINT   | lake version of the features that were read
+"""),
+)
+SHADOW_PREDICTIONS = Table(
+    "shadow_predictions",
+    asset="predictions/shadow_predictions",
+    grain="example x role",
+    columns=DROP
+    + read_columns("""
+    example_id        | VARCHAR | the example
+    role              | VARCHAR | first_champion, as it would be without retraining, or last_refused
+    model_version     | VARCHAR | of that model
+    score             | DOUBLE  | what it would have said
+    _features_version | BIGINT  | lake version of the features that were read
+"""),
+)
+WORKLIST = Table(
+    "worklist",
+    asset="predictions/worklist",
+    grain="place on the list of a drop",
+    columns=DROP
+    + read_columns("""
+    rank       | BIGINT  | 1 is acted on first
+    example_id | VARCHAR | the example
+    score      | DOUBLE  | as in predictions
+"""),
+)
+TABLES = (
+    CANDIDATE_MODEL, EVALUATION_MEASURES, EVALUATION_SLICES, BEHAVIOURS, EVALUATION, CHAMPION, MODEL_CARD, PREDICTIONS,
+    SHADOW_PREDICTIONS, WORKLIST,
+)  # fmt: skip
