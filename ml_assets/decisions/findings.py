@@ -181,8 +181,8 @@ def _report_query(use_case: str, drop: str) -> str:
 def finding_of_verdict(use_case: str, verdict: Row) -> Finding:
     """Give the event of a verdict: a promotion, or a candidate refused."""
     promoted = verdict["verdict"] == "promoted"
-    reasons = cast("list[str]", verdict["reasons"] or [])
-    broken = [reason.removeprefix("broken ") for reason in reasons if reason.startswith("broken ")]
+    reasons = cast("list[dict[str, Any]]", verdict["reasons"] or [])
+    broken = [f"{reason['code']}: {reason['message']}" for reason in reasons if not reason["passed"]]
     waits = verdict["verdict"] == "awaiting_approval"
     what = "awaits approval" if waits else "was measured in a dry run" if verdict["verdict"] == "dry_run" else ""
     by = verdict.get("decided_by") or "gate"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 # A rule has two codes: the first when it is kept, the second when it is broken.
 ReasonCode = Literal[
@@ -86,3 +87,12 @@ def _reason(codes: Codes, message: str, measured: float, threshold: float, *, pa
 
 def _finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def spell_reason(reason: Mapping[str, Any]) -> str:
+    """Say a recorded reason in a line.
+
+    >>> spell_reason({"passed": False, "code": "auc_too_low", "message": "AUC of the candidate 0.51, at least 0.6"})
+    'broken auc_too_low: AUC of the candidate 0.51, at least 0.6'
+    """
+    return f"{'kept' if reason['passed'] else 'broken'} {reason['code']}: {reason['message']}"

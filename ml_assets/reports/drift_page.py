@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.monitoring.drift_report import Row
 from ml_assets.monitoring.feature_drift import block_of
-from ml_assets.pipeline.monitoring.monitor_rows import DRIFT_REPORT
+from ml_assets.pipeline.monitoring.drift import TABLE as DRIFT_REPORT
 from ml_assets.reports.evidently_page import draw_page
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import write_whole

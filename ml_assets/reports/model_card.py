@@ -282,7 +282,7 @@ def _decisions(facts: CardFacts) -> Section:
         for entry in facts.entries
     ]
     reasons = facts.entries[-1]["reasons"] if facts.entries else []
-    rows = [list(reason.partition(": ")[::2]) for reason in reasons]
+    rows = [[f"{'kept' if each['passed'] else 'broken'} {each['code']}", each["message"]] for each in reasons]
     return Section("Who or what decided", says or ["No verdict is recorded."], ["rule", "measured"], rows)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 
 from ml_assets.cli.console import console, fail, next_steps, print_json
+from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.champion.record import GATE
 from ml_assets.pipeline.scoring.explain import explain_prediction, plain_value
@@ -91,5 +92,5 @@ def run_explain_retrain(state: UseCaseState, as_of: date, *, as_json: bool) -> N
         console.print(f"  against {row['champion_before'] or 'no champion'}; window {row['window_from']} to "
                       f"{row['window_until']}, {row['n']} examples", highlight=False)  # fmt: skip
         for reason in row["reasons"]:
-            colour = "red" if reason.startswith("broken") else "dim"
-            console.print(f"  {reason}", style=colour, markup=False, highlight=False, soft_wrap=True)
+            colour = "dim" if reason["passed"] else "red"
+            console.print(f"  {spell_reason(reason)}", style=colour, markup=False, highlight=False, soft_wrap=True)

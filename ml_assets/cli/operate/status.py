@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ml_assets.cli.console import console, next_steps, table_of
+from ml_assets.decisions.reasons import spell_reason
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
@@ -66,7 +67,7 @@ def verdict_lines(paths: StatePaths, use_case: str) -> list[str]:
     lines = [f"[bold {colour}]{verdict}[/] {version} (gate {gate}, {against})"]
     return [
         *lines,
-        *(f"  {'[red]' if reason.startswith('broken') else '[dim]'}{escape(reason)}[/]" for reason in reasons),
+        *(f"  {'[dim]' if each['passed'] else '[red]'}{escape(spell_reason(each))}[/]" for each in reasons),
     ]
 
 

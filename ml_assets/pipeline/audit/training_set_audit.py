@@ -11,15 +11,17 @@ from ml_assets.features.outcome_leakage import Finding
 from ml_assets.pipeline.audit.leakage import Audit, AuditRequest, NothingToAuditError, audit_leakage
 from ml_assets.pipeline.audit.outcomes import audit_outcomes
 from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.spec.tables.features import TRAINING_SET_AUDIT
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.training_set import (
     DrawPlan,
 )
 
 SAMPLE = 40
-AUDIT = "training_set_audit"  # what the audit of the newest training set found: the gate refuses what learned of it
+AUDIT = TRAINING_SET_AUDIT.name  # what the audit of the newest training set found: the gate refuses what learned of it
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,8 @@ def audit_training_set(spec: UseCaseSpec, state: UseCaseState, as_of: date, befo
 
 def store_audit(state: UseCaseState, audit: TrainingSetAudit, version: int) -> None:
     """Keep what the audit of a version of the training set found. Grain: a finding."""
-    import pyarrow as pa
-
-    schema = pa.schema({"training_set_version": pa.int64(), "finding": pa.string()})
     rows = [{"training_set_version": version, "finding": each} for each in audit.findings]
-    state.lake.replace(AUDIT, pa.Table.from_pylist(rows, schema), {"training_set_version": version})
+    state.lake.replace(AUDIT, arrow_rows(TRAINING_SET_AUDIT, rows), {"training_set_version": version})
 
 
 def _alarm(finding: Finding) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.record import append_verdict, champion_in, read_record, read_verdict
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.stores.use_case_state import UseCaseState
@@ -24,7 +25,7 @@ class RecordedVerdict:
     @property
     def outcome(self) -> CheckOutcome:
         """The check `gate`: which rules were broken."""
-        broken = [reason for reason in self.verdict["reasons"] if reason.startswith("broken ")]
+        broken = [spell_reason(reason) for reason in self.verdict["reasons"] if not reason["passed"]]
         said = "; ".join(broken) or "every rule of the gate was kept"
         measured = {"verdict": self.verdict["verdict"], "gate": self.verdict["gate"]}
         return CheckOutcome("gate", not broken, said, measured)

@@ -1,6 +1,7 @@
 """Rows of the model tables: what a candidate, a verdict and a promotion look like in the lake."""
 
-import math
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -8,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.decisions.promotion import Verdict
 from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.spec.tables.models import CANDIDATE_MODEL, CHAMPION, EVALUATION
 from ml_assets.stats.day_blocks import Interval
 from ml_assets.stats.window_measures import WindowMeasures
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import StoredModel
+from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.training.candidate import MeasuredRung
 
 if TYPE_CHECKING:
@@ -50,10 +53,8 @@ class CandidateRow:
 
 def candidate_table(
     as_of: str, measured: Sequence[MeasuredRung], chosen: str, stored: StoredModel, provenance: Mapping[str, Any]
-) -> "pa.Table":
+) -> pa.Table:
     """Give one row a rung that was fitted. Grain: a rung of the newest candidate."""
-    import pyarrow as pa
-
     rows = [
         {
             "as_of": date.fromisoformat(as_of),
@@ -68,12 +69,10 @@ def candidate_table(
         }
         for rung in measured
     ]
-    texts = dict.fromkeys(("model_version", "artifact_sha256"), "string")
-    floats = {name: "double" for name in rows[0] if name.startswith("ahead_")}
-    return pa.Table.from_pylist(rows, _schema(rows[0], texts | floats))
+    return arrow_rows(CANDIDATE_MODEL, rows)
 
 
-def read_candidate(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> CandidateRow:
+def read_candidate(connection: duckdb.DuckDBPyConnection, lake: Lake) -> CandidateRow:
     """Read the newest candidate."""
     columns = "as_of, rung, model_version, artifact_sha256, _training_set_version, _mlflow_run_id, _registry_version"
     return CandidateRow(
@@ -88,13 +87,12 @@ def evaluation_table(
     measures: Mapping[str, WindowMeasures],
     gain: Interval | None,
     days: Sequence[str],
-) -> "pa.Table":
+) -> pa.Table:
     """Give the one row of the newest verdict, with every measure and reason."""
-    import pyarrow as pa
 
     def measured(name: str) -> dict[str, float | None]:
         found = asdict(measures[name]) if name in measures else {}
-        return {f"{name}_{key}": _finite_or_none(found.get(key)) for key in _WINDOW_MEASURES}
+        return {f"{name}_{key}": found.get(key) for key in _WINDOW_MEASURES}
 
     row = {
         "as_of": candidate.as_of,
@@ -111,26 +109,24 @@ def evaluation_table(
         **measured("candidate"),
         **measured("champion"),
         **measured("heuristic"),
-        "gain": _finite_or_none(gain.estimate) if gain else None,
-        "gain_lower": _finite_or_none(gain.lower) if gain else None,
-        "gain_upper": _finite_or_none(gain.upper) if gain else None,
-        "reasons": [f"{'kept' if r.passed else 'broken'} {r.code}: {r.message}" for r in verdict.reasons],
+        "gain": gain.estimate if gain else None,
+        "gain_lower": gain.lower if gain else None,
+        "gain_upper": gain.upper if gain else None,
+        "reasons": [asdict(reason) for reason in verdict.reasons],
         "_training_set_version": candidate.training_set_version,
         "_mlflow_run_id": candidate.mlflow_run_id,
         "_registry_version": candidate.registry_version,
     }
-    texts = dict.fromkeys(("champion_before", "window_from", "window_until"), "string")
-    floats = {name: "double" for name in row if name.endswith(_WINDOW_MEASURES) or name.startswith("gain")}
-    return pa.Table.from_pylist([row], _schema(row, texts | floats))
+    return arrow_rows(EVALUATION, [row])
 
 
-def read_verdict(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> dict[str, Any]:
+def read_verdict(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, Any]:
     """Read the newest verdict."""
     return lake.relation(connection, "evaluation").to_arrow_table().to_pylist()[0]
 
 
 def append_verdict(
-    connection: "duckdb.DuckDBPyConnection", lake: Lake, verdict: Mapping[str, Any], provenance: Mapping[str, Any]
+    connection: duckdb.DuckDBPyConnection, lake: Lake, verdict: Mapping[str, Any], provenance: Mapping[str, Any]
 ) -> bool:
     """Append a verdict to the record, unless it repeats the last one given as of the same drop; say whether.
 
@@ -147,7 +143,7 @@ def append_verdict(
 
 
 def append_decision(
-    connection: "duckdb.DuckDBPyConnection",
+    connection: duckdb.DuckDBPyConnection,
     lake: Lake,
     entry: Mapping[str, Any],
     decision: Decision,
@@ -169,7 +165,7 @@ def append_decision(
     _append(lake, len(recorded), kept | said, provenance)
 
 
-def read_record(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> list[dict[str, Any]]:
+def read_record(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[dict[str, Any]]:
     """Read every verdict ever given and every decision of a person, in the order recorded."""
     if not lake.has("champion"):
         return []
@@ -179,7 +175,7 @@ def read_record(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> list[dic
     ]
 
 
-def read_promotions(connection: "duckdb.DuckDBPyConnection", lake: Lake) -> list[Promotion]:
+def read_promotions(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[Promotion]:
     """Read every promotion ever recorded; none when no verdict was given yet."""
     return promotions_in(read_record(connection, lake))
 
@@ -196,42 +192,11 @@ def champion_in(record: Sequence[Mapping[str, Any]], drop: date) -> dict[str, An
     return None if found is None else dict(next(row for row in record if row["sequence"] == found.sequence))
 
 
-def read_champion_before(connection: "duckdb.DuckDBPyConnection", lake: Lake, as_of: date) -> Promotion | None:
+def read_champion_before(connection: duckdb.DuckDBPyConnection, lake: Lake, as_of: date) -> Promotion | None:
     """Give what serves the drop `as_of` itself: what a candidate as of it is compared with, whenever that is run."""
     return champion_of(as_of, read_promotions(connection, lake))
 
 
 def _append(lake: Lake, n_recorded: int, entry: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
-    import pyarrow as pa
-
     row = {**entry, "sequence": n_recorded + 1, **provenance}
-    known = lake.files("evaluation").schema  # it has the types also of what is null in this row
-    schema = pa.schema([field for field in known if field.name in row])
-    for name, kind in {"sequence": pa.int64(), **_types_of_decisions()}.items():
-        schema = schema.append(pa.field(name, kind))
-    for name in provenance:
-        if name not in schema.names:
-            schema = schema.append(pa.table({name: [row[name]]}).schema.field(0))
-    lake.append("champion", pa.Table.from_pylist([row], schema))
-
-
-def _types_of_decisions() -> dict[str, "pa.DataType"]:
-    import pyarrow as pa
-
-    return dict(zip(_OF_PERSONS, (pa.string(), pa.date32(), pa.string()), strict=True))
-
-
-def _finite_or_none(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _schema(row: Mapping[str, Any], nullable: Mapping[str, str]) -> "pa.Schema":
-    import pyarrow as pa
-
-    inferred = pa.Table.from_pylist([dict(row)]).schema
-    return pa.schema(
-        [
-            field.with_type(pa.type_for_alias(nullable[field.name])) if field.name in nullable else field
-            for field in inferred
-        ]
-    )
+    lake.append(CHAMPION.name, arrow_rows(CHAMPION, [row]))

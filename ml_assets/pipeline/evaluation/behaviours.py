@@ -6,16 +6,14 @@ from collections.abc import Sequence
 
 from ml_assets.features.row_expressions import prepare_holidays
 from ml_assets.pipeline.evaluation.comparison import Comparison
-from ml_assets.pipeline.evaluation.evidence import BEHAVIOURS, Row, write_evidence
+from ml_assets.pipeline.evaluation.evidence import Row, write_evidence
 from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.spec.tables.models import BEHAVIOURS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.behaviour_trials import try_behaviours
 from ml_assets.training.group_gaps import group_gaps
-
-_BEHAVIOUR_TYPES = {"as_of": "date", "name": "text", "kind": "text", "severity": "text", "state": "text", "n": "whole",
-                    "measured": "number", "threshold": "number", "message": "text"}  # fmt: skip
 
 
 def store_behaviours(spec: UseCaseSpec, state: UseCaseState, found: Comparison) -> list[Row]:
@@ -31,7 +29,7 @@ def store_behaviours(spec: UseCaseSpec, state: UseCaseState, found: Comparison) 
         )  # fmt: skip
     rows: list[Row] = [{"as_of": found.row.as_of, **vars(each)} for each in tried]
     rows += [{"as_of": found.row.as_of, **row} for row in group_gaps(spec, found.window, found.scores["candidate"])]
-    write_evidence(state, BEHAVIOURS, rows, _BEHAVIOUR_TYPES, found)
+    write_evidence(state, BEHAVIOURS, rows, found)
     return rows
 
 

@@ -10,6 +10,8 @@ from ml_assets.pipeline.champion.record import read_record
 from ml_assets.pipeline.evaluation.comparison import Comparison, compare
 from ml_assets.pipeline.evaluation.evidence import BEHAVIOURS, MEASURES, SLICES, require_evidence_of
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
+from ml_assets.spec.tables.models import MODEL_CARD
+from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.estimators import feature_importance
 
@@ -73,9 +75,6 @@ def gather_facts(state: UseCaseState) -> CardFacts:
 
 def store_card(state: UseCaseState, facts: CardFacts, markdown: str) -> None:
     """Keep the card of the newest candidate. Grain: one row."""
-    import pyarrow as pa
-
-    schema = pa.schema({"as_of": pa.date32(), "model_version": pa.string(), "markdown": pa.string()})
     found = facts.comparison.row
     row = {"as_of": found.as_of, "model_version": found.model_version, "markdown": markdown}
-    state.lake.replace("model_card", pa.Table.from_pylist([row], schema))
+    state.lake.replace(MODEL_CARD.name, arrow_rows(MODEL_CARD, [row]))

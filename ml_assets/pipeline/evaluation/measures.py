@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.pipeline.evaluation.comparison import Comparison
-from ml_assets.pipeline.evaluation.evidence import MEASURES, Row, write_evidence
+from ml_assets.pipeline.evaluation.evidence import Row, write_evidence
 from ml_assets.serving.worklist import priority_of
 from ml_assets.spec.objectives import OUTCOME, SCORE
+from ml_assets.spec.tables.models import EVALUATION_MEASURES
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.decision_costs import cost_curve, lists_of_days
 from ml_assets.stats.measured_intervals import measured_intervals
@@ -19,14 +20,12 @@ from ml_assets.stores.use_case_state import UseCaseState
 LEVEL = 0.9  # coverage of the intervals that are shown
 RESAMPLES = 400
 FloatArray = NDArray[np.float64]
-_MEASURE_TYPES = {"as_of": "date", "role": "text", "model_version": "text", "measure": "text", "estimate": "number",
-                  "lower": "number", "upper": "number", "level": "number", "n": "whole", "n_days": "whole"}  # fmt: skip
 
 
 def store_measures(spec: UseCaseSpec, state: UseCaseState, found: Comparison) -> list[Row]:
     """Measure every model of the comparison on its window, and store the rows. Grain: role x measure."""
     rows = list(measure_rows(spec, found))
-    write_evidence(state, MEASURES, rows, _MEASURE_TYPES, found)
+    write_evidence(state, EVALUATION_MEASURES, rows, found)
     return rows
 
 

@@ -8,25 +8,21 @@ from typing import Any
 import numpy as np
 
 from ml_assets.pipeline.evaluation.comparison import Comparison
-from ml_assets.pipeline.evaluation.evidence import SLICES, Row, write_evidence
+from ml_assets.pipeline.evaluation.evidence import Row, write_evidence
 from ml_assets.pipeline.evaluation.measures import LEVEL, RESAMPLES
 from ml_assets.spec.gate import GateRule
+from ml_assets.spec.tables.models import EVALUATION_SLICES
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.day_blocks import mean_interval, paired_day_block_bootstrap
 from ml_assets.stats.slices import parts_of, weak_slices
 from ml_assets.stores.use_case_state import UseCaseState
 
-_SLICE_TYPES = {"as_of": "date", "kind": "text", "column": "text", "value": "text", "n": "whole", "n_days": "whole",
-                "label_share": "number", "mean_score": "number", "log_loss": "number", "loss_lower": "number",
-                "loss_upper": "number", "rest_log_loss": "number", "surprise": "number", "p_value": "number",
-                "against": "text", "gain": "number", "gain_lower": "number", "gain_upper": "number"}  # fmt: skip
-
 
 def store_slices(spec: UseCaseSpec, state: UseCaseState, found: Comparison) -> list[Row]:
     """Measure the declared slices, look for weak ones, and store the rows. Grain: a slice."""
     rows = [*declared_slices(spec, found), *discovered_slices(spec, found)]
-    write_evidence(state, SLICES, rows, _SLICE_TYPES, found)
+    write_evidence(state, EVALUATION_SLICES, rows, found)
     return rows
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from datetime import date
 
 from ml_assets.ingestion.ledger import find_gaps, require_final
+from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.sandbox import restrict_to_tables
 from ml_assets.stores.use_case_state import UseCaseState
 
-COMPUTED = "computed_drops"
-
 
 def closed_drops(state: UseCaseState) -> set[date]:
     """Give the drops whose features are stored, also where a drop had no example."""
-    return {row["batch_date"] for row in read_rows(state.lake, COMPUTED, ["batch_date"])}
+    return {row["batch_date"] for row in read_rows(state.lake, CLOSED_DROPS.name, ["batch_date"])}
 
 
 def refuse_open_drops(spec: UseCaseSpec, state: UseCaseState, last: date) -> None:

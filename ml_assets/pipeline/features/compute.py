@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 
 from ml_assets.features.feature_table import iterate_features
 from ml_assets.features.lookback import first_needed
-from ml_assets.pipeline.features.closed_drops import COMPUTED, refuse_open_drops
+from ml_assets.pipeline.features.closed_drops import refuse_open_drops
 from ml_assets.pipeline.features.examples import stored_counts, stretches
 from ml_assets.pipeline.features.versions import declared_set, drops_to_compute
 from ml_assets.pipeline.results import DropResult
+from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 
 def store_features(
@@ -69,12 +71,5 @@ def _compute(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], tell
             sets = pa.array([number] * rows.num_rows, pa.int64())
             lake.replace_drops("features", rows.append_column("_feature_set", sets), part)
             counts.update(rows["batch_date"].to_pylist())
-    lake.replace_drops(COMPUTED, _computed_table(drops, counts, number), drops)
-
-
-def _computed_table(drops: Sequence[date], counts: Counter[date], feature_set: int) -> pa.Table:
-    import pyarrow as pa
-
-    schema = pa.schema({"batch_date": pa.date32(), "examples": pa.int64(), "_feature_set": pa.int64()})
-    rows = [{"batch_date": drop, "examples": counts[drop], "_feature_set": feature_set} for drop in drops]
-    return pa.Table.from_pylist(rows, schema)
+    closed = [{"batch_date": drop, "examples": counts[drop], "_feature_set": number} for drop in drops]
+    lake.replace_drops(CLOSED_DROPS.name, arrow_rows(CLOSED_DROPS, closed), drops)

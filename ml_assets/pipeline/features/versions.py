@@ -6,16 +6,17 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ml_assets.pipeline.features.closed_drops import COMPUTED
 from ml_assets.spec.feature_versions import changed_features, feature_definitions
+from ml_assets.spec.tables.features import CLOSED_DROPS, FEATURE_VERSIONS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
+from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-TABLE = "feature_versions"
+TABLE = FEATURE_VERSIONS.name
 
 
 class MixedFeaturesError(RuntimeError):
@@ -38,8 +39,6 @@ def declared_set(connection: DuckDBPyConnection, lake: Lake, spec: UseCaseSpec) 
     A feature whose definition changed gets its next version; one that is as it was keeps its own. Grain of the record:
     set x feature.
     """
-    import pyarrow as pa
-
     now, sets = feature_definitions(spec), read_sets(connection, lake)
     for number, definitions in sets.items():
         if definitions == now:
@@ -55,15 +54,15 @@ def declared_set(connection: DuckDBPyConnection, lake: Lake, spec: UseCaseSpec) 
          "version": dict(known.get(name, [])).get(definition, max((v for _, v in known.get(name, [])), default=0) + 1)}
         for name, definition in now.items()
     ]  # fmt: skip
-    lake.append(TABLE, pa.Table.from_pylist(rows))
+    lake.append(TABLE, arrow_rows(FEATURE_VERSIONS, rows))
     return number
 
 
 def sets_of_drops(connection: DuckDBPyConnection, lake: Lake) -> dict[date, int]:
     """Give the set by which the features of each drop were computed."""
-    if not lake.has(COMPUTED):
+    if not lake.has(CLOSED_DROPS.name):
         return {}
-    rows = lake.relation(connection, COMPUTED)
+    rows = lake.relation(connection, CLOSED_DROPS.name)
     if "_feature_set" not in rows.columns:  # written before sets were recorded: nobody knows
         return {}
     return dict(rows.filter("_feature_set IS NOT NULL").project("batch_date, _feature_set").fetchall())

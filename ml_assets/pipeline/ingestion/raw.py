@@ -13,9 +13,11 @@ from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.contract import Source
 from ml_assets.spec.drops import Receipt
+from ml_assets.spec.tables.ingestion import source_table
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.receiving import Folders, Recorded, receive
+from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def receive_source(spec: UseCaseSpec, state: UseCaseState, source: Source, drops
         files = receive(folders, source.file_name, drops, closed, recorded, batch_at)
         relation, receipts = read_landed(connection, source, files)
         rows = relation.to_arrow_table()
-    state.lake.replace_drops(f"received_{source.name}", receipt_table(receipts), drops)
+    state.lake.replace_drops(f"received_{source.name}", receipt_rows(source, receipts), drops)
     state.lake.replace_drops(f"raw_{source.name}", rows, drops)
     notes: dict[date, dict[str, object]] = {}
     for each in receipts:
@@ -61,15 +63,8 @@ def _warnings(receipt: Receipt) -> dict[str, str]:
     return {name: text for name, text in found.items() if text is not None}
 
 
-def receipt_table(receipts: Sequence[Receipt]) -> pa.Table:
-    """Give receipts as rows. Grain: a received file."""
-    import pyarrow as pa
-
-    schema = pa.schema(
-        {"batch_date": pa.date32(), "_file": pa.string(), "sha256": pa.string(), "size_bytes": pa.int64(),
-         "rows": pa.int64(), "refusal": pa.string(), "warning": pa.string(), "_is_late": pa.bool_(),
-         "_modified_ns": pa.int64()}
-    )  # fmt: skip
+def receipt_rows(source: Source, receipts: Sequence[Receipt]) -> pa.Table:
+    """Give receipts as rows of the table `received_<source>`."""
     named = {"drop": "batch_date", "name": "_file", "is_late": "_is_late", "modified_ns": "_modified_ns"}
     rows = [{named.get(name, name): value for name, value in asdict(receipt).items()} for receipt in receipts]
-    return pa.Table.from_pylist(rows, schema)
+    return arrow_rows(source_table(source, "received"), rows)

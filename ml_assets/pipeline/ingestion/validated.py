@@ -13,9 +13,11 @@ from ml_assets.ingestion.rules import RuleResult
 from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.spec.contract import SQL_TYPES, Source
+from ml_assets.spec.tables.ingestion import source_table
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ def _judge(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequen
         validated, quarantined = accepted.validated.to_arrow_table(), accepted.quarantine.to_arrow_table()
     lake.replace_drops(f"validated_{source.name}", validated, drops)
     lake.replace_drops(f"quarantine_{source.name}", quarantined, drops)
-    lake.replace_drops(f"contract_{source.name}", result_table(accepted.results), drops)
+    lake.replace_drops(f"contract_{source.name}", result_rows(source, accepted.results), drops)
 
 
 def _stored(
@@ -150,12 +152,9 @@ def _contract_outcome(
     )
 
 
-def result_table(results: Sequence[RuleResult]) -> pa.Table:
-    """Give what rules found as rows. Grain: drop x rule that failed or could not judge."""
-    import pyarrow as pa
-
-    schema = pa.schema(
-        {"batch_date": pa.date32(), "reason": pa.string(), "severity": pa.string(), "failed_rows": pa.int64(),
-         "observed": pa.string(), "is_refused": pa.bool_(), "is_judged": pa.bool_()}
-    )  # fmt: skip
-    return pa.Table.from_pylist([{**asdict(result), "batch_date": result.drop} for result in results], schema)
+def result_rows(source: Source, results: Sequence[RuleResult]) -> pa.Table:
+    """Give what rules found as rows of the table `contract_<source>`."""
+    rows = [
+        {"batch_date" if name == "drop" else name: value for name, value in asdict(each).items()} for each in results
+    ]
+    return arrow_rows(source_table(source, "contract"), rows)

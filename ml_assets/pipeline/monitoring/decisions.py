@@ -13,30 +13,16 @@ from ml_assets.pipeline.champion.record import read_promotions
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, read_monitors
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.spec.tables.monitoring import DECISIONS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
+from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
-TABLE = "decisions"
-_COLUMNS = {
-    "batch_date": ("DATE", "the drop"),
-    "action": ("VARCHAR", "retrain, wait (for the cooldown), fix_upstream, or nothing"),
-    "trigger": ("VARCHAR", "drift, performance or staleness; null when none fires"),
-    "reason": ("VARCHAR", "why"),
-    "would_change": ("VARCHAR", "what would change the decision"),
-    "monitor": ("VARCHAR", "the monitor that weighs most"),
-    "measurement": ("DOUBLE", "what it measured"),
-    "threshold": ("DOUBLE", "and against what"),
-    "evidence": ("VARCHAR[]", "everything looked at"),
-    "champion_as_of": ("DATE", "as of which drop the champion was trained"),
-    "training_age_days": ("DOUBLE", "how much younger the newest matured example is than its newest training row"),
-    "is_scored": ("BOOLEAN", "every example of the drop has a prediction"),
-    "is_reported": ("BOOLEAN", "the drift report of the drop is there"),
-}
+TABLE = DECISIONS.name
 
 
 @dataclass(frozen=True)
@@ -51,7 +37,7 @@ def store_decisions(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date
     """Decide in each of `drops` by what was known in it, and store the decisions. Grain: a drop."""
     with state.connect() as connection:
         found = decide_drops(connection, spec, state, drops)
-    state.lake.replace_drops(TABLE, _table(found), drops)
+    state.lake.replace_drops(TABLE, arrow_rows(DECISIONS, found), drops)
     notes = {row["batch_date"]: {"action": row["action"], "reason": row["reason"]} for row in found}
     result = DropResult(dict.fromkeys(drops, 1), notes, checks=(_freshness(spec, found[-1]),))
     return DecisionResult(result, found[-1])
@@ -171,15 +157,6 @@ def _row(known: RetrainingState, decision: Decision) -> dict[str, Any]:
         "champion_as_of": known.champion_as_of,
         "training_age_days": known.training_age / timedelta(days=1) if known.training_age is not None else None,
     }
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    import pyarrow as pa
-
-    kinds = {"DATE": pa.date32(), "VARCHAR": pa.string(), "DOUBLE": pa.float64(), "BOOLEAN": pa.bool_(),
-             "VARCHAR[]": pa.list_(pa.string())}  # fmt: skip
-    schema = pa.schema([(name, kinds[kind]) for name, (kind, _) in _COLUMNS.items()])
-    return pa.Table.from_pylist([dict(row) for row in rows], schema)
 
 
 def stale_parts(spec: UseCaseSpec, row: Mapping[str, Any]) -> list[str]:

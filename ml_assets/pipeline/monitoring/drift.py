@@ -27,16 +27,18 @@ from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate, moving_rat
 from ml_assets.pipeline.champion.record import read_promotions
 from ml_assets.pipeline.monitoring.feed_health import read_faults
 from ml_assets.pipeline.monitoring.monitor_results import MonitorResult, monitor_outcome, monitor_result, recent_ratios
-from ml_assets.pipeline.monitoring.monitor_rows import DRIFT_REPORT, monitor_table
 from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.spec.tables.monitoring import DRIFT_REPORT
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle
+from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
     import duckdb
 
+TABLE = DRIFT_REPORT.name
 _BLOCKS_AT_ONCE = 8  # windows whose rows are in memory together, with the reference before them
 _MEASURES = 2  # of a family of features: the largest z, and the mean weighted by importance
 _kept: dict[tuple[str, ...], DriftReference] = {}  # the newest training reference: a champion serves for weeks
@@ -56,14 +58,14 @@ def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
     Given which feeds looked broken by then, and what the report said of the drops before.
     """
     with state.connect() as connection:
-        ratios = recent_ratios(connection, spec, state.lake, DRIFT_REPORT, drops[0])
+        ratios = recent_ratios(connection, spec, state.lake, TABLE, drops[0])
         faults = read_faults(connection, spec, state.lake, drops[-1])
         by_drop, measures = _feature_rows(connection, spec, state, drops, faults)
     for drop in drops:
         settle_alarms(by_drop[drop], ratios, spec.monitoring, spec.calendar.every)
         diagnose_features(by_drop[drop], spec, faults)
     rows = [row for drop in drops for row in by_drop[drop]]
-    state.lake.replace_drops(DRIFT_REPORT, monitor_table(rows), drops)
+    state.lake.replace_drops(TABLE, arrow_rows(DRIFT_REPORT, rows), drops)
     outcome = monitor_outcome("drift", drops[-1], rows, known_changes(spec, drops[-1]))
     return DriftResult(monitor_result(rows, drops, outcome), measures)
 

@@ -14,13 +14,16 @@ from ml_assets.monitoring.drift_report import Row, feed_rows, settle_alarms
 from ml_assets.monitoring.feed_health import FeedHealth
 from ml_assets.monitoring.feed_profile import profile_source
 from ml_assets.pipeline.monitoring.monitor_results import MonitorResult, monitor_outcome, monitor_result, recent_ratios
-from ml_assets.pipeline.monitoring.monitor_rows import FEED_HEALTH, monitor_table
+from ml_assets.spec.tables.monitoring import FEED_HEALTH
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
+from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
     import duckdb
+
+TABLE = FEED_HEALTH.name
 
 
 def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> MonitorResult:
@@ -32,15 +35,15 @@ def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[da
         settle_alarms(by_drop[drop], ratios, spec.monitoring, spec.calendar.every)
         diagnose_feeds(by_drop[drop])
     rows = [row for drop in drops for row in by_drop[drop]]
-    state.lake.replace_drops(FEED_HEALTH, monitor_table(rows, is_of_feeds=True), drops)
+    state.lake.replace_drops(TABLE, arrow_rows(FEED_HEALTH, rows), drops)
     return monitor_result(rows, drops, monitor_outcome("feeds", drops[-1], rows))
 
 
 def read_faults(connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, known_by: date) -> FaultRecord:
     """Read which feeds looked broken in the drops up to `known_by`."""
-    if not lake.has(FEED_HEALTH):
+    if not lake.has(TABLE):
         return FaultRecord(spec)
-    feeds = lake.relation(connection, FEED_HEALTH, (spec.calendar.start, known_by))
+    feeds = lake.relation(connection, TABLE, (spec.calendar.start, known_by))
     broken = feeds.filter("kind = 'broken_feed' AND ratio > 1").order("batch_date, monitor")
     rows = broken.project("monitor, source, batch_date, state = 'alarm'").fetchall()
     return FaultRecord(spec, (FaultyReading(*row) for row in rows))
@@ -51,15 +54,15 @@ def _earlier(
 ) -> tuple[dict[tuple[str, str, str], list[date]], dict[str, dict[date, float]]]:
     """Read which monitors of feeds were over in the drops before, and the newest ratio of each."""
     over: dict[tuple[str, str, str], list[date]] = defaultdict(list)
-    if not lake.has(FEED_HEALTH):
+    if not lake.has(TABLE):
         return over, {}
     monitoring = spec.monitoring
     since = first - 2 * monitoring.relearn_after - monitoring.feed_history
     columns = "batch_date, source, coalesce(column_name, ''), statistic"
-    earlier = lake.relation(connection, FEED_HEALTH, (since, spec.calendar.previous_drop(first)))
+    earlier = lake.relation(connection, TABLE, (since, spec.calendar.previous_drop(first)))
     for drop, source, column, statistic in earlier.filter("ratio > 1").project(columns).fetchall():
         over[source, column, statistic].append(drop)
-    return over, recent_ratios(connection, spec, lake, FEED_HEALTH, first)
+    return over, recent_ratios(connection, spec, lake, TABLE, first)
 
 
 def _feed_rows(

@@ -6,63 +6,14 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ml_assets.monitoring.drift_report import Row
+from ml_assets.spec.tables.monitoring import DRIFT_REPORT, FEED_HEALTH
 from ml_assets.stores.lake import Lake
+from ml_assets.stores.table_rows import arrow_rows
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
-FEED_HEALTH, DRIFT_REPORT = MONITORS = ("feed_health", "drift_report")
-_TEXTS = (
-    "family",
-    "monitor",
-    "source",
-    "column_name",
-    "statistic",
-    "state",
-    "kind",
-    "meaning",
-    "detail",
-    "model_version",
-)
-_NUMBERS = ("value", "usual", "z", "threshold", "ratio", "psi", "jensen_shannon", "ks", "wasserstein", "null_share",
-            "reference_null_share", "unseen_share", "importance", "placebo_mean", "placebo_sd",
-            "n_independent")  # fmt: skip
-_COUNTS = ("n_placebos", "n_window", "n_reference")
-_OF_FEATURES = (
-    "psi",
-    "jensen_shannon",
-    "ks",
-    "wasserstein",
-    "null_share",
-    "reference_null_share",
-    "unseen_share",
-    "importance",
-    "n_window",
-    "n_reference",
-    "model_version",
-)
-
-
-def monitor_table(rows: Sequence[Row], *, is_of_feeds: bool = False) -> pa.Table:
-    """Give rows as a table; what is not finite is null. Grain: drop x monitor."""
-    import pyarrow as pa
-
-    schema = pa.schema(
-        [("batch_date", pa.date32()), *((name, pa.string()) for name in _TEXTS),
-         *((name, pa.float64()) for name in _NUMBERS), *((name, pa.int64()) for name in _COUNTS)]
-    )  # fmt: skip
-    if is_of_feeds:
-        schema = pa.schema([field for field in schema if field.name not in _OF_FEATURES])
-
-    def plain(row: Row, name: str) -> Any:
-        value = row.get(name)
-        return None if isinstance(value, float) and not np.isfinite(value) else value
-
-    return pa.Table.from_pylist([{name: plain(row, name) for name in schema.names} for row in rows], schema)
+MONITORS = (FEED_HEALTH.name, DRIFT_REPORT.name)
 
 
 def read_monitors(
@@ -87,7 +38,7 @@ def scan_monitors(
 ) -> duckdb.DuckDBPyRelation:
     """Give both tables as one lazy relation; it has no rows where neither was written yet."""
     parts = ["SELECT * FROM _no_monitors"]
-    connection.register("_no_monitors", monitor_table([]))
+    connection.register("_no_monitors", arrow_rows(DRIFT_REPORT, []))
     for table in MONITORS:
         if lake.has(table):
             lake.relation(connection, table, drops).create_view(f"_{table}", replace=True)

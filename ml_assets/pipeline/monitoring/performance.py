@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -18,42 +18,17 @@ from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.shadows import SHADOWS, read_verdicts
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.shadows import as_promotion
+from ml_assets.spec.tables.monitoring import PERFORMANCE_REPORT, PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
-REPORT, VERDICTS = "performance_report", "performance_verdicts"
-_REPORT_COLUMNS = {
-    "batch_date": "DATE",
-    "prediction_date": "DATE",
-    "role": "VARCHAR",
-    "slice_column": "VARCHAR",
-    "slice_value": "VARCHAR",
-    "model_version": "VARCHAR",
-    "n": "BIGINT",
-    "n_unresolved": "BIGINT",
-    **dict.fromkeys(
-        ("label_share", "mean_score", "auc", "log_loss", "log_loss_over_entropy", "brier", "ece",
-         "precision_at_capacity", "cost", "log_loss_lower", "log_loss_upper"), "DOUBLE"),
-}  # fmt: skip
-_VERDICT_COLUMNS = {
-    "batch_date": "DATE",
-    "model_version": "VARCHAR",
-    "state": "VARCHAR",
-    "prior_state": "VARCHAR",
-    **dict.fromkeys(("gain", "gain_lower", "gain_upper", "gain_at_gate", "threshold"), "DOUBLE"),
-    "n": "BIGINT",
-    "n_days": "BIGINT",
-    **dict.fromkeys(("label_share", "mean_score", "prior_shift", "ece"), "DOUBLE"),
-    "window_from": "DATE",
-    "window_until": "DATE",
-}
-_TYPES = {"DATE": "date32", "VARCHAR": "string", "DOUBLE": "double", "BIGINT": "int64"}
+REPORT, VERDICTS = PERFORMANCE_REPORT.name, PERFORMANCE_VERDICTS.name
 
 
 @dataclass(frozen=True)
@@ -81,8 +56,8 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
     for drop in drops:
         version, gain = _serving(champion_of(drop, promotions), gains)
         verdicts[drop] = judge_performance(scored, spec, drop, version, gain)
-    lake.replace_drops(REPORT, _table(rows, _REPORT_COLUMNS), drops)
-    lake.replace_drops(VERDICTS, _table(verdicts.values(), _VERDICT_COLUMNS), drops)
+    lake.replace_drops(REPORT, arrow_rows(PERFORMANCE_REPORT, rows), drops)
+    lake.replace_drops(VERDICTS, arrow_rows(PERFORMANCE_VERDICTS, verdicts.values()), drops)
     newest = verdicts[drops[-1]]
     counts = Counter(row["batch_date"] for row in rows)
     result = DropResult(counts, _notes(drops, rows, verdicts), checks=(_check_performance(newest),))
@@ -143,15 +118,3 @@ def _check_performance(verdict: Mapping[str, Any]) -> CheckOutcome:
         passed=state != "failed",
         description=said,
     )
-
-
-def _table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.Table.from_pylist([dict(row) for row in rows], _schema(columns))
-
-
-def _schema(columns: Mapping[str, str]) -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema({name: pa.type_for_alias(_TYPES[kind]) for name, kind in columns.items()})

@@ -159,7 +159,7 @@ def _retrainings(
             "as_of": row["as_of"],
             **{name: row[name] for name in ("rung", "model_version", "verdict", "gate")},
             **{name: row[name] for name in ("gain", "gain_lower", "gain_upper")},
-            "broken": [reason.removeprefix("broken ") for reason in row["reasons"] if reason.startswith("broken ")],
+            "broken": [f"{each['code']}: {each['message']}" for each in row["reasons"] if not each["passed"]],
             "asked_by": _asked_by(decided.get(row["as_of"]), is_scheduled=row["as_of"] in scheduled),
         }
         for row in sorted(kept, key=lambda row: (row["as_of"], row["sequence"]))

@@ -16,10 +16,12 @@ from ml_assets.pipeline.scoring.prior_correction import PriorCorrector, describe
 from ml_assets.pipeline.scoring.scoring_model import scoring_model_of
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.scoring import score_drop
+from ml_assets.spec.tables import declared_lake_tables
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.table_rows import arrow_schema
 from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
@@ -129,14 +131,7 @@ def _score_drops(
 def _prediction_table(spec: UseCaseSpec, scored: Sequence[pd.DataFrame]) -> pa.Table:
     import pyarrow as pa
 
-    schema = pa.schema(
-        {"batch_date": pa.date32(), "example_id": pa.string(), "prediction_at": pa.timestamp("us", tz="UTC"),
-         "score": pa.float64(), "model_score": pa.float64(), "baseline_score": pa.float64(),
-         "prior_shift": pa.float64(), "abstained": pa.string(), "model_version": pa.string(),
-         "_features_version": pa.int64()}
-    )  # fmt: skip
-    for objective in spec.model.objectives:
-        schema = schema.append(pa.field(objective.name, pa.float64()))
+    schema = arrow_schema(declared_lake_tables(spec)["predictions"])
     names = [objective.name for objective in spec.model.objectives]  # null where a champion does not foretell it yet
     parts = [
         pa.Table.from_pandas(

@@ -13,10 +13,12 @@ from ml_assets.pipeline.scoring.prior_correction import PriorCorrector, drops_re
 from ml_assets.pipeline.scoring.scoring_model import scoring_model_of
 from ml_assets.serving.scoring import score_drop
 from ml_assets.serving.shadows import RecordedVerdict, Shadow, shadows_of
+from ml_assets.spec.tables.models import SHADOW_PREDICTIONS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle, ModelStore, TamperedModelError
 from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.table_rows import arrow_schema
 from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
@@ -24,15 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-SHADOWS = "shadow_predictions"
-_SHADOW_COLUMNS = {
-    "batch_date": "DATE",
-    "example_id": "VARCHAR",
-    "role": "VARCHAR",
-    "model_version": "VARCHAR",
-    "score": "DOUBLE",
-    "_features_version": "BIGINT",
-}
+SHADOWS = SHADOW_PREDICTIONS.name
 
 
 def score_shadows(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DropResult:
@@ -126,7 +120,7 @@ class _ShadowScorer:
 def _shadow_table(scored: Sequence[pd.DataFrame], features_version: int) -> pa.Table:
     import pyarrow as pa
 
-    schema = _schema(_SHADOW_COLUMNS)
+    schema = arrow_schema(SHADOW_PREDICTIONS)
     parts = [
         pa.Table.from_pandas(frame.assign(_features_version=features_version), schema, preserve_index=False)
         for frame in scored
@@ -143,12 +137,3 @@ def _check_shadows(left_out: Mapping[str, tuple[str, Sequence[date]]], n_drops: 
         description=f"{len(missing)} of {n_drops} drops lack a shadow" + (f". {why}" if why else ""),
         measured={"drops": n_drops, "drops without a shadow": len(missing), "models left out": sorted(left_out)},
     )
-
-
-_TYPES = {"DATE": "date32", "VARCHAR": "string", "DOUBLE": "double", "BIGINT": "int64"}
-
-
-def _schema(columns: Mapping[str, str]) -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema({name: pa.type_for_alias(_TYPES[kind]) for name, kind in columns.items()})

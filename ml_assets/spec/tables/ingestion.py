@@ -96,3 +96,8 @@ def source_tables(source: Source) -> tuple[Table, ...]:
         Table(f"quarantine_{name}", f"quarantine/{name}", "row in quarantine", quarantined),
         Table(f"contract_{name}", f"validated/{name}", "drop x rule that failed or could not judge", (*DROP, *results)),
     )
+
+
+def source_table(source: Source, kind: str) -> Table:
+    """Give one table of a source: received, raw, validated, quarantine or contract."""
+    return next(table for table in source_tables(source) if table.name == f"{kind}_{source.name}")
