@@ -122,15 +122,14 @@ def _pair(columns: Columns, names: tuple[str, str], compares: str, ignore_row_if
     types = {columns[name] for name in names}
     if ignore_row_if not in _MISSING or (len(types) > 1 and not types <= set(NUMBERS)) or names[0] == names[1]:
         raise NotCompiledError("columns that do not compare, or another way to ignore rows")
-    if "string" in types and ignore_row_if != "either_value_is_missing":
-        raise NotCompiledError("texts beside missing ones")
+    if ("string" in types or len(types) > 1) and ignore_row_if != "either_value_is_missing":
+        raise NotCompiledError("texts, or whole numbers and floats, beside missing ones")
     if types == set(NUMBERS):
         first, second = f"CAST({first} AS DOUBLE)", f"CAST({second} AS DOUBLE)"
     joined = _MISSING[ignore_row_if]
     is_kept = f"NOT ({first} IS NULL {joined} {second} IS NULL)" if joined else "true"
-    unknown = [f"{quoted} IS NULL" for name, quoted in zip(names, (first, second), strict=True)
-               if columns[name] == "integer"]  # fmt: skip
-    stops = f"{is_kept} AND ({' OR '.join(unknown)})" if unknown and joined != "OR" else None
+    is_known = "integer" not in types or joined == "OR"
+    stops = None if is_known else f"{is_kept} AND ({first} IS NULL OR {second} IS NULL)"
     return RowCheck(f"{is_kept} AND NOT coalesce({first} {compares} {second}, false)", stops)
 
 
