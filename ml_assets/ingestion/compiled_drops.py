@@ -160,7 +160,14 @@ def _has_all(columns: Columns, column: str, value_set: object) -> str:
 DROP_CHECKS: dict[str, Callable[..., DropCheck]] = {
     **{
         f"expect_column_{name}_to_be_between": _statistic(method)
-        for name, method in {"max": "max", "mean": "mean", "median": "median", "min": "min", "stdev": "std", "sum": "sum"}.items()
+        for name, method in {
+            "max": "max",
+            "mean": "mean",
+            "median": "median",
+            "min": "min",
+            "stdev": "std",
+            "sum": "sum",
+        }.items()
     },
     "expect_column_distinct_values_to_be_in_set": _distinct_in_set,
     "expect_column_distinct_values_to_contain_set": _distinct_contain_set,
