@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ml_assets.ingestion.drop_rules import judge_drop_rules
 from ml_assets.ingestion.failed_expectations import judge_expectations
 from ml_assets.ingestion.reading import IN_ORDER, PROVENANCE
-from ml_assets.ingestion.rules import RuleResult, judge_rules, note_drop
+from ml_assets.ingestion.rules import RuleResult, judge_rules
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import RECEIVED, Source
 

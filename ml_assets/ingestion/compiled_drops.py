@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.ingestion.compiled_arguments import (
-    ANY_TYPE,
     NUMBERS,
     Bounds,
     NotCompiledError,

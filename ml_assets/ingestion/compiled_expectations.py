@@ -1,7 +1,8 @@
 """The common expectations, compiled to SQL: by Great Expectations' names and arguments, without loading it.
 
-What is compiled gives the verdicts of Great Expectations to the row, the drop and what a reader is shown; tests compare
-the two on drawn tables. An expectation, or an argument of one, of which that is not known is left to Great Expectations.
+What is compiled finds the same failing rows, the same failing drops and the same observed values as Great
+Expectations; tests compare the two on drawn tables. An expectation or an argument for which that is not known is left
+to Great Expectations.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def find_failing_rows(
     listed = ", ".join(f"CASE WHEN {name} THEN {place} END" for place, name in names.items())
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE _failing AS SELECT _position, batch_date, "
-        f"unnest(list_filter([{listed}], lambda place: place IS NOT NULL)) AS place FROM (SELECT _position, batch_date, "
+        f"unnest(list_filter([{listed}], lambda place: place IS NOT NULL)) AS place "
+        "FROM (SELECT _position, batch_date, "
         + ", ".join(f"{sql} AS {names[place]}" for place, sql in flags.items())
         + f" FROM _judged WHERE _text IS NULL) WHERE {' OR '.join(names.values())}"
     )

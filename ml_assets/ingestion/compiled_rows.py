@@ -89,8 +89,8 @@ def _found(columns: Columns, column: str, regex: object) -> str:
 def _greater(
     columns: Columns,
     *,
-    column_A: str,  # noqa: N803 - as Great Expectations names it
-    column_B: str,  # noqa: N803
+    column_A: str,
+    column_B: str,
     or_equal: bool | None = None,
     ignore_row_if: str = "both_values_are_missing",
 ) -> RowCheck:
@@ -102,8 +102,8 @@ def _greater(
 def _equal(
     columns: Columns,
     *,
-    column_A: str,  # noqa: N803
-    column_B: str,  # noqa: N803
+    column_A: str,
+    column_B: str,
     ignore_row_if: str = "both_values_are_missing",
 ) -> RowCheck:
     return _pair(columns, (column_A, column_B), "=", ignore_row_if)

@@ -151,7 +151,7 @@ def _judge_drops(
     return found
 
 
-def _add_findings(  # noqa: PLR0913, PLR0917
+def _add_findings(
     connection: duckdb.DuckDBPyConnection,
     left: Placed,
     landed: Sequence[date],

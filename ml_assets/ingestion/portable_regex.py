@@ -1,7 +1,7 @@
-"""Regular expressions that mean the same to Python and to DuckDB: translated, or refused.
+r"""Regular expressions that mean the same to Python and to DuckDB: translated, or refused.
 
-Great Expectations searches with Python's `re`, DuckDB with RE2. They differ in what `\\d`, `\\w`, `\\s`, `.` and `$` take, in
-lookarounds, back references, flags and named groups. A pattern made only of the parts below is a regular expression
+Great Expectations searches with Python's `re`, DuckDB with RE2. They differ in what `\d`, `\w`, `\s`, `.` and `$` take,
+in lookarounds, back references, flags and named groups. A pattern made only of the parts below is a regular expression
 in the strict sense, so both find it in the same texts; everything else is left to Great Expectations.
 """
 

@@ -71,8 +71,8 @@ def test_pattern_of_known_parts_finds_what_python_finds(
 
 @pytest.mark.parametrize(
     "pattern",
-    ["", "(", "(?i)a", "(?P<a>b)", r"(a)\1", "(?=a)", "(?<!a)b", r"\bword", r"a\Z", "a++", "a{,3}", "a^b", "a$b", r"\x41",
-     "[[:alpha:]]", "[a&&b]", "a{100}", "(a{20}){20}", "a" * 200, "\n", "*a", "a**", r"\p{L}"],
+    ["", "(", "(?i)a", "(?P<a>b)", r"(a)\1", "(?=a)", "(?<!a)b", r"\bword", r"a\Z", "a++", "a{,3}", "a^b", "a$b",
+     r"\x41", "[[:alpha:]]", "[a&&b]", "a{100}", "(a{20}){20}", "a" * 200, "\n", "*a", "a**", r"\p{L}"],
 )  # fmt: skip
 def test_pattern_with_a_part_that_only_python_knows_is_refused(pattern: str) -> None:
     with pytest.raises(PatternError, match="found"):
