@@ -93,7 +93,7 @@ def reproduce(spec: UseCaseSpec, paths: StatePaths, model_version: str, tell: Ca
         again.content_hash,
         drawn["content_hash"],
         differing,
-        {name: (then[name], now[name]) for name in then if then[name] != now.get(name)},
+        {name: (then[name], now.get(name, "no longer used")) for name in then if then[name] != now.get(name)},
     )
 
 
