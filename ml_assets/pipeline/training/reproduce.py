@@ -95,7 +95,7 @@ def reproduce(state: UseCaseState, model_version: str, tell: Callable[[str], Non
         again.content_hash,
         drawn["content_hash"],
         differing,
-        {name: (then[name], now[name]) for name in then if then[name] != now.get(name)},
+        {name: (then[name], now.get(name, "no longer used")) for name in then if then[name] != now.get(name)},
     )
 
 
