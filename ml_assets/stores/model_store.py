@@ -27,7 +27,7 @@ class TamperedModelError(RuntimeError):
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """A model, the heuristic fitted on the same rows, and all that decided them.
+    """A model, the baseline fitted on the same rows, and all that decided them.
 
     Attributes
     ----------

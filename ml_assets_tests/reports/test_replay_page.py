@@ -70,7 +70,7 @@ def test_outcome_says_the_retrainings_and_what_they_were_worth() -> None:
     assert said.startswith(
         "90 drops in 13 steps: 2 retrainings, 1 promoted and 1 refused; 1 incident opened, 0 of them"
     )
-    assert "Mean AUC over 2 months: 0.7000, +0.0100 beside the first champion and +0.0500 beside the heuristic" in said
+    assert "Mean AUC over 2 months: 0.7000, +0.0100 beside the first champion and +0.0500 beside the baseline" in said
 
 
 def test_champion_from_before_is_no_retraining_of_the_replay() -> None:

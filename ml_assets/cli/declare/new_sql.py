@@ -11,7 +11,7 @@ from ml_assets.spec.names import DECIDE
 
 _SEES = (
     "-- Sees the rows of one drop of the sources in `from`, with event_at and known_at, and `batch`, one row:\n"
-    "-- drop_date, batch_at, previous_batch_at. One SELECT; the same rows give the same result whenever it runs.\n"
+    "-- batch_date, batch_at, previous_batch_at. One SELECT; the same rows give the same result whenever it runs.\n"
 )
 
 

@@ -62,7 +62,7 @@ def run_requeue(spec: UseCaseSpec, paths: StatePaths, asked: Requeue) -> None:
         until = f" to {asked.last}" if asked.last < date.max else ""
         console.print(f"nothing to requeue: no such row of {source.name} in quarantine, from {asked.first}{until}")
         return
-    closed = {row["batch_date"] for row in read_rows(lake, "computed_drops", ["batch_date"])}
+    closed = {row["batch_date"] for row in read_rows(lake, "closed_drops", ["batch_date"])}
     open_drops = sorted({row["batch_date"] for row in chosen} - closed)
     if open_drops:
         raise fail(

@@ -80,7 +80,7 @@ def facts_of(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Any]:
         "drops",
         "SELECT batch_date, source, state, list_aggregate(reasons, 'string_agg', '; ') FROM t ORDER BY 1, 2",
     )
-    computed = dict(rows_of(lake, "computed_drops", "SELECT batch_date, examples FROM t ORDER BY 1"))
+    computed = dict(rows_of(lake, "closed_drops", "SELECT batch_date, examples FROM t ORDER BY 1"))
     run = sorted(computed)
     verdicts = rows_of(
         lake, "champion", "SELECT as_of, model_version, verdict, gate FROM t ORDER BY sequence DESC LIMIT 5"

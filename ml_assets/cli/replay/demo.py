@@ -53,6 +53,6 @@ def run_demo(paths: StatePaths) -> None:
 def _is_run(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> bool:
     """Say whether features stand for all of `drops`."""
     lake = lake_of(paths, spec.name)
-    if not lake.has("computed_drops"):
+    if not lake.has("closed_drops"):
         return False
-    return set(drops) <= {row[0] for row in rows_of(lake, "computed_drops", "SELECT batch_date FROM t")}
+    return set(drops) <= {row[0] for row in rows_of(lake, "closed_drops", "SELECT batch_date FROM t")}

@@ -47,7 +47,7 @@ def _evaluation(spec: UseCaseSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(spec, "models", "evaluation"),
         deps=[asset_key(spec, "training", "training_set"), *(asset_key(spec, "models", name) for name in read)],
-        description="The verdict: candidate, the champion that serves the candidate's as_of, and the heuristic, on the "
+        description="The verdict: candidate, the champion that serves the candidate's as_of, and the baseline, on the "
         "newest matured window that none of them trained on; with slices, behaviours, groups and leaks.",
         **described(spec, "models", "delta"),
     )

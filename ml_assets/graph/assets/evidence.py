@@ -38,7 +38,7 @@ def _measures(spec: UseCaseSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(spec, "models", "evaluation_measures"),
         deps=_read(spec),
-        description="Candidate, champion and heuristic on the newest matured window that none of them has seen: each "
+        description="Candidate, champion and baseline on the newest matured window that none of them has seen: each "
         "measure with its interval from resampled days, what decisions cost, and the lists of a day. "
         f"{_CIRCLE}",
         **described(spec, "models", "delta"),

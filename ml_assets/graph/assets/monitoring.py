@@ -29,7 +29,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 
 _REPORT_COLUMNS = {
     "batch_date": "DATE",
-    "prediction_date": "DATE",
+    "prediction_batch_date": "DATE",
     "role": "VARCHAR",
     "slice_column": "VARCHAR",
     "slice_value": "VARCHAR",
@@ -42,8 +42,8 @@ _REPORT_COLUMNS = {
 }  # fmt: skip
 _MEANINGS = {
     "batch_date": "the drop in which the examples matured",
-    "prediction_date": "the drop in which they were predicted",
-    "role": "champion, baseline (the heuristic), first_champion (never retrained) or last_refused",
+    "prediction_batch_date": "the drop in which they were predicted",
+    "role": "champion, baseline, first_champion (never retrained) or last_refused",
     "slice_column": "the feature that splits them; null for all",
     "slice_value": "its value; null for all, and where the feature is unknown",
     "n": "matured with a label known by the drop",
@@ -182,7 +182,7 @@ def _performance_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         backfill_policy=SINGLE_RUN,
         check_specs=[
             dg.AssetCheckSpec("performance", asset=key, description="The champion keeps the declared share of the "
-                              "gain over the heuristic that it had at the gate, on the last matured window."),
+                              "gain over the baseline that it had at the gate, on the last matured window."),
         ],
         metadata={"dagster/column_schema": table_schema(_REPORT_COLUMNS, _MEANINGS)},
         **described(spec, "monitoring", "delta", "numpy"),

@@ -24,9 +24,9 @@ from ml_assets.spec.use_case import UseCaseSpec
 _COLUMN_MEANINGS = {
     "batch_date": "the drop",
     "score": "probability of a positive, what is acted on: the champion's with the prior shift of the drop, or the "
-    "heuristic's where the champion abstains",
+    "baseline's where the champion abstains",
     "model_score": "the champion's own, before the prior shift",
-    "baseline_score": "the same by the heuristic, group history, fitted on the champion's training rows",
+    "baseline_score": "the same by the baseline, group history, fitted on the champion's training rows",
     "prior_shift": "log odds added to the champion's score: positives have become rarer or more frequent since",
     "abstained": "the inputs too far from the training rows for the champion to score; null: none",
     "model_version": "as-of drop, rung and content of the champion",
@@ -83,7 +83,7 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         deps=[*_scored_from(spec), asset_key(spec, "models", "champion")],
-        description="Each example scored by the champion of its drop, with the heuristic's baseline_score beside "
+        description="Each example scored by the champion of its drop, with the baseline's score beside "
         f"it{_delivered_as(spec, 'predictions')}. Before the first champion a drop has none.",
         partitions_def=partitions_of(spec),
         backfill_policy=SINGLE_RUN,

@@ -60,7 +60,7 @@ def test_features_say_where_they_come_from_and_have_no_version_before_they_were_
 def test_features_say_their_version_and_since_when_drops_hold_it(lake: Lake) -> None:
     with duckdb.connect() as connection:
         number = declared_set(connection, lake, flagship())
-    lake.replace_drops("computed_drops", pa.table({"batch_date": DROPS, "_feature_set": [0, number]}), DROPS)
+    lake.replace_drops("closed_drops", pa.table({"batch_date": DROPS, "_feature_set": [0, number]}), DROPS)
 
     feature = listed()["carrier_late_share_7d"]
 
