@@ -7,13 +7,11 @@ from itertools import zip_longest
 
 from ml_assets.pipeline.training.ablation import TOP, Ablation
 from ml_assets.reports.ablation_pictures import gains_png, importance_png, size_and_loss_png
-from ml_assets.reports.model_card import Card, Section
+from ml_assets.reports.card import Card, Section
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.training.date_like import DateLike
 from ml_assets.training.economy import Measured
-from ml_assets.training.importance import (
-    ranked,
-)
+from ml_assets.training.importance import ranked
 
 _SHOWN = 20
 

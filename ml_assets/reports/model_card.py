@@ -1,16 +1,13 @@
-"""What a model card says, in which order, and how it is laid out; after Mitchell et al., "Model cards" (2019)."""
+"""What a model card says, and in which order; after Mitchell et al., "Model cards" (2019)."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from html import escape
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ml_assets.pipeline.evaluation.card_facts import CardFacts, Row
+from ml_assets.reports.card import Card, Section
 from ml_assets.reports.evidence_pictures import draw_quality
-from ml_assets.reports.html_page import html_page, table
 from ml_assets.reports.pictures import slice_losses_png
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import write_whole
@@ -24,53 +21,6 @@ _VERDICTS = {
     "awaiting_approval": "waits for a person's approval",
     "dry_run": "was measured only",
 }
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands under it: sentences, one table, pictures."""
-
-    title: str
-    says: Sequence[str] = ()
-    heads: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-    pictures: Mapping[str, bytes] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Card:
-    """A model card, to be laid out."""
-
-    title: str
-    sections: Sequence[Section]
-
-    def to_markdown(self, *, pictures: bool = True) -> str:
-        """Lay it out as Markdown; pictures stand inline."""
-        lines = [f"# {self.title}"]
-        for section in self.sections:
-            lines += ["", f"## {section.title}", ""]
-            lines += [line for said in section.says for line in (said, "")]
-            if section.rows:
-                lines += ["| " + " | ".join(section.heads) + " |", "|---" * len(section.heads) + "|"]
-                lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in section.rows]
-            if pictures:
-                lines += ["", *(f"![{name}]({_inline(png)})" for name, png in section.pictures.items())]
-        return "\n".join(lines).rstrip() + "\n"
-
-    def to_html(self) -> str:
-        """Lay it out as a page that is one file; all that stands in the data is escaped."""
-        parts = [f"<h1>{escape(self.title)}</h1>"]
-        for section in self.sections:
-            parts.append(f"<h2>{escape(section.title)}</h2>")
-            parts += [f"<p>{escape(said)}</p>" for said in section.says]
-            if section.rows:
-                parts.append(table(section.heads, section.rows))
-            parts += [
-                f'<figure><img src="{_inline(png)}" alt="{escape(name)}"><figcaption class="dim">{escape(name)}'
-                "</figcaption></figure>"
-                for name, png in section.pictures.items()
-            ]
-        return html_page(self.title, "\n".join(parts))
 
 
 def build_card(spec: UseCaseSpec, facts: CardFacts) -> Card:
@@ -232,7 +182,7 @@ def _ladder(facts: CardFacts) -> Section:
     ]  # fmt: skip
     said = "Chosen on windows ahead of its training rows; the holdout is the gate's."
     heads = ["rung", "kind", "log loss ahead", "AUC ahead", "log loss, holdout", "AUC, holdout", "taken"]
-    return Section("Beside simpler ones", [said], heads, rows)
+    return Section("Compared with simpler models", [said], heads, rows)
 
 
 def _features(facts: CardFacts) -> Section:
@@ -271,7 +221,7 @@ def _lineage(facts: CardFacts) -> Section:
         ["recipe", found.candidate.recipe.model_dump_json(exclude_defaults=True)],
     ]
     return Section(
-        "Where it came from", ["`ml-assets reproduce` trains it again and compares the bytes."], ["", ""], rows
+        "Where it came from", ["ml-assets reproduce trains it again and compares the bytes."], ["", ""], rows
     )
 
 
@@ -303,7 +253,3 @@ def _bracketed(estimate: float | None, lower: float | None, upper: float | None)
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def _inline(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
