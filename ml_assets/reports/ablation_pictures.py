@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.reports.figure_style import label_text, picture_figure, png_of
+from ml_assets.reports.figure_style import picture_figure, png_of
 from ml_assets.reports.pictures import draw_intervals
+from ml_assets.reports.plain_text import label_text
 
 _MOST = 15
 
@@ -33,7 +34,7 @@ def size_and_loss_png(points: Sequence[tuple[str, float, float]]) -> bytes:
     with picture_figure() as (figure, axes):
         for number, (name, size, loss) in enumerate(points):
             colour, place = "C3" if number == 0 else "C0", (size / 1000, loss)
-            axes.scatter(*place, s=70, color=colour, label=f"{number}  {label_text(name)}", zorder=2)
+            axes.scatter(*place, s=70, color=colour, label=f"{number}  {label_text(name, 42)}", zorder=2)
             axes.annotate(str(number), place, fontsize=6, color="white", ha="center", va="center", zorder=3)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

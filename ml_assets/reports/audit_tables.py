@@ -22,10 +22,14 @@ def entity_table(findings: Sequence[Finding]) -> str:
 def leak_table(audit: Audit) -> str:
     """List the cells that could not be known, by where they are, the most first."""
     rows = [
-        [table, column, count, leak.example_id, leak.stored, leak.known]
+        [table, column, count, leak.example_id, _value(leak.stored), _value(leak.known)]
         for table, column, count, leak in audit.by_place()[:_SHOWN]
     ]
     return markdown_table(["first in", "column", "cells", "for example", "stored", "known by then"], rows)
+
+
+def _value(cell: object) -> object:
+    return "null" if cell is None else cell
 
 
 def skew_table(compared: ServedComparison) -> str:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.reports.figure_style import BAD, GRID, SERIES, TEXT, Chart, chart_figure, printable, svg_of
+from ml_assets.reports.figure_style import BAD, GRID, SERIES, TEXT, Chart, chart_figure, svg_of
 from ml_assets.reports.line_chart import day_number, legend_below, show_days
+from ml_assets.reports.plain_text import counted, label_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BAR_CHART_HEIGHT, _REASON_HEIGHT, _AXIS_HEIGHT = 300, 44, 44
 _SMALLEST = 0.008  # of the height: one quarantined row of a thousand is still seen
+_LONGEST_REASON = 80  # characters
 _FILLED = 0.85  # of the time of a drop
 
 
@@ -69,8 +71,8 @@ def reason_chart(reasons: Mapping[str, Mapping[date, int]], days: tuple[date, da
     first, last = days[0], days[1] + every
     with chart_figure(len(reasons) * _REASON_HEIGHT + _AXIS_HEIGHT) as (figure, axes):
         for place, (reason, drops) in enumerate(reasons.items()):
-            count = f"{sum(drops.values()):,} rows in {len(drops):,} drop{'' if len(drops) == 1 else 's'}"
-            title = f"{printable(reason)} · {count}"
+            count = f"{counted(sum(drops.values()), 'row')} in {counted(len(drops), 'drop')}"
+            title = f"{label_text(reason, _LONGEST_REASON)} · {count}"
             axes.text(day_number(first), place + 0.4, title, color=TEXT, fontsize=12)
             axes.axhline(place + 0.85, color=GRID, linewidth=1)
             marks = (list(drops), [place + 0.5] * len(drops), [0.35] * len(drops))

@@ -26,7 +26,6 @@ _VARIABLES = {TEXT: "--text", DIM: "--dim", GRID: "--grid", BAD: "--bad",
 _PICTURE_INCHES = (3.6, 2.9)  # 360 px: the dialog of the UI is about 400 px wide
 _CHART_WIDTH = 900  # units of the SVG, which is drawn as wide as the page
 _UNITS_PER_INCH = 72
-_LONGEST_LABEL = 34
 # values are text, never formulas: "$x$" stays as it is
 _EVERY_FIGURE: Mapping[str, Any] = {"text.parse_math": False, "legend.frameon": False, "figure.dpi": 100}
 _PICTURE: Mapping[str, Any] = {
@@ -76,21 +75,6 @@ def _figure(style: Mapping[str, Any], inches: tuple[float, float]) -> Iterator[t
         mpl.rcParams.update({**_EVERY_FIGURE, **style})
         figure = Figure(figsize=inches, layout="constrained")
         yield figure, figure.add_subplot()
-
-
-def label_text(value: object) -> str:
-    r"""Give a value as a label of one line: what cannot be printed becomes a space, a long one is cut.
-
-    >>> label_text("origin\nEWR"), label_text("x" * 40)
-    ('origin EWR', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…')
-    """
-    text = printable(value)
-    return text if len(text) <= _LONGEST_LABEL else f"{text[: _LONGEST_LABEL - 1]}…"
-
-
-def printable(value: object) -> str:
-    """Give a value as text of one line; XML cannot hold control characters."""
-    return "".join(each if each.isprintable() else " " for each in str(value))
 
 
 def png_of(figure: Figure) -> bytes:

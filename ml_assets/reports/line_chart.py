@@ -73,7 +73,10 @@ def show_days(axes: Axes, first: date, last: date) -> None:
 
     locator = AutoDateLocator(minticks=max(1, min(4, (last - first).days)), maxticks=_MOST_TICKS)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    # one format for years, months, days, …; the second list is for the first month of a year, the first day of a month
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, formats=["%Y", "%b", "%d %b", "", "", ""],
+                                                        zero_formats=["", "%b %Y", "%d %b", "", "", ""],
+                                                        offset_formats=["", "%Y", "%Y", "%Y", "%Y", "%Y"]))  # fmt: skip
     axes.set_xlim(day_number(first), day_number(last))
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from ml_assets.reports.plain_text import printable
+
 _SPECIAL = "\\`*[]|"  # these start code, emphasis, a link or a cell
 
 
@@ -27,7 +29,7 @@ def markdown_text(value: object) -> str:
     """
     if isinstance(value, Formatted):
         return value
-    words = " ".join(str("" if value is None else value).split())
+    words = " ".join(printable("" if value is None else value).split())
     return escape("".join(f"\\{each}" if each in _SPECIAL else each for each in words), quote=False)
 
 
@@ -37,7 +39,7 @@ def markdown_code(value: object) -> Formatted:
     >>> markdown_code("mean(delay > 15)")
     '`mean(delay > 15)`'
     """
-    words = " ".join(str(value).split())
+    words = " ".join(printable(value).split())
     return Formatted("`" + words.replace("`", "'") + "`")
 
 

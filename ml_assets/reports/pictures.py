@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.reports.figure_style import label_text, picture_figure, png_of
+from ml_assets.reports.figure_style import picture_figure, png_of
 from ml_assets.reports.markdown import markdown_text
+from ml_assets.reports.plain_text import label_text
 from ml_assets.stats.classification import reliability_curve
 from ml_assets.stats.decision_costs import CostCurve
 

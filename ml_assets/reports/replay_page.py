@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ml_assets.reports.figure_style import Chart
 from ml_assets.reports.line_chart import DayMark, Line, Threshold, line_chart
 from ml_assets.reports.page import ColouredCell, PageColumn, PageTable, render_page
+from ml_assets.reports.plain_text import counted
 
 Summary = Mapping[str, Any]
 
@@ -59,15 +60,6 @@ def outcome(summary: Summary) -> str:
         f"{champion['log_loss']:.4f}, first champion {mean['first_champion']['log_loss']:.4f}, heuristic "
         f"{heuristic['log_loss']:.4f}."
     )
-
-
-def counted(n: int, noun: str) -> str:
-    """Count things in words.
-
-    >>> counted(1, "step"), counted(3, "step")
-    ('1 step', '3 steps')
-    """
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def _losses(summary: Summary, days: tuple[date, date]) -> Chart | None:
