@@ -15,7 +15,7 @@ class Section:
     """A heading and what is under it: plain sentences, one table, PNG pictures by their captions."""
 
     title: str
-    says: Sequence[str] = ()
+    sentences: Sequence[str] = ()
     heads: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     pictures: Mapping[str, bytes] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Card:
         lines = [f"# {markdown_text(self.title)}"]
         for section in self.sections:
             lines += ["", f"## {markdown_text(section.title)}", ""]
-            lines += [line for sentence in section.says for line in (markdown_text(sentence), "")]
+            lines += [line for sentence in section.sentences for line in (markdown_text(sentence), "")]
             if section.rows:
                 lines.append(markdown_table(section.heads, section.rows))
             if pictures:
@@ -50,7 +50,7 @@ class Card:
         sections = [
             {
                 "title": section.title,
-                "sentences": section.says,
+                "sentences": section.sentences,
                 "table": PageTable([PageColumn(name) for name in section.heads], section.rows),
                 "pictures": section.captioned,
             }

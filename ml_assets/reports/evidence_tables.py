@@ -32,8 +32,8 @@ def measure_table(rows: Sequence[Row]) -> str:
 def _with_interval(estimate: float | None, lower: float | None, upper: float | None) -> str:
     if estimate is None or not np.isfinite(estimate):
         return "undefined"
-    said = f"{estimate:.3f}"
-    return said if lower is None or upper is None or not np.isfinite(lower) else f"{said} ({lower:.3f}-{upper:.3f})"
+    shown = f"{estimate:.3f}"
+    return shown if lower is None or upper is None or not np.isfinite(lower) else f"{shown} ({lower:.3f}-{upper:.3f})"
 
 
 def slice_table(rows: Sequence[Row]) -> str:

@@ -27,11 +27,11 @@ _PICTURE_INCHES = (3.6, 2.9)  # 360 px: the dialog of the UI is about 400 px wid
 _CHART_WIDTH = 900  # units of the SVG, which is drawn as wide as the page
 _UNITS_PER_INCH = 72
 # values are text, never formulas: "$x$" stays as it is
-_EVERY_FIGURE: Mapping[str, Any] = {"text.parse_math": False, "legend.frameon": False, "figure.dpi": 100}
-_PICTURE: Mapping[str, Any] = {
+_EVERY_FIGURE: Mapping[Any, Any] = {"text.parse_math": False, "legend.frameon": False, "figure.dpi": 100}
+_PICTURE: Mapping[Any, Any] = {
     "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7,
 }  # fmt: skip
-_CHART: Mapping[str, Any] = {
+_CHART: Mapping[Any, Any] = {
     "svg.fonttype": "none", "font.size": 11, "legend.fontsize": 12, "xtick.labelsize": 11, "ytick.labelsize": 11,
     "text.color": DIM, "axes.labelcolor": DIM, "axes.edgecolor": GRID, "axes.grid": True, "axes.axisbelow": True,
     "grid.color": GRID, "grid.linewidth": 1, "xtick.color": GRID, "ytick.color": GRID, "xtick.labelcolor": DIM,
@@ -66,7 +66,7 @@ def chart_figure(height: int) -> Iterator[tuple[Figure, Axes]]:
 
 
 @contextmanager
-def _figure(style: Mapping[str, Any], inches: tuple[float, float]) -> Iterator[tuple[Figure, Axes]]:
+def _figure(style: Mapping[Any, Any], inches: tuple[float, float]) -> Iterator[tuple[Figure, Axes]]:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

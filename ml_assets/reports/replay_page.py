@@ -44,17 +44,17 @@ def outcome(summary: Summary) -> str:
     promoted = sum(row["verdict"] == "promoted" for row in mine)
     opened = len(summary["incidents"])
     closed = sum(row["closed_at"] is not None for row in summary["incidents"])
-    said = (
+    steps = (
         f"{sum(summary['decisions'].values())} drops in {counted(summary['steps'], 'step')}: "
         f"{counted(len(mine), 'retraining')}, {promoted} promoted and {len(mine) - promoted} refused; "
         f"{counted(opened, 'incident')} opened, {closed} of them closed."
     )
     mean = summary["mean"]
     if not mean["n_months"]:
-        return f"{said} No month has matured predictions of a champion yet."
+        return f"{steps} No month has matured predictions of a champion yet."
     champion, heuristic = mean["champion"], mean["baseline"]
     return (
-        f"{said} Mean AUC over {counted(mean['n_months'], 'month')}: {champion['auc']:.4f}, "
+        f"{steps} Mean AUC over {counted(mean['n_months'], 'month')}: {champion['auc']:.4f}, "
         f"{mean['auc_above_first_champion']:+.4f} compared with the first champion and "
         f"{champion['auc'] - heuristic['auc']:+.4f} compared with the heuristic. Mean log loss: "
         f"{champion['log_loss']:.4f}, first champion {mean['first_champion']['log_loss']:.4f}, heuristic "

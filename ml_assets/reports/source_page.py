@@ -73,11 +73,11 @@ def outcome(facts: SourceFacts) -> str:
         return "No drop has been run yet."
     states = Counter(row["state"] for row in facts.drops)
     landed, kept, apart = (sum(row[name] for row in facts.drops) for name in ("landed", "validated", "quarantined"))
-    said = ", ".join(f"{number:,} {state.replace('_', ' ')}" for state, number in states.most_common())
+    counts = ", ".join(f"{number:,} {state.replace('_', ' ')}" for state, number in states.most_common())
     newest = " newest" if len(facts.drops) == SHOWN_DROPS else ""
     first, last = facts.drops[0]["batch_date"], facts.drops[-1]["batch_date"]
     return (
-        f"{len(facts.drops):,}{newest} drops, {first} to {last}: {said}. "
+        f"{len(facts.drops):,}{newest} drops, {first} to {last}: {counts}. "
         f"{landed:,} rows landed, {kept:,} validated and {apart:,} quarantined."
     )
 
@@ -174,9 +174,9 @@ def _examples(source: Source, facts: SourceFacts) -> PageTable:
 def _content(source: Source, row: Mapping[str, Any]) -> str:
     if row.get("_text") is not None:
         return _short(row["_text"])
-    said = [f"{name} {_short(row.get(name))}" for name in source.columns if row.get(name) is not None]
+    values = [f"{name} {_short(row.get(name))}" for name in source.columns if row.get(name) is not None]
     unreadable = [f"{_short(each)} (cannot be read)" for each in row.get("_unreadable") or []]
-    return ", ".join([*said, *unreadable])
+    return ", ".join([*values, *unreadable])
 
 
 def _short(value: object) -> str:
