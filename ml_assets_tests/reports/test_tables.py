@@ -46,8 +46,8 @@ def behaviours(value: str) -> str:
     return behaviour_list([{"state": value, "name": value, "kind": value, "message": value}])
 
 
-def reasons(value: str) -> str:
-    return reason_table(Verdict("refused", "enabled", False, (Reason("gain_enough", value, 0.1, None, passed=False),)))
+def reasons(value: str, *, passed: bool = True) -> str:
+    return reason_table(Verdict("refused", "enabled", False, (Reason("gain_enough", value, 0.1, None, passed),)))
 
 
 def record(value: str) -> str:
@@ -107,7 +107,7 @@ def test_tables_say_what_was_measured() -> None:
     assert cells_of(slices("EWR").split("\n\n")[0])[1] == [
         "origin EWR", "7", "0.500 (0.400-0.600)", "+10.0% (+0.0% to +20.0%)"
     ]  # fmt: skip
-    assert reasons("too little").splitlines()[-1] == "| too little | **no** | 0.1 |  |"
+    assert reasons("too little", passed=False).splitlines()[-1] == "| too little | **no** | 0.1 |  |"
     assert cells_of(nearest("feed/rows"))[1] == ["feed/rows", "0.1", "0", "3", "4", "quiet", "feed/rows"]
     assert cells_of(leaks("x"))[1][-2:] == ["x", "null"]
     assert record("me") == "- 1: **promoted** me, drops after 2013-01-02, by me: me (serves now)"
