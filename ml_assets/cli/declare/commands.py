@@ -76,7 +76,7 @@ def sources(
     from ml_assets.stores.paths import state_paths
 
     spec, paths = read_use_case(use_case), state_paths()
-    run_sources(spec, paths, write_source_pages(spec, paths) if page else {}, as_json=as_json)
+    run_sources(spec, state_of(spec), write_source_pages(spec, paths) if page else {}, as_json=as_json)
 
 
 @commands.command()

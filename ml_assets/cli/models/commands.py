@@ -170,7 +170,7 @@ def retrain(
 ) -> None:
     """Draw a training set, fit a candidate, and let the gate decide whether it serves the drops after."""
     from ml_assets.cli.operate.runs import print_warnings, retrain_with_progress
-    from ml_assets.cli.operate.status import rungs_table, verdict_lines
+    from ml_assets.cli.operate.status import show_candidates, show_verdict
     from ml_assets.pipeline.training.retraining import Retraining
     from ml_assets.stores.paths import state_paths
 
@@ -184,9 +184,9 @@ def retrain(
     if as_of:
         read_drops(spec, as_of, as_of, "--as-of")
     outcome = retrain_with_progress(spec, paths, Retraining(as_of, rung, gate, mix_features, tune))
-    console.print(rungs_table(paths, use_case))
-    for line in verdict_lines(paths, use_case):
-        console.print(line, soft_wrap=True)
+    state = state_of(spec)
+    show_candidates(state)
+    show_verdict(state)
     print_warnings(outcome)
     console.print(f"[dim]run {outcome.run_id}[/]")
     next_steps(

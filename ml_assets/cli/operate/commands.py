@@ -18,10 +18,10 @@ from ml_assets.cli.console import (
     read_drops,
     read_use_case,
     state_of,
-    table_of,
     use_case_names,
 )
 from ml_assets.cli.options import AsJson, From, To, UseCaseName
+from ml_assets.cli.tables import print_rows, print_table
 
 commands = typer.Typer()
 
@@ -57,7 +57,7 @@ def land(
         raise fail("allowed: --from and --to, or --history SOURCE=FILE with --ahead and --early")
     drops = read_drops(spec, first, last)
     rows = land_bundled(spec, state_paths(), drops)
-    console.print(table_of(f"landed {drops[0]} to {drops[-1]}", ["source", "rows"], list(rows.items())))
+    print_table(f"landed {drops[0]} to {drops[-1]}", ["source", "rows"], list(rows.items()))
     next_steps({f"ml-assets batch {use_case} --from {drops[0]} --to {drops[-1]}": "run these drops"})
 
 
@@ -65,13 +65,13 @@ def land(
 def batch(use_case: UseCaseName, first: From, last: To) -> None:
     """Run drops from landing to predictions and the worklist, as one range."""
     from ml_assets.cli.operate.runs import batch_with_progress
-    from ml_assets.cli.operate.status import drop_counts
+    from ml_assets.cli.operate.status import show_drop_counts
     from ml_assets.stores.paths import state_paths
 
-    spec, paths = read_use_case(use_case), state_paths()
+    spec = read_use_case(use_case)
     drops = read_drops(spec, first, last)
-    outcome = batch_with_progress(spec, paths, drops[0], drops[-1])
-    console.print(drop_counts(spec, paths, drops))
+    outcome = batch_with_progress(spec, state_paths(), drops[0], drops[-1])
+    show_drop_counts(state_of(spec), drops[0], drops[-1])
     console.print(f"[dim]run {outcome.run_id}[/]")
     next_steps(
         {
@@ -87,18 +87,20 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say what landed, what is missing, what serves and since when, and what to do next."""
-    from ml_assets.cli.operate.status import facts_of, show_facts
+    from ml_assets.cli.operate.status import show_facts
+    from ml_assets.pipeline.monitoring.status import facts_of
     from ml_assets.spec.declaration import DeclarationError, load_use_case
-    from ml_assets.stores.paths import state_paths
 
-    paths, names = state_paths(), [use_case] if use_case else use_case_names()
+    names = [use_case] if use_case else use_case_names()
     found: list[dict[str, Any]] = []
     for name in names:
         if use_case:
-            found.append(facts_of(read_use_case(name), paths))
+            spec = read_use_case(name)
+            found.append(facts_of(spec, state_of(spec)))
             continue
         try:
-            found.append(facts_of(load_use_case(defs_folder() / name), paths))
+            spec = load_use_case(defs_folder() / name)
+            found.append(facts_of(spec, state_of(spec)))
         except DeclarationError as error:
             found.append({"use_case": name, "broken": [str(mistake) for mistake in error.mistakes]})
     if as_json:
@@ -158,7 +160,7 @@ def sql(
     if as_json:
         print_json(plain_rows(columns, rows))
         return
-    console.print(table_of("", columns, rows[:200]))
+    print_rows(columns, rows[:200])
     if len(rows) > 200:
         console.print(f"[dim]200 of {len(rows):,} rows; --json prints all[/]")
 
@@ -171,13 +173,12 @@ def fingerprint(
     as_json: AsJson = False,
 ) -> None:
     """Print the content hash of tables: equal for equal values, whoever computed them, when, in which order."""
-    from ml_assets.cli.operate.status import content_hashes
-    from ml_assets.stores.paths import state_paths
+    from ml_assets.pipeline.monitoring.status import content_hashes
 
     spec = read_use_case(use_case)
     until = read_drops(spec, last, last, "--to")[0] if last else None
     with explained_errors():
-        hashes = content_hashes(spec, state_paths(), tables, until)
+        hashes = content_hashes(spec, state_of(spec), tables, until)
     if as_json:
         print_json(hashes)
     else:
@@ -223,13 +224,14 @@ def requeue(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which rows.")] = False,
 ) -> None:
     """Bring quarantined rows back as corrections, after their contract was mended."""
-    from ml_assets.cli.operate.corrections import Requeue, run_requeue
-    from ml_assets.stores.paths import state_paths
+    from ml_assets.cli.operate.corrections import run_requeue
+    from ml_assets.pipeline.ingestion.corrections import RequeueRequest
 
     spec = read_use_case(use_case)
     begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
     ends = read_drops(spec, last, last, "--to")[0] if last else date.max
-    run_requeue(spec, state_paths(), Requeue(source, tuple(reason or ()), begins, ends, dry_run))
+    request = RequeueRequest(source, tuple(reason or ()), begins, ends)
+    run_requeue(spec, state_of(spec), request, is_dry_run=dry_run)
 
 
 @commands.command(name="accept-missing")
@@ -244,12 +246,12 @@ def accept_missing(
     """Say that a source will not come in some drops, so that later drops need not wait for it."""
     from datetime import UTC, datetime
 
-    from ml_assets.cli.operate.corrections import AcceptedGap, run_accept
-    from ml_assets.stores.paths import state_paths
+    from ml_assets.cli.operate.corrections import run_accept
+    from ml_assets.pipeline.ingestion.corrections import AcceptedGap
 
     spec = read_use_case(use_case)
     if bool(drop) == bool(first or last) or bool(first) != bool(last):
         raise fail("allowed: --drop D, as often as needed, or --from D --to D")
     days = {day for each in drop or () for day in read_drops(spec, each, each, "--drop")}
     days |= set(read_drops(spec, first, last)) if first else set()
-    run_accept(spec, state_paths(), AcceptedGap(source, sorted(days), reason), datetime.now(UTC))
+    run_accept(spec, state_of(spec), AcceptedGap(source, sorted(days), reason), datetime.now(UTC))

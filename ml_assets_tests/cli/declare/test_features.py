@@ -109,7 +109,7 @@ def test_feature_that_is_not_there_is_named_with_the_nearest() -> None:
 
 @pytest.mark.usefixtures("lake")
 def test_names_of_features_stay_whole_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal.console, "width", 80)
+    monkeypatch.setattr(terminal.console, "_width", 80)
 
     lines = run().splitlines()
 

@@ -9,8 +9,9 @@ from typer.testing import CliRunner, Result
 
 from ml_assets.cli import app
 from ml_assets.cli.console import console
-from ml_assets.pipeline.monitoring.monitor_rows import monitor_table
+from ml_assets.spec.tables.monitoring import DRIFT_REPORT
 from ml_assets.stores.lake import Lake
+from ml_assets.stores.table_rows import arrow_rows
 
 DROPS = [date(2013, 7, 1), date(2013, 7, 2)]
 
@@ -32,7 +33,7 @@ def report(state: Path) -> None:
         for drop, moved in zip(DROPS, (0.5, 7.5), strict=True)
         for monitor, z in (("training/temp_f", moved), ("training/wind", 1.0))
     ]  # fmt: skip
-    Lake(state / "lake" / "flight_delays").replace_drops("drift_report", monitor_table(rows), DROPS)
+    Lake(state / "lake" / "flight_delays").replace_drops("drift_report", arrow_rows(DRIFT_REPORT, rows), DROPS)
 
 
 def run(*arguments: str) -> Result:
