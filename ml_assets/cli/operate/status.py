@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from ml_assets.cli.console import console, next_steps, printable, say
+from ml_assets.cli.console import console, next_steps, printable, say, shown
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.monitoring.status import count_drops, newest_verdict
@@ -69,7 +69,8 @@ def show_facts(facts: dict[str, Any]) -> None:
     if champion is None:
         _line("champion", "none yet: drops have no predictions")
     else:
-        measured = f"log loss {champion['log_loss']:.4f}, AUC {champion['auc']:.4f} on its window"
+        log_loss, auc = (shown(champion[name]) or "undefined" for name in ("log_loss", "auc"))
+        measured = f"log loss {log_loss}, AUC {auc} on its window"
         _line("champion", f"{champion['model_version']}, serves from {champion['serves_from']} "
               f"(gate {champion['gate']}; {measured})")  # fmt: skip
     _show_predictions(facts)

@@ -11,6 +11,7 @@ from ml_assets.cli.operate.runs import batch_with_progress, retrain_with_progres
 from ml_assets.cli.operate.status import show_candidates, show_drop_counts, show_verdict
 from ml_assets.cli.replay.run import ReplayOptions, replay_and_show
 from ml_assets.demo.flights import BUNDLED_USE_CASE
+from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
@@ -52,4 +53,4 @@ def run_demo(paths: StatePaths) -> None:
 
 def _is_run(state: UseCaseState, drops: Sequence[date]) -> bool:
     """Say whether features stand for all of `drops`."""
-    return set(drops) <= {row["batch_date"] for row in read_rows(state.lake, "computed_drops", ["batch_date"])}
+    return set(drops) <= closed_drops(state)

@@ -17,6 +17,7 @@ from typing import Any
 
 from ml_assets.ingestion.ledger import FINAL_STATES
 from ml_assets.ingestion.requeue import write_again
+from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS
 from ml_assets.spec.contract import Source
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
@@ -108,7 +109,7 @@ def plan_requeue(spec: UseCaseSpec, state: UseCaseState, request: RequeueRequest
     wanted = set(request.reasons) or {reason for reason in known if not reason.startswith(_NEVER_REQUEUED)}
     matching = [row for row in rows if wanted & set(row["reasons"])]
     chosen = _not_superseded(state, source, matching)
-    closed = {row["batch_date"] for row in read_rows(lake, "computed_drops", ["batch_date"])}
+    closed = closed_drops(state)
     open_drops = sorted({row["batch_date"] for row in chosen} - closed)
     if open_drops:
         raise CorrectionError(

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import content_hash
@@ -57,7 +58,7 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
     ledger = read_rows(lake, "drops", ["batch_date", "source", "state", "reasons"])
     ledger.sort(key=lambda row: (row["batch_date"], row["source"]))
     computed = {
-        row["batch_date"]: row["examples"] for row in read_rows(lake, "computed_drops", ["batch_date", "examples"])
+        row["batch_date"]: row["examples"] for row in read_rows(lake, CLOSED_DROPS.name, ["batch_date", "examples"])
     }
     run = sorted(computed)
     verdicts = read_rows(lake, "champion", None)
