@@ -57,7 +57,7 @@ def new(
     from datetime import UTC, datetime
 
     from ml_assets.cli.declare.new import begin_use_case
-    from ml_assets.cli.declare.new_declaration import Decided
+    from ml_assets.cli.declare.new_facts import Decided
 
     begin_use_case(defs_folder(), name, given, Decided(every, at, zone), datetime.now(UTC).date())
 

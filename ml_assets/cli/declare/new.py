@@ -12,8 +12,8 @@ from pathlib import Path
 from rich.text import Text
 
 from ml_assets.cli.console import console, fail, next_steps, say
-from ml_assets.cli.declare.new_declaration import Decided, Draft, write_declaration
-from ml_assets.cli.declare.new_sql import write_examples_sql, write_examples_test, write_labels_sql, write_labels_test
+from ml_assets.cli.declare.new_facts import Decided, Draft, gather_draft
+from ml_assets.cli.declare.new_text import write_texts
 from ml_assets.cli.progress import progress_bar
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.ingestion.headers import contract_name
@@ -36,14 +36,8 @@ def begin_use_case(defs: Path, name: str, given: Sequence[str], decided: Decided
     profiles, rows = _profile(files)
     paths = list(files.values())
     shared = frozenset(source for source, file in files.items() if paths.count(file) > 1)
-    draft = Draft(name, profiles, find_parts(profiles), decided, today, shared)
-    texts = {
-        "defs.yaml": write_declaration(draft),
-        "sql/examples.sql": write_examples_sql(draft),
-        "sql/labels.sql": write_labels_sql(draft),
-        "sql_tests/examples.yaml": write_examples_test(draft, rows),
-        "sql_tests/labels.yaml": write_labels_test(draft, rows),
-    }
+    draft = Draft(name, profiles, find_parts(profiles), decided, today, rows, shared)
+    texts = write_texts(gather_draft(draft))
     _write_folder(folder, texts)
     _show_profiles(profiles)
     _say_decisions(folder, texts)
