@@ -27,132 +27,6 @@ FirstDrop = Annotated[str, typer.Option("--from", help="First drop it holds for;
 
 
 @commands.command()
-def champion(
-    use_case: UseCaseName,
-    drop: Annotated[str, typer.Option("--drop", help="Only what serves this drop.")] = "",
-    known_at: Annotated[
-        str, typer.Option("--known-at", help="By what was recorded up to this moment, as 2013-06-16T04:00Z.")
-    ] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Say what served which drops, as it is known now or as it was known at a moment."""
-    from ml_assets.cli.models.record import read_moment, run_champion
-
-    spec = read_use_case(use_case)
-    day = read_drops(spec, drop, drop, "--drop")[0] if drop else None
-    with explained_errors():
-        run_champion(spec, state_of(spec), day, read_moment(known_at) if known_at else None, as_json=as_json)
-
-
-@commands.command()
-def approve(
-    use_case: UseCaseName,
-    model_version: Annotated[str, typer.Argument(help="The candidate that waits; not needed when only one does.")] = "",
-    reject: Annotated[bool, typer.Option("--reject", help="It shall not serve.")] = False,
-    reason: Reason = "",
-    by: By = "",
-    first: FirstDrop = "",
-) -> None:
-    """Let a candidate that the gate has passed serve, or reject it."""
-    from ml_assets.cli.models.record import asked_by, run_approve
-
-    spec = read_use_case(use_case)
-    start = read_drops(spec, first, first, "--from")[0] if first else None
-    with explained_errors():
-        run_approve(spec, state_of(spec), model_version, asked_by(by, reason, start), is_rejected=reject)
-
-
-@commands.command()
-def rollback(
-    use_case: UseCaseName,
-    to: Annotated[str, typer.Option("--to", help="A model that served before; by default the last one.")] = "",
-    reason: Reason = "",
-    by: By = "",
-    first: FirstDrop = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Let a model that served before serve again; shows first which decisions flip and what that costs."""
-    from ml_assets.cli.models.record import asked_by
-    from ml_assets.cli.models.rollback import run_rollback
-
-    spec = read_use_case(use_case)
-    start = read_drops(spec, first, first, "--from")[0] if first else None
-    with explained_errors():
-        run_rollback(spec, state_of(spec), to, asked_by(by, reason, start), is_sure=yes)
-
-
-@commands.command()
-def reproduce(use_case: UseCaseName, model_version: ModelVersion, as_json: AsJson = False) -> None:
-    """Train a model again from what it recorded, and compare the bytes; 1 if they differ."""
-    from ml_assets.cli.models.record import run_reproduce
-
-    with explained_errors():
-        is_equal = run_reproduce(state_of(read_use_case(use_case)), model_version, as_json=as_json)
-    if not is_equal:
-        raise typer.Exit(1)
-
-
-@commands.command()
-def explain(
-    use_case: UseCaseName,
-    what: Annotated[str, typer.Argument(help="prediction, model or retrain.")],
-    which: Annotated[str, typer.Argument(help="An example_id, a model version, or a drop trained as of.")],
-    drop: Annotated[str, typer.Option("--drop", help="Of a prediction: the drop it was made in.")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Say how a score came about, what a model is, or why a retraining ended as it did."""
-    from ml_assets.cli.models.explain import run_explain_model, run_explain_prediction, run_explain_retrain
-
-    spec = read_use_case(use_case)
-    state = state_of(spec)
-    with explained_errors():
-        if what == "prediction":
-            day = read_drops(spec, drop, drop, "--drop")[0] if drop else None
-            run_explain_prediction(spec, state, which, day, as_json=as_json)
-        elif what == "model":
-            run_explain_model(spec, state, which)
-        elif what == "retrain":
-            run_explain_retrain(state, read_drops(spec, which, which, "the drop")[0], as_json=as_json)
-        else:
-            raise fail(f"found {what!r}; allowed: prediction, model, retrain")
-
-
-@commands.command()
-def tune(
-    use_case: UseCaseName,
-    rung: Annotated[str, typer.Option(help="Only this rung; by default every one that declares `search`.")] = "",
-    trials: Annotated[int, typer.Option(min=0, help="Trials a rung; by default as declared.")] = 0,
-    minutes: Annotated[float, typer.Option(min=0, help="Minutes a rung; by default as declared.")] = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Search for parameters on the newest training set, and print them; `retrain --tune` searches and trains."""
-    from ml_assets.cli.models.tuning import run_tune
-
-    spec = read_use_case(use_case)
-    budget = spec.model.tuning.model_copy(
-        update={**({"trials": trials} if trials else {}), **({"minutes": minutes} if minutes else {})}
-    )
-    with explained_errors():
-        run_tune(spec, state_of(spec), rung, budget, as_json=as_json)
-
-
-@commands.command()
-def economy(
-    use_case: UseCaseName,
-    rung: Annotated[str, typer.Option(help="Which rung; by default the last of the ladder.")] = "",
-    seeds: Annotated[int, typer.Option(min=0, help="Fits with other seeds, to tell noise from difference.")] = 3,
-    page: Annotated[bool, typer.Option("--page", help="Write an HTML page with pictures.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Say what a rung leans on, and what of its features and trees could be spared; nothing is changed."""
-    from ml_assets.cli.models.ablation import AblationOptions, run_ablation
-
-    spec = read_use_case(use_case)
-    with explained_errors():
-        run_ablation(spec, state_of(spec), AblationOptions(rung, seeds, page, as_json))
-
-
-@commands.command()
 def retrain(
     use_case: UseCaseName,
     as_of: Annotated[
@@ -168,7 +42,10 @@ def retrain(
         bool, typer.Option("--mix-features", help="Train also on drops that hold older versions of features.")
     ] = False,
 ) -> None:
-    """Draw a training set, fit a candidate, and let the gate decide whether it serves the drops after."""
+    """Train a candidate, and let the gate decide if it serves.
+
+    A training set is drawn, the candidate is fitted and measured, and the verdict is recorded with its reasons.
+    """
     from ml_assets.cli.operate.runs import print_warnings, retrain_with_progress
     from ml_assets.cli.operate.status import show_candidates, show_verdict
     from ml_assets.pipeline.training.retraining import Retraining
@@ -195,6 +72,147 @@ def retrain(
 
 
 @commands.command()
+def champion(
+    use_case: UseCaseName,
+    drop: Annotated[str, typer.Option("--drop", help="Only what serves this drop.")] = "",
+    known_at: Annotated[
+        str, typer.Option("--known-at", help="By what was recorded up to this moment, as 2013-06-16T04:00Z.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show which model serves or served which drops.
+
+    As it is known now, or as it was known at a moment (--known-at).
+    """
+    from ml_assets.cli.models.record import read_moment, run_champion
+
+    spec = read_use_case(use_case)
+    day = read_drops(spec, drop, drop, "--drop")[0] if drop else None
+    with explained_errors():
+        run_champion(spec, state_of(spec), day, read_moment(known_at) if known_at else None, as_json=as_json)
+
+
+@commands.command()
+def approve(
+    use_case: UseCaseName,
+    model_version: Annotated[str, typer.Argument(help="The candidate that waits; not needed when only one does.")] = "",
+    reject: Annotated[bool, typer.Option("--reject", help="It shall not serve.")] = False,
+    reason: Reason = "",
+    by: By = "",
+    first: FirstDrop = "",
+) -> None:
+    """Approve or reject a candidate that waits for a person."""
+    from ml_assets.cli.models.record import asked_by, run_approve
+
+    spec = read_use_case(use_case)
+    start = read_drops(spec, first, first, "--from")[0] if first else None
+    with explained_errors():
+        run_approve(spec, state_of(spec), model_version, asked_by(by, reason, start), is_rejected=reject)
+
+
+@commands.command()
+def rollback(
+    use_case: UseCaseName,
+    to: Annotated[str, typer.Option("--to", help="A model that served before; by default the last one.")] = "",
+    reason: Reason = "",
+    by: By = "",
+    first: FirstDrop = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Let an earlier model serve again.
+
+    Shows first which decisions would change and what that would cost, and asks.
+    """
+    from ml_assets.cli.models.record import asked_by
+    from ml_assets.cli.models.rollback import run_rollback
+
+    spec = read_use_case(use_case)
+    start = read_drops(spec, first, first, "--from")[0] if first else None
+    with explained_errors():
+        run_rollback(spec, state_of(spec), to, asked_by(by, reason, start), is_sure=yes)
+
+
+@commands.command()
+def reproduce(use_case: UseCaseName, model_version: ModelVersion, as_json: AsJson = False) -> None:
+    """Train a recorded model again and compare the bytes.
+
+    Ends with 1 if they differ.
+    """
+    from ml_assets.cli.models.record import run_reproduce
+
+    with explained_errors():
+        is_equal = run_reproduce(state_of(read_use_case(use_case)), model_version, as_json=as_json)
+    if not is_equal:
+        raise typer.Exit(1)
+
+
+@commands.command()
+def explain(
+    use_case: UseCaseName,
+    what: Annotated[str, typer.Argument(help="prediction, model or retrain.")],
+    which: Annotated[str, typer.Argument(help="An example_id, a model version, or a drop trained as of.")],
+    drop: Annotated[str, typer.Option("--drop", help="Of a prediction: the drop it was made in.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Explain a prediction, a model or a retraining."""
+    from ml_assets.cli.models.explain import run_explain_model, run_explain_prediction, run_explain_retrain
+
+    spec = read_use_case(use_case)
+    state = state_of(spec)
+    with explained_errors():
+        if what == "prediction":
+            day = read_drops(spec, drop, drop, "--drop")[0] if drop else None
+            run_explain_prediction(spec, state, which, day, as_json=as_json)
+        elif what == "model":
+            run_explain_model(spec, state, which)
+        elif what == "retrain":
+            run_explain_retrain(state, read_drops(spec, which, which, "the drop")[0], as_json=as_json)
+        else:
+            raise fail(f"found {what!r}; allowed: prediction, model, retrain")
+
+
+@commands.command()
+def tune(
+    use_case: UseCaseName,
+    rung: Annotated[str, typer.Option(help="Only this rung; by default every one that declares `search`.")] = "",
+    trials: Annotated[int, typer.Option(min=0, help="Trials a rung; by default as declared.")] = 0,
+    minutes: Annotated[float, typer.Option(min=0, help="Minutes a rung; by default as declared.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Search for better parameters on the newest training set.
+
+    Nothing is written; `retrain --tune` searches and trains.
+    """
+    from ml_assets.cli.models.tuning import run_tune
+
+    spec = read_use_case(use_case)
+    budget = spec.model.tuning.model_copy(
+        update={**({"trials": trials} if trials else {}), **({"minutes": minutes} if minutes else {})}
+    )
+    with explained_errors():
+        run_tune(spec, state_of(spec), rung, budget, as_json=as_json)
+
+
+@commands.command()
+def economy(
+    use_case: UseCaseName,
+    rung: Annotated[str, typer.Option(help="Which rung; by default the last of the ladder.")] = "",
+    seeds: Annotated[int, typer.Option(min=0, help="Fits with other seeds, to tell noise from difference.")] = 3,
+    page: Annotated[bool, typer.Option("--page", help="Write an HTML page with pictures.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure which features and trees a model could do without.
+
+    Nothing is changed.
+    """
+    from ml_assets.cli.models.ablation import AblationOptions, run_ablation
+
+    spec = read_use_case(use_case)
+    with explained_errors():
+        run_ablation(spec, state_of(spec), AblationOptions(rung, seeds, page, as_json))
+
+
+@commands.command()
 def audit(
     use_case: UseCaseName,
     sample: Annotated[int, typer.Option(min=1, help="Examples, drawn evenly over time.")] = 300,
@@ -203,7 +221,11 @@ def audit(
     last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Recompute stored examples without the future, and look for columns that say the outcome; 1 if any is found."""
+    """Check stored features for leaks from the future.
+
+    Stored examples are recomputed without later facts, and columns that give away the outcome are searched for.
+    Ends with 1 if anything is found.
+    """
     from ml_assets.cli.models.audit import Options, run_audit
     from ml_assets.pipeline.audit.leakage import AuditRequest
 
@@ -222,7 +244,10 @@ def rebuild(
     version: Annotated[int, typer.Option(help="A lake version of the training set.")],
     as_json: AsJson = False,
 ) -> None:
-    """Draw a past training set again from the versions it recorded, and compare the content hash."""
+    """Build a past training set again and compare its hash.
+
+    It is drawn from the versions of tables that it recorded. Ends with 1 if the hash differs.
+    """
     from ml_assets.pipeline.training.training_set import rebuild as rebuild_training_set
 
     state = state_of(read_use_case(use_case))

@@ -42,7 +42,10 @@ def land(
         bool, typer.Option("--early", help="Rows of a past from before the first drop go into it.")
     ] = False,
 ) -> None:
-    """Write what each batch would have received: a past, split by when it became known, or the bundled public data."""
+    """Write the files that each drop would have received.
+
+    They come from a past, split by when each row became known (--history), or from the bundled public data.
+    """
     from datetime import UTC, datetime
 
     from ml_assets.cli.operate.history import Options, run_history
@@ -63,7 +66,10 @@ def land(
 
 @commands.command()
 def batch(use_case: UseCaseName, first: From, last: To) -> None:
-    """Run drops from landing to predictions and the worklist, as one range."""
+    """Run drops: from landed files to predictions and worklist.
+
+    All drops of the range are one run.
+    """
     from ml_assets.cli.operate.runs import batch_with_progress
     from ml_assets.cli.operate.status import show_drop_counts
     from ml_assets.stores.paths import state_paths
@@ -86,7 +92,7 @@ def status(
     use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what landed, what is missing, what serves and since when, and what to do next."""
+    """Show what landed, what is missing, what serves, what next."""
     from ml_assets.cli.operate.status import show_facts
     from ml_assets.pipeline.monitoring.status import facts_of
     from ml_assets.spec.declaration import DeclarationError, load_use_case
@@ -118,7 +124,7 @@ def alerts(
     send: Annotated[bool, typer.Option("--send", help="Send what is due, once, now.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is wrong and since when, what was said about it, and whether that went out."""
+    """Show open incidents and whether their messages were sent."""
     from datetime import UTC, datetime
 
     from ml_assets.cli.operate.alerts import AlertOptions, run_alerts
@@ -136,7 +142,10 @@ def drift(
     page: Annotated[bool, typer.Option("--page", help="Write Evidently's page of it: seconds, and megabytes.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say which monitors of a drop alarm or come near, what that seems to mean, and what was decided."""
+    """Show which monitors of a drop alarm or come near.
+
+    Also what that seems to mean, and what was decided.
+    """
     from ml_assets.cli.operate.drift import DriftOptions, run_drift
 
     spec = read_use_case(use_case)
@@ -148,7 +157,10 @@ def drift(
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT over <use case>.<table>.")], as_json: AsJson = False
 ) -> None:
-    """Ask the lake in SQL: read-only, one SELECT, nothing but its tables in reach."""
+    """Query the tables in SQL, read-only.
+
+    One SELECT; nothing but the tables of use cases is in reach.
+    """
     import duckdb
 
     from ml_assets.stores.paths import state_paths
@@ -172,7 +184,10 @@ def fingerprint(
     last: Annotated[str, typer.Option("--to", help="Only drops up to this one, of tables that have drops.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Print the content hash of tables: equal for equal values, whoever computed them, when, in which order."""
+    """Print the content hash of tables.
+
+    Equal values give equal hashes, whoever computed them, when, and in which order.
+    """
     from ml_assets.pipeline.monitoring.status import content_hashes
 
     spec = read_use_case(use_case)
@@ -188,7 +203,10 @@ def fingerprint(
 
 @commands.command()
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
-    """Open the Dagster UI and its daemon on this machine alone, on the instance the commands use."""
+    """Open the Dagster UI and its daemon, on this machine only.
+
+    They use the same instance as the commands.
+    """
     from ml_assets.cli.operate.webserver import serve
     from ml_assets.stores.paths import state_paths
 
@@ -203,7 +221,10 @@ def backfill(
     last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
     step: Annotated[int, typer.Option(min=1, help="Drops a run; what was done is not done again.")] = 31,
 ) -> None:
-    """Compute new and changed features of drops that were run before; what was predicted stays as it was."""
+    """Compute new and changed features of earlier drops.
+
+    What was predicted stays as it was.
+    """
     from ml_assets.cli.operate.backfill import BackfillOptions, run_backfill
 
     if not features:
@@ -223,7 +244,10 @@ def requeue(
     last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which rows.")] = False,
 ) -> None:
-    """Bring quarantined rows back as corrections, after their contract was mended."""
+    """Land quarantined rows again, after their contract changed.
+
+    The next drop receives them as corrections.
+    """
     from ml_assets.cli.operate.corrections import run_requeue
     from ml_assets.pipeline.ingestion.corrections import RequeueRequest
 
@@ -243,7 +267,7 @@ def accept_missing(
     first: Annotated[str, typer.Option("--from", help="The first of a range of drops that wait.")] = "",
     last: Annotated[str, typer.Option("--to", help="The last of the range, included.")] = "",
 ) -> None:
-    """Say that a source will not come in some drops, so that later drops need not wait for it."""
+    """Let later drops run without a source that will not come."""
     from datetime import UTC, datetime
 
     from ml_assets.cli.operate.corrections import run_accept

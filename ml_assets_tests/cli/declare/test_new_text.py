@@ -16,7 +16,8 @@ from ml_assets.ingestion.profiling import ColumnProfile, FileProfile
 from ml_assets.ingestion.proposal import Parts
 
 HARD = ("it's", 'say "x"', "a: b", "a #b", "{{ name }}", "{% raw %}", "{#", "two\nlines", "no", "~", "<<", "=", "\x85",
-        "%", "- a", "", " ", "\ud800", "\u2028", "\u202e", "*x", "&x", "!x", "|", "0x1f", "1_000", "12:30:00")  # fmt: skip
+        "%", "- a", "", " ", "\ud800", "\u2028", "\u202e", "*x", "&x", "!x", "|", "0x1f", "1_000",
+        "12:30:00")  # fmt: skip
 texts = st.text(max_size=20) | st.sampled_from(HARD)
 
 
