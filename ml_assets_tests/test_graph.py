@@ -19,28 +19,32 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
 SOURCES = ("airports", "flight_outcomes", "planes", "schedule", "weather")
 GROUPS = {
-    **{f"raw/{source}": "raw" for source in SOURCES},
-    **{f"validated/{source}": "validated" for source in SOURCES},
-    **{f"quarantine/{source}": "quarantine" for source in SOURCES},
-    "raw/drops": "validated",
-    "features/examples": "features",
-    "features/features": "features",
-    "training/labels": "training",
-    "training/training_set": "training",
-    "models/candidate_model": "models",
-    "models/evaluation": "models",
-    "models/champion": "models",
-    "models/evaluation_measures": "models",
-    "models/evaluation_slices": "models",
-    "models/behaviours": "models",
-    "models/model_card": "models",
-    "predictions/predictions": "predictions",
-    "predictions/worklist": "predictions",
-    "predictions/shadow_predictions": "predictions",
-    "monitoring/feed_health": "monitoring",
-    "monitoring/drift_report": "monitoring",
-    "monitoring/performance_report": "monitoring",
-    "monitoring/decisions": "monitoring",
+    **{f"raw/{source}": "flight_delays_raw" for source in SOURCES},
+    **{f"validated/{source}": "flight_delays_validated" for source in SOURCES},
+    **{f"quarantine/{source}": "flight_delays_quarantine" for source in SOURCES},
+    "raw/drops": "flight_delays_validated",
+    "features/examples": "flight_delays_features",
+    "features/features": "flight_delays_features",
+    "training/labels": "flight_delays_training",
+    "training/training_set": "flight_delays_training",
+    "models/candidate_model": "flight_delays_models",
+    "models/evaluation": "flight_delays_models",
+    "models/champion": "flight_delays_models",
+    "models/evaluation_measures": "flight_delays_models",
+    "models/evaluation_slices": "flight_delays_models",
+    "models/behaviours": "flight_delays_models",
+    "models/model_card": "flight_delays_models",
+    "predictions/predictions": "flight_delays_predictions",
+    "predictions/worklist": "flight_delays_predictions",
+    "predictions/shadow_predictions": "flight_delays_predictions",
+    "monitoring/feed_health": "flight_delays_monitoring",
+    "monitoring/drift_report": "flight_delays_monitoring",
+    "monitoring/performance_report": "flight_delays_monitoring",
+    "monitoring/decisions": "flight_delays_monitoring",
+}
+EXTERNAL = {
+    **{f"landed/{source}": "flight_delays_landed" for source in SOURCES},
+    "delivered/worklist": "flight_delays_delivered",
 }
 CHECKS = {
     *(f"validated/{source}:contract" for source in SOURCES),
@@ -92,7 +96,11 @@ def named(key: dg.AssetKey) -> str:
 def test_assets_groups_and_checks_are_these(loaded: dg.Definitions) -> None:
     graph = loaded.resolve_asset_graph()
 
-    assert {named(key): graph.get(key).group_name for key in graph.get_all_asset_keys()} == GROUPS
+    groups = {named(key): graph.get(key).group_name for key in graph.get_all_asset_keys()}
+    assert groups == GROUPS | EXTERNAL
+    assert {
+        name for name in groups if not graph.get(dg.AssetKey(["flight_delays", *name.split("/")])).is_executable
+    } == {*EXTERNAL}
     assert {f"{named(key.asset_key)}:{key.name}" for key in graph.asset_check_keys} == CHECKS
     assert {named(key) for key in graph.get_all_asset_keys() if not graph.get(key).is_partitioned} == UNPARTITIONED
 
@@ -141,7 +149,7 @@ def test_loading_is_quick_and_quiet_and_needs_no_environment() -> None:
     assert process.returncode == 0, process.stderr
     found = json.loads(process.stdout)
     assert found["heavy"] == []
-    assert found["assets"] == len(GROUPS)
+    assert found["assets"] == len(GROUPS | EXTERNAL)
     assert found["cpu_seconds"] <= 3
     assert process.stderr == ""
 

@@ -53,7 +53,7 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
                 "performance",
                 "error",
                 f"since {performance['window_from']} the champion gains {performance['gain']:.1%} of log loss over the "
-                f"heuristic (up to {performance['gain_upper']:.1%}); it must keep {performance['threshold']:.1%}",
+                f"baseline (up to {performance['gain_upper']:.1%}); it must keep {performance['threshold']:.1%}",
                 performance["gain"],
                 performance["threshold"],
                 doing,

@@ -49,7 +49,7 @@ def judge(
     *,
     candidate: WindowMeasures,
     champion: WindowMeasures | None,
-    heuristic: WindowMeasures,
+    baseline: WindowMeasures,
     gain: Interval | None,
     rule: GateRule,
     evidence: Evidence | None = None,
@@ -57,7 +57,7 @@ def judge(
     """Decide on promotion: all rules are applied, none stops the others.
 
     Always: enough data, finite measures, the floor and the ceiling on AUC, the ceiling on calibration error, a log
-    loss that neither the heuristic nor a constant undercuts, and the rules about the evidence. Against a champion:
+    loss that neither the baseline nor a constant undercuts, and the rules about the evidence. Against a champion:
     its AUC may not be missed by too much, the log loss must gain at least `min_gain` by estimate, and the interval's
     lower end must not fall below `-max_loss`, less what newer training rows are declared to be worth.
 
@@ -69,7 +69,7 @@ def judge(
     ----------
     champion
         None before the first promotion.
-    heuristic
+    baseline
         Group history on the same window; only its log loss is used.
     gain
         (champion's log loss - candidate's) / champion's, with its day-block-bootstrap interval. None, with a
@@ -78,7 +78,7 @@ def judge(
         What was found beside the measures; None is a candidate of which only the measures are judged.
     """
     reasons = [*_data_reasons(candidate, rule), *_absolute_reasons(candidate, rule)]
-    reasons += _heuristic_reasons(candidate, heuristic, is_alone=champion is None)
+    reasons += _baseline_reasons(candidate, baseline, is_alone=champion is None)
     if champion is not None:
         newer = evidence.newer_by if evidence is not None else timedelta(0)
         reasons += _champion_reasons(candidate, champion, gain, rule, newer)
@@ -122,11 +122,11 @@ def _absolute_reasons(candidate: WindowMeasures, rule: GateRule) -> list[Reason]
     ]
 
 
-def _heuristic_reasons(candidate: WindowMeasures, heuristic: WindowMeasures, *, is_alone: bool) -> list[Reason]:
-    codes: Codes = ("beats_heuristic", "worse_than_heuristic")
-    what = "log loss of the candidate, against the heuristic's" + (" (no champion to compare with)" if is_alone else "")
-    same = [_same_window_reason("heuristic", candidate, heuristic)] if is_alone else []
-    return [*same, at_most(codes, what, candidate.log_loss, heuristic.log_loss)]
+def _baseline_reasons(candidate: WindowMeasures, baseline: WindowMeasures, *, is_alone: bool) -> list[Reason]:
+    codes: Codes = ("beats_baseline", "worse_than_baseline")
+    what = "log loss of the candidate, against the baseline's" + (" (no champion to compare with)" if is_alone else "")
+    same = [_same_window_reason("baseline", candidate, baseline)] if is_alone else []
+    return [*same, at_most(codes, what, candidate.log_loss, baseline.log_loss)]
 
 
 def _champion_reasons(

@@ -36,7 +36,7 @@ class Alarm:
 
 @dataclass(frozen=True)
 class Performance:
-    """The champion's gain over the heuristic in the last matured window, beside what of it must be kept.
+    """The champion's gain over the baseline in the last matured window, beside what of it must be kept.
 
     `gain` and `threshold` are relative log loss; None where there is not enough data.
     """
@@ -163,7 +163,7 @@ def _performance(state: RetrainingState) -> _Cause | None:
     if performance.state != "failed" or performance.gain is None or performance.threshold is None:
         return None
     reason = (
-        f"the champion gains {performance.gain:.1%} of log loss over the heuristic in the last matured window, surely "
+        f"the champion gains {performance.gain:.1%} of log loss over the baseline in the last matured window, surely "
         f"less than the {performance.threshold:.1%} that it must keep"
     )
     return _Cause("performance", reason, "performance", performance.gain, performance.threshold)
@@ -211,7 +211,7 @@ def _evidence(state: RetrainingState) -> list[str]:
         )
     performance = state.performance
     if performance.gain is not None and performance.threshold is not None:
-        said.append(f"gain over the heuristic {performance.gain:.1%} against {performance.threshold:.1%}")
+        said.append(f"gain over the baseline {performance.gain:.1%} against {performance.threshold:.1%}")
     else:
         said.append(f"performance: {performance.state}")
     return said

@@ -8,16 +8,14 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.drop_rules import judge_drop_rules
-from ml_assets.ingestion.expectations import Finding, Judge, columns_needed, is_about_rows
+from ml_assets.ingestion.failed_expectations import judge_expectations
 from ml_assets.ingestion.reading import IN_ORDER, PROVENANCE
-from ml_assets.ingestion.rules import RuleResult, judge_rules, note_drop
+from ml_assets.ingestion.rules import RuleResult, judge_rules
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import RECEIVED, Source
 
 if TYPE_CHECKING:
     import duckdb
-    import numpy as np
-    import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def accept_rows(
     """
     _judge_times(connection, source, calendar)
     _lay_before(connection, source)
-    results = _judge_expectations(connection, source, landed)
+    results = judge_expectations(connection, source, landed)
     results += judge_rules(connection, source, landed, keys or {})
     results += judge_drop_rules(connection, source, calendar, landed)
     _judge_duplicates(connection, source)
@@ -155,63 +153,6 @@ def _find_first_versions(connection: duckdb.DuckDBPyConnection, source: Source) 
         f"SELECT {keys}, known_at FROM _before SEMI JOIN _clean USING ({keys})) GROUP BY {keys}"
         + ("" if is_one else " HAVING count(*) > 1")
     )
-
-
-def _judge_expectations(
-    connection: duckdb.DuckDBPyConnection, source: Source, landed: Sequence[date]
-) -> list[RuleResult]:
-    import numpy as np
-
-    if not source.expectations or not landed:
-        return []
-    judge, needed = Judge(), [columns_needed(expectation) for expectation in source.expectations]
-    looked_at = {name for named in needed for name in named or ()}
-    names = [name for name in source.columns if None in needed or name in looked_at]
-    rows = connection.sql("SELECT * FROM _judged WHERE _text IS NULL ORDER BY _position")
-    frame = rows.project(", ".join(["_position", *(f'"{name}"' for name in names)])).df().drop(columns="_position")
-    where = rows.project("_position, batch_date, _is_late").fetchnumpy()
-    positions, is_late = where["_position"], np.asarray(where["_is_late"], dtype=bool)
-    days = np.asarray(where["batch_date"], dtype="datetime64[D]")  # ascending, as positions are
-    results: list[RuleResult] = []
-    about_rows = [expectation for expectation in source.expectations if is_about_rows(expectation)]
-    about_drops = [expectation for expectation in source.expectations if not is_about_rows(expectation)]
-    for finding in judge.find_failures(frame, about_rows):
-        if finding.is_about_rows:
-            results += _note_rows(connection, finding, positions, days)
-        else:  # it could not be evaluated: nobody knows which rows would have failed
-            results += [_note_drop(connection, finding, drop) for drop in landed]
-    for drop in landed if about_drops else ():
-        first, last = (int(np.searchsorted(days, np.datetime64(drop), side)) for side in ("left", "right"))
-        own = frame.iloc[first:last][~is_late[first:last]].reset_index(drop=True)
-        results += [_note_drop(connection, each, drop) for each in judge.find_failures(own, about_drops)
-                    if not each.success]  # fmt: skip
-    return results
-
-
-def _note_rows(
-    connection: duckdb.DuckDBPyConnection,
-    finding: Finding,
-    positions: npt.NDArray[np.int64],
-    days: npt.NDArray[np.datetime64],
-) -> list[RuleResult]:
-    import numpy as np
-
-    rule = finding.expectation
-    failed = positions[finding.failed]
-    if rule.severity == "error" and failed.size:
-        connection.register("_failed", {"_position": failed})
-        connection.execute("INSERT INTO _reasons SELECT _position, ? FROM _failed", [rule.reason])
-        connection.unregister("_failed")
-    drops, counts = np.unique(days[finding.failed], return_counts=True)
-    return [
-        RuleResult(drop.item(), rule.reason, rule.severity, int(count), None, False)
-        for drop, count in zip(drops, counts, strict=True)
-    ]
-
-
-def _note_drop(connection: duckdb.DuckDBPyConnection, finding: Finding, drop: date) -> RuleResult:
-    rule = finding.expectation
-    return note_drop(connection, drop, rule.reason, rule.severity, finding.observed)
 
 
 def _judge_duplicates(connection: duckdb.DuckDBPyConnection, source: Source) -> None:

@@ -1,4 +1,4 @@
-"""Great Expectations, by its own names and arguments: which rows fail which rule."""
+"""Which rows fail which expectation, by Great Expectations itself: it is loaded for what is not compiled to SQL."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.ingestion.compiled_drops import DROP_CHECKS
+from ml_assets.ingestion.compiled_rows import ROW_CHECKS
 from ml_assets.spec.contract import Expectation, columns_asked
 
 if TYPE_CHECKING:
@@ -39,11 +41,15 @@ class Finding:
 def is_about_rows(expectation: Expectation) -> bool:
     """Say whether the expectation judges each row alone, so that failing rows can be named.
 
+    Great Expectations is not loaded for the names that are compiled to SQL.
+
     Raises
     ------
     ExpectationError
         If Great Expectations has no expectation of that name.
     """
+    if expectation.expect in ROW_CHECKS or expectation.expect in DROP_CHECKS:
+        return expectation.expect in ROW_CHECKS
     from great_expectations.expectations.expectation import (
         ColumnMapExpectation,
         ColumnPairMapExpectation,

@@ -155,7 +155,7 @@ def measure_performance(
     rows
         Grain: drop x prediction date x role x slice, in this order. Null is undefined or not judged.
 
-        - `batch_date`: the drop in which the examples matured; `prediction_date`: the one they were
+        - `batch_date`: the drop in which the examples matured; `prediction_batch_date`: the one they were
           predicted in; `role`: one of `ROLES`; `model_version`: of the baseline, the champion it was
           fitted beside.
         - `slice_column`, `slice_value`: both null for all examples; the value alone is null where
@@ -181,9 +181,9 @@ def measure_performance(
         matured_in = scored.matured_in[start:stop]
         for drop in np.intersect1d(matured_in, wanted):  # NaT is in no intersection
             part = _MaturedPart(scored, slice(start, stop), matured_in == drop)
-            shared = {"batch_date": drop.item(), "prediction_date": day.item()}
+            shared = {"batch_date": drop.item(), "prediction_batch_date": day.item()}
             rows += [{**shared, **row} for row in part.measure(day.item(), monitoring, capacity)]
-    return sorted(rows, key=lambda row: (row["batch_date"], row["prediction_date"]))
+    return sorted(rows, key=lambda row: (row["batch_date"], row["prediction_batch_date"]))
 
 
 @dataclass(frozen=True)
@@ -270,14 +270,14 @@ def _mean_cost(labels: FloatArray, scores: FloatArray, costs: Costs) -> float:
 def judge_performance(
     scored: ScoredExamples, spec: UseCaseSpec, drop: date, model_version: str | None, gain_at_gate: float
 ) -> Row:
-    """Judge the champion of `drop` against the heuristic beside it, on the window that has matured by then.
+    """Judge the champion of `drop` against the baseline beside it, on the window that has matured by then.
 
     Parameters
     ----------
     model_version
         The champion of `drop`; None before the first. Days that another model scored do not count.
     gain_at_gate
-        Its relative gain in log loss over the heuristic when it was promoted.
+        Its relative gain in log loss over the baseline when it was promoted.
 
     Returns
     -------
@@ -285,8 +285,8 @@ def judge_performance(
         `state`: `failed` when the whole 80 % interval of the gain lies below `threshold`, the share
         `min_gain_kept` of the gain at the gate; `not enough data` below the gate's `min_days` or
         `min_examples`; `no champion`; else `ok`. `gain`, `gain_lower`, `gain_upper`: share of the
-        heuristic's log loss that the champion saves, days resampled. `n` and `n_days`: labelled
-        examples and their days; `label_share`, `mean_score`, `prior_shift` (their difference) and
+        baseline's log loss that the champion saves, days resampled. `n` and `n_days`: labelled
+        examples and their days; `label_share`, `mean_score`, `share_gap` (their difference) and
         `ece` of them, null without any. `prior_state`: `shifted` when days as varied as these would
         not give labels so far from the scores at the rate of the false-alarm budget; else `cannot
         tell`. It is named for people: no decision rests on it. `window_from`, `window_until`:
@@ -311,7 +311,7 @@ def judge_performance(
         "threshold": threshold,
         "label_share": float(y.mean()) if y.size else math.nan,
         "mean_score": float(p.mean()) if y.size else math.nan,
-        "prior_shift": float(y.mean() - p.mean()) if y.size else math.nan,
+        "share_gap": float(y.mean() - p.mean()) if y.size else math.nan,
         "ece": expected_calibration_error(y, p),
     }
     judged = "failed" if interval.upper < threshold else "ok"
@@ -337,7 +337,7 @@ def _prior_state(spec: UseCaseSpec, y: FloatArray, p: FloatArray, days: Days) ->
 def _window_of(
     scored: ScoredExamples, start: date, until: date, model_version: str
 ) -> tuple[FloatArray, FloatArray, FloatArray, Days]:
-    """Give label, score, heuristic's score and day of the labelled examples that `model_version` scored."""
+    """Give label, score, baseline's score and day of the labelled examples that `model_version` scored."""
     dates = scored.prediction_dates
     first = np.searchsorted(dates, np.datetime64(start, "D"), side="left")
     rows = slice(first, np.searchsorted(dates, np.datetime64(until, "D"), side="right"))

@@ -139,14 +139,15 @@ def _prior(variances: FloatArray, df: int) -> tuple[float, float]:
 
 
 def _inverse_trigamma(value: float) -> float:
-    """Solve trigamma(x) = value by Newton's method on 1 / trigamma, which is convex (Smyth, 2004, appendix)."""
+    """Solve trigamma(x) = value: Newton's method on 1 / trigamma, which is convex (Smyth, 2004, appendix)."""
+    from scipy.optimize import newton
     from scipy.special import polygamma
 
-    x = 0.5 + 1 / value
-    for _ in range(50):
-        trigamma = float(polygamma(1, x))
-        step = trigamma * (1 - trigamma / value) / float(polygamma(2, x))
-        x += step
-        if -step / x < 1e-8:
-            break
-    return x
+    return float(
+        newton(
+            lambda x: 1 / polygamma(1, x) - 1 / value,
+            x0=0.5 + 1 / value,
+            fprime=lambda x: -polygamma(2, x) / polygamma(1, x) ** 2,
+            rtol=1e-10,
+        )
+    )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def measure_quality(scored: pd.DataFrame, capacity: int) -> dict[str, dict[str, float]]:
-    """Measure the champion's scores and the heuristic's on the same matured examples.
+    """Measure the champion's scores and the baseline's on the same matured examples.
 
     Parameters
     ----------

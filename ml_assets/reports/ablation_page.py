@@ -7,13 +7,11 @@ from itertools import zip_longest
 
 from ml_assets.pipeline.training.ablation import TOP, Ablation
 from ml_assets.reports.ablation_pictures import gains_png, importance_png, size_and_loss_png
-from ml_assets.reports.model_card import Card, Section
+from ml_assets.reports.card import Card, Section
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.training.date_like import DateLike
 from ml_assets.training.economy import Measured
-from ml_assets.training.importance import (
-    ranked,
-)
+from ml_assets.training.importance import ranked
 
 _SHOWN = 20
 
@@ -60,26 +58,28 @@ def _sections(found: Ablation) -> Iterator[Section]:
     )
     yield _importance(found)
     yield _spared(found)
-    said = "Before each window the features are ranked on what had matured by then, so nothing looked ahead."
-    yield Section("Features kept", [said], COST_HEADS, cost_rows([found.full, *found.pruned]))
+    sentence = "Before each window the features are ranked on what had matured by then, so nothing looked ahead."
+    yield Section("Features kept", [sentence], COST_HEADS, cost_rows([found.full, *found.pruned]))
     points = [(m.name, float(m.cost.n_bytes), m.log_loss)
               for m in (found.full, *found.smaller) if m.cost is not None]  # fmt: skip
-    said = "Fewer and shallower trees learn faster, or a member stands alone."
+    sentence = "Fewer and shallower trees learn faster, or a member stands alone."
     pictures = {"size and log loss, in the order of the table from 0": size_and_loss_png(points)}
-    yield Section("Smaller models", [said], COST_HEADS, cost_rows([found.full, *found.smaller]), pictures)
+    yield Section("Smaller models", [sentence], COST_HEADS, cost_rows([found.full, *found.smaller]), pictures)
     yield _dates(found.date_like)
 
 
 def _importance(found: Ablation) -> Section:
-    said = ["Permutation: by how much the log loss of held-out rows rises when a column is shuffled among them. SHAP: "
-            "the mean absolute part of a feature in the log odds."]  # fmt: skip
+    sentences = [
+        "Permutation: by how much the log loss of held-out rows rises when a column is shuffled among them. SHAP: the "
+        "mean absolute part of a feature in the log odds."
+    ]
     if found.agrees is not None:
-        said.append(
+        sentences.append(
             f"The two agree by a rank correlation of {found.agrees.spearman:.2f}; of the first {TOP} they share "
             f"{found.agrees.top:.0%}."
         )
     if found.stands is not None:
-        said.append(
+        sentences.append(
             f"Over {found.stands.n_fits} fits with other seeds SHAP ranks alike by {found.stands.mean_spearman:.2f} "
             f"(least {found.stands.least_spearman:.2f}); of the first {TOP} two fits share {found.stands.mean_top:.0%}."
         )
@@ -93,17 +93,19 @@ def _importance(found: Ablation) -> Section:
         "whole views shuffled": importance_png(found.by_group, "log loss rises by, nats"),
     }
     return Section(
-        "What it leans on", said, ["feature", "permutation, nats", "spread", "SHAP, log odds"], rows, pictures
+        "What it leans on", sentences, ["feature", "permutation, nats", "spread", "SHAP, log odds"], rows, pictures
     )
 
 
 def _dates(found: Sequence[DateLike]) -> Section:
-    said = ("The same for all examples of a drop, and moving on with time: what is learned of their values never comes "
-            "again. Look at what it costs to leave them out.")  # fmt: skip
+    sentence = (
+        "They are the same for all examples of a drop and change with time, so what a model learns from their values "
+        "does not come again. Look at what it costs to leave them out."
+    )
     if not found:
         return Section("Features that act as a date", ["None was found."])
     rows = [[each.name, each.reason] for each in found]
-    return Section("Features that act as a date", [said], ["feature", "why"], rows)
+    return Section("Features that act as a date", [sentence], ["feature", "why"], rows)
 
 
 def _noise(seeds: Sequence[Measured]) -> str:
@@ -115,13 +117,18 @@ def _noise(seeds: Sequence[Measured]) -> str:
 
 def _spared(found: Ablation) -> Section:
     surely = [each.name for each in found.ablated if each.gain is not None and each.gain.upper < 0]
-    said = [
+    sentences = [
         "Refitted without the features of each view, or without what is computed of the example's own row (=).",
-        f"Surely worse without: {', '.join(surely)}." if surely else "Without none of them it is surely worse.",
+        f"Surely worse without: {', '.join(surely)}."
+        if surely
+        else "No view makes it surely worse when it is left out.",
     ]
     rows = [[each.name, str(each.n_features), said_gain(each)] for each in _worst_first(found.ablated)]
-    pictures = {"log loss saved by leaving it out": gains_png(_gains(found.ablated))} if found.ablated else {}
-    return Section("Views that could be spared", said, ["without", "features left", "log loss saved"], rows, pictures)
+    gains = _gains(found.ablated)
+    pictures = {"log loss saved by leaving it out": gains_png(gains)} if gains else {}
+    return Section(
+        "Views that could be spared", sentences, ["without", "features left", "log loss saved"], rows, pictures
+    )
 
 
 def _worst_first(found: Sequence[Measured]) -> list[Measured]:

@@ -8,34 +8,34 @@ from ml_assets.features.outcome_leakage import Finding
 from ml_assets.pipeline.audit.leakage import Audit
 from ml_assets.pipeline.audit.skew import ServedComparison
 from ml_assets.pipeline.audit.training_set_audit import TrainingSetAudit
+from ml_assets.reports.markdown import markdown_table
 
 _SHOWN = 20
 
 
 def entity_table(findings: Sequence[Finding]) -> str:
     """List each kind of entity by what the split shares of it."""
-    shared = [each for each in findings if each.kind == "entities"]
-    lines = ["| entity | met in training | |", "|---|---|---|"]
-    return "\n".join([*lines, *(f"| {e.column} | {e.value:.1%} | {e.says} |" for e in shared)]) if shared else "none"
+    rows = [[each.column, f"{each.value:.1%}", each.says] for each in findings if each.kind == "entities"]
+    return markdown_table(["entity", "met in training", ""], rows) if rows else "none"
 
 
 def leak_table(audit: Audit) -> str:
     """List the cells that could not be known, by where they are, the most first."""
-    lines = ["| first in | column | cells | for example | stored | known by then |", "|---|---|---|---|---|---|"]
-    lines += [
-        f"| {table} | {column} | {count} | {leak.example_id} | {leak.stored} | {leak.known} |"
+    rows = [
+        [table, column, count, leak.example_id, _value(leak.stored), _value(leak.known)]
         for table, column, count, leak in audit.by_place()[:_SHOWN]
     ]
-    return "\n".join(lines)
+    return markdown_table(["first in", "column", "cells", "for example", "stored", "known by then"], rows)
+
+
+def _value(cell: object) -> object:
+    return "null" if cell is None else cell
 
 
 def skew_table(compared: ServedComparison) -> str:
     """List the features that differ from what was served, and why."""
-    if not compared.skews:
-        return "none"
-    lines = ["| feature | why | examples | drops | largest difference |", "|---|---|---|---|---|"]
-    lines += [f"| {s.feature} | {s.why} | {s.examples} | {s.drops} | {s.largest} |" for s in compared.skews[:_SHOWN]]
-    return "\n".join(lines)
+    rows = [[each.feature, each.why, each.examples, each.drops, each.largest] for each in compared.skews[:_SHOWN]]
+    return markdown_table(["feature", "why", "examples", "drops", "largest difference"], rows) if rows else "none"
 
 
 def audit_metadata(audit: TrainingSetAudit) -> dict[str, str]:

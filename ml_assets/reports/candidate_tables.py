@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ml_assets.pipeline.training.candidate import Climbed
+from ml_assets.reports.markdown import markdown_code, markdown_table, markdown_text
 from ml_assets.reports.pictures import reliability_png, score_histogram_png
 from ml_assets.training.candidate import MeasuredRung
 from ml_assets.training.date_like import date_like_features
@@ -13,19 +14,19 @@ from ml_assets.training.date_like import date_like_features
 if TYPE_CHECKING:
     import pandas as pd
 
+_MEASURES = ("log_loss", "auc", "ece")
+
 
 def importance_table(importance: Mapping[str, float]) -> str:
     """List the features that a model leans on most."""
-    lines = [f"| {name} | {importance[name]:.4g} |" for name in list(importance)[:15]]
-    return (
-        "\n".join(["| feature | importance |", "|---|---|", *lines]) if lines else "this rung has no features to rank"
-    )
+    rows = [[name, f"{importance[name]:.4g}"] for name in list(importance)[:15]]
+    return markdown_table(["feature", "importance"], rows) if rows else "this rung has no features to rank"
 
 
 def date_like_list(rows: pd.DataFrame, features: Sequence[str]) -> str:
     """List the features that act as a date, and why."""
     found = date_like_features(rows, features)
-    return "\n".join(f"- `{each.name}`: {each.reason}" for each in found) or "none"
+    return "\n".join(f"- {markdown_code(each.name)}: {markdown_text(each.reason)}" for each in found) or "none"
 
 
 def holdout_plots(rows: pd.DataFrame, measured: Sequence[MeasuredRung]) -> dict[str, bytes]:
@@ -37,19 +38,16 @@ def holdout_plots(rows: pd.DataFrame, measured: Sequence[MeasuredRung]) -> dict[
 
 def candidates_table(climbed: Climbed) -> str:
     """List every candidate with its measures, which was taken, and why."""
-    lines = [
-        "| rung | log loss ahead | AUC | ECE | holdout log loss | AUC | ECE | taken |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    rows: list[list[str]] = []
     for rung in climbed.rungs:
-        m, a = rung.measures, rung.ahead or {}
-        ahead = [f"{a[name]:.4f}" if a else "" for name in ("log_loss", "auc", "ece")]
-        holdout = [f"{m[name]:.4f}" for name in ("log_loss", "auc", "ece")]
-        taken = "yes" if rung is climbed.chosen else ""
-        lines.append(f"| {' | '.join([rung.rung.name, *ahead, *holdout, taken])} |")
+        ahead = [f"{rung.ahead[name]:.4f}" if rung.ahead else "" for name in _MEASURES]
+        holdout = [f"{rung.measures[name]:.4f}" for name in _MEASURES]
+        rows.append([rung.rung.name, *ahead, *holdout, "yes" if rung is climbed.chosen else ""])
+    heads = ["rung", "log loss ahead", "AUC", "ECE", "holdout log loss", "AUC", "ECE", "taken"]
     basis = (
         "chosen on windows ahead of the training rows"
         if climbed.chosen.ahead
-        else ("chosen on the holdout: the history is too short for windows ahead")
+        else "chosen on the holdout: the history is too short for windows ahead"
     )
-    return "\n".join([*lines, "", basis, *(f"- {reason}" for reason in climbed.choice.reasons)])
+    reasons = [f"- {markdown_text(reason)}" for reason in climbed.choice.reasons]
+    return "\n".join([markdown_table(heads, rows), "", basis, *reasons])

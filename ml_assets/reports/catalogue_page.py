@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ml_assets.pipeline.features.catalogue import raw_columns
+from ml_assets.reports.markdown import Formatted, markdown_code, markdown_table, markdown_text
 from ml_assets.spec.catalogue import FeatureEntry, catalogue
 from ml_assets.spec.column_lineage import FEATURES, ColumnAt, column_lineage, trace
 from ml_assets.spec.use_case import UseCaseSpec
@@ -49,15 +50,19 @@ def catalogue_page(spec: UseCaseSpec) -> str:
 
 
 def _table(entries: Sequence[FeatureEntry], raw: dict[str, list[str]]) -> str:
-    rows = ["| feature | value | unit | null means | made of |", "|---|---|---|---|---|"]
-    for each in entries:
-        value = f"`{each.value}`" + (f" over {each.over}" if each.over else "")
-        is_expression = not each.over and each.source.startswith("the example")
-        said = f"{each.description}: {value}" if is_expression and each.description else value
-        cells = [f"`{each.feature}`", said, each.unit or NOT_SAID, each.null_means or NOT_SAID,
-                 ", ".join(raw[each.feature])]  # fmt: skip
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join([*rows, ""])
+    rows = [
+        [markdown_code(each.feature), _value(each), each.unit or NOT_SAID, each.null_means or NOT_SAID,
+         ", ".join(raw[each.feature])]
+        for each in entries
+    ]  # fmt: skip
+    return markdown_table(["feature", "value", "unit", "null means", "made of"], rows) + "\n"
+
+
+def _value(entry: FeatureEntry) -> Formatted:
+    value = markdown_code(entry.value) + (f" over {markdown_text(entry.over)}" if entry.over else "")
+    is_expression = not entry.over and entry.source.startswith("the example")
+    describes = is_expression and entry.description
+    return Formatted(f"{markdown_text(entry.description)}: {value}" if describes else value)
 
 
 def lineage_lines(spec: UseCaseSpec, feature: str) -> list[str]:

@@ -1,76 +1,98 @@
-"""Rows per drop as stacked bars, and reasons by drop as a row of marks each: inline SVG in the page's colours."""
+"""Rows per drop as stacked bars, and the drops of each reason as a row of marks: charts of a page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from html import escape
+from typing import TYPE_CHECKING
 
-from ml_assets.reports.line_chart import Scale, axes, drawing
+import numpy as np
 
-_ROW_HEIGHT, _TOP, _FOOT = 22, 16, 30
-_SMALLEST = 2.0  # px: one quarantined row of a thousand is still seen
+from ml_assets.reports.figure_style import BAD, GRID, SERIES, TEXT, Chart, chart_figure, svg_of
+from ml_assets.reports.line_chart import day_number, legend_below, show_days
+from ml_assets.reports.plain_text import counted, label_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_BAR_CHART_HEIGHT, _REASON_HEIGHT, _AXIS_HEIGHT = 300, 44, 44
+_SMALLEST = 0.008  # of the height: one quarantined row of a thousand is still seen
+_LONGEST_REASON = 80  # characters
+_FILLED = 0.85  # of the time of a drop
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One drop: rows from the ground up, one part a class, and what it says when it is pointed at."""
+class DropBar:
+    """The rows of one drop; `is_marked` where it was refused or is missing."""
 
     drop: date
-    parts: tuple[int, ...]
-    label: str
+    validated: int
+    quarantined: int
+    is_marked: bool
 
 
-def bar_chart(bars: Sequence[Bar], every: timedelta, marked: Mapping[date, str]) -> str:
-    """Draw a bar a drop, its parts in classes `bar-0`, `bar-1`, …; `marked` drops have a line with what it says."""
-    highest = max((sum(bar.parts) for bar in bars), default=0)
+def bar_chart(bars: Sequence[DropBar], every: timedelta) -> Chart | None:
+    """Draw a bar a drop, quarantined rows above validated ones, and a mark under each marked drop. None without rows.
+
+    Parameters
+    ----------
+    every
+        The time from a drop to the next one.
+    """
+    highest = max((bar.validated + bar.quarantined for bar in bars), default=0)
     if not highest:
-        return '<p class="empty">no row yet</p>'
-    scale = Scale(bars[0].drop, bars[-1].drop + every, 0.0, highest * 1.05)
-    width = _width(scale, every)
-    drawn = axes(scale)
-    for bar in bars:
-        level = 0
-        for number, rows in enumerate(bar.parts):
-            bottom, top = scale.y(level), scale.y(level + rows)
-            height = max(bottom - top, _SMALLEST if rows else 0.0)
-            if rows:
-                drawn.append(_box(f"bar-{number}", scale.x(bar.drop), bottom - height, width, height, bar.label))
-            level += rows
-    drawn += [_box("bar-2", scale.x(drop), scale.y(0.0) + 1, width, 5.0, said) for drop, said in marked.items()]
-    return drawing(drawn)
+        return None
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    least = highest * _SMALLEST
+    validated, quarantined = ([max(rows, least) if rows else 0.0 for rows in column] for column in (
+        [bar.validated for bar in bars], [bar.quarantined for bar in bars]))  # fmt: skip
+    drops = [bar.drop for bar in bars]
+    with chart_figure(_BAR_CHART_HEIGHT) as (figure, axes):
+        _draw_bars(axes, "validated", SERIES[0], (drops, [0.0] * len(bars), validated), every)
+        _draw_bars(axes, "quarantined", SERIES[1], (drops, validated, quarantined), every)
+        marked = [bar.drop for bar in bars if bar.is_marked]
+        under = ([-4 * least] * len(marked), [2.5 * least] * len(marked))
+        _draw_bars(axes, "refused or missing", BAD, (marked, *under), every)
+        axes.set_ylim(-5 * least, highest * 1.05)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
+        axes.grid(visible=False, axis="x")
+        show_days(axes, drops[0], drops[-1] + every)
+        legend_below(figure, axes)
+        return svg_of(figure, "Rows per drop")
 
 
-def reason_chart(reasons: Mapping[str, Mapping[date, int]], first: date, last: date, every: timedelta) -> str:
-    """Draw in which drops each reason was given, one row a reason, the name above its marks."""
+def reason_chart(reasons: Mapping[str, Mapping[date, int]], days: tuple[date, date], every: timedelta) -> Chart | None:
+    """Draw in which drops each reason was given: one row a reason, its name above its marks. None without reasons."""
     if not reasons:
-        return '<p class="empty">no row was quarantined, and no rule was broken</p>'
-    scale = Scale(first, last + every, 0.0, 1.0)
-    width = max(_width(scale, every), 2.5)
-    drawn: list[str] = []
-    for number, (reason, drops) in enumerate(reasons.items()):
-        y = _TOP + number * 2 * _ROW_HEIGHT
-        left, right = scale.x(first), scale.x(scale.last)
-        total = f"{sum(drops.values()):,} rows in {len(drops):,} drop{'s' if len(drops) > 1 else ''}"
-        drawn.append(f'<text class="row" x="{left:.1f}" y="{y + 4:.1f}">{escape(reason)} · {total}</text>')
-        drawn.append(f'<line class="grid" x1="{left:.1f}" x2="{right:.1f}" y1="{y + 28:.1f}" y2="{y + 28:.1f}"/>')
-        for drop, rows in drops.items():
-            said = f"{drop}: {reason} x{rows:,}"
-            drawn.append(_box("bar-1", scale.x(drop), y + 12, width, 16.0, said))
-    height = _TOP + len(reasons) * 2 * _ROW_HEIGHT
-    ends = ((scale.x(first), "start", first), (scale.x(scale.last), "end", last))
-    drawn += [f'<text x="{x:.1f}" y="{height + 8:.1f}" text-anchor="{side}">{day}</text>' for x, side, day in ends]
-    return drawing(drawn, height + _FOOT)
+        return None
+    first, last = days[0], days[1] + every
+    with chart_figure(len(reasons) * _REASON_HEIGHT + _AXIS_HEIGHT) as (figure, axes):
+        for place, (reason, drops) in enumerate(reasons.items()):
+            count = f"{counted(sum(drops.values()), 'row')} in {counted(len(drops), 'drop')}"
+            title = f"{label_text(reason, _LONGEST_REASON)} · {count}"
+            axes.text(day_number(first), place + 0.4, title, color=TEXT, fontsize=12)
+            axes.axhline(place + 0.85, color=GRID, linewidth=1)
+            marks = (list(drops), [place + 0.5] * len(drops), [0.35] * len(drops))
+            _draw_bars(axes, "reason", SERIES[1], marks, every)
+        axes.set_ylim(len(reasons), 0)
+        axes.set_yticks([])
+        axes.grid(visible=False)
+        show_days(axes, first, last)
+        return svg_of(figure, "Reasons by drop")
 
 
-def _width(scale: Scale, every: timedelta) -> float:
-    step = scale.x(scale.first + every) - scale.x(scale.first)
-    return max(step * 0.85, 0.8)
-
-
-def _box(name: str, x: float, y: float, width: float, height: float, said: str) -> str:
-    return (
-        f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}">'
-        f"<title>{escape(said)}</title></rect>"
-    )
+def _draw_bars(
+    axes: Axes, kind: str, colour: str, bars: tuple[Sequence[date], Sequence[float], Sequence[float]], every: timedelta
+) -> None:
+    """Draw (drops, bottoms, heights); a bar of no height is left out, a narrow one is widened by its edge."""
+    days = np.array([day_number(drop) for drop in bars[0]])
+    bottoms, heights = (np.asarray(column, dtype=float) for column in bars[1:])
+    seen = heights > 0
+    if seen.any():
+        drawn = axes.bar(days[seen], heights[seen], every / timedelta(days=1) * _FILLED, bottoms[seen], align="edge",
+                         color=colour, edgecolor=colour, linewidth=0.4, label=kind)  # fmt: skip
+        for patch in drawn.patches:
+            patch.set_gid(kind.partition(" ")[0])

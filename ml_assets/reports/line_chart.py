@@ -1,4 +1,4 @@
-"""A line chart over days as inline SVG: colours come from the page's style, so that it reads in light and dark."""
+"""Lines over days, as a chart of a page."""
 
 from __future__ import annotations
 
@@ -6,152 +6,115 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from html import escape
+from typing import TYPE_CHECKING
 
-_WIDTH, _HEIGHT = 900, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 30, 16, 30
-_TICKS = 5
+import numpy as np
+
+from ml_assets.reports.figure_style import BAD, SERIES, TEXT, Chart, chart_figure, svg_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_HEIGHT = 310
+_STYLES = ("-", "--", "-")  # the second line differs by more than its colour
+_MOST_TICKS = 12
 
 Line = Sequence[tuple[date, float | None]]
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A vertical line at a day, with what it says when it is pointed at."""
+class DayMark:
+    """A vertical line at a day; marks of one name share an entry of the legend."""
 
     day: date
-    label: str
+    name: str
     is_dashed: bool
 
 
 @dataclass(frozen=True)
-class Scale:
-    """What the chart shows: days first..last, values low..high."""
+class Threshold:
+    """A horizontal line at `value`; the chart then begins with 0, and a line above `cap` is cut off there.
 
-    first: date
-    last: date
-    low: float
-    high: float
+    A value above the cap is drawn at the upper edge, with its number.
+    """
 
-    def x(self, day: date) -> float:
-        """Give the place of a day."""
-        span = max(1, (self.last - self.first).days)
-        return _LEFT + (day - self.first).days / span * (_WIDTH - _LEFT - _RIGHT)
-
-    def y(self, value: float) -> float:
-        """Give the place of a value; one beyond the chart stands at its edge."""
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
+    value: float
+    cap: float = math.inf
 
 
 def line_chart(
+    label: str,
     lines: Mapping[str, Line],
     days: tuple[date, date],
-    *,
-    marks: Sequence[Mark] = (),
-    level: float | None = None,
-    cap: float = math.inf,
-) -> str:
-    """Draw one line a name, in classes `line-0`, `line-1`, …; a value that is None leaves a gap.
-
-    Parameters
-    ----------
-    level
-        Drawn as a horizontal line, from a chart that then begins with 0.
-    cap
-        A value above it stands at the upper edge, with its number beside it.
-    """
+    marks: Sequence[DayMark] = (),
+    threshold: Threshold | None = None,
+) -> Chart | None:
+    """Draw one line a name from `days[0]` to `days[1]`; a value that is None leaves a gap. None without any value."""
     known = [value for line in lines.values() for _, value in line if value is not None]
     if not known:
-        return '<p class="empty">nothing measured yet</p>'
-    scale = _scale(known, days, level, cap)
-    parts = [*axes(scale), *_levels(scale, level)]
-    parts += [_mark(scale, mark) for mark in marks if days[0] <= mark.day <= days[1]]
-    for number, (name, line) in enumerate(lines.items()):
-        parts += _line(scale, number, name, line)
-    return drawing(parts)
+        return None
+    with chart_figure(_HEIGHT) as (figure, axes):
+        low, high = _limits(known, threshold)
+        for number, (name, line) in enumerate(lines.items()):
+            _draw_line(axes, number, name, line, high)
+        if threshold is not None:
+            axes.axhline(threshold.value, color=BAD, linewidth=1.4, label="threshold", gid="threshold")
+        _draw_marks(axes, [mark for mark in marks if days[0] <= mark.day <= days[1]])
+        axes.set_ylim(low, high)
+        show_days(axes, days[0], max(days[1], days[0] + timedelta(days=1)))
+        legend_below(figure, axes)
+        return svg_of(figure, label)
 
 
-def drawing(parts: Sequence[str], height: int = _HEIGHT) -> str:
-    """Put drawn parts into one picture, as wide as the page."""
-    drawn = "\n".join(parts)
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" preserveAspectRatio="xMidYMid meet">\n{drawn}\n</svg>'
+def show_days(axes: Axes, first: date, last: date) -> None:
+    """Show the days from first to last on the x axis, with at most a dozen of them named."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=max(1, min(4, (last - first).days)), maxticks=_MOST_TICKS)
+    axes.xaxis.set_major_locator(locator)
+    # one format for years, months, days, …; the second list is for the first month of a year, the first day of a month
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, formats=["%Y", "%b", "%d %b", "", "", ""],
+                                                        zero_formats=["", "%b %Y", "%d %b", "", "", ""],
+                                                        offset_formats=["", "%Y", "%Y", "%Y", "%Y", "%Y"]))  # fmt: skip
+    axes.set_xlim(day_number(first), day_number(last))
 
 
-def ticks(low: float, high: float) -> list[float]:
-    """Give round numbers between low and high, about five.
+def day_number(day: date) -> float:
+    """Give the place of a day on the x axis: days since 1970."""
+    from matplotlib.dates import date2num
 
-    >>> ticks(0.41, 0.58)
-    [0.45, 0.5, 0.55]
-    """
-    raw = (high - low) / _TICKS
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
-    return [round(step * place, 10) for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return float(date2num(day))
 
 
-def _scale(known: Sequence[float], days: tuple[date, date], level: float | None, cap: float) -> Scale:
-    low, high = min(known), min(max(known), cap)
-    if level is not None:
-        return Scale(*days, 0.0, max(high, level) * 1.1)
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """Put the legend under the chart, left, with one entry a name."""
+    handles, names = axes.get_legend_handles_labels()
+    by_name = dict(zip(names[::-1], handles[::-1], strict=True))
+    names = list(dict.fromkeys(names))
+    if names:
+        figure.legend([by_name[name] for name in names], names, loc="outside lower left", ncols=len(names))
+
+
+def _limits(known: Sequence[float], threshold: Threshold | None) -> tuple[float, float]:
+    low, high = min(known), max(known)
+    if threshold is not None:
+        return 0.0, max(min(high, threshold.cap), threshold.value) * 1.1
     margin = (high - low) * 0.08 or abs(high) * 0.08 or 1.0
-    return Scale(*days, low - margin, high + margin)
+    return low - margin, high + margin
 
 
-def axes(scale: Scale) -> list[str]:
-    """Draw the grid with its numbers and days."""
-    parts = []
-    for value in ticks(scale.low, scale.high):
-        y = scale.y(value)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
-    for day, label in _day_ticks(scale):
-        x = scale.x(day)
-        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{label}</text>')
-    return parts
+def _draw_line(axes: Axes, number: int, name: str, line: Line, high: float) -> None:
+    days = np.array([day_number(day) for day, _ in line])
+    values = np.array([np.nan if value is None else value for _, value in line], dtype=float)
+    axes.plot(days, np.minimum(values, high), color=SERIES[number], linestyle=_STYLES[number], marker="o",
+              markeredgewidth=0, label=name, gid=f"line-{number}", clip_on=False)  # fmt: skip
+    for day, value in zip(days[values > high], values[values > high], strict=True):
+        axes.annotate(f"{value:.2g}", (day, high), (0, 5), textcoords="offset points", ha="center", color=TEXT,
+                      fontsize=10, annotation_clip=False)  # fmt: skip
 
 
-def _day_ticks(scale: Scale) -> list[tuple[date, str]]:
-    """Mark the months, or the weeks of a range too short for months."""
-    span = (scale.last - scale.first).days
-    if span < 70:
-        every = 7 if span > 20 else max(1, span // 4)
-        found = [scale.first + timedelta(days=number) for number in range(0, span + 1, every)]
-        return [(day, f"{day:%d %b}") for day in found]
-    days = [scale.first + timedelta(days=number) for number in range(span + 1)]
-    months = [day for day in days if day.day == 1]
-    every = max(1, math.ceil(len(months) / 14))
-    return [(day, f"{day:%b %Y}" if day.month == 1 else f"{day:%b}") for day in months[::every]]
-
-
-def _levels(scale: Scale, level: float | None) -> list[str]:
-    if level is None:
-        return []
-    y = scale.y(level)
-    return [f'<line class="level" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>']
-
-
-def _mark(scale: Scale, mark: Mark) -> str:
-    x, dash = scale.x(mark.day), ' stroke-dasharray="4 4"' if mark.is_dashed else ""
-    return (
-        f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"{dash}>'
-        f"<title>{escape(mark.label)}</title></line>"
-    )
-
-
-def _line(scale: Scale, number: int, name: str, line: Line) -> list[str]:
-    pieces: list[list[str]] = [[]]
-    dots: list[str] = []
-    for day, value in line:
-        if value is None:
-            pieces.append([])
-            continue
-        x, y = scale.x(day), scale.y(value)
-        pieces[-1].append(f"{x:.1f},{y:.1f}")
-        said = f"<title>{escape(name)} {day}: {value:.4g}</title>"
-        dots.append(f'<circle class="dot-{number}" cx="{x:.1f}" cy="{y:.1f}" r="2.6">{said}</circle>')
-        if value > scale.high:
-            dots.append(f'<text class="beyond" x="{x:.1f}" y="{y - 5:.1f}" text-anchor="middle">{value:.2g}</text>')
-    drawn = [f'<polyline class="line-{number}" points="{" ".join(piece)}"/>' for piece in pieces if len(piece) > 1]
-    return [*drawn, *dots]
+def _draw_marks(axes: Axes, marks: Sequence[DayMark]) -> None:
+    for mark in marks:
+        style, kind = ("--", "mark-dashed") if mark.is_dashed else ("-", "mark")
+        axes.axvline(day_number(mark.day), color=TEXT, linewidth=1.4, linestyle=style, label=mark.name, gid=kind)

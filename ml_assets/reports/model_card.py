@@ -1,76 +1,26 @@
-"""What a model card says, in which order, and how it is laid out; after Mitchell et al., "Model cards" (2019)."""
+"""What a model card says, and in which order; after Mitchell et al., "Model cards" (2019)."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from html import escape
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ml_assets.pipeline.evaluation.card_facts import CardFacts, Row
+from ml_assets.reports.card import Card, Section
 from ml_assets.reports.evidence_pictures import draw_quality
-from ml_assets.reports.html_page import html_page, table
 from ml_assets.reports.pictures import slice_losses_png
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.use_case_state import UseCaseState
 
 _MOST = 15
-_LEAST_SHOWN = 100  # examples of a slice, below which its loss is told by chance
+_LEAST_SHOWN = 100  # examples of a slice, below which its loss says little
 _VERDICTS = {
     "promoted": "serves",
     "refused": "was refused",
     "awaiting_approval": "waits for a person's approval",
     "dry_run": "was measured only",
 }
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands under it: sentences, one table, pictures."""
-
-    title: str
-    says: Sequence[str] = ()
-    heads: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-    pictures: Mapping[str, bytes] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Card:
-    """A model card, to be laid out."""
-
-    title: str
-    sections: Sequence[Section]
-
-    def to_markdown(self, *, pictures: bool = True) -> str:
-        """Lay it out as Markdown; pictures stand inline."""
-        lines = [f"# {self.title}"]
-        for section in self.sections:
-            lines += ["", f"## {section.title}", ""]
-            lines += [line for said in section.says for line in (said, "")]
-            if section.rows:
-                lines += ["| " + " | ".join(section.heads) + " |", "|---" * len(section.heads) + "|"]
-                lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in section.rows]
-            if pictures:
-                lines += ["", *(f"![{name}]({_inline(png)})" for name, png in section.pictures.items())]
-        return "\n".join(lines).rstrip() + "\n"
-
-    def to_html(self) -> str:
-        """Lay it out as a page that is one file; all that stands in the data is escaped."""
-        parts = [f"<h1>{escape(self.title)}</h1>"]
-        for section in self.sections:
-            parts.append(f"<h2>{escape(section.title)}</h2>")
-            parts += [f"<p>{escape(said)}</p>" for said in section.says]
-            if section.rows:
-                parts.append(table(section.heads, section.rows))
-            parts += [
-                f'<figure><img src="{_inline(png)}" alt="{escape(name)}"><figcaption class="dim">{escape(name)}'
-                "</figcaption></figure>"
-                for name, png in section.pictures.items()
-            ]
-        return html_page(self.title, "\n".join(parts))
 
 
 def build_card(spec: UseCaseSpec, facts: CardFacts) -> Card:
@@ -103,16 +53,16 @@ def _sections(spec: UseCaseSpec, facts: CardFacts) -> Iterator[Section]:
 
 def _summary(spec: UseCaseSpec, facts: CardFacts) -> Section:
     newest = facts.entries[-1] if facts.entries else None
-    said = "has no recorded verdict" if newest is None else _VERDICTS[newest["verdict"]]
+    status = "has no recorded verdict" if newest is None else _VERDICTS[newest["verdict"]]
     if newest is not None and newest["verdict"] == "promoted":
-        said += f" drops from {spec.calendar.next_drop(newest['serves_after'])} on, until a newer one does"
+        status += f" drops from {spec.calendar.next_drop(newest['serves_after'])} on, until a newer one does"
     row = facts.comparison.row
     return Section(
         "In short",
         [
             spec.description.strip(),
-            f"A model of the rung {row.rung}, trained as of {row.as_of}. It {said}.",
-            f"Owners: {', '.join(spec.owners) or 'none declared'}. A list of a day holds {spec.worklist.capacity}.",
+            f"A model of the rung {row.rung}, trained as of {row.as_of}. It {status}.",
+            f"Owners: {', '.join(spec.owners) or 'none declared'}. A daily worklist holds {spec.worklist.capacity}.",
         ],
     )
 
@@ -131,7 +81,7 @@ def _data(spec: UseCaseSpec, facts: CardFacts) -> Section:
             f"Training set version {facts.comparison.row.training_set_version}, drawn from {versions}.",
             f"Sources: {', '.join(source.name for source in spec.sources)}.",
             f"Labels known by {plan['known_until']}; examples matured by {plan['matured_until']}.",
-            "What matured without a label is not in it.",
+            "Examples that matured without a label are not in it.",
             f"Left out, because a feed was broken: {', '.join(plan['excluded']) or 'no drop'}.",
         ],
         ["part", "examples", "drops", "share of positives"],
@@ -165,16 +115,16 @@ def _slices(facts: CardFacts) -> Section:
     worst = sorted(large, key=lambda row: -row["log_loss"])[:_MOST]
     small = ", ".join(f"{row['column']} {row['value']} ({row['n']})" for row in declared if row["n"] < _LEAST_SHOWN)
     found = [row for row in facts.slices if row["kind"] == "discovered"][:_MOST]
-    said = ["The declared slices where its log loss is highest; gain is over the champion, or the heuristic."]
-    said += [f"Too few examples to say: {small}."] if small else []
-    said += [
+    sentences = ["The declared slices where its log loss is highest; gain is over the champion, or the baseline."]
+    sentences += [f"Too few examples to say: {small}."] if small else []
+    sentences += [
         f"Found: {row['column']} {row['value']}, {row['n']} examples: its loss is {row['surprise']:+.4f} above what "
         f"its own scores expect (adjusted p {row['p_value']:.2g}): it is wrong there, not only unsure."
         for row in found
-    ] or ["No part of the window was found in which it is surely wrong beyond being unsure."]
+    ] or ["No slice was found where its loss is surely higher than its own scores expect."]
     return Section(
         "For whom bad",
-        said,
+        sentences,
         ["slice", "examples", "share of positives", "mean score", "log loss", "gain"],
         [
             [f"{row['column']} {row['value']}", str(row["n"]), f"{row['label_share']:.3f}", f"{row['mean_score']:.3f}",
@@ -194,33 +144,35 @@ def _behaviours(facts: CardFacts) -> Section:
 def _changes(facts: CardFacts) -> Section:
     found = facts.comparison
     if found.champion is None or found.incumbent is None:
-        said = "There was no champion before it."
+        sentence = "There was no champion before it."
         if found.incumbent is not None:
-            said = f"{found.incumbent.model_version} can score nothing any more: declared otherwise by now, or not at "
-            said += f"all, are {', '.join(found.lacking)}."
-        return Section("What changed since the last one", [said])
+            sentence = (
+                f"{found.incumbent.model_version} can score nothing any more: declared otherwise by now, or not at "
+            )
+            sentence += f"all, are {', '.join(found.lacking)}."
+        return Section("What changed since the last one", [sentence])
     before, now = found.champion, found.candidate
-    said = [
+    sentences = [
         f"Compared with {found.incumbent.model_version}, which serves its as_of.",
         f"Trained until {now.trained_until[:10]}, the last one until {before.trained_until[:10]}.",
     ]
     newest = facts.entries[-1] if facts.entries else {}
     if newest.get("gain") is not None and newest["gain_lower"] is not None:
         gain, lower, upper = (newest[name] for name in ("gain", "gain_lower", "gain_upper"))
-        said.append(f"Log loss gained on it: {gain:+.1%} ({lower:+.1%} to {upper:+.1%}).")
+        sentences.append(f"Log loss gained on it: {gain:+.1%} ({lower:+.1%} to {upper:+.1%}).")
     added = [name for name in now.features if name not in before.features]
     removed = [name for name in before.features if name not in now.features]
-    said.append(f"Features added: {', '.join(added) or 'none'}; removed: {', '.join(removed) or 'none'}.")
+    sentences.append(f"Features added: {', '.join(added) or 'none'}; removed: {', '.join(removed) or 'none'}.")
     if now.recipe != before.recipe:
         named = [
             key for key in type(now.recipe).model_fields if getattr(now.recipe, key) != getattr(before.recipe, key)
         ]
-        said.append(f"The recipe differs in: {', '.join(named)}.")
+        sentences.append(f"The recipe differs in: {', '.join(named)}.")
     ours, theirs = _shares(facts.importance), _shares(facts.champion_importance)
     names = sorted({*ours, *theirs}, key=lambda name: -abs(ours.get(name, 0) - theirs.get(name, 0)))[:8]
     rows = [[name, f"{theirs.get(name, 0):.1%}", f"{ours.get(name, 0):.1%}"] for name in names]
     return Section(
-        "What changed since the last one", said, ["feature it leans on differently", "last one", "this one"], rows
+        "What changed since the last one", sentences, ["feature it leans on differently", "last one", "this one"], rows
     )
 
 
@@ -230,9 +182,9 @@ def _ladder(facts: CardFacts) -> Section:
          _number(row["auc"]), "yes" if row["is_chosen"] else ""]
         for row in facts.rungs
     ]  # fmt: skip
-    said = "Chosen on windows ahead of its training rows; the holdout is the gate's."
+    sentence = "Chosen on windows ahead of its training rows; the holdout is the gate's."
     heads = ["rung", "kind", "log loss ahead", "AUC ahead", "log loss, holdout", "AUC, holdout", "taken"]
-    return Section("Beside simpler ones", [said], heads, rows)
+    return Section("Compared with simpler models", [sentence], heads, rows)
 
 
 def _features(facts: CardFacts) -> Section:
@@ -243,21 +195,21 @@ def _features(facts: CardFacts) -> Section:
 
 
 def _limits(spec: UseCaseSpec, facts: CardFacts) -> Section:
-    said = [
+    sentences = [
         "Its scores are probabilities as of the batch: what happens later that day is not in them.",
         f"It is judged on labels that are known within {spec.labels.matures_after.days} days; what never gets one is "
         "scored and not judged.",
     ]
     recipe = facts.comparison.candidate.recipe
-    said.append(
+    sentences.append(
         "It scores any input, however far from what it was trained on."
         if recipe.abstain is None
-        else f"It abstains, and the heuristic is served, where an input lies further from the training rows than "
+        else f"It abstains, and the baseline is served, where an input lies further from the training rows than "
         f"{recipe.abstain.beyond:g} widths of their range."
     )
     stale = spec.retraining.stale_after
-    said.append(f"It counts as stale {stale.days} days after the newest row it was trained on." if stale else "")
-    return Section("Limits", [line for line in said if line])
+    sentences.append(f"It counts as stale {stale.days} days after the newest row it was trained on." if stale else "")
+    return Section("Limits", [line for line in sentences if line])
 
 
 def _lineage(facts: CardFacts) -> Section:
@@ -271,19 +223,19 @@ def _lineage(facts: CardFacts) -> Section:
         ["recipe", found.candidate.recipe.model_dump_json(exclude_defaults=True)],
     ]
     return Section(
-        "Where it came from", ["`ml-assets reproduce` trains it again and compares the bytes."], ["", ""], rows
+        "Where it came from", ["ml-assets reproduce trains it again and compares the bytes."], ["", ""], rows
     )
 
 
 def _decisions(facts: CardFacts) -> Section:
-    says = [
+    sentences = [
         f"{entry['verdict']} by {entry['decided_by']}, serving drops after {entry['serves_after']} "
         f"(gate {entry['gate']}){': ' + entry['note'] if entry['note'] else ''}"
         for entry in facts.entries
     ]
     reasons = facts.entries[-1]["reasons"] if facts.entries else []
     rows = [[f"{'kept' if each['passed'] else 'broken'} {each['code']}", each["message"]] for each in reasons]
-    return Section("Who or what decided", says or ["No verdict is recorded."], ["rule", "measured"], rows)
+    return Section("Who or what decided", sentences or ["No verdict is recorded."], ["rule", "measured"], rows)
 
 
 def _shares(importance: Mapping[str, float]) -> dict[str, float]:
@@ -303,7 +255,3 @@ def _bracketed(estimate: float | None, lower: float | None, upper: float | None)
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def _inline(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

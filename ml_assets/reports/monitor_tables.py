@@ -11,6 +11,7 @@ from ml_assets.monitoring.diagnosis import spell
 from ml_assets.monitoring.drift_report import Row
 from ml_assets.monitoring.feature_drift import FamilyMeasure
 from ml_assets.monitoring.standing import share_interval
+from ml_assets.reports.markdown import markdown_table
 from ml_assets.reports.pictures import Picture, PlaceboStrip, placebo_strips_png
 
 _SHOWN = 12
@@ -22,30 +23,29 @@ def placebo_table(rows: Sequence[Row], measures: Sequence[FamilyMeasure], newest
         return ""
     mine = [row for row in rows if row["batch_date"] == newest and np.isfinite(row["z"])]
     shown: list[PlaceboStrip] = []
-    lines = ["| against | measure | today | threshold | placebo windows: median, largest | over it (90 % interval) |",
-             "|---|---|---|---|---|---|"]  # fmt: skip
+    cells: list[list[str]] = []
     for each in measures:
         of_all = each.measure != "largest z"
         z = [row["z"] for row in mine if row["family"] == each.reference and (row["column_name"] is None) == of_all]
         today, n, over = max(z, default=np.nan), each.placebos.size, int((each.placebos > each.threshold).sum())
         low, high = share_interval(over, n, 0.9)
-        lines.append(
-            f"| {each.reference} | {each.measure} | {today:.2f} | {each.threshold:.2f} | {n}: "
-            f"{np.median(each.placebos):.2f}, {each.placebos.max():.2f} | {over} of {n} ({low:.0%} to {high:.0%}) |"
-        )
+        cells.append(
+            [each.reference, each.measure, f"{today:.2f}", f"{each.threshold:.2f}",
+             f"{n}: {np.median(each.placebos):.2f}, {each.placebos.max():.2f}",
+             f"{over} of {n} ({low:.0%} to {high:.0%})"]
+        )  # fmt: skip
         shown.append(PlaceboStrip(f"{each.reference}: {each.measure}", each.placebos, today, each.threshold))
     caption = "placebo windows (dots), this window (diamond) and threshold (bar), as share of the threshold"
-    return "\n".join([Picture(placebo_strips_png(shown), caption).to_markdown(), "", *lines])
+    heads = ["against", "measure", "today", "threshold", "placebo windows: median, largest", "over it (90 % interval)"]
+    return "\n".join([Picture(placebo_strips_png(shown), caption).to_markdown(), "", markdown_table(heads, cells)])
 
 
 def nearest_table(rows: Sequence[Row], newest: date) -> str:
     """List the monitors of the newest drop that are nearest to alarm."""
-    mine = sorted((row for row in rows if row["batch_date"] == newest), key=lambda row: -row["ratio"])[:_SHOWN]
-    lines = ["| monitor | value | usual | z | threshold | state | meaning |", "|---|---|---|---|---|---|---|"]
-    for row in mine:
-        spelt = [spell(row["statistic"], row[name]) for name in ("value", "usual")]
-        numbers = " | ".join([*spelt, f"{row['z']:.3g}", f"{row['threshold']:.3g}"])
-        lines.append(
-            f"| {row['monitor']} | {numbers} | {row['state']} | {row.get('meaning') or row.get('detail') or ''} |"
-        )
-    return "\n".join(lines)
+    nearest = sorted((row for row in rows if row["batch_date"] == newest), key=lambda row: -row["ratio"])[:_SHOWN]
+    cells = [
+        [row["monitor"], *(spell(row["statistic"], row[name]) for name in ("value", "usual")), f"{row['z']:.3g}",
+         f"{row['threshold']:.3g}", row["state"], row.get("meaning") or row.get("detail")]
+        for row in nearest
+    ]  # fmt: skip
+    return markdown_table(["monitor", "value", "usual", "z", "threshold", "state", "meaning"], cells)

@@ -24,7 +24,7 @@ def log_loss_picture(state: UseCaseState, drops: Sequence[date]) -> Picture | No
         stored = state.lake.relation(connection, REPORT, (first, last))
         found = stored.filter("slice_column IS NULL AND log_loss IS NOT NULL")
         for role, name in _PICTURED_ROLES.items():
-            rows = found.filter(f"role = '{role}'").order("prediction_date, batch_date").to_arrow_table()
+            rows = found.filter(f"role = '{role}'").order("prediction_batch_date, batch_date").to_arrow_table()
             if rows.num_rows:
-                lines[name] = (rows["prediction_date"].to_numpy(), rows["log_loss"].to_numpy())
+                lines[name] = (rows["prediction_batch_date"].to_numpy(), rows["log_loss"].to_numpy())
     return Picture(log_loss_by_day_png(lines), f"matured {first} to {last}") if lines else None

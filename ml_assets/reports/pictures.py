@@ -1,5 +1,7 @@
 """Small pictures for the UI: they live in the event log, so about 360 px wide and 30 KB."""
 
+from __future__ import annotations
+
 import base64
 import io
 from collections.abc import Mapping, Sequence
@@ -10,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.reports.figure_style import picture_figure, png_of
+from ml_assets.reports.markdown import markdown_text
+from ml_assets.reports.plain_text import label_text
 from ml_assets.stats.classification import reliability_curve
 from ml_assets.stats.decision_costs import CostCurve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-_SIZE_INCHES = (3.6, 2.9)
 _MOST_SLICES = 18
 _MOST_DAYS = 90  # beyond, lines of days are one thicket
+
+WithInterval = tuple[str, float, float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -29,43 +34,54 @@ class Picture:
     png: bytes
     caption: str
 
+    @property
+    def data_uri(self) -> str:
+        """The picture as an address that holds all of it."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+    @property
+    def inline(self) -> str:
+        """The picture as Markdown that holds all of it."""
+        return f"![{markdown_text(self.caption)}]({self.data_uri})"
+
     def to_markdown(self) -> str:
         """Give it inline, as the UI shows pictures in metadata, with its caption below."""
-        return f"![{self.caption}](data:image/png;base64,{base64.b64encode(self.png).decode()})\n\n{self.caption}"
+        return f"{self.inline}\n\n{markdown_text(self.caption)}"
 
 
 def reliability_png(labels: NDArray[np.float64], scores: Mapping[str, NDArray[np.float64]]) -> bytes:
     """Draw observed share against mean score, one line a model; the diagonal is perfect calibration."""
-    figure, axes = new_figure()
-    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--")
-    for name, values in scores.items():
-        curve = reliability_curve(labels, values)
-        filled = np.asarray(curve.n) > 0
-        axes.plot(curve.mean_score[filled], curve.observed_share[filled], marker="o", markersize=3, label=name)
-    axes.set(xlabel="mean score", ylabel="observed share", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(fontsize=7, frameon=False)
-    return png_of(figure)
+    with picture_figure() as (figure, axes):
+        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--")
+        for name, values in scores.items():
+            curve = reliability_curve(labels, values)
+            filled = np.asarray(curve.n) > 0
+            axes.plot(curve.mean_score[filled], curve.observed_share[filled], marker="o", markersize=3,
+                      label=label_text(name))  # fmt: skip
+        axes.set(xlabel="mean score", ylabel="observed share", xlim=(0, 1), ylim=(0, 1))
+        axes.legend()
+        return png_of(figure)
 
 
 def score_histogram_png(scores: Mapping[str, NDArray[np.float64]]) -> bytes:
     """Draw how scores are distributed, one outline a column of scores."""
-    figure, axes = new_figure()
-    for name, values in scores.items():
-        axes.hist(values, bins=list(np.linspace(0, 1, 41)), histtype="step", label=name)
-    axes.set(xlabel="score", ylabel="examples", xlim=(0, 1))
-    axes.legend(fontsize=7, frameon=False)
-    return png_of(figure)
+    with picture_figure() as (figure, axes):
+        for name, values in scores.items():
+            axes.hist(values, bins=list(np.linspace(0, 1, 41)), histtype="step", label=label_text(name))
+        axes.set(xlabel="score", ylabel="examples", xlim=(0, 1))
+        axes.legend()
+        return png_of(figure)
 
 
 def cost_curve_png(curve: CostCurve) -> bytes:
     """Draw mean cost by the threshold acted on; the implied threshold is dashed, the cheapest one dotted."""
-    figure, axes = new_figure()
-    axes.plot(curve.thresholds, curve.costs, linewidth=1)
-    axes.axvline(curve.implied_threshold, color="0.5", linewidth=1, linestyle="--", label="implied by costs")
-    axes.axvline(curve.best_threshold, color="0.5", linewidth=1, linestyle=":", label="cheapest here")
-    axes.set(xlabel="threshold", ylabel="mean cost an example", xlim=(0, 1))
-    axes.legend(fontsize=7, frameon=False)
-    return png_of(figure)
+    with picture_figure() as (figure, axes):
+        axes.plot(curve.thresholds, curve.costs, linewidth=1)
+        axes.axvline(curve.implied_threshold, color="0.5", linewidth=1, linestyle="--", label="implied by costs")
+        axes.axvline(curve.best_threshold, color="0.5", linewidth=1, linestyle=":", label="cheapest here")
+        axes.set(xlabel="threshold", ylabel="mean cost an example", xlim=(0, 1))
+        axes.legend()
+        return png_of(figure)
 
 
 def slice_losses_png(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -80,34 +96,38 @@ def slice_losses_png(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _losses_png(shown: tuple[tuple[str, float, float | None, float | None], ...]) -> bytes:
-    figure, axes = new_figure()
-    for place, (_, loss, lower, upper) in enumerate(shown):
+def _losses_png(shown: tuple[WithInterval, ...]) -> bytes:
+    with picture_figure() as (figure, axes):
+        draw_intervals(axes, shown, font_size=6)
+        axes.set(xlabel="log loss, nats")
+        return png_of(figure)
+
+
+def draw_intervals(axes: Axes, shown: Sequence[WithInterval], font_size: int) -> None:
+    """Draw a row a name, the first at the bottom: a dot at its value and a line over its interval, if it has one."""
+    for place, (_, value, lower, upper) in enumerate(shown):
         if lower is not None and upper is not None:
             axes.plot([lower, upper], [place, place], color="0.6", linewidth=1)
-        axes.plot([loss], [place], marker="o", markersize=3, color="C0")
-    axes.set_yticks(range(len(shown)), [name for name, *_ in shown])
-    axes.tick_params(axis="y", labelsize=6)
-    axes.set(xlabel="log loss, nats")
-    return png_of(figure)
+        axes.plot([value], [place], marker="o", markersize=3, color="C0")
+    axes.set_yticks(range(len(shown)), [label_text(name) for name, *_ in shown], fontsize=font_size)
 
 
 def log_loss_by_day_png(lines: Mapping[str, tuple[NDArray[np.datetime64], NDArray[np.float64]]]) -> bytes:
     """Draw log loss by day, one line a model; of many days the mean of each week."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    figure, axes = new_figure()
     is_long = max((days.size for days, _ in lines.values()), default=0) > _MOST_DAYS
-    for name, line in lines.items():
-        days, losses = _weekly(*line) if is_long else line
-        axes.plot(days, losses, linewidth=0.9, marker=".", markersize=2, label=name)
-    locator = AutoDateLocator(minticks=3, maxticks=7)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    axes.xaxis.get_offset_text().set_fontsize(7)
-    axes.set(ylabel="log loss, nats, mean of each week" if is_long else "log loss, nats")
-    axes.legend(fontsize=7, frameon=False)
-    return _with_few_colours(png_of(figure))
+    with picture_figure() as (figure, axes):
+        for name, line in lines.items():
+            days, losses = _weekly(*line) if is_long else line
+            axes.plot(days, losses, linewidth=0.9, marker=".", markersize=2, label=label_text(name))
+        locator = AutoDateLocator(minticks=3, maxticks=7)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.xaxis.get_offset_text().set_fontsize(7)
+        axes.set(ylabel="log loss, nats, mean of each week" if is_long else "log loss, nats")
+        axes.legend()
+        return _with_few_colours(png_of(figure))
 
 
 @dataclass(frozen=True)
@@ -122,15 +142,16 @@ class PlaceboStrip:
 
 def placebo_strips_png(strips: Sequence[PlaceboStrip]) -> bytes:
     """Draw each measure as a share of its threshold: dots are placebo windows, the diamond is today."""
-    figure, axes = new_figure()
-    for place, strip in enumerate(reversed(strips)):
-        axes.scatter(strip.placebos / strip.threshold, np.full(strip.placebos.size, place), s=9, color="0.6")
-        is_over = strip.today > strip.threshold
-        axes.scatter([strip.today / strip.threshold], [place], s=36, marker="D", color="C3" if is_over else "C0")
-    axes.axvline(1.0, color="0.2", linewidth=1)
-    axes.set_yticks(range(len(strips)), [strip.name.replace(": ", ":\n") for strip in reversed(strips)], fontsize=7)
-    axes.set(xlabel="share of the threshold", ylim=(-0.6, len(strips) - 0.4))
-    return png_of(figure)
+    with picture_figure() as (figure, axes):
+        for place, strip in enumerate(reversed(strips)):
+            axes.scatter(strip.placebos / strip.threshold, np.full(strip.placebos.size, place), s=9, color="0.6")
+            is_over = strip.today > strip.threshold
+            axes.scatter([strip.today / strip.threshold], [place], s=36, marker="D", color="C3" if is_over else "C0")
+        axes.axvline(1.0, color="0.2", linewidth=1)
+        names = [label_text(strip.name).replace(": ", ":\n") for strip in reversed(strips)]
+        axes.set_yticks(range(len(strips)), names, fontsize=7)
+        axes.set(xlabel="share of the threshold", ylim=(-0.6, len(strips) - 0.4))
+        return png_of(figure)
 
 
 def _weekly(
@@ -138,25 +159,6 @@ def _weekly(
 ) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
     weeks, place = np.unique(days.astype("datetime64[W]"), return_inverse=True)
     return weeks.astype("datetime64[D]"), np.bincount(place, weights=values) / np.bincount(place)
-
-
-def new_figure() -> "tuple[Figure, Axes]":
-    """Make a figure of the one size, and its axes."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE_INCHES, dpi=100, layout="constrained")
-    axes = figure.add_subplot()
-    axes.tick_params(labelsize=7)
-    axes.xaxis.label.set_fontsize(8)
-    axes.yaxis.label.set_fontsize(8)
-    return figure, axes
-
-
-def png_of(figure: "Figure") -> bytes:
-    """Give the figure's bytes: without a date and a version, so that the same numbers are the same picture."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def _with_few_colours(png: bytes) -> bytes:

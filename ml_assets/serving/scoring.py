@@ -1,4 +1,4 @@
-"""Scores of a drop's examples, by the champion of that drop and by the heuristic beside it."""
+"""Scores of a drop's examples, by the champion of that drop and by the baseline beside it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ScoringModel:
     as_of
         The drop that the model was trained as of.
     baseline
-        The heuristic, scored beside it, and in its place where it abstains.
+        The baseline, scored beside it, and in its place where it abstains.
     bounds
         The inputs that it scores; None is any.
     objectives
@@ -77,8 +77,8 @@ def score_drop(features: pd.DataFrame, drop: date, server: ScoringModel, prior_s
     -------
     frame
         Grain: an example. `batch_date`, `example_id`, `prediction_at`; `score`, what is acted on; `model_score`,
-        the model's own before the prior shift, and `baseline_score`, the heuristic's; `prior_shift` in log odds;
-        `abstained`, the features for which the model gives no score and the heuristic's is taken (null: none);
+        the model's own before the prior shift, and `baseline_score`, the baseline's; `prior_shift` in log odds;
+        `abstained`, the features for which the model gives no score and the baseline's is taken (null: none);
         `model_version`, and each objective by its name, in its unit.
 
     Raises

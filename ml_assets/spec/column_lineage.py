@@ -135,6 +135,6 @@ def _read(view: FeatureView, text: str, columns: list[str]) -> Iterator[str]:
 
 
 def _of_baseline(spec: UseCaseSpec) -> tuple[ColumnAt, ...]:
-    """Give what the heuristic to beat reads."""
-    names = spec.model.recipe(spec.labels.matures_after).heuristic.group_by
+    """Give what the baseline to beat reads."""
+    names = spec.model.recipe(spec.labels.matures_after).baseline.group_by
     return tuple(ColumnAt(*FEATURES, name) for name in names)

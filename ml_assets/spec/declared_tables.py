@@ -14,7 +14,7 @@ from ml_assets.spec.use_case import SqlTable, UseCaseSpec
 
 MOMENT = "TIMESTAMP WITH TIME ZONE"
 TIMES: Columns = {"event_at": MOMENT, "known_at": MOMENT, "claimed_known_at": MOMENT}
-BATCH_COLUMNS: Columns = {"drop_date": "DATE", "batch_at": MOMENT, "previous_batch_at": MOMENT}
+BATCH_COLUMNS: Columns = {"batch_date": "DATE", "batch_at": MOMENT, "previous_batch_at": MOMENT}
 
 
 @dataclass(frozen=True)

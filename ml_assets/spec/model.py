@@ -126,8 +126,8 @@ class TrainingRecipe(Declared):
         raise ValueError(f"rung: {not_among(name, [rung.name for rung in self.ladder])}")
 
     def only(self, name: str) -> TrainingRecipe:
-        """Keep the rung of that name, what it blends, and the heuristic beside it."""
-        wanted = {name, *self.rung(name).members, self.heuristic.name}
+        """Keep the rung of that name, what it blends, and the baseline beside it."""
+        wanted = {name, *self.rung(name).members, self.baseline.name}
         return self.model_copy(update={"ladder": tuple(rung for rung in self.ladder if rung.name in wanted)})
 
     def with_rung(self, tuned: Rung) -> TrainingRecipe:
@@ -135,7 +135,7 @@ class TrainingRecipe(Declared):
         return self.model_copy(update={"ladder": tuple(tuned if r.name == tuned.name else r for r in self.ladder)})
 
     @property
-    def heuristic(self) -> Rung:
+    def baseline(self) -> Rung:
         """The rung that stands for what people would do without a model: the first group history, or the constant."""
         return next((rung for rung in self.ladder if rung.kind == "group_history"), self.ladder[0])
 
@@ -189,7 +189,7 @@ class ModelSpec(Declared):
 
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
-        """Find rungs that share a name or blend what is not below them, and a ladder without the heuristic first."""
+        """Find rungs that share a name or blend what is not below them, and a ladder without the baseline first."""
         seen: set[str] = set()
         for place, name, rung in named_parts(declared.get("ladder")):
             if name in seen:
@@ -208,7 +208,7 @@ class ModelSpec(Declared):
         after_constant = 1 if kinds[:1] == ["constant"] and len(kinds) > 1 else 0
         kind = next(iter(kinds[after_constant:]), None)
         if isinstance(kind, str) and kind in RUNG_PARAMETERS and kind != "group_history":
-            found = f"the first rung is the heuristic to beat; found {kind!r}; allowed: group_history"
+            found = f"the first rung is the baseline to beat; found {kind!r}; allowed: group_history"
             yield ("ladder", after_constant, "kind"), found
 
 

@@ -104,7 +104,7 @@ class RetrainingSpec(Declared):
     stale_after: Duration = timedelta(days=42)
     important: float = Field(default=0.1, ge=0, le=1)
     min_gain_kept: float = Field(
-        default=0.25, description="share of the gain over the heuristic, as measured at the gate, below which "
+        default=0.25, description="share of the gain over the baseline, as measured at the gate, below which "
         "performance has failed, when the interval of the last matured window lies below it"
     )  # fmt: skip
     first_after: Duration = timedelta(days=60)

@@ -100,7 +100,7 @@ class _Check:
         """Check the SELECTs of examples and labels, and keep the columns of the examples."""
         for name, columns in self._sources.items():
             self._bench.lay(name, {**columns, **_TIMES})
-        self._bench.lay("batch", {"drop_date": "DATE", "batch_at": _MOMENT, "previous_batch_at": _MOMENT})
+        self._bench.lay("batch", {"batch_date": "DATE", "batch_at": _MOMENT, "previous_batch_at": _MOMENT})
         for part, text in files.items():
             may_read = [name for _, name in names_in(mapping_of(self._declared.get(part)).get("from"))]
             columns, faults = bind_table(self._bench, part, text, may_read, list(self._sources))

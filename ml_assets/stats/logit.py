@@ -14,8 +14,10 @@ def logit(probabilities: ArrayLike) -> NDArray[np.float64]:
     >>> logit([0.5]).tolist(), round(float(logit(1.0)), 1)
     ([0.0], 16.1)
     """
+    from scipy.special import logit as log_odds  # pyright: ignore[reportMissingTypeStubs]
+
     p = np.clip(np.asarray(probabilities, dtype=np.float64), SMALLEST, 1 - SMALLEST)
-    return np.log(p) - np.log1p(-p)
+    return np.asarray(log_odds(p), dtype=np.float64)
 
 
 def sigmoid(log_odds: ArrayLike) -> NDArray[np.float64]:

@@ -250,6 +250,9 @@ def _sql_type(kind: pa.DataType) -> str:
 
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return f"{_sql_type(kind.value_type)}[]"
+    if pa.types.is_struct(kind):
+        fields = (f'"{field.name}" {_sql_type(field.type)}' for field in kind)
+        return f"STRUCT({', '.join(fields)})"
     if pa.types.is_timestamp(kind):
         return "TIMESTAMPTZ" if kind.tz else "TIMESTAMP"
     return _SQL_TYPES[str(kind).removeprefix("large_")]

@@ -27,7 +27,7 @@ class TamperedModelError(RuntimeError):
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """A model, the heuristic fitted on the same rows, and all that decided them.
+    """A model, the baseline fitted on the same rows, and all that decided them.
 
     Attributes
     ----------
@@ -114,6 +114,8 @@ class ModelStore:
         ------
         TamperedModelError
             If the manifest or a file it names is missing or has another sha256 than recorded.
+        ValueError
+            If a file is as recorded and still cannot be read, such as one that an older version of ml_assets wrote.
         """
         folder = self.folder / model_version
         content = _read_checked(folder / _MANIFEST, artifact_sha256)
@@ -122,7 +124,7 @@ class ModelStore:
         for name, sha256 in manifest["files"].items():
             part, _, bare = name.partition("/")
             files[part][bare] = _read_checked(folder / name, sha256)
-        kinds = manifest["kinds"]
+        models = {part: _load_part(folder / part, kind, files[part]) for part, kind in manifest["kinds"].items()}
         return ModelBundle(
             as_of=manifest["as_of"],
             rung=manifest["rung"],
@@ -130,14 +132,12 @@ class ModelStore:
             training_set_hash=manifest["training_set_hash"],
             recipe=TrainingRecipe.model_validate(manifest["recipe"]),
             features=tuple(manifest["features"]),
-            model=load_model(kinds["model"], files["model"]),
-            baseline=load_model(kinds["baseline"], files["baseline"]),
+            model=models["model"],
+            baseline=models["baseline"],
             envelope=Envelope.from_files(files["envelope"]) if files["envelope"] else None,
             started_from=manifest["started_from"],
             objectives={
-                part.removeprefix(_OBJECTIVE): load_model(kind, files[part])
-                for part, kind in kinds.items()
-                if part.startswith(_OBJECTIVE)
+                part.removeprefix(_OBJECTIVE): model for part, model in models.items() if part.startswith(_OBJECTIVE)
             },
         )
 
@@ -168,13 +168,19 @@ class ModelStore:
         return StoredModel(version, sha256, self.folder / version)
 
 
+def _load_part(folder: Path, kind: str, files: Mapping[str, bytes]) -> FittedModel:
+    """Make a model of the files under `folder`; a ValueError names the folder too."""
+    try:
+        return load_model(kind, files)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
+
+
 def installed_libraries() -> dict[str, str]:
     """The versions that decide the bytes of a model."""
-    import zlib
     from importlib.metadata import version
 
-    found = {name: version(name) for name in ("numpy", "scikit-learn", "scipy", "skops", "xgboost")}
-    return found | {"zlib": zlib.ZLIB_RUNTIME_VERSION}  # archives are deflated, and another zlib deflates otherwise
+    return {name: version(name) for name in ("numpy", "scikit-learn", "scipy", "xgboost")}
 
 
 def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:

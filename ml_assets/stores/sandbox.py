@@ -56,7 +56,7 @@ def select_by_drop(
 
     `connection` is shut in and has a view `validated_<source>` for each of `sources`; the SELECT
     sees them as `<source>`, without the columns that say where a row came from, and `batch` with
-    one row: drop_date, batch_at, previous_batch_at. Run drop by drop, the result of a drop cannot
+    one row: batch_date, batch_at, previous_batch_at. Run drop by drop, the result of a drop cannot
     depend on which others are asked for.
     """
     check_select(sql, {*sources, "batch"})
@@ -71,7 +71,7 @@ def select_by_drop(
     for position, drop in enumerate(drops):
         previous_batch_at, batch_at = calendar.interval_of(drop)
         connection.execute(
-            "CREATE OR REPLACE TEMP TABLE batch AS SELECT ?::DATE AS drop_date, ?::TIMESTAMPTZ AS batch_at, "
+            "CREATE OR REPLACE TEMP TABLE batch AS SELECT ?::DATE AS batch_date, ?::TIMESTAMPTZ AS batch_at, "
             "?::TIMESTAMPTZ AS previous_batch_at",
             [drop, batch_at, previous_batch_at],
         )

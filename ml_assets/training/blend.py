@@ -71,29 +71,35 @@ def blended(scores: Sequence[FloatArray], weights: Sequence[float]) -> FloatArra
 def fit_weights(scores: Sequence[FloatArray], labels: FloatArray) -> tuple[float, ...]:
     """The weights that lose least on scores out of time, drawn a little to even shares.
 
-    Stacking (Wolpert, 1992; Breiman, 1996) with weights on the simplex, found by exponentiated gradients on a convex
-    loss. Without rows the shares are even.
+    Stacking (Wolpert, 1992; Breiman, 1996) with weights on the simplex; the loss is convex. Without rows the shares are
+    even.
 
     >>> labels = np.array([0.0, 1.0] * 500)
     >>> good, blind = np.where(labels == 1, 0.8, 0.2), np.full(1000, 0.5)
     >>> [round(weight, 2) for weight in fit_weights([good, blind], labels)]
     [1.0, 0.0]
     """
-    count = len(scores)
-    weights = np.full(count, 1 / count)
+    from scipy.optimize import LinearConstraint, minimize
+
+    even = np.full(len(scores), 1 / len(scores))
     if not labels.size:
-        return tuple(weights.tolist())
+        return tuple(even.tolist())
     design = np.column_stack([logit(score) for score in scores])
-    for _ in range(2000):
-        p = sigmoid(design @ weights)
-        gradient = design.T @ (p - labels) / labels.size + EVEN_SHARE_STRENGTH * (weights - 1 / count)
-        moved = weights * np.exp(-np.clip(0.5 * (gradient - gradient @ weights), -1, 1))
-        moved /= moved.sum()
-        has_settled = np.abs(moved - weights).max() < 1e-9
-        weights = moved
-        if has_settled:
-            break
-    return tuple(weights.tolist())
+
+    def loss(weights: FloatArray) -> float:
+        odds = design @ weights
+        toward_even = EVEN_SHARE_STRENGTH / 2 * ((weights - even) ** 2).sum()
+        return float((np.logaddexp(0, odds) - labels * odds).mean() + toward_even)
+
+    def gradient(weights: FloatArray) -> FloatArray:
+        return design.T @ (sigmoid(design @ weights) - labels) / labels.size + EVEN_SHARE_STRENGTH * (weights - even)
+
+    found = minimize(
+        loss, even, jac=gradient, method="SLSQP", bounds=[(0, 1)] * even.size,
+        constraints=LinearConstraint(np.ones(even.size), 1, 1), options={"ftol": 1e-15, "maxiter": 200},
+    )  # fmt: skip
+    weights = np.clip(found.x, 0, 1)
+    return tuple((weights / weights.sum()).tolist())
 
 
 def members_of(files: Mapping[str, bytes]) -> tuple[list[tuple[str, str, dict[str, bytes]]], tuple[float, ...]]:

@@ -29,10 +29,9 @@ def balanced(
     everything = np.arange(labels.size)
     if rule == "none":
         return everything, None
-    positives = everything[labels == 1]
-    negatives = everything[labels == 0]
     if rule == "weights":
-        n_of = np.where(labels == 1, positives.size, negatives.size)
-        return everything, labels.size / (2 * n_of)
-    few, many = sorted((positives, negatives), key=len)
+        from sklearn.utils.class_weight import compute_sample_weight
+
+        return everything, compute_sample_weight("balanced", labels)
+    few, many = sorted((everything[labels == 1], everything[labels == 0]), key=len)
     return np.sort(np.concatenate([few, rng.choice(many, size=few.size, replace=False)])), None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ml_assets.training.blend import Blend
 from ml_assets.training.boosted_trees import FittedBoostedTrees
 from ml_assets.training.calibration import CalibratedModel
-from ml_assets.training.logistic_regression import FittedLogisticRegression
+from ml_assets.training.linear_model import FittedLogisticRegression
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +93,7 @@ def date_like_features(rows: pd.DataFrame, features: Sequence[str]) -> list[Date
 def _looked_at(
     name: str, values: NDArray[np.float64], number: NDArray[np.int64], is_train: NDArray[np.bool_]
 ) -> DateLike | None:
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
     is_known = np.isfinite(values)
     values, of = values[is_known], number[is_known]
@@ -108,7 +108,8 @@ def _looked_at(
         return None
     as_far_out = [min((trained <= value).mean(), (trained >= value).mean()) for value in held_out]
     outside = float(np.mean(np.array(as_far_out) <= AT_THE_EDGE)) if as_far_out else 0.0
-    with_time = float(np.corrcoef(rankdata(trained), np.arange(trained.size))[0, 1])
+    correlation: Any = spearmanr(trained, np.arange(trained.size))
+    with_time = float(correlation.statistic)
     is_found = outside >= MOST_OUTSIDE or abs(with_time) >= MONOTONE
     return DateLike(name, 1 - within / whole, outside, with_time) if is_found else None
 

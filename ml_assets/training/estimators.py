@@ -1,6 +1,6 @@
 """The ladder's rungs behind one small interface: fit, predict, save as data, load.
 
-Models are data, never code: JSON, skops under an explicit list of types, and UBJ. No pickle, no joblib.
+Models are data, never code: JSON, and UBJ for trees. No pickle, no joblib.
 """
 
 from __future__ import annotations
@@ -18,11 +18,8 @@ from ml_assets.training.boosted_trees import FittedBoostedTrees, fit_boosted_tre
 from ml_assets.training.calibration import CalibratedModel, read_curve
 from ml_assets.training.constant import Constant, load_constant
 from ml_assets.training.group_history import GroupHistory, fit_group_history, load_group_history
-from ml_assets.training.logistic_regression import (
-    FittedLogisticRegression,
-    fit_logistic_regression,
-    load_logistic_regression,
-)
+from ml_assets.training.linear_model import FittedLogisticRegression, load_logistic_regression
+from ml_assets.training.logistic_regression import fit_logistic_regression
 from ml_assets.training.objectives import load_amount
 from ml_assets.training.rung_parameters import PLAIN, FitOptions
 
@@ -122,13 +119,13 @@ def fit_rung(
 def load_model(kind: str, files: Mapping[str, bytes]) -> FittedModel:
     """Read back a model from the files of `to_files`.
 
-    The caller has checked their sha256: this reads data, and refuses types that are not on the list, but cannot know
-    whether the numbers are the ones that passed the gate.
+    The caller has checked their sha256: this reads data, but cannot know whether the numbers are the ones that passed
+    the gate.
 
     Raises
     ------
     ValueError
-        On an unknown kind, or an archive with types that are not allowed.
+        On an unknown kind, or a file that is not as `to_files` writes it.
     KeyError
         On a file that is not there.
     """

@@ -1,4 +1,4 @@
-"""The heuristic to beat: how often it happened in the same group, drawn to the overall share where a group is small."""
+"""The baseline to beat: how often it happened in the same group, drawn to the overall share where a group is small."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,16 +128,15 @@ def agreement(one: Mapping[str, float], other: Mapping[str, float], top: int) ->
     ValueError
         On other names on one side than on the other.
     """
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
     names = sorted(one)
     if names != sorted(other):
         raise ValueError(f"only one side ranks {', '.join(sorted(set(one) ^ set(other)))}")
-    ranks = [rankdata([-side[name] for name in names]) for side in (one, other)]
-    spread = [float(np.std(each)) for each in ranks]
-    centred = [each - each.mean() for each in ranks]
-    product = spread[0] * spread[1]
-    spearman = float((centred[0] * centred[1]).mean() / product) if product else float("nan")
+    a, b = ([side[name] for name in names] for side in (one, other))
+    ranks_both = len(set(a)) > 1 and len(set(b)) > 1
+    found: Any = spearmanr(a, b) if ranks_both else None
+    spearman = float("nan") if found is None else float(found.statistic)
     k = max(min(top, len(names)), 1)
     both = set(ranked(one)[:k]) & set(ranked(other)[:k])
     return Agreement(round(spearman, 12), len(both) / k)

@@ -6,7 +6,7 @@ inside the training rows as of March 31, as the mean of `--seeds` seeds. What wa
 
 Then `--year --data FOLDER` with a state up to the end of December: as of the last day of each month, the newest 14
 matured days held out and not refitted on, the next month scored ahead by the full blend, the small one and the
-heuristic. Differences by paired resampling of days.
+baseline. Differences by paired resampling of days.
 """
 
 from __future__ import annotations
@@ -100,10 +100,10 @@ def measures_of(month: pd.DataFrame, scores: np.ndarray, capacity: int) -> dict[
 def artifact_bytes(
     spec: UseCaseSpec, recipe: TrainingRecipe, as_of: date, rungs: tuple[MeasuredRung, MeasuredRung]
 ) -> int:
-    """Count every file that the store keeps of a model and the heuristic beside it, the manifest too."""
-    (rung, heuristic), moment = rungs, as_of.isoformat()
+    """Count every file that the store keeps of a model and the baseline beside it, the manifest too."""
+    (rung, baseline), moment = rungs, as_of.isoformat()
     bundle = ModelBundle(moment, rung.rung.name, moment, "", recipe.only(rung.rung.name),
-                         tuple(spec.features.feature_names()), rung.model, heuristic.model)  # fmt: skip
+                         tuple(spec.features.feature_names()), rung.model, baseline.model)  # fmt: skip
     with TemporaryDirectory() as folder:
         stored = ModelStore(Path(folder)).save(bundle)
         return sum(path.stat().st_size for path in stored.folder.rglob("*") if path.is_file())
@@ -154,7 +154,7 @@ def year(spec: UseCaseSpec, data: Path, until: date) -> tuple[list[Month], pd.Da
             spent[rung.rung.name] = time.perf_counter() - started - sum(spent.values())
 
         rungs = {rung.rung.name: rung for rung in climb(recipe, draw_rows(spec, data, as_of), names, on_rung=tell)}
-        for name, rung in (("full", "blend"), ("small", "small"), ("heuristic", "group_history")):
+        for name, rung in (("full", "blend"), ("small", "small"), ("baseline", "group_history")):
             model, before = rungs[rung].model, time.perf_counter()
             scores = model.predict(month)
             us_per_row = (time.perf_counter() - before) / len(month) * 1e6
@@ -175,7 +175,7 @@ def tell_year(months: Sequence[Month], rows: pd.DataFrame) -> None:
         numbers = " | ".join(f"{each.measures[name]:.4f}" for name in MEASURES)
         sys.stdout.write(f"| {each.as_of} | {each.model} | {numbers} | {each.model_bytes:,} | {each.artifact_bytes:,} | "
                          f"{each.fit_s:.1f} | {each.us_per_row:.1f} |\n")  # fmt: skip
-    for name in ("full", "small", "heuristic"):
+    for name in ("full", "small", "baseline"):
         own = [each for each in months if each.model == name]
         means = {key: round(float(np.mean([each.measures[key] for each in own])), 5) for key in MEASURES}
         sys.stdout.write(f"mean {name}: {json.dumps(means)}, most bytes {max(each.model_bytes for each in own):,}\n")

@@ -35,11 +35,11 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER
 
 @dataclass(frozen=True)
 class _Equal:
-    """Models that are no better than one another: the holdout, their scores of it, and the heuristic's."""
+    """Models that are no better than one another: the holdout, their scores of it, and the baseline's."""
 
     holdout: pd.DataFrame
     scores: list[np.ndarray]
-    heuristic: np.ndarray
+    baseline: np.ndarray
 
 
 def draw_rows(spec: UseCaseSpec, data: Path, as_of: date) -> pd.DataFrame:
@@ -69,15 +69,15 @@ def fit_equal(spec: UseCaseSpec, rows: pd.DataFrame, n_models: int, rung: str, r
     recipe = spec.model.recipe(spec.labels.matures_after).only(rung or spec.model.ladder[-1].name)
     no_windows = recipe.folds.model_copy(update={"length": spec.calendar.every * 9999})  # a blend's shares are even
     scores: list[np.ndarray] = []
-    heuristic = np.empty(0)
+    baseline = np.empty(0)
     for number in range(n_models):
         drawn = resampled_days(train, rng).assign(split="train")
         own = recipe.model_copy(update={"seed": number, "folds": no_windows})
         rungs = climb(own, pd.concat([drawn, holdout], ignore_index=True), list(spec.features.feature_names()))
         scores.append(rungs[-1].holdout_scores)
-        heuristic = rungs[0].holdout_scores
+        baseline = rungs[0].holdout_scores
         sys.stderr.write(f"model {number}: log loss {rungs[-1].measures['log_loss']:.5f}\n")
-    return _Equal(holdout.assign(_row=np.arange(len(holdout))), scores, heuristic)
+    return _Equal(holdout.assign(_row=np.arange(len(holdout))), scores, baseline)
 
 
 def judge_once(spec: UseCaseSpec, equal: _Equal, rng: np.random.Generator, *, by_luck: bool) -> tuple[Verdict, float]:
@@ -92,9 +92,9 @@ def judge_once(spec: UseCaseSpec, equal: _Equal, rng: np.random.Generator, *, by
     champion, candidate = np.where(swaps, other, one), np.where(swaps, one, other)
     rule = spec.model.gate
     gain = gain_over(window, champion, candidate, rule, np.random.default_rng(spec.model.seed))
-    of = {"champion": champion, "candidate": candidate, "heuristic": equal.heuristic[taken]}
+    of = {"champion": champion, "candidate": candidate, "baseline": equal.baseline[taken]}
     measures = {name: measure_window(labels, values, days) for name, values in of.items()}
-    verdict = judge(candidate=measures["candidate"], champion=measures["champion"], heuristic=measures["heuristic"],
+    verdict = judge(candidate=measures["candidate"], champion=measures["champion"], baseline=measures["baseline"],
                     gain=gain, rule=rule)  # fmt: skip
     return verdict, gain.estimate if gain else float("nan")
 

@@ -25,8 +25,8 @@ from ml_assets.graph.runs.launch import run_batch
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.ledger import settle_ledger
 from ml_assets.ingestion.reading import read_landed
-from ml_assets.pipeline.ingestion.raw import receipt_table
-from ml_assets.pipeline.ingestion.validated import result_table
+from ml_assets.pipeline.ingestion.raw import receipt_rows
+from ml_assets.pipeline.ingestion.validated import result_rows
 from ml_assets.spec.contract import Source
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
@@ -78,7 +78,7 @@ def _ingest(spec: UseCaseSpec, source: Source, paths: StatePaths, lake: Lake, dr
         connection.execute("SET TimeZone = 'UTC'")
         relation, receipts = read_landed(connection, source, [file for file in found if file is not None])
         rows = relation.to_arrow_table()
-    lake.replace_drops(f"received_{source.name}", receipt_table(receipts), drops)
+    lake.replace_drops(f"received_{source.name}", receipt_rows(source, receipts), drops)
     lake.replace_drops(f"raw_{source.name}", rows, drops)
     with duckdb.connect() as connection:
         restrict_to_tables(connection, {"raw": lake.files(f"raw_{source.name}", drops=(drops[0], drops[-1]))})
@@ -87,7 +87,7 @@ def _ingest(spec: UseCaseSpec, source: Source, paths: StatePaths, lake: Lake, dr
         validated, quarantined = accepted.validated.to_arrow_table(), accepted.quarantine.to_arrow_table()
     lake.replace_drops(f"validated_{source.name}", validated, drops)
     lake.replace_drops(f"quarantine_{source.name}", quarantined, drops)
-    lake.replace_drops(f"contract_{source.name}", result_table(accepted.results), drops)
+    lake.replace_drops(f"contract_{source.name}", result_rows(source, accepted.results), drops)
 
 
 def hashes(lake: Lake) -> dict[str, str]:

@@ -78,13 +78,13 @@ def verdict_of(spec: UseCaseSpec, chain: Chain, model: FittedModel, until: datet
     train = rows.loc[rows["split"] == "train"]
     names = list(spec.features.feature_names())
     recipe = spec.model.recipe(spec.labels.matures_after)
-    heuristic = fit_bare(recipe, recipe.heuristic, train, names)
-    scores = {"candidate": model.predict(window), "heuristic": heuristic.predict(window),
+    baseline = fit_bare(recipe, recipe.baseline, train, names)
+    scores = {"candidate": model.predict(window), "baseline": baseline.predict(window),
               "champion": chain.model.predict(window)}  # fmt: skip
     as_of = until.date()
 
     def bundle(fitted: FittedModel, moment: datetime) -> ModelBundle:
-        return ModelBundle(str(as_of), chain.rung.name, moment.isoformat(), "", recipe, tuple(names), fitted, heuristic)
+        return ModelBundle(str(as_of), chain.rung.name, moment.isoformat(), "", recipe, tuple(names), fitted, baseline)
 
     found = Comparison(
         CandidateRow(as_of, chain.rung.name, "candidate", "", 0, "", ""), Promotion(as_of, 1, "champion", "", as_of),
@@ -94,7 +94,7 @@ def verdict_of(spec: UseCaseSpec, chain: Chain, model: FittedModel, until: datet
     gain = gain_over(window, scores["champion"], scores["candidate"], spec.model.gate, np.random.default_rng(0))
     measures = {name: measure_window(found.labels, each, found.days) for name, each in scores.items()}
     evidence = evidence_of(found, list(declared_slices(spec, found)), [], ())
-    verdict = judge(candidate=measures["candidate"], champion=measures["champion"], heuristic=measures["heuristic"],
+    verdict = judge(candidate=measures["candidate"], champion=measures["champion"], baseline=measures["baseline"],
                     gain=gain, rule=spec.model.gate, evidence=evidence)  # fmt: skip
     broken = ", ".join(dict.fromkeys(reason.code for reason in verdict.reasons if not reason.passed))
     return f"{verdict.outcome}{f' ({broken})' if broken else ''}"

@@ -102,7 +102,7 @@ def test_newer_training_rows_widen_the_room_below_zero_by_their_months(
     evidence = replace(SOUND, champion_trained_until=NOW - timedelta(days=days))
 
     verdict = judge(
-        candidate=CANDIDATE, champion=CHAMPION, heuristic=HEURISTIC, gain=replace(GAIN, lower=lower), rule=rule,
+        candidate=CANDIDATE, champion=CHAMPION, baseline=HEURISTIC, gain=replace(GAIN, lower=lower), rule=rule,
         evidence=evidence,
     )  # fmt: skip
 
@@ -111,7 +111,7 @@ def test_newer_training_rows_widen_the_room_below_zero_by_their_months(
 
 
 def test_broken_evidence_refuses_what_its_measures_would_let_through() -> None:
-    given = {"candidate": CANDIDATE, "champion": CHAMPION, "heuristic": HEURISTIC, "gain": GAIN, "rule": RULE}
+    given = {"candidate": CANDIDATE, "champion": CHAMPION, "baseline": HEURISTIC, "gain": GAIN, "rule": RULE}
 
     assert judge(**given, evidence=SOUND).outcome == "promoted"
     assert judge(**given, evidence=replace(SOUND, leaks=("x",))).outcome == "refused"

@@ -105,7 +105,7 @@ def test_lost_performance_says_by_how_much() -> None:
     }
     (finding,) = found(performance=performance)
 
-    assert "gains 0.1% of log loss over the heuristic (up to 1.2%); it must keep 2.0%" in finding.message
+    assert "gains 0.1% of log loss over the baseline (up to 1.2%); it must keep 2.0%" in finding.message
     assert (finding.measurement, finding.threshold) == (0.001, 0.02)
 
 
@@ -117,7 +117,8 @@ def test_stale_training_data_are_a_warning() -> None:
 
 def test_verdicts_are_events() -> None:
     verdict = {"verdict": "refused", "model_version": "m", "as_of": "2013-07-07", "gate": "enabled", "gain": -0.01,
-               "reasons": ["kept finite: yes", "broken gain_too_small: -1 %"]}  # fmt: skip
+               "reasons": [{"passed": True, "code": "finite", "message": "yes"},
+                           {"passed": False, "code": "gain_too_small", "message": "-1 %"}]}  # fmt: skip
     refused = finding_of_verdict("flights", verdict)
     promoted = finding_of_verdict("flights", {**verdict, "verdict": "promoted", "reasons": []})
 

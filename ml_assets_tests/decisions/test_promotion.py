@@ -30,14 +30,14 @@ GAIN = Interval(estimate=0.0136, lower=-0.004, upper=0.03, level=0.9, n_days=14,
 def _judge(
     candidate: WindowMeasures = CANDIDATE,
     champion: WindowMeasures | None = CHAMPION,
-    heuristic: WindowMeasures = HEURISTIC,
+    baseline: WindowMeasures = HEURISTIC,
     gain: Interval | None = GAIN,
     gate: GateMode = "enabled",
 ) -> Verdict:
     return judge(
         candidate=candidate,
         champion=champion,
-        heuristic=heuristic,
+        baseline=baseline,
         gain=gain,
         rule=RULE.model_copy(update={"mode": gate}),
     )
@@ -58,7 +58,7 @@ def test_a_better_candidate_is_promoted_and_the_record_shows_every_rule() -> Non
         "auc_enough",
         "auc_plausible",
         "ece_small",
-        "beats_heuristic",
+        "beats_baseline",
         "finite",
         "same_window",
         "auc_held",
@@ -129,21 +129,21 @@ def test_all_broken_rules_are_named_and_not_only_the_first() -> None:
         "not_enough_data",
         "auc_too_low",
         "ece_too_high",
-        "worse_than_heuristic",
+        "worse_than_baseline",
         "auc_dropped",
         "gain_too_small",
         "may_be_worse",
     ]
 
 
-def test_without_a_champion_the_heuristic_is_the_one_to_beat() -> None:
+def test_without_a_champion_the_baseline_is_the_one_to_beat() -> None:
     better = _judge(champion=None, gain=None)
     worse = _judge(candidate=replace(CANDIDATE, log_loss=0.54), champion=None, gain=None)
 
     assert better.promoted
-    assert better.reasons[-1].code == "beats_heuristic"
+    assert better.reasons[-1].code == "beats_baseline"
     assert not worse.promoted
-    assert _broken(worse) == ["worse_than_heuristic"]
+    assert _broken(worse) == ["worse_than_baseline"]
     assert (worse.reasons[-1].measured, worse.reasons[-1].threshold) == (0.54, 0.539)
 
 
@@ -151,8 +151,8 @@ def test_without_a_champion_the_absolute_guardrails_still_hold() -> None:
     assert _broken(_judge(replace(CANDIDATE, ece=0.2), None)) == ["ece_too_high"]
 
 
-def test_without_a_champion_an_unmeasured_heuristic_promotes_nobody() -> None:
-    assert _broken(_judge(champion=None, heuristic=replace(HEURISTIC, log_loss=math.nan))) == ["worse_than_heuristic"]
+def test_without_a_champion_an_unmeasured_baseline_promotes_nobody() -> None:
+    assert _broken(_judge(champion=None, baseline=replace(HEURISTIC, log_loss=math.nan))) == ["worse_than_baseline"]
 
 
 @pytest.mark.parametrize("measure", ["log_loss", "auc", "ece"])
@@ -217,7 +217,7 @@ def test_a_person_has_the_last_word_only_on_what_kept_every_rule(gate: GateMode,
     candidate = CANDIDATE if is_sound else replace(CANDIDATE, ece=0.2)
     rule = RULE.model_copy(update={"approval": True, "mode": gate})
 
-    verdict = judge(candidate=candidate, champion=CHAMPION, heuristic=HEURISTIC, gain=GAIN, rule=rule)
+    verdict = judge(candidate=candidate, champion=CHAMPION, baseline=HEURISTIC, gain=GAIN, rule=rule)
 
     assert (verdict.outcome, verdict.would_promote) == (outcome, is_sound)
     assert verdict.promoted is (outcome == "promoted")
@@ -226,6 +226,6 @@ def test_a_person_has_the_last_word_only_on_what_kept_every_rule(gate: GateMode,
 def test_an_auc_beyond_what_can_be_known_is_refused() -> None:
     rule = RULE.model_copy(update={"max_auc": 0.8})
 
-    verdict = judge(candidate=replace(CANDIDATE, auc=0.81), champion=None, heuristic=HEURISTIC, gain=None, rule=rule)
+    verdict = judge(candidate=replace(CANDIDATE, auc=0.81), champion=None, baseline=HEURISTIC, gain=None, rule=rule)
 
     assert _broken(verdict) == ["auc_too_good"]

@@ -1,4 +1,4 @@
-"""The only tests that import Great Expectations: it takes 6 s."""
+"""Expectations of a contract, whoever judges them: some are compiled, for others Great Expectations is loaded."""
 
 from __future__ import annotations
 

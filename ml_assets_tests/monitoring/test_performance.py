@@ -38,7 +38,7 @@ def spec() -> UseCaseSpec:
 
 
 def scored_of(*rows: tuple[date, date | None, float | None, float | None, float, str | None], **versions: str) -> Any:
-    """Give scored examples from prediction date, drop matured in, label, score, heuristic's score and origin."""
+    """Give scored examples from prediction date, drop matured in, label, score, baseline's score and origin."""
     dates, matured_in, labels, scores, baseline, origins = zip(*rows, strict=True)
     unscored = np.full(len(rows), np.nan)
     by_role = {"champion": np.array(scores, dtype=float), "baseline": np.array(baseline)}
@@ -66,19 +66,19 @@ def rows_of(scored: ScoredExamples, *drops: date, capacity: int = 3) -> list[dic
     return measure_performance(scored, drops, MONITORING, capacity)
 
 
-def test_champion_and_heuristic_are_measured_on_what_matured_in_the_drop() -> None:
+def test_champion_and_baseline_are_measured_on_what_matured_in_the_drop() -> None:
     rows = rows_of(DAY, APRIL_3)
 
-    champion, heuristic = (row for row in rows if row.get("slice_column") is None)
-    assert (champion["role"], heuristic["role"]) == ("champion", "baseline")
-    assert (champion["batch_date"], champion["prediction_date"]) == (APRIL_3, APRIL_1)
+    champion, baseline = (row for row in rows if row.get("slice_column") is None)
+    assert (champion["role"], baseline["role"]) == ("champion", "baseline")
+    assert (champion["batch_date"], champion["prediction_batch_date"]) == (APRIL_3, APRIL_1)
     assert (champion["n"], champion["n_unresolved"], champion["label_share"]) == (4, 1, 0.5)
     assert champion["mean_score"] == pytest.approx((0.9 + 0.6 + 0.1 + 0.2) / 4)
     assert champion["auc"] == pytest.approx(2 / 4)  # 0.9 is above both negatives, 0.1 above neither
     loss = -sum(map(math.log, (0.9, 0.4, 0.1, 0.8))) / 4
     assert champion["log_loss"] == pytest.approx(loss)
     assert champion["log_loss_over_entropy"] == pytest.approx(loss / math.log(2))
-    assert heuristic["log_loss_over_entropy"] == pytest.approx(1)
+    assert baseline["log_loss_over_entropy"] == pytest.approx(1)
     assert champion["brier"] == pytest.approx((0.01 + 0.36 + 0.81 + 0.04) / 4)
 
 
@@ -92,11 +92,11 @@ def test_precision_ranks_all_examples_of_the_day_and_counts_those_resolved_in_th
 
 
 def test_cost_is_that_of_acting_from_the_score_on_where_it_pays() -> None:
-    champion, heuristic = (row for row in rows_of(DAY, APRIL_3) if row.get("slice_column") is None)
+    champion, baseline = (row for row in rows_of(DAY, APRIL_3) if row.get("slice_column") is None)
 
     # 1 in vain against 3 missed: from 0.25 on. Acted on 0.9 and 0.6, one in vain; 0.1 was missed
     assert champion["cost"] == pytest.approx((1 + 3) / 4)
-    assert heuristic["cost"] == pytest.approx((1 + 1) / 4)
+    assert baseline["cost"] == pytest.approx((1 + 1) / 4)
 
 
 def test_slice_has_its_interval_and_one_too_small_its_counts_alone() -> None:
@@ -133,7 +133,7 @@ def test_what_has_not_matured_in_the_drops_asked_for_has_no_row() -> None:
     early = scored_of((APRIL_1, APRIL_3, 1, 0.4, 0.5, "EWR"), (APRIL_4, None, None, 0.4, 0.5, "EWR"))
 
     assert rows_of(early, APRIL_2, APRIL_4) == []
-    assert {row["prediction_date"] for row in rows_of(early, APRIL_2, APRIL_3)} == {APRIL_1}
+    assert {row["prediction_batch_date"] for row in rows_of(early, APRIL_2, APRIL_3)} == {APRIL_1}
 
 
 def read(spec: UseCaseSpec, drops: Sequence[date]) -> dict[str, tuple[Any, ...]]:
@@ -196,7 +196,7 @@ def test_window_ends_with_the_newest_day_of_which_all_has_matured(spec: UseCaseS
 
 
 def served(n_days: int, score: float, **versions: str) -> ScoredExamples:
-    """Give days of a positive and a negative each, told apart by `score` and 1 - score; the heuristic says 0.5."""
+    """Give days of a positive and a negative each, told apart by `score` and 1 - score; the baseline says 0.5."""
     days = [APRIL_1 + timedelta(days=number) for number in range(n_days)]
     rows = [
         (day, day + timedelta(days=2), label, score if label else 1 - score, 0.5, "EWR")
@@ -217,7 +217,7 @@ def test_champion_that_keeps_its_gain_is_ok(spec: UseCaseSpec) -> None:
     assert verdict["state"] == "ok"
     assert (verdict["gain"], verdict["gain_lower"], verdict["gain_upper"]) == pytest.approx((gain, gain, gain))
     assert (verdict["threshold"], verdict["n"], verdict["n_days"]) == (pytest.approx(0.25 * 0.4), 8, 4)
-    assert (verdict["label_share"], verdict["prior_shift"]) == pytest.approx((0.5, 0))
+    assert (verdict["label_share"], verdict["share_gap"]) == pytest.approx((0.5, 0))
     assert (verdict["window_from"], verdict["window_until"]) == (date(2013, 3, 22), APRIL_4)
 
 
@@ -259,6 +259,6 @@ def test_labels_that_lie_below_the_scores_on_every_day_are_named_a_prior_shift(s
 
     shifted, usual = judge(scored_of(*rows), spec), judge(served(4, 0.8), spec)
 
-    assert (shifted["prior_state"], shifted["prior_shift"]) == ("shifted", pytest.approx(-0.35))
+    assert (shifted["prior_state"], shifted["share_gap"]) == ("shifted", pytest.approx(-0.35))
     assert usual["prior_state"] == "cannot tell"
     assert judge(served(1, 0.8), spec)["prior_state"] == "not enough data"

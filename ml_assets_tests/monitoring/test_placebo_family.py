@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml_assets.monitoring.placebo_family import PlaceboFamily, moderated_deviations
+from ml_assets.monitoring.placebo_family import PlaceboFamily, _inverse_trigamma, moderated_deviations
 
 RATE = 0.02
 REPEATS = 1500
@@ -30,6 +30,13 @@ def test_new_windows_exceed_both_thresholds_as_rarely_as_promised(shared: float)
 
     noise = 3 * np.sqrt(RATE * (1 - RATE) / REPEATS)
     assert over.mean(axis=0) == pytest.approx(RATE, abs=noise + 0.01)
+
+
+@pytest.mark.parametrize("value", [1e-6, 0.01, 0.3, 1.0, 20.0, 1e4])
+def test_inverse_of_the_trigamma_function_gives_the_value_back(value: float) -> None:
+    from scipy.special import polygamma
+
+    assert polygamma(1, _inverse_trigamma(value)) == pytest.approx(value, rel=1e-9)
 
 
 def test_moderation_leaves_the_mean_variance_and_calms_the_extremes() -> None:

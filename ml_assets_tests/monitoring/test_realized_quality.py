@@ -18,7 +18,7 @@ DAYS = scored(
 )  # fmt: skip
 
 
-def test_champion_and_heuristic_are_measured_on_the_same_labelled_examples() -> None:
+def test_champion_and_baseline_are_measured_on_the_same_labelled_examples() -> None:
     quality = measure_quality(DAYS, capacity=2)
 
     assert quality["score"]["n"] == quality["baseline_score"]["n"] == 5
@@ -34,7 +34,7 @@ def test_precision_ranks_all_examples_and_counts_those_with_a_label() -> None:
 
     # April 1: a and c are listed, c has no label: 1 of 1. April 2: e and d: 1 of 2
     assert quality["score"]["precision_at_capacity"] == pytest.approx((1 + 1 / 2) / 2)
-    # the heuristic: b and a, 1 of 2; d and f, 1 of 2
+    # the baseline: b and a, 1 of 2; d and f, 1 of 2
     assert quality["baseline_score"]["precision_at_capacity"] == pytest.approx(1 / 2)
 
 

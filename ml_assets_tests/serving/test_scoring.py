@@ -31,7 +31,7 @@ def features() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["batch_date", "example_id", "prediction_at", "wind"], index=[7, 8, 9])
 
 
-def test_rows_are_scored_in_order_of_id_with_the_heuristic_beside(features: pd.DataFrame) -> None:
+def test_rows_are_scored_in_order_of_id_with_the_baseline_beside(features: pd.DataFrame) -> None:
     before = features.copy()
 
     scored = score_drop(features, DROP, ScoringModel(date(2013, 4, 1), "m", Scaled(0.1), Scaled(0.01)))
@@ -78,7 +78,7 @@ def test_prior_shift_moves_log_odds_and_leaves_the_models_own_score_beside(featu
     assert scored["prior_shift"].tolist() == [-0.5] * 3
 
 
-def test_where_the_model_abstains_the_heuristic_is_served_without_a_shift(features: pd.DataFrame) -> None:
+def test_where_the_model_abstains_the_baseline_is_served_without_a_shift(features: pd.DataFrame) -> None:
     bounds = Envelope({"wind": (0.0, 2.5)})
     server = ScoringModel(date(2013, 4, 1), "m", Scaled(0.1), Scaled(0.01), bounds)
 

@@ -139,7 +139,7 @@ def test_every_reference_to_nothing_is_found_where_it_stands(broken: Broken) -> 
             "kind: group_history",
             "kind: xgboost",
             "model.ladder[1].kind",
-            "the first rung is the heuristic to beat; found 'xgboost'; allowed: group_history",
+            "the first rung is the baseline to beat; found 'xgboost'; allowed: group_history",
         ),
         (
             "key: [tail_number]",

@@ -95,6 +95,17 @@ def test_lost_file_is_refused_by_name(tmp_path: Path, made: ModelBundle) -> None
         store.load("2013-01-01-linear-0000000000", stored.artifact_sha256)
 
 
+def test_model_of_an_older_version_is_refused_with_its_folder_and_what_to_do(
+    tmp_path: Path, made: ModelBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ModelStore(tmp_path)
+    monkeypatch.setattr(type(made.model), "to_files", lambda _: {"pipeline.skops": b"PK", "columns.json": b"{}"})
+    stored = store.save(made)
+
+    with pytest.raises(ValueError, match=rf"{stored.model_version}/model: .*older version of ml_assets .*retrain"):
+        store.load(stored.model_version, stored.artifact_sha256)
+
+
 def test_manifest_made_anew_for_changed_files_is_refused(tmp_path: Path, made: ModelBundle) -> None:
     store = ModelStore(tmp_path)
     recorded = store.save(made)

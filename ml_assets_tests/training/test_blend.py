@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ml_assets.stats.classification import log_loss
 from ml_assets.stats.logit import logit
-from ml_assets.training.blend import Blend, blended, fit_weights
+from ml_assets.training.blend import EVEN_SHARE_STRENGTH, Blend, blended, fit_weights
 from ml_assets.training.estimators import feature_importance, fit_rung, load_model, part_of
 from ml_assets_tests.training.conftest import RUNGS, made_up_flights
 
@@ -32,6 +32,23 @@ def test_weights_are_shares_and_the_same_rows_give_the_same(seed: int, members: 
     assert min(weights) >= 0
     assert sum(weights) == pytest.approx(1)
     assert fit_weights(scores, labels) == weights
+
+
+@given(seed=st.integers(0, 10_000), members=st.integers(2, 5), sureness=st.floats(0.1, 4))
+def test_no_shift_of_weight_between_two_members_loses_less(seed: int, members: int, sureness: float) -> None:
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(-1, 1, 300)
+    scores = [1 / (1 + np.exp(-sureness * (truth + rng.normal(0, noise, 300)))) for noise in rng.random(members) * 2]
+    labels = (rng.random(300) < 1 / (1 + np.exp(-truth))).astype(float)
+
+    weights = np.array(fit_weights(scores, labels))
+
+    design = np.column_stack([logit(score) for score in scores])
+    gradient = design.T @ (1 / (1 + np.exp(-design @ weights)) - labels) / 300
+    gradient += EVEN_SHARE_STRENGTH * (weights - 1 / members)
+    # at the minimum on the simplex, members with weight have the same slope, and no other member has a lower one
+    assert gradient[weights > 1e-6] == pytest.approx(gradient @ weights, abs=1e-5)
+    assert gradient.min() >= gradient @ weights - 1e-5
 
 
 def test_two_that_see_different_things_lose_less_together_than_either_or_their_even_mean() -> None:

@@ -85,6 +85,11 @@ def test_platt_ends_where_no_other_line_loses_less(seed: int, level: float, slop
     assert curve is not None
     intercept, slope = curve.values
 
+    if curve.values[1] > 0:  # a falling slope is flattened instead
+        wrong_by = 1 / (1 + np.exp(-intercept - curve.values[1] * odds)) - labels
+        steepness = (wrong_by.sum() + 0.4 * intercept, (wrong_by * odds).sum() + 0.4 * (curve.values[1] - 1))
+        assert steepness == pytest.approx((0, 0), abs=1e-9)
+
     def lost(a: float, b: float) -> float:
         at = a + b * odds
         return float((np.logaddexp(0, at) - labels * at).sum() + 0.2 * (a**2 + (b - 1) ** 2))

@@ -91,6 +91,7 @@ def test_agreement_is_one_with_itself_minus_one_with_its_reverse_and_undefined_w
     assert agreement(ranking, ranking, top=2).spearman == 1.0
     assert agreement(ranking, reverse, top=2).spearman == -1.0
     assert agreement(ranking, reverse, top=2).top == 0.0
+    assert agreement({"a": 1, "b": 1, "c": 3}, {"a": 1, "b": 2, "c": 3}, top=1).spearman == pytest.approx(0.75**0.5)
     assert np.isnan(agreement(ranking, dict.fromkeys(ranking, 0.0), top=2).spearman)
     with pytest.raises(ValueError, match="only one side ranks d, e"):
         agreement(ranking, {"a": 1.0, "b": 1.0, "c": 1.0, "e": 1.0}, top=2)

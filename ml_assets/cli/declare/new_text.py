@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -42,10 +41,10 @@ def write_texts(facts: DraftFacts) -> dict[str, str]:
 
 
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(  # noqa: S701 - YAML and SQL, not HTML: what comes from files is quoted by the filters
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        loader=PackageLoader("ml_assets.cli.declare"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

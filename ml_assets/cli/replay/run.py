@@ -16,7 +16,8 @@ from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.demo.flights import BUNDLED_USE_CASE, land_flights
 from ml_assets.monitoring.quality_over_time import ROLES
 from ml_assets.pipeline.monitoring.replay_summary import summarize_replay
-from ml_assets.reports.replay_page import ROLE_NAMES, counted, gain_of, outcome, replay_page, verdict_of
+from ml_assets.reports.plain_text import counted
+from ml_assets.reports.replay_page import ROLE_NAMES, gain_of, outcome, replay_page, verdict_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.paths import StatePaths

@@ -7,8 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from ml_assets.graph.assets.layout import asset_key, described
+from ml_assets.graph.assets.layout import asset_key, described, pool_of
 from ml_assets.graph.assets.metadata import check_results, markdown
+from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.pipeline.champion.promote import RecordedVerdict, record_verdict
 from ml_assets.pipeline.champion.record import (
@@ -47,8 +48,10 @@ def _evaluation(spec: UseCaseSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(spec, "models", "evaluation"),
         deps=[asset_key(spec, "training", "training_set"), *(asset_key(spec, "models", name) for name in read)],
-        description="The verdict: candidate, the champion that serves the candidate's as_of, and the heuristic, on the "
+        description="The verdict: candidate, the champion that serves the candidate's as_of, and the baseline, on the "
         "newest matured window that none of them trained on; with slices, behaviours, groups and leaks.",
+        metadata=table_metadata(spec, "models/evaluation"),
+        pool=pool_of(spec),
         **described(spec, "models", "delta"),
     )
     def evaluation(context: dg.AssetExecutionContext, config: GateConfig, store: StateResource) -> dg.MaterializeResult:
@@ -83,6 +86,8 @@ def _champion(spec: UseCaseSpec) -> dg.AssetsDefinition:
         description="What serves which drops: every verdict ever given with its reasons, and every decision of a "
         "person. The champion of a drop is the newest promotion before it.",
         check_specs=[dg.AssetCheckSpec("gate", asset=key, description="The candidate passed the gate.")],
+        metadata=table_metadata(spec, "models/champion"),
+        pool=pool_of(spec),
         **described(spec, "models", "delta", "mlflow"),
     )
     def champion(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
@@ -121,6 +126,8 @@ def _model_card(spec: UseCaseSpec) -> dg.AssetsDefinition:
         deps=[asset_key(spec, "training", "training_set"), *(asset_key(spec, "models", name) for name in read)],
         description="The newest candidate for people: what data, how good, for whom bad, how it behaves, what changed "
         "since the champion before it, where it came from, and who or what let it serve. Also an HTML page.",
+        metadata=table_metadata(spec, "models/model_card"),
+        pool=pool_of(spec),
         **described(spec, "models", "markdown"),
     )
     def model_card(store: StateResource) -> dg.MaterializeResult:

@@ -15,7 +15,7 @@ import dagster as dg
 from ml_assets.graph.assets.layout import asset_key
 from ml_assets.spec.catalogue import NEVER, FeatureEntry, catalogue
 from ml_assets.spec.column_lineage import ColumnAt, Lineage, across_assets, column_lineage
-from ml_assets.spec.contract import Source
+from ml_assets.spec.tables import tables_of_asset
 from ml_assets.spec.use_case import UseCaseSpec
 
 _NAMED = 12  # columns of one asset in a description; of more the number says enough
@@ -55,11 +55,12 @@ def describe_columns(
 ) -> dict[str, dg.TableSchema | dg.TableColumnLineage]:
     """Give the metadata of the columns of an asset: the schema with descriptions, and the lineage."""
     made = across_assets(lineage_of(spec), (layer, table))
+    said = {**tables_of_asset(spec, f"{layer}/{table}")[0].descriptions, **(said or {})}
     columns = [
         dg.TableColumn(
             name,
             kind,
-            description="\n\n".join(filter(None, [(said or {}).get(name), _made_of(spec, made.get(name, ()))])),
+            description="\n\n".join(filter(None, [said.get(name), _made_of(spec, made.get(name, ()))])),
         )
         for name, kind in types.items()
     ]
@@ -69,14 +70,6 @@ def describe_columns(
         if made.get(name)
     }
     return {"dagster/column_schema": dg.TableSchema(columns), "dagster/column_lineage": dg.TableColumnLineage(deps)}
-
-
-def source_descriptions(source: Source) -> dict[str, str]:
-    """Say what each column of a source is, and its unit."""
-    return {
-        name: " ".join(part for part in (column.description, f"[{column.unit}]" if column.unit else "") if part)
-        for name, column in source.columns.items()
-    }
 
 
 def feature_descriptions(spec: UseCaseSpec, status: FeatureStatus) -> dict[str, str]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from ml_assets.graph.assets.layout import asset_key, described
+from ml_assets.graph.assets.layout import asset_key, described, pool_of
 from ml_assets.graph.assets.metadata import check_results, markdown, pictures
+from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.pipeline.evaluation.behaviours import behaviour_outcome, store_behaviours
 from ml_assets.pipeline.evaluation.comparison import compare
@@ -38,9 +39,11 @@ def _measures(spec: UseCaseSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(spec, "models", "evaluation_measures"),
         deps=_read(spec),
-        description="Candidate, champion and heuristic on the newest matured window that none of them has seen: each "
+        description="Candidate, champion and baseline on the newest matured window that none of them has seen: each "
         "measure with its interval from resampled days, what decisions cost, and the lists of a day. "
         f"{_CIRCLE}",
+        metadata=table_metadata(spec, "models/evaluation_measures"),
+        pool=pool_of(spec),
         **described(spec, "models", "delta"),
     )
     def evaluation_measures(store: StateResource) -> dg.MaterializeResult:
@@ -70,6 +73,8 @@ def _slices(spec: UseCaseSpec) -> dg.AssetsDefinition:
         description="The window by its parts: declared slices with the gain over the champion and its interval, and "
         "parts that were found where the candidate is surely wrong, after adjusting for how many were looked at. "
         f"{_CIRCLE}",
+        metadata=table_metadata(spec, "models/evaluation_slices"),
+        pool=pool_of(spec),
         **described(spec, "models", "delta"),
     )
     def evaluation_slices(store: StateResource) -> dg.MaterializeResult:
@@ -95,6 +100,8 @@ def _behaviours(spec: UseCaseSpec) -> dg.AssetsDefinition:
         "must not lower a score, cases that people labelled, perturbed inputs; and gaps between sensitive groups. "
         f"{_CIRCLE}",
         check_specs=[dg.AssetCheckSpec("behaviour", asset=key, description="The candidate behaves as declared.")],
+        metadata=table_metadata(spec, "models/behaviours"),
+        pool=pool_of(spec),
         **described(spec, "models", "delta"),
     )
     def behaviours(store: StateResource) -> dg.MaterializeResult:

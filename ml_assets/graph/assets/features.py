@@ -6,23 +6,21 @@ from ml_assets.features.lookback import view_lookback
 from ml_assets.graph.assets.columns import describe_columns, feature_descriptions
 from ml_assets.graph.assets.layout import (
     BACKFILL_TAG,
-    SINGLE_RUN,
     asset_key,
+    by_drop,
     described,
     history_mapping,
     partition_keys,
-    partitions_of,
-    table_schema,
 )
 from ml_assets.graph.assets.metadata import describe_drops
+from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.pipeline.features.compute import store_features
 from ml_assets.pipeline.features.examples import store_examples
 from ml_assets.pipeline.features.labels import store_labels
 from ml_assets.pipeline.features.versions import status_of_features
+from ml_assets.spec.tables import tables_of_asset
 from ml_assets.spec.use_case import UseCaseSpec
-
-_LABEL_COLUMNS = {"example_id": "VARCHAR", "label": "INTEGER", "known_at": "TIMESTAMPTZ"}
 
 
 def build_feature_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
@@ -31,20 +29,19 @@ def build_feature_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
 
 
 def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
-    columns = _LABEL_COLUMNS | dict.fromkeys(spec.labels.measures, "DOUBLE")
+    types = tables_of_asset(spec, "training/labels")[0].types
 
     @dg.asset(
         key=asset_key(spec, "training", "labels"),
         deps=[asset_key(spec, "validated", source) for source in spec.labels.sources],
         description="Outcomes as they became known, in the drop that brought them; one row an example.",
-        partitions_def=partitions_of(spec),
-        backfill_policy=SINGLE_RUN,
-        metadata={"dagster/column_schema": table_schema(columns)},
+        **by_drop(spec),
+        metadata=table_metadata(spec, "training/labels"),
         **described(spec, "training", "delta", "duckdb"),
     )
     def labels(context: dg.AssetExecutionContext, store: StateResource) -> None:
         stored = store_labels(spec, store.of(spec.name), partition_keys(context))
-        describe_drops(context, stored, on_last=describe_columns(spec, "training", "labels", columns))
+        describe_drops(context, stored, on_last=describe_columns(spec, "training", "labels", types))
 
     return labels
 
@@ -61,8 +58,8 @@ def _examples(spec: UseCaseSpec) -> dg.AssetsDefinition:
         ],
         description="The rows to predict, and what is known of each by then. A row whose outcome is already known is "
         "quarantined.",
-        partitions_def=partitions_of(spec),
-        backfill_policy=SINGLE_RUN,
+        metadata=table_metadata(spec, "features/examples", has_own_schema=False),
+        **by_drop(spec),
         **described(spec, "features", "delta", "duckdb"),
     )
     def examples(context: dg.AssetExecutionContext, store: StateResource) -> None:
@@ -86,8 +83,8 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
         key=asset_key(spec, "features", "features"),
         deps=[asset_key(spec, "features", "examples"), asset_key(spec, "raw", "drops"), *sources],
         description="Every feature of every example, as known at its prediction_at, whoever computed it and when.",
-        partitions_def=partitions_of(spec),
-        backfill_policy=SINGLE_RUN,
+        metadata=table_metadata(spec, "features/features", has_own_schema=False),
+        **by_drop(spec),
         **described(spec, "features", "delta", "duckdb", "numpy"),
     )
     def features(context: dg.AssetExecutionContext, store: StateResource) -> None:

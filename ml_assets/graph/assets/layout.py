@@ -7,7 +7,6 @@ import dagster as dg
 
 from ml_assets.spec.use_case import UseCaseSpec
 
-LAYERS = ("raw", "validated", "features", "training", "models", "predictions", "monitoring")
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 WRITE_TAG = "ml_assets/write"
 BACKFILL_TAG = "ml_assets/backfill"  # on a run that is to compute again what drops hold of other definitions
@@ -53,15 +52,32 @@ class Described(TypedDict):
 
 def described(spec: UseCaseSpec, layer: str, *kinds: str) -> Described:
     """Give what every asset of a layer has in common."""
-    return {"group_name": layer, "owners": list(spec.owners), "kinds": set(kinds), "tags": {"use_case": spec.name}}
+    return {
+        "group_name": f"{spec.name}_{layer}",
+        "owners": list(spec.owners),
+        "kinds": set(kinds),
+        "tags": {"use_case": spec.name},
+    }
+
+
+def pool_of(spec: UseCaseSpec) -> str:
+    """Name the pool that each run of a use case takes, whoever launched it: one run of it goes on at a time."""
+    return f"{spec.name}_write"
+
+
+class ByDrop(TypedDict):
+    """What every asset with a partition a drop has in common."""
+
+    partitions_def: dg.TimeWindowPartitionsDefinition
+    backfill_policy: dg.BackfillPolicy
+    pool: str
+
+
+def by_drop(spec: UseCaseSpec) -> ByDrop:
+    """Give partitions, one run a range, and the pool of a use case."""
+    return {"partitions_def": partitions_of(spec), "backfill_policy": SINGLE_RUN, "pool": pool_of(spec)}
 
 
 def partition_keys(context: dg.AssetExecutionContext) -> list[date]:
     """List the drops of this run, in order."""
     return [date.fromisoformat(key) for key in context.partition_keys]
-
-
-def table_schema(columns: dict[str, str], descriptions: dict[str, str] | None = None) -> dg.TableSchema:
-    """Give column names and types as the UI shows them."""
-    said = descriptions or {}
-    return dg.TableSchema([dg.TableColumn(name, kind, description=said.get(name)) for name, kind in columns.items()])

@@ -8,15 +8,14 @@ from typing import Any
 import dagster as dg
 
 from ml_assets.graph.assets.layout import (
-    SINGLE_RUN,
     asset_key,
+    by_drop,
     described,
     history_mapping,
     partition_keys,
-    partitions_of,
-    table_schema,
 )
 from ml_assets.graph.assets.metadata import check_results, describe_drops, markdown, pictures
+from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.pipeline.monitoring.decisions import store_decisions
 from ml_assets.pipeline.monitoring.drift import store_drift_report
@@ -26,49 +25,6 @@ from ml_assets.reports.drift_page import is_page_due, write_drift_page
 from ml_assets.reports.monitor_tables import nearest_table, placebo_table
 from ml_assets.reports.performance_pictures import log_loss_picture
 from ml_assets.spec.use_case import UseCaseSpec
-
-_REPORT_COLUMNS = {
-    "batch_date": "DATE",
-    "prediction_date": "DATE",
-    "role": "VARCHAR",
-    "slice_column": "VARCHAR",
-    "slice_value": "VARCHAR",
-    "model_version": "VARCHAR",
-    "n": "BIGINT",
-    "n_unresolved": "BIGINT",
-    **dict.fromkeys(
-        ("label_share", "mean_score", "auc", "log_loss", "log_loss_over_entropy", "brier", "ece",
-         "precision_at_capacity", "cost", "log_loss_lower", "log_loss_upper"), "DOUBLE"),
-}  # fmt: skip
-_MEANINGS = {
-    "batch_date": "the drop in which the examples matured",
-    "prediction_date": "the drop in which they were predicted",
-    "role": "champion, baseline (the heuristic), first_champion (never retrained) or last_refused",
-    "slice_column": "the feature that splits them; null for all",
-    "slice_value": "its value; null for all, and where the feature is unknown",
-    "n": "matured with a label known by the drop",
-    "n_unresolved": "matured without one",
-    "log_loss": "in nats; null where undefined, and in slices of too few labels",
-    "log_loss_over_entropy": "over that of always saying the label share",
-    "precision_at_capacity": "share of positives among a drop's highest scores, as many as a list has",
-    "cost": "mean cost an example, in the unit of the declaration",
-    "log_loss_lower": "of slices: normal-theory 90 % interval",
-}
-_COLUMNS = {
-    "batch_date": ("DATE", "the drop"),
-    "action": ("VARCHAR", "retrain, wait (for the cooldown), fix_upstream, or nothing"),
-    "trigger": ("VARCHAR", "drift, performance or staleness; null when none fires"),
-    "reason": ("VARCHAR", "why"),
-    "would_change": ("VARCHAR", "what would change the decision"),
-    "monitor": ("VARCHAR", "the monitor that weighs most"),
-    "measurement": ("DOUBLE", "what it measured"),
-    "threshold": ("DOUBLE", "and against what"),
-    "evidence": ("VARCHAR[]", "everything looked at"),
-    "champion_as_of": ("DATE", "as of which drop the champion was trained"),
-    "training_age_days": ("DOUBLE", "how much younger the newest matured example is than its newest training row"),
-    "is_scored": ("BOOLEAN", "every example of the drop has a prediction"),
-    "is_reported": ("BOOLEAN", "the drift report of the drop is there"),
-}
 
 
 class PageMode(StrEnum):
@@ -104,8 +60,7 @@ def _feed_health(spec: UseCaseSpec) -> dg.AssetsDefinition:
         ],
         description="Each source against its own drops before: counts, nulls, ranges, categories and age, as landed. "
         "Drops in which a feed was broken are left out of training sets.",
-        partitions_def=partitions_of(spec),
-        backfill_policy=SINGLE_RUN,
+        **by_drop(spec),
         check_specs=[
             dg.AssetCheckSpec("feeds", asset=key, description="No feed alarms in the newest drop of the run.")
         ],
@@ -135,8 +90,8 @@ def _drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         ],
         description="Features and score of a drop against the drops before and against what the champion was trained "
         "on. Thresholds come from placebo windows inside the reference, under one budget of false alarms.",
-        partitions_def=partitions_of(spec),
-        backfill_policy=SINGLE_RUN,
+        **by_drop(spec),
+        metadata=table_metadata(spec, "monitoring/drift_report"),
         check_specs=[dg.AssetCheckSpec("drift", asset=key, description="No feature alarms in the newest drop of the "
                                        "run, nor all of them together.")],
         **described(spec, "monitoring", "delta", "numpy"),
@@ -178,13 +133,12 @@ def _performance_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         ],
         description="How good the scores of each model were on what matured in each drop, in all and by slice, and the "
         "verdict on the champion of the drop.",
-        partitions_def=partitions_of(spec),
-        backfill_policy=SINGLE_RUN,
+        **by_drop(spec),
         check_specs=[
             dg.AssetCheckSpec("performance", asset=key, description="The champion keeps the declared share of the "
-                              "gain over the heuristic that it had at the gate, on the last matured window."),
+                              "gain over the baseline that it had at the gate, on the last matured window."),
         ],
-        metadata={"dagster/column_schema": table_schema(_REPORT_COLUMNS, _MEANINGS)},
+        metadata=table_metadata(spec, "monitoring/performance_report"),
         **described(spec, "monitoring", "delta", "numpy"),
     )  # fmt: skip
     def performance_report(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
@@ -199,7 +153,6 @@ def _performance_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
 
 def _decisions(spec: UseCaseSpec) -> dg.AssetsDefinition:
     key = asset_key(spec, "monitoring", "decisions")
-    types, meanings = ({name: each[place] for name, each in _COLUMNS.items()} for place in (0, 1))
     read = [("monitoring", "feed_health"), ("monitoring", "drift_report"), ("monitoring", "performance_report"),
             ("models", "champion"), ("raw", "drops"), ("features", "examples"),
             ("predictions", "predictions")]  # fmt: skip
@@ -209,13 +162,12 @@ def _decisions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         deps=[asset_key(spec, *each) for each in read],
         description="What follows from the reports of a drop: retrain, wait, fix upstream or nothing, with reason, "
         "evidence and what would change it. The retraining sensors read the newest one.",
-        partitions_def=partitions_of(spec),
-        backfill_policy=SINGLE_RUN,
+        **by_drop(spec),
         check_specs=[
             dg.AssetCheckSpec("freshness", asset=key, description="In data time: training data are young enough, "
                               "predictions and reports of the newest drop are there.")
         ],
-        metadata={"dagster/column_schema": table_schema(types, meanings)},
+        metadata=table_metadata(spec, "monitoring/decisions"),
         **described(spec, "monitoring", "delta"),
     )  # fmt: skip
     def decisions(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:

@@ -2,30 +2,25 @@
 
 import dagster as dg
 
-from ml_assets.graph.assets.columns import describe_columns, source_descriptions
+from ml_assets.graph.assets.columns import describe_columns
 from ml_assets.graph.assets.layout import (
-    SINGLE_RUN,
     asset_key,
+    by_drop,
     described,
     history_mapping,
     partition_keys,
     partitions_of,
-    table_schema,
 )
 from ml_assets.graph.assets.metadata import check_results, describe_drops
+from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.pipeline.ingestion.ledger import build_ledger
 from ml_assets.pipeline.ingestion.raw import receive_source
 from ml_assets.pipeline.ingestion.validated import validate_source
-from ml_assets.spec.contract import SQL_TYPES, Source
+from ml_assets.spec.contract import Source
+from ml_assets.spec.tables.ingestion import source_table
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
-
-_LEDGER_COLUMNS = {
-    "batch_date": "DATE", "source": "VARCHAR", "expected": "BOOLEAN", "received": "BOOLEAN", "state": "VARCHAR",
-    "landed": "BIGINT", "validated": "BIGINT", "quarantined": "BIGINT", "late": "BIGINT", "reasons": "VARCHAR[]",
-    "notes": "VARCHAR[]",
-}  # fmt: skip
 
 
 def build_source_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
@@ -34,17 +29,31 @@ def build_source_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
     return [*per_source, _drops(spec)]
 
 
-def _columns(source: Source) -> dict[str, str]:
-    return {name: SQL_TYPES[column.type] for name, column in source.columns.items()}
+def build_landed_specs(spec: UseCaseSpec) -> list[dg.AssetSpec]:
+    """Build the landed files of each source, which somebody else makes: lineage begins there."""
+    return [
+        dg.AssetSpec(
+            landed_key(spec, source.name),
+            description=f"Files that land as {spec.name}/<drop>/{source.file_name}. Arrives: {source.arrives}.",
+            partitions_def=partitions_of(spec),
+            **described(spec, "landed", "csv"),
+        )
+        for source in spec.sources
+    ]
+
+
+def landed_key(spec: UseCaseSpec, source: str) -> dg.AssetKey:
+    """Give the key of the landed files of a source."""
+    return asset_key(spec, "landed", source)
 
 
 def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(spec, "raw", source.name),
+        deps=[landed_key(spec, source.name)],
         description=f"{source.description} As landed: typed by contract, with file, sha256 and line.",
-        partitions_def=partitions_of(spec),
-        backfill_policy=SINGLE_RUN,
-        metadata={"dagster/column_schema": table_schema(_columns(source), source_descriptions(source))},
+        **by_drop(spec),
+        metadata=table_metadata(spec, f"raw/{source.name}"),
         **described(spec, "raw", "csv", "delta"),
     )
     def raw(context: dg.AssetExecutionContext, store: StateResource) -> None:
@@ -57,24 +66,22 @@ def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
 def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
     validated_key = asset_key(spec, "validated", source.name)
     quarantine_key = asset_key(spec, "quarantine", source.name)
-    times = {"event_at": "TIMESTAMPTZ", "known_at": "TIMESTAMPTZ", "claimed_known_at": "TIMESTAMPTZ"}
-    columns = {**_columns(source), **times}
+    types = source_table(source, "validated").types
 
     @dg.multi_asset(
         name=f"{spec.name}__validate_{source.name}",
         specs=[
-            _validated_spec(spec, source, validated_key, columns),
+            _validated_spec(spec, source, validated_key),
             _quarantine_spec(spec, source, quarantine_key),
         ],
         check_specs=[dg.AssetCheckSpec("contract", asset=validated_key, description="No drop of this source was "
                      "refused. The ledger has the verdict; the other sources go on.")],
-        partitions_def=partitions_of(spec),
-        backfill_policy=SINGLE_RUN,
+        **by_drop(spec),
     )  # fmt: skip
     def validate(context: dg.AssetExecutionContext, store: StateResource):  # noqa: ANN202 - two results
         state = store.of(spec.name)
         found = validate_source(spec, state, source, partition_keys(context))
-        shown = describe_columns(spec, "validated", source.name, columns, source_descriptions(source))
+        shown = describe_columns(spec, "validated", source.name, types)
         describe_drops(context, found.validated, validated_key, on_last=_page(spec, source, state) | shown)
         describe_drops(context, found.quarantine, quarantine_key)
         checks = check_results(found.validated.checks, validated_key)
@@ -90,26 +97,24 @@ def _inputs(spec: UseCaseSpec, source: Source) -> list[dg.AssetDep]:
     return [dg.AssetDep(asset_key(spec, "raw", source.name)), *read]
 
 
-def _validated_spec(spec: UseCaseSpec, source: Source, key: dg.AssetKey, columns: dict[str, str]) -> dg.AssetSpec:
+def _validated_spec(spec: UseCaseSpec, source: Source, key: dg.AssetKey) -> dg.AssetSpec:
     return dg.AssetSpec(
         key,
         description=f"{source.description} The rows that keep the contract, with when they happened and when they "
         "became known.",
-        # described with what was materialized: the UI keeps what stands here first
-        metadata={"dagster/column_schema": table_schema(columns)},
+        metadata=table_metadata(spec, f"validated/{source.name}", has_own_schema=False),
         deps=_inputs(spec, source),
-        **described(spec, "validated", "delta", "greatexpectations"),
+        **described(spec, "validated", "delta", "duckdb"),
     )
 
 
 def _quarantine_spec(spec: UseCaseSpec, source: Source, key: dg.AssetKey) -> dg.AssetSpec:
-    schema = table_schema({"reason": "VARCHAR", "reasons": "VARCHAR[]", **_columns(source)})
     return dg.AssetSpec(
         key,
         description=f"Rows of {source.name} that do not keep the contract, with every reason.",
-        metadata={"dagster/column_schema": schema},
+        metadata=table_metadata(spec, f"quarantine/{source.name}"),
         deps=_inputs(spec, source),
-        **described(spec, "quarantine", "delta", "greatexpectations"),
+        **described(spec, "quarantine", "delta", "duckdb"),
     )
 
 
@@ -129,13 +134,12 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
         deps=[asset_key(spec, layer, source.name) for source in spec.sources for layer in layers],
         description="The ledger: per drop and source what was expected, received, admitted, refused or missing, with "
         "counts and reasons. Later assets refuse to run past a drop without a final state.",
-        partitions_def=partitions_of(spec),
-        backfill_policy=SINGLE_RUN,
+        **by_drop(spec),
         check_specs=[
             dg.AssetCheckSpec("final", asset=key, description="Every source of every drop has a final state."),
             dg.AssetCheckSpec("admitted", asset=key, blocking=True, description="Something was admitted."),
         ],
-        metadata={"dagster/column_schema": table_schema(_LEDGER_COLUMNS)},
+        metadata=table_metadata(spec, "raw/drops"),
         **described(spec, "validated", "delta"),  # drawn where it stands: after what was validated
     )
     def drops(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:

@@ -7,8 +7,9 @@ from typing import Any
 import dagster as dg
 
 from ml_assets.graph.assets.columns import describe_columns
-from ml_assets.graph.assets.layout import asset_key, described
+from ml_assets.graph.assets.layout import asset_key, described, pool_of
 from ml_assets.graph.assets.metadata import check_results, markdown, pictures
+from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.pipeline.audit.skew import compare_with_served, skew_outcome
 from ml_assets.pipeline.audit.training_set_audit import audit_training_set, check_known_in_time, store_audit
@@ -63,6 +64,8 @@ def _training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
                               "training set takes the values that the prediction read, or it is said which differ and "
                               "why."),
         ],
+        metadata=table_metadata(spec, "training/training_set", has_own_schema=False),
+        pool=pool_of(spec),
         **described(spec, "training", "delta", "duckdb"),
     )  # fmt: skip
     def training_set(
@@ -113,6 +116,8 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
         "ahead of them, and a more complex one is taken only when it gains the declared margin. Nothing is refitted, "
         "and nothing is chosen on the holdout. A warm start reads the record of the champion, which is made from this "
         "asset: an arrow would turn in a circle.",
+        metadata=table_metadata(spec, "models/candidate_model"),
+        pool=pool_of(spec),
         **described(spec, "models", "xgboost", "scikitlearn", "mlflow"),
     )
     def candidate_model(

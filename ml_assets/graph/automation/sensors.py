@@ -63,7 +63,7 @@ def _landing_sensor(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
 def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, paths: StatePaths | None) -> dg.SensorDefinition:
     said = {
         "drift": "features that the champion leans on have drifted",
-        "performance": "the champion has lost too much of its gain over the heuristic",
+        "performance": "the champion has lost too much of its gain over the baseline",
         "staleness": "the champion's training data are too old, or no champion serves yet",
     }[trigger]
 

@@ -10,8 +10,8 @@ from ml_assets.graph.assets.evidence import build_evidence_assets
 from ml_assets.graph.assets.features import build_feature_assets
 from ml_assets.graph.assets.layout import WRITE_TAG
 from ml_assets.graph.assets.monitoring import build_monitoring_assets
-from ml_assets.graph.assets.predictions import build_prediction_assets
-from ml_assets.graph.assets.sources import build_source_assets
+from ml_assets.graph.assets.predictions import build_delivered_specs, build_prediction_assets
+from ml_assets.graph.assets.sources import build_landed_specs, build_source_assets
 from ml_assets.graph.assets.training import build_training_assets
 from ml_assets.graph.automation.alerts import alert_sensor, broken_alert_sensor
 from ml_assets.graph.automation.schedules import build_schedules
@@ -46,6 +46,7 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
     ]
     retrain = [*build_training_assets(spec), *build_evidence_assets(spec), *build_champion_assets(spec)]
     assets = [*batch, *retrain]
+    external = [*build_landed_specs(spec), *build_delivered_specs(spec)]
     tags = {WRITE_TAG: spec.name}
     batch_job = dg.define_asset_job(
         batch_job_name(spec.name),
@@ -64,7 +65,7 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
     sensors = [*build_run_sensors(spec, batch_job, retrain_job, paths), alert_sensor(spec, checks, paths)]
     schedules = build_schedules(spec, batch_job, retrain_job, paths)
     return dg.Definitions(
-        assets=assets,
+        assets=[*assets, *external],
         jobs=[batch_job, retrain_job],
         sensors=sensors,
         schedules=schedules,

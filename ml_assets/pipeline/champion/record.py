@@ -108,7 +108,7 @@ def evaluation_table(
         "n_days": measures["candidate"].n_days,
         **measured("candidate"),
         **measured("champion"),
-        **measured("heuristic"),
+        **measured("baseline"),
         "gain": gain.estimate if gain else None,
         "gain_lower": gain.lower if gain else None,
         "gain_upper": gain.upper if gain else None,

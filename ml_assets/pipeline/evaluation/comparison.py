@@ -1,4 +1,4 @@
-"""What the evidence rests on: candidate, champion and heuristic on the newest rows that none of them has seen."""
+"""What the evidence rests on: candidate, champion and baseline on the newest rows that none of them has seen."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Comparison:
     window
         The newest matured rows that neither trained on; grain: a labelled example.
     scores
-        By role (candidate, heuristic, and champion if there is one), in the order of `window`.
+        By role (candidate, baseline, and champion if there is one), in the order of `window`.
     train_share
         Share of positives among the candidate's training rows.
     """
@@ -110,7 +110,7 @@ def _compare(
         lacking = lost_features(connection, lake, incumbent.model_version, champion.features, now)
         champion = None if lacking else champion
     window = newest_unseen(rows, trained_until)
-    scores = {"candidate": candidate.model.predict(window), "heuristic": candidate.baseline.predict(window)}
+    scores = {"candidate": candidate.model.predict(window), "baseline": candidate.baseline.predict(window)}
     if champion is not None:
         scores["champion"] = champion.model.predict(window)
     return Comparison(row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until)

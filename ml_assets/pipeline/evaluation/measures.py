@@ -57,7 +57,7 @@ def measure_rows(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
 
 
 def _foretold(spec: UseCaseSpec, found: Comparison, role: str) -> dict[str, FloatArray]:
-    """What the objectives of a model foretell of the window, by name; of the heuristic nothing."""
+    """What the objectives of a model foretell of the window, by name; of the baseline nothing."""
     bundle = {"candidate": found.candidate, "champion": found.champion}.get(role)
     if bundle is None:
         return {}

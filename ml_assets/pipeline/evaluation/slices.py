@@ -27,9 +27,9 @@ def store_slices(spec: UseCaseSpec, state: UseCaseState, found: Comparison) -> l
 
 
 def declared_slices(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
-    """Give a row a part of each declared slice; `gain` is over the champion, or over the heuristic before the first."""
+    """Give a row a part of each declared slice; `gain` is over the champion, or over the baseline before the first."""
     losses = {role: pointwise_log_loss(found.labels, scores) for role, scores in found.scores.items()}
-    against = losses.get("champion", losses["heuristic"])
+    against = losses.get("champion", losses["baseline"])
     days, rule = np.asarray(found.days), spec.model.gate
     for column in spec.monitoring.slices:
         if column not in found.window:
@@ -45,7 +45,7 @@ def declared_slices(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
                 **_slice_row(found, "declared", column, value, losses["candidate"], mask),
                 "loss_lower": loss[0],
                 "loss_upper": loss[1],
-                "against": "champion" if "champion" in losses else "heuristic",
+                "against": "champion" if "champion" in losses else "baseline",
                 "gain": gain.estimate,
                 "gain_lower": gain.lower,
                 "gain_upper": gain.upper,

@@ -59,7 +59,7 @@ def judge_candidate(spec: UseCaseSpec, state: UseCaseState, gate_mode: str | Non
     verdict = judge(
         candidate=measures["candidate"],
         champion=measures.get("champion"),
-        heuristic=measures["heuristic"],
+        baseline=measures["baseline"],
         gain=gain,
         rule=rule,
         evidence=evidence,

@@ -41,7 +41,7 @@ def raw_columns(lineage: Lineage, feature: str) -> list[str]:
 
 
 def _readers(spec: UseCaseSpec, feature: str) -> list[str]:
-    """Name what reads a feature by name; every rung of the ladder but the heuristic reads all of them."""
+    """Name what reads a feature by name; every rung of the ladder but the baseline reads all of them."""
     names = spec.features.feature_names()
     found = [f"feature {each.name}" for each in spec.features.expressions
              if each.name != feature and feature in columns_of(each.sql, names)]  # fmt: skip

@@ -65,10 +65,10 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
 
 
 def _gains_at_gate(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[int, float]:
-    """Give the relative gain over the heuristic that each verdict measured, by its sequence; 0 where unknown."""
+    """Give the relative gain over the baseline that each verdict measured, by its sequence; 0 where unknown."""
     if not lake.has("champion"):
         return {}
-    gain = "coalesce((heuristic_log_loss - candidate_log_loss) / nullif(heuristic_log_loss, 0), 0)"
+    gain = "coalesce((baseline_log_loss - candidate_log_loss) / nullif(baseline_log_loss, 0), 0)"
     return dict(lake.relation(connection, "champion").project(f"sequence, {gain}").fetchall())
 
 
@@ -108,7 +108,7 @@ def _check_performance(verdict: Mapping[str, Any]) -> CheckOutcome:
         said = f"not enough data: {verdict['model_version']} scored {counted}"
     else:
         said = (
-            f"gain over the heuristic {verdict['gain']:.1%} (80 % interval {verdict['gain_lower']:.1%} to "
+            f"gain over the baseline {verdict['gain']:.1%} (80 % interval {verdict['gain_lower']:.1%} to "
             f"{verdict['gain_upper']:.1%}); wanted at least {gate:.1%}, of {verdict['gain_at_gate']:.1%} at the gate; "
             f"{counted}; {verdict['label_share']:.1%} positives where scores average {verdict['mean_score']:.1%}: "
             + ("the prior has shifted" if verdict["prior_state"] == "shifted" else "no more apart than such days are")

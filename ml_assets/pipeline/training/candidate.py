@@ -43,7 +43,7 @@ class Climbed:
     @property
     def baseline(self) -> MeasuredRung:
         """The baseline that is served beside it."""
-        return next(rung for rung in self.rungs if rung.rung.name == self.recipe.heuristic.name)
+        return next(rung for rung in self.rungs if rung.rung.name == self.recipe.baseline.name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,7 +79,7 @@ def reproduce(state: UseCaseState, model_version: str, tell: Callable[[str], Non
         recipe=recorded.recipe,
         features=recorded.features,
         model=by_name[recorded.rung],
-        baseline=by_name[recorded.recipe.heuristic.name],
+        baseline=by_name[recorded.recipe.baseline.name],
         envelope=envelope_of(recorded.recipe, rows, recorded.features),
         started_from=recorded.started_from,
         objectives=fit_objectives(recorded.recipe, rows, recorded.features),
@@ -95,7 +95,7 @@ def reproduce(state: UseCaseState, model_version: str, tell: Callable[[str], Non
         again.content_hash,
         drawn["content_hash"],
         differing,
-        {name: (then[name], now[name]) for name in then if then[name] != now.get(name)},
+        {name: (then[name], now.get(name, "no longer used")) for name in then if then[name] != now.get(name)},
     )
 
 

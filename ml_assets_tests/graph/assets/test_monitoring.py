@@ -107,7 +107,7 @@ def test_row_is_what_its_predictions_and_the_labels_known_by_its_drop_say(histor
         losses = [-np.log(said[column] if label else 1 - said[column]) for said, label in known]
         assert by_role[role]["log_loss"] == pytest.approx(float(np.mean(losses)))
         assert (by_role[role]["n"], by_role[role]["n_unresolved"]) == (len(known), len(scores) - len(known))
-        assert by_role[role]["prediction_date"] == day(10)
+        assert by_role[role]["prediction_batch_date"] == day(10)
     assert by_role["first_champion"]["auc"] == by_role["champion"]["auc"]
 
 
@@ -138,7 +138,7 @@ def test_verdict_counts_only_days_of_the_model_that_serves(history: Rehearsal) -
     assert (verdicts[12]["n_days"], verdicts[13]["n_days"]) == (0, 0)  # the second champion serves from the 12th
     assert verdicts[11]["model_version"] != verdicts[12]["model_version"]
     promoted = history.rows("champion", f"SELECT * FROM t WHERE as_of = '{day(SECOND_AS_OF)}'")[0]
-    gain = 1 - promoted["candidate_log_loss"] / promoted["heuristic_log_loss"]
+    gain = 1 - promoted["candidate_log_loss"] / promoted["baseline_log_loss"]
     assert verdicts[12]["gain_at_gate"] == pytest.approx(gain)
     assert verdicts[12]["threshold"] == pytest.approx(gain * history.spec.retraining.min_gain_kept)
 
@@ -155,7 +155,7 @@ def test_check_says_not_enough_data_before_anything_else(history: Rehearsal, tmp
 
 
 def test_champion_that_lost_its_gain_fails_the_check_and_the_run_goes_on(history: Rehearsal, tmp_path: Path) -> None:
-    # the first champion was ahead of the heuristic on its window: the threshold is far above any gain
+    # the first champion was ahead of the baseline on its window: the threshold is far above any gain
     kept = history.spec.retraining.model_copy(update={"min_gain_kept": 1e6})
     gate = history.spec.model.gate.model_copy(update={"min_days": 2, "min_examples": 200})
     model = history.spec.model.model_copy(update={"gate": gate})

@@ -52,7 +52,7 @@ def die_at_each_point(root: Path) -> None:
     from importlib import import_module
 
     for name in ("holidays", "matplotlib.figure", "mlflow.store.model_registry.sqlalchemy_store",
-                 "mlflow.store.tracking.sqlalchemy_store", "pandas", "scipy.stats", "skops.io", "sklearn.compose",
+                 "mlflow.store.tracking.sqlalchemy_store", "pandas", "scipy.stats", "sklearn.compose",
                  "sklearn.linear_model", "xgboost"):  # fmt: skip
         import_module(name)
     for point in FAIL_POINTS:

@@ -44,7 +44,7 @@ class Record:
     def gate(self, row: CandidateRow = ROW, outcome: Outcome = "promoted", measured: float = 0.5) -> bool:
         """Bring a verdict; say whether it was new."""
         verdict = Verdict(outcome, "enabled", True, (Reason("finite", "they are", None, None, True),))
-        measures = {name: replace(MEASURES, log_loss=measured) for name in ("candidate", "heuristic")}
+        measures = {name: replace(MEASURES, log_loss=measured) for name in ("candidate", "baseline")}
         self.lake.replace("evaluation", evaluation_table(row, None, verdict, measures, None, ["2013-06-01"]))
         return append_verdict(self.connection, self.lake, read_verdict(self.connection, self.lake), self._provenance())
 

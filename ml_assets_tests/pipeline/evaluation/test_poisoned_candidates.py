@@ -87,7 +87,7 @@ class Court:
 
     rows: pd.DataFrame
     champion: FloatArray
-    heuristic: FloatArray
+    baseline: FloatArray
     champion_until: datetime
 
     @property
@@ -105,7 +105,7 @@ class Court:
             candidate=self._bundle(until or START + timedelta(days=WINDOW_FROM - 1)),
             champion=self._bundle(self.champion_until),
             window=self.window,
-            scores={"candidate": scores, "heuristic": self.heuristic, "champion": self.champion},
+            scores={"candidate": scores, "baseline": self.baseline, "champion": self.champion},
             train_share=float(self.rows.loc[self.rows["split"] == "train", "label"].mean()),
             champion_until=self.champion_until,
         )
@@ -117,7 +117,7 @@ class Court:
         return judge(
             candidate=measures["candidate"],
             champion=measures["champion"],
-            heuristic=measures["heuristic"],
+            baseline=measures["baseline"],
             gain=gain,
             rule=rule,
             evidence=evidence,
@@ -176,7 +176,7 @@ def test_constant_output_is_refused(court: Court) -> None:
 
     found = broken(court.judge(np.full(len(court.window), share)))
 
-    assert {"scores_constant", "auc_too_low", "worse_than_heuristic"} <= found
+    assert {"scores_constant", "auc_too_low", "worse_than_baseline"} <= found
 
 
 def test_trained_on_shuffled_labels_is_refused(court: Court) -> None:
@@ -186,7 +186,7 @@ def test_trained_on_shuffled_labels_is_refused(court: Court) -> None:
 
     found = broken(court.judge(fit(train, labels=labels).predict(court.window[FEATURES])))
 
-    assert {"auc_too_low", "worse_than_heuristic", "auc_dropped"} <= found
+    assert {"auc_too_low", "worse_than_baseline", "auc_dropped"} <= found
 
 
 def test_a_leak_is_refused_by_what_the_audit_found_and_by_an_auc_that_cannot_be(court: Court, good: FloatArray) -> None:
@@ -204,7 +204,7 @@ def test_worse_on_one_large_slice_is_refused_though_better_on_the_whole(court: C
     verdict = court.judge(worse)
 
     assert "slice_worse" in broken(verdict)
-    assert not {"gain_too_small", "may_be_worse", "worse_than_heuristic"} & broken(verdict)
+    assert not {"gain_too_small", "may_be_worse", "worse_than_baseline"} & broken(verdict)
     assert "carrier UA" in next(reason.message for reason in verdict.reasons if reason.code == "slice_worse")
     assert log_loss(court.window["label"], worse) < log_loss(court.window["label"], court.champion)
 
@@ -234,7 +234,7 @@ def test_naive_warm_start_into_a_calm_september_is_refused_as_worse_than_a_const
 
     verdict = court.judge(candidate.holdout_scores)
 
-    assert {"worse_than_constant", "worse_than_heuristic", "gain_too_small", "may_be_worse"} <= broken(verdict)
+    assert {"worse_than_constant", "worse_than_baseline", "gain_too_small", "may_be_worse"} <= broken(verdict)
 
 
 def test_older_than_the_champion_is_refused(court: Court, good: FloatArray) -> None:
@@ -286,7 +286,7 @@ def test_equal_candidates_are_promoted_at_most_once_in_twenty(court: Court) -> N
         coin = (rng.random(14) < 0.5)[number]
         rows = window.iloc[taken].assign(batch_date=[date(2013, 9, 1) + timedelta(days=int(k)) for k in number])
         again = replace(court, rows=pd.concat([train, rows]), champion=np.where(coin, other[taken], one[taken]),
-                        heuristic=court.heuristic[taken])  # fmt: skip
+                        baseline=court.baseline[taken])  # fmt: skip
         candidate = np.where(coin, one[taken], other[taken])
         promoted += again.judge(candidate, until=court.champion_until).promoted
     assert promoted <= 10

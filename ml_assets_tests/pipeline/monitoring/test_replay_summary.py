@@ -11,13 +11,19 @@ import pytest
 
 from ml_assets.decisions.incidents import Finding
 from ml_assets.pipeline.monitoring.replay_summary import summarize_replay
+from ml_assets.spec.tables.models import CHAMPION
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.table_rows import arrow_rows
 from ml_assets_tests.rehearsal import small_spec
 
 SPEC = small_spec()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def said(code: str, message: str, *, passed: bool) -> dict[str, object]:
+    return {"code": code, "passed": passed, "message": message}
 
 
 def jan(number: int) -> date:
@@ -81,12 +87,12 @@ def _write_monitoring(lake: Lake) -> None:
         {"batch_date": jan(day), **asked.get(day, {**nothing, "action": "nothing"})} for day in range(10, 21)
     ])  # fmt: skip
     verdicts = [
-        (5, "promoted", "disabled", None, []), (8, "promoted", "enabled", 0.02, ["kept auc: fine"]),
+        (5, "promoted", "disabled", None, []), (8, "promoted", "enabled", 0.02, [said("auc", "fine", passed=True)]),
         (9, "refused", "enabled", -0.5, []),
-        (14, "refused", "enabled", math.nan, ["kept ece: fine", "broken gain: -1 %"]),
+        (14, "refused", "enabled", math.nan, [said("ece", "fine", passed=True), said("gain", "-1 %", passed=False)]),
         (19, "promoted", "enabled", 0.1, []), (20, "promoted", "enabled", 0.1, []),
     ]  # fmt: skip
-    lake.append("champion", pa.Table.from_pylist([
+    lake.append("champion", arrow_rows(CHAMPION, [
         {"as_of": jan(day), "serves_after": jan(day), "sequence": number,
          "rung": "xgboost", "model_version": f"m{day}",
          "artifact_sha256": "", "verdict": verdict, "gate": gate, "gain": gain, "gain_lower": gain,

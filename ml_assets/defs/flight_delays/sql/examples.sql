@@ -1,5 +1,5 @@
 -- The rows to predict: the flights of today's published schedule, one row a flight.
--- Sees only the rows of one drop; `batch` has one row: drop_date, batch_at, previous_batch_at.
+-- Sees only the rows of one drop; `batch` has one row: batch_date, batch_at, previous_batch_at.
 SELECT
     flight_id AS example_id,                -- local date, carrier, flight number, origin
     carrier,                                -- IATA code of the marketing carrier

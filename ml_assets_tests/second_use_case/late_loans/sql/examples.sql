@@ -1,7 +1,7 @@
 -- The rows to predict: one row an example, predicted at the batch of the drop that brings it, or at a
 -- moment of (previous batch, batch] that this SELECT gives as prediction_at.
 -- Sees the rows of one drop of the sources in `from`, with event_at and known_at, and `batch`, one row:
--- drop_date, batch_at, previous_batch_at. One SELECT; the same rows give the same result whenever it runs.
+-- batch_date, batch_at, previous_batch_at. One SELECT; the same rows give the same result whenever it runs.
 SELECT
     loan_id AS example_id,
     loan_id, -- string
