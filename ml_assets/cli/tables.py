@@ -7,6 +7,7 @@ table has few rows, each row becomes a record: a line for each column.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -21,6 +22,7 @@ from ml_assets.cli.console import console, printable, shown, wrapped
 _FEW_ROWS = 3  # of so few rows every column is worth a line of its own
 _LONGEST_LABEL = 24
 _UNDER = "    "
+_NUMBER = re.compile(r"[+-]?[\d,]+(\.\d+%?|%)")  # a measure that was written; whole numbers may be names
 
 
 @dataclass(frozen=True)
@@ -195,8 +197,13 @@ def _padded(text: str, width: int, *, to_right: bool) -> str:
 
 
 def _is_number(values: Sequence[object]) -> bool:
-    numbers = [isinstance(value, int | float) and not isinstance(value, bool) for value in values if value is not None]
-    return bool(numbers) and all(numbers)
+    given = [value for value in values if value not in (None, "")]
+    return bool(given) and all(
+        bool(_NUMBER.fullmatch(value))
+        if isinstance(value, str)
+        else isinstance(value, int | float) and not isinstance(value, bool)
+        for value in given
+    )
 
 
 def _records(columns: Sequence[TableColumn], cells: Sequence[Sequence[str]], width: int) -> Iterator[Text]:

@@ -14,10 +14,9 @@ from ml_assets.cli.console import console, errors, fail, next_steps, print_json,
 from ml_assets.cli.progress import progress_bar
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.demo.flights import BUNDLED_USE_CASE, land_flights
-from ml_assets.monitoring.quality_over_time import ROLES
 from ml_assets.pipeline.monitoring.replay_summary import summarize_replay
 from ml_assets.reports.plain_text import counted
-from ml_assets.reports.replay_page import ROLE_NAMES, gain_of, outcome, replay_page, verdict_of
+from ml_assets.reports.replay_page import ROLE_NAMES, gain_of, month_cells, outcome, replay_page, verdict_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.paths import StatePaths
@@ -194,25 +193,15 @@ def show_summary(summary: dict[str, Any], page: Path) -> None:
 
 
 def _show_months(summary: dict[str, Any]) -> None:
-    """Print the months: the measures of the champion first, then those of what it is compared with."""
-    columns = ["month", TableColumn("positive", 3)]
-    columns += [TableColumn(f"log loss {ROLE_NAMES[role]}", rank) for rank, role in enumerate(ROLES)]
-    columns += [TableColumn(f"AUC {ROLE_NAMES[role]}", rank) for rank, role in enumerate(ROLES)]
-    both = ("champion", "baseline")
-    columns += [TableColumn(f"top {summary['capacity']} positive {ROLE_NAMES[role]}", 3) for role in both]
-
-    def measured(row: dict[str, Any], names: Sequence[str]) -> list[float | None]:
-        return [row[role][name] for name in names for role in ROLES]
-
-    rows = [
-        [month["month"], _percent(month["label_share"]), *measured(month, ("log_loss", "auc")),
-         *(_percent(month[role]["precision_at_capacity"]) for role in both)]
-        for month in summary["months"]
-    ]  # fmt: skip
-    if summary["mean"]["n_months"] > 1:
-        rows.append(["mean", "", *measured(summary["mean"], ("log_loss", "auc")), "", ""])
-    print_table("by month of prediction", columns, rows, see="--json")
+    """Print the months; the champion's measures stay longest where not all fit."""
+    heads, rows = month_cells(summary)
+    n_roles = len(ROLE_NAMES)
+    ranks = [0, 4, 3, *range(n_roles), *range(n_roles), 3, 3]
+    shares = {2, len(heads) - 2, len(heads) - 1}
+    cells = [[_percent(value) if position in shares else value for position, value in enumerate(row)] for row in rows]
+    columns = [TableColumn(head, rank) for head, rank in zip(heads, ranks, strict=True)]
+    print_table("by month of prediction", columns, cells, see="--json")
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
+    return "" if share is None else f"{share:.1%}"
