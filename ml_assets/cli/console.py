@@ -141,7 +141,7 @@ def wrapped(text: Text, width: int, first: int | None = None) -> list[Text]:
 
 
 def say(text: str | Text, *, indent: int = 0, hanging: int | None = None, style: str = "") -> None:
-    """Print a text that is broken at spaces alone; markup and line breaks in a `str` are printed as they are.
+    """Print a text that is broken at spaces alone; in a `str`, markup is no markup and a line break is one.
 
     Parameters
     ----------
@@ -149,9 +149,10 @@ def say(text: str | Text, *, indent: int = 0, hanging: int | None = None, style:
         Spaces before the first line, and before those that follow; by default two more.
     """
     hanging = indent + 2 if hanging is None else hanging
-    whole = Text(printable(text), style) if isinstance(text, str) else text
-    for number, line in enumerate(wrapped(whole, console.width - hanging, console.width - indent)):
-        console.print(Text.assemble(" " * (hanging if number else indent), line), soft_wrap=True, highlight=False)
+    parts = [Text(printable(part), style) for part in text.split("\n")] if isinstance(text, str) else [text]
+    for part in parts:
+        for number, line in enumerate(wrapped(part, console.width - hanging, console.width - indent)):
+            console.print(Text.assemble(" " * (hanging if number else indent), line), soft_wrap=True, highlight=False)
 
 
 def next_steps(commands: Mapping[str, str]) -> None:

@@ -138,7 +138,7 @@ def test_markup_in_data_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) 
     printed = capsys.readouterr().out
     assert "rows [of] data" in printed
     assert "│ [bold]x[/] │" in printed
-    assert "  [red]late[/] by\\n2 h\n" in printed
+    assert "  [red]late[/] by\n  2 h\n" in printed
 
 
 def test_sentence_is_broken_at_spaces_and_hangs(monkeypatch: pytest.MonkeyPatch) -> None:

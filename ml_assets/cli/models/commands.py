@@ -21,7 +21,7 @@ from ml_assets.cli.options import AsJson, UseCaseName
 
 commands = typer.Typer()
 ModelVersion = Annotated[str, typer.Argument(help="A model version, as `champion` lists them.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it stays in the record.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the record.")]
 By = Annotated[str, typer.Option("--by", help="Who decides; by default the user of this machine.")]
 FirstDrop = Annotated[str, typer.Option("--from", help="First drop it holds for; by default the next that is run.")]
 
@@ -74,9 +74,9 @@ def retrain(
 @commands.command()
 def champion(
     use_case: UseCaseName,
-    drop: Annotated[str, typer.Option("--drop", help="Only what serves this drop.")] = "",
+    drop: Annotated[str, typer.Option("--drop", help="Show only what serves this drop.")] = "",
     known_at: Annotated[
-        str, typer.Option("--known-at", help="By what was recorded up to this moment, as 2013-06-16T04:00Z.")
+        str, typer.Option("--known-at", help="Use what was recorded up to this moment, as 2013-06-16T04:00Z.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -96,7 +96,7 @@ def champion(
 def approve(
     use_case: UseCaseName,
     model_version: Annotated[str, typer.Argument(help="The candidate that waits; not needed when only one does.")] = "",
-    reject: Annotated[bool, typer.Option("--reject", help="It shall not serve.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Reject it: it will not serve.")] = False,
     reason: Reason = "",
     by: By = "",
     first: FirstDrop = "",
@@ -117,7 +117,7 @@ def rollback(
     reason: Reason = "",
     by: By = "",
     first: FirstDrop = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it is done.")] = False,
 ) -> None:
     """Let an earlier model serve again.
 

@@ -29,17 +29,22 @@ commands = typer.Typer()
 @commands.command()
 def land(
     use_case: UseCaseName,
-    first: Annotated[str, typer.Option("--from", help="First drop, as YYYY-MM-DD; a past has all by default.")] = "",
+    first: Annotated[
+        str, typer.Option("--from", help="First drop, as YYYY-MM-DD; with --history, by default the first of all.")
+    ] = "",
     last: Annotated[str, typer.Option("--to", help="Last drop, included.")] = "",
     history: Annotated[
-        list[str] | None, typer.Option(metavar="SOURCE=FILE", help="A past in a CSV or Parquet file; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="SOURCE=FILE", help="The past of a source, in a CSV or Parquet file; repeatable."),
     ] = None,
     ahead: Annotated[
         list[str] | None,
-        typer.Option(metavar="SOURCE=DROPS", help="A past of plans: published so many drops before their event_at."),
+        typer.Option(
+            metavar="SOURCE=DROPS", help="A source of plans: its rows land this many drops before their event_at."
+        ),
     ] = None,
     early: Annotated[
-        bool, typer.Option("--early", help="Rows of a past from before the first drop go into it.")
+        bool, typer.Option("--early", help="Land rows known before the first drop in the first drop.")
     ] = False,
 ) -> None:
     """Write the files that each drop would have received.
@@ -119,9 +124,11 @@ def status(
 @commands.command()
 def alerts(
     use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Closed incidents and every message too.")] = False,
-    test: Annotated[bool, typer.Option("--test", help="Send a test message to each URL; 1 if one fails.")] = False,
-    send: Annotated[bool, typer.Option("--send", help="Send what is due, once, now.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show closed incidents and every message too.")] = False,
+    test: Annotated[
+        bool, typer.Option("--test", help="Send a test message to each URL; ends with 1 if one fails.")
+    ] = False,
+    send: Annotated[bool, typer.Option("--send", help="Send the messages that are due, once, now.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show open incidents and whether their messages were sent."""
@@ -139,7 +146,7 @@ def alerts(
 def drift(
     use_case: UseCaseName,
     drop: Annotated[str, typer.Option("--drop", help="A drop; by default the newest with a report.")] = "",
-    page: Annotated[bool, typer.Option("--page", help="Write Evidently's page of it: seconds, and megabytes.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="Write Evidently's page: takes seconds, and megabytes.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show which monitors of a drop alarm or come near.
@@ -216,10 +223,10 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> 
 @commands.command()
 def backfill(
     use_case: UseCaseName,
-    features: Annotated[bool, typer.Option("--features", help="What to compute again; there is nothing else yet.")],
+    features: Annotated[bool, typer.Option("--features", help="Compute features; the only choice so far.")],
     first: Annotated[str, typer.Option("--from", help="First drop; by default the first of all.")] = "",
     last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
-    step: Annotated[int, typer.Option(min=1, help="Drops a run; what was done is not done again.")] = 31,
+    step: Annotated[int, typer.Option(min=1, help="Drops per run; what was done is not done again.")] = 31,
 ) -> None:
     """Compute new and changed features of earlier drops.
 
@@ -238,11 +245,11 @@ def backfill(
 @commands.command()
 def requeue(
     use_case: UseCaseName,
-    source: Annotated[str, typer.Option("--source", help="Whose rows.")],
+    source: Annotated[str, typer.Option("--source", help="The source of the rows.")],
     reason: Annotated[list[str] | None, typer.Option("--reason", help="A reason code; by default every one.")] = None,
     first: Annotated[str, typer.Option("--from", help="First drop; by default the first of all.")] = "",
     last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which rows.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show which rows, and write nothing.")] = False,
 ) -> None:
     """Land quarantined rows again, after their contract changed.
 
@@ -261,7 +268,7 @@ def requeue(
 @commands.command(name="accept-missing")
 def accept_missing(
     use_case: UseCaseName,
-    source: Annotated[str, typer.Option("--source", help="What will not come.")],
+    source: Annotated[str, typer.Option("--source", help="The source that will not come.")],
     reason: Annotated[str, typer.Option("--reason", help="Why it is right to go on without it.")],
     drop: Annotated[list[str] | None, typer.Option("--drop", help="A drop that waits; repeatable.")] = None,
     first: Annotated[str, typer.Option("--from", help="The first of a range of drops that wait.")] = "",
