@@ -114,7 +114,9 @@ def choose_layout(columns: Sequence[TableColumn], cells: Sequence[Sequence[str]]
     for n_under in range(len(texts) + 1):
         under = texts[:n_under]
         grid = [position for position in range(len(columns)) if position not in under]
-        if grid and _total(columns, cells, grid) <= width:
+        if n_under and len(grid) < 2:  # a single column with all else under it reads better as records
+            return None
+        if _total(columns, cells, grid) <= width:
             return TableLayout(tuple(grid), tuple(sorted(under)))
     kept = [position for position in grid if columns[position].rank == 0]
     if not kept or len(cells) <= _FEW_ROWS or _total(columns, cells, kept) > width:
