@@ -54,7 +54,8 @@ def describe_columns(
     spec: UseCaseSpec, layer: str, table: str, types: Mapping[str, str], said: Mapping[str, str] | None = None
 ) -> dict[str, dg.TableSchema | dg.TableColumnLineage]:
     """Give the metadata of the columns of an asset: the schema with descriptions, and the lineage."""
-    made = across_assets(lineage_of(spec), (layer, table))
+    lineage = lineage_of(spec)
+    made = across_assets(lineage, (layer, table)) if (layer, table) in lineage else {}
     said = {**tables_of_asset(spec, f"{layer}/{table}")[0].descriptions, **(said or {})}
     columns = [
         dg.TableColumn(
