@@ -219,38 +219,35 @@ class GraphRuns:
 
     def batch(self, first: int, last: int, *, only: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
         """Run a range of drops in one run, all of it or `only` some assets, named as `layer/name`."""
-        return self._run(self.of.spec, batch_job_name(self.of.spec.name), range_tags(day(first), day(last)), only=only)
+        spec, keys = self.of.spec, [dg.AssetKey([self.of.spec.name, *name.split("/")]) for name in only]
+        return run_job(spec, self.of.root, batch_job_name(spec.name), tags=range_tags(day(first), day(last)), only=keys)
 
     def retrain(
-        self,
-        as_of: int,
-        *,
-        rung: str = "",
-        gate: str = "enabled",
-        raise_on_error: bool = True,
+        self, as_of: int, *, rung: str = "", gate: str = "enabled", raise_on_error: bool = True
     ) -> dg.ExecuteInProcessResult:
         """Retrain as of a drop."""
         spec, asked = self.of.spec, Retraining(day(as_of).isoformat(), rung, gate)
-        ops: dict[str, Any] = retrain_config(spec, asked)["ops"]
-        return self._run(spec, retrain_job_name(spec.name), {}, ops=ops, raise_on_error=raise_on_error)
+        config = retrain_config(spec, asked)
+        return run_job(spec, self.of.root, retrain_job_name(spec.name), config=config, raise_on_error=raise_on_error)
 
-    def _run(
-        self,
-        spec: UseCaseSpec,
-        job: str,
-        tags: Mapping[str, str],
-        *,
-        ops: Mapping[str, Any] | None = None,
-        only: Sequence[str] = (),
-        raise_on_error: bool = True,
-    ) -> dg.ExecuteInProcessResult:
-        quiet = {"console": {"config": {"log_level": "CRITICAL"}}}
-        selected = [dg.AssetKey([spec.name, *name.split("/")]) for name in only] or None
-        with _forgetful_instance() as instance:
-            return build_use_case(spec, self.of.root).resolve_job_def(job).execute_in_process(
-                instance=instance, tags=dict(tags), run_config={"ops": dict(ops or {}), "loggers": quiet},
-                raise_on_error=raise_on_error, asset_selection=selected,
-            )  # fmt: skip
+
+def run_job(
+    spec: UseCaseSpec,
+    root: Path,
+    job: str,
+    *,
+    tags: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
+    only: Sequence[dg.AssetKey] = (),
+    raise_on_error: bool = True,
+) -> dg.ExecuteInProcessResult:
+    """Run a job of a use case in this process, on an instance that is forgotten."""
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    with _forgetful_instance() as instance:
+        return build_use_case(spec, root).resolve_job_def(job).execute_in_process(
+            instance=instance, tags=dict(tags or {}), run_config={**(config or {}), **quiet},
+            raise_on_error=raise_on_error, asset_selection=list(only) or None,
+        )  # fmt: skip
 
 
 def rehearse(root: Path, landed: Path | None = None, last: int = 0) -> Rehearsal:
