@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from ml_assets.cli.console import console
-from ml_assets.cli.operate.corrections import AcceptedGap, Requeue, run_accept, run_requeue
+from ml_assets.cli.operate.corrections import run_requeue
+from ml_assets.pipeline.ingestion.corrections import AcceptedGap, RequeueRequest, accept_gap
 from ml_assets.spec.contract import Expectation
 from ml_assets_tests.rehearsal import SOURCES, Rehearsal, day, flagship, go_on_from, rehearse
 
@@ -132,7 +133,7 @@ def test_person_accepts_that_a_source_will_not_come(history: Rehearsal, tmp_path
     ingest(state, 1, 1)
 
     lost = AcceptedGap("flight_outcomes", [day(2)], "lost by the publisher")
-    run_accept(state.spec, state.paths, lost, state.spec.calendar.batch_at(day(3)))
+    accept_gap(state.spec, state.state, lost, state.spec.calendar.batch_at(day(3)))
     ingest(state, 2, 2)
 
     row = ledger(state, 2, "flight_outcomes")
@@ -153,9 +154,9 @@ def test_rows_come_back_as_corrections_once_their_contract_is_mended(history: Re
     refused = strict.rows("quarantine_weather", "SELECT * FROM t WHERE list_contains(reasons, 'too_warm')")
     assert len(refused) > 20
 
-    asked = Requeue("weather", ("too_warm",), date(2013, 1, 1), date.max, dry_run=False)
+    request = RequeueRequest("weather", ("too_warm",), date(2013, 1, 1), date.max)
     for _ in range(2):  # asked twice, they come once
-        run_requeue(mended.spec, mended.paths, asked)
+        run_requeue(mended.spec, mended.state, request, is_dry_run=False)
     ingest(mended, 3, 3)
 
     back = mended.rows("validated_weather", f"SELECT * FROM t WHERE batch_date = '{day(3)}' AND _is_late")
@@ -168,7 +169,7 @@ def test_nothing_to_requeue_is_said_of_the_drops_that_were_asked_for(history: Re
     said = []
     for last in (date.max, day(2)):
         with console.capture() as printed:
-            run_requeue(history.spec, history.paths, Requeue("weather", (), day(1), last, dry_run=False))
+            run_requeue(history.spec, history.state, RequeueRequest("weather", (), day(1), last), is_dry_run=False)
         said.append(" ".join(printed.get().split()))
 
     nothing = "nothing to requeue: no such row of weather in quarantine, from 2013-01-01"
@@ -207,7 +208,8 @@ def test_old_row_does_not_come_back_over_a_newer_one(history: Rehearsal, tmp_pat
     rows.to_csv(weather, index=False)
     ingest(strict, 3, 3)  # the revision
 
-    run_requeue(state.spec, state.paths, Requeue("weather", ("too_warm",), day(1), day(3), dry_run=False))
+    request = RequeueRequest("weather", ("too_warm",), day(1), day(3))
+    run_requeue(state.spec, state.state, request, is_dry_run=False)
     ingest(state, 4, 4)
 
     key = f"origin = '{rows.loc[0, 'origin']}' AND observed_at = '{rows.loc[0, 'observed_at']}'"

@@ -49,7 +49,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     defs = tmp_path / "ml_assets" / "defs"
     defs.mkdir(parents=True)
     monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", defs)
-    monkeypatch.setattr("ml_assets.cli.console.console.width", 120)
+    monkeypatch.setattr("ml_assets.cli.console.console._width", 120)
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "data" / "dagster_home"))
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")

@@ -1,4 +1,4 @@
-"""The command ml-assets: its parts, by whom they are for."""
+"""The command ml-assets: its commands, in panels by what they are for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from ml_assets.cli.operate.commands import commands as operate
 from ml_assets.cli.replay.commands import commands as replay
 
 app = typer.Typer(
-    help="A batch machine-learning system as a Dagster asset graph.",
+    help="Run a batch machine-learning system that is a Dagster asset graph.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (declare, operate, models, replay):
+PANELS = {"Declare a use case": declare, "Run and watch": operate, "Models": models, "History": replay}
+for title, part in PANELS.items():
+    for command in part.registered_commands:
+        command.rich_help_panel = title
     app.add_typer(part)
 
 

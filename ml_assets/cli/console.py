@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ml_assets.spec.declaration import DeclarationError, find_use_cases, load_use_case
@@ -96,32 +97,73 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """Lay out rows as a table; numbers stand to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for position, name in enumerate(columns):
-        is_number = all(isinstance(row[position], int | float) for row in rows) and bool(rows)
-        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_shown(value)) for value in row))  # as it is: data may look like markup
-    return table
+def shown(value: object) -> str:
+    r"""Write a value as a table shows it; characters that would move the cursor are written as escapes.
 
-
-def _shown(value: object) -> str:
+    >>> [shown(value) for value in (None, 1200, 0.25, 0.00012, "two\nlines", True)]
+    ['', '1,200', '0.2500', '0.00012', 'two\\nlines', 'True']
+    """
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.4f}"
+        is_small = 0 < abs(value) < 0.001
+        return f"{value:.4g}" if is_small else f"{value:.4f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return str(value)
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Write what a terminal would not print, such as a line break or a change of direction, as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def wrapped(text: Text, width: int, first: int | None = None) -> list[Text]:
+    """Break a text at spaces; a word that is longer than a line stands on a line of its own, whole.
+
+    `first` is the width of the first line, by default that of the others.
+    """
+    breaks: list[int] = []
+    line_width = 0
+    for word in re.finditer(r" *[^ ]+", text.plain):
+        line_width += cell_len(word[0])
+        if line_width > (width if breaks or first is None else first) and word.start():
+            breaks.append(word.start())
+            line_width = cell_len(word[0].lstrip(" "))
+    lines = list(text.divide(breaks))
+    for number, line in enumerate(lines):
+        line.rstrip()
+        if number:
+            lines[number] = line[len(line.plain) - len(line.plain.lstrip(" ")) :]
+    return lines
+
+
+def say(text: str | Text, *, indent: int = 0, hanging: int | None = None, style: str = "") -> None:
+    """Print a text that is broken at spaces alone; in a `str`, markup is no markup and a line break is one.
+
+    Parameters
+    ----------
+    indent, hanging
+        Spaces before the first line, and before those that follow; by default two more.
+    """
+    hanging = indent + 2 if hanging is None else hanging
+    parts = [Text(printable(part), style) for part in text.split("\n")] if isinstance(text, str) else [text]
+    for part in parts:
+        for number, line in enumerate(wrapped(part, console.width - hanging, console.width - indent)):
+            console.print(Text.assemble(" " * (hanging if number else indent), line), soft_wrap=True, highlight=False)
 
 
 def next_steps(commands: Mapping[str, str]) -> None:
-    """Say what to do next: a command each, and what it is for."""
+    """Say what to do next: a command each, whole on its line, and what it is for."""
     console.print("\n[bold]next[/]")
     for command, purpose in commands.items():
-        console.print(f"  [cyan]{command}[/]  {purpose}", soft_wrap=True)
+        is_short = len(command) + len(purpose) + 4 <= console.width
+        line = Text.assemble("  ", (command, "cyan"), f"  {purpose}" if is_short else "")
+        console.print(line, soft_wrap=True, highlight=False)
+        if not is_short:
+            say(purpose, indent=6, hanging=6)
 
 
 @contextmanager

@@ -29,16 +29,17 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from ml_assets.cli.operate.corrections import AcceptedGap, run_accept
 from ml_assets.demo.flights import land_flights
 from ml_assets.graph.automation.alerts import reconcile
 from ml_assets.graph.runs.launch import RunOutcome, open_instance, run_batch, run_retrain
+from ml_assets.pipeline.ingestion.corrections import AcceptedGap, accept_gap
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import Lake, content_hash
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.telemetry import switch_off_telemetry
+from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.rehearsal import flagship
 
 USE_CASE, DAY = "flight_delays", timedelta(days=1)
@@ -174,7 +175,7 @@ class Side:
             elif event.kind in ("late", "lost") and path.stem != "weather":
                 reason = "lost by its publisher" if event.kind == "lost" else "promised for later"
                 gap = AcceptedGap(path.stem, [day], reason)
-                run_accept(flagship(), self.paths, gap, flagship().calendar.batch_at(day))
+                accept_gap(flagship(), UseCaseState(USE_CASE, self.paths), gap, flagship().calendar.batch_at(day))
         for event in self.plan.arriving(day, "late", "waited", "revised"):
             name = f"{event.source}.csv"
             shutil.copyfile(self.year / str(event.drop) / name, self.paths.landing / USE_CASE / str(event.drop) / name)

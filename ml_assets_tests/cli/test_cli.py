@@ -14,9 +14,15 @@ from ml_assets.cli import app
 from ml_assets.stores.lake import Lake
 from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
-COMMANDS = ("land", "batch", "retrain", "replay", "status", "alerts", "drift", "sql", "fingerprint", "audit", "rebuild",
-            "ui", "demo", "backfill", "requeue", "accept-missing", "validate", "test", "new", "sources", "features",
-            "champion", "approve", "rollback", "reproduce", "explain", "tune", "economy")  # fmt: skip
+PANELS = {
+    "Declare a use case": ("new", "validate", "test", "sources", "features"),
+    "Run and watch": ("land", "batch", "status", "alerts", "drift", "sql", "fingerprint", "ui", "backfill", "requeue",
+                      "accept-missing"),
+    "Models": ("retrain", "champion", "approve", "rollback", "reproduce", "explain", "tune", "economy", "audit",
+               "rebuild"),
+    "History": ("replay", "demo"),
+}  # fmt: skip
+COMMANDS = tuple(command for commands in PANELS.values() for command in commands)
 DROPS = [date(2013, 1, 1), date(2013, 1, 2)]
 
 
@@ -63,10 +69,24 @@ def test_every_command_explains_itself(command: str) -> None:
     assert summary.endswith(".")
 
 
-def test_help_names_every_command_and_these_only() -> None:
-    listed = [line.strip(" │").split() for line in run("--help").stdout.splitlines() if line.startswith("│ ")]
+def test_help_names_every_command_and_these_only_by_what_they_are_for() -> None:
+    found: dict[str, list[str]] = {}
+    for line in run("--help").stdout.splitlines():
+        if line.startswith("╭─ "):
+            found[line.strip("╭─╮ ")] = []
+        elif line.startswith("│ ") and line[2].isalpha():
+            found[list(found)[-1]].append(line.split()[1])
 
-    assert [words[0] for words in listed if words[0][0].isalpha()] == list(COMMANDS)
+    assert {title: tuple(names) for title, names in found.items() if title != "Options"} == PANELS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_in_one_line_of_80_columns_what_it_does(command: str) -> None:
+    lines = CliRunner().invoke(app, ["--help"], terminal_width=80, env={"COLUMNS": "80"}).stdout.splitlines()
+    (number,) = [number for number, line in enumerate(lines) if line.startswith(f"│ {command} ")]
+
+    assert lines[number].rstrip("│ ").endswith(".")
+    assert not lines[number + 1].startswith("│  ")
 
 
 def test_sound_declaration_is_validated_with_its_size() -> None:

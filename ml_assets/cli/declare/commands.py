@@ -18,11 +18,37 @@ commands = typer.Typer()
 
 
 @commands.command()
+def new(
+    name: Annotated[str, typer.Argument(help="What the use case is called: its folder under ml_assets/defs/.")],
+    given: Annotated[
+        list[str], typer.Option("--from", metavar="FILE", help="CSV or Parquet, or SOURCE=FILE; repeatable.")
+    ],
+    every: Annotated[str, typer.Option(help="Time between batches, 1d or 7d, where that is decided.")] = "decide",
+    at: Annotated[str, typer.Option(help="Local time of the batch, as 06:00, where that is decided.")] = "decide",
+    zone: Annotated[str, typer.Option(help="Time zone of the batch and of moments without an offset.")] = "decide",
+) -> None:
+    """Write the first declaration of a use case from data files.
+
+    Contracts, expectations with their reasons, SQL and SQL tests are filled in from the data. What only a person can
+    decide is left as `decide`, and nothing of the use case runs until it is decided.
+    """
+    from datetime import UTC, datetime
+
+    from ml_assets.cli.declare.new import begin_use_case
+    from ml_assets.cli.declare.new_facts import Decided
+
+    begin_use_case(defs_folder(), name, given, Decided(every, at, zone), datetime.now(UTC).date())
+
+
+@commands.command()
 def validate(
     use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check declarations; print every mistake with its line, and end with 1 if there is one."""
+    """Check declarations and print every mistake with its line.
+
+    Ends with 1 if there is a mistake.
+    """
     from ml_assets.cli.declare.validation import run_validate
 
     names = use_case_names()
@@ -36,30 +62,14 @@ def validate(
 def run_sql_tests(
     use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
 ) -> None:
-    """Run sql_tests/*.yaml: rows given, rows expected; print what differs, and end with 1 if anything does."""
+    """Run the SQL tests of a use case.
+
+    The files sql_tests/*.yaml hold given rows and expected rows. What differs is printed; ends with 1 if anything does.
+    """
     from ml_assets.cli.declare.sql_tests import run_tests
 
     if not run_tests(defs_folder(), [use_case] if use_case else use_case_names()):
         raise typer.Exit(1)
-
-
-@commands.command()
-def new(
-    name: Annotated[str, typer.Argument(help="What the use case is called: its folder under ml_assets/defs/.")],
-    given: Annotated[
-        list[str], typer.Option("--from", metavar="FILE", help="CSV or Parquet, or SOURCE=FILE; repeatable.")
-    ],
-    every: Annotated[str, typer.Option(help="Time between batches, 1d or 7d, where that is decided.")] = "decide",
-    at: Annotated[str, typer.Option(help="Local time of the batch, as 06:00, where that is decided.")] = "decide",
-    zone: Annotated[str, typer.Option(help="Time zone of the batch and of moments without an offset.")] = "decide",
-) -> None:
-    """Begin a use case from data: contracts, expectations with reasons, SQL, tests, and what is left to decide."""
-    from datetime import UTC, datetime
-
-    from ml_assets.cli.declare.new import begin_use_case
-    from ml_assets.cli.declare.new_declaration import Decided
-
-    begin_use_case(defs_folder(), name, given, Decided(every, at, zone), datetime.now(UTC).date())
 
 
 @commands.command()
@@ -70,13 +80,13 @@ def sources(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the sources of a use case: what is declared, how far each has come, what was quarantined."""
+    """List the sources: newest drop, rows, quarantine, rules."""
     from ml_assets.cli.declare.sources import run_sources
     from ml_assets.reports.source_page import write_source_pages
     from ml_assets.stores.paths import state_paths
 
     spec, paths = read_use_case(use_case), state_paths()
-    run_sources(spec, paths, write_source_pages(spec, paths) if page else {}, as_json=as_json)
+    run_sources(spec, state_of(spec), write_source_pages(spec, paths) if page else {}, as_json=as_json)
 
 
 @commands.command()
@@ -86,7 +96,7 @@ def features(
     markdown: Annotated[bool, typer.Option("--markdown", help="The catalogue as a page, as declared.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the features of a use case: what each is, its unit, its version; of one also whence it comes, to raw."""
+    """List the features, or show one back to its raw columns."""
     from ml_assets.cli.declare.features import run_feature, run_features
     from ml_assets.reports.catalogue_page import catalogue_page
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml_assets.cli.console import console, fail, next_steps, print_json, table_of
+from ml_assets.cli.console import console, fail, next_steps, print_json, say
+from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.pipeline.features.catalogue import feature_rows
 from ml_assets.reports.catalogue_page import NOT_SAID, lineage_lines
 from ml_assets.spec.names import did_you_mean
@@ -19,16 +20,16 @@ def run_features(spec: UseCaseSpec, state: UseCaseState, *, as_json: bool) -> No
         print_json(found)
         return
     rows = [
-        [f"{row['feature']}\n  [{row['unit'] or '?'}] {_spelt(row)}", row["version"] or "-", row["first_drop"] or "-"]
+        [row["feature"], row["version"] or "-", row["first_drop"] or "-", f"[{row['unit'] or '?'}] {_spelt(row)}"]
         for row in found
     ]
     title = f"{len(found)} features of {spec.name}; a version is given when they are computed"
-    console.print(table_of(title, ["feature", "version", "first_drop"], rows))
+    columns = [TableColumn("feature"), TableColumn("version"), TableColumn("first_drop", 1)]
+    print_table(title, [*columns, TableColumn("", is_text=True)], rows, see="--json")
     for what in ("unit", "null_means"):
         unsaid = [row["feature"] for row in found if not row[what]]
         if unsaid:
-            said = f"no {what} is said of {len(unsaid)}: {', '.join(unsaid)}"
-            console.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
+            say(f"no {what} is declared for {len(unsaid)}: {', '.join(unsaid)}", style="yellow")
     next_steps({
         f"ml-assets features {spec.name} {found[0]['feature']}": "all of one: null, owner, whence it comes",
         f"ml-assets backfill {spec.name} --features": "computes new and changed ones of earlier drops",

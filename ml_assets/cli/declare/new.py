@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from ml_assets.cli.console import console, fail, next_steps, table_of
-from ml_assets.cli.declare.new_declaration import Decided, Draft, write_declaration
-from ml_assets.cli.declare.new_sql import write_examples_sql, write_examples_test, write_labels_sql, write_labels_test
+from rich.text import Text
+
+from ml_assets.cli.console import console, fail, next_steps, say
+from ml_assets.cli.declare.new_facts import Decided, Draft, gather_draft
+from ml_assets.cli.declare.new_text import write_texts
 from ml_assets.cli.progress import progress_bar
+from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.ingestion.headers import contract_name
 from ml_assets.ingestion.history import HistoryError
 from ml_assets.ingestion.profiling import FileProfile
@@ -33,16 +36,10 @@ def begin_use_case(defs: Path, name: str, given: Sequence[str], decided: Decided
     profiles, rows = _profile(files)
     paths = list(files.values())
     shared = frozenset(source for source, file in files.items() if paths.count(file) > 1)
-    draft = Draft(name, profiles, find_parts(profiles), decided, today, shared)
-    texts = {
-        "defs.yaml": write_declaration(draft),
-        "sql/examples.sql": write_examples_sql(draft),
-        "sql/labels.sql": write_labels_sql(draft),
-        "sql_tests/examples.yaml": write_examples_test(draft, rows),
-        "sql_tests/labels.yaml": write_labels_test(draft, rows),
-    }
+    draft = Draft(name, profiles, find_parts(profiles), decided, today, rows, shared)
+    texts = write_texts(gather_draft(draft))
     _write_folder(folder, texts)
-    console.print(_found(profiles))
+    _show_profiles(profiles)
     _say_decisions(folder, texts)
     pasts = " ".join(f"--history {shlex.quote(f'{source}={file}')}" for source, file in files.items())
     next_steps(
@@ -124,25 +121,27 @@ def _write_folder(folder: Path, texts: dict[str, str]) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _found(profiles: Sequence[FileProfile]) -> object:
+def _show_profiles(profiles: Sequence[FileProfile]) -> None:
     rows = [
         [each.name, each.rows, len(each.columns), ", ".join(each.key) or "none found",
          ", ".join(column.name for column in each.moments) or "none", len(propose_expectations(each))]
         for each in profiles
     ]  # fmt: skip
-    return table_of("found in the data", ["source", "rows", "columns", "key", "moments", "expectations proposed"], rows)
+    heads = ["source", "rows", "columns", "key", "moments", "expectations proposed"]
+    columns = [TableColumn(head, is_text=head in ("key", "moments")) for head in heads]
+    print_table("found in the data", columns, rows)
 
 
 def _say_decisions(folder: Path, texts: dict[str, str]) -> None:
     console.print(f"wrote {folder}: {', '.join(texts)}", markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        "\n[bold]still to decide[/]: what is an example, when is it predicted, what is its label, when is each row "
-        "known, and when is a label mature",
-        highlight=False,
-        soft_wrap=True,
+    console.print()
+    question = (
+        ": what is an example, when is it predicted, what is its label, when is each row known, and when is a label "
+        "mature"
     )
+    say(Text.assemble(("still to decide", "bold"), question))
     for name, text in texts.items():
         for number, line in enumerate(text.splitlines(), start=1):
             _, sign, question = line.partition("TODO ")
             if sign:
-                console.print(f"  {name}:{number} {question}", markup=False, highlight=False, soft_wrap=True)
+                say(f"{name}:{number} {question}", indent=2)

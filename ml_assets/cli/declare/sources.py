@@ -1,4 +1,4 @@
-"""What a use case is fed with: its sources, as declared and as they stand."""
+"""Shows the sources of a use case, as declared and as they stand."""
 
 from __future__ import annotations
 
@@ -6,58 +6,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ml_assets.cli.console import console, next_steps, print_json, table_of
-from ml_assets.cli.operate.status import rows_of
-from ml_assets.spec.contract_words import rules_in_words
+from ml_assets.cli.console import console, next_steps, print_json, say
+from ml_assets.cli.tables import TableColumn, print_table
+from ml_assets.pipeline.ingestion.source_facts import list_sources
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.lake import Lake
-from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.use_case_state import UseCaseState
 
-_NOTED = (
-    "SELECT reason, count(*) FILTER (is_judged), count(*) FILTER (is_refused), count(*) FILTER (NOT is_judged) "
-    "FROM (SELECT reason, is_refused, coalesce(is_judged, true) AS is_judged FROM (SELECT NULL::BOOLEAN AS is_judged "
-    "WHERE false UNION ALL BY NAME SELECT * FROM t)) GROUP BY reason"  # lakes from before rules about drops lack it
-)
+_SOURCES = {"source": 0, "arrives": 2, "key": 3, "newest_drop": 1, "rows": 1, "quarantined": 0, "missing": 0}
+_DROP_RULES = {
+    "reason": TableColumn("reason"), "severity": TableColumn("severity", 1),
+    "asks": TableColumn("asks of a drop", is_text=True), "broken": TableColumn("drops broke it"),
+    "not_judged": TableColumn("not judged", 1),
+}  # fmt: skip
 
 
-def run_sources(spec: UseCaseSpec, paths: StatePaths, pages: Mapping[str, Path], *, as_json: bool) -> None:
+def run_sources(spec: UseCaseSpec, state: UseCaseState, pages: Mapping[str, Path], *, as_json: bool) -> None:
     """Print each source: what is declared, how far it has come, what its rows were quarantined for, and its page."""
-    lake = Lake(paths.lake / spec.name)
-    counts = {row[0]: row[1:] for row in rows_of(
-        lake, "drops",
-        "SELECT source, max(batch_date) FILTER (state = 'admitted'), sum(landed)::BIGINT, sum(quarantined)::BIGINT, "
-        "count(*) FILTER (state IN ('missing', 'missing_accepted')), count(*) FILTER (state = 'refused') "
-        "FROM t GROUP BY source")}  # fmt: skip
-    found: list[dict[str, Any]] = []
-    for source in spec.sources:
-        newest, landed, quarantined, missing, refused = counts.get(source.name, (None, 0, 0, 0, 0))
-        reasons = rows_of(
-            lake, f"quarantine_{source.name}", "SELECT reason, count(*) AS n FROM t GROUP BY 1 ORDER BY n DESC, 1"
-        )
-        noted = {
-            name: {"broken": broken, "refused": refusing, "not_judged": unjudged}
-            for name, broken, refusing, unjudged in rows_of(lake, f"contract_{source.name}", _NOTED)
-        }
-        rules = [
-            {**rule._asdict(), **noted.get(rule.reason, {"broken": 0, "refused": 0, "not_judged": 0})}
-            for rule in rules_in_words(source)
-        ]
-        found.append({
-            "source": source.name, "arrives": source.arrives, "when_missing": source.when_missing,
-            "key": list(source.key), "columns": len(source.columns), "expectations": len(source.expectations),
-            "newest_drop": newest, "rows": landed, "quarantined": quarantined, "missing": missing, "refused": refused,
-            "reasons": dict(reasons), "rules": rules,
-            "page": pages.get(source.name),
-        })  # fmt: skip
+    found = [{**row, "page": pages.get(row["source"])} for row in list_sources(spec, state)]
     if as_json:
         print_json(found)
         return
-    shown = ["source", "arrives", "key", "newest_drop", "rows", "quarantined", "missing"]
-    rows = [[", ".join(row[name]) if name == "key" else row[name] for name in shown] for row in found]
-    console.print(table_of(f"sources of {spec.name}", shown, rows))
+    rows = [[", ".join(row[name]) if name == "key" else row[name] for name in _SOURCES] for row in found]
+    columns = [TableColumn(name, rank) for name, rank in _SOURCES.items()]
+    print_table(f"sources of {spec.name}", columns, rows, see="--json")
     for row in found:
         for reason, number in row["reasons"].items():
-            console.print(f"  {row['source']}: {reason} x{number:,}", markup=False, highlight=False)
+            say(f"{row['source']}: {reason} x{number:,}", indent=2)
     _show_drop_rules(spec, found)
     for page in pages.values():
         console.print(f"page: {page}", soft_wrap=True, highlight=False, markup=False)
@@ -70,11 +44,11 @@ def run_sources(spec: UseCaseSpec, paths: StatePaths, pages: Mapping[str, Path],
 def _show_drop_rules(spec: UseCaseSpec, found: list[dict[str, Any]]) -> None:
     """Print the rules about whole drops, which leave no rows in quarantine where they only warn."""
     rows = [
-        [row["source"], *(rule[name] for name in ("reason", "severity", "asks", "broken", "not_judged"))]
+        [row["source"], *(rule[name] for name in _DROP_RULES)]
         for row, source in zip(found, spec.sources, strict=True)
         for rule in row["rules"]
         if rule["reason"] in {each.reason for each in source.drop_rules}
     ]
     if rows:
-        columns = ["source", "reason", "severity", "asks of a drop", "drops broke it", "not judged"]
-        console.print(table_of("rules about whole drops", columns, rows))
+        columns = [TableColumn("source"), *_DROP_RULES.values()]
+        print_table("rules about whole drops", columns, rows, see="--json")

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ml_assets.cli.console import console, fail, next_steps, print_json, table_of
+from ml_assets.cli.console import console, fail, next_steps, print_json, say
 from ml_assets.cli.progress import progress_bar
+from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.pipeline.training.ablation import TOP, Ablation, count_steps, measure_ablation
 from ml_assets.pipeline.training.training_set import read_newest
 from ml_assets.reports.ablation_page import COST_HEADS, ablation_page, cost_rows, said_gain
@@ -19,6 +20,7 @@ from ml_assets.training.economy import Ground, Measured
 from ml_assets.training.importance import ranked
 
 _SHOWN = 12
+_COST_RANKS = (0, 1, 0, 3, 0, 2, 3, 4, 4, 5)  # of COST_HEADS
 _WITHOUT_FEATURES = ("constant", "group_history")
 
 
@@ -74,20 +76,19 @@ def _show(spec: UseCaseSpec, found: Ablation, page: Path | None) -> None:
     means = {name: float(rises.mean()) for name, rises in found.by_feature.items()}
     leaned_on = [[name, f"{means[name]:+.5f}", f"{found.shap[name]:.4f}" if found.shap else ""]
                  for name in ranked(means)[:_SHOWN]]  # fmt: skip
-    console.print(table_of("what it leans on", ["feature", "permutation, nats", "SHAP, log odds"], leaned_on))
+    print_table("what it leans on", ["feature", "permutation, nats", "SHAP, log odds"], leaned_on)
     if found.agrees is not None:
-        console.print(
-            f"the two agree by {found.agrees.spearman:.2f}; of the first {TOP} they share {found.agrees.top:.0%}"
-        )
+        say(f"the two agree by {found.agrees.spearman:.2f}; of the first {TOP} they share {found.agrees.top:.0%}")
     if found.stands is not None:
-        console.print(f"over {found.stands.n_fits} seeds SHAP ranks alike by {found.stands.mean_spearman:.2f}")
+        say(f"over {found.stands.n_fits} seeds SHAP ranks alike by {found.stands.mean_spearman:.2f}")
     spared = sorted(found.ablated, key=lambda each: each.gain.estimate if each.gain else 0.0)
     shown = [[each.name, each.n_features, said_gain(each)] for each in spared[:_SHOWN]]
-    console.print(table_of("without which view", ["without", "features left", "log loss saved"], shown))
+    print_table("without which view", ["without", "features left", "log loss saved"], shown)
     kept = [found.full, *found.seeds, *found.pruned, *found.smaller]
-    console.print(table_of("features kept, and smaller models", COST_HEADS, cost_rows(kept)))
+    columns = [TableColumn(head, rank) for head, rank in zip(COST_HEADS, _COST_RANKS, strict=True)]
+    print_table("features kept, and smaller models", columns, cost_rows(kept), see="--json")
     for each in found.date_like:
-        console.print(f"acts as a date: {each.name}, {each.reason}", highlight=False, soft_wrap=True)
+        say(f"acts as a date: {each.name}, {each.reason}")
     if page is not None:
         console.print(f"page: {page}", highlight=False, soft_wrap=True)
     again = {} if page else {f"ml-assets economy {spec.name} --page": "the same as a page with pictures"}

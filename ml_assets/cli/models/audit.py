@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ml_assets.cli.console import console, fail, next_steps, print_json, table_of
+from rich.text import Text
+
+from ml_assets.cli.console import console, fail, next_steps, print_json, say
+from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.features.outcome_leakage import Finding
 from ml_assets.pipeline.audit.leakage import Audit, AuditRequest, NothingToAuditError, audit_leakage
 from ml_assets.pipeline.audit.outcomes import audit_outcomes
@@ -13,6 +16,14 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 
 _SHOWN = 20
+_LEAKS = [
+    TableColumn("first in"), TableColumn("column"), TableColumn("cells"), TableColumn("for example", 1, is_text=True),
+    TableColumn("stored", 3, is_text=True), TableColumn("known by then", 2, is_text=True),
+]  # fmt: skip
+_FINDINGS = [
+    TableColumn("kind"), TableColumn("column"), TableColumn("value", 1), TableColumn("limit", 2), TableColumn("n", 3),
+    TableColumn("", is_text=True),
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,27 +64,25 @@ def _plain(spec: UseCaseSpec, audit: Audit, findings: list[Finding]) -> dict[str
 
 
 def _show(spec: UseCaseSpec, audit: Audit, findings: list[Finding]) -> None:
-    console.print(
+    say(
         f"{audit.cells:,} cells of {audit.examples:,} examples at {audit.moments:,} moments recomputed: "
         f"{len(audit.leaks):,} could not be known"
     )
     if audit.left_out:
-        console.print(f"left out: {len(audit.left_out)} drops whose features have other definitions")
+        say(f"left out: {len(audit.left_out)} drops whose features have other definitions")
     rows = [
         [table, column, count, f"{leak.example_id} of {leak.batch_date}", str(leak.stored), str(leak.known)]
         for table, column, count, leak in audit.by_place()[:_SHOWN]
     ]
     if rows:
-        shown = ["first in", "column", "cells", "for example", "stored", "known by then"]
-        console.print(table_of("what could not be known", shown, rows))
+        print_table("what could not be known", _LEAKS, rows, see="--json")
     alarms = [finding for finding in findings if finding.is_alarm]
     told = sorted((f for f in findings if f.kind == "target"), key=lambda f: -f.value)[:3]
     reports = [f for f in findings if f.limit is None]
     chosen = [*alarms, *(each for each in told if each not in alarms), *reports]
     if chosen:
         rows = [[f.kind, f.column, f.value, f.limit, f.n, f.says] for f in chosen]
-        shown = ["kind", "column", "value", "limit", "n", ""]
-        console.print(table_of("what columns say about the outcome", shown, rows))
+        print_table("what columns say about the outcome", _FINDINGS, rows, see="--json")
     for finding in alarms:
-        console.print(f"[red]{finding.kind}[/] {finding.column}: {finding.says}", highlight=False, soft_wrap=True)
+        say(Text.assemble((finding.kind, "red"), f" {finding.column}: {finding.says}"))
     next_steps({f"ml-assets features {spec.name}": "where each feature comes from"})

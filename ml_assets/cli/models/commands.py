@@ -21,21 +21,69 @@ from ml_assets.cli.options import AsJson, UseCaseName
 
 commands = typer.Typer()
 ModelVersion = Annotated[str, typer.Argument(help="A model version, as `champion` lists them.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it stays in the record.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the record.")]
 By = Annotated[str, typer.Option("--by", help="Who decides; by default the user of this machine.")]
 FirstDrop = Annotated[str, typer.Option("--from", help="First drop it holds for; by default the next that is run.")]
 
 
 @commands.command()
+def retrain(
+    use_case: UseCaseName,
+    as_of: Annotated[
+        str, typer.Option("--as-of", help="Drop to train as of; by default the newest that was run.")
+    ] = "",
+    rung: Annotated[str, typer.Option(help="Take this rung of the ladder, whatever the comparison says.")] = "",
+    gate: Annotated[
+        str,
+        typer.Option(help="enabled; dry_run: measure only; disabled: promote, and record so. By default as declared."),
+    ] = "as_declared",
+    tune: Annotated[bool, typer.Option("--tune", help="Search for parameters first, where rungs declare it.")] = False,
+    mix_features: Annotated[
+        bool, typer.Option("--mix-features", help="Train also on drops that hold older versions of features.")
+    ] = False,
+) -> None:
+    """Train a candidate, and let the gate decide if it serves.
+
+    A training set is drawn, the candidate is fitted and measured, and the verdict is recorded with its reasons.
+    """
+    from ml_assets.cli.operate.runs import print_warnings, retrain_with_progress
+    from ml_assets.cli.operate.status import show_candidates, show_verdict
+    from ml_assets.pipeline.training.retraining import Retraining
+    from ml_assets.stores.paths import state_paths
+
+    modes = ("as_declared", "enabled", "dry_run", "disabled")
+    if gate not in modes:
+        raise fail(f"--gate: found {gate!r}; allowed: {', '.join(modes)}")
+    spec, paths = read_use_case(use_case), state_paths()
+    names = [step.name for step in spec.model.ladder]
+    if rung and rung not in names:
+        raise fail(f"--rung: found {rung!r}; allowed: {', '.join(names)}")
+    if as_of:
+        read_drops(spec, as_of, as_of, "--as-of")
+    outcome = retrain_with_progress(spec, paths, Retraining(as_of, rung, gate, mix_features, tune))
+    state = state_of(spec)
+    show_candidates(state)
+    show_verdict(state)
+    print_warnings(outcome)
+    console.print(f"[dim]run {outcome.run_id}[/]")
+    next_steps(
+        {f"ml-assets champion {use_case}": "what serves, and every verdict", "ml-assets ui": "the evidence, with plots"}
+    )
+
+
+@commands.command()
 def champion(
     use_case: UseCaseName,
-    drop: Annotated[str, typer.Option("--drop", help="Only what serves this drop.")] = "",
+    drop: Annotated[str, typer.Option("--drop", help="Show only what serves this drop.")] = "",
     known_at: Annotated[
-        str, typer.Option("--known-at", help="By what was recorded up to this moment, as 2013-06-16T04:00Z.")
+        str, typer.Option("--known-at", help="Use what was recorded up to this moment, as 2013-06-16T04:00Z.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say what served which drops, as it is known now or as it was known at a moment."""
+    """Show which model serves or served which drops.
+
+    As it is known now, or as it was known at a moment (--known-at).
+    """
     from ml_assets.cli.models.record import read_moment, run_champion
 
     spec = read_use_case(use_case)
@@ -48,12 +96,12 @@ def champion(
 def approve(
     use_case: UseCaseName,
     model_version: Annotated[str, typer.Argument(help="The candidate that waits; not needed when only one does.")] = "",
-    reject: Annotated[bool, typer.Option("--reject", help="It shall not serve.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Reject it: it will not serve.")] = False,
     reason: Reason = "",
     by: By = "",
     first: FirstDrop = "",
 ) -> None:
-    """Let a candidate that the gate has passed serve, or reject it."""
+    """Approve or reject a candidate that waits for a person."""
     from ml_assets.cli.models.record import asked_by, run_approve
 
     spec = read_use_case(use_case)
@@ -69,9 +117,12 @@ def rollback(
     reason: Reason = "",
     by: By = "",
     first: FirstDrop = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it is done.")] = False,
 ) -> None:
-    """Let a model that served before serve again; shows first which decisions flip and what that costs."""
+    """Let an earlier model serve again.
+
+    Shows first which decisions would change and what that would cost, and asks.
+    """
     from ml_assets.cli.models.record import asked_by
     from ml_assets.cli.models.rollback import run_rollback
 
@@ -83,7 +134,10 @@ def rollback(
 
 @commands.command()
 def reproduce(use_case: UseCaseName, model_version: ModelVersion, as_json: AsJson = False) -> None:
-    """Train a model again from what it recorded, and compare the bytes; 1 if they differ."""
+    """Train a recorded model again and compare the bytes.
+
+    Ends with 1 if they differ.
+    """
     from ml_assets.cli.models.record import run_reproduce
 
     with explained_errors():
@@ -100,7 +154,7 @@ def explain(
     drop: Annotated[str, typer.Option("--drop", help="Of a prediction: the drop it was made in.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say how a score came about, what a model is, or why a retraining ended as it did."""
+    """Explain a prediction, a model or a retraining."""
     from ml_assets.cli.models.explain import run_explain_model, run_explain_prediction, run_explain_retrain
 
     spec = read_use_case(use_case)
@@ -125,7 +179,10 @@ def tune(
     minutes: Annotated[float, typer.Option(min=0, help="Minutes a rung; by default as declared.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Search for parameters on the newest training set, and print them; `retrain --tune` searches and trains."""
+    """Search for better parameters on the newest training set.
+
+    Nothing is written; `retrain --tune` searches and trains.
+    """
     from ml_assets.cli.models.tuning import run_tune
 
     spec = read_use_case(use_case)
@@ -144,54 +201,15 @@ def economy(
     page: Annotated[bool, typer.Option("--page", help="Write an HTML page with pictures.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a rung leans on, and what of its features and trees could be spared; nothing is changed."""
+    """Measure which features and trees a model could do without.
+
+    Nothing is changed.
+    """
     from ml_assets.cli.models.ablation import AblationOptions, run_ablation
 
     spec = read_use_case(use_case)
     with explained_errors():
         run_ablation(spec, state_of(spec), AblationOptions(rung, seeds, page, as_json))
-
-
-@commands.command()
-def retrain(
-    use_case: UseCaseName,
-    as_of: Annotated[
-        str, typer.Option("--as-of", help="Drop to train as of; by default the newest that was run.")
-    ] = "",
-    rung: Annotated[str, typer.Option(help="Take this rung of the ladder, whatever the comparison says.")] = "",
-    gate: Annotated[
-        str,
-        typer.Option(help="enabled; dry_run: measure only; disabled: promote, and record so. By default as declared."),
-    ] = "as_declared",
-    tune: Annotated[bool, typer.Option("--tune", help="Search for parameters first, where rungs declare it.")] = False,
-    mix_features: Annotated[
-        bool, typer.Option("--mix-features", help="Train also on drops that hold older versions of features.")
-    ] = False,
-) -> None:
-    """Draw a training set, fit a candidate, and let the gate decide whether it serves the drops after."""
-    from ml_assets.cli.operate.runs import print_warnings, retrain_with_progress
-    from ml_assets.cli.operate.status import rungs_table, verdict_lines
-    from ml_assets.pipeline.training.retraining import Retraining
-    from ml_assets.stores.paths import state_paths
-
-    modes = ("as_declared", "enabled", "dry_run", "disabled")
-    if gate not in modes:
-        raise fail(f"--gate: found {gate!r}; allowed: {', '.join(modes)}")
-    spec, paths = read_use_case(use_case), state_paths()
-    names = [step.name for step in spec.model.ladder]
-    if rung and rung not in names:
-        raise fail(f"--rung: found {rung!r}; allowed: {', '.join(names)}")
-    if as_of:
-        read_drops(spec, as_of, as_of, "--as-of")
-    outcome = retrain_with_progress(spec, paths, Retraining(as_of, rung, gate, mix_features, tune))
-    console.print(rungs_table(paths, use_case))
-    for line in verdict_lines(paths, use_case):
-        console.print(line, soft_wrap=True)
-    print_warnings(outcome)
-    console.print(f"[dim]run {outcome.run_id}[/]")
-    next_steps(
-        {f"ml-assets champion {use_case}": "what serves, and every verdict", "ml-assets ui": "the evidence, with plots"}
-    )
 
 
 @commands.command()
@@ -203,7 +221,11 @@ def audit(
     last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Recompute stored examples without the future, and look for columns that say the outcome; 1 if any is found."""
+    """Check stored features for leaks from the future.
+
+    Stored examples are recomputed without later facts, and columns that give away the outcome are searched for.
+    Ends with 1 if anything is found.
+    """
     from ml_assets.cli.models.audit import Options, run_audit
     from ml_assets.pipeline.audit.leakage import AuditRequest
 
@@ -222,7 +244,10 @@ def rebuild(
     version: Annotated[int, typer.Option(help="A lake version of the training set.")],
     as_json: AsJson = False,
 ) -> None:
-    """Draw a past training set again from the versions it recorded, and compare the content hash."""
+    """Build a past training set again and compare its hash.
+
+    It is drawn from the versions of tables that it recorded. Ends with 1 if the hash differs.
+    """
     from ml_assets.pipeline.training.training_set import rebuild as rebuild_training_set
 
     state = state_of(read_use_case(use_case))

@@ -6,8 +6,9 @@ from datetime import date
 from typing import Any
 
 from rich.markup import escape
+from rich.text import Text
 
-from ml_assets.cli.console import console, fail, next_steps, print_json
+from ml_assets.cli.console import console, fail, next_steps, print_json, say
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.champion.record import GATE
@@ -29,26 +30,26 @@ def run_explain_prediction(
         return
     said = found["prediction"]
     console.print(f"[bold]{escape(example_id)}[/] in drop {said['batch_date']}", highlight=False)
-    console.print(
-        f"  score {said['score']:.4f}; the model's own {said['model_score']:.4f}, prior shift "
+    say(
+        f"score {said['score']:.4f}; the model's own {said['model_score']:.4f}, prior shift "
         f"{said['prior_shift']:+.3f} log odds; heuristic {said['baseline_score']:.4f}; "
-        f"{_rank_in_words(found)}"
+        f"{_rank_in_words(found)}",
+        indent=2,
     )
     if said["abstained"]:
-        console.print(f"  the model abstained: {said['abstained']} lies too far from its training rows")
+        say(f"the model abstained: {said['abstained']} lies too far from its training rows", indent=2)
     if found["label"] is not None:
         console.print(f"  outcome known by now: {found['label']}")
-    console.print(f"  model {said['model_version']}: {found['why']}", markup=False, highlight=False)
+    say(f"model {said['model_version']}: {found['why']}", indent=2)
     base = f"from a base of {found['base']:+.3f} log odds" if found["base"] is not None else "it has no such parts"
-    console.print(f"what moved the model most, of {len(found['features'])} features, {base}:", highlight=False)
+    say(f"what moved the model most, of {len(found['features'])} features, {base}:")
     for row in found["features"][:_SHOWN]:
         adds = f"{row['log_odds']:+.3f}" if row["log_odds"] is not None else ""
         value = "null" if row["value"] is None else row["value"]
         shown = f"{value:.4g}" if isinstance(value, float) else str(value)
         null = f"; null: {row['null_means']}" if row["null_means"] else ""
         over = f", {row['window']}" if row["window"] else ""
-        line = f"  {adds:>7}  {row['feature']} = {shown}  ({row['source']}{over}{null})"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(f"{adds:>7}  {row['feature']} = {shown}  ({row['source']}{over}{null})", indent=2, hanging=11)
     if found["features"]:
         one = found["features"][0]["feature"]
         next_steps({f"ml-assets features {spec.name} {one}": "all of one feature, to raw"})
@@ -75,7 +76,7 @@ def run_explain_model(spec: UseCaseSpec, state: UseCaseState, model_version: str
     for row in record_of(state):  # the card is of its retraining, and people decide later
         if row["model_version"] == model_version and row["decided_by"] != GATE:
             said = f"since then {row['verdict']} by {row['decided_by']}, serving drops after {row['serves_after']}"
-            console.print(said + (f": {row['note']}" if row["note"] else ""), highlight=False, soft_wrap=True)
+            say(said + (f": {row['note']}" if row["note"] else ""))
     next_steps({str(path.with_suffix(".html")): "the same as a page, with pictures"})
 
 
@@ -88,9 +89,8 @@ def run_explain_retrain(state: UseCaseState, as_of: date, *, as_json: bool) -> N
         print_json([{name: plain_value(value) for name, value in row.items()} for row in rows])
         return
     for row in rows:
-        console.print(f"[bold]{row['verdict']}[/] {row['model_version']} by {row['decided_by']}", highlight=False)
-        console.print(f"  against {row['champion_before'] or 'no champion'}; window {row['window_from']} to "
-                      f"{row['window_until']}, {row['n']} examples", highlight=False)  # fmt: skip
+        say(Text.assemble((row["verdict"], "bold"), f" {row['model_version']} by {row['decided_by']}"))
+        say(f"against {row['champion_before'] or 'no champion'}; window {row['window_from']} to "
+            f"{row['window_until']}, {row['n']} examples", indent=2)  # fmt: skip
         for reason in row["reasons"]:
-            colour = "dim" if reason["passed"] else "red"
-            console.print(f"  {spell_reason(reason)}", style=colour, markup=False, highlight=False, soft_wrap=True)
+            say(spell_reason(reason), indent=2, style="dim" if reason["passed"] else "red")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import typer
 
-from ml_assets.cli.console import console, fail, next_steps, table_of
+from ml_assets.cli.console import console, fail, next_steps, say
+from ml_assets.cli.tables import print_table
 from ml_assets.pipeline.champion.decisions import PersonDecision, find_promoted, roll_back
 from ml_assets.pipeline.champion.rollback_preview import RollbackPreview, preview_rollback
 from ml_assets.spec.use_case import UseCaseSpec
@@ -42,7 +43,7 @@ def _show(spec: UseCaseSpec, found: RollbackPreview) -> None:
     last = rows.loc[rows["batch_date"] == rows["batch_date"].max()]
     lists = {name: set(last.nlargest(capacity, f"{name}_priority")["example_id"]) for name in ("now", "then")}
     flips = int(((last["now"] >= threshold) != (last["then"] >= threshold)).sum())
-    console.print(
+    say(
         f"in the newest drop compared, {len(lists['now'] - lists['then'])} of the {len(lists['now'])} on the list "
         f"would be others; {flips} of {len(last)} examples fall on the other side of the threshold {threshold:.2f}"
     )
@@ -59,4 +60,4 @@ def _show(spec: UseCaseSpec, found: RollbackPreview) -> None:
         precision, _ = lists_of_days(labels, priority, days, capacity)
         table.append([title, curve.implied_cost, curve.implied_cost * len(known), precision])
     heads = ["model", "mean cost an example", f"cost of {len(known):,} examples", f"precision of the first {capacity}"]
-    console.print(table_of(f"{known['batch_date'].nunique()} drops with labels", heads, table))
+    print_table(f"{known['batch_date'].nunique()} drops with labels", heads, table)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from ml_assets.cli.console import console, fail, next_steps, plain_rows, print_json, table_of
+from ml_assets.cli.console import console, fail, next_steps, plain_rows, print_json
 from ml_assets.cli.progress import progress_bar
+from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.pipeline.training.training_set import read_newest
 from ml_assets.spec.model import Tuning
 from ml_assets.spec.use_case import UseCaseSpec
@@ -43,7 +44,9 @@ def run_tune(spec: UseCaseSpec, state: UseCaseState, rung: str, budget: Tuning, 
         [each.rung, "best" if each.is_best else each.outcome, each.loss, *(each.parameters.get(n) for n in names)]
         for each in done[:20]
     ]
-    console.print(table_of(f"{len(trials)} trials", heads, [list(r.values()) for r in plain_rows(heads, rows_shown)]))
+    columns = [TableColumn(head, max(0, position - 2)) for position, head in enumerate(heads)]
+    cells = [list(row.values()) for row in plain_rows(heads, rows_shown)]
+    print_table(f"{len(trials)} trials", columns, cells, see="--json")
     for each in searched:
         said = ", ".join(f"{name}: {value:g}" for name, value in each.parameters.items() if not isinstance(value, str))
         console.print(f"{each.name}: parameters: {{{said}}}", highlight=False, soft_wrap=True)

@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from ml_assets.cli.console import console, fail, next_steps, print_json, table_of, use_case_names
+from rich.text import Text
+
+from ml_assets.cli.console import console, fail, next_steps, print_json, printable, say, use_case_names
+from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.decisions.incidents import Incident, measured_against
 from ml_assets.spec.use_case import did_you_mean
 from ml_assets.stores.alert_outbox import AlertOutbox, AlertOutboxError, Message
@@ -90,14 +93,14 @@ def _show_alerts(
         _show_incident(incident)
     if messages:
         rows = [(message.at, message.title, _fate(message, urls)) for message in messages]
-        console.print(table_of("messages" if everything else "last messages", ["at", "message", "sent"], rows))
+        columns = ["at", TableColumn("message", 1, is_text=True), TableColumn("sent", 2, is_text=True)]
+        print_table("messages" if everything else "last messages", columns, rows)
 
 
 def _show_trials(trials: Sequence[Trial]) -> None:
     for trial in trials:
-        console.print("[green]sent[/] " if trial.error is None else "[red]failed[/] ", end="")
-        said = trial.url if trial.error is None else f"{trial.url}: {trial.error}"
-        console.print(said, markup=False, highlight=False, soft_wrap=True)
+        outcome = ("sent", "green") if trial.error is None else ("failed", "red")
+        say(Text.assemble(outcome, " ", printable(trial.url + (f": {trial.error}" if trial.error else ""))))
 
 
 def _show_relayed(result: RelayResult | None) -> None:
@@ -105,7 +108,7 @@ def _show_relayed(result: RelayResult | None) -> None:
         return
     console.print(f"{result.sent} sent, {result.failed} failed, {result.pending} not sent yet", highlight=False)
     for reason in result.reasons:
-        console.print(f"  {reason}", markup=False, highlight=False, soft_wrap=True)
+        say(reason, indent=2)
 
 
 def _need_urls(urls: Sequence[str]) -> None:
@@ -119,8 +122,7 @@ def _need_urls(urls: Sequence[str]) -> None:
 def _show_incident(incident: Incident) -> None:
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[incident.severity]
     kind = incident.kind.replace("_", " ")
-    console.print(f"[bold {colour}]{incident.severity}[/] ", end="")
-    console.print(f"{incident.use_case}: {kind} ({incident.monitor})", markup=False, highlight=False, soft_wrap=True)
+    say(Text.assemble((incident.severity, f"bold {colour}"), f" {incident.use_case}: {kind} ({incident.monitor})"))
     until = f"; closed {incident.closed_at}" if incident.closed_at and not incident.is_event else ""
     lines = {
         "what": incident.message,
@@ -131,7 +133,7 @@ def _show_incident(incident: Incident) -> None:
     }
     for label, text in lines.items():
         if text:
-            console.print(f"  {label:<10} {text}", markup=False, highlight=False, soft_wrap=True)
+            say(f"{label:<10} {text}", indent=2, hanging=13)
 
 
 def _fate(message: Message, urls: Sequence[str]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from ml_assets.cli.console import console, fail, next_steps, table_of
+from ml_assets.cli.console import console, fail, next_steps
 from ml_assets.cli.progress import progress_bar
+from ml_assets.cli.tables import print_table
 from ml_assets.graph.runs.launch import run_features
 from ml_assets.pipeline.features.versions import stale_drops
 from ml_assets.spec.use_case import UseCaseSpec
@@ -32,7 +33,7 @@ def run_backfill(spec: UseCaseSpec, state: UseCaseState, asked: BackfillOptions)
         console.print("every drop holds the features that are declared now")
         return
     counted = {name: sum(name in names for names in stale.values()) for names in stale.values() for name in names}
-    console.print(table_of(f"{len(stale)} drops", ["feature", "drops"], sorted(counted.items())))
+    print_table(f"{len(stale)} drops", ["feature", "drops"], sorted(counted.items()))
     with progress_bar() as progress:
         task = progress.add_task("backfill", total=len(stale), now="loading")
         for first, last in ranges_of(sorted(stale), spec, asked.step):

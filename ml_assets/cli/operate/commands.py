@@ -18,10 +18,10 @@ from ml_assets.cli.console import (
     read_drops,
     read_use_case,
     state_of,
-    table_of,
     use_case_names,
 )
 from ml_assets.cli.options import AsJson, From, To, UseCaseName
+from ml_assets.cli.tables import print_rows, print_table
 
 commands = typer.Typer()
 
@@ -29,20 +29,28 @@ commands = typer.Typer()
 @commands.command()
 def land(
     use_case: UseCaseName,
-    first: Annotated[str, typer.Option("--from", help="First drop, as YYYY-MM-DD; a past has all by default.")] = "",
+    first: Annotated[
+        str, typer.Option("--from", help="First drop, as YYYY-MM-DD; with --history, by default the first of all.")
+    ] = "",
     last: Annotated[str, typer.Option("--to", help="Last drop, included.")] = "",
     history: Annotated[
-        list[str] | None, typer.Option(metavar="SOURCE=FILE", help="A past in a CSV or Parquet file; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="SOURCE=FILE", help="The past of a source, in a CSV or Parquet file; repeatable."),
     ] = None,
     ahead: Annotated[
         list[str] | None,
-        typer.Option(metavar="SOURCE=DROPS", help="A past of plans: published so many drops before their event_at."),
+        typer.Option(
+            metavar="SOURCE=DROPS", help="A source of plans: its rows land this many drops before their event_at."
+        ),
     ] = None,
     early: Annotated[
-        bool, typer.Option("--early", help="Rows of a past from before the first drop go into it.")
+        bool, typer.Option("--early", help="Land rows known before the first drop in the first drop.")
     ] = False,
 ) -> None:
-    """Write what each batch would have received: a past, split by when it became known, or the bundled public data."""
+    """Write the files that each drop would have received.
+
+    They come from a past, split by when each row became known (--history), or from the bundled public data.
+    """
     from datetime import UTC, datetime
 
     from ml_assets.cli.operate.history import Options, run_history
@@ -57,21 +65,24 @@ def land(
         raise fail("allowed: --from and --to, or --history SOURCE=FILE with --ahead and --early")
     drops = read_drops(spec, first, last)
     rows = land_bundled(spec, state_paths(), drops)
-    console.print(table_of(f"landed {drops[0]} to {drops[-1]}", ["source", "rows"], list(rows.items())))
+    print_table(f"landed {drops[0]} to {drops[-1]}", ["source", "rows"], list(rows.items()))
     next_steps({f"ml-assets batch {use_case} --from {drops[0]} --to {drops[-1]}": "run these drops"})
 
 
 @commands.command()
 def batch(use_case: UseCaseName, first: From, last: To) -> None:
-    """Run drops from landing to predictions and the worklist, as one range."""
+    """Run drops: from landed files to predictions and worklist.
+
+    All drops of the range are one run.
+    """
     from ml_assets.cli.operate.runs import batch_with_progress
-    from ml_assets.cli.operate.status import drop_counts
+    from ml_assets.cli.operate.status import show_drop_counts
     from ml_assets.stores.paths import state_paths
 
-    spec, paths = read_use_case(use_case), state_paths()
+    spec = read_use_case(use_case)
     drops = read_drops(spec, first, last)
-    outcome = batch_with_progress(spec, paths, drops[0], drops[-1])
-    console.print(drop_counts(spec, paths, drops))
+    outcome = batch_with_progress(spec, state_paths(), drops[0], drops[-1])
+    show_drop_counts(state_of(spec), drops[0], drops[-1])
     console.print(f"[dim]run {outcome.run_id}[/]")
     next_steps(
         {
@@ -86,19 +97,21 @@ def status(
     use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what landed, what is missing, what serves and since when, and what to do next."""
-    from ml_assets.cli.operate.status import facts_of, show_facts
+    """Show what landed, what is missing, what serves, what next."""
+    from ml_assets.cli.operate.status import show_facts
+    from ml_assets.pipeline.monitoring.status import facts_of
     from ml_assets.spec.declaration import DeclarationError, load_use_case
-    from ml_assets.stores.paths import state_paths
 
-    paths, names = state_paths(), [use_case] if use_case else use_case_names()
+    names = [use_case] if use_case else use_case_names()
     found: list[dict[str, Any]] = []
     for name in names:
         if use_case:
-            found.append(facts_of(read_use_case(name), paths))
+            spec = read_use_case(name)
+            found.append(facts_of(spec, state_of(spec)))
             continue
         try:
-            found.append(facts_of(load_use_case(defs_folder() / name), paths))
+            spec = load_use_case(defs_folder() / name)
+            found.append(facts_of(spec, state_of(spec)))
         except DeclarationError as error:
             found.append({"use_case": name, "broken": [str(mistake) for mistake in error.mistakes]})
     if as_json:
@@ -111,12 +124,14 @@ def status(
 @commands.command()
 def alerts(
     use_case: Annotated[str | None, typer.Argument(help="A use case; by default all of them.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Closed incidents and every message too.")] = False,
-    test: Annotated[bool, typer.Option("--test", help="Send a test message to each URL; 1 if one fails.")] = False,
-    send: Annotated[bool, typer.Option("--send", help="Send what is due, once, now.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show closed incidents and every message too.")] = False,
+    test: Annotated[
+        bool, typer.Option("--test", help="Send a test message to each URL; ends with 1 if one fails.")
+    ] = False,
+    send: Annotated[bool, typer.Option("--send", help="Send the messages that are due, once, now.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is wrong and since when, what was said about it, and whether that went out."""
+    """Show open incidents and whether their messages were sent."""
     from datetime import UTC, datetime
 
     from ml_assets.cli.operate.alerts import AlertOptions, run_alerts
@@ -131,10 +146,13 @@ def alerts(
 def drift(
     use_case: UseCaseName,
     drop: Annotated[str, typer.Option("--drop", help="A drop; by default the newest with a report.")] = "",
-    page: Annotated[bool, typer.Option("--page", help="Write Evidently's page of it: seconds, and megabytes.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="Write Evidently's page: takes seconds, and megabytes.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say which monitors of a drop alarm or come near, what that seems to mean, and what was decided."""
+    """Show which monitors of a drop alarm or come near.
+
+    Also what that seems to mean, and what was decided.
+    """
     from ml_assets.cli.operate.drift import DriftOptions, run_drift
 
     spec = read_use_case(use_case)
@@ -146,7 +164,10 @@ def drift(
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT over <use case>.<table>.")], as_json: AsJson = False
 ) -> None:
-    """Ask the lake in SQL: read-only, one SELECT, nothing but its tables in reach."""
+    """Query the tables in SQL, read-only.
+
+    One SELECT; nothing but the tables of use cases is in reach.
+    """
     import duckdb
 
     from ml_assets.stores.paths import state_paths
@@ -158,7 +179,7 @@ def sql(
     if as_json:
         print_json(plain_rows(columns, rows))
         return
-    console.print(table_of("", columns, rows[:200]))
+    print_rows(columns, rows[:200])
     if len(rows) > 200:
         console.print(f"[dim]200 of {len(rows):,} rows; --json prints all[/]")
 
@@ -170,14 +191,16 @@ def fingerprint(
     last: Annotated[str, typer.Option("--to", help="Only drops up to this one, of tables that have drops.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Print the content hash of tables: equal for equal values, whoever computed them, when, in which order."""
-    from ml_assets.cli.operate.status import content_hashes
-    from ml_assets.stores.paths import state_paths
+    """Print the content hash of tables.
+
+    Equal values give equal hashes, whoever computed them, when, and in which order.
+    """
+    from ml_assets.pipeline.monitoring.status import content_hashes
 
     spec = read_use_case(use_case)
     until = read_drops(spec, last, last, "--to")[0] if last else None
     with explained_errors():
-        hashes = content_hashes(spec, state_paths(), tables, until)
+        hashes = content_hashes(spec, state_of(spec), tables, until)
     if as_json:
         print_json(hashes)
     else:
@@ -187,7 +210,10 @@ def fingerprint(
 
 @commands.command()
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
-    """Open the Dagster UI and its daemon on this machine alone, on the instance the commands use."""
+    """Open the Dagster UI and its daemon, on this machine only.
+
+    They use the same instance as the commands.
+    """
     from ml_assets.cli.operate.webserver import serve
     from ml_assets.stores.paths import state_paths
 
@@ -197,12 +223,15 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> 
 @commands.command()
 def backfill(
     use_case: UseCaseName,
-    features: Annotated[bool, typer.Option("--features", help="What to compute again; there is nothing else yet.")],
+    features: Annotated[bool, typer.Option("--features", help="Compute features; the only choice so far.")],
     first: Annotated[str, typer.Option("--from", help="First drop; by default the first of all.")] = "",
     last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
-    step: Annotated[int, typer.Option(min=1, help="Drops a run; what was done is not done again.")] = 31,
+    step: Annotated[int, typer.Option(min=1, help="Drops per run; what was done is not done again.")] = 31,
 ) -> None:
-    """Compute new and changed features of drops that were run before; what was predicted stays as it was."""
+    """Compute new and changed features of earlier drops.
+
+    What was predicted stays as it was.
+    """
     from ml_assets.cli.operate.backfill import BackfillOptions, run_backfill
 
     if not features:
@@ -216,40 +245,44 @@ def backfill(
 @commands.command()
 def requeue(
     use_case: UseCaseName,
-    source: Annotated[str, typer.Option("--source", help="Whose rows.")],
+    source: Annotated[str, typer.Option("--source", help="The source of the rows.")],
     reason: Annotated[list[str] | None, typer.Option("--reason", help="A reason code; by default every one.")] = None,
     first: Annotated[str, typer.Option("--from", help="First drop; by default the first of all.")] = "",
     last: Annotated[str, typer.Option("--to", help="Last drop; by default the newest that was run.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which rows.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show which rows, and write nothing.")] = False,
 ) -> None:
-    """Bring quarantined rows back as corrections, after their contract was mended."""
-    from ml_assets.cli.operate.corrections import Requeue, run_requeue
-    from ml_assets.stores.paths import state_paths
+    """Land quarantined rows again, after their contract changed.
+
+    The next drop receives them as corrections.
+    """
+    from ml_assets.cli.operate.corrections import run_requeue
+    from ml_assets.pipeline.ingestion.corrections import RequeueRequest
 
     spec = read_use_case(use_case)
     begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
     ends = read_drops(spec, last, last, "--to")[0] if last else date.max
-    run_requeue(spec, state_paths(), Requeue(source, tuple(reason or ()), begins, ends, dry_run))
+    request = RequeueRequest(source, tuple(reason or ()), begins, ends)
+    run_requeue(spec, state_of(spec), request, is_dry_run=dry_run)
 
 
 @commands.command(name="accept-missing")
 def accept_missing(
     use_case: UseCaseName,
-    source: Annotated[str, typer.Option("--source", help="What will not come.")],
+    source: Annotated[str, typer.Option("--source", help="The source that will not come.")],
     reason: Annotated[str, typer.Option("--reason", help="Why it is right to go on without it.")],
     drop: Annotated[list[str] | None, typer.Option("--drop", help="A drop that waits; repeatable.")] = None,
     first: Annotated[str, typer.Option("--from", help="The first of a range of drops that wait.")] = "",
     last: Annotated[str, typer.Option("--to", help="The last of the range, included.")] = "",
 ) -> None:
-    """Say that a source will not come in some drops, so that later drops need not wait for it."""
+    """Let later drops run without a source that will not come."""
     from datetime import UTC, datetime
 
-    from ml_assets.cli.operate.corrections import AcceptedGap, run_accept
-    from ml_assets.stores.paths import state_paths
+    from ml_assets.cli.operate.corrections import run_accept
+    from ml_assets.pipeline.ingestion.corrections import AcceptedGap
 
     spec = read_use_case(use_case)
     if bool(drop) == bool(first or last) or bool(first) != bool(last):
         raise fail("allowed: --drop D, as often as needed, or --from D --to D")
     days = {day for each in drop or () for day in read_drops(spec, each, each, "--drop")}
     days |= set(read_drops(spec, first, last)) if first else set()
-    run_accept(spec, state_paths(), AcceptedGap(source, sorted(days), reason), datetime.now(UTC))
+    run_accept(spec, state_of(spec), AcceptedGap(source, sorted(days), reason), datetime.now(UTC))

@@ -7,7 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ml_assets.cli.console import console, fail, next_steps, plain_rows, print_json, table_of
+from rich.text import Text
+
+from ml_assets.cli.console import console, fail, next_steps, plain_rows, print_json, say
+from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.monitoring.diagnosis import spell
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
 from ml_assets.spec.use_case import UseCaseSpec
@@ -15,6 +18,15 @@ from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
 _SHOWN = 12
+_SHOWN_COLUMNS = {
+    "monitor": 0,
+    "value": 3,
+    "usual": 4,
+    "z": 1,
+    "threshold": 2,
+    "state": 0,
+    "meaning": 0,
+}  # rank of each
 _COLUMNS = (
     "monitor",
     "statistic",
@@ -67,15 +79,14 @@ def _show(
     judged = sum(row["state"] != "not enough data" for row in rows)
     title = f"{spec.name}, drop {drop}: {alarms} of {judged} monitors alarm, {len(rows) - judged} have not enough data"
     shown = rows[: max(alarms, _SHOWN)]
-    columns = ["monitor", "value", "usual", "z", "threshold", "state", "meaning"]
     spelt = [{**row, **{name: spell(row["statistic"], row[name]) for name in ("value", "usual")}} for row in shown]
-    console.print(table_of(title, columns, [[row[name] for name in columns] for row in spelt]))
+    columns = [TableColumn(name, rank, is_text=name == "meaning") for name, rank in _SHOWN_COLUMNS.items()]
+    print_table(title, columns, [[row[name] for name in _SHOWN_COLUMNS] for row in spelt], see="--json")
     for row in decided:
-        console.print(f"[bold]{row['action']}[/]: ", end="")
-        console.print(row["reason"], markup=False, soft_wrap=True)
-        console.print(f"what would change it: {row['would_change']}", markup=False, soft_wrap=True)
+        say(Text.assemble((row["action"], "bold"), f": {row['reason']}"))
+        say(f"what would change it: {row['would_change']}")
         for each in row["evidence"]:
-            console.print(f"  {each}", markup=False, highlight=False, soft_wrap=True)
+            say(each, indent=2)
     if page is not None:
         console.print(f"page: {page}", soft_wrap=True, highlight=False)
     steps = {f"ml-assets alerts {spec.name}": "what people were told"}

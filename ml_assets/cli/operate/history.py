@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from ml_assets.cli.console import console, errors, fail, next_steps, read_drops, table_of
+from rich.text import Text
+
+from ml_assets.cli.console import errors, fail, next_steps, read_drops, say
 from ml_assets.cli.progress import progress_bar
+from ml_assets.cli.tables import print_table
 from ml_assets.ingestion.history import MALFORMED, NO_MOMENT, TOO_EARLY, TOO_LATE, Asked, HistoryError, moment_of
 from ml_assets.spec.contract import RECEIVED, Source
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
@@ -49,7 +52,7 @@ def run_history(spec: UseCaseSpec, paths: StatePaths, options: Options, now: dat
         finally:
             clear(working)
     rows = [[each.source, each.rows, each.landed, sum(each.left_out.values()), each.drops] for each in splits]
-    console.print(table_of(f"landed up to {last}", ["source", "rows", "landed", "left out", "files"], rows))
+    print_table(f"landed up to {last}", ["source", "rows", "landed", "left out", "files"], rows)
     for split in splits:
         _say(spec.source(split.source), split, ahead.get(split.source, 0))
     first = options.first or str(spec.calendar.start)
@@ -158,4 +161,4 @@ def _say(source: Source, split: Split, ahead: int) -> None:
         when = f"{ahead} drops before the one that holds event_at" if ahead else "in the drop that holds event_at"
         lines.append(f"its contract makes no claim (known_at: received): rows landed {when} (--ahead {source.name}=N)")
     for line in lines:
-        console.print(f"[bold]{source.name}[/] {line}", highlight=False, soft_wrap=True)
+        say(Text.assemble((source.name, "bold"), f" {line}"))

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
+from rich.text import Text
 
-from ml_assets.cli.console import console, fail
+from ml_assets.cli.console import console, fail, printable, say
 from ml_assets.cli.progress import progress_bar
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
@@ -46,9 +46,9 @@ def print_warnings(outcome: RunOutcome) -> None:
         if check == _TOLD_BY_VERDICT:
             continue
         first, *parts = said.split("; ")
-        console.print(f"[yellow]{check}[/] {escape(first)}", highlight=False, soft_wrap=True)
+        say(Text.assemble((check, "yellow"), " ", printable(first)))
         for part in parts:
-            console.print(f"  {part}", markup=False, highlight=False, soft_wrap=True)
+            say(part, indent=2)
 
 
 def _watched(spec: UseCaseSpec, title: str, steps: int, work: Callable[[OnEvent], RunOutcome]) -> RunOutcome:
@@ -68,7 +68,7 @@ def _watched(spec: UseCaseSpec, title: str, steps: int, work: Callable[[OnEvent]
     if not outcome.succeeded:
         for step, message in outcome.failures[:5]:
             console.print(f"[red]failed[/] {step.removeprefix(prefix).replace('__', '/')}")
-            console.print(f"  {message}", markup=False, highlight=False, soft_wrap=True)
+            say(message, indent=2)
         print_warnings(outcome)
         raise fail(
             f"{title} failed; the last good state still serves. Run {outcome.run_id} in `ml-assets ui` has the log"

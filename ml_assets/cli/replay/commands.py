@@ -26,7 +26,10 @@ def replay(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run history step by step, as the sensors would have: batches, decisions, retrainings and alerts."""
+    """Run past drops step by step, as the sensors would have.
+
+    Batches, decisions, retrainings and alerts; what was done before is not done again.
+    """
     from ml_assets.cli.replay.run import ReplayOptions, run_replay
     from ml_assets.stores.paths import state_paths
 
@@ -37,7 +40,7 @@ def replay(
 
 @commands.command()
 def demo() -> None:
-    """Run three months of 2013, train a champion, replay ten weeks through the sensors, and show how they went."""
+    """Run the demo: three months of flights, ten weeks replayed."""
     from ml_assets.cli.replay.demo import run_demo
     from ml_assets.stores.paths import state_paths
 

@@ -8,13 +8,14 @@ from datetime import date
 from ml_assets.cli.console import console, next_steps, read_use_case
 from ml_assets.cli.operate.landing import land_bundled
 from ml_assets.cli.operate.runs import batch_with_progress, retrain_with_progress
-from ml_assets.cli.operate.status import drop_counts, rows_of, rungs_table, verdict_lines
+from ml_assets.cli.operate.status import show_candidates, show_drop_counts, show_verdict
 from ml_assets.cli.replay.run import ReplayOptions, replay_and_show
 from ml_assets.demo.flights import BUNDLED_USE_CASE
+from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.training.retraining import Retraining
-from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
-from ml_assets.stores.query import lake_of
+from ml_assets.stores.rows import read_rows
+from ml_assets.stores.use_case_state import UseCaseState
 
 _HISTORY = (date(2013, 1, 1), date(2013, 3, 31))
 _REPLAYED = (date(2013, 4, 1), date(2013, 6, 9))  # ten weeks
@@ -23,22 +24,22 @@ _REPLAYED = (date(2013, 4, 1), date(2013, 6, 9))  # ten weeks
 def run_demo(paths: StatePaths) -> None:
     """Land and run three months, train as of their end, replay ten weeks, and show how they turned out."""
     spec = read_use_case(BUNDLED_USE_CASE)
-    lake = lake_of(paths, spec.name)
+    state = UseCaseState(spec.name, paths)
     as_of = _HISTORY[1]
     history = spec.calendar.drops_between(*_HISTORY)
     land_bundled(spec, paths, history)
-    is_unchanged = _is_run(spec, paths, history)
+    is_unchanged = _is_run(state, history)
     if not is_unchanged:
         batch_with_progress(spec, paths, history[0], history[-1])
-    has_champion = bool(rows_of(lake, "champion", f"SELECT 1 FROM t WHERE as_of = '{as_of}' AND verdict = 'promoted'"))
+    promoted = f"as_of = '{as_of}' AND verdict = 'promoted'"
+    has_champion = bool(read_rows(state.lake, "champion", ["as_of"], where=promoted))
     if not (is_unchanged and has_champion):
         retrain_with_progress(spec, paths, Retraining(str(as_of)))
     else:
         console.print("the three months were run before and landed unchanged: nothing of them to run again\n")
-    console.print(drop_counts(spec, paths, history))
-    console.print(rungs_table(paths, spec.name))
-    for line in verdict_lines(paths, spec.name):
-        console.print(line, soft_wrap=True)
+    show_drop_counts(state, *_HISTORY)
+    show_candidates(state)
+    show_verdict(state)
     console.print("\nten weeks, replayed through the sensors that would have run them:")
     replay_and_show(spec, paths, ReplayOptions(*_REPLAYED))
     next_steps(
@@ -50,9 +51,6 @@ def run_demo(paths: StatePaths) -> None:
     )
 
 
-def _is_run(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> bool:
+def _is_run(state: UseCaseState, drops: Sequence[date]) -> bool:
     """Say whether features stand for all of `drops`."""
-    lake = lake_of(paths, spec.name)
-    if not lake.has("closed_drops"):
-        return False
-    return set(drops) <= {row[0] for row in rows_of(lake, "closed_drops", "SELECT batch_date FROM t")}
+    return set(drops) <= closed_drops(state)

@@ -8,27 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.cli.console import console, errors, fail, next_steps, print_json, table_of
+from ml_assets.cli.console import console, errors, fail, next_steps, print_json, say
 from ml_assets.cli.progress import progress_bar
+from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.demo.flights import BUNDLED_USE_CASE, land_flights
-from ml_assets.monitoring.quality_over_time import ROLES
 from ml_assets.pipeline.monitoring.replay_summary import summarize_replay
 from ml_assets.reports.plain_text import counted
-from ml_assets.reports.replay_page import ROLE_NAMES, gain_of, outcome, replay_page, verdict_of
+from ml_assets.reports.replay_page import ROLE_NAMES, gain_of, month_cells, outcome, replay_page, verdict_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.write_lock import write_lock
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ml_assets.graph.runs.replay import StepOutcome
-
-_REASON_LENGTH = 72
 
 
 @dataclass(frozen=True)
@@ -176,16 +171,16 @@ def command_of(use_case: str, asked: ReplayOptions) -> str:
 
 def show_summary(summary: dict[str, Any], page: Path) -> None:
     """Print what came of a replay."""
-    console.print(outcome(summary), highlight=False)
+    say(outcome(summary), hanging=0)
     if summary["months"]:
-        console.print(_months_table(summary))
+        _show_months(summary)
     if summary["retrainings"]:
         cells = [
-            [row["as_of"], row["asked_by"]["trigger"],
-             shorten(row["asked_by"]["reason"] or "", _REASON_LENGTH, placeholder=" …"), verdict_of(row), gain_of(row)]
+            [row["as_of"], row["asked_by"]["trigger"], row["asked_by"]["reason"], verdict_of(row), gain_of(row)]
             for row in summary["retrainings"]
         ]  # fmt: skip
-        console.print(table_of("retrainings", ["as of", "asked by", "reason", "verdict", "gain"], cells))
+        columns = ["as of", "asked by", TableColumn("reason", is_text=True), "verdict", TableColumn("gain", 1)]
+        print_table("retrainings", columns, cells, see="--json")
     closed = sum(row["closed_at"] is not None for row in summary["incidents"])
     console.print(f"{counted(len(summary['incidents']), 'incident')} opened, {closed} of them closed", highlight=False)
     seconds = summary["seconds"]
@@ -197,24 +192,16 @@ def show_summary(summary: dict[str, Any], page: Path) -> None:
     console.print(f"page {page}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _months_table(summary: dict[str, Any]) -> Table:
-    """Lay out the months; the roles of a measure share a column, so that it fits a terminal."""
+def _show_months(summary: dict[str, Any]) -> None:
+    """Print the months; the champion's measures stay longest where not all fit."""
+    heads, rows = month_cells(summary)
+    n_roles = len(ROLE_NAMES)
+    ranks = [0, 4, 3, *range(n_roles), *range(n_roles), 3, 3]
+    shares = {2, len(heads) - 2, len(heads) - 1}
+    cells = [[_percent(value) if position in shares else value for position, value in enumerate(row)] for row in rows]
+    columns = [TableColumn(head, rank) for head, rank in zip(heads, ranks, strict=True)]
+    print_table("by month of prediction", columns, cells, see="--json")
 
-    def side_by_side(row: dict[str, Any], measure: str, roles: Sequence[str], form: str) -> str:
-        values = [row[role][measure] for role in roles]
-        return " / ".join("-" if value is None else format(value, form) for value in values)
 
-    both = ("champion", "baseline")
-    rows = [
-        [month["month"], "-" if month["label_share"] is None else f"{month['label_share']:.1%}",
-         side_by_side(month, "log_loss", ROLES, ".4f"), side_by_side(month, "auc", ROLES, ".4f"),
-         side_by_side(month, "precision_at_capacity", both, ".1%")]
-        for month in summary["months"]
-    ]  # fmt: skip
-    if summary["mean"]["n_months"] > 1:
-        measured = [side_by_side(summary["mean"], measure, ROLES, ".4f") for measure in ("log_loss", "auc")]
-        rows.append(["mean", "", *measured, ""])
-    named = " / ".join(ROLE_NAMES[role] for role in ROLES)
-    heads = ["month", "positive", f"log loss\n{named}", f"AUC\n{named}",
-             f"top {summary['capacity']} positive\n{' / '.join(ROLE_NAMES[role] for role in both)}"]  # fmt: skip
-    return table_of("by month of prediction", heads, rows)
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"

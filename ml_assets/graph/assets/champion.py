@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from ml_assets.graph.assets.layout import asset_key, described, pool_of
 from ml_assets.graph.assets.metadata import check_results, markdown
@@ -34,7 +35,10 @@ class GateMode(StrEnum):
 class GateConfig(dg.Config):
     """How the gate stands; a disabled one promotes, a dry run changes nothing, and the record says which it was."""
 
-    gate: GateMode = GateMode.as_declared
+    gate: GateMode = Field(
+        default=GateMode.as_declared,
+        description="enabled: judge; dry_run: measure only; disabled: promote, and say so; as_declared: by defs.yaml.",
+    )
 
 
 def build_champion_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:

@@ -70,7 +70,8 @@ def describe_columns(
         for name in types
         if made.get(name)
     }
-    return {"dagster/column_schema": dg.TableSchema(columns), "dagster/column_lineage": dg.TableColumnLineage(deps)}
+    shown: dict[str, dg.TableSchema | dg.TableColumnLineage] = {"dagster/column_schema": dg.TableSchema(columns)}
+    return shown | ({"dagster/column_lineage": dg.TableColumnLineage(deps)} if deps else {})
 
 
 def feature_descriptions(spec: UseCaseSpec, status: FeatureStatus) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from ml_assets.graph.assets.layout import (
     asset_key,
@@ -38,7 +39,10 @@ class PageMode(StrEnum):
 class DriftConfig(dg.Config):
     """Whether the run ends with a page."""
 
-    page: PageMode = PageMode.on_alarm
+    page: PageMode = Field(
+        default=PageMode.on_alarm,
+        description="Evidently's page of the newest drop, seconds and megabytes: on_alarm writes it when one begins.",
+    )
 
 
 def build_monitoring_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from ml_assets.graph.assets.columns import describe_columns
 from ml_assets.graph.assets.layout import asset_key, described, pool_of
@@ -22,22 +24,36 @@ from ml_assets.reports.pictures import Picture
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.training.estimators import feature_importance
 
+BY_MARGIN = "by_margin"
+
 
 class DrawConfig(dg.Config):
-    """As of which drop to draw: all that was admitted up to it. Empty is the newest drop with features.
+    """What a training set is drawn from."""
 
-    `mix_features` lets drops in that hold older versions of features than are declared now.
-    """
+    as_of: str = Field(
+        default="",
+        description="A drop that was run, as YYYY-MM-DD: all that was admitted up to it. Empty: the newest one.",
+    )
+    mix_features: bool = Field(
+        default=False, description="Take also drops that hold older versions of features than are declared now."
+    )
 
-    as_of: str = ""
-    mix_features: bool = False
 
+def _rung_config(spec: UseCaseSpec) -> type[dg.Config]:
+    """Build the configuration of a candidate: its rungs are the choices that the launchpad offers."""
+    names = [rung.name for rung in spec.model.ladder]
+    choice = StrEnum("Rung", {name: name for name in (BY_MARGIN, *names)})
 
-class RungConfig(dg.Config):
-    """Which rung to take; empty lets the ladder and its margin decide. `tune` searches for parameters first."""
+    class RungConfig(dg.Config):
+        """How a candidate is chosen."""
 
-    rung: str = ""
-    tune: bool = False
+        rung: choice = Field(  # pyright: ignore[reportInvalidTypeForm] - made of the declaration
+            default=choice[BY_MARGIN],  # pyright: ignore[reportArgumentType, reportCallIssue]
+            description=f"{BY_MARGIN}: the simplest that no other beats by the margin; or {', '.join(names)}.",
+        )
+        tune: bool = Field(default=False, description="Search for parameters first, where rungs declare it.")
+
+    return RungConfig
 
 
 def build_training_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
@@ -109,6 +125,8 @@ def _marked(shown: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    config_type = _rung_config(spec)
+
     @dg.asset(
         key=asset_key(spec, "models", "candidate_model"),
         deps=[asset_key(spec, "training", "training_set")],
@@ -121,17 +139,23 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "models", "xgboost", "scikitlearn", "mlflow"),
     )
     def candidate_model(
-        context: dg.AssetExecutionContext, config: RungConfig, store: StateResource
+        context: dg.AssetExecutionContext,
+        config: config_type,  # pyright: ignore[reportInvalidTypeForm] - made of the declaration
+        store: StateResource,
     ) -> dg.MaterializeResult:
         state = store.of(spec.name)
         for version in mark_abandoned(state):
             context.log.warning(f"{spec.name}: {version} was left without a recorded verdict; it is marked abandoned")
-        fitted = fit_candidate(spec, state, rung=config.rung, tune=config.tune, tell=context.log.info)
+        fitted = fit_candidate(spec, state, rung=_fixed(config.rung), tune=config.tune, tell=context.log.info)
         plots = holdout_plots(fitted.rows, fitted.climbed.rungs)
         run_id = record_candidate(state, fitted, plots, context.run.run_id)
         return dg.MaterializeResult(metadata=_fitted_metadata(fitted, plots) | {"mlflow run": run_id})
 
     return candidate_model
+
+
+def _fixed(rung: str) -> str:
+    return "" if rung == BY_MARGIN else str(rung)
 
 
 def _fitted_metadata(fitted: FittedCandidate, plots: Mapping[str, bytes]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml_assets.graph.assets.layout import WRITE_TAG
+from ml_assets.graph.assets.training import BY_MARGIN
 from ml_assets.pipeline.ingestion.ready_drops import ReadyRange
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
@@ -26,7 +27,7 @@ def retrain_config(spec: UseCaseSpec, asked: Retraining) -> dict[str, Any]:
     return {
         "ops": {
             f"{spec.name}__training__training_set": {"config": draw},
-            f"{spec.name}__models__candidate_model": {"config": {"rung": asked.rung, "tune": asked.tune}},
+            f"{spec.name}__models__candidate_model": {"config": {"rung": asked.rung or BY_MARGIN, "tune": asked.tune}},
             f"{spec.name}__models__evaluation": {"config": {"gate": asked.gate}},
         }
     }

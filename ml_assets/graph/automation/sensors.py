@@ -81,7 +81,7 @@ def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, paths: St
             return dg.SkipReason("no drop was decided yet")
         said = f"{newest['batch_date']}: {newest['action']}: {newest['reason']}"
         if newest["action"] != "retrain" or newest["trigger"] != trigger:
-            return dg.SkipReason(said)
+            return dg.SkipReason(f"no retraining for {trigger}. {said}")
         if newest["is_judged"]:
             return dg.SkipReason(f"{said}; a candidate as of this drop was judged already")
         drop = newest["batch_date"].isoformat()

@@ -17,6 +17,7 @@ from ml_assets.graph.automation.alerts import alert_sensor, broken_alert_sensor
 from ml_assets.graph.automation.schedules import build_schedules
 from ml_assets.graph.automation.sensors import build_run_sensors
 from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
+from ml_assets.graph.definitions.loggers import quiet_console
 from ml_assets.graph.definitions.resources import shared_resources
 from ml_assets.spec.declaration import DeclarationError
 from ml_assets.spec.use_case import UseCaseSpec
@@ -70,6 +71,7 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
         sensors=sensors,
         schedules=schedules,
         resources=shared_resources(root),
+        loggers={"console": quiet_console},
     )
 
 

@@ -1,4 +1,4 @@
-"""What became of the rows of a source, drop by drop: the facts behind its page."""
+"""What became of the rows of sources: each in short for a list, and drop by drop for its page."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 import duckdb
 
 from ml_assets.spec.contract import Source
+from ml_assets.spec.contract_words import rules_in_words
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
+from ml_assets.stores.use_case_state import UseCaseState
 
 SHOWN_DROPS = 400  # of more, the newest: a bar of a year is 2 px wide
 _EXAMPLES = 3
@@ -40,6 +42,35 @@ class SourceFacts:
     examples: list[dict[str, Any]]
 
 
+def list_sources(spec: UseCaseSpec, state: UseCaseState) -> list[dict[str, Any]]:
+    """Give each source as declared, with how far it has come, why its rows were quarantined and what its rules found.
+
+    `reasons` maps a reason code to its rows in quarantine. `rules` holds, for each rule of the contract, how often it
+    was broken, how often it refused a drop, and how often it could not judge.
+    """
+    lake = state.lake
+    with state.connect() as connection:
+        counts = {row["source"]: row for row in _read(connection, lake, "drops", _COUNTS)}
+        return [
+            {
+                "source": source.name, "arrives": source.arrives, "when_missing": source.when_missing,
+                "key": list(source.key), "columns": len(source.columns), "expectations": len(source.expectations),
+                **{name: counts.get(source.name, _NO_COUNTS)[name] for name in _NO_COUNTS},
+                "reasons": {
+                    row["reason"]: row["n"] for row in _read(connection, lake, f"quarantine_{source.name}", _REASONS)
+                },
+                "rules": _rules(connection, lake, source),
+            }
+            for source in spec.sources
+        ]  # fmt: skip
+
+
+def _rules(connection: duckdb.DuckDBPyConnection, lake: Lake, source: Source) -> list[dict[str, Any]]:
+    found = {row.pop("reason"): row for row in _read(connection, lake, f"contract_{source.name}", _RULE_COUNTS)}
+    never = {"broken": 0, "refused": 0, "not_judged": 0}
+    return [{**rule._asdict(), **found.get(rule.reason, never)} for rule in rules_in_words(source)]
+
+
 def gather_facts(spec: UseCaseSpec, source: Source, lake: Lake) -> SourceFacts:
     """Read what there is about a source, of the newest drops; nothing where no run has written it."""
     with duckdb.connect() as connection:
@@ -54,6 +85,19 @@ def gather_facts(spec: UseCaseSpec, source: Source, lake: Lake) -> SourceFacts:
     return SourceFacts(drops, found, results, examples)
 
 
+_NO_COUNTS = {"newest_drop": None, "rows": 0, "quarantined": 0, "missing": 0, "refused": 0}
+_COUNTS = (
+    "SELECT source, max(batch_date) FILTER (state = 'admitted') AS newest_drop, sum(landed)::BIGINT AS rows, "
+    "sum(quarantined)::BIGINT AS quarantined, count(*) FILTER (state IN ('missing', 'missing_accepted')) AS missing, "
+    "count(*) FILTER (state = 'refused') AS refused FROM t GROUP BY source"
+)
+_REASONS = "SELECT reason, count(*) AS n FROM t GROUP BY 1 ORDER BY n DESC, 1"
+_RULE_COUNTS = (
+    "SELECT reason, count(*) FILTER (is_judged) AS broken, count(*) FILTER (is_refused) AS refused, "
+    "count(*) FILTER (NOT is_judged) AS not_judged "
+    "FROM (SELECT reason, is_refused, coalesce(is_judged, true) AS is_judged FROM (SELECT NULL::BOOLEAN AS is_judged "
+    "WHERE false UNION ALL BY NAME SELECT * FROM t)) GROUP BY reason"  # lakes from before rules about drops lack it
+)
 _LEDGER = (
     "SELECT batch_date, state, landed, validated, quarantined, late, reasons, notes FROM (SELECT NULL::VARCHAR[] AS "
     "notes WHERE false UNION ALL BY NAME SELECT * FROM t) WHERE source = '{}' ORDER BY batch_date"

@@ -57,7 +57,7 @@ ACCEPTED_GAPS = Table(
 def contract_columns(source: Source) -> tuple[Column, ...]:
     """Give the columns that a contract declares."""
     return tuple(
-        Column(name, SQL_TYPES[column.type], column.description.rstrip("."), column.unit or "", "no value landed")
+        Column(name, SQL_TYPES[column.type], column.description, column.unit or "", "")
         for name, column in source.columns.items()
     )
 

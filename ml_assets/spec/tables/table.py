@@ -18,7 +18,7 @@ class Column:
     type
         As DuckDB names it: `DATE`, `VARCHAR[]`, or a list of structs.
     null
-        What null means; `never` where there is none.
+        What null means; `never` where there is none, empty where only the declaration of a use case says it.
     """
 
     name: str
@@ -29,10 +29,10 @@ class Column:
 
     @property
     def description(self) -> str:
-        """Meaning, unit and null in one sentence, as the UI shows them."""
+        """Meaning, unit and null in a line, as the UI shows them."""
         unit = f" [{self.unit}]" if self.unit else ""
-        null = f" Null: {self.null}." if self.null != NEVER_NULL else ""
-        return f"{self.meaning}{unit}.{null}" if self.meaning else null.strip()
+        null = f"; null: {self.null}" if self.null not in {"", NEVER_NULL} else ""
+        return f"{self.meaning}{unit}{null}".removeprefix("; ")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def read_columns(text: str) -> tuple[Column, ...]:
     Examples
     --------
     >>> read_columns("late_min | DOUBLE | delay at arrival | min | not arrived yet")[0].description
-    'delay at arrival [min]. Null: not arrived yet.'
+    'delay at arrival [min]; null: not arrived yet'
 
     Raises
     ------

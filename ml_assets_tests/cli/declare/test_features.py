@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from ml_assets.cli import app
 from ml_assets.cli import console as terminal
 from ml_assets.pipeline.features.versions import declared_set
+from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.stores.lake import Lake
 from ml_assets_tests.rehearsal import flagship
 
@@ -60,7 +61,7 @@ def test_features_say_where_they_come_from_and_have_no_version_before_they_were_
 def test_features_say_their_version_and_since_when_drops_hold_it(lake: Lake) -> None:
     with duckdb.connect() as connection:
         number = declared_set(connection, lake, flagship())
-    lake.replace_drops("closed_drops", pa.table({"batch_date": DROPS, "_feature_set": [0, number]}), DROPS)
+    lake.replace_drops(CLOSED_DROPS.name, pa.table({"batch_date": DROPS, "_feature_set": [0, number]}), DROPS)
 
     feature = listed()["carrier_late_share_7d"]
 
@@ -109,7 +110,7 @@ def test_feature_that_is_not_there_is_named_with_the_nearest() -> None:
 
 @pytest.mark.usefixtures("lake")
 def test_names_of_features_stay_whole_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal.console, "width", 80)
+    monkeypatch.setattr(terminal.console, "_width", 80)
 
     lines = run().splitlines()
 

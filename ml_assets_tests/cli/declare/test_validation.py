@@ -85,7 +85,8 @@ def test_status_shows_the_broken_one_in_red_and_the_other_as_ever(monkeypatch: p
     from rich.console import Console
 
     console = Console(force_terminal=True, color_system="standard", width=200, emoji=False)
-    monkeypatch.setattr(import_module("ml_assets.cli.operate.status"), "console", console)
+    for module in ("ml_assets.cli.operate.status", "ml_assets.cli.console"):
+        monkeypatch.setattr(import_module(module), "console", console)
     with console.capture() as captured:
         result = run("status")
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
 from ml_assets.cli import app
-from ml_assets.cli.operate.corrections import AcceptedGap, run_accept
+from ml_assets.pipeline.ingestion.corrections import AcceptedGap, CorrectionError, accept_gap
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
+from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.rehearsal import day, small_spec
 
 SPEC = small_spec()
@@ -69,15 +69,14 @@ def test_nothing_is_accepted_where_one_drop_is_not_missing(
     assert accepted(paths) == []
 
 
-def test_drop_whose_batch_has_not_come_is_not_accepted(paths: StatePaths, capsys: pytest.CaptureFixture[str]) -> None:
-    on_the_wall = SPEC.model_copy(update={"clock": "wall"})
-    asked = AcceptedGap("flight_outcomes", [day(1), day(3)], "lost")
+def test_drop_whose_batch_has_not_come_is_not_accepted(paths: StatePaths) -> None:
+    on_the_wall, state = SPEC.model_copy(update={"clock": "wall"}), UseCaseState(SPEC.name, paths)
+    gap = AcceptedGap("flight_outcomes", [day(1), day(3)], "lost")
     now = SPEC.calendar.batch_at(day(3)) - timedelta(minutes=1)
 
-    with pytest.raises(typer.Exit):
-        run_accept(on_the_wall, paths, asked, now)
+    with pytest.raises(CorrectionError, match="the batch of 2013-01-03 is at 2013-01-03 09:00 UTC"):
+        accept_gap(on_the_wall, state, gap, now)
 
-    assert "the batch of 2013-01-03 is at 2013-01-03 09:00 UTC" in " ".join(capsys.readouterr().err.split())
     assert accepted(paths) == []
-    run_accept(on_the_wall, paths, asked, now + timedelta(minutes=1))
+    accept_gap(on_the_wall, state, gap, now + timedelta(minutes=1))
     assert [row[0] for row in accepted(paths)] == [day(1), day(3)]

@@ -10,7 +10,6 @@ from ml_assets.graph.assets.columns import (
     describe_columns,
     feature_descriptions,
     lineage_of,
-    source_descriptions,
 )
 from ml_assets_tests.rehearsal import flagship, rehearse, small_spec
 
@@ -37,9 +36,7 @@ def test_description_of_a_feature_says_all_of_it_and_links_the_assets_it_is_made
 
 
 def test_description_of_a_source_keeps_its_unit_and_leads_to_raw() -> None:
-    said = source_descriptions(flagship().source("flight_outcomes"))
-
-    assert description("validated", "flight_outcomes", "arrival_delay_min", said) == (
+    assert description("validated", "flight_outcomes", "arrival_delay_min") == (
         "negative is early; null when cancelled or diverted [min]\n\n"
         "← [raw/flight_outcomes](/assets/flight_delays/raw/flight_outcomes): arrival_delay_min"
     )
@@ -49,9 +46,10 @@ def test_score_is_made_of_more_columns_than_are_named() -> None:
     count = len(flagship().features.feature_names())
 
     assert description("predictions", "predictions", "score") == (
+        "what is acted on: the champion's with its prior shift, or the baseline's\n\n"
         f"← [features/features](/assets/flight_delays/features/features): {count} columns"
     )
-    assert description("predictions", "predictions", "model_version") == ""
+    assert description("predictions", "predictions", "model_version") == "the champion of the drop"
 
 
 def test_lineage_names_columns_of_other_assets_as_dagster_does() -> None:

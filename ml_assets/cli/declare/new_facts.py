@@ -1,0 +1,291 @@
+"""What the first texts of a use case are made of: facts from the files that were given, and what was decided before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from ml_assets.ingestion.profiling import ColumnProfile, FileProfile, Sentinel
+from ml_assets.ingestion.proposal import Parts, Proposal, propose_expectations
+from ml_assets.spec.calendar import format_duration, parse_duration
+from ml_assets.spec.names import DECIDE
+from ml_assets.stores.given_files import Row
+
+MOST_LEVELS = 50  # of a string that becomes a feature
+_PAST_DAYS = 90  # a newest row older than this tells a past that ended
+_MOST_MEANS, _MOST_LATEST, _MOST_SHOWN = 3, 8, 6  # columns of a first view, and of a first worklist
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was decided before: each is a value, or `decide`."""
+
+    every: str = DECIDE
+    at: str = DECIDE
+    zone: str = DECIDE
+
+    @property
+    def length(self) -> timedelta:
+        """Give the time between batches, a day while nobody has said."""
+        return timedelta(days=1) if self.every == DECIDE else parse_duration(self.every)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is known before any text is written.
+
+    `today` tells a past that ended from one that goes on; `of_one_file` names sources made of one file; `rows` holds
+    the first rows of each source, for its SQL test.
+    """
+
+    name: str
+    profiles: Sequence[FileProfile]
+    parts: Parts
+    decided: Decided
+    today: date
+    rows: Mapping[str, Sequence[Row]]
+    of_one_file: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class CalendarFacts:
+    """The first and last day of the data, and the batches that cover them; `end` is None where data goes on."""
+
+    first: date
+    last: date
+    start: date
+    end: date | None
+    every: str
+    at: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """One column of a contract; `is_clocked` says that its timestamps carry no offset: somebody names their clock."""
+
+    profile: ColumnProfile
+    is_required: bool
+    is_clocked: bool
+    has_unit: bool
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """One source.
+
+    Attributes
+    ----------
+    moments
+        SQL of the moments that `event_at` can be, the likeliest first; none of a register.
+    has_null_words
+        Whether words, and not numbers alone, stand for null.
+    left_out
+        Columns of an outcome that are no columns of the examples, where one file makes both.
+    is_shared
+        Whether another source is made of the same file.
+    """
+
+    profile: FileProfile
+    moments: tuple[str, ...]
+    has_null_words: bool
+    left_out: tuple[str, ...]
+    is_shared: bool
+    columns: tuple[ColumnFacts, ...]
+    expectations: tuple[Proposal, ...]
+
+    @property
+    def sentinels(self) -> tuple[Sentinel, ...]:
+        """Give the numbers that seem to stand for null."""
+        return self.profile.sentinels
+
+
+@dataclass(frozen=True)
+class ViewFacts:
+    """A feature view over a source that shares a column with the examples: windows with means, or latest values."""
+
+    source: str
+    entity: str
+    windows: tuple[str, ...] = ()
+    means: tuple[str, ...] = ()
+    latest: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Sizes of the holdout, and what the baseline and the worklist are made of."""
+
+    holdout_days: int
+    holdout_drops: int
+    group_by: str
+    shown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DraftFacts:
+    """All that the templates read.
+
+    Attributes
+    ----------
+    features
+        Columns of the examples that can be features as they are.
+    local_moment
+        SQL of the first timestamp of the examples on the clock of the batch; empty where there is none.
+    durations
+        Settings of monitoring and retraining that depend on the time between batches.
+    example_columns, outcome_columns
+        What the first SELECT of the examples keeps, and what a label can be made of.
+    """
+
+    name: str
+    parts: Parts
+    calendar: CalendarFacts
+    sources: tuple[SourceFacts, ...]
+    views: tuple[ViewFacts, ...]
+    features: tuple[ColumnProfile, ...]
+    local_moment: str
+    model: ModelFacts
+    durations: Mapping[str, str]
+    is_daily: bool
+    example_columns: Sequence[ColumnProfile]
+    outcome_columns: Sequence[ColumnProfile]
+    examples_rows: Sequence[Row]
+    labels_rows: Sequence[Row]
+
+
+def gather_draft(draft: Draft) -> DraftFacts:
+    """Work out from the profiles all that the templates say."""
+    examples, labels = draft.parts.examples, draft.parts.labels
+    features = tuple(feature_columns(draft.parts))
+    zoned = [column.name for column in examples.moments if column.type == "timestamp"]
+    is_zone_known = draft.decided.zone != DECIDE
+    calendar = _calendar(draft)
+    model = _model(draft, calendar, features)
+    others = [each for each in examples.columns if each.name not in (*examples.key, *examples.filled_later)]
+    keys = {*examples.key, *labels.key}
+    hidden = set(examples.filled_later) if examples.name in draft.of_one_file else set()
+    return DraftFacts(
+        draft.name,
+        draft.parts,
+        calendar,
+        tuple(_source(draft, profile) for profile in draft.profiles),
+        tuple(_views(draft)),
+        features,
+        f"timezone('{draft.decided.zone}', {zoned[0]})" if zoned and is_zone_known else "",
+        model,
+        _durations(draft.decided.length, model.holdout_days),
+        draft.decided.length == timedelta(days=1),
+        [*map(examples.column, examples.key), *others],
+        [column for column in labels.columns if column.name not in keys and not column.is_moment],
+        [{name: value for name, value in row.items() if name not in hidden} for row in draft.rows[examples.name]],
+        draft.rows[labels.name],
+    )
+
+
+def feature_columns(parts: Parts) -> list[ColumnProfile]:
+    """List the columns of the examples that can be features as they are."""
+    examples = parts.examples
+    return [
+        column
+        for column in examples.columns
+        if column.name not in (*examples.key, *examples.filled_later)
+        and column.nulls < column.rows
+        and (
+            column.is_number or column.type == "boolean" or (column.type == "string" and column.distinct <= MOST_LEVELS)
+        )
+    ]
+
+
+def _calendar(draft: Draft) -> CalendarFacts:
+    days = [
+        each.date() if isinstance(each, datetime) else each
+        for profile in draft.profiles
+        for column in profile.moments
+        for each in (column.lowest, column.highest)
+    ]
+    first, last = (min(days), max(days)) if days else (draft.today, draft.today)
+    every = draft.decided.length
+    start = first + every - timedelta(days=1)
+    is_past = last < draft.today - timedelta(days=_PAST_DAYS)
+    end = start + max(0, (last - start) // every + 1) * every if is_past else None
+    return CalendarFacts(first, last, start, end, draft.decided.every, draft.decided.at, draft.decided.zone)
+
+
+def _source(draft: Draft, profile: FileProfile) -> SourceFacts:
+    is_shared = profile.name in draft.of_one_file
+    left_out = profile.filled_later if is_shared and profile is draft.parts.examples else ()
+    numbers = {"", *(each.value for each in profile.sentinels)}
+    return SourceFacts(
+        profile,
+        tuple(_moments(draft, profile)),
+        any(value not in numbers for value in profile.null_values),
+        left_out,
+        is_shared,
+        tuple(_column(profile, column) for column in profile.columns if column.name not in left_out),
+        tuple(each for each in propose_expectations(profile) if not set(each.columns) & set(left_out)),
+    )
+
+
+def _column(profile: FileProfile, column: ColumnProfile) -> ColumnFacts:
+    is_key = column.name in profile.key
+    return ColumnFacts(
+        column,
+        is_required=not is_key and column.is_moment and not column.nulls,
+        is_clocked=column.type == "timestamp" and not column.is_zoned,
+        has_unit=column.type == "float" or (column.type == "integer" and not is_key),
+    )
+
+
+def _moments(draft: Draft, profile: FileProfile) -> Iterator[str]:
+    """Give what `event_at` can be; of a source of outcomes that shares its file, what is filled later comes first."""
+    is_outcome = profile.name in draft.of_one_file and profile is not draft.parts.examples
+    filled_later = profile.filled_later if is_outcome else ()
+    for column in sorted(profile.moments, key=lambda column: column.name in filled_later, reverse=True):
+        moment = f"CAST({column.name} AS TIMESTAMP)"
+        if column.type == "timestamp":
+            yield column.name
+        elif draft.decided.zone == DECIDE:
+            yield moment
+        else:
+            yield f"timezone('{draft.decided.zone}', {moment})"
+
+
+def _views(draft: Draft) -> Iterator[ViewFacts]:
+    windows = ("28d", "84d") if draft.decided.length > timedelta(days=1) else ("7d", "28d")
+    for entity, others in draft.parts.entities.items():
+        for other in others:
+            if other.moments:
+                numbers = [each.name for each in other.columns if each.is_number and each.name not in other.key]
+                means = tuple(name for name in numbers[:_MOST_MEANS] if name != entity)
+                yield ViewFacts(other.name, entity, windows, means)
+            elif other.key == (entity,):
+                latest = [each.name for each in other.columns if each.name != entity and each.distinct > 1]
+                if latest:
+                    yield ViewFacts(other.name, entity, latest=tuple(latest[:_MOST_LATEST]))
+
+
+def _model(draft: Draft, calendar: CalendarFacts, features: Sequence[ColumnProfile]) -> ModelFacts:
+    holdout_days = max(14, (calendar.last - calendar.first).days * 15 // 100 // 7 * 7)  # about 15 %, in whole weeks
+    groups = [column.name for column in features if column.type in ("string", "boolean")]
+    groups += [column.name for column in features if column.distinct <= MOST_LEVELS]
+    groups += [column.name for column in features]
+    shown = [*draft.parts.examples.key, *(column.name for column in features)][:_MOST_SHOWN]
+    holdout_drops = holdout_days // max(1, draft.decided.length.days)
+    return ModelFacts(holdout_days, holdout_drops, groups[0] if groups else DECIDE, tuple(shown))
+
+
+def _durations(every: timedelta, holdout_days: int) -> dict[str, str]:
+    """Give the settings of monitoring and retraining that depend on the time between batches."""
+    window = timedelta(days=7) if every == timedelta(days=1) else 4 * every
+    found: dict[str, Any] = {
+        "window": window,
+        "before": 6 * window,
+        "feed_history": 3 * window,
+        "relearn_after": 2 * window,
+        "performance_window": 2 * window,
+        "stale_after": timedelta(days=holdout_days) + timedelta(weeks=6),
+        "cooldown": 2 * window,
+    }
+    return {name: format_duration(length) for name, length in found.items()}

@@ -1,0 +1,195 @@
+"""How a use case stands: what landed, what was run, what serves, what is wrong, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.spec.tables.features import CLOSED_DROPS
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.alert_outbox import AlertOutbox
+from ml_assets.stores.lake import content_hash
+from ml_assets.stores.landing import landed_drops
+from ml_assets.stores.rows import read_rows
+from ml_assets.stores.use_case_state import UseCaseState
+
+_SHOWN_VERDICTS = 5
+_DROP_COUNTS = (
+    "SELECT source, count(*) FILTER (state = 'admitted') AS admitted, count(*) FILTER (state = 'refused') AS refused, "
+    "count(*) FILTER (state IN ('missing', 'missing_accepted')) AS missing, sum(landed)::BIGINT AS landed, "
+    "sum(validated)::BIGINT AS validated, sum(quarantined)::BIGINT AS quarantined "
+    "FROM t GROUP BY source ORDER BY source"
+)
+_SCORED_BY = "SELECT batch_date, max(model_version) AS model_version, count(*) AS n FROM t GROUP BY 1 ORDER BY 1"
+_PROMOTION = ("as_of", "sequence", "model_version", "artifact_sha256", "serves_after")
+
+
+def query_table(
+    state: UseCaseState, table: str, query: str, drops: tuple[date, date] | None = None
+) -> list[dict[str, Any]]:
+    """Run a query over one table, as `t`; no rows where it was never written."""
+    if not state.lake.has(table):
+        return []
+    with state.connect() as connection:
+        state.lake.relation(connection, table, drops).create_view("t")
+        return connection.sql(query).to_arrow_table().to_pylist()
+
+
+def count_drops(state: UseCaseState, first: date, last: date) -> list[dict[str, Any]]:
+    """Count what became of the drops and rows of each source in a range of drops."""
+    return query_table(state, "drops", _DROP_COUNTS, (first, last))
+
+
+def newest_verdict(state: UseCaseState) -> dict[str, Any] | None:
+    """Give the newest verdict of the gate with its reasons; None before the first."""
+    columns = ["verdict", "gate", "model_version", "champion_before", "reasons"]
+    return next(iter(read_rows(state.lake, "evaluation", columns)), None)
+
+
+def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
+    """Gather what is known of a use case, as plain values.
+
+    `next` maps the commands that follow to what they are for.
+    """
+    lake = state.lake
+    landed = landed_drops(state.landing, spec.calendar, [source.file_name for source in spec.sources])
+    ledger = read_rows(lake, "drops", ["batch_date", "source", "state", "reasons"])
+    ledger.sort(key=lambda row: (row["batch_date"], row["source"]))
+    computed = {
+        row["batch_date"]: row["examples"] for row in read_rows(lake, CLOSED_DROPS.name, ["batch_date", "examples"])
+    }
+    run = sorted(computed)
+    verdicts = read_rows(lake, "champion", None)
+    verdicts.sort(key=lambda row: row["sequence"], reverse=True)
+    scored = query_table(state, "predictions", _SCORED_BY)
+    incidents = AlertOutbox(state.paths).incidents(spec.name, open_only=True)
+    facts: dict[str, Any] = {
+        "use_case": spec.name,
+        "description": spec.description,
+        "landed": _span(landed),
+        "run": _span(run),
+        "landed_not_run": [drop for drop in landed if drop not in computed],
+        "missing": _named(ledger, "missing"),
+        "missing_accepted": _named(ledger, "missing_accepted"),
+        "refused": [
+            f"{row['source']} of {row['batch_date']}: {'; '.join(row['reasons'] or [])}"
+            for row in ledger if row["state"] == "refused"
+        ],
+        "champion": _champion(spec, verdicts),
+        "not_scored_by_champion": _not_scored_by_champion(verdicts, scored, [drop for drop in run if computed[drop]]),
+        "verdicts": [
+            {name: row[name] for name in ("as_of", "model_version", "verdict", "gate")}
+            for row in verdicts[:_SHOWN_VERDICTS]
+        ],
+        "predictions": _predictions(scored),
+        "decision": _newest_decision(state),
+        "incidents": [
+            {"monitor": each.monitor, "kind": each.kind, "since": each.opened_at, "message": each.message}
+            for each in incidents
+        ],
+    }  # fmt: skip
+    facts["next"] = _next(spec, facts, landed, run)
+    return facts
+
+
+def _named(ledger: Sequence[dict[str, Any]], drop_state: str) -> list[str]:
+    return [f"{row['source']} of {row['batch_date']}" for row in ledger if row["state"] == drop_state]
+
+
+def _predictions(scored: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    if not scored:
+        return None
+    rows = sum(row["n"] for row in scored)
+    return {"first": scored[0]["batch_date"], "last": scored[-1]["batch_date"], "rows": rows}
+
+
+def _newest_decision(state: UseCaseState) -> dict[str, Any] | None:
+    columns = ["batch_date AS drop", "action", "reason", "would_change"]
+    return max(read_rows(state.lake, "decisions", columns), key=lambda row: row["drop"], default=None)
+
+
+def _champion(spec: UseCaseSpec, verdicts: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    promoted = [row for row in verdicts if row["verdict"] == "promoted"]
+    if not promoted:
+        return None
+    newest = max(promoted, key=lambda row: (row["serves_after"], row["sequence"]))
+    after = newest["serves_after"]
+    return {
+        "model_version": newest["model_version"], "as_of": after, "serves_from": spec.calendar.next_drop(after),
+        "gate": newest["gate"], "log_loss": newest["candidate_log_loss"], "auc": newest["candidate_auc"],
+    }  # fmt: skip
+
+
+def _not_scored_by_champion(
+    verdicts: Sequence[dict[str, Any]], scored: Sequence[dict[str, Any]], drops: Sequence[date]
+) -> list[date]:
+    """List the drops with examples whose predictions are not by the champion that serves them now."""
+    promotions = [Promotion(*(row[name] for name in _PROMOTION)) for row in verdicts if row["verdict"] == "promoted"]
+    scored_by = {row["batch_date"]: row["model_version"] for row in scored}
+    serving = {drop: champion_of(drop, promotions) for drop in drops}
+    return [drop for drop, champion in serving.items() if champion and scored_by.get(drop) != champion.model_version]
+
+
+def _span(drops: Sequence[date]) -> dict[str, Any] | None:
+    return {"first": drops[0], "last": drops[-1], "drops": len(drops)} if drops else None
+
+
+def _first_range(spec: UseCaseSpec, drops: Sequence[date]) -> tuple[date, date]:
+    """Give the first drops that follow each other without a hole, as first and last."""
+    last = drops[0]
+    while spec.calendar.next_drop(last) in drops:
+        last = spec.calendar.next_drop(last)
+    return drops[0], last
+
+
+def _next(spec: UseCaseSpec, facts: dict[str, Any], landed: Sequence[date], run: Sequence[date]) -> dict[str, str]:
+    name = spec.name
+    if not landed:
+        start = spec.calendar.start
+        return {f"ml-assets land {name} --from {start} --to {start}": "nothing has landed yet"}
+    if facts["missing"]:
+        first = facts["missing"][0].rpartition(" ")[2]
+        return {f"ml-assets batch {name} --from {first} --to {landed[-1]}": "when what is missing has landed"}
+    if facts["landed_not_run"]:
+        first, last = _first_range(spec, facts["landed_not_run"])
+        return {f"ml-assets batch {name} --from {first} --to {last}": "drops that landed and were not run"}
+    if facts["champion"] is None:
+        return {f"ml-assets retrain {name} --as-of {run[-1]}": "no champion serves yet"}
+    return _next_with_champion(spec, facts, landed[-1])
+
+
+def _next_with_champion(spec: UseCaseSpec, facts: dict[str, Any], landed: date) -> dict[str, str]:
+    name = spec.name
+    if facts["not_scored_by_champion"]:
+        first, last = _first_range(spec, facts["not_scored_by_champion"])
+        return {
+            f"ml-assets batch {name} --from {first} --to {last}": "drops not scored by the champion that serves them"
+        }
+    following = spec.calendar.next_drop(landed)
+    if spec.calendar.is_drop(following):
+        return {f"ml-assets batch {name} --from {following} --to {following}": f"when drop {following} has landed"}
+    return {"ml-assets ui": "the calendar has ended; look at what it left"}
+
+
+def content_hashes(
+    spec: UseCaseSpec, state: UseCaseState, tables: Sequence[str] | None, until: date | None
+) -> dict[str, str]:
+    """Give the content hash of tables, all of them where none is named; of their drops up to `until`, if given.
+
+    Raises
+    ------
+    MissingTableError
+        If a named table was never written.
+    """
+    hashes = {}
+    for table in tables or state.lake.tables():
+        with state.connect() as connection:
+            is_partitioned = state.lake.files(table).is_partitioned
+            drops = (spec.calendar.start, until) if until and is_partitioned else None
+            relation = state.lake.relation(connection, table, drops)
+            if until and not is_partitioned and "as_of" in relation.columns:
+                relation = relation.filter(f"as_of <= DATE '{until}'")
+            hashes[table] = content_hash(relation)
+    return hashes

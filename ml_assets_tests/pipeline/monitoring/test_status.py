@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ml_assets.pipeline.monitoring.status import content_hashes, count_drops, facts_of, newest_verdict
+from ml_assets.spec.tables.features import CLOSED_DROPS
+from ml_assets.spec.tables.models import CHAMPION
+from ml_assets.stores.lake import MissingTableError
+from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.table_rows import arrow_rows
+from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets_tests.rehearsal import day, flagship
+
+SPEC = flagship()
+DROPS = [day(number) for number in range(1, 6)]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> UseCaseState:
+    return UseCaseState(SPEC.name, StatePaths(tmp_path))
+
+
+def land(state: UseCaseState, *drops: date) -> None:
+    for drop in drops:
+        folder = state.landing / str(drop)
+        folder.mkdir(parents=True)
+        (folder / "schedule.csv").write_text("flight_id\n")
+
+
+def ledger(state: UseCaseState, rows: list[dict[str, Any]]) -> None:
+    counts = {"landed": 10, "validated": 8, "quarantined": 2, "reasons": ["late x2"]}
+    state.lake.replace_drops("drops", pa.Table.from_pylist([{**counts, **row} for row in rows]), DROPS)
+
+
+def close(state: UseCaseState, examples: dict[date, int]) -> None:
+    table = pa.table({"batch_date": list(examples), "examples": list(examples.values())})
+    state.lake.replace_drops(CLOSED_DROPS.name, table, list(examples))
+
+
+def promote(state: UseCaseState, *after: date) -> None:
+    rows = [
+        {"sequence": number, "verdict": "promoted", "model_version": f"m{number}", "artifact_sha256": "a",
+         "as_of": drop, "serves_after": drop, "gate": "enabled", "candidate_log_loss": 0.5}
+        for number, drop in enumerate(after, 1)
+    ]  # fmt: skip
+    state.lake.replace("champion", arrow_rows(CHAMPION, rows))
+
+
+def predict(state: UseCaseState, by: dict[date, str]) -> None:
+    table = pa.table({"batch_date": list(by), "model_version": list(by.values())})
+    state.lake.replace_drops("predictions", table, list(by))
+
+
+def next_of(state: UseCaseState) -> list[str]:
+    return list(facts_of(SPEC, state)["next"])
+
+
+def test_nothing_landed_asks_for_the_first_drop_and_writes_nothing(state: UseCaseState) -> None:
+    facts = facts_of(SPEC, state)
+
+    assert (facts["landed"], facts["run"], facts["champion"], facts["decision"]) == (None, None, None, None)
+    assert list(facts["next"]) == ["ml-assets land flight_delays --from 2013-01-01 --to 2013-01-01"]
+    assert not state.paths.root.joinpath("lake").exists()
+
+
+def test_first_stretch_of_drops_that_were_not_run_comes_next(state: UseCaseState) -> None:
+    land(state, *DROPS)
+    close(state, {day(1): 3, day(4): 3})
+
+    facts = facts_of(SPEC, state)
+
+    assert facts["run"] == {"first": day(1), "last": day(4), "drops": 2}
+    assert facts["landed_not_run"] == [day(2), day(3), day(5)]
+    assert list(facts["next"]) == ["ml-assets batch flight_delays --from 2013-01-02 --to 2013-01-03"]
+
+
+def test_what_is_missing_comes_before_everything_else(state: UseCaseState) -> None:
+    land(state, *DROPS)
+    ledger(state, [
+        {"batch_date": day(2), "source": "weather", "state": "missing"},
+        {"batch_date": day(1), "source": "weather", "state": "refused"},
+        {"batch_date": day(3), "source": "planes", "state": "missing_accepted"},
+    ])  # fmt: skip
+
+    facts = facts_of(SPEC, state)
+
+    assert facts["missing"] == ["weather of 2013-01-02"]
+    assert facts["missing_accepted"] == ["planes of 2013-01-03"]
+    assert facts["refused"] == ["weather of 2013-01-01: late x2"]
+    assert list(facts["next"]) == ["ml-assets batch flight_delays --from 2013-01-02 --to 2013-01-05"]
+
+
+def test_without_a_champion_training_comes_next(state: UseCaseState) -> None:
+    land(state, *DROPS)
+    close(state, dict.fromkeys(DROPS, 3))
+
+    assert next_of(state) == ["ml-assets retrain flight_delays --as-of 2013-01-05"]
+
+
+def test_drops_of_another_champion_than_serves_them_are_scored_next(state: UseCaseState) -> None:
+    land(state, *DROPS)
+    close(state, dict.fromkeys(DROPS, 3) | {day(4): 0})
+    promote(state, day(1), day(2))
+    predict(state, {day(2): "m1", day(3): "m1", day(5): "m2"})
+
+    facts = facts_of(SPEC, state)
+
+    assert facts["champion"] == {"model_version": "m2", "as_of": day(2), "serves_from": day(3), "gate": "enabled",
+                                 "log_loss": 0.5, "auc": None}  # fmt: skip
+    assert facts["not_scored_by_champion"] == [day(3)]
+    assert facts["predictions"] == {"first": day(2), "last": day(5), "rows": 3}
+    assert [row["model_version"] for row in facts["verdicts"]] == ["m2", "m1"]
+    assert list(facts["next"]) == ["ml-assets batch flight_delays --from 2013-01-03 --to 2013-01-03"]
+
+
+def test_when_all_is_scored_the_next_drop_is_waited_for(state: UseCaseState) -> None:
+    land(state, *DROPS)
+    close(state, dict.fromkeys(DROPS, 3))
+    promote(state, day(1))
+    predict(state, dict.fromkeys(DROPS[1:], "m1"))
+
+    assert next_of(state) == ["ml-assets batch flight_delays --from 2013-01-06 --to 2013-01-06"]
+
+
+def test_rows_of_each_source_are_counted_in_the_range_alone(state: UseCaseState) -> None:
+    states = {drop: "refused" if drop == day(2) else "admitted" for drop in DROPS}
+    ledger(state, [{"batch_date": drop, "source": "weather", "state": found} for drop, found in states.items()])
+
+    (row,) = count_drops(state, day(2), day(4))
+
+    assert row == {"source": "weather", "admitted": 2, "refused": 1, "missing": 0, "landed": 30, "validated": 24,
+                   "quarantined": 6}  # fmt: skip
+    assert count_drops(UseCaseState("other", state.paths), day(1), day(2)) == []
+
+
+def test_before_the_first_verdict_there_is_none(state: UseCaseState) -> None:
+    assert newest_verdict(state) is None
+
+
+def test_hash_of_a_table_that_was_never_written_is_refused(state: UseCaseState) -> None:
+    assert content_hashes(SPEC, state, None, None) == {}
+    with pytest.raises(MissingTableError, match="features"):
+        content_hashes(SPEC, state, ["features"], None)
