@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo ui test check bench clean lock
+.PHONY: help install demo ui test test-slow test-all check bench clean lock
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -22,7 +22,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 unexport PYTHONDONTWRITEBYTECODE # without compiled files every command starts seconds later
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## build .venv from the pinned requirements, when they changed
 
@@ -50,13 +50,21 @@ ui: $(STAMP) ## open the Dagster UI on what the demo left
 	@$(BIN)/ml-assets ui
 
 # One thread a worker: two workers share the cores, and sums come out in one order.
-test: export OMP_NUM_THREADS := 1
-test: export OPENBLAS_NUM_THREADS := 1
-test: export MKL_NUM_THREADS := 1
-test: $(STAMP) ## run all tests and docstring examples, with WORKERS=2 processes
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+test test-slow test-all: export OMP_NUM_THREADS := 1
+test test-slow test-all: export OPENBLAS_NUM_THREADS := 1
+test test-slow test-all: export MKL_NUM_THREADS := 1
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
-check: $(STAMP) ## format, lint, types, import contracts and tests: what CI runs
+test: $(STAMP) ## run the tests and docstring examples but the slow ones, with WORKERS=2 processes
+	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(STAMP) ## run the others: a daemon, killed processes, replays, the tutorial, many drawn examples
+	@$(PYTEST) -m slow $(PYTEST_ARGS)
+
+test-all: $(STAMP) ## run both
+	@$(PYTEST) $(PYTEST_ARGS)
+
+check: $(STAMP) ## format, lint, types, import contracts and make test; CI runs test-slow after it
 	@echo "== format"
 	@$(BIN)/ruff format --check .
 	@echo "== lint"

@@ -1,16 +1,19 @@
-"""A small flight_delays on real drops of January 2013, run through its graph, for tests of the whole.
+"""A small flight_delays on real drops of January 2013, for tests of the whole.
 
 Drops are named by their day of January. The spec is the flagship's, cut down: three sources without
-expectations, three views, a holdout of four days, few trees.
+expectations, three views, a holdout of four days, few trees. `Rehearsal` calls the steps of the pipeline, which takes
+half the time of the graph; `Rehearsal.graph` runs Dagster's jobs over the same state. That both leave the same tables
+is tested in graph/test_steps_without_graph.py.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -19,13 +22,19 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 from dagster._core.events import ASSET_EVENTS
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 import ml_assets
 from ml_assets.demo.flights import land_flights
-from ml_assets.graph.automation.run_requests import retrain_config
+from ml_assets.graph.assets.metadata import check_results
+from ml_assets.graph.automation.run_requests import range_tags, retrain_config
 from ml_assets.graph.definitions.use_case import batch_job_name, build_use_case, retrain_job_name
+from ml_assets.pipeline.evaluation.card_facts import CardFacts
+from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.pipeline.runs.batch import run_batch_steps
+from ml_assets.pipeline.runs.retraining import RetrainingContext, run_retraining_steps
+from ml_assets.pipeline.runs.steps import StepsResult, StepsStoppedError
 from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.reports.model_card import build_card, write_card
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.drop_rules import DROP_RULES
 from ml_assets.spec.use_case import UseCaseSpec
@@ -72,11 +81,29 @@ def small_spec(**gate: float) -> UseCaseSpec:
 
 
 @dataclass(frozen=True)
+class StepsRun:
+    """A run of steps without Dagster: what its checks found, and the error of a step that failed, by its asset."""
+
+    checks: Mapping[str, CheckOutcome]
+    failures: Mapping[str, str]
+
+    @property
+    def success(self) -> bool:
+        """Whether every step ended well."""
+        return not self.failures
+
+
+@dataclass(frozen=True)
 class Rehearsal:
     """One folder of state and the runs over it."""
 
     spec: UseCaseSpec
     root: Path
+
+    @property
+    def graph(self) -> GraphRuns:
+        """Give the same runs through Dagster, for tests of the graph itself."""
+        return GraphRuns(self)
 
     @property
     def paths(self) -> StatePaths:
@@ -102,27 +129,15 @@ class Rehearsal:
         """Give the path of a landed file."""
         return self.landing / day(number).isoformat() / f"{source}.csv"
 
-    def batch(
-        self, first: int, last: int, *, only: Sequence[str] = (), raise_on_error: bool = True
-    ) -> dg.ExecuteInProcessResult:
+    def batch(self, first: int, last: int, *, only: Sequence[str] = (), raise_on_error: bool = True) -> StepsRun:
         """Run a range of drops in one run, all of it or `only` some assets of the layer predictions."""
-        tags = {
-            ASSET_PARTITION_RANGE_START_TAG: day(first).isoformat(),
-            ASSET_PARTITION_RANGE_END_TAG: day(last).isoformat(),
-        }
-        selected = [dg.AssetKey([self.spec.name, "predictions", name]) for name in only] or None
-        return self._run(self.spec, batch_job_name(self.spec.name), tags, {}, raise_on_error, selected)
+        return self._run_batch([f"predictions/{name}" for name in only], first, last, raise_on_error)
 
-    def run_assets(self, names: Sequence[str], first: int, last: int) -> dg.ExecuteInProcessResult:
+    def run_assets(self, names: Sequence[str], first: int, last: int) -> StepsRun:
         """Run a range of drops of some assets, named as `layer/name`."""
-        tags = {
-            ASSET_PARTITION_RANGE_START_TAG: day(first).isoformat(),
-            ASSET_PARTITION_RANGE_END_TAG: day(last).isoformat(),
-        }
-        selected = [dg.AssetKey([self.spec.name, *name.split("/")]) for name in names]
-        return self._run(self.spec, batch_job_name(self.spec.name), tags, {}, True, selected)
+        return self._run_batch([name for name in names if not name.startswith("quarantine/")], first, last, True)
 
-    def score(self, first: int, last: int, *, raise_on_error: bool = True) -> dg.ExecuteInProcessResult:
+    def score(self, first: int, last: int, *, raise_on_error: bool = True) -> StepsRun:
         """Run predictions and worklist alone: the features of these drops are there."""
         return self.batch(first, last, only=("predictions", "worklist"), raise_on_error=raise_on_error)
 
@@ -136,30 +151,21 @@ class Rehearsal:
         mix_features: bool = False,
         raise_on_error: bool = True,
         only: Sequence[str] = (),
-    ) -> dg.ExecuteInProcessResult:
+    ) -> StepsRun:
         """Retrain as of a drop, all of it or `only` some assets, named as `layer/name`, of a set that was drawn."""
         asked = Retraining(day(as_of).isoformat(), rung, gate, mix_features)
-        ops: dict[str, Any] = retrain_config(self.spec, asked)["ops"]
-        selected = [dg.AssetKey([self.spec.name, *name.split("/")]) for name in only] or None
-        if selected:
-            ops = {name: config for name, config in ops.items() if name in {"__".join(key.path) for key in selected}}
-        return self._run(spec or self.spec, retrain_job_name(self.spec.name), {}, ops, raise_on_error, selected)
+        now = datetime.now(UTC)  # noqa: TID251 - as the graph does
+        context = RetrainingContext(now, write_card=publish_card)
+        used = spec or self.spec
+        return _steps_run(
+            lambda: run_retraining_steps(used, self.state, asked, context, only=only), raise_on_error=raise_on_error
+        )
 
-    def _run(
-        self,
-        spec: UseCaseSpec,
-        job: str,
-        tags: dict[str, str],
-        ops: dict[str, Any],
-        raise_on_error: bool,
-        selected: list[dg.AssetKey] | None = None,
-    ) -> dg.ExecuteInProcessResult:
-        quiet = {"console": {"config": {"log_level": "CRITICAL"}}}
-        with _forgetful_instance() as instance:
-            return build_use_case(spec, self.root).resolve_job_def(job).execute_in_process(
-                instance=instance, tags=tags, run_config={"ops": ops, "loggers": quiet},
-                raise_on_error=raise_on_error, asset_selection=selected,
-            )  # fmt: skip
+    def _run_batch(self, only: Sequence[str], first: int, last: int, raise_on_error: bool) -> StepsRun:
+        drops = self.spec.calendar.drops_between(day(first), day(last))
+        return _steps_run(
+            lambda: run_batch_steps(self.spec, self.state, drops, only=only), raise_on_error=raise_on_error
+        )
 
     def rows(self, table: str, query: str = "SELECT * FROM t") -> list[dict[str, Any]]:
         """Ask one table, as `t`."""
@@ -185,6 +191,63 @@ class Rehearsal:
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET threads = 1")
             yield self.lake.relation(connection, table, drops)
+
+
+def _steps_run(work: Callable[[], StepsResult], *, raise_on_error: bool) -> StepsRun:
+    """Do the work; give what came of it, and raise what stopped it only where that is asked for."""
+    try:
+        return StepsRun(work().checks, {})
+    except StepsStoppedError as stopped:
+        if raise_on_error:
+            raise
+        said = "".join(traceback.format_exception_only(stopped.__cause__ or stopped))
+        return StepsRun(stopped.result.checks, {stopped.step.rpartition("/")[2]: said})
+
+
+def publish_card(spec: UseCaseSpec, state: UseCaseState, facts: CardFacts) -> str:
+    """Write the model card as the graph does, and give its Markdown."""
+    card = build_card(spec, facts)
+    write_card(state, facts, card)
+    return card.to_markdown(pictures=False)
+
+
+@dataclass(frozen=True)
+class GraphRuns:
+    """The runs of a rehearsal through Dagster's jobs."""
+
+    of: Rehearsal
+
+    def batch(self, first: int, last: int, *, only: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
+        """Run a range of drops in one run, all of it or `only` some assets, named as `layer/name`."""
+        spec, keys = self.of.spec, [dg.AssetKey([self.of.spec.name, *name.split("/")]) for name in only]
+        return run_job(spec, self.of.root, batch_job_name(spec.name), tags=range_tags(day(first), day(last)), only=keys)
+
+    def retrain(
+        self, as_of: int, *, rung: str = "", gate: str = "enabled", raise_on_error: bool = True
+    ) -> dg.ExecuteInProcessResult:
+        """Retrain as of a drop."""
+        spec, asked = self.of.spec, Retraining(day(as_of).isoformat(), rung, gate)
+        config = retrain_config(spec, asked)
+        return run_job(spec, self.of.root, retrain_job_name(spec.name), config=config, raise_on_error=raise_on_error)
+
+
+def run_job(
+    spec: UseCaseSpec,
+    root: Path,
+    job: str,
+    *,
+    tags: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
+    only: Sequence[dg.AssetKey] = (),
+    raise_on_error: bool = True,
+) -> dg.ExecuteInProcessResult:
+    """Run a job of a use case in this process, on an instance that is forgotten."""
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    with _forgetful_instance() as instance:
+        return build_use_case(spec, root).resolve_job_def(job).execute_in_process(
+            instance=instance, tags=dict(tags or {}), run_config={**(config or {}), **quiet},
+            raise_on_error=raise_on_error, asset_selection=list(only) or None,
+        )  # fmt: skip
 
 
 def rehearse(root: Path, landed: Path | None = None, last: int = 0) -> Rehearsal:
@@ -223,14 +286,28 @@ def _forgetful_instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+def checks_of(result: StepsRun | dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
     """Give what the checks of a run said, by `<asset>:<check>`."""
+    if isinstance(result, StepsRun):
+        return {name: _evaluation(name, outcome) for name, outcome in result.checks.items()}
     found = cast("list[dg.AssetCheckEvaluation]", result.get_asset_check_evaluations())
     return {f"{each.asset_key.path[-1]}:{each.check_name}": each for each in found}
 
 
-def failures_of(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+def _evaluation(name: str, outcome: CheckOutcome) -> dg.AssetCheckEvaluation:
+    """Give an outcome as the graph shows it."""
+    key = dg.AssetKey(name.partition(":")[0])
+    (result,) = check_results([outcome], key)
+    return dg.AssetCheckEvaluation(
+        asset_key=key, check_name=outcome.name, passed=result.passed,
+        metadata=result.metadata, severity=result.severity, description=result.description,
+    )  # fmt: skip
+
+
+def failures_of(result: StepsRun | dg.ExecuteInProcessResult) -> dict[str, str]:
     """Give the message at the root of each failed step, by the name of its asset."""
+    if isinstance(result, StepsRun):
+        return dict(result.failures)
     failures = {}
     for event in result.all_node_events:
         if event.is_step_failure:

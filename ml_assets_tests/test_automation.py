@@ -26,7 +26,7 @@ from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets_tests.rehearsal import flagship
 
-pytestmark = pytest.mark.xdist_group("automation")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("automation")]  # a real daemon, and three months of drops
 
 USE_CASE = "flight_delays"
 FIRST, LAST, AS_OF = date(2013, 1, 1), date(2013, 3, 28), date(2013, 3, 1)

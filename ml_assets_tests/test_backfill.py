@@ -14,7 +14,7 @@ from ml_assets.cli.operate.runs import print_warnings
 from ml_assets.graph.runs.launch import outcome_of
 from ml_assets.pipeline.audit.skew import NEW_VERSION, UNEXPLAINED, compare_with_served
 from ml_assets.spec.features import RowExpression
-from ml_assets_tests.rehearsal import Rehearsal, day, go_on_from, rehearse
+from ml_assets_tests.rehearsal import Rehearsal, day, failures_of, go_on_from, rehearse
 
 pytestmark = pytest.mark.xdist_group("backfill")
 
@@ -53,7 +53,7 @@ def test_added_feature_is_backfilled_trained_on_and_served_and_what_was_served_s
 
     refused = state.retrain(ADDED, rung="logistic_regression", gate="disabled", raise_on_error=False)
     assert not refused.success
-    said = str(next(event for event in refused.all_events if event.is_step_failure).event_specific_data)
+    said = failures_of(refused)["training_set"]
     assert "hold other versions of is_far than are declared now" in said
     assert "ml-assets backfill flight_delays --features" in said
 
@@ -119,7 +119,7 @@ def test_champion_does_not_score_features_that_mean_something_else(served: Rehea
     result = state.batch(ADDED, ADDED, raise_on_error=False)
 
     assert not result.success
-    said = " ".join(str(event.event_specific_data) for event in result.all_events if event.is_step_failure)
+    said = " ".join(failures_of(result).values())
     assert "was trained on other versions of distance_mi than drop 2013-01-10 holds" in said
     assert state.rows("predictions", f"SELECT 1 FROM t WHERE batch_date = '{day(ADDED)}'") == []
 
@@ -159,7 +159,7 @@ def test_training_takes_what_was_served_or_says_why_not_and_a_changed_value_stop
         rows = state.lake.relation(connection, "features", (day(ADDED - 1), day(ADDED - 1)))
         changed = rows.project("* REPLACE (distance_mi + 100 AS distance_mi)").to_arrow_table()
     state.lake.replace_drops("features", changed, [day(ADDED - 1)])
-    stopped = state.retrain(LAST, rung="logistic_regression", gate="disabled", raise_on_error=False)
+    stopped = state.graph.retrain(LAST, rung="logistic_regression", gate="disabled", raise_on_error=False)
     compared = compare_with_served(state.spec, state.state)
 
     assert [(skew.feature, skew.why, skew.largest) for skew in compared.skews] == [

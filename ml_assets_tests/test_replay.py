@@ -302,7 +302,9 @@ def test_worklist_is_the_highest_scores_of_each_drop_and_its_file_says_the_same(
         assert [line["carrier"] for line in delivered] == rows["carrier"].tolist()
 
 
-@pytest.mark.parametrize("until", [11, 12, 13])
+@pytest.mark.parametrize(
+    "until", [pytest.param(11, marks=pytest.mark.slow), pytest.param(12, marks=pytest.mark.slow), 13]
+)
 def test_poisoned_future_changes_nothing_up_to_its_drop(
     until: int, history: History, landed: Path, tmp_path: Path
 ) -> None:

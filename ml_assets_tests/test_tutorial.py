@@ -100,6 +100,7 @@ def missing_from(said: str, lines: list[str]) -> Iterator[str]:
             yield line
 
 
+@pytest.mark.slow  # on two years of data
 def test_every_command_of_the_tutorial_runs_and_prints_what_the_page_says(project: Path) -> None:
     everything = ""
     for step in steps():

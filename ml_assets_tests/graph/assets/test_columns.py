@@ -79,7 +79,7 @@ def test_lineage_and_catalogue_are_worked_out_once_a_declaration() -> None:
 def test_run_leaves_lineage_at_the_last_drop_of_each_asset_and_it_leads_to_columns_that_are_there(
     tmp_path: Path,
 ) -> None:
-    result = rehearse(tmp_path, last=2).batch(1, 2)
+    result = rehearse(tmp_path, last=2).graph.batch(1, 2)
 
     shown: dict[str, dict[str, object]] = {}
     for event in result.get_asset_materialization_events():

@@ -12,9 +12,7 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 import pytest
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
-from ml_assets.graph.definitions.use_case import batch_job_name
 from ml_assets.reports.pictures import log_loss_by_day_png
 from ml_assets_tests.rehearsal import SOURCES, Rehearsal, checks_of, day, go_on_from, rehearse, small_spec
 
@@ -25,6 +23,7 @@ INPUTS = (
     *(f"{layer}/{source}" for layer in ("raw", "validated", "quarantine") for source in SOURCES),
     "raw/drops", "training/labels", "features/examples", "features/features",
 )  # fmt: skip
+REPORTS = ("predictions/shadow_predictions", "monitoring/performance_report")
 TABLES = ("shadow_predictions", "performance_report", "performance_verdicts")
 
 
@@ -34,28 +33,18 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     state = rehearse(tmp_path_factory.mktemp("performance"), last=LAST)
     monitoring = state.spec.monitoring.model_copy(update={"slices": ("origin",)})
     state = replace(state, spec=state.spec.model_copy(update={"monitoring": monitoring}))
-    run(state, 1, LAST, *INPUTS)
+    state.run_assets(INPUTS, 1, LAST)
     state.retrain(FIRST_AS_OF, rung="logistic_regression", gate="disabled")
     state.retrain(REFUSED_AS_OF, rung="logistic_regression", spec=small_spec(min_gain=0.9))
     state.retrain(SECOND_AS_OF, rung="logistic_regression", gate="disabled")
     state.batch(FIRST_AS_OF + 1, LAST, only=("predictions",))
-    report(state, 1, LAST)
+    state.run_assets(REPORTS, 1, LAST)
     return state
 
 
 def report(state: Rehearsal, first: int, last: int) -> dg.ExecuteInProcessResult:
-    """Run both assets on a range of drops."""
-    return run(state, first, last, "predictions/shadow_predictions", "monitoring/performance_report")
-
-
-def run(state: Rehearsal, first: int, last: int, *names: str) -> dg.ExecuteInProcessResult:
-    """Run some assets of the batch on a range of drops."""
-    tags = {
-        ASSET_PARTITION_RANGE_START_TAG: day(first).isoformat(),
-        ASSET_PARTITION_RANGE_END_TAG: day(last).isoformat(),
-    }
-    keys = [dg.AssetKey([state.spec.name, *name.split("/")]) for name in names]
-    return state._run(state.spec, batch_job_name(state.spec.name), tags, {}, True, keys)
+    """Run both assets on a range of drops, through the graph: what their checks say there."""
+    return state.graph.batch(first, last, only=REPORTS)
 
 
 def test_first_champion_shadows_every_served_drop_and_a_refusal_those_until_the_next_promotion(
@@ -87,7 +76,7 @@ def test_first_champion_says_to_the_bit_what_it_said_while_it_served(history: Re
 def test_drop_by_drop_gives_the_same_tables_as_all_at_once(history: Rehearsal, tmp_path: Path) -> None:
     again = go_on_from(history, tmp_path)
     for number in range(FIRST_AS_OF + 1, LAST + 1):
-        report(again, number, number)
+        again.run_assets(REPORTS, number, number)
 
     assert {table: again.content(table) for table in TABLES} == {table: history.content(table) for table in TABLES}
 

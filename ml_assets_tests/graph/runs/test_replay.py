@@ -24,7 +24,10 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets_tests.rehearsal import Rehearsal, _forgetful_instance, day, go_on_from, rehearse, small_spec
 
-pytestmark = pytest.mark.xdist_group("replaying")  # one worker runs the shared histories once
+pytestmark = [
+    pytest.mark.slow,  # whole replays through the graph, and processes killed on the way
+    pytest.mark.xdist_group("replaying"),  # one worker runs the shared histories once
+]
 
 LAST, AS_OF = 12, 9
 TABLES = ("predictions", "decisions", "drift_report", "champion", "labels", "shadow_predictions", "performance_report")

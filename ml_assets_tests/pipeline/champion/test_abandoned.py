@@ -15,7 +15,10 @@ from ml_assets.stores.model_registry import ABANDONED, OUTCOME
 from ml_assets_tests.rehearsal import Rehearsal, go_on_from
 from ml_assets_tests.served import DRAWING, JUDGING, RECORD, SECOND_AS_OF, SPEC, served_by
 
-pytestmark = pytest.mark.xdist_group("models")  # with cli/test_models.py, on one history
+pytestmark = [
+    pytest.mark.slow,  # four killed processes, and a retraining after each
+    pytest.mark.xdist_group("models"),  # with cli/test_models.py, on one history
+]
 
 # what is patched, and whether it still does its work before the process dies
 FAIL_POINTS = {

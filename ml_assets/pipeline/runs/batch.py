@@ -1,0 +1,77 @@
+"""A batch: drops from landing to predictions, worklist, reports and decision."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from functools import partial
+
+from ml_assets.pipeline.features.compute import store_features
+from ml_assets.pipeline.features.examples import store_examples
+from ml_assets.pipeline.features.labels import store_labels
+from ml_assets.pipeline.ingestion.ledger import build_ledger
+from ml_assets.pipeline.ingestion.raw import receive_source
+from ml_assets.pipeline.ingestion.validated import validate_source
+from ml_assets.pipeline.monitoring.decisions import store_decisions
+from ml_assets.pipeline.monitoring.drift import store_drift_report
+from ml_assets.pipeline.monitoring.feed_health import store_feed_health
+from ml_assets.pipeline.monitoring.performance import report_performance
+from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.pipeline.runs.steps import Step, StepsResult, Tell, ignore, run_steps
+from ml_assets.pipeline.scoring.predictions import score_drops
+from ml_assets.pipeline.scoring.shadows import score_shadows
+from ml_assets.pipeline.scoring.worklist import store_worklist
+from ml_assets.spec.contract import Source
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.use_case_state import UseCaseState
+
+
+def run_batch_steps(
+    spec: UseCaseSpec,
+    state: UseCaseState,
+    drops: Sequence[date],
+    *,
+    only: Collection[str] = (),
+    is_backfill: bool = False,
+    tell: Tell = ignore,
+) -> StepsResult:
+    """Run a range of drops, all steps or `only` some, named as `layer/name`; raises as `run_steps` does.
+
+    `is_backfill` computes again what closed drops hold of other definitions. Tables come out as from the graph's job;
+    Evidently's page of drift is not written.
+    """
+    return run_steps(state, batch_steps(spec, state, drops, is_backfill, tell), only=only, tell=tell)
+
+
+def batch_steps(
+    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], is_backfill: bool = False, tell: Tell = ignore
+) -> dict[str, Step]:
+    """Name the steps of a range of drops, in the order of the graph. `validated/<source>` writes the quarantine too."""
+    sources = sorted(spec.sources, key=lambda source: bool(source.reads))  # what is read reads nothing itself
+    receiving: dict[str, Step] = {
+        f"raw/{each.name}": partial(_receive, spec, state, each, drops) for each in spec.sources
+    }
+    validating: dict[str, Step] = {
+        f"validated/{each.name}": partial(_validate, spec, state, each, drops) for each in sources
+    }
+    return receiving | validating | {
+        "raw/drops": lambda: build_ledger(spec, state, drops).checks,
+        "training/labels": lambda: store_labels(spec, state, drops).checks,
+        "features/examples": lambda: store_examples(spec, state, drops, is_backfill=is_backfill).checks,
+        "features/features": lambda: store_features(spec, state, drops, is_backfill=is_backfill, tell=tell).checks,
+        "predictions/predictions": lambda: score_drops(spec, state, drops).result.checks,
+        "predictions/worklist": lambda: store_worklist(spec, state, drops).checks,
+        "predictions/shadow_predictions": lambda: score_shadows(spec, state, drops).checks,
+        "monitoring/feed_health": lambda: store_feed_health(spec, state, drops).result.checks,
+        "monitoring/drift_report": lambda: store_drift_report(spec, state, drops).monitors.result.checks,
+        "monitoring/performance_report": lambda: report_performance(spec, state, drops).result.checks,
+        "monitoring/decisions": lambda: store_decisions(spec, state, drops).result.checks,
+    }  # fmt: skip
+
+
+def _receive(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date]) -> Sequence[CheckOutcome]:
+    return receive_source(spec, state, source, drops).checks
+
+
+def _validate(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date]) -> Sequence[CheckOutcome]:
+    return validate_source(spec, state, source, drops).validated.checks
