@@ -16,7 +16,7 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
 PANELS = {
     "Declare a use case": ("new", "validate", "test", "sources", "features"),
-    "Run and watch": ("land", "batch", "status", "alerts", "drift", "sql", "fingerprint", "ui", "backfill", "requeue",
+    "Run and watch": ("land", "batch", "status", "alerts", "drift", "sql", "tables", "fingerprint", "ui", "backfill", "requeue",
                       "accept-missing"),
     "Models": ("retrain", "champion", "approve", "rollback", "reproduce", "explain", "tune", "economy", "audit",
                "rebuild"),
@@ -32,6 +32,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "state"
     monkeypatch.setenv("ML_ASSETS_DATA", str(root))
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("ml_assets.cli.console.console._width", 200)  # it may have been made in a narrower terminal
     monkeypatch.setenv("DAGSTER_HOME", str(root / "dagster_home"))  # commands set both; restored after the test
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")
     return root

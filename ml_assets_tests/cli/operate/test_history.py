@@ -16,6 +16,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a machine whose only use case is late_loans, with its past beside."""
     write_past(tmp_path)
     shutil.copytree(DECLARED, tmp_path / "defs" / "late_loans")
+    monkeypatch.setattr("ml_assets.cli.console.console._width", 200)  # it may have been made in a narrower terminal
     monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", tmp_path / "defs")
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "200")
