@@ -32,7 +32,7 @@ def run_explain_prediction(
     console.print(f"[bold]{escape(example_id)}[/] in drop {said['batch_date']}", highlight=False)
     say(
         f"score {said['score']:.4f}; the model's own {said['model_score']:.4f}, prior shift "
-        f"{said['prior_shift']:+.3f} log odds; heuristic {said['baseline_score']:.4f}; "
+        f"{said['prior_shift']:+.3f} log odds; baseline {said['baseline_score']:.4f}; "
         f"{_rank_in_words(found)}",
         indent=2,
     )

@@ -166,7 +166,7 @@ def sql(
 ) -> None:
     """Query the tables in SQL, read-only.
 
-    One SELECT; nothing but the tables of use cases is in reach.
+    One SELECT; nothing but the tables of use cases is in reach. `ml-assets tables` lists them with their columns.
     """
     import duckdb
 
@@ -182,6 +182,36 @@ def sql(
     print_rows(columns, rows[:200])
     if len(rows) > 200:
         console.print(f"[dim]200 of {len(rows):,} rows; --json prints all[/]")
+
+
+@commands.command()
+def tables(
+    use_case: UseCaseName,
+    name: Annotated[str | None, typer.Argument(help="A table, to see its columns; by default all, in short.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="All tables as a page, as declared.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the tables of a use case, or the columns of one: type, meaning, unit, null."""
+    from dataclasses import asdict
+
+    from ml_assets.reports.tables_page import tables_page
+    from ml_assets.spec.tables import declared_lake_tables
+    from ml_assets.spec.use_case import did_you_mean
+
+    spec = read_use_case(use_case)
+    found = declared_lake_tables(spec)
+    if name is not None and name not in found:
+        raise fail(f"{use_case} has no table {name!r}; allowed: {', '.join(found)}{did_you_mean(name, list(found))}")
+    if markdown:
+        typer.echo(tables_page(spec), nl=False)
+    elif as_json:
+        print_json([asdict(table) for table in found.values() if name in {None, table.name}])
+    elif name is not None:
+        console.print(f"{use_case}.{name}: {found[name].grain}", highlight=False, soft_wrap=True)
+        print_rows(["column", "type", "meaning"], [[c.name, c.type, c.description] for c in found[name].columns])
+    else:
+        print_rows(["table", "asset", "grain"], [[table.name, table.asset, table.grain] for table in found.values()])
+        next_steps({f"ml-assets tables {use_case} decisions": "the columns of one table"})
 
 
 @commands.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ml_assets.spec.contract import SQL_TYPES, Source
 from ml_assets.spec.tables.table import Column, Table, read_columns
 
+_TYPES = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}  # one name a type
 DROP = read_columns("batch_date | DATE | the drop")
 _PROVENANCE = read_columns("""
     _file     | VARCHAR | name of the landed file
@@ -57,7 +58,7 @@ ACCEPTED_GAPS = Table(
 def contract_columns(source: Source) -> tuple[Column, ...]:
     """Give the columns that a contract declares."""
     return tuple(
-        Column(name, SQL_TYPES[column.type], column.description, column.unit or "", "")
+        Column(name, _TYPES.get(kind := SQL_TYPES[column.type], kind), column.description, column.unit or "", "")
         for name, column in source.columns.items()
     )
 
