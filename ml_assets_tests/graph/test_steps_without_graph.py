@@ -141,7 +141,7 @@ def delivered_by(root: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("world_of", [flights, loans])
+@pytest.mark.parametrize("world_of", [flights, pytest.param(loans, marks=pytest.mark.slow)])
 def test_steps_leave_the_tables_models_files_and_checks_of_the_graph(
     world_of: Callable[[Path], World], tmp_path: Path
 ) -> None:
