@@ -140,19 +140,20 @@ def test_gate_and_completeness_only_warn_and_leakage_blocks(loaded: dg.Definitio
 
 def test_loading_is_quick_and_quiet_and_needs_no_environment() -> None:
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(project_root())}
-    spent = []
-    while not spent or (min(spent) > 3 and len(spent) < 3):  # a busy machine counts seconds that a quiet one does not
+    spent = 4.0
+    for _ in range(3):  # a busy machine counts seconds that a quiet one does not
         process = subprocess.run(
             [sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True, check=False, cwd="/"
         )
-        assert process.returncode == 0, process.stderr
+        assert (process.returncode, process.stderr) == (0, "")
         found = json.loads(process.stdout)
-        spent.append(found["cpu_seconds"])
+        assert found["heavy"] == []
+        assert found["assets"] == len(GROUPS | EXTERNAL)
+        spent = min(spent, found["cpu_seconds"])
+        if spent <= 3:
+            break
 
-    assert found["heavy"] == []
-    assert found["assets"] == len(GROUPS | EXTERNAL)
-    assert process.stderr == ""
-    assert min(spent) <= 3
+    assert spent <= 3
 
 
 def test_loading_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
