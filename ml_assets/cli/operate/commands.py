@@ -191,7 +191,7 @@ def tables(
     markdown: Annotated[bool, typer.Option("--markdown", help="All tables as a page, as declared.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the tables of a use case, or the columns of one: type, meaning, unit, null."""
+    """List the tables of a use case, or the columns of one."""
     from dataclasses import asdict
 
     from ml_assets.reports.tables_page import tables_page
