@@ -63,8 +63,7 @@ test-slow: $(STAMP) ## run the others: a daemon, killed processes, replays, the 
 	@# alone: it holds the daemon to its promised time, and another worker would take the second core
 	@$(BIN)/python -m pytest -q ml_assets_tests/test_automation.py $(PYTEST_ARGS)
 
-test-all: $(STAMP) ## run both
-	@$(PYTEST) $(PYTEST_ARGS)
+test-all: test test-slow ## run both
 
 check: $(STAMP) ## format, lint, types, import contracts and make test; CI runs test-slow after it
 	@echo "== format"
