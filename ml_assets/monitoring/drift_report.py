@@ -135,7 +135,7 @@ def settle_alarms(
 
 def is_held(row: Row) -> bool:
     """Say whether an alarm holds in a drop that is quiet, and is told by what was measured before."""
-    return row["state"] == "alarm" and row["ratio"] <= 1
+    return row.get("state") == "alarm" and row["ratio"] <= 1
 
 
 def history_key(monitor: str, model_version: str | None) -> str:

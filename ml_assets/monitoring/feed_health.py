@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from statistics import median, stdev
 
 from ml_assets.monitoring.feed_profile import CategoryCounts, Series, monitor_count
 from ml_assets.monitoring.standing import (
@@ -22,7 +23,8 @@ from ml_assets.monitoring.standing import (
 )
 from ml_assets.spec.use_case import UseCaseSpec
 
-# Least deviations that count as one, in the unit of each statistic. Shares are compared as log odds.
+# Least deviations that count as one, in the unit of each statistic. Shares are compared as log odds, medians by their
+# distance from the usual one, far ones as logarithms.
 _SHARE_FLOOR = 0.5  # log odds: a share of 1 % that becomes 1.6 %
 _LOG_FLOOR = 0.1  # natural logarithm: a tenth more or fewer rows, or a tenth wider
 _CENTER_FLOOR = 0.15  # of the distance between the column's 10 % and 90 % quantiles
@@ -32,6 +34,7 @@ _FEW = 5  # rows on its poorest days below which a category can fall silent by c
 _SHARES = (
     "null_share",
     "null_alone_share",
+    "other_share",
     "duplicate_share",
     "repeated_share",
     "quarantined_share",
@@ -54,6 +57,7 @@ MEANINGS = {
     "quarantined_share": "rows that broke the contract",
     "null_share": "missing values",
     "null_alone_share": "missing values in rows that are else complete",
+    "other_share": "rows with the other of its values",
     "center": "the median",
     "spread": "the distance of the 10 % and 90 % quantiles",
     "unseen_share": "rows of categories not seen before",
@@ -154,26 +158,37 @@ class FeedHealth:
     def _read_series(self, drop: date, series: Series) -> FeedReading:
         monitor = (series.source, series.column, series.statistic)
         history = self._history(drop, monitor, series.values)
-        value = self._scaled(series, drop)
-        placebos = [self._scaled(series, day) for day in history]
+        values = [series.values[day] for day in [*history, drop]]
         if series.statistic == "center":
             spreads = self._spreads[series.source, series.column]
             known = sorted(spreads[day] for day in history if day in spreads)
             # without a spread in most drops (no rain) a median says nothing
-            floor = _CENTER_FLOOR * math.exp(known[len(known) // 2]) if 2 * len(known) > len(history) else math.inf
-        elif series.statistic == "age_h":
-            floor = self._spec.calendar.every / timedelta(hours=1) * _AGE_FLOOR
+            is_told = 2 * len(known) > len(history)
+            floor = _CENTER_FLOOR if is_told else math.inf
+            scaled = _signed_logs(values, math.exp(known[len(known) // 2])) if is_told else values
+        elif series.statistic in _SHARES:
+            scaled, floor = self._scaled_shares(series.source, values, [*history, drop])
         else:
-            floor = _SHARE_FLOOR if series.statistic in _SHARES else _LOG_FLOOR
-        shown = [series.values[day] for day in history]
-        standing = self._standing(value, placebos, floor)
-        return FeedReading(drop, *monitor, standing, series.values[drop], _mean(shown), series.details.get(drop, ""))
+            is_age = series.statistic == "age_h"
+            floor = self._spec.calendar.every / timedelta(hours=1) * _AGE_FLOOR if is_age else _LOG_FLOOR
+            scaled = values
+        standing = self._standing(scaled[-1], scaled[:-1], floor)
+        return FeedReading(drop, *monitor, standing, values[-1], _mean(values[:-1]), series.details.get(drop, ""))
 
-    def _scaled(self, series: Series, drop: date) -> float:
-        value = series.values[drop]
-        if series.statistic not in _SHARES:
-            return value
-        return _log_odds(value, math.exp(self._rows[series.source][drop]))
+    def _scaled_shares(self, source: str, shares: Sequence[float], drops: Sequence[date]) -> tuple[list[float], float]:
+        """Give shares as log odds at equal numbers of rows, those of the last drop, and the least deviation.
+
+        The log odds of 0 of 5 rows lie nearer to even than those of 0 of 72. What five rows vary more than the usual
+        number widens the deviation.
+        """
+        numbers = [math.exp(self._rows[source][day]) for day in drops]
+        usual = median(numbers[:-1] or numbers)
+        n = min(usual, numbers[-1])
+        scaled = [_log_odds(share, min(n, number)) for share, number in zip(shares, numbers, strict=True)]
+        mean = _mean(shares[:-1]) if len(shares) > 1 else 0.0
+        excess = max(0.0, _log_odds_variance(mean, n) - _log_odds_variance(mean, usual))
+        deviation = stdev(scaled[:-1]) if len(scaled) > 2 else 0.0
+        return scaled, math.hypot(max(_SHARE_FLOOR, deviation), math.sqrt(excess)) if excess else _SHARE_FLOOR
 
     def _read_categories(self, drop: date, counted: CategoryCounts) -> list[FeedReading]:
         source, column = counted.source, counted.column
@@ -186,8 +201,8 @@ class FeedHealth:
             least = _least(counted, history, totals)
             share, which = _measure(statistic, counted.counts[drop], totals, least)
             shown = [_measure(statistic, counted.counts[day], totals, least, is_in_totals=True)[0] for day in history]
-            placebos = [_log_odds(left_out, math.exp(rows[day])) for left_out, day in zip(shown, history, strict=True)]
-            standing = self._standing(_log_odds(share, math.exp(rows[drop])), placebos, _SHARE_FLOOR)
+            scaled, floor = self._scaled_shares(source, [*shown, share], [*history, drop])
+            standing = self._standing(scaled[-1], scaled[:-1], floor)
             readings.append(FeedReading(drop, *monitor, standing, share, _mean(shown), ", ".join(which[:5])))
         return readings
 
@@ -246,6 +261,24 @@ def _measure(
 def _log_odds(share: float, n: float) -> float:
     """Give the log odds of a share of n rows, half a row added to both sides so that 0 and 1 are finite."""
     return math.log((share * n + 0.5) / ((1 - share) * n + 0.5))
+
+
+def _log_odds_variance(share: float, n: float) -> float:
+    """Give the variance of the log odds of a share of n rows."""
+    return 1 / (share * n + 0.5) + 1 / ((1 - share) * n + 0.5)
+
+
+def _signed_logs(medians: Sequence[float], spread: float) -> list[float]:
+    """Give the distance of each median from the middle one of those before the last, in spreads.
+
+    Beyond one spread it grows as the logarithm: where medians spike now and then, the spikes do not hide all the rest.
+
+    >>> [round(value, 2) for value in _signed_logs([10, 11, 10, 9, 510], 10.0)]
+    [0.0, 0.1, 0.0, -0.1, 4.91]
+    """
+    middle = median(medians[:-1])
+    distances = [(value - middle) / spread for value in medians]
+    return [each if abs(each) <= 1 else math.copysign(1 + math.log(abs(each)), each) for each in distances]
 
 
 def _mean(values: Sequence[float]) -> float:

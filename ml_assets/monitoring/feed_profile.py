@@ -7,7 +7,7 @@ They hold no judgement; whether a number is unusual is asked in `feed_health`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ _WHOLE = (
     ("", "quarantined_share", "coalesce(any_value(quarantined), 0) / count(*)"),
 )
 _NO_ROWS = math.log(0.5)  # the logarithm of half a row stands for none
+_FLAG_VALUES = 2
 MAX_CATEGORIES = 200  # a text column with more values in the first drops, or hardly any twice, is a name
 
 
@@ -45,7 +46,8 @@ class Series:
     values
         By drop; a drop without the number (nothing received, a spread of zero) is left out.
     details
-        By drop, what stands behind it: the reason codes of most quarantined rows.
+        By drop, what stands behind it: the reason codes of most quarantined rows, the value
+        that `other_share` does not count.
     """
 
     source: str
@@ -69,11 +71,12 @@ def profile_source(
 ) -> tuple[list[Series], list[CategoryCounts]]:
     """Profile a source over `drops`, by views `raw_<source>` and `quarantine_<source>` of `connection`.
 
-    View `first_<source>` holds its rows of the first drops of all: they decide which text columns are categories, so
-    that it does not depend on which drops are asked for.
+    View `first_<source>` holds its rows of the first drops of all: they decide which text columns are categories and
+    which numbers are flags, so that it does not depend on which drops are asked for.
     """
     name = source.name
-    selected = [*_WHOLE, *_columns(source)]
+    flags = _flags(connection, source)
+    selected = [*_WHOLE, *_columns(source, flags)]
     spacing_days = (drops[1] - drops[0]).days if len(drops) > 1 else 1
     columns = ", ".join(f'{sql} AS "{position}"' for position, (_, _, sql) in enumerate(selected))
     rows = connection.execute(
@@ -101,7 +104,11 @@ def profile_source(
             statistic,
             {row[0]: row[1 + position] for row in rows if row[1 + position] is not None}
             | (dict.fromkeys(silent, _NO_ROWS) if statistic == "rows" else {}),
-            told if statistic == "quarantined_share" else {},
+            told
+            if statistic == "quarantined_share"
+            else dict.fromkeys(drops, f"other than {flags[column]:g}")
+            if statistic == "other_share"
+            else {},
         )
         for position, (column, statistic, _) in enumerate(selected)
     ]
@@ -117,21 +124,43 @@ def _silent_drops(source: Source, drops: Sequence[date], with_rows: Sequence[dat
 
 
 def monitor_count(source: Source) -> int:
-    """Count the monitors of a source, by its declaration alone."""
+    """Count the monitors of a source, by its declaration alone; a number that proves a flag has one less."""
     texts = sum(column.type == "string" for column in source.columns.values())
-    return len(_WHOLE) + len(list(_columns(source))) + 2 * texts
+    booleans = dict.fromkeys((name for name, column in source.columns.items() if column.type == "boolean"), 0.0)
+    return len(_WHOLE) + len(list(_columns(source, booleans))) + 2 * texts
 
 
-def _columns(source: Source) -> Iterator[tuple[str, str, str]]:
+def _columns(source: Source, flags: Mapping[str, float]) -> Iterator[tuple[str, str, str]]:
     if source.event_at is not None:
         yield "", "age_h", "median(keyed.age_h)"
     for name, column in source.columns.items():
         yield name, "null_share", f'avg((keyed."{name}" IS NULL)::INTEGER)'
         yield name, "null_alone_share", f'avg((keyed."{name}" IS NULL AND keyed.nulls <= 2)::INTEGER)'
-        if column.type in ("integer", "float") and name not in source.key:
-            cuts = f'quantile_cont(CASE WHEN isfinite(keyed."{name}"::DOUBLE) THEN keyed."{name}"::DOUBLE END'
+        number = f'keyed."{name}"::DOUBLE'
+        finite = f"CASE WHEN isfinite({number}) THEN {number} END"
+        if name in flags:
+            yield name, "other_share", f"avg(({finite} <> {flags[name]!r})::INTEGER)"
+        elif column.type in ("integer", "float") and name not in source.key:
+            cuts = f"quantile_cont({finite}"
             yield name, "center", f"{cuts}, 0.5)"
             yield name, "spread", f"ln(nullif({cuts}, 0.9) - {cuts}, 0.1), 0))"
+
+
+def _flags(connection: duckdb.DuckDBPyConnection, source: Source) -> dict[str, float]:
+    """Give the columns of one or two values in the first drops, with the lower one: a median says nothing of them."""
+    found: dict[str, float] = {}
+    for name, column in source.columns.items():
+        if column.type == "boolean":
+            found[name] = 0.0
+        elif column.type in ("integer", "float") and name not in source.key:
+            query = (
+                f'SELECT min(v), count(v), count(DISTINCT v) FROM (SELECT "{name}"::DOUBLE AS v FROM '
+                f"first_{source.name}) WHERE isfinite(v)"
+            )
+            lowest, n, n_values = connection.execute(query).fetchall()[0]
+            if 1 <= n_values <= _FLAG_VALUES and n >= 2 * n_values:
+                found[name] = lowest
+    return found
 
 
 def _quarantine_reasons(connection: duckdb.DuckDBPyConnection, source: str, drops: Sequence[date]) -> dict[date, str]:

@@ -11,6 +11,7 @@ from ml_assets.monitoring.diagnosis import spell
 from ml_assets.monitoring.drift_report import Row, is_held
 from ml_assets.monitoring.feature_drift import FamilyMeasure
 from ml_assets.monitoring.standing import share_interval
+from ml_assets.monitoring.sure_change import CONSTANT_CHANGED
 from ml_assets.reports.markdown import markdown_table
 from ml_assets.reports.pictures import Picture, PlaceboStrip, placebo_strips_png
 
@@ -26,11 +27,12 @@ def placebo_table(rows: Sequence[Row], measures: Sequence[FamilyMeasure], newest
     cells: list[list[str]] = []
     for each in measures:
         of_all = each.measure != "largest z"
-        statistic = "mean_z" if of_all else "steady_psi"
         z = [
             row["ratio"] * row["threshold"] if is_held(row) else row["z"]
             for row in mine
-            if row["family"] == each.reference and row["statistic"] == statistic
+            if row["family"] == each.reference
+            and (row["column_name"] is None) == of_all
+            and row.get("statistic") != CONSTANT_CHANGED
         ]
         today, n, over = max(z, default=np.nan), each.placebos.size, int((each.placebos > each.threshold).sum())
         low, high = share_interval(over, n, 0.9)

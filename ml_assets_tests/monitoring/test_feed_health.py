@@ -225,3 +225,42 @@ def test_source_that_stops_is_a_broken_feed_in_the_second_drop() -> None:
 
     (row,) = [row for row in found[-1] if row["state"] == "alarm"]
     assert (row["kind"], row["meaning"]) == ("broken_feed", "the number of rows: 0 where 72 is usual")
+
+
+def alarms_of(*found: Series, last: int = 60) -> list[Row]:
+    watched, ratios = health(*found), {}
+    return [row for drop in DROPS[:last] for row in diagnosed(watched, drop, ratios) if row["state"] == "alarm"]
+
+
+def test_flag_stuck_at_one_of_its_values_alarms_in_the_second_drop() -> None:
+    rng = np.random.default_rng(7)
+    stuck = after_fault(rng.binomial(72, 0.48, len(DROPS)) / 72, 0.0)
+
+    first, *_ = alarms_of(series("other_share", stuck, "late"))
+
+    assert (first["batch_date"], first["kind"]) == (DROPS[41], "cannot_tell")
+    assert first["meaning"].startswith("rows with the other of its values: 0.0% where 46.")
+
+
+def test_share_of_a_thin_drop_is_compared_at_its_number_of_rows() -> None:
+    counts = np.array([72.0] * len(DROPS))
+    counts[40:43] = 1.0
+    rows = series("rows", np.log(counts))
+    calm = {"null_share": 0.0, "quarantined_share": 0.0}
+    watched = FeedHealth(small_spec(), [rows, *(series(k, np.full(len(DROPS), v)) for k, v in calm.items())], [], {})
+
+    over = {(drop, r.statistic) for drop in DROPS for r in watched.read(drop) if r.standing.is_over}
+
+    assert over == {(drop, "rows") for drop in DROPS[40:43]}
+
+
+def test_medians_that_spike_now_and_then_are_no_alarm() -> None:
+    spread = series("spread", np.full(len(DROPS), np.log(10.0)))
+    over = judged = 0
+    for seed in range(20):
+        center = 10 * np.exp(np.random.default_rng(seed).normal(0, 2, len(DROPS)))
+        found = list(read(health(spread, series("center", center)), "center").values())[20:]
+        over += sum(each.standing.is_over for each in found)
+        judged += len(found)
+
+    assert (over / judged) < 0.01

@@ -101,3 +101,32 @@ def test_monitors_are_counted_by_the_declaration(connection: duckdb.DuckDBPyConn
     series, _ = profile_source(connection, SOURCE, [ONE, TWO])
 
     assert monitor_count(SOURCE) == len(series) + 2 * 2
+
+
+def test_column_of_two_values_is_a_share_and_not_a_median(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("ALTER TABLE raw_readings ADD COLUMN late INTEGER")
+    connection.execute("UPDATE raw_readings SET late = (id IN ('a', 'd'))::INTEGER WHERE id <> 'f'")
+    connection.execute("CREATE OR REPLACE VIEW first_readings AS SELECT * FROM raw_readings")
+    columns = {name: {"type": column.type} for name, column in SOURCE.columns.items()} | {"late": {"type": "integer"}}
+    source = Source.model_validate({"name": "readings", "key": ["id"], "columns": columns})
+
+    series, _ = profile_source(connection, source, [ONE, TWO])
+    found = {each.statistic: each for each in series if each.column == "late"}
+
+    assert set(found) == {"null_share", "null_alone_share", "other_share"}
+    assert found["other_share"].values == pytest.approx({ONE: 1 / 3, TWO: 2 / 3})  # among rows that hold any
+    assert found["other_share"].details[ONE] == "other than 0"
+
+
+def test_boolean_is_watched_by_its_share(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("ALTER TABLE raw_readings ADD COLUMN dry BOOLEAN")
+    connection.execute("UPDATE raw_readings SET dry = (id = 'a')")
+    connection.execute("CREATE OR REPLACE VIEW first_readings AS SELECT * FROM raw_readings")
+    columns = {name: {"type": column.type} for name, column in SOURCE.columns.items()} | {"dry": {"type": "boolean"}}
+    source = Source.model_validate({"name": "readings", "key": ["id"], "columns": columns})
+
+    series, _ = profile_source(connection, source, [ONE, TWO])
+
+    (share,) = [each.values for each in series if (each.column, each.statistic) == ("dry", "other_share")]
+    assert share == pytest.approx({ONE: 1 / 3, TWO: 0.0})
+    assert monitor_count(source) == len(series) + 2 * 2
