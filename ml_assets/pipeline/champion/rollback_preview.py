@@ -57,7 +57,11 @@ def preview_rollback(
             rows = connection.execute(f"SELECT * FROM features_{version} WHERE batch_date = ?", [drop]).df()
             if rows.empty or any(not _can_score(bundle, rows, drop) for bundle in models.values()):
                 continue
-            frame = rows[["batch_date", "example_id", "prediction_at"]].sort_values("example_id", kind="stable").reset_index(drop=True)
+            frame = (
+                rows[["batch_date", "example_id", "prediction_at"]]
+                .sort_values("example_id", kind="stable")
+                .reset_index(drop=True)
+            )
             for name, bundle in models.items():
                 model_version = (current if name == "now" else entry)["model_version"]
                 shift = corrector.shift_of(drop, model_version, bundle, version or 0).shift
