@@ -292,7 +292,8 @@ def judge_performance(
     row
         `state`: `failed` when the whole 80 % interval of the gain lies below `threshold`, the share
         `min_gain_kept` of the gain at the gate, or when the log loss has risen above what it was before it served,
-        by a cumulative sum over all its drops that may be looked at in each; `not enough data` below the gate's `min_days` or
+        by a cumulative sum over all its drops that may be looked at in each; `not enough data` below the gate's
+        `min_days` or
         `min_examples`; `no champion`; else `ok`. `gain`, `gain_lower`, `gain_upper`: share of the
         baseline's log loss that the champion saves, days resampled. `n` and `n_days`: labelled
         examples and their days; `label_share`, `mean_score`, `share_gap` (their difference) and

@@ -32,24 +32,32 @@ class BundleFacts:
     features: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Taken:
+    """The recipe, what was fitted by it, and the name of the model candidate that was taken."""
+
+    recipe: TrainingRecipe
+    rungs: Sequence[MeasuredRung]
+    name: str
+
+
 def make_bundle(
-    recipe: TrainingRecipe,
-    rungs: Sequence[MeasuredRung],
-    name: str,
+    taken: Taken,
     rows: pd.DataFrame,
     facts: BundleFacts,
     *,
     start: Start | None,
     tell: Callable[[str], None],
 ) -> ModelBundle:
-    """Give the bundle of the candidate `name`, fitted again on all of `rows` where the recipe asks for it.
+    """Give the bundle of the candidate that was taken, fitted again on all of `rows` where the recipe asks for it.
 
     Parameters
     ----------
     rows
         The training set without what the recipe leaves out of the past; both splits.
     """
-    by_name = {rung.rung.name: rung for rung in rungs}
+    recipe, name = taken.recipe, taken.name
+    by_name = {rung.rung.name: rung for rung in taken.rungs}
     chosen, baseline = by_name[name], by_name[recipe.baseline.name]
     model, served_baseline, learned = chosen.model, baseline.model, rows.loc[rows["split"] == "train"]
     trained_until, judged = facts.holdout_after, None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ml_assets.decisions.rung_choice import RungChoice, choose_rung
 from ml_assets.pipeline.champion.record import candidate_table, read_champion_before
 from ml_assets.pipeline.features.versions import definitions_of, lost_features
-from ml_assets.pipeline.training.bundle import BundleFacts, make_bundle
+from ml_assets.pipeline.training.bundle import BundleFacts, Taken, make_bundle
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.spec.model import TrainingRecipe
 from ml_assets.spec.tables.monitoring import PERFORMANCE_VERDICTS
@@ -77,7 +77,7 @@ def fit_candidate(
     climbed = _climb(spec, _Choice(recipe, rung, tune), rows, plan["features"], start, tell)
     facts = BundleFacts(plan["as_of"], plan["holdout_after"], plan["matured_until"], record["content_hash"],
                         tuple(plan["features"]))  # fmt: skip
-    bundle = make_bundle(climbed.recipe, climbed.rungs, climbed.choice.name, rows, facts, start=start, tell=tell)
+    bundle = make_bundle(Taken(climbed.recipe, climbed.rungs, climbed.choice.name), rows, facts, start=start, tell=tell)
     return FittedCandidate(climbed, bundle, state.models.save(bundle), rows, version)
 
 

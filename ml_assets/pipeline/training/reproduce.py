@@ -11,7 +11,7 @@ from typing import Any
 
 from ml_assets.pipeline.champion.decisions import NotDecidableError
 from ml_assets.pipeline.champion.record import read_record
-from ml_assets.pipeline.training.bundle import BundleFacts, make_bundle
+from ml_assets.pipeline.training.bundle import BundleFacts, Taken, make_bundle
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.pipeline.training.training_set import draw
 from ml_assets.spec.names import did_you_mean
@@ -75,7 +75,7 @@ def reproduce(state: UseCaseState, model_version: str, tell: Callable[[str], Non
     facts = BundleFacts(
         recorded.as_of, plan["holdout_after"], plan["matured_until"], again.content_hash, recorded.features
     )
-    bundle = make_bundle(recorded.recipe, rungs, recorded.rung, rows, facts, start=start, tell=tell)
+    bundle = make_bundle(Taken(recorded.recipe, rungs, recorded.rung), rows, facts, start=start, tell=tell)
     with TemporaryDirectory() as folder:
         stored = ModelStore(Path(folder)).save(bundle)
         differing = _differing(store.folder / model_version, stored.folder)
