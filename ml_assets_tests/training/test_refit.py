@@ -48,8 +48,6 @@ def test_a_refit_has_learned_the_holdout_and_keeps_weights_and_calibration() -> 
         if isinstance(measured.model.model, Blend):  # type: ignore[union-attr]
             assert again.model.weights == measured.model.model.weights  # type: ignore[union-attr]
         assert not np.array_equal(again.predict(given), measured.model.predict(given))
-        if measured.rung.name == "line":
-            assert departs(measured.model, again, given.loc[given["split"] == "holdout"]) == ""
 
 
 def test_a_refit_that_does_worse_on_rows_it_has_learned_departs_from_what_was_judged() -> None:
