@@ -198,6 +198,10 @@ class ModelStore:
         for name, sha256 in json.loads(_read_checked(folder / _MANIFEST, artifact_sha256))["files"].items():
             _read_checked(folder / name, sha256)
 
+    def unseen_days(self, model_version: str) -> tuple[UnseenDay, ...]:
+        """Give how a model did before it served, without reading the model; none of one that recorded nothing."""
+        return tuple(UnseenDay(*each) for each in self.manifest(model_version).get("unseen_days", ()))
+
     def manifest(self, model_version: str) -> dict[str, Any]:
         """Read what is written of a model, unchecked: for people."""
         return json.loads((self.folder / model_version / _MANIFEST).read_bytes())

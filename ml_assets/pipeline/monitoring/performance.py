@@ -93,7 +93,7 @@ class _FollowedLosses:
     def _unseen_of(self, champion: Promotion) -> DailyMeans | None:
         version = champion.model_version
         if version not in self._unseen:
-            days = self._state.models.load(version, champion.artifact_sha256).unseen_days
+            days = self._state.models.unseen_days(version)
             self._unseen[version] = None if not days else DailyMeans(
                 np.array([float(day.n) for day in days]),
                 np.array([day.loss for day in days]),
