@@ -46,7 +46,22 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
     doing = _doing(decision)
     found = [*_ledger(use_case, drop, ledger), *_feeds(use_case, drop, alarms, doing)]
     found += _drift(use_case, drop, alarms, doing)
-    if performance is not None and performance["state"] == "failed":
+    if performance is not None and performance.get("loss_since") is not None:
+        found.append(
+            Finding(
+                "performance",
+                "loss_risen",
+                "error",
+                f"since drop {performance['loss_since']} the champion {performance['model_version']} does worse: log "
+                f"loss {performance['loss_now']:.4f} from {performance['window_from']} to {performance['window_until']}"
+                f", where rows it had not seen had {performance['loss_at_gate']:.4f} before it served",
+                performance["loss_level"],
+                performance["loss_limit"],
+                doing,
+                f"ml-assets status {use_case}",
+            )
+        )
+    elif performance is not None and performance["state"] == "failed":
         found.append(
             Finding(
                 "performance",
