@@ -134,9 +134,8 @@ class DriftReference:
         enough = placebos and len(next(iter(placebos.values()))) >= MIN_WINDOWS
         values = np.column_stack(list(placebos.values())) if enough else None
         self.family = PlaceboFamily(values, LOG_PSI_FLOOR) if values is not None else None
-        has_windows = len(rows.drops) // window >= MIN_WINDOWS
         self._constants = {
-            feature: learn_constant(column.by_day, column.bins.labels, window, is_strict=not has_windows)
+            feature: learn_constant(column.by_day, column.bins.labels, window)
             for feature, column in self._columns.items()
             if feature not in placebos
         }

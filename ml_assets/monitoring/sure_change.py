@@ -19,7 +19,8 @@ from ml_assets.monitoring.standing import Standing, share_interval
 from ml_assets.stats.binning import IntArray
 
 CONSTANT_CHANGED = "constant_changed"
-_MIN_WINDOWS = 3  # below it, drops are compared with each other
+_MIN_WINDOWS = 3
+_FEW_OTHERS = 0.05  # a reference with a larger share of other values has no constant
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,10 @@ class UsualValues:
         return f"was {self.label} in {same} rows of the reference and is other in {_percent(share)} of the window"
 
 
-def learn_constant(
-    by_day: NDArray[np.int64], labels: Sequence[str], window: int, *, is_strict: bool
-) -> UsualValues | None:
-    """Learn the one value that fills a reference; None where it has none.
+def learn_constant(by_day: NDArray[np.int64], labels: Sequence[str], window: int) -> UsualValues | None:
+    """Learn the one value that fills a reference, but for a few rows such as those of a holiday.
+
+    None where it has none, and for a reference of fewer than three windows: eight dry days do not make rain a change.
 
     Parameters
     ----------
@@ -109,20 +110,18 @@ def learn_constant(
         A text a bin.
     window
         Drops of a window.
-    is_strict
-        True where every row must hold it; else the fullest bin counts as the constant.
     """
     rows = by_day.sum(axis=1)
     fullest = int(by_day.sum(axis=0).argmax())
     others = rows - by_day[:, fullest]
-    if not rows.sum() or (is_strict and others.any()):
+    if len(rows) // window < _MIN_WINDOWS or not rows.sum() or others.sum() > _FEW_OTHERS * rows.sum():
         return None
     label = labels[fullest].removeprefix("= ")
     return _learned("constant", label, others, rows, window)
 
 
 def learn_seen(values: NDArray[np.object_], days: IntArray, n_drops: int, window: int) -> UsualValues | None:
-    """Learn how often a category appears that no other window of the reference has; None without rows.
+    """Learn how often a category appears that no other window of the reference has; None below three windows.
 
     Parameters
     ----------
@@ -131,7 +130,7 @@ def learn_seen(values: NDArray[np.object_], days: IntArray, n_drops: int, window
     n_drops, window
         Drops of the reference and of a window.
     """
-    if not len(values):
+    if not len(values) or n_drops // window < _MIN_WINDOWS:
         return None
     code_of: dict[str, int] = {}
     codes = np.array(
@@ -157,11 +156,9 @@ def _learned(
 
 
 def _unit_of_drop(n_drops: int, window: int) -> IntArray:
-    """Number windows side by side up to the last drop; drops before the first are -1. Few windows: each drop is one."""
-    n = n_drops // window
-    if n < _MIN_WINDOWS:
-        return np.arange(n_drops, dtype=np.int64)
-    return np.maximum((np.arange(n_drops) - (n_drops - n * window)) // window, -1).astype(np.int64)
+    """Number windows side by side up to the last drop; drops before the first are -1."""
+    first = n_drops % window
+    return np.maximum((np.arange(n_drops) - first) // window, -1).astype(np.int64)
 
 
 def _percent(share: float) -> str:

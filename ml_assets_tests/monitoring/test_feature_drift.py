@@ -173,12 +173,21 @@ def test_constant_that_takes_another_value_is_over_in_the_second_drop(usual: obj
     assert found[2].detail == f"was {label} in all 11,200 rows of the reference and is other in 29 % of the window"
 
 
-def test_constant_of_a_reference_of_two_windows_is_judged_too() -> None:
+def test_constant_of_a_reference_below_three_windows_is_not_enough_data() -> None:
     learned = DriftReference("before", rows(20), 7)
     window = rows(7, 2)
     moved = FeatureRows(window.drops, window.days, {**window.columns, "silent": np.ones(7 * A_DAY)})
 
-    assert compare(learned, moved)["silent"].standing.is_over
+    assert compare(learned, moved)["silent"].standing.threshold == np.inf  # eight dry days do not make rain a change
+
+
+def test_column_that_varied_in_a_fifth_of_two_windows_has_no_constant() -> None:
+    before, window = rows(28), rows(7, 2)
+    rain = np.where(np.isin(before.days, (1, 2, 8, 9, 10)), 1.0, 0.0)
+    learned = DriftReference("before", FeatureRows(before.drops, before.days, {**before.columns, "wet": rain}), 7)
+    moved = FeatureRows(window.drops, window.days, {**window.columns, "wet": np.ones(7 * A_DAY)})
+
+    assert compare(learned, moved)["wet"].standing.threshold == np.inf
 
 
 def test_holiday_that_one_week_of_the_reference_had_is_no_change() -> None:
