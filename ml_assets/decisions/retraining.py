@@ -74,9 +74,14 @@ class ChangeState:
     is_learned: bool = False
 
     @property
+    def wanted(self) -> int:
+        """How many matured drops of it a retraining waits for: enough, and twice as many as at the last verdict."""
+        return max(self.needed, 2 * self.matured_at_attempt)
+
+    @property
     def is_due(self) -> bool:
-        """Whether there is enough of it, and twice as much as at the last verdict."""
-        return self.matured >= max(self.needed, 2 * self.matured_at_attempt)
+        """Whether there are as many."""
+        return self.matured >= self.wanted
 
 
 @dataclass(frozen=True)
@@ -155,35 +160,45 @@ def decide(state: RetrainingState, rule: RetrainingSpec) -> Decision:
         return _fix_upstream(state, causes, evidence)
     if not causes:
         return Decision("nothing", "no trigger fires", _what_is_missing(state, rule), evidence=evidence)
-    first = causes[0]
-    others = "; ".join(cause.reason for cause in causes[1:])
+    free = [cause for cause in causes if _hindrance(cause, state, rule) is None]
+    first = (free or causes)[0]
+    others = "; ".join(cause.reason for cause in causes if cause is not first)
     reason = first.reason + (f" (also: {others})" if others else "")
-    change = state.change
-    if change is not None and first.trigger == "performance":
-        if not change.is_due:
-            return Decision(
-                "wait",
-                f"{reason}; but only {change.matured} drops since {change.since} have matured labels",
-                f"with {max(change.needed, 2 * change.matured_at_attempt)} of them it retrains, whatever the cooldown",
-                first.trigger, evidence, first.monitor, first.measurement, first.threshold,
-            )  # fmt: skip
-        return Decision(
-            "retrain", reason, "the gate may still refuse what is trained", first.trigger, evidence, first.monitor,
-            first.measurement, first.threshold,
-        )  # fmt: skip
-    ready = state.last_attempt + rule.cooldown if state.last_attempt is not None else None
-    if ready is not None and state.drop < ready:
-        return Decision(
-            "wait",
-            f"{reason}; but a candidate was judged as of {state.last_attempt}, less than "
-            f"{format_duration(rule.cooldown)} ago",
-            f"the cooldown ends with drop {ready}",
-            first.trigger, evidence, first.monitor, first.measurement, first.threshold,
-        )  # fmt: skip
+    hindrance = _hindrance(first, state, rule)
+    action: Action = "retrain" if hindrance is None else "wait"
+    would_change = "the gate may still refuse what is trained"
+    if hindrance is not None:
+        reason, would_change = f"{reason}; but {hindrance.why}", hindrance.until
     return Decision(
-        "retrain", reason, "the gate may still refuse what is trained", first.trigger, evidence, first.monitor,
-        first.measurement, first.threshold,
-    )  # fmt: skip
+        action, reason, would_change, first.trigger, evidence, first.monitor, first.measurement, first.threshold
+    )
+
+
+@dataclass(frozen=True)
+class _Hindrance:
+    """Why a cause does not retrain yet, and what ends that."""
+
+    why: str
+    until: str
+
+
+def _hindrance(cause: _Cause, state: RetrainingState, rule: RetrainingSpec) -> _Hindrance | None:
+    """Say what holds a cause back: too little of a change that could be learned, or else the cooldown."""
+    change = state.change
+    if cause.trigger == "performance" and change is not None:
+        if change.is_due:
+            return None
+        return _Hindrance(
+            f"only {change.matured} drops since {change.since} have matured labels",
+            f"with {change.wanted} of them it retrains, whatever the cooldown",
+        )
+    ready = state.last_attempt + rule.cooldown if state.last_attempt is not None else None
+    if ready is None or state.drop >= ready:
+        return None
+    return _Hindrance(
+        f"a candidate was judged as of {state.last_attempt}, less than {format_duration(rule.cooldown)} ago",
+        f"the cooldown ends with drop {ready}",
+    )
 
 
 def _fix_upstream(state: RetrainingState, causes: Sequence[_Cause], evidence: tuple[str, ...]) -> Decision:

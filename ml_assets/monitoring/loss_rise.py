@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stats.sequential import DailyMeans, rise_of
+from ml_assets.stats.sequential import DailyMeans, Reference, learn_reference
 
 CHANCE = 0.05  # of a false alarm within `monitoring.false_alarm_every`
 
@@ -38,7 +38,17 @@ class LossRise:
 UNKNOWN_RISE = LossRise(nan, nan, inf)
 
 
-def loss_rise(spec: UseCaseSpec, reported: Iterable[Mapping[str, Any]], unseen: DailyMeans, drop: date) -> LossRise:
+def learn_losses(spec: UseCaseSpec, unseen: DailyMeans) -> Reference:
+    """Learn what is usual for a model from its losses by drop on rows that it had not seen before it served."""
+    return learn_reference(
+        unseen,
+        budget_days=max(1, spec.monitoring.false_alarm_every // spec.calendar.every),
+        chance=CHANCE,
+        rng=np.random.default_rng(spec.model.seed),
+    )
+
+
+def loss_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: date) -> LossRise:
     """Follow the losses of one model up to `drop`.
 
     Parameters
@@ -46,8 +56,6 @@ def loss_rise(spec: UseCaseSpec, reported: Iterable[Mapping[str, Any]], unseen: 
     reported
         Rows of the performance report, of this model as champion and of all examples: `batch_date`,
         `prediction_batch_date`, `n` and `log_loss`. Those that matured after `drop` do not count.
-    unseen
-        Its losses by drop on rows that it had not seen before it served.
     """
     sums: dict[date, tuple[float, float]] = {}
     for row in reported:
@@ -58,13 +66,6 @@ def loss_rise(spec: UseCaseSpec, reported: Iterable[Mapping[str, Any]], unseen: 
         return UNKNOWN_RISE
     days = sorted(sums)
     n = np.array([sums[day][0] for day in days])
-    served = DailyMeans(n, np.array([sums[day][1] for day in days]) / n, np.zeros(n.size))
-    rise = rise_of(
-        unseen,
-        served,
-        budget_days=max(1, spec.monitoring.false_alarm_every // spec.calendar.every),
-        chance=CHANCE,
-        rng=np.random.default_rng(spec.model.seed),
-    )
+    rise = usual.rise(n, np.array([sums[day][1] for day in days]) / n)
     since = None if rise.since is None else days[rise.since]
     return LossRise(rise.reference_mean, rise.level, rise.threshold, since)

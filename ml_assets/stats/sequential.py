@@ -83,12 +83,38 @@ class Rise:
         return self.level > self.threshold
 
 
-def rise_of(
-    reference: DailyMeans, days: DailyMeans, *, budget_days: int, chance: float, rng: np.random.Generator
-) -> Rise:
-    """Say whether the mean of `days` lies above that of `reference`.
+@dataclass(frozen=True)
+class Reference:
+    """What days are compared with; learned once by `learn_reference`.
 
-    A day is measured in its own standard deviation: how days differ on the reference, and what its few rows add.
+    `between` is the variance between days beyond what their rows explain, `within` that between rows.
+    """
+
+    mean: float
+    between: float
+    within: float
+    threshold: float
+
+    def rise(self, n: FloatArray, means: FloatArray) -> Rise:
+        """Say whether the means of days with `n` rows each, in order of time, lie above that of the reference.
+
+        A day is measured in its own standard deviation: how days differ on the reference, and what its few rows add.
+        """
+        level, since = 0.0, None
+        if not np.isfinite(self.threshold):
+            return Rise(level, self.threshold, since, self.mean)
+        for place, z in enumerate(_standardised(n, means, self.mean, self.between, self.within)):
+            before = level
+            level = min(max(0.0, level + float(z) - SLACK), _CEILING * self.threshold)
+            if level == 0:
+                since = None
+            elif before == 0:
+                since = place
+        return Rise(level, self.threshold, since, self.mean)
+
+
+def learn_reference(days: DailyMeans, *, budget_days: int, chance: float, rng: np.random.Generator) -> Reference:
+    """Learn what is usual, and the threshold of the cumulative sum; infinite where there are fewer than five days.
 
     Parameters
     ----------
@@ -97,27 +123,18 @@ def rise_of(
         Weeks of the reference are resampled for it, and so are the days that the mean is estimated from.
 
     >>> rng = np.random.default_rng(1)
-    >>> def days(mean, n): return DailyMeans(np.full(n, 100.0), rng.normal(mean, 0.05, n), np.full(n, 0.1))
-    >>> reference = days(0.5, 40)
-    >>> rise_of(reference, days(0.5, 60), budget_days=180, chance=0.1, rng=rng).is_over
+    >>> usual = DailyMeans(np.full(40, 100.0), rng.normal(0.5, 0.05, 40), np.full(40, 0.1))
+    >>> reference = learn_reference(usual, budget_days=180, chance=0.1, rng=rng)
+    >>> reference.rise(np.full(60, 100.0), rng.normal(0.5, 0.05, 60)).is_over
     False
-    >>> changed = rise_of(reference, days(0.7, 6), budget_days=180, chance=0.1, rng=rng)
+    >>> changed = reference.rise(np.full(6, 100.0), rng.normal(0.7, 0.05, 6))
     >>> changed.is_over, changed.since
     (True, 0)
     """
-    if reference.n_days < _LEAST_DAYS:
-        return Rise(0.0, float("inf"), None, float("nan"))
-    mean, between, within = _moments(reference)
-    threshold = _threshold(reference, budget_days, chance, rng)
-    level, since = 0.0, None
-    for place, z in enumerate(_standardised(days, mean, between, within)):
-        before = level
-        level = min(max(0.0, level + z - SLACK), _CEILING * threshold)
-        if level == 0:
-            since = None
-        elif before == 0:
-            since = place
-    return Rise(float(level), threshold, since, mean)
+    if days.n_days < _LEAST_DAYS:
+        return Reference(float("nan"), float("nan"), float("nan"), float("inf"))
+    mean, between, within = _moments(days)
+    return Reference(mean, between, within, _threshold(days, budget_days, chance, rng))
 
 
 def _moments(days: DailyMeans) -> tuple[float, float, float]:
@@ -128,14 +145,14 @@ def _moments(days: DailyMeans) -> tuple[float, float, float]:
     return mean, max(0.0, spread - float((within / days.n).mean())), within
 
 
-def _standardised(days: DailyMeans, mean: float, between: float, within: float) -> FloatArray:
-    return (days.means - mean) / np.sqrt(between + within / days.n)
+def _standardised(n: FloatArray, means: FloatArray, mean: float, between: float, within: float) -> FloatArray:
+    return (means - mean) / np.sqrt(between + within / n)
 
 
 def _threshold(reference: DailyMeans, budget_days: int, chance: float, rng: np.random.Generator) -> float:
     n, block = reference.n_days, min(BLOCK_DAYS, reference.n_days)
     mean, between, within = _moments(reference)
-    z = _standardised(reference, mean, between, within)
+    z = _standardised(reference.n, reference.means, mean, between, within)
     z = z / max(float(z.std()), 1e-6)  # a reference of few days must not look calmer than it was measured to be
     # the mean of a day's z was estimated from n days, in blocks: each path has its own error of it
     drawn = _blocks(rng, (_PATHS, n), n, block)

@@ -177,3 +177,9 @@ def test_staleness_backs_off_when_candidates_gain_nothing() -> None:
     assert decide(state(**old, refused_in_a_row=1), RULE).action == "nothing"
     later = decide(state(training_age=4 * age, last_attempt=None, refused_in_a_row=5), RULE)
     assert "after 5 candidates since its promotion gained too little" in later.reason
+
+
+def test_a_risen_loss_that_waits_for_rows_does_not_hold_back_a_drift_that_is_free_to_retrain() -> None:
+    found = decide(state(performance=RISEN, change=replace(CHANGE, matured=5), drifts=(LEANED_ON,)), RULE)
+    assert (found.action, found.trigger) == ("retrain", "drift")
+    assert "also: the champion's log loss has risen since 2013-04-20" in found.reason

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml_assets.stats.sequential import DailyMeans, daily_means, rise_of
+from ml_assets.stats.sequential import DailyMeans, Rise, daily_means, learn_reference
 
 
 def days_of(rng: np.random.Generator, mean: float, n_days: int, rows: int) -> DailyMeans:
@@ -17,10 +17,7 @@ def test_a_mean_that_stays_is_seldom_over_in_half_a_year_though_it_is_looked_at_
     for seed in range(40):
         rng = np.random.default_rng(seed)
         reference, days = days_of(rng, 0.5, 28, rows), days_of(rng, 0.5, 180, rows)
-        over += any(
-            rise_of(reference, first(days, n), budget_days=180, chance=0.05, rng=np.random.default_rng(0)).is_over
-            for n in range(10, 181, 10)
-        )
+        over += any(rise_of(reference, days, n).is_over for n in range(10, 181, 10))
     assert over <= 6  # 5 % are wanted; the reference of 28 days is itself an estimate
 
 
@@ -31,7 +28,7 @@ def test_a_rise_is_seen_within_days_and_dated_to_its_first() -> None:
         *(np.concatenate([getattr(calm, name), getattr(bad, name)]) for name in ("n", "means", "variances"))
     )
 
-    found = [rise_of(reference, first(days, n), budget_days=180, chance=0.05, rng=np.random.default_rng(0))
+    found = [rise_of(reference, days, n)
              for n in range(30, 41)]  # fmt: skip
 
     assert not found[0].is_over
@@ -42,13 +39,13 @@ def test_a_rise_is_seen_within_days_and_dated_to_its_first() -> None:
 
 def test_a_fall_is_no_rise() -> None:
     rng = np.random.default_rng(4)
-    found = rise_of(days_of(rng, 0.5, 28, 50), days_of(rng, 0.2, 60, 50), budget_days=180, chance=0.05, rng=rng)
+    found = rise_of(days_of(rng, 0.5, 28, 50), days_of(rng, 0.2, 60, 50))
     assert (found.level, found.since) == (0.0, None)
 
 
 def test_too_short_a_reference_says_nothing() -> None:
     rng = np.random.default_rng(5)
-    found = rise_of(days_of(rng, 0.5, 4, 50), days_of(rng, 5.0, 60, 50), budget_days=180, chance=0.05, rng=rng)
+    found = rise_of(days_of(rng, 0.5, 4, 50), days_of(rng, 5.0, 60, 50))
     assert not found.is_over
 
 
@@ -59,9 +56,11 @@ def test_the_sum_comes_down_within_days_of_the_end_of_a_rise() -> None:
         *(np.concatenate([getattr(bad, name), getattr(calm, name)]) for name in ("n", "means", "variances"))
     )
 
-    assert rise_of(reference, first(days, 60), budget_days=180, chance=0.05, rng=np.random.default_rng(0)).is_over
-    assert not rise_of(reference, days, budget_days=180, chance=0.05, rng=np.random.default_rng(0)).is_over
+    assert rise_of(reference, days, 60).is_over
+    assert not rise_of(reference, days).is_over
 
 
-def first(days: DailyMeans, n: int) -> DailyMeans:
-    return DailyMeans(days.n[:n], days.means[:n], days.variances[:n])
+def rise_of(reference: DailyMeans, days: DailyMeans, n: int | None = None) -> Rise:
+    """Compare the first `n` of `days`, or all, with a reference, under a budget of half a year."""
+    learned = learn_reference(reference, budget_days=180, chance=0.05, rng=np.random.default_rng(0))
+    return learned.rise(days.n[:n], days.means[:n])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.monitoring.loss_rise import UNKNOWN_RISE, LossRise, loss_rise
+from ml_assets.monitoring.loss_rise import UNKNOWN_RISE, LossRise, learn_losses, loss_rise
 from ml_assets.monitoring.performance import (
     first_prediction_date,
     judge_performance,
@@ -23,7 +23,7 @@ from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.shadows import as_promotion
 from ml_assets.spec.tables.monitoring import PERFORMANCE_REPORT, PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stats.sequential import DailyMeans
+from ml_assets.stats.sequential import DailyMeans, Reference
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.sandbox import restrict_to_tables
@@ -75,31 +75,33 @@ class _FollowedLosses:
     """The losses of champions by drop: as reported before a range, and as measured in it."""
 
     def __init__(self, spec: UseCaseSpec, state: UseCaseState, rows: Sequence[Mapping[str, Any]], first: date) -> None:
-        self._spec, self._state = spec, state
-        self._unseen: dict[str, DailyMeans | None] = {}
-        names = ["batch_date", "prediction_batch_date", "role", "model_version", "slice_column", "n", "log_loss"]
-        before = (spec.calendar.start, spec.calendar.previous_drop(first))
-        past = read_rows(state.lake, REPORT, names, before) if first > spec.calendar.start else []
-        self._rows = [row for row in (*past, *rows) if row["role"] == "champion" and row.get("slice_column") is None]
+        self._spec, self._state, self._first = spec, state, first
+        self._measured = [row for row in rows if row["role"] == "champion" and row.get("slice_column") is None]
+        self._followed: dict[str, tuple[Reference, list[Mapping[str, Any]]] | None] = {}
 
     def rise(self, champion: Promotion | None, drop: date) -> LossRise:
         """Say whether the loss of the champion of `drop` has risen, by what matured up to then."""
-        unseen = None if champion is None else self._unseen_of(champion)
-        if champion is None or unseen is None:
+        if champion is None:
             return UNKNOWN_RISE
-        mine = [row for row in self._rows if row["model_version"] == champion.model_version]
-        return loss_rise(self._spec, mine, unseen, drop)
-
-    def _unseen_of(self, champion: Promotion) -> DailyMeans | None:
         version = champion.model_version
-        if version not in self._unseen:
-            days = self._state.models.unseen_days(version)
-            self._unseen[version] = None if not days else DailyMeans(
-                np.array([float(day.n) for day in days]),
-                np.array([day.loss for day in days]),
-                np.array([day.variance for day in days]),
-            )  # fmt: skip
-        return self._unseen[version]
+        if version not in self._followed:
+            self._followed[version] = self._follow(version)
+        followed = self._followed[version]
+        return UNKNOWN_RISE if followed is None else loss_rise(followed[1], followed[0], drop)
+
+    def _follow(self, version: str) -> tuple[Reference, list[Mapping[str, Any]]] | None:
+        """Give what is usual for a model and its losses by drop; None where it recorded nothing before it served."""
+        days = self._state.models.unseen_days(version)
+        if not days:
+            return None
+        n, means, variances = np.array([(day.n, day.loss, day.variance) for day in days], dtype=np.float64).T
+        usual = learn_losses(self._spec, DailyMeans(n, means, variances))
+        past = read_rows(
+            self._state.lake, REPORT, ["batch_date", "prediction_batch_date", "n", "log_loss"],
+            where=f"role = 'champion' AND slice_column IS NULL AND model_version = '{version}' "
+            f"AND batch_date < DATE '{self._first}'",
+        )  # fmt: skip
+        return usual, [*past, *(row for row in self._measured if row["model_version"] == version)]
 
 
 def _gains_at_gate(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[int, float]:
