@@ -132,9 +132,11 @@ def test_alarm_that_holds_is_told_by_the_value_over_its_threshold_and_not_counte
     ratios: dict[str, dict[date, float]] = {}
     measured: dict[str, dict[date, Row]] = {}
     monitoring, record = flagship().monitoring, FaultRecord(flagship())
-    for number, (value, z) in enumerate([(math.log(10), -20.0), (math.log(20), -10.0), (math.log(72), 0.1)]):
-        row = rows_monitor(BROKEN + number * DAY, value, z)
+    seen = [(math.log(10), -20.0), (math.log(20), -10.0), (math.log(72), 0.1)]
+    rows = [rows_monitor(BROKEN + number * DAY, value, z) for number, (value, z) in enumerate(seen)]
+    for row in rows:
         settle_alarms([row], ratios, monitoring, DAY, measured)
+    row = rows[-1]
     diagnose_feeds([row])
     record.note([row])
 
