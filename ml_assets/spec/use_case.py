@@ -19,6 +19,7 @@ from ml_assets.spec.monitoring import MonitoringSpec, RetrainingSpec
 from ml_assets.spec.names import Identifier, did_you_mean
 from ml_assets.spec.objectives import SCORE, objective_faults
 from ml_assets.spec.prior_correction import short_windows
+from ml_assets.spec.reachable_bars import unreachable_bars
 from ml_assets.spec.references import wrong_references
 
 __all__ = ["Examples", "Labels", "SqlTable", "UseCaseSpec", "Worklist", "did_you_mean"]
@@ -107,3 +108,4 @@ class UseCaseSpec(Declared):
         yield from objective_faults(declared)
         yield from short_windows(declared)
         yield from repeated_files(declared)
+        yield from unreachable_bars(declared)

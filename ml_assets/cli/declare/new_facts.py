@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from ml_assets.cli.declare.new_sizes import Sizes, group_column, plan_sizes
 from ml_assets.ingestion.profiling import ColumnProfile, FileProfile, Sentinel
 from ml_assets.ingestion.proposal import Parts, Proposal, propose_expectations
 from ml_assets.spec.calendar import format_duration, parse_duration
@@ -15,9 +15,8 @@ from ml_assets.spec.names import DECIDE
 from ml_assets.stores.given_files import Row
 
 MOST_LEVELS = 50  # of a string that becomes a feature
+WEEKDAY = "day_of_week"  # the expression that the baseline groups by where no column fits
 _PAST_DAYS = 90  # a newest row older than this tells a past that ended
-_ROWS_OF_A_VERDICT = 500  # labelled rows that tell a gain of a few percent from noise
-_ROWS_OF_A_GROUP = 20  # below which a share says little
 _MOST_MEANS, _MOST_LATEST, _MOST_SHOWN = 3, 8, 6  # columns of a first view, and of a first worklist
 
 
@@ -118,14 +117,15 @@ class ViewFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Sizes of the holdout, and what the baseline and the worklist are made of."""
+    """What fits the rows a drop, and what the baseline and the worklist are made of.
 
-    holdout_days: int
-    holdout_drops: int
+    `is_by_weekday` says that no column fits the baseline: an expression for the day of the week is declared for it.
+    """
+
+    sizes: Sizes
     group_by: str
+    is_by_weekday: bool
     shown: tuple[str, ...]
-    min_examples: int
-    held_rows: int
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def gather_draft(draft: Draft) -> DraftFacts:
     zoned = [column.name for column in examples.moments if column.type == "timestamp"]
     is_zone_known = draft.decided.zone != DECIDE
     calendar = _calendar(draft)
-    model = _model(draft, calendar, features)
+    model = _model(draft, features)
     others = [each for each in examples.columns if each.name not in (*examples.key, *examples.filled_later)]
     keys = {*examples.key, *labels.key}
     hidden = set(examples.filled_later) if examples.name in draft.of_one_file else set()
@@ -180,7 +180,7 @@ def gather_draft(draft: Draft) -> DraftFacts:
         features,
         f"timezone('{draft.decided.zone}', {zoned[0]})" if zoned and is_zone_known else "",
         model,
-        _durations(draft.decided.length, model.holdout_days),
+        _durations(draft.decided.length),
         draft.decided.length == timedelta(days=1),
         [*map(examples.column, examples.key), *others],
         [column for column in labels.columns if column.name not in keys and not column.is_moment],
@@ -271,52 +271,29 @@ def _views(draft: Draft) -> Iterator[ViewFacts]:
                     yield ViewFacts(other.name, entity, latest=tuple(latest[:_MOST_LATEST]))
 
 
-def _model(draft: Draft, calendar: CalendarFacts, features: Sequence[ColumnProfile]) -> ModelFacts:
-    every = max(1, draft.decided.length.days)
-    n_drops = max(1, (calendar.last - calendar.first).days // every)
-    rows_a_drop = max(1.0, draft.parts.examples.rows / n_drops)
-    # as short as a verdict allows: what is held out is not learned, and after a change it is the newest truth
-    shortest, longest = (7, 28) if every == 1 else (4, 12)
-    holdout_drops = min(max(shortest, math.ceil(_ROWS_OF_A_VERDICT / rows_a_drop)), longest)
-    if every == 1:
-        holdout_drops = -(-holdout_drops // 7) * 7  # whole weeks
-    holdout_days = holdout_drops * every
-    held_rows = int(rows_a_drop * holdout_drops)
-    groups = [column.name for column in features if column.type in ("string", "boolean") and _is_a_group(column)]
-    groups += [column.name for column in features if column.type == "integer" and 2 <= column.distinct <= MOST_LEVELS]
-    groups += ["day_of_week"] if _has_local_moment(draft) else []
-    groups += [column.name for column in features if column.type in ("string", "boolean", "integer")]
-    shown = [*draft.parts.examples.key, *(column.name for column in features)][:_MOST_SHOWN]
-    return ModelFacts(
-        holdout_days,
-        holdout_drops,
-        groups[0] if groups else DECIDE,
-        tuple(shown),
-        min_examples=max(20, held_rows // 3),
-        held_rows=held_rows,
-    )
+def _model(draft: Draft, features: Sequence[ColumnProfile]) -> ModelFacts:
+    examples, labels = draft.parts.examples, draft.parts.labels
+    sizes = plan_sizes(examples.rows, labels.rows, _span(examples), draft.decided.length)
+    group = group_column(features)
+    shown = [*examples.key, *(column.name for column in features)][:_MOST_SHOWN]
+    return ModelFacts(sizes, group or WEEKDAY, not group, tuple(shown))
 
 
-def _is_a_group(column: ColumnProfile) -> bool:
-    return 2 <= column.distinct <= min(MOST_LEVELS, column.rows // _ROWS_OF_A_GROUP)
+def _span(profile: FileProfile) -> timedelta:
+    """Give how long the rows of a file took to come: by the first of its moments, which is that of the example."""
+    if not profile.moments:
+        return timedelta(0)
+    first = profile.moments[0]
+    return first.highest - first.lowest
 
 
-def _has_local_moment(draft: Draft) -> bool:
-    """Whether the draft declares day_of_week, which any example has."""
-    is_known = draft.decided.zone != DECIDE
-    return is_known and any(column.type == "timestamp" for column in draft.parts.examples.moments)
-
-
-def _durations(every: timedelta, holdout_days: int) -> dict[str, str]:
-    """Give the settings of monitoring and retraining that depend on the time between batches."""
+def _durations(every: timedelta) -> dict[str, str]:
+    """Give the settings of monitoring that depend on the time between batches."""
     window = timedelta(days=7) if every == timedelta(days=1) else 4 * every
     found: dict[str, Any] = {
         "window": window,
         "before": 6 * window,
         "feed_history": 3 * window,
         "relearn_after": 2 * window,
-        "performance_window": max(2 * window, timedelta(days=holdout_days)),
-        "stale_after": timedelta(days=holdout_days) + max(timedelta(weeks=10), 4 * window),
-        "cooldown": 2 * window,
     }
     return {name: format_duration(length) for name, length in found.items()}

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -9,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from ml_assets.cli import app
 from ml_assets.spec.declaration import DeclarationError, load_use_case
+from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets_tests.second_use_case.generate import write_past
 
 DECIDED = ("--every", "7d", "--at", "06:00", "--zone", "Asia/Kolkata")
@@ -111,11 +114,24 @@ def test_decided_draft_is_a_use_case_with_what_the_data_say(root: Path) -> None:
     assert (applications.known_at, applications.columns["applied_at"].zone) == ("applied_at", "Asia/Kolkata")
     assert (str(spec.calendar.start), str(spec.calendar.end)) == ("2022-01-09", "2024-02-04")
     assert "branch_repayments_days_late_mean_28d" in spec.features.feature_names()
-    assert spec.retraining.stale_after > spec.model.holdout
+    assert_sizes_fit(spec)
+    assert (spec.model.holdout, spec.model.gate.min_examples, spec.worklist.capacity) == (timedelta(days=77), 174, 4)
     result = run("test", "late_loans")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (
         0, "late_loans: 2 tests, 0 failed, 0 mistakes in their files",
     )  # fmt: skip
+
+
+def assert_sizes_fit(spec: UseCaseSpec) -> None:
+    """Hold every size of a draft against the holdout."""
+    every, holdout, gate = spec.calendar.every, spec.model.holdout, spec.model.gate
+    drops = holdout // every
+    assert (4 if every > timedelta(days=1) else 7) <= drops <= 28
+    assert 2 <= gate.min_days <= max(2, drops // 2)
+    assert spec.monitoring.performance_window >= holdout
+    assert spec.model.folds.length == holdout
+    assert spec.retraining.cooldown <= timedelta(days=28)
+    assert spec.retraining.stale_after >= holdout + 2 * spec.retraining.cooldown
 
 
 def test_every_expectation_has_its_reason_in_a_comment_before_it(root: Path) -> None:
@@ -252,3 +268,57 @@ def test_number_taken_for_null_is_said_beside_the_words_for_null(root: Path) -> 
     assert lines[lines.index('null_values: ["", "-999"]') + 1] == (
         "# -999 stands in temp_c 2 times, and nothing else there is below 0: taken for null; take it out if it is one"
     )
+
+
+def ticket_rows(root: Path, days: int, a_day: int) -> Path:
+    """Write tickets of some days: floats, a number of its own in every row, and a team with few names or none."""
+    begins = date(2020, 1, 1)
+    rows = [
+        f"{day * a_day + n},{begins + timedelta(days=day)}T08:00:00Z,{0.5 + day + n / 7:.3f},{9 * day * a_day + n}"
+        for day in range(days)
+        for n in range(a_day)
+    ]
+    path = root / "tickets.csv"
+    path.write_text("ticket_id,opened_at,score,serial_number\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def attributes_of(root: Path, name: str, *options: str) -> dict[str, Any]:
+    result = run("new", name, *options)
+    assert result.exit_code == 0, result.output
+    return yaml.safe_load((root / "defs" / name / "defs.yaml").read_text())["attributes"]
+
+
+def test_holdout_of_a_long_past_is_no_longer_than_its_verdict_needs(root: Path) -> None:
+    """Before, it was 15 % of the past: 161 days of three years."""
+    declared = attributes_of(
+        root, "tickets", f"--from={ticket_rows(root, 1095, 50)}", "--every=1d", "--at=06:00", "--zone=UTC"
+    )
+
+    model = declared["model"]
+    assert (model["holdout"], model["folds"]) == ("10d", {"count": 3, "length": "10d"})
+    assert (model["gate"]["min_examples"], model["gate"]["min_days"]) == (166, 5)
+    assert declared["monitoring"]["performance_window"] == "10d"
+    assert declared["retraining"] == {"stale_after": "70d", "cooldown": "20d"}
+    assert declared["worklist"]["capacity"] == 5
+
+
+def test_bars_of_few_rows_lie_below_what_the_windows_hold(root: Path) -> None:
+    """Before, min_examples was 50 where a holdout of 28 drops held 84, and performance of two weeks 42."""
+    declared = attributes_of(
+        root, "tickets", f"--from={ticket_rows(root, 400, 3)}", "--every=1d", "--at=06:00", "--zone=UTC"
+    )
+
+    assert (declared["model"]["holdout"], declared["model"]["gate"]["min_examples"]) == ("28d", 28)
+    assert declared["monitoring"]["performance_window"] == "28d"
+    assert declared["worklist"]["capacity"] == 1  # never more than a drop holds
+
+
+def test_baseline_is_never_grouped_by_a_float_or_a_number_of_its_own_in_every_row(root: Path) -> None:
+    path = ticket_rows(root, 60, 20)
+
+    for name, options in (("zoned", ("--every=1d", "--at=06:00", "--zone=UTC")), ("undecided", ())):
+        declared = attributes_of(root, name, f"--from={path}", *options)
+        (baseline, *_) = declared["model"]["ladder"]
+        assert (baseline["kind"], baseline["group_by"]) == ("group_history", ["day_of_week"])
+        assert "day_of_week" in [each["name"] for each in declared["features"]["expressions"]]
