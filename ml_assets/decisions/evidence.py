@@ -34,6 +34,19 @@ class GroupGap:
 
 
 @dataclass(frozen=True)
+class ClassCounts:
+    """Examples of a split, and the positives among them."""
+
+    n: int
+    positives: int
+
+    @property
+    def is_one_class(self) -> bool:
+        """Whether there are examples, and all are positives or all are negatives."""
+        return self.n > 0 and self.positives in (0, self.n)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What was found about a candidate beside its measures on the window.
 
@@ -55,6 +68,8 @@ class Evidence:
         Names of declared behaviours, of severity error, that it does not keep or that could not be tried.
     champion_lacks
         Features that the champion takes and that are declared otherwise by now, or not at all: it can score nothing.
+    trained_on
+        The classes of the candidate's training rows; None where they were not counted.
     """
 
     constant_loss: float
@@ -68,6 +83,7 @@ class Evidence:
     groups: tuple[GroupGap, ...] = ()
     measures: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     champion_lacks: tuple[str, ...] = ()
+    trained_on: ClassCounts | None = None
 
     @property
     def newer_by(self) -> timedelta:
@@ -106,6 +122,33 @@ def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRu
             )
             for gap in evidence.groups
         ),
+    ]
+
+
+def one_class_reasons(candidate: WindowMeasures, evidence: Evidence | None) -> list[Reason]:
+    """Give a broken reason a split whose examples are all of one class: nothing can be learned or compared there."""
+    splits: dict[str, ClassCounts | None] = {
+        "training": None if evidence is None else evidence.trained_on,
+        "holdout": None if candidate.positives is None else ClassCounts(candidate.n, candidate.positives),
+    }
+    return [_one_class(split, counts) for split, counts in splits.items() if counts is not None and counts.is_one_class]
+
+
+def _one_class(split: str, counts: ClassCounts) -> Reason:
+    what = "candidates that learn could not be fitted" if split == "training" else "AUC and gains are not judged"
+    message = f"the {split} split has {counts.positives} positives of {counts.n} examples, one class alone: {what}. "
+    message += "Check labels.sql if both outcomes happen; else retrain once examples of both have matured"
+    message += ", or declare a longer model.holdout" if split == "holdout" else ""
+    return Reason("one_class", message, counts.positives, None, False)
+
+
+def unlabelled_reasons(evidence: Evidence) -> list[Reason]:
+    """Apply the rules about the evidence that need no outcomes: leaks, behaviours, age."""
+    return [
+        *_lost_champion(evidence),
+        *_age_reasons(evidence),
+        _named("no_leak", "leak_found", "leaks proven in its training set", evidence.leaks),
+        *_behaviour_reasons(evidence),
     ]
 
 

@@ -7,11 +7,12 @@ Rules about the evidence beside the measures (slices, behaviours, groups, leaks)
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from ml_assets.decisions.evidence import Evidence, evidence_reasons
+from ml_assets.decisions.evidence import Evidence, evidence_reasons, one_class_reasons, unlabelled_reasons
 from ml_assets.decisions.reasons import Codes, Reason, at_least, at_most
 from ml_assets.spec.gate import GateMode, GateRule
 from ml_assets.stats.day_blocks import Interval
@@ -61,9 +62,12 @@ def judge(
     its AUC may not be missed by too much, the log loss must gain at least `min_gain` by estimate, and the interval's
     lower end must not fall below `-max_loss`, less what newer training rows are declared to be worth.
 
+    Where the window or the training rows are of one class, that is the reason, and measures are not judged.
+
     A disabled gate promotes whatever it would have said, and the record holds both: that it was disabled, and the
     reasons. The one exception is a candidate with a measure that is not finite: it can never serve, because such a
-    model may have no scores to give, and a window that leaves it undefined has shown nothing.
+    model may have no scores to give, and a window that leaves it undefined has shown nothing. The same holds of a
+    candidate trained or measured on one class.
 
     Parameters
     ----------
@@ -77,6 +81,23 @@ def judge(
     evidence
         What was found beside the measures; None is a candidate of which only the measures are judged.
     """
+    one_class = one_class_reasons(candidate, evidence)
+    if one_class:
+        reasons = [*_data_reasons(candidate, rule), *one_class]
+        reasons += [] if evidence is None else unlabelled_reasons(evidence)
+    else:
+        reasons = _measured_reasons(candidate, champion, baseline, gain, rule, evidence)
+    return _verdict(reasons, rule, is_servable=_is_finite(candidate) and not one_class)
+
+
+def _measured_reasons(
+    candidate: WindowMeasures,
+    champion: WindowMeasures | None,
+    baseline: WindowMeasures,
+    gain: Interval | None,
+    rule: GateRule,
+    evidence: Evidence | None,
+) -> list[Reason]:
     reasons = [*_data_reasons(candidate, rule), *_absolute_reasons(candidate, rule)]
     reasons += _baseline_reasons(candidate, baseline, is_alone=champion is None)
     if champion is not None:
@@ -84,6 +105,10 @@ def judge(
         reasons += _champion_reasons(candidate, champion, gain, rule, newer)
     if evidence is not None:
         reasons += evidence_reasons(candidate, evidence, rule)
+    return reasons
+
+
+def _verdict(reasons: Sequence[Reason], rule: GateRule, *, is_servable: bool) -> Verdict:
     is_sound = all(reason.passed for reason in reasons)
     gate = rule.mode
     if gate == "enabled":
@@ -92,10 +117,11 @@ def judge(
     if gate == "dry_run":
         message = "the gate runs dry: it measured and recorded, and nothing else changes"
         return Verdict("dry_run", gate, is_sound, (Reason("gate_dry_run", message, None, None, True), *reasons))
-    is_servable = _is_finite(candidate)
     message = "the gate is disabled: the other reasons are what it would have said"
     if not is_servable:
-        message = "the gate is disabled, but a candidate with measures that are not finite can never serve"
+        message = (
+            "the gate is disabled, but a candidate with measures that are not finite, or of one class, can never serve"
+        )
     disabled = Reason("gate_disabled", message, None, None, is_servable)
     return Verdict("promoted" if is_servable else "refused", gate, is_sound, (disabled, *reasons))
 

@@ -13,6 +13,7 @@ ReasonCode = Literal[
     "gate_dry_run",
     "finite",
     "non_finite",
+    "one_class",
     "enough_data",
     "not_enough_data",
     "same_window",

@@ -20,6 +20,8 @@ class WindowMeasures:
         Labelled examples, and the days they fall on.
     log_loss, auc, ece
         In nats, in [0, 1], in [0, 1]; NaN where undefined (no examples, one class only).
+    positives
+        Positives among the `n`; None where they were not counted.
     """
 
     n: int
@@ -27,6 +29,12 @@ class WindowMeasures:
     log_loss: float
     auc: float
     ece: float
+    positives: int | None = None
+
+    @property
+    def rarer(self) -> int | None:
+        """Examples of the rarer class; None where they were not counted."""
+        return None if self.positives is None else min(self.positives, self.n - self.positives)
 
 
 def measure_window(labels: ArrayLike, scores: ArrayLike, days: ArrayLike) -> WindowMeasures:
@@ -37,4 +45,5 @@ def measure_window(labels: ArrayLike, scores: ArrayLike, days: ArrayLike) -> Win
         log_loss=log_loss(labels, scores),
         auc=auc(labels, scores),
         ece=expected_calibration_error(labels, scores),
+        positives=int(np.sum(np.asarray(labels) == 1)),
     )

@@ -42,6 +42,8 @@ class Comparison:
         By role (candidate, baseline, and champion if there is one), in the order of `window`.
     train_share
         Share of positives among the candidate's training rows.
+    n_train
+        Those rows; None where they were not counted.
     """
 
     row: CandidateRow
@@ -53,6 +55,7 @@ class Comparison:
     train_share: float
     lacking: tuple[str, ...] = ()
     champion_until: datetime | None = None
+    n_train: int | None = None
 
     @property
     def labels(self) -> NDArray[np.float64]:
@@ -98,7 +101,7 @@ def _compare(
     lake = state.lake
     drawn = lake.relation(connection, TRAINING_SET, version=row.training_set_version)
     rows = drawn.filter("split = 'holdout'").order("batch_date, example_id").df()
-    train_share = drawn.filter("split = 'train'").aggregate("avg(label)").fetchall()[0][0]
+    train_share, n_train = drawn.filter("split = 'train'").aggregate("avg(label), count(*)").fetchall()[0]
     candidate = state.models.load(row.model_version, row.artifact_sha256)
     trained_until = datetime.fromisoformat(candidate.trained_until)
     champion, champion_until, lacking = None, None, ()
@@ -113,4 +116,6 @@ def _compare(
     scores = {"candidate": candidate.model.predict(window), "baseline": candidate.baseline.predict(window)}
     if champion is not None:
         scores["champion"] = champion.model.predict(window)
-    return Comparison(row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until)
+    return Comparison(
+        row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until, n_train
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.decisions.evidence import Evidence, GroupGap, SliceGain
+from ml_assets.decisions.evidence import ClassCounts, Evidence, GroupGap, SliceGain
 from ml_assets.decisions.promotion import Verdict, judge
 from ml_assets.pipeline.audit.training_set_audit import AUDIT
 from ml_assets.pipeline.champion.record import evaluation_table
@@ -103,6 +103,9 @@ def evidence_of(
         ),
         n_behaviours=len(behaviours),
         champion_lacks=found.lacking,
+        trained_on=None
+        if found.n_train is None
+        else ClassCounts(found.n_train, round(found.train_share * found.n_train)),
         groups=tuple(
             GroupGap(row["name"], row["measured"], row["threshold"])
             for row in tried
