@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 from ml_assets.decisions.reasons import Reason, at_least, at_most
 from ml_assets.spec.gate import GateRule
 from ml_assets.stats.day_blocks import Interval
 from ml_assets.stats.window_measures import WindowMeasures
 
+LEAST_OF_A_CLASS = 20  # fewer give an interval that says nothing; windows ahead of the training rows ask for as many
 LEAST_SPREAD = 1e-4  # standard deviation of scores below which a model says the same of everybody
 
 
@@ -31,6 +33,14 @@ class GroupGap:
     name: str
     difference: float
     allowed: float
+
+
+@dataclass(frozen=True)
+class SimpleGain:
+    """The relative gain in log loss over `reference`: the better of the constant and the baseline on the window."""
+
+    reference: Literal["constant", "baseline"]
+    gain: Interval
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,8 @@ class Evidence:
         Features that the champion takes and that are declared otherwise by now, or not at all: it can score nothing.
     trained_on
         The classes of the candidate's training rows; None where they were not counted.
+    over_simple
+        Its gain over the better of constant and baseline; None where it was not measured.
     """
 
     constant_loss: float
@@ -84,6 +96,7 @@ class Evidence:
     measures: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     champion_lacks: tuple[str, ...] = ()
     trained_on: ClassCounts | None = None
+    over_simple: SimpleGain | None = None
 
     @property
     def newer_by(self) -> timedelta:
@@ -107,6 +120,7 @@ def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRu
             evidence.score_spread,
             LEAST_SPREAD,
         ),
+        *_sure_gain(candidate, evidence),
         *_lost_champion(evidence),
         *_age_reasons(evidence),
         _named("no_leak", "leak_found", "leaks proven in its training set", evidence.leaks),
@@ -150,6 +164,25 @@ def unlabelled_reasons(evidence: Evidence) -> list[Reason]:
         _named("no_leak", "leak_found", "leaks proven in its training set", evidence.leaks),
         *_behaviour_reasons(evidence),
     ]
+
+
+def _sure_gain(candidate: WindowMeasures, evidence: Evidence) -> Iterator[Reason]:
+    """Ask of a candidate that is more than a constant that it surely beats what is simpler, at the declared level."""
+    if candidate.rarer is not None and candidate.rarer < LEAST_OF_A_CLASS:
+        message = f"the holdout has {candidate.positives} positives of {candidate.n} examples, and {LEAST_OF_A_CLASS} "
+        message += "of either class are asked: with fewer, no interval tells a model from chance. Declare a longer "
+        message += "model.holdout, or retrain once more have matured"
+        yield Reason("too_few_positives", message, candidate.rarer, LEAST_OF_A_CLASS, False)
+        return
+    found = evidence.over_simple
+    if found is not None and evidence.score_spread >= LEAST_SPREAD:
+        yield at_least(
+            ("gain_over_constant_sure", "gain_over_constant_unsure"),
+            f"lower end of the {found.gain.level:.0%} interval of the log-loss gain over the {found.reference}, the "
+            "better of constant and baseline",
+            found.gain.lower,
+            0.0,
+        )
 
 
 def _lost_champion(evidence: Evidence) -> Iterator[Reason]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
@@ -62,6 +62,9 @@ def judge(
     its AUC may not be missed by too much, the log loss must gain at least `min_gain` by estimate, and the interval's
     lower end must not fall below `-max_loss`, less what newer training rows are declared to be worth.
 
+    The floor on AUC and the ceiling on calibration error do not refuse a candidate that beats a champion which misses
+    them too on the same window: the champion is what would serve instead.
+
     Where the window or the training rows are of one class, that is the reason, and measures are not judged.
 
     A disabled gate promotes whatever it would have said, and the record holds both: that it was disabled, and the
@@ -98,11 +101,13 @@ def _measured_reasons(
     rule: GateRule,
     evidence: Evidence | None,
 ) -> list[Reason]:
-    reasons = [*_data_reasons(candidate, rule), *_absolute_reasons(candidate, rule)]
-    reasons += _baseline_reasons(candidate, baseline, is_alone=champion is None)
+    against: list[Reason] = []
     if champion is not None:
         newer = evidence.newer_by if evidence is not None else timedelta(0)
-        reasons += _champion_reasons(candidate, champion, gain, rule, newer)
+        against = _champion_reasons(candidate, champion, gain, rule, newer)
+    is_better = gain is not None and gain.estimate > 0 and all(reason.passed for reason in against)
+    reasons = [*_data_reasons(candidate, rule), *_absolute_reasons(candidate, champion if is_better else None, rule)]
+    reasons += [*_baseline_reasons(candidate, baseline, is_alone=champion is None), *against]
     if evidence is not None:
         reasons += evidence_reasons(candidate, evidence, rule)
     return reasons
@@ -134,18 +139,31 @@ def _data_reasons(candidate: WindowMeasures, rule: GateRule) -> list[Reason]:
     ]
 
 
-def _absolute_reasons(candidate: WindowMeasures, rule: GateRule) -> list[Reason]:
+def _absolute_reasons(candidate: WindowMeasures, beaten: WindowMeasures | None, rule: GateRule) -> list[Reason]:
+    """Hold the measures against fixed bars; one that the champion it beats misses too does not refuse it."""
+    auc = at_least(("auc_enough", "auc_too_low"), "AUC of the candidate", candidate.auc, rule.min_auc)
+    ece = at_most(("ece_small", "ece_too_high"), "calibration error of the candidate", candidate.ece, rule.max_ece)
+    if beaten is not None:
+        auc = _excused(auc, beaten.auc) if beaten.auc < rule.min_auc else auc
+        ece = _excused(ece, beaten.ece) if beaten.ece > rule.max_ece else ece
     return [
         _finite_reason("candidate", candidate),
-        at_least(("auc_enough", "auc_too_low"), "AUC of the candidate", candidate.auc, rule.min_auc),
+        auc,
         at_most(
             ("auc_plausible", "auc_too_good"),
             "AUC of the candidate, beyond which it knows what it cannot know",
             candidate.auc,
             rule.max_auc,
         ),
-        at_most(("ece_small", "ece_too_high"), "calibration error of the candidate", candidate.ece, rule.max_ece),
+        ece,
     ]
+
+
+def _excused(reason: Reason, of_champion: float) -> Reason:
+    if reason.passed or reason.measured is None:
+        return reason
+    said = f"{reason.message}; the champion misses it too on this window ({of_champion:.6g}) and would serve instead, "
+    return replace(reason, message=f"{said}and the candidate beats it: not held against it", passed=True)
 
 
 def _baseline_reasons(candidate: WindowMeasures, baseline: WindowMeasures, *, is_alone: bool) -> list[Reason]:

@@ -22,7 +22,7 @@ from ml_assets.stats.day_blocks import Interval
 from ml_assets.stats.window_measures import measure_window
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.evaluation import gain_over
+from ml_assets.training.evaluation import gain_over, gain_over_simple
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,6 +51,9 @@ def judge_candidate(spec: UseCaseSpec, state: UseCaseState, gate_mode: str | Non
     found = compare(state)
     with state.connect() as connection:
         evidence = read_evidence(connection, state.lake, found)
+    rng = np.random.default_rng(spec.model.seed)
+    over_simple = gain_over_simple(found.labels, found.days, found.scores, found.train_share, rule, rng)
+    evidence = replace(evidence, over_simple=over_simple)
     gain: Interval | None = None
     if found.champion is not None:
         rng = np.random.default_rng(spec.model.seed)
