@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
 
 from ml_assets.decisions.reasons import Reason, at_least, at_most
 from ml_assets.spec.gate import GateRule
 from ml_assets.stats.day_blocks import Interval
-from ml_assets.stats.window_measures import WindowMeasures
+from ml_assets.stats.window_measures import SimpleGain, WindowMeasures
 
 LEAST_OF_A_CLASS = 20  # fewer give an interval that says nothing; windows ahead of the training rows ask for as many
 LEAST_SPREAD = 1e-4  # standard deviation of scores below which a model says the same of everybody
@@ -33,14 +32,6 @@ class GroupGap:
     name: str
     difference: float
     allowed: float
-
-
-@dataclass(frozen=True)
-class SimpleGain:
-    """The relative gain in log loss over `reference`: the better of the constant and the baseline on the window."""
-
-    reference: Literal["constant", "baseline"]
-    gain: Interval
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ml_assets.stats.classification import auc, expected_calibration_error, log_loss
+from ml_assets.stats.day_blocks import Interval
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,14 @@ class WindowMeasures:
     def rarer(self) -> int | None:
         """Examples of the rarer class; None where they were not counted."""
         return None if self.positives is None else min(self.positives, self.n - self.positives)
+
+
+@dataclass(frozen=True)
+class SimpleGain:
+    """The relative gain in log loss over `reference`: the better of the constant and the baseline on the window."""
+
+    reference: Literal["constant", "baseline"]
+    gain: Interval
 
 
 def measure_window(labels: ArrayLike, scores: ArrayLike, days: ArrayLike) -> WindowMeasures:

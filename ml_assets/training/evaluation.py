@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.decisions.evidence import SimpleGain
 from ml_assets.spec.gate import GateRule
 from ml_assets.spec.monitoring import Costs
 from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.day_blocks import Interval, paired_day_block_bootstrap
+from ml_assets.stats.window_measures import SimpleGain
 
 if TYPE_CHECKING:
     import pandas as pd
