@@ -47,7 +47,8 @@ SOURCES = ("schedule", "flight_outcomes", "weather")
 _VIEWS = ("carrier", "origin_hour", "weather")
 _EXPRESSIONS = ("carrier", "origin", "departure_hour", "distance_mi", "is_holiday", "carrier_trend")
 _GATE = {"min_gain": -1.0, "max_loss": 1.0, "min_auc": 0.4, "max_auc_drop": 0.5, "max_ece": 0.4,
-         "min_examples": 200, "min_days": 2, "resamples": 100, "max_auc": 1.0, "max_slice_loss": 1.0}  # fmt: skip
+         "min_examples": 200, "min_days": 2, "resamples": 100, "max_auc": 1.0, "max_slice_loss": 1.0,
+         "interval_level": 0.01}  # fmt: skip
 
 
 def day(number: int) -> date:

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from ml_assets.decisions.reasons import Reason, at_least, at_most
 from ml_assets.spec.gate import GateRule
 from ml_assets.stats.day_blocks import Interval
-from ml_assets.stats.window_measures import WindowMeasures
+from ml_assets.stats.window_measures import SimpleGain, WindowMeasures
 
+LEAST_OF_A_CLASS = 20  # fewer give an interval that says nothing; windows ahead of the training rows ask for as many
 LEAST_SPREAD = 1e-4  # standard deviation of scores below which a model says the same of everybody
 
 
@@ -31,6 +32,19 @@ class GroupGap:
     name: str
     difference: float
     allowed: float
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """Examples of a split, and the positives among them."""
+
+    n: int
+    positives: int
+
+    @property
+    def is_one_class(self) -> bool:
+        """Whether there are examples, and all are positives or all are negatives."""
+        return self.n > 0 and self.positives in (0, self.n)
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,10 @@ class Evidence:
         Names of declared behaviours, of severity error, that it does not keep or that could not be tried.
     champion_lacks
         Features that the champion takes and that are declared otherwise by now, or not at all: it can score nothing.
+    trained_on
+        The classes of the candidate's training rows; None where they were not counted.
+    over_simple
+        Its gain over the better of constant and baseline; None where it was not measured.
     """
 
     constant_loss: float
@@ -68,6 +86,8 @@ class Evidence:
     groups: tuple[GroupGap, ...] = ()
     measures: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     champion_lacks: tuple[str, ...] = ()
+    trained_on: ClassCounts | None = None
+    over_simple: SimpleGain | None = None
 
     @property
     def newer_by(self) -> timedelta:
@@ -91,9 +111,10 @@ def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRu
             evidence.score_spread,
             LEAST_SPREAD,
         ),
+        *_sure_gain(candidate, evidence),
         *_lost_champion(evidence),
         *_age_reasons(evidence),
-        _named("no_leak", "leak_found", "leaks proven in its training set", evidence.leaks),
+        _named("no_leak", "leak_found", "leaks found in its training set", evidence.leaks),
         *_slice_reasons(evidence.slices, rule),
         *_behaviour_reasons(evidence),
         *_guardrail_reasons(evidence, rule),
@@ -107,6 +128,52 @@ def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRu
             for gap in evidence.groups
         ),
     ]
+
+
+def one_class_reasons(candidate: WindowMeasures, evidence: Evidence | None) -> list[Reason]:
+    """Give a broken reason a split whose examples are all of one class: nothing can be learned or compared there."""
+    splits: dict[str, ClassCounts | None] = {
+        "training": None if evidence is None else evidence.trained_on,
+        "holdout": None if candidate.positives is None else ClassCounts(candidate.n, candidate.positives),
+    }
+    return [_one_class(split, counts) for split, counts in splits.items() if counts is not None and counts.is_one_class]
+
+
+def _one_class(split: str, counts: ClassCounts) -> Reason:
+    what = "candidates that learn could not be fitted" if split == "training" else "AUC and gains are not judged"
+    message = f"the {split} split has {counts.positives} positives of {counts.n} examples, one class alone: {what}. "
+    message += "Check labels.sql if both outcomes happen; else retrain once examples of both have matured"
+    message += ", or declare a longer model.holdout" if split == "holdout" else ""
+    return Reason("one_class", message, counts.positives, None, False)
+
+
+def unlabelled_reasons(evidence: Evidence) -> list[Reason]:
+    """Apply the rules about the evidence that need no outcomes: leaks, behaviours, age."""
+    return [
+        *_lost_champion(evidence),
+        *_age_reasons(evidence),
+        _named("no_leak", "leak_found", "leaks found in its training set", evidence.leaks),
+        *_behaviour_reasons(evidence),
+    ]
+
+
+def _sure_gain(candidate: WindowMeasures, evidence: Evidence) -> Iterator[Reason]:
+    """Ask of a candidate that is more than a constant that it surely beats what is simpler, at the declared level."""
+    if candidate.rarer is not None and candidate.rarer < LEAST_OF_A_CLASS:
+        message = f"the holdout has {candidate.positives} positives of {candidate.n} examples, and {LEAST_OF_A_CLASS} "
+        message += "of either class are asked: with fewer, no interval tells a model from chance. Declare a longer "
+        message += "model.holdout, or retrain once more have matured"
+        yield Reason("too_few_positives", message, candidate.rarer, LEAST_OF_A_CLASS, False)
+        return
+    found = evidence.over_simple
+    if found is not None and evidence.score_spread >= LEAST_SPREAD:
+        yield at_least(
+            ("gain_over_constant_sure", "gain_over_constant_unsure"),
+            f"lower end of the {found.gain.level:.0%} interval of the log-loss gain over the {found.reference}, the "
+            "better of constant and baseline",
+            found.gain.lower,
+            0.0,
+        )
 
 
 def _lost_champion(evidence: Evidence) -> Iterator[Reason]:

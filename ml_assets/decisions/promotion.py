@@ -7,11 +7,12 @@ Rules about the evidence beside the measures (slices, behaviours, groups, leaks)
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
-from ml_assets.decisions.evidence import Evidence, evidence_reasons
+from ml_assets.decisions.evidence import Evidence, evidence_reasons, one_class_reasons, unlabelled_reasons
 from ml_assets.decisions.reasons import Codes, Reason, at_least, at_most
 from ml_assets.spec.gate import GateMode, GateRule
 from ml_assets.stats.day_blocks import Interval
@@ -61,9 +62,15 @@ def judge(
     its AUC may not be missed by too much, the log loss must gain at least `min_gain` by estimate, and the interval's
     lower end must not fall below `-max_loss`, less what newer training rows are declared to be worth.
 
+    The floor on AUC and the ceiling on calibration error do not refuse a candidate that beats a champion which misses
+    them too on the same window: the champion is what would serve instead.
+
+    Where the window or the training rows are of one class, that is the reason, and measures are not judged.
+
     A disabled gate promotes whatever it would have said, and the record holds both: that it was disabled, and the
     reasons. The one exception is a candidate with a measure that is not finite: it can never serve, because such a
-    model may have no scores to give, and a window that leaves it undefined has shown nothing.
+    model may have no scores to give, and a window that leaves it undefined has shown nothing. The same holds of a
+    candidate trained or measured on one class.
 
     Parameters
     ----------
@@ -77,13 +84,36 @@ def judge(
     evidence
         What was found beside the measures; None is a candidate of which only the measures are judged.
     """
-    reasons = [*_data_reasons(candidate, rule), *_absolute_reasons(candidate, rule)]
-    reasons += _baseline_reasons(candidate, baseline, is_alone=champion is None)
+    one_class = one_class_reasons(candidate, evidence)
+    if one_class:
+        reasons = [*_data_reasons(candidate, rule), *one_class]
+        reasons += [] if evidence is None else unlabelled_reasons(evidence)
+    else:
+        reasons = _measured_reasons(candidate, champion, baseline, gain, rule, evidence)
+    return _verdict(reasons, rule, is_servable=_is_finite(candidate) and not one_class)
+
+
+def _measured_reasons(
+    candidate: WindowMeasures,
+    champion: WindowMeasures | None,
+    baseline: WindowMeasures,
+    gain: Interval | None,
+    rule: GateRule,
+    evidence: Evidence | None,
+) -> list[Reason]:
+    against: list[Reason] = []
     if champion is not None:
         newer = evidence.newer_by if evidence is not None else timedelta(0)
-        reasons += _champion_reasons(candidate, champion, gain, rule, newer)
+        against = _champion_reasons(candidate, champion, gain, rule, newer)
+    is_better = gain is not None and gain.estimate > 0 and all(reason.passed for reason in against)
+    reasons = [*_data_reasons(candidate, rule), *_absolute_reasons(candidate, champion if is_better else None, rule)]
+    reasons += [*_baseline_reasons(candidate, baseline, is_alone=champion is None), *against]
     if evidence is not None:
         reasons += evidence_reasons(candidate, evidence, rule)
+    return reasons
+
+
+def _verdict(reasons: Sequence[Reason], rule: GateRule, *, is_servable: bool) -> Verdict:
     is_sound = all(reason.passed for reason in reasons)
     gate = rule.mode
     if gate == "enabled":
@@ -92,10 +122,11 @@ def judge(
     if gate == "dry_run":
         message = "the gate runs dry: it measured and recorded, and nothing else changes"
         return Verdict("dry_run", gate, is_sound, (Reason("gate_dry_run", message, None, None, True), *reasons))
-    is_servable = _is_finite(candidate)
     message = "the gate is disabled: the other reasons are what it would have said"
     if not is_servable:
-        message = "the gate is disabled, but a candidate with measures that are not finite can never serve"
+        message = (
+            "the gate is disabled, but a candidate with measures that are not finite, or of one class, can never serve"
+        )
     disabled = Reason("gate_disabled", message, None, None, is_servable)
     return Verdict("promoted" if is_servable else "refused", gate, is_sound, (disabled, *reasons))
 
@@ -108,18 +139,31 @@ def _data_reasons(candidate: WindowMeasures, rule: GateRule) -> list[Reason]:
     ]
 
 
-def _absolute_reasons(candidate: WindowMeasures, rule: GateRule) -> list[Reason]:
+def _absolute_reasons(candidate: WindowMeasures, beaten: WindowMeasures | None, rule: GateRule) -> list[Reason]:
+    """Hold the measures against fixed bars; one that the champion it beats misses too does not refuse it."""
+    auc = at_least(("auc_enough", "auc_too_low"), "AUC of the candidate", candidate.auc, rule.min_auc)
+    ece = at_most(("ece_small", "ece_too_high"), "calibration error of the candidate", candidate.ece, rule.max_ece)
+    if beaten is not None:
+        auc = _excused(auc, beaten.auc) if beaten.auc < rule.min_auc else auc
+        ece = _excused(ece, beaten.ece) if beaten.ece > rule.max_ece else ece
     return [
         _finite_reason("candidate", candidate),
-        at_least(("auc_enough", "auc_too_low"), "AUC of the candidate", candidate.auc, rule.min_auc),
+        auc,
         at_most(
             ("auc_plausible", "auc_too_good"),
             "AUC of the candidate, beyond which it knows what it cannot know",
             candidate.auc,
             rule.max_auc,
         ),
-        at_most(("ece_small", "ece_too_high"), "calibration error of the candidate", candidate.ece, rule.max_ece),
+        ece,
     ]
+
+
+def _excused(reason: Reason, of_champion: float) -> Reason:
+    if reason.passed or reason.measured is None:
+        return reason
+    said = f"{reason.message}; the champion misses it too on this window ({of_champion:.6g}) and would serve instead, "
+    return replace(reason, message=f"{said}and the candidate beats it: not held against it", passed=True)
 
 
 def _baseline_reasons(candidate: WindowMeasures, baseline: WindowMeasures, *, is_alone: bool) -> list[Reason]:

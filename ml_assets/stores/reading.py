@@ -50,7 +50,8 @@ def read(
     LookupError
         If there is no such table; says which there are.
     ValueError
-        If `as_of` is no date, or the table knows no drops; if `as_served` is asked of another table.
+        If `as_of` is no date or outside the drops that were run, or the table knows no drops; if `as_served` is asked
+        of another table.
 
     Examples
     --------
@@ -76,6 +77,7 @@ def read(
         if until is not None:
             if moment is None or (moment == "as_of" and table != "champion"):
                 raise ValueError(f"{name} knows no drops: it is read as it stands, without as_of")
+            _require_within(connection, lake, rows, moment, until)
             rows = rows.filter(f"{moment} <= DATE '{until}'")
         if moment is not None:
             rows = rows.order(moment)
@@ -100,6 +102,16 @@ def _as_served(connection: duckdb.DuckDBPyConnection, lake: Lake, until: date | 
     if not parts:
         return lake.relation(connection, "features").filter("false")
     return connection.sql(" UNION ALL BY NAME ".join(parts))
+
+
+def _require_within(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, rows: duckdb.DuckDBPyRelation, moment: str, until: date
+) -> None:
+    """Refuse an `as_of` before the first drop or after the newest one, by the ledger where there is one."""
+    held, column = (lake.relation(connection, "drops"), PARTITION) if lake.has("drops") else (rows, moment)
+    first, newest = held.aggregate(f"min({column}), max({column})").fetchall()[0]
+    if first is not None and not first <= until <= newest:
+        raise ValueError(f"as_of: found {until}; allowed: a drop that was run, from {first} to {newest}")
 
 
 def _drop(as_of: date | str | None) -> date | None:

@@ -97,10 +97,13 @@ def fit_rung(
     Raises
     ------
     ValueError
-        On no rows, labels that are missing, not 0 or 1, of one class, or of another length; on a feature column that
-        is neither numbers nor text or is not there; on parameters that the kind does not know.
+        On no rows, labels that are missing, not 0 or 1, or of another length; of one class, where the kind learns
+        (`needs_both_classes`); on a feature column that is neither numbers nor text or is not there; on parameters
+        that the kind does not know.
     """
     checked = _checked_labels(features, labels)
+    if needs_both_classes(rung):
+        _require_both_classes(checked)
     if rung.kind == "constant":
         return Constant(float(checked.mean()))
     if rung.kind == "group_history":
@@ -114,6 +117,16 @@ def fit_rung(
     if rung.kind == "xgboost":
         return fit_boosted_trees(rung, taken, checked, seed=seed, threads=threads, options=options)
     raise ValueError(f"rung {rung.name!r} is a {rung.kind}: it is made of fitted rungs")
+
+
+def needs_both_classes(rung: Rung) -> bool:
+    """Say whether a rung cannot be fitted on one class alone; shares can be counted of any rows.
+
+    >>> from ml_assets.spec.model import Rung
+    >>> [needs_both_classes(Rung(name="x", kind=kind)) for kind in ("constant", "group_history", "xgboost", "blend")]
+    [False, False, True, True]
+    """
+    return rung.kind not in ("constant", "group_history")
 
 
 def load_model(kind: str, files: Mapping[str, bytes]) -> FittedModel:
@@ -195,6 +208,9 @@ def _checked_labels(features: pd.DataFrame, labels: ArrayLike) -> NDArray[np.flo
     is_wrong = (y != 0) & (y != 1)
     if is_wrong.any():
         raise ValueError(f"training labels must be 0 or 1: {int(is_wrong.sum())} are not, such as {y[is_wrong][0]}")
+    return y
+
+
+def _require_both_classes(y: NDArray[np.float64]) -> None:
     if y.min() == y.max():
         raise ValueError(f"all {y.size} training labels are {int(y[0])}: one class alone teaches nothing")
-    return y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from ml_assets.spec.gate import GateRule
 from ml_assets.spec.monitoring import Costs
 from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.day_blocks import Interval, paired_day_block_bootstrap
+from ml_assets.stats.window_measures import SimpleGain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +29,37 @@ def implied_threshold(costs: Costs) -> float:
     """Give the score at which acting and waiting cost the same; a half where neither costs anything (Elkan, 2001)."""
     whole = costs.false_alarm + costs.missed
     return costs.false_alarm / whole if whole else 0.5
+
+
+def gain_over_simple(
+    labels: NDArray[np.float64],
+    days: Sequence[str],
+    scores: Mapping[str, NDArray[np.float64]],
+    train_share: float,
+    rule: GateRule,
+    rng: np.random.Generator,
+) -> SimpleGain | None:
+    """Give the candidate's gain over the better of constant (the training share) and baseline; None without rows.
+
+    A candidate that is the baseline itself is compared with the constant. `scores` are those of `candidate` and
+    `baseline`, in the order of the labels.
+    """
+    if not labels.size:
+        return None
+    candidate = pointwise_log_loss(labels, scores["candidate"])
+    constant = pointwise_log_loss(labels, np.full(labels.size, train_share))
+    baseline = pointwise_log_loss(labels, scores["baseline"])
+    is_baseline = np.array_equal(scores["candidate"], scores["baseline"])
+    takes_constant = is_baseline or constant.sum() <= baseline.sum()
+    gain = paired_day_block_bootstrap(
+        constant if takes_constant else baseline,
+        candidate,
+        np.asarray(days),
+        rng=rng,
+        resamples=rule.resamples,
+        level=rule.interval_level,
+    )
+    return SimpleGain("constant" if takes_constant else "baseline", gain)
 
 
 def gain_over(

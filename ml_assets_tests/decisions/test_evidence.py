@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ml_assets.decisions.evidence import LEAST_SPREAD, Evidence, GroupGap, SliceGain, evidence_reasons
+from ml_assets.decisions.evidence import LEAST_SPREAD, ClassCounts, Evidence, GroupGap, SliceGain, evidence_reasons
 from ml_assets.decisions.promotion import MOST_MONTHS, judge
 from ml_assets.spec.gate import Guardrail
 from ml_assets.stats.day_blocks import Interval
@@ -144,3 +144,37 @@ def test_champion_that_can_score_nothing_is_named_and_refuses_nobody() -> None:
 
     assert said.passed
     assert said.message.endswith("wind_mph")
+
+
+def test_window_of_one_class_is_refused_for_that_alone_and_auc_is_not_judged() -> None:
+    window = replace(CANDIDATE, positives=0, auc=math.nan, ece=0.4)
+
+    verdict = judge(candidate=window, champion=CHAMPION, baseline=HEURISTIC, gain=GAIN, rule=RULE, evidence=SOUND)
+
+    assert verdict.outcome == "refused"
+    (broken,) = [reason for reason in verdict.reasons if not reason.passed]
+    assert (broken.code, broken.measured) == ("one_class", 0)
+    assert "the holdout split has 0 positives of 12000 examples" in broken.message
+    assert "labels.sql" in broken.message
+
+
+@pytest.mark.parametrize("positives", [0, 624])
+@pytest.mark.parametrize("mode", ["enabled", "disabled"])
+def test_candidate_trained_on_one_class_is_refused_whatever_the_gate(positives: int, mode: str) -> None:
+    evidence = replace(SOUND, trained_on=ClassCounts(624, positives), score_spread=0.0)
+    rule = RULE.model_copy(update={"mode": mode})
+
+    verdict = judge(candidate=CANDIDATE, champion=None, baseline=HEURISTIC, gain=None, rule=rule, evidence=evidence)
+
+    assert verdict.outcome == "refused"
+    told = [reason.message for reason in verdict.reasons if reason.code == "one_class"]
+    assert len(told) == 1
+    assert f"the training split has {positives} positives of 624 examples" in told[0]
+
+
+def test_leak_is_told_of_a_candidate_of_one_class_too() -> None:
+    evidence = replace(SOUND, trained_on=ClassCounts(624, 0), leaks=("target air_time",))
+
+    verdict = judge(candidate=CANDIDATE, champion=None, baseline=HEURISTIC, gain=None, rule=RULE, evidence=evidence)
+
+    assert [reason.code for reason in verdict.reasons if not reason.passed] == ["one_class", "leak_found"]

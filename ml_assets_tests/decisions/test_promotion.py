@@ -229,3 +229,20 @@ def test_an_auc_beyond_what_can_be_known_is_refused() -> None:
     verdict = judge(candidate=replace(CANDIDATE, auc=0.81), champion=None, baseline=HEURISTIC, gain=None, rule=rule)
 
     assert _broken(verdict) == ["auc_too_good"]
+
+
+@pytest.mark.parametrize(("bar", "missed"), [("auc_too_low", {"auc": 0.58}), ("ece_too_high", {"ece": 0.15})])
+def test_bar_that_the_champion_misses_too_does_not_refuse_what_beats_it_and_is_told(
+    bar: str, missed: dict[str, float]
+) -> None:
+    candidate, worse = replace(CANDIDATE, **missed), replace(CHAMPION, **missed)
+
+    verdict = _judge(candidate, worse)
+
+    assert verdict.promoted
+    (reason,) = [each for each in verdict.reasons if each.code == bar]
+    assert reason.passed
+    assert "the champion misses it too" in reason.message
+    # one that does not beat it is refused, and so is one whose champion keeps the bar
+    assert bar in _broken(_judge(candidate, worse, gain=replace(GAIN, lower=-0.5)))
+    assert bar in _broken(_judge(candidate, replace(CHAMPION, auc=0.6), gain=GAIN))

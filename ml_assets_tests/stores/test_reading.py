@@ -39,6 +39,23 @@ def test_as_of_a_drop_nothing_later_is_read(data: StatePaths, as_of: date | str)
     assert ml_assets.read("flights", "champion", as_of=as_of, data=data)["verdict"].tolist() == ["promoted", "refused"]
 
 
+@pytest.mark.parametrize("as_of", ["2012-12-31", "2013-01-04"])
+def test_moment_outside_the_drops_is_a_mistake_that_names_the_range(data: StatePaths, as_of: str) -> None:
+    told = f"as_of: found {as_of}; allowed: a drop that was run, from 2013-01-01 to 2013-01-03"
+
+    with pytest.raises(ValueError, match=told):
+        ml_assets.read("flights", "predictions", as_of=as_of, data=data)
+
+
+def test_drops_that_were_run_are_those_of_the_ledger_and_not_of_the_table_alone(data: StatePaths) -> None:
+    later = date(2013, 1, 5)
+    Lake(data.lake / "flights").replace_drops(
+        "drops", pa.table({"batch_date": [*DROPS, later], "state": ["admitted"] * 4}), [*DROPS, later]
+    )
+
+    assert len(ml_assets.read("flights", "predictions", as_of=later, data=data)) == 3
+
+
 def test_table_without_drops_is_read_as_it_stands(data: StatePaths) -> None:
     assert len(ml_assets.read("flights", "training_set", data=data)) == 3
     with pytest.raises(ValueError, match=r"flights\.training_set knows no drops"):

@@ -6,7 +6,7 @@ import pytest
 
 from ml_assets.spec.model import Rung
 from ml_assets.stats.classification import auc
-from ml_assets.training.estimators import FittedModel, feature_importance, fit_rung, load_model
+from ml_assets.training.estimators import FittedModel, feature_importance, fit_rung, load_model, needs_both_classes
 
 Rows = tuple[pd.DataFrame, np.ndarray]
 
@@ -93,7 +93,6 @@ def test_no_rows_to_score_give_no_scores(rung: Rung, training_rows: Rows) -> Non
     ("labels", "message"),
     [
         ([], "there are no training rows"),
-        ([1, 1, 1], "all 3 training labels are 1: one class alone"),
         ([np.nan] * 3, "all 3 training labels are missing"),
         ([0, 1, np.nan], "1 of 3 training labels are missing: unknown is not negative"),
         ([0, 1, 2], "must be 0 or 1: 1 are not"),
@@ -104,6 +103,17 @@ def test_rows_that_teach_nothing_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         fit_rung(rung, training_rows[0].iloc[: len(labels)], np.array(labels), seed=1, threads=1)
+
+
+def test_one_class_teaches_nothing_to_what_learns_and_is_counted_by_what_counts(
+    rung: Rung, training_rows: Rows
+) -> None:
+    rows, labels = training_rows[0].iloc[:3], np.ones(3)
+    if not needs_both_classes(rung):
+        assert set(fit_rung(rung, rows, labels, seed=1, threads=1).predict(rows)) == {1.0}
+        return
+    with pytest.raises(ValueError, match="all 3 training labels are 1: one class alone"):
+        fit_rung(rung, rows, labels, seed=1, threads=1)
 
 
 def test_rows_and_labels_of_different_length_are_refused(rung: Rung, training_rows: Rows) -> None:

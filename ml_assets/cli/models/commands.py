@@ -101,7 +101,10 @@ def approve(
     by: By = "",
     first: FirstDrop = "",
 ) -> None:
-    """Approve or reject a candidate that waits for a person."""
+    """Approve or reject a candidate that waits for a person.
+
+    A rejection is taken back by approving the model by its name, with --reason.
+    """
     from ml_assets.cli.models.record import asked_by, run_approve
 
     spec = read_use_case(use_case)

@@ -81,6 +81,7 @@ def run_approve(
     first = spec.calendar.next_drop(decision.serves_after)
     if is_rejected:
         console.print(f"rejected by {asked.by}; the champion before it goes on serving")
+        console.print("to take it back, approve it by its name with a reason", style="dim")
     else:
         console.print(f"approved by {asked.by}; it serves from {first} on")
     next_steps({f"ml-assets champion {spec.name}": "what serves, and every decision"})

@@ -10,6 +10,7 @@ from rich.text import Text
 from ml_assets.cli.console import console, next_steps, printable, say, shown
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.decisions.reasons import spell_reason
+from ml_assets.pipeline.champion.decisions import record_of, rejection_of, spell_rejection
 from ml_assets.pipeline.monitoring.status import count_drops, newest_verdict
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -48,6 +49,10 @@ def show_verdict(state: UseCaseState) -> None:
     say(Text.assemble(verdict, f" {found['model_version']} (gate {found['gate']}, {against})"))
     for reason in found["reasons"]:
         say(spell_reason(reason), indent=2, style="dim" if reason["passed"] else "red")
+    rejected = rejection_of(record_of(state), found["model_version"])
+    if rejected is not None:
+        say(f"{spell_rejection(rejected)}; that stands. To take it back:", style="bold yellow")
+        say(f"ml-assets approve {state.use_case} {found['model_version']} --reason TEXT", indent=2)
 
 
 def show_facts(facts: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """Assets of the decision: the verdict, the record of what serves, and the model card."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -109,14 +108,17 @@ def _recorded_metadata(spec: UseCaseSpec, recorded: RecordedVerdict) -> dict[str
         "verdict": verdict["verdict"],
         "model version": verdict["model_version"],
         "gate": verdict["gate"],
-        "serves from": first if verdict["verdict"] == PROMOTED else _why_not(spec, verdict),
+        "serves from": first if verdict["verdict"] == PROMOTED else _why_not(spec, recorded),
         "recorded": "as a new verdict" if recorded.is_new else "before: the same verdict stands",
         "record": markdown(record_list(recorded.record, None if serving is None else serving["sequence"])),
         "dagster/row_count": len(recorded.record),
     }
 
 
-def _why_not(spec: UseCaseSpec, verdict: Mapping[str, Any]) -> str:
+def _why_not(spec: UseCaseSpec, recorded: RecordedVerdict) -> str:
+    verdict = recorded.verdict
+    if recorded.rejection is not None:
+        return "not at all: a person rejected it"
     if verdict["verdict"] == "awaiting_approval":
         return f"not before a person runs: ml-assets approve {spec.name} {verdict['model_version']}"
     return "not at all"

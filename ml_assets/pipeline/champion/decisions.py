@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 WAITING = "awaiting_approval"
+REFUSED = "refused"
 
 
 class NotDecidableError(LookupError):
@@ -42,12 +43,14 @@ def decide_waiting(
 ) -> Decision:
     """Approve or reject a candidate that waits; `model_version` may be empty when only one does.
 
-    Raises NotDecidableError when none waits by that name.
+    A rejection is taken back by approving the model by its name, with a reason.
+
+    Raises NotDecidableError when none waits by that name, or a rejection is taken back without a reason.
     """
     with write_lock(state.paths.locks, spec.name), state.connect() as connection:
         lake = state.lake
-        waiting = waiting_in(read_record(connection, lake))
-        entry = _find_entry(waiting, model_version, "that waits for approval")
+        record = read_record(connection, lake)
+        entry = _find_undecided(record, model_version, verdict, asked)
         if verdict == PROMOTED:
             _require_compared_with_standing(connection, lake, entry)
             _require_declared(connection, spec, state, entry)
@@ -56,6 +59,17 @@ def decide_waiting(
         serving = champion_in(read_record(connection, lake), date.max)
     _mirror(state, entry, verdict, serving)
     return decision
+
+
+def _find_undecided(record: Sequence[Row], model_version: str, verdict: str, asked: PersonDecision) -> Row:
+    rejected = rejection_of(record, model_version)
+    if rejected is None:
+        return _find_entry(waiting_in(record), model_version, "that waits for approval")
+    if verdict != PROMOTED:
+        raise NotDecidableError(f"{spell_rejection(rejected)}; allowed: to approve it, with a reason")
+    if not asked.note:
+        raise NotDecidableError(f"{spell_rejection(rejected)}; allowed: to take that back with a reason: --reason TEXT")
+    return rejected
 
 
 def roll_back(spec: UseCaseSpec, state: UseCaseState, entry: Row, asked: PersonDecision) -> Decision:
@@ -125,6 +139,24 @@ def waiting_in(record: Sequence[Row]) -> list[Row]:
         if row["decided_by"] == GATE or before is None or before["model_version"] == row["model_version"]:
             newest[row["as_of"]] = row
     return [row for row in newest.values() if row["verdict"] == WAITING]
+
+
+def rejection_of(record: Sequence[Row], model_version: str) -> Row | None:
+    """Give the entry by which a person rejected a model; None where nobody did, or it was taken back."""
+    entry = next(
+        (row for row in reversed(record) if row["model_version"] == model_version and not _is_of_gate(row)), None
+    )
+    return entry if entry is not None and entry["verdict"] == REFUSED else None
+
+
+def spell_rejection(entry: Row) -> str:
+    """Say who rejected a model, when and why."""
+    why = f": {entry['note']}" if entry["note"] else ", without a reason"
+    return f"{entry['model_version']} was rejected by {entry['decided_by']} on {entry['_recorded_at']:%Y-%m-%d}{why}"
+
+
+def _is_of_gate(row: Row) -> bool:
+    return row["decided_by"] == GATE
 
 
 def newest_drop(connection: duckdb.DuckDBPyConnection, lake: Lake) -> date | None:

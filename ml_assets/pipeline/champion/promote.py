@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from ml_assets.decisions.reasons import spell_reason
+from ml_assets.pipeline.champion.decisions import rejection_of, spell_rejection
 from ml_assets.pipeline.champion.record import append_verdict, champion_in, read_record, read_verdict
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.stores.use_case_state import UseCaseState
@@ -15,17 +16,31 @@ from ml_assets.stores.use_case_state import UseCaseState
 
 @dataclass(frozen=True)
 class RecordedVerdict:
-    """A verdict in the record. `serving` is the entry that serves the newest drops; None before the first champion."""
+    """A verdict in the record.
+
+    Attributes
+    ----------
+    serving
+        The entry that serves the newest drops; None before the first champion.
+    rejection
+        The entry by which a person rejected this model before; None where nobody did. It stands: the same model is not
+        judged a second time.
+    """
 
     verdict: Mapping[str, Any]
     is_new: bool
     record: Sequence[Mapping[str, Any]]
     serving: Mapping[str, Any] | None
+    rejection: Mapping[str, Any] | None = None
 
     @property
     def outcome(self) -> CheckOutcome:
-        """The check `gate`: which rules were broken."""
+        """The check `gate`: which rules were broken, and whether a person rejected the model before."""
         broken = [spell_reason(reason) for reason in self.verdict["reasons"] if not reason["passed"]]
+        if self.rejection is not None:
+            broken.append(
+                f"{spell_rejection(dict(self.rejection))}, and that stands; `ml-assets approve` takes it back"
+            )
         said = "; ".join(broken) or "every rule of the gate was kept"
         measured = {"verdict": self.verdict["verdict"], "gate": self.verdict["gate"]}
         return CheckOutcome("gate", not broken, said, measured)
@@ -43,4 +58,5 @@ def record_verdict(state: UseCaseState, now: datetime, run_id: str) -> RecordedV
     serving = champion_in(record, date.max)
     if serving is not None:
         state.registry.name_champion(serving["_registry_version"])
-    return RecordedVerdict(verdict, is_new, record, serving)
+    rejection = None if is_new else rejection_of(record, verdict["model_version"])
+    return RecordedVerdict(verdict, is_new, record, serving, rejection)

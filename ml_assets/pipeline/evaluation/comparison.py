@@ -43,6 +43,8 @@ class Comparison:
         By role (candidate, baseline, and champion if there is one), in the order of `window`.
     train_share
         Share of positives among the candidate's training rows.
+    n_train
+        Those rows; None where they were not counted.
     """
 
     row: CandidateRow
@@ -54,6 +56,7 @@ class Comparison:
     train_share: float
     lacking: tuple[str, ...] = ()
     champion_until: datetime | None = None
+    n_train: int | None = None
 
     @property
     def labels(self) -> NDArray[np.float64]:
@@ -99,7 +102,7 @@ def _compare(
     lake = state.lake
     drawn = lake.relation(connection, TRAINING_SET, version=row.training_set_version)
     rows = drawn.filter("split = 'holdout'").order("batch_date, example_id").df()
-    train_share = drawn.filter("split = 'train'").aggregate("avg(label)").fetchall()[0][0]
+    train_share, n_train = drawn.filter("split = 'train'").aggregate("avg(label), count(*)").fetchall()[0]
     candidate = state.models.load(row.model_version, row.artifact_sha256)
     trained_until = datetime.fromisoformat(candidate.judged_until)
     champion, champion_until, opponent, lacking = None, None, None, ()
@@ -118,7 +121,9 @@ def _compare(
     }
     if champion is not None and opponent is not None:
         scores["champion"] = opponent.predict(window)
-    return Comparison(row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until)
+    return Comparison(
+        row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until, n_train
+    )
 
 
 def _opponent(champion: ModelBundle, holdout_after: datetime) -> tuple[FittedModel, datetime]:

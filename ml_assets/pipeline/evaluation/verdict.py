@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.decisions.evidence import Evidence, GroupGap, SliceGain
+from ml_assets.decisions.evidence import ClassCounts, Evidence, GroupGap, SliceGain
 from ml_assets.decisions.promotion import Verdict, judge
 from ml_assets.pipeline.audit.training_set_audit import AUDIT
 from ml_assets.pipeline.champion.record import evaluation_table
@@ -22,7 +22,7 @@ from ml_assets.stats.day_blocks import Interval
 from ml_assets.stats.window_measures import measure_window
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.evaluation import gain_over
+from ml_assets.training.evaluation import gain_over, gain_over_simple
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,6 +51,9 @@ def judge_candidate(spec: UseCaseSpec, state: UseCaseState, gate_mode: str | Non
     found = compare(state)
     with state.connect() as connection:
         evidence = read_evidence(connection, state.lake, found)
+    rng = np.random.default_rng(spec.model.seed)
+    over_simple = gain_over_simple(found.labels, found.days, found.scores, found.train_share, rule, rng)
+    evidence = replace(evidence, over_simple=over_simple)
     gain: Interval | None = None
     if found.champion is not None:
         rng = np.random.default_rng(spec.model.seed)
@@ -103,6 +106,9 @@ def evidence_of(
         ),
         n_behaviours=len(behaviours),
         champion_lacks=found.lacking,
+        trained_on=None
+        if found.n_train is None
+        else ClassCounts(found.n_train, round(found.train_share * found.n_train)),
         groups=tuple(
             GroupGap(row["name"], row["measured"], row["threshold"])
             for row in tried

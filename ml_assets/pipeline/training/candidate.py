@@ -19,6 +19,7 @@ from ml_assets.stores.model_registry import CandidateLog
 from ml_assets.stores.model_store import ModelBundle, StoredModel
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.candidate import MeasuredRung, Start, climb
+from ml_assets.training.estimators import needs_both_classes
 from ml_assets.training.history import choose_history, within_history
 from ml_assets.training.tuning import Trial, tune_ladder
 
@@ -175,8 +176,11 @@ def _climb(
     recipe = asked.recipe
     if asked.rung:
         recipe = recipe.only(asked.rung)
+    recipe, left_out = without_unfittable(recipe, rows)
+    for reason in left_out:
+        tell(reason)
     trials: list[Trial] = []
-    if asked.tune:
+    if asked.tune and not left_out:
         recipe, trials = tune_ladder(recipe, spec.model.tuning, rows, features, tell)
 
     def tell_rung(rung: MeasuredRung) -> None:
@@ -188,9 +192,23 @@ def _climb(
     # a history too short for windows ahead leaves only the holdout to choose on, and the table says so
     losses = [(rung.rung.name, (rung.ahead or rung.measures)["log_loss"]) for rung in rungs]
     choice = choose_rung(losses, spec.model.margin)
-    if asked.rung:
+    if asked.rung in [rung.name for rung in recipe.ladder]:
         choice = RungChoice(asked.rung, (f"{asked.rung}: fixed by hand",))
-    return Climbed(recipe, rungs, choice, trials)
+    return Climbed(recipe, rungs, RungChoice(choice.name, (*choice.reasons, *left_out)), trials)
+
+
+def without_unfittable(recipe: TrainingRecipe, rows: pd.DataFrame) -> tuple[TrainingRecipe, tuple[str, ...]]:
+    """Leave out of the recipe what cannot be fitted where all training rows are of one class; say why of each.
+
+    The constant and the baseline remain: shares can be counted of any rows. The gate refuses what comes of it.
+    """
+    labels = rows.loc[rows["split"] == "train", "label"]
+    if labels.nunique() > 1:
+        return recipe, ()
+    kept = tuple(rung for rung in recipe.ladder if not needs_both_classes(rung))
+    why = f"all {len(labels)} training labels are {int(labels.iloc[0])}, and it learns from both classes"
+    left_out = tuple(f"{rung.name}: left out, {why}" for rung in recipe.ladder if needs_both_classes(rung))
+    return recipe.model_copy(update={"ladder": kept}), left_out
 
 
 def _log_of(climbed: Climbed, stored: StoredModel, tags: Mapping[str, str], plots: Mapping[str, bytes]) -> CandidateLog:

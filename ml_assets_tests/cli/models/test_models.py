@@ -175,7 +175,13 @@ def test_rejected_candidate_never_serves(waiting: Waiting, tmp_path: Path, monke
     newest = state.rows("champion", RECORD)[-1]
     assert (newest["verdict"], newest["decided_by"], newest["model_version"]) == ("refused", "bob", waiting.waits)
     assert f"2013-01-15 is served by {waiting.first}" in said(run("champion", NAME, "--drop", "2013-01-15"))
-    assert "there is none" in refused(run("approve", NAME, waiting.waits))
+    assert "there is none" in refused(run("approve", NAME))
+    assert "was rejected by bob" in refused(run("approve", NAME, waiting.waits))
+
+    back = said(run("approve", NAME, waiting.waits, "--by", "ann", "--reason", "looked again"))
+
+    assert "approved by ann; it serves from 2013-01-15 on" in back
+    assert f"2013-01-15 is served by {waiting.waits}" in said(run("champion", NAME, "--drop", "2013-01-15"))
 
 
 def test_what_does_not_wait_cannot_be_approved_and_the_nearest_name_is_said(

@@ -13,8 +13,10 @@ import pytest
 
 from ml_assets.decisions.promotion import Outcome, Verdict
 from ml_assets.decisions.reasons import Reason
-from ml_assets.pipeline.champion.decisions import NotDecidableError, waiting_in
+from ml_assets.pipeline.champion.decisions import NotDecidableError, PersonDecision, rejection_of, waiting_in
 from ml_assets.pipeline.champion.decisions import _find_entry as find_entry
+from ml_assets.pipeline.champion.decisions import _find_undecided as find_undecided
+from ml_assets.pipeline.champion.promote import RecordedVerdict
 from ml_assets.pipeline.champion.record import (
     CandidateRow,
     Decision,
@@ -140,3 +142,32 @@ def test_one_that_waits_needs_no_name_and_of_two_the_names_are_told(record: Reco
     with pytest.raises(NotDecidableError, match="found 'no name'; allowed: a model that waits: may, june"):
         find_entry(waiting_in(record.rows), "", "that waits")
     assert find_entry(waiting_in(record.rows), "june", "that waits")["as_of"] == JUNE
+
+
+def test_rejection_is_taken_back_by_name_with_a_reason_and_not_without(record: Record) -> None:
+    record.gate(outcome="awaiting_approval")
+    record.person("may", "refused", JUNE, note="odd slices")
+    plain = PersonDecision("bob", "", record.now)
+
+    with pytest.raises(
+        NotDecidableError, match=r"may was rejected by ann on 2013-07-01: odd slices; allowed: .*--reason"
+    ):
+        find_undecided(record.rows, "may", "promoted", plain)
+    with pytest.raises(NotDecidableError, match="there is none"):
+        find_undecided(record.rows, "", "promoted", plain)
+    assert find_undecided(record.rows, "may", "promoted", replace(plain, note="looked again"))["model_version"] == "may"
+
+    record.person("may", "promoted", JUNE, note="looked again")
+    assert rejection_of(record.rows, "may") is None
+
+
+def test_retraining_that_gives_a_rejected_model_again_says_that_it_was_rejected(record: Record) -> None:
+    record.gate(outcome="awaiting_approval")
+    record.person("may", "refused", JUNE, note="odd slices")
+    assert not record.gate(outcome="awaiting_approval")
+
+    verdict = read_verdict(record.connection, record.lake)
+    again = RecordedVerdict(verdict, False, record.rows, None, rejection_of(record.rows, "may"))
+
+    assert not again.outcome.passed
+    assert "may was rejected by ann on 2013-07-01: odd slices, and that stands" in again.outcome.description
