@@ -71,10 +71,10 @@ def _feed_health(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "monitoring", "delta", "numpy"),
     )
     def feed_health(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        drops = partition_keys(context)
-        found = store_feed_health(spec, store.of(spec.name), drops)
+        state, drops = store.of(spec.name), partition_keys(context)
+        found = store_feed_health(spec, state, drops)
         nearest = markdown(nearest_table(found.rows, drops[-1]))
-        describe_drops(context, found.result, on_last={"nearest to alarm": nearest})
+        describe_drops(context, state, found.result, on_last={"nearest to alarm": nearest})
         return dg.MaterializeResult(check_results=check_results(found.result.checks))
 
     return feed_health
@@ -110,7 +110,7 @@ def _drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
                  "what thresholds rest on": markdown(placebo_table(rows, found.measures, drops[-1]))}  # fmt: skip
         if is_page_due(config.page.value, rows, drops[-1], spec.calendar.previous_drop(drops[-1])):
             shown |= _page(write_drift_page(spec, state, drops[-1]))
-        describe_drops(context, found.monitors.result, on_last=shown)
+        describe_drops(context, state, found.monitors.result, on_last=shown)
         return dg.MaterializeResult(check_results=check_results(found.monitors.result.checks))
 
     return drift_report
@@ -148,7 +148,8 @@ def _performance_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
     def performance_report(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
         state, drops = store.of(spec.name), partition_keys(context)
         found = report_performance(spec, state, drops)
-        describe_drops(context, found.result, on_last=pictures(**{"log loss": log_loss_picture(state, drops)}))
+        shown = pictures(**{"log loss": log_loss_picture(state, drops)})
+        describe_drops(context, state, found.result, on_last=shown)
         verdict = {name: _plain(value) for name, value in found.newest_verdict.items() if value is not None}
         return dg.MaterializeResult(check_results=check_results(found.result.checks, more=verdict))
 
@@ -175,8 +176,9 @@ def _decisions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "monitoring", "delta"),
     )  # fmt: skip
     def decisions(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        decided = store_decisions(spec, store.of(spec.name), partition_keys(context))
-        describe_drops(context, decided.result)
+        state = store.of(spec.name)
+        decided = store_decisions(spec, state, partition_keys(context))
+        describe_drops(context, state, decided.result)
         newest = decided.newest
         context.log.info(f"{newest['batch_date']}: {newest['action']}: {newest['reason']}")
         return dg.MaterializeResult(check_results=check_results(decided.result.checks))

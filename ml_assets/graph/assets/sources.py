@@ -57,8 +57,9 @@ def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         **described(spec, "raw", "csv", "delta"),
     )
     def raw(context: dg.AssetExecutionContext, store: StateResource) -> None:
-        received = receive_source(spec, store.of(spec.name), source, partition_keys(context))
-        describe_drops(context, received)
+        state = store.of(spec.name)
+        received = receive_source(spec, state, source, partition_keys(context))
+        describe_drops(context, state, received)
 
     return raw
 
@@ -82,8 +83,8 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         state = store.of(spec.name)
         found = validate_source(spec, state, source, partition_keys(context))
         shown = describe_columns(spec, "validated", source.name, types)
-        describe_drops(context, found.validated, validated_key, on_last=_page(spec, source, state) | shown)
-        describe_drops(context, found.quarantine, quarantine_key)
+        describe_drops(context, state, found.validated, validated_key, on_last=_page(spec, source, state) | shown)
+        describe_drops(context, state, found.quarantine, quarantine_key)
         checks = check_results(found.validated.checks, validated_key)
         yield dg.MaterializeResult(asset_key=validated_key, check_results=checks)
         yield dg.MaterializeResult(asset_key=quarantine_key)
@@ -143,8 +144,9 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "validated", "delta"),  # drawn where it stands: after what was validated
     )
     def drops(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        ledger = build_ledger(spec, store.of(spec.name), partition_keys(context))
-        describe_drops(context, ledger)
+        state = store.of(spec.name)
+        ledger = build_ledger(spec, state, partition_keys(context))
+        describe_drops(context, state, ledger)
         return dg.MaterializeResult(check_results=check_results(ledger.checks))
 
     return drops

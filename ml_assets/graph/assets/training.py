@@ -90,7 +90,9 @@ def _training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
         state = store.of(spec.name)
         drawn = store_training_set(spec, state, config.as_of, mix_features=config.mix_features)
         context.log.info(f"training set as of {drawn.plan.as_of}: version {drawn.version}, {drawn.size} examples")
-        yield dg.MaterializeResult(metadata=_drawn_metadata(spec, drawn))
+        yield dg.MaterializeResult(
+            metadata=_drawn_metadata(spec, drawn), data_version=dg.DataVersion(drawn.content_hash)
+        )
         yield from check_results([check_known_in_time(state, drawn.plan, drawn.version)])
         audit = audit_training_set(spec, state, drawn.as_of, drawn.before)
         store_audit(state, audit, drawn.version)

@@ -16,6 +16,7 @@ from ml_assets.graph.assets.training import build_training_assets
 from ml_assets.graph.automation.alerts import alert_sensor, broken_alert_sensor
 from ml_assets.graph.automation.schedules import build_schedules
 from ml_assets.graph.automation.sensors import build_run_sensors
+from ml_assets.graph.definitions.annotations import annotate
 from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
 from ml_assets.graph.definitions.loggers import quiet_console
 from ml_assets.graph.definitions.resources import shared_resources
@@ -46,7 +47,7 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
         *build_monitoring_assets(spec),
     ]
     retrain = [*build_training_assets(spec), *build_evidence_assets(spec), *build_champion_assets(spec)]
-    assets = [*batch, *retrain]
+    assets = annotate(spec, [*batch, *retrain])
     external = [*build_landed_specs(spec), *build_delivered_specs(spec)]
     tags = {WRITE_TAG: spec.name}
     batch_job = dg.define_asset_job(
