@@ -58,6 +58,7 @@ CHECKS = {
     "predictions/predictions:complete",
     "predictions/predictions:trained_before",
     "predictions/shadow_predictions:shadows_scored",
+    "predictions/worklist:ranked_as_declared",
     "monitoring/feed_health:feeds",
     "monitoring/drift_report:drift",
     "monitoring/performance_report:performance",

@@ -46,7 +46,22 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
     doing = _doing(decision)
     found = [*_ledger(use_case, drop, ledger), *_feeds(use_case, drop, alarms, doing)]
     found += _drift(use_case, drop, alarms, doing)
-    if performance is not None and performance["state"] == "failed":
+    if performance is not None and performance.get("loss_since") is not None:
+        found.append(
+            Finding(
+                "performance",
+                "loss_risen",
+                "error",
+                f"since drop {performance['loss_since']} the champion {performance['model_version']} does worse: log "
+                f"loss {performance['loss_now']:.4f} from {performance['window_from']} to {performance['window_until']}"
+                f", where rows it had not seen had {performance['loss_at_gate']:.4f} before it served",
+                performance["loss_level"],
+                performance["loss_limit"],
+                doing,
+                f"ml-assets status {use_case}",
+            )
+        )
+    elif performance is not None and performance["state"] == "failed":
         found.append(
             Finding(
                 "performance",
@@ -160,15 +175,20 @@ def _drift(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[
 
 
 def _listed(rows: Sequence[Row]) -> str:
-    named = [
-        f"{row['monitor'].partition('/')[2]} ({row['meaning']})" if row["family"] == "feed"
-        else f"all by importance (mean z {row['z']:.1f}, {row['detail']})" if row["column_name"] is None
-        else f"{row['column_name']} (PSI {row['value']:.2g}, usual {row['usual']:.2g}, "
-        f"importance {row['importance'] or 0:.1%})"
-        for row in rows[:_NAMED]
-    ]  # fmt: skip
+    named = [_named(row) for row in rows[:_NAMED]]
     more = f"; and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
     return "; ".join(named) + more
+
+
+def _named(row: Row) -> str:
+    if row["family"] == "feed":
+        return f"{row['monitor'].partition('/')[2]} ({row['meaning']})"
+    if row["column_name"] is None:
+        return f"all by importance (mean z {row['z']:.1f}, {row['detail']})"
+    importance = f"importance {row['importance'] or 0:.1%}"
+    if row.get("statistic") == "constant_changed":
+        return f"{row['column_name']} ({row['detail']}, {importance})"
+    return f"{row['column_name']} (PSI {row['value']:.2g}, usual {row['usual']:.2g}, {importance})"
 
 
 def _report_query(use_case: str, drop: str) -> str:

@@ -20,6 +20,7 @@ Trigger = Literal["drift", "performance", "staleness"]
 PerformanceState = Literal["ok", "failed", "not enough data", "no champion"]
 
 _LEARNED_FROM = "training/"  # alarms against the drops before say that something broke or jumped: evidence, no reason
+MOST_DOUBLINGS = 2  # of `stale_after`, one for each candidate that was refused since the last promotion
 TRIGGERS: tuple[Trigger, ...] = ("performance", "drift", "staleness")  # the first that fires is the reason
 
 
@@ -38,12 +39,44 @@ class Alarm:
 class Performance:
     """The champion's gain over the baseline in the last matured window, beside what of it must be kept.
 
-    `gain` and `threshold` are relative log loss; None where there is not enough data.
+    `gain` and `threshold` are relative log loss; None where there is not enough data. `since` is the first drop of a
+    rise of the log loss above `loss_at_gate`, what it was before the model served; `loss_now` is that of the window.
     """
 
     state: PerformanceState
     gain: float | None = None
     threshold: float | None = None
+    since: date | None = None
+    loss_now: float | None = None
+    loss_at_gate: float | None = None
+
+
+@dataclass(frozen=True)
+class ChangeState:
+    """A change of the world that a candidate can learn.
+
+    Attributes
+    ----------
+    since
+        The first drop of it.
+    matured, matured_at_attempt
+        Drops since then of which the labels have matured, now and as of the last verdict; 0 where that was before.
+    needed
+        Drops that a training set needs: as many to learn from as to be judged on.
+    is_learned
+        Whether the champion learned from rows since then alone.
+    """
+
+    since: date
+    matured: int
+    matured_at_attempt: int
+    needed: int
+    is_learned: bool = False
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is enough of it, and twice as much as at the last verdict."""
+        return self.matured >= max(self.needed, 2 * self.matured_at_attempt)
 
 
 @dataclass(frozen=True)
@@ -64,6 +97,10 @@ class RetrainingState:
         Sources without a final state in this drop.
     training_age
         How much younger the newest matured example is than the newest training row of the champion.
+    change
+        What is known of a change that the champion has not learned, or has learned from few rows; None without one.
+    refused_in_a_row
+        Verdicts since the last promotion: retrainings that gained nothing.
     """
 
     drop: date
@@ -75,6 +112,8 @@ class RetrainingState:
     performance: Performance = Performance("not enough data")
     unfinished: tuple[str, ...] = ()
     training_age: timedelta | None = None
+    change: ChangeState | None = None
+    refused_in_a_row: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,6 +158,19 @@ def decide(state: RetrainingState, rule: RetrainingSpec) -> Decision:
     first = causes[0]
     others = "; ".join(cause.reason for cause in causes[1:])
     reason = first.reason + (f" (also: {others})" if others else "")
+    change = state.change
+    if change is not None and first.trigger == "performance":
+        if not change.is_due:
+            return Decision(
+                "wait",
+                f"{reason}; but only {change.matured} drops since {change.since} have matured labels",
+                f"with {max(change.needed, 2 * change.matured_at_attempt)} of them it retrains, whatever the cooldown",
+                first.trigger, evidence, first.monitor, first.measurement, first.threshold,
+            )  # fmt: skip
+        return Decision(
+            "retrain", reason, "the gate may still refuse what is trained", first.trigger, evidence, first.monitor,
+            first.measurement, first.threshold,
+        )  # fmt: skip
     ready = state.last_attempt + rule.cooldown if state.last_attempt is not None else None
     if ready is not None and state.drop < ready:
         return Decision(
@@ -159,7 +211,21 @@ def _causes(state: RetrainingState, rule: RetrainingSpec) -> list[_Cause]:
 
 
 def _performance(state: RetrainingState) -> _Cause | None:
-    performance = state.performance
+    performance, change = state.performance, state.change
+    if change is not None and change.is_learned and performance.state != "failed":
+        if not change.is_due:
+            return None
+        reason = (
+            f"the champion learned from what came since the change of {change.since}, then {change.matured_at_attempt} "
+            f"drops; {change.matured} have matured by now"
+        )
+        return _Cause("performance", reason, "performance/change", change.matured, 2.0 * change.matured_at_attempt)
+    if performance.since is not None and performance.loss_now is not None and performance.loss_at_gate is not None:
+        reason = (
+            f"the champion's log loss has risen since {performance.since}: {performance.loss_now:.4f} in the last "
+            f"matured window, {performance.loss_at_gate:.4f} before it served"
+        )
+        return _Cause("performance", reason, "performance/loss", performance.loss_now, performance.loss_at_gate)
     if performance.state != "failed" or performance.gain is None or performance.threshold is None:
         return None
     reason = (
@@ -192,10 +258,13 @@ def _staleness(state: RetrainingState, rule: RetrainingSpec) -> _Cause | None:
             return None
         said = f"no champion serves, and {age.days} days of history are there"
         return _Cause("staleness", said, "freshness/champion", float(age.days), float(rule.first_after.days))
-    if state.training_age is None or state.training_age <= rule.stale_after:
+    backed_off = rule.stale_after * 2 ** min(state.refused_in_a_row, MOST_DOUBLINGS)
+    if state.training_age is None or state.training_age <= backed_off:
         return None
-    age_days, limit_days = state.training_age / timedelta(days=1), rule.stale_after / timedelta(days=1)
+    age_days, limit_days = state.training_age / timedelta(days=1), backed_off / timedelta(days=1)
     reason = f"the champion's newest training row is {age_days:.0f} days older than what has matured"
+    if state.refused_in_a_row:
+        reason += f", after {state.refused_in_a_row} candidates since its promotion gained too little"
     return _Cause("staleness", reason, "freshness/training", age_days, limit_days)
 
 

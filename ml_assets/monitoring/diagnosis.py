@@ -7,15 +7,17 @@ measured, and whether it alarms, is in `drift_report`.
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-from ml_assets.monitoring.drift_report import Row
+from ml_assets.monitoring.drift_report import Row, is_held
 from ml_assets.monitoring.feature_drift import SCORE
 from ml_assets.monitoring.feed_health import MEANINGS, MECHANICAL
+from ml_assets.monitoring.sure_change import CONSTANT_CHANGED
 from ml_assets.spec.features import FeatureView
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -26,7 +28,7 @@ _FACTORS = {
     60.0: "60", 3600.0: "3,600", 24.0: "24", 1000.0: "1,000", 1609.3: "1,609 (m for mi)", 25.4: "25.4 (mm for in)",
     1.609: "1.609 (km, mi)", 1.8: "1.8 (°C for °F)",
 }  # fmt: skip
-_QUIET = "as usual in this drop, after it was over its threshold in those before"
+_HELD = "; measured in one of the drops before, in this one it is below its threshold"
 _ALL_NULL = 0.99  # fewer may be missing for a reason, as the outcomes of a day of snow are
 _MOSTLY_THERE = 0.5  # a column that is usually null may well be so throughout, as gusts are on calm days
 _BEYOND_SEASONS = 5.0  # no season makes a column so many times wider or narrower
@@ -78,12 +80,14 @@ class FaultRecord:
         return sorted({drop for drops in self.broken(known_by).values() for drop in drops})
 
     def followed(self, feature: str, drop: date) -> str | None:
-        """Say which fault a feature follows in a drop, in it or remembered; None without any."""
-        now = {each.source: each.monitor for each in self._readings if each.drop == drop}
+        """Say which fault a feature follows in a drop, in it or remembered; None without any.
+
+        A feature follows a source it is derived from, and only one that alarms: what is over in one drop may be chance.
+        """
         broken = self.broken(drop)
         for source, memory in sorted(self._origins.get(feature, {}).items()):
-            if source in now:
-                return f"follows {now[source].removeprefix('feed/')}"
+            if drop in broken.get(source, {}):
+                return f"follows {broken[source][drop].removeprefix('feed/')}"
             since = drop - memory - self._spec.monitoring.window
             earlier = [day for day in broken.get(source, {}) if since < day <= drop]
             if earlier:
@@ -100,11 +104,9 @@ def diagnose_feeds(rows: Sequence[Row]) -> None:
     for source_rows in troubled.values():
         renamed = _renamed(source_rows)
         for row in source_rows:
-            if row["ratio"] > 1:
-                row["kind"], row["meaning"] = _diagnose_feed(row, renamed.get(row["column_name"]))
-            else:
-                kind: Kind = "broken_feed" if row["statistic"] in MECHANICAL else "cannot_tell"
-                row["kind"], row["meaning"] = kind, f"{MEANINGS[row['statistic']]}: {_QUIET}"
+            row["kind"], row["meaning"] = _diagnose_feed(row, renamed.get(row["column_name"]))
+            if is_held(row):
+                row["meaning"] += _HELD
 
 
 def diagnose_features(rows: Sequence[Row], spec: UseCaseSpec, faults: FaultRecord) -> None:
@@ -114,8 +116,9 @@ def diagnose_features(rows: Sequence[Row], spec: UseCaseSpec, faults: FaultRecor
         if row["state"] not in ("over", "alarm"):
             continue
         follows = faults.followed(row["column_name"] or SCORE, row["batch_date"])
-        most = f"; {row['detail']}" if row["column_name"] is None else ""
-        known = f"; {_QUIET}{changes}" if row["ratio"] <= 1 else changes
+        is_sure = row.get("statistic") == CONSTANT_CHANGED
+        most = f"; {row['detail']}" if row["column_name"] is None or is_sure else ""
+        known = f"{_HELD}{changes}" if is_held(row) else changes
         if follows is not None:
             row["kind"], row["meaning"] = "broken_feed", follows
         elif row["family"] == "before":
@@ -158,7 +161,7 @@ def feature_origins(spec: UseCaseSpec) -> dict[str, dict[str, timedelta]]:
     for expression in spec.features.expressions:
         named: dict[str, timedelta] = {}
         for feature, origins in of_views.items():
-            if feature in expression.sql:
+            if re.search(rf"\b{re.escape(feature)}\b", expression.sql):
                 named |= {source: max(memory, named.get(source, memory)) for source, memory in origins.items()}
         found[expression.name] = named or dict.fromkeys(spec.examples.sources, timedelta(0))
     return found
@@ -211,4 +214,4 @@ def spell(statistic: str, value: float | None) -> str:
         return ""
     if statistic in ("rows", "spread"):
         return "0" if statistic == "rows" and value < 0 else f"{math.exp(value):,.4g}"
-    return f"{value:.1%}" if statistic.endswith("_share") else f"{value:.4g}"
+    return f"{value:.1%}" if statistic.endswith("_share") or statistic == CONSTANT_CHANGED else f"{value:.4g}"

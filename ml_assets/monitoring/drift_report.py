@@ -2,7 +2,7 @@
 
 Grain: drop x family x monitor. Families are `feed` (a source as it was read), `before` and `training` (features and
 the score against the two references). A monitor is over when its |z| exceeds its threshold, and alarms when it was
-over in k of the last n drops.
+over in k of the last n drops. An alarm that holds in a quiet drop is told by the value that was over.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import Any
 from ml_assets.monitoring.feature_drift import OVERALL, DriftReading
 from ml_assets.monitoring.feed_health import FeedReading
 from ml_assets.monitoring.standing import persistent
+from ml_assets.monitoring.sure_change import CONSTANT_CHANGED
 from ml_assets.spec.monitoring import MonitoringSpec
 
 Row = dict[str, Any]
+TOLD = ("statistic", "value", "usual", "z", "threshold", "detail")  # what an alarm is told by
 
 
 def feed_rows(readings: Iterable[FeedReading]) -> list[Row]:
@@ -53,9 +55,9 @@ def feature_rows(
         _row(reading.drop, reading.reference, reading.feature, reading.standing, one_sided=True)
         | {
             "column_name": None if reading.feature == OVERALL else reading.feature,
-            "statistic": "mean_z" if reading.feature == OVERALL else "steady_psi",
-            "value": reading.standing.value if reading.feature == OVERALL else reading.steady_psi,
-            "usual": reading.standing.placebo_mean if reading.feature == OVERALL else reading.usual,
+            "statistic": "mean_z" if reading.feature == OVERALL else reading.statistic,
+            "value": reading.steady_psi if _is_psi(reading) else reading.standing.value,
+            "usual": reading.usual if _is_psi(reading) else reading.standing.placebo_mean,
             "psi": reading.psi,
             "jensen_shannon": reading.jensen_shannon,
             "ks": reading.ks,
@@ -71,6 +73,10 @@ def feature_rows(
         }
         for reading in readings
     ]
+
+
+def _is_psi(reading: DriftReading) -> bool:
+    return reading.feature != OVERALL and reading.statistic != CONSTANT_CHANGED
 
 
 def _row(drop: date, family: str, monitor: str, standing: Any, *, one_sided: bool = False) -> Row:
@@ -92,23 +98,44 @@ def _row(drop: date, family: str, monitor: str, standing: Any, *, one_sided: boo
 
 
 def settle_alarms(
-    rows: Sequence[Row], earlier: dict[str, dict[date, float]], monitoring: MonitoringSpec, every: timedelta
+    rows: Sequence[Row],
+    earlier: dict[str, dict[date, float]],
+    monitoring: MonitoringSpec,
+    every: timedelta,
+    measured: dict[str, dict[date, Row]] | None = None,
 ) -> list[Row]:
     """Give each row of one drop its state, and add its ratio to `earlier` for the drops after.
 
     `earlier` holds the ratios of the drops before, by monitor (and by champion, for `training`). A monitor over its
     threshold is `over`, and `alarm` once it was so in k of the last n drops, a drop without a reading being none of
-    them. It stays an alarm in a quiet drop after them, and is never one where it cannot be judged.
+    them. It stays an alarm in a quiet drop after them, and is never one where it cannot be judged. Values that the
+    reference does not have are an alarm at once.
+
+    `measured` holds what was measured in these drops (`TOLD`), and is added to as well. An alarm in a quiet drop takes
+    it from the drop that makes it an alarm: it is told by the value over its threshold. Its `ratio` stays that of its
+    own drop.
     """
     k, n = monitoring.persistence.k, monitoring.persistence.of
     for row in rows:
-        known = earlier.setdefault(history_key(row["monitor"], row.get("model_version")), {})
-        known[row["batch_date"]] = row["ratio"]
+        key, drop = history_key(row["monitor"], row.get("model_version")), row["batch_date"]
+        known = earlier.setdefault(key, {})
+        known[drop] = row["ratio"]
+        told = {} if measured is None else measured.setdefault(key, {})
+        told[drop] = {name: row.get(name) for name in TOLD}
         if row["state"] == "not enough data":
             continue
-        last = [known.get(row["batch_date"] - back * every, 0.0) for back in range(n)]
-        row["state"] = "alarm" if persistent(last, k, n) > 1 else "over" if row["ratio"] > 1 else "ok"
+        last = {day: known.get(day, 0.0) for day in (drop - back * every for back in range(n))}
+        deciding = persistent(list(last.values()), k, n)
+        is_sure = row.get("statistic") == CONSTANT_CHANGED and row["ratio"] > 1
+        row["state"] = "alarm" if is_sure or deciding > 1 else "over" if row["ratio"] > 1 else "ok"
+        if row["state"] == "alarm" and row["ratio"] <= 1:
+            row.update(told.get(next(day for day, ratio in last.items() if ratio == deciding), {}))
     return list(rows)
+
+
+def is_held(row: Row) -> bool:
+    """Say whether an alarm holds in a drop that is quiet, and is told by what was measured before."""
+    return row["state"] == "alarm" and row["ratio"] <= 1
 
 
 def history_key(monitor: str, model_version: str | None) -> str:

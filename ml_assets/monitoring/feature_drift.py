@@ -4,7 +4,8 @@ The window of a drop is compared with two references: `before`, the drops just b
 abruptly), and `training`, what the champion was trained on (the world moved on since). The deciding statistic is the
 steady PSI over bins learned from the reference: PSI of the window without the drop that moves it most, so that no
 holiday and no storm decides alone. Its logarithm is put beside that of placebo windows inside the reference, each of
-them left out of what it is compared with.
+them left out of what it is compared with, and what fewer rows than theirs add to it by chance is allowed for.
+Where the reference never varied, or lacks the categories of the window, `sure_change` decides.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 
 from ml_assets.monitoring.placebo_family import MIN_WINDOWS, PlaceboFamily
 from ml_assets.monitoring.standing import Standing
+from ml_assets.monitoring.sure_change import CONSTANT_CHANGED, UsualValues, learn_constant, learn_seen
+from ml_assets.monitoring.window_psi import TINY_PSI, chance_psi, log_psi_of_windows, log_steady_psi, n_varying_windows
 from ml_assets.stats.binning import (
     CategoryBins,
     FloatArray,
@@ -29,16 +32,16 @@ from ml_assets.stats.binning import (
     learn_category_bins,
     learn_numeric_bins,
 )
-from ml_assets.stats.divergence import jensen_shannon, ks, psi, psi_of_rows, wasserstein
+from ml_assets.stats.divergence import expected_psi, jensen_shannon, ks, psi, wasserstein
 
 ReferenceName = Literal["before", "training"]
 SCORE = "score"
 OVERALL = "all features"
 
 LOG_PSI_FLOOR = 0.25  # placebos whose log PSI varies less than this say little of what would be unusual
-_TINY = 1e-6  # PSI of two equal histograms is 0, whose logarithm is not finite
 _QUANTILES = 2001  # points that stand for the reference in KS and Wasserstein: both move by less than 1/2000 of a share
 _NAMED = 5  # features named with the whole
+_RARE_GROUPS = 64  # bins into which the categories without a bin of their own are hashed, where they are most rows
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,10 @@ class DriftReading:
 
     `standing.value` is the natural logarithm of `steady_psi`, whose median over the placebos is `usual`. `ks` and
     `wasserstein` (in the feature's unit, against the reference at 2,001 quantiles) are NaN for text; `detail` names
-    what is odd about the column itself. Of all features together, `standing.value` is their mean z, weighted by
-    importance, `detail` names those that contribute most, and there is no PSI.
+    what is odd about the column itself. Where `statistic` is `constant_changed`, `standing` is that of the share of
+    values the reference does not have (see `sure_change`) and `detail` says so; `psi_z` is the z of the PSI. Of all
+    features together, `standing.value` is their mean z, weighted by importance, `detail` names those that contribute
+    most among the features over their own threshold, and there is no PSI.
     """
 
     drop: date
@@ -76,6 +81,8 @@ class DriftReading:
     null_share: float = math.nan
     reference_null_share: float = math.nan
     unseen_share: float = math.nan
+    statistic: str = "steady_psi"
+    psi_z: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,7 @@ class _Column:
     bins: NumericBins | CategoryBins
     by_day: NDArray[np.int64]
     quantiles: FloatArray | None
+    seen: UsualValues | None
 
     @property
     def total(self) -> NDArray[np.int64]:
@@ -108,14 +116,15 @@ class DriftReference:
     """Learns bins and placebos from the rows of a reference, once, and compares windows with it.
 
     `family` is None where the reference holds fewer than three windows side by side. A feature that varied in fewer
-    of them is no member: what would be unusual for it cannot be told.
+    of them is no member: no placebo says what would be unusual for it. Such a feature is judged by the share of other
+    values in the window, see `sure_change`.
     """
 
     def __init__(self, name: ReferenceName, rows: FeatureRows, window: int) -> None:
         self.name: ReferenceName = name
         self.drops = rows.drops
         self._n = int(rows.days.size)
-        self._columns = {feature: _learn(values, rows) for feature, values in rows.columns.items()}
+        self._columns = {feature: _learn(values, rows, window) for feature, values in rows.columns.items()}
         placebos = {
             feature: log_psi_of_windows(column.by_day, window)
             for feature, column in self._columns.items()
@@ -125,6 +134,13 @@ class DriftReference:
         enough = placebos and len(next(iter(placebos.values()))) >= MIN_WINDOWS
         values = np.column_stack(list(placebos.values())) if enough else None
         self.family = PlaceboFamily(values, LOG_PSI_FLOOR) if values is not None else None
+        has_windows = len(rows.drops) // window >= MIN_WINDOWS
+        self._constants = {
+            feature: learn_constant(column.by_day, column.bins.labels, window, is_strict=not has_windows)
+            for feature, column in self._columns.items()
+            if feature not in placebos
+        }
+        self._chance = {feature: chance_psi(self._columns[feature].by_day, window) for feature in placebos}
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -164,15 +180,19 @@ class DriftReference:
         log_psi = float(log_steady_psi(reference[np.newaxis], by_day[np.newaxis])[0])
         null = column.bins.labels.index("null")
         ks_, wasserstein_ = _distances(column.quantiles, values)
+        unseen = _unseen_by_day(column.bins, values, window)
+        standing = self._standing(feature, log_psi, counts, rate)
+        usual, sure = self._sure_change(feature, by_day, unseen, rate)
+        is_sure = usual is not None and (sure.is_over or (math.isnan(standing.z) and math.isfinite(sure.z)))
         return DriftReading(
             drop,
             self.name,
             feature,
-            self._standing(feature, log_psi, rate),
+            sure if is_sure else standing,
             n_window=int(counts.sum()),
             n_reference=int(reference.sum()),
-            detail=_oddity(column.bins, counts, reference),
-            steady_psi=math.exp(log_psi) - _TINY,
+            detail=usual.describe(sure.value) if usual and sure.is_over else _oddity(column.bins, counts, reference),
+            steady_psi=math.exp(log_psi) - TINY_PSI,
             usual=float(np.exp(np.median(self.placebos(feature)))) if self.placebos(feature).size else math.nan,
             psi=psi(reference, counts),
             jensen_shannon=jensen_shannon(reference, counts),
@@ -180,16 +200,39 @@ class DriftReference:
             wasserstein=wasserstein_,
             null_share=float(counts[null] / counts.sum()),
             reference_null_share=float(reference[null] / max(1, reference.sum())),
-            unseen_share=_unseen(column.bins, counts),
+            unseen_share=float(unseen.sum() / counts.sum()),
+            statistic=CONSTANT_CHANGED if is_sure else "steady_psi",
+            psi_z=standing.z,
         )
 
-    def _standing(self, feature: str, log_psi: float, rate: float) -> Standing:
+    def _sure_change(
+        self, feature: str, by_day: NDArray[np.int64], unseen: IntArray, rate: float
+    ) -> tuple[UsualValues | None, Standing]:
+        """Judge values that the reference does not have: other ones than its only one, else unseen categories."""
+        rows, column = by_day.sum(axis=1), self._columns[feature]
+        constant = self._constants.get(feature)
+        if constant is not None:
+            return constant, constant.judge(rows - by_day[:, int(column.total.argmax())], rows, rate)
+        return column.seen, column.seen.judge(unseen, rows, rate) if column.seen else _unknown()
+
+    def _standing(self, feature: str, log_psi: float, counts: NDArray[np.int64], rate: float) -> Standing:
         if self.family is None or feature not in self.judged:
             return _unknown(log_psi)
         place = self.judged.index(feature)
         mean, deviation = float(self.family.means[place]), float(self.family.deviations[place])
+        mean += self._widening(feature, mean, counts)
         threshold, n = self.family.largest_threshold(rate), self.family.n_windows
         return Standing(log_psi, (log_psi - mean) / deviation, threshold, mean, deviation, n, n)
+
+    def _widening(self, feature: str, mean: float, counts: NDArray[np.int64]) -> float:
+        """Give by how much the log PSI of a window with so many rows lies above that of the placebos by chance.
+
+        Of the placebos' PSI, what rows alone explain changes with their number; the rest stays.
+        """
+        usual, chance, reference = math.exp(mean), self._chance[feature], self._columns[feature].total
+        n_bins = int(np.count_nonzero(reference))
+        excess = expected_psi(float(reference.sum()), float(counts.sum()), n_bins) - chance
+        return math.log1p(excess * min(1 / usual, 1 / chance))
 
     def measures(self, rate: float, importance: Mapping[str, float]) -> list[FamilyMeasure]:
         """Give the two measures that decide, as placebo windows had them; none without placebos enough."""
@@ -215,7 +258,7 @@ class DriftReference:
         rate: float,
         importance: Mapping[str, float],
     ) -> DriftReading:
-        z = {reading.feature: reading.standing.z for reading in readings}
+        z = {reading.feature: reading.psi_z for reading in readings}
         judged = [z.get(feature, math.nan) for feature in self.judged]
         n_window = len(window.days)
         if self.family is None or not all(map(math.isfinite, judged)):
@@ -225,20 +268,24 @@ class DriftReference:
         mean, deviation = float(placebos.mean()), float(placebos.std(ddof=1))
         value = float(np.array(judged) @ weights)
         threshold = self.family.mean_threshold(rate, weights)
-        most = sorted(zip(weights * np.array(judged), self.judged, judged, strict=True), reverse=True)[:_NAMED]
-        named = ", ".join(f"{feature} (z {each:.1f})" for _, feature, each in most)
+        largest = self.family.largest_threshold(rate)
+        most = sorted(zip(weights * np.array(judged), self.judged, judged, strict=True), reverse=True)
+        named = [f"{feature} (z {each:.1f})" for _, feature, each in most if each > largest][:_NAMED]
+        detail = f"most: {', '.join(named)}" if named else "none alone"
         standing = Standing(value, value, threshold, mean, deviation, n, n)
-        return DriftReading(drop, self.name, OVERALL, standing, n_window, self._n, f"most: {named}")
+        return DriftReading(drop, self.name, OVERALL, standing, n_window, self._n, detail)
 
 
 def _unknown(value: float = math.nan) -> Standing:
     return Standing(value, math.nan, math.inf, math.nan, math.nan, 0, 0.0)
 
 
-def _learn(values: NDArray[np.float64] | NDArray[np.object_], rows: FeatureRows) -> _Column:
+def _learn(values: NDArray[np.float64] | NDArray[np.object_], rows: FeatureRows, window: int) -> _Column:
     quantiles: FloatArray | None = None
+    seen: UsualValues | None = None
     if values.dtype == object:
-        bins: NumericBins | CategoryBins = learn_category_bins(values)
+        bins: NumericBins | CategoryBins = learn_category_bins(values, max_groups=_RARE_GROUPS)
+        seen = learn_seen(values.astype(object), rows.days, len(rows.drops), window)
     else:
         bins = learn_numeric_bins(values)
         numbers = values.astype(np.float64, copy=False)
@@ -246,51 +293,8 @@ def _learn(values: NDArray[np.float64] | NDArray[np.object_], rows: FeatureRows)
         if finite.size:
             places = np.linspace(0, finite.size - 1, min(_QUANTILES, finite.size)).round().astype(np.int64)
             quantiles = finite[places]
-    return _Column(bins, histograms_by_group(bins.code(values), rows.days, len(rows.drops), bins.n_bins), quantiles)
-
-
-def log_steady_psi(references: NDArray[np.int64], windows: NDArray[np.int64]) -> FloatArray:
-    """Give the log PSI of each window without the drop that moves it most.
-
-    Parameters
-    ----------
-    references, windows
-        Rows a bin, of shapes (n, bins) and (n, drops, bins). A window of one drop with rows is taken as it is; one
-        without any is NaN.
-
-    >>> calm, storm = [50, 50], [0, 100]
-    >>> np.exp(log_steady_psi(np.array([[500, 500]]), np.array([[calm, calm, storm, calm]]))).round(4).tolist()
-    [0.0]
-    """
-    total = windows.sum(axis=1, keepdims=True)
-    without = total - windows
-    without = np.where(without.sum(axis=2, keepdims=True) > 0, without, total)
-    n, drops, bins = without.shape
-    each = psi_of_rows(np.repeat(references, drops, axis=0), without.reshape(n * drops, bins)).reshape(n, drops)
-    return np.log(each.min(axis=1) + _TINY)
-
-
-def log_psi_of_windows(by_day: NDArray[np.int64], window: int) -> FloatArray:
-    """Give the log steady PSI of windows side by side, up to the last drop, against all other drops: the placebos.
-
-    `by_day` has the shape (drops, bins). Windows without rows are left out.
-    """
-    windows = _side_by_side(by_day, window)
-    rests = by_day.sum(axis=0) - windows.sum(axis=1)
-    has_rows = (windows.sum(axis=(1, 2)) > 0) & (rests.sum(axis=1) > 0)
-    return log_steady_psi(rests[has_rows], windows[has_rows]) if has_rows.any() else np.empty(0)
-
-
-def n_varying_windows(by_day: NDArray[np.int64], window: int) -> int:
-    """Count the windows, side by side, in which not all rows fall into the fullest bin of the reference."""
-    windows = _side_by_side(by_day, window).sum(axis=1)
-    fullest = int(by_day.sum(axis=0).argmax())
-    return int((windows.sum(axis=1) > windows[:, fullest]).sum())
-
-
-def _side_by_side(by_day: NDArray[np.int64], window: int) -> NDArray[np.int64]:
-    n = by_day.shape[0] // window
-    return by_day[by_day.shape[0] - n * window :].reshape(n, window, by_day.shape[1])
+    by_day = histograms_by_group(bins.code(values), rows.days, len(rows.drops), bins.n_bins)
+    return _Column(bins, by_day, quantiles, seen)
 
 
 def _distances(quantiles: FloatArray | None, values: NDArray[np.float64] | NDArray[np.object_]) -> tuple[float, float]:
@@ -300,10 +304,12 @@ def _distances(quantiles: FloatArray | None, values: NDArray[np.float64] | NDArr
     return ks(quantiles, ordered, is_sorted=True), wasserstein(quantiles, ordered, is_sorted=True)
 
 
-def _unseen(bins: NumericBins | CategoryBins, counts: NDArray[np.int64]) -> float:
+def _unseen_by_day(
+    bins: NumericBins | CategoryBins, values: NDArray[np.float64] | NDArray[np.object_], window: FeatureRows
+) -> IntArray:
     if isinstance(bins, NumericBins):
-        return 0.0
-    return float(counts[bins.labels.index("unseen")] / counts.sum())
+        return np.zeros(len(window.drops), dtype=np.int64)
+    return np.bincount(window.days[bins.is_unseen(values)], minlength=len(window.drops))
 
 
 def _oddity(bins: NumericBins | CategoryBins, counts: NDArray[np.int64], reference: NDArray[np.int64]) -> str:

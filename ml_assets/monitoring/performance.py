@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.monitoring.loss_rise import UNKNOWN_RISE, LossRise
 from ml_assets.monitoring.standing import false_alarm_rate
 from ml_assets.spec.calendar import MICROSECOND
 from ml_assets.spec.monitoring import Costs, MonitoringSpec
@@ -268,7 +269,12 @@ def _mean_cost(labels: FloatArray, scores: FloatArray, costs: Costs) -> float:
 
 
 def judge_performance(
-    scored: ScoredExamples, spec: UseCaseSpec, drop: date, model_version: str | None, gain_at_gate: float
+    scored: ScoredExamples,
+    spec: UseCaseSpec,
+    drop: date,
+    model_version: str | None,
+    gain_at_gate: float,
+    rise: LossRise = UNKNOWN_RISE,
 ) -> Row:
     """Judge the champion of `drop` against the baseline beside it, on the window that has matured by then.
 
@@ -278,12 +284,16 @@ def judge_performance(
         The champion of `drop`; None before the first. Days that another model scored do not count.
     gain_at_gate
         Its relative gain in log loss over the baseline when it was promoted.
+    rise
+        Whether its log loss has risen above what it was before it served.
 
     Returns
     -------
     row
         `state`: `failed` when the whole 80 % interval of the gain lies below `threshold`, the share
-        `min_gain_kept` of the gain at the gate; `not enough data` below the gate's `min_days` or
+        `min_gain_kept` of the gain at the gate, or when the log loss has risen above what it was before it served,
+        by a cumulative sum over all its drops that may be looked at in each; `not enough data` below the gate's
+        `min_days` or
         `min_examples`; `no champion`; else `ok`. `gain`, `gain_lower`, `gain_upper`: share of the
         baseline's log loss that the champion saves, days resampled. `n` and `n_days`: labelled
         examples and their days; `label_share`, `mean_score`, `share_gap` (their difference) and
@@ -315,9 +325,17 @@ def judge_performance(
         "ece": expected_calibration_error(y, p),
     }
     judged = "failed" if interval.upper < threshold else "ok"
+    state = "failed" if rise.is_over else judged if is_enough else "not enough data"
+    measured |= {
+        "loss_now": float(pointwise_log_loss(y, p).mean()) if y.size else math.nan,
+        "loss_at_gate": rise.loss_at_gate,
+        "loss_level": rise.level,
+        "loss_limit": rise.limit,
+    }
     return {
         **row,
-        "state": judged if is_enough else "not enough data",
+        "state": state,
+        "loss_since": rise.since if rise.is_over else None,
         "prior_state": _prior_state(spec, y, p, days) if is_enough else "not enough data",
         "n": interval.n,
         "n_days": interval.n_days,

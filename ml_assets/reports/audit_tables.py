@@ -44,6 +44,7 @@ def audit_metadata(audit: TrainingSetAudit) -> dict[str, str]:
     return {
         "could not be known": leak_table(audit.leakage) if audit.leakage.leaks else "none",
         "strongest single column": f"{told.column}, AUC {told.value:.3f}" if told else "not enough data",
+        "suspected": "; ".join(map(str, audit.suspicions)) or "none",
         **{each.kind: each.says for each in audit.columns if each.limit is None and each.kind != "entities"},
         "entities": entity_table(audit.columns),
     }

@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 
 from ml_assets.monitoring.diagnosis import spell
-from ml_assets.monitoring.drift_report import Row
+from ml_assets.monitoring.drift_report import Row, is_held
 from ml_assets.monitoring.feature_drift import FamilyMeasure
 from ml_assets.monitoring.standing import share_interval
 from ml_assets.reports.markdown import markdown_table
@@ -26,7 +26,12 @@ def placebo_table(rows: Sequence[Row], measures: Sequence[FamilyMeasure], newest
     cells: list[list[str]] = []
     for each in measures:
         of_all = each.measure != "largest z"
-        z = [row["z"] for row in mine if row["family"] == each.reference and (row["column_name"] is None) == of_all]
+        statistic = "mean_z" if of_all else "steady_psi"
+        z = [
+            row["ratio"] * row["threshold"] if is_held(row) else row["z"]
+            for row in mine
+            if row["family"] == each.reference and row["statistic"] == statistic
+        ]
         today, n, over = max(z, default=np.nan), each.placebos.size, int((each.placebos > each.threshold).sum())
         low, high = share_interval(over, n, 0.9)
         cells.append(

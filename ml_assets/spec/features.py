@@ -184,6 +184,13 @@ class RowExpression(Declared):
     null_means: str | None = None
 
 
+class AcceptedFeature(Declared):
+    """A feature that a person looked at: its values are known as of the prediction, however much they say of it."""
+
+    name: str
+    reason: str = Field(min_length=1, description="why its values are known as of the prediction")
+
+
 class FeatureSpec(Declared):
     """All features of a use case; `owner` answers for those that name no other."""
 
@@ -191,6 +198,9 @@ class FeatureSpec(Declared):
     holidays: str | None = Field(default=None, description="ISO country whose holidays row expressions can ask for")
     views: tuple[FeatureView, ...] = ()
     expressions: tuple[RowExpression, ...] = ()
+    accepted: tuple[AcceptedFeature, ...] = Field(
+        default=(), description="features that rank the outcome well and are right; `accept-feature` records the same"
+    )
 
     def feature_names(self) -> tuple[str, ...]:
         """List every feature column, views first, in order of declaration."""

@@ -51,7 +51,9 @@ class GateRule(Declared):
     min_auc: float = Field(ge=0, le=1, description="a candidate below this AUC is refused")
     max_auc: float = Field(default=1.0, ge=0, le=1, description="above this AUC a leak is looked for, not celebrated")
     max_auc_drop: float = Field(ge=0, description="how far the AUC may fall below the champion's")
-    max_ece: float = Field(gt=0, description="the largest expected calibration error that may serve")
+    max_ece: float = Field(
+        gt=0, description="the largest expected calibration error that may serve, in ten bins of equal count"
+    )
     max_slice_loss: float = Field(
         default=0.05, ge=0, description="how much worse, relative, a slice of min_slice examples may become"
     )

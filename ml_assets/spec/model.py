@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
@@ -102,6 +102,9 @@ class Abstain(Declared):
     )
 
 
+History = Literal["auto", "all"] | Duration
+
+
 class TrainingRecipe(Declared):
     """All that decides what training rows become, besides the rows: enough to train a model again.
 
@@ -116,6 +119,8 @@ class TrainingRecipe(Declared):
     abstain: Abstain | None = None
     objectives: tuple[Objective, ...] = ()
     matures_after: Duration
+    history_after: datetime | None = Field(default=None, description="training rows up to then are left out")
+    refit: bool = False
     ladder: tuple[Rung, ...] = Field(min_length=1)
 
     def rung(self, name: str) -> Rung:
@@ -158,6 +163,14 @@ class ModelSpec(Declared):
     """The ladder of rungs, the holdout they meet on, and the gate."""
 
     holdout: Duration
+    history: History = Field(
+        default="auto",
+        description="how much of the past is trained on: all, the newest part as a duration (84d), or auto, which "
+        "takes the newest part or what came since a detected change where that did better on rows ahead of it",
+    )
+    refit: bool = Field(
+        default=True, description="what the gate let through is fitted again on all matured rows, the holdout too"
+    )
     margin: float = Field(ge=0, description="relative log loss a more complex rung must gain to be taken")
     seed: int = 0
     threads: int = Field(default=2, ge=1)
@@ -184,6 +197,7 @@ class ModelSpec(Declared):
             abstain=self.abstain,
             objectives=self.objectives,
             matures_after=matures_after,
+            refit=self.refit,
             ladder=self.ladder,
         )
 

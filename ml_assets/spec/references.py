@@ -115,6 +115,9 @@ def _wrong_features(declared: Mapping[str, Any]) -> Iterator[Fault]:
         for key in ("group_by", "features"):
             named = names_in(mapping_of(rung).get(key))
             asked += [(("model", "ladder", place, key, position), name) for position, name in named]
+    for place, each in enumerate(list_of(mapping_of(declared.get("features")).get("accepted"))):
+        name = mapping_of(each).get("name")
+        asked += [(("features", "accepted", place, "name"), name)] if isinstance(name, str) else []
     asked += _named_in_evidence(mapping_of(declared.get("model")))
     for path, name in asked:
         if not features.may_have(name):

@@ -7,6 +7,7 @@ lie apart is a matter of `divergence`.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -85,7 +86,7 @@ class NumericBins:
 
 @dataclass(frozen=True)
 class CategoryBins:
-    """Bins of a categorical column, in this order: one a category, `rare`, `unseen`, `null`.
+    """Bins of a categorical column, in this order: one a category, `rare` (one or several), `unseen`, `null`.
 
     Attributes
     ----------
@@ -93,6 +94,10 @@ class CategoryBins:
         The categories of the reference with a bin of their own, most frequent first, ties by name.
     rare
         The other categories of the reference; they share the bin `rare`. What is in neither is `unseen`.
+    rare_groups
+        Into how many bins the rare categories are hashed. With more than one, what the reference does not have falls
+        into them too and the bin `unseen` stays empty: where most categories are rare, new ones are no surprise, and
+        `is_unseen` counts them.
 
     >>> origins = CategoryBins(categories=("EWR", "JFK"), rare=frozenset({"LGA"}))
     >>> origins.labels
@@ -103,16 +108,19 @@ class CategoryBins:
 
     categories: tuple[str, ...]
     rare: frozenset[str]
+    rare_groups: int = 1
 
     @property
     def n_bins(self) -> int:
-        """Categories and the three special bins together."""
-        return len(self.categories) + len(CATEGORY_SPECIALS)
+        """Categories and the special bins together."""
+        return len(self.categories) + self.rare_groups + 2
 
     @property
     def labels(self) -> tuple[str, ...]:
         """A readable text a bin, in the order of the codes; a category called like a special bin is quoted."""
-        return (*(repr(c) if c in CATEGORY_SPECIALS else c for c in self.categories), *CATEGORY_SPECIALS)
+        groups = ("rare",) if self.rare_groups == 1 else tuple(f"rare {group}" for group in range(self.rare_groups))
+        special = (*groups, *CATEGORY_SPECIALS[1:])
+        return (*(repr(c) if c in special else c for c in self.categories), *special)
 
     def code(self, values: Texts) -> IntArray:
         """Bin number of each value, in [0, n_bins); None and NaN are null.
@@ -126,13 +134,28 @@ class CategoryBins:
             and 2.0 as soon as a null joins it, and every category would be unseen.
         """
         items = _items(values)
-        rare, unseen, null = range(len(self.categories), self.n_bins)
-        bin_of = {name: number for number, name in enumerate(self.categories)} | dict.fromkeys(self.rare, rare)
+        bin_of = {name: number for number, name in enumerate(self.categories)}
         bin_of_item = {
-            item: null if name is None else bin_of.get(name, unseen)
+            item: self.n_bins - 1 if name is None else bin_of[name] if name in bin_of else self._bin_of_other(name)
             for item, name in ((item, _category(item)) for item in set(items))
         }
         return np.fromiter(map(bin_of_item.__getitem__, items), dtype=np.int64, count=len(items))
+
+    def is_unseen(self, values: Texts) -> NDArray[np.bool_]:
+        """Say of each value whether the reference does not have it; null is never unseen.
+
+        >>> CategoryBins(categories=("EWR",), rare=frozenset({"LGA"})).is_unseen(["LGA", "BOS", None]).tolist()
+        [False, True, False]
+        """
+        seen = self.rare.union(self.categories)
+        names = map(_category, _items(values))
+        return np.array([name is not None and name not in seen for name in names], dtype=np.bool_)
+
+    def _bin_of_other(self, name: str) -> int:
+        if self.rare_groups == 1:
+            return len(self.categories) + (name not in self.rare)
+        digest = hashlib.md5(name.encode(errors="surrogatepass"), usedforsecurity=False).digest()
+        return len(self.categories) + int.from_bytes(digest[:8], "big") % self.rare_groups
 
 
 def learn_numeric_bins(values: ArrayLike, *, max_bins: int = 10) -> NumericBins:
@@ -176,7 +199,7 @@ def learn_numeric_bins(values: ArrayLike, *, max_bins: int = 10) -> NumericBins:
     return NumericBins(edges=tuple(map(float, edges)), atoms=tuple(map(float, distinct[is_atom])))
 
 
-def learn_category_bins(values: Texts, *, max_bins: int = 30) -> CategoryBins:
+def learn_category_bins(values: Texts, *, max_bins: int = 30, max_groups: int = 1) -> CategoryBins:
     """Bins for the max_bins most frequent categories, ties by name; the rest of the reference is rare.
 
     Parameters
@@ -185,6 +208,8 @@ def learn_category_bins(values: Texts, *, max_bins: int = 30) -> CategoryBins:
         The reference: texts, with None or NaN where null.
     max_bins
         The most categories with a bin of their own, at least 1.
+    max_groups
+        The most bins for the rest: this many times its share of the rows, at least one.
 
     Raises
     ------
@@ -194,12 +219,15 @@ def learn_category_bins(values: Texts, *, max_bins: int = 30) -> CategoryBins:
         On a value that is neither text nor null.
 
     >>> learn_category_bins(["b", "c", "a", "b", None], max_bins=2)
-    CategoryBins(categories=('b', 'a'), rare=frozenset({'c'}))
+    CategoryBins(categories=('b', 'a'), rare=frozenset({'c'}), rare_groups=1)
     """
     _check_max_bins(max_bins)
     n_of = {name: n for item, n in Counter(_items(values)).items() if (name := _category(item)) is not None}
     ranked = sorted(n_of, key=lambda name: (-n_of[name], name))
-    return CategoryBins(categories=tuple(ranked[:max_bins]), rare=frozenset(ranked[max_bins:]))
+    rare = ranked[max_bins:]
+    share = sum(n_of[name] for name in rare) / max(1, sum(n_of.values()))
+    groups = max(1, round(max_groups * share))
+    return CategoryBins(categories=tuple(ranked[:max_bins]), rare=frozenset(rare), rare_groups=groups)
 
 
 def histogram(codes: IntArray, n_bins: int) -> IntArray:

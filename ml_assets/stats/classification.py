@@ -112,20 +112,39 @@ def equal_width_bin(scores: FloatArray, bins: int) -> NDArray[np.int64]:
     return np.searchsorted(np.linspace(0.0, 1.0, bins + 1)[1:-1], scores, side="right").astype(np.int64)
 
 
+def equal_count_bin(scores: FloatArray, bins: int) -> NDArray[np.int64]:
+    """The number of the bin that holds each score, where each of `bins` is meant to hold as many examples.
+
+    Equal scores share a bin, that of their middle rank, so the order of the rows changes nothing. A score that many
+    have fills more than its share, and some bins stay empty.
+
+    >>> equal_count_bin(np.array([0.01, 0.02, 0.03, 0.9]), 2).tolist()
+    [0, 0, 1, 1]
+    >>> equal_count_bin(np.array([0.02, 0.02, 0.02, 0.9]), 2).tolist()
+    [0, 0, 0, 1]
+    """
+    _, position, ties = np.unique(scores, return_inverse=True, return_counts=True)
+    middle = np.cumsum(ties) - ties / 2
+    return np.floor(middle * bins / max(scores.size, 1)).astype(np.int64)[position]
+
+
 def expected_calibration_error(labels: ArrayLike, scores: ArrayLike, *, bins: int = 10) -> float:
-    """Mean distance of score and observed share over equal-width bins, weighted by the examples of each bin.
+    """Mean distance of score and observed share over bins of equal count, weighted by the examples of each bin.
 
     ECE = sum over bins of n_b / n * |observed share_b - mean score_b| (Naeini et al., 2015; Guo et al., 2017), here
-    for the probability of the positive class. NaN without examples.
+    for the probability of the positive class. The bins are those of `equal_count_bin` (adaptive calibration error:
+    Nixon et al., 2019): with rare positives one bin of equal width holds nearly all examples, and hides what is wrong
+    among them. NaN without examples.
 
     >>> round(expected_calibration_error([1, 0, 1, 1], [0.75, 0.75, 0.95, 0.95]), 3)
     0.15
     """
-    curve = reliability_curve(labels, scores, bins=bins)
-    n = int(curve.n.sum())
-    if n == 0:
+    if bins < 1:
+        raise ValueError(f"bins must be at least 1, got {bins}")
+    y, p = _checked(labels, scores)
+    if not p.size:
         return float("nan")
-    return float(np.nansum(curve.n * np.abs(curve.observed_share - curve.mean_score)) / n)
+    return float(np.abs(np.bincount(equal_count_bin(p, bins), weights=y - p)).sum() / p.size)
 
 
 def precision_at(labels: ArrayLike, scores: ArrayLike, k: int) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml_assets.stats.classification import equal_width_bin, pointwise_log_loss
+from ml_assets.stats.classification import equal_count_bin, pointwise_log_loss
 from ml_assets.stats.day_blocks import Interval, expanded_tail
 
 FloatArray = NDArray[np.float64]
@@ -33,7 +33,7 @@ def measured_intervals(
     -------
     dict
         `auc`, `average_precision` (ties counted as one step), `log_loss` in nats, `brier` and `ece` (ten bins of
-        equal width). NaN where undefined: no rows, one class; bounds of fewer than two days are NaN.
+        equal count, cut on all rows). NaN where undefined: no rows, one class; bounds of fewer than two days are NaN.
 
     >>> rng = np.random.default_rng(0)
     >>> found = measured_intervals([0, 1, 0, 1], [0.1, 0.9, 0.2, 0.8], [1, 1, 2, 2], rng=rng, resamples=50, level=0.9)
@@ -69,7 +69,7 @@ def _measurer(y: FloatArray, p: FloatArray, day: NDArray[np.int64]) -> Callable[
     losses = np.bincount(day, pointwise_log_loss(y, p), n_days) if p.size else np.zeros(0)
     squares = np.bincount(day, (y - p) ** 2, n_days)
     rows = np.bincount(day, minlength=n_days).astype(float)
-    cell = day * _BINS + equal_width_bin(p, _BINS)
+    cell = day * _BINS + equal_count_bin(p, _BINS)
     gaps = np.bincount(cell, y - p, n_days * _BINS).reshape(n_days, _BINS)
 
     def measure(counts: FloatArray) -> FloatArray:

@@ -26,6 +26,28 @@ class TamperedModelError(RuntimeError):
 
 
 @dataclass(frozen=True)
+class JudgedParts:
+    """Model and baseline before they were fitted again on all rows: what has not seen the holdout."""
+
+    trained_until: str
+    model: FittedModel
+    baseline: FittedModel
+
+
+@dataclass(frozen=True)
+class UnseenDay:
+    """Log loss of a drop's rows that the model had not seen when it scored them: how it did before it served.
+
+    `loss` is their mean and `variance` that between them.
+    """
+
+    drop: str
+    n: int
+    loss: float
+    variance: float
+
+
+@dataclass(frozen=True)
 class ModelBundle:
     """A model, the baseline fitted on the same rows, and all that decided them.
 
@@ -47,6 +69,10 @@ class ModelBundle:
         The inputs it scores; None when it scores any.
     objectives
         By name, what foretells an amount beside the probability.
+    judged
+        What the gate judged, where the model was fitted again afterwards; None where the model itself was judged.
+    unseen_days
+        How it did on windows ahead of its training rows and on the holdout, by drop.
     """
 
     as_of: str
@@ -60,6 +86,23 @@ class ModelBundle:
     envelope: Envelope | None = None
     started_from: str | None = None
     objectives: Mapping[str, FittedModel] = field(default_factory=dict[str, FittedModel])
+    judged: JudgedParts | None = None
+    unseen_days: tuple[UnseenDay, ...] = ()
+
+    @property
+    def judged_model(self) -> FittedModel:
+        """What the gate judges: the model before it was fitted again, or the model."""
+        return self.model if self.judged is None else self.judged.model
+
+    @property
+    def judged_baseline(self) -> FittedModel:
+        """The baseline beside it."""
+        return self.baseline if self.judged is None else self.judged.baseline
+
+    @property
+    def judged_until(self) -> str:
+        """The newest `prediction_at` that the judged model may have learned from."""
+        return self.trained_until if self.judged is None else self.judged.trained_until
 
 
 @dataclass(frozen=True)
@@ -80,6 +123,8 @@ class ModelStore:
     def save(self, bundle: ModelBundle) -> StoredModel:
         """Keep a bundle; the same content has the same version, and is kept once."""
         parts = {"model": bundle.model, "baseline": bundle.baseline}
+        if bundle.judged is not None:
+            parts |= {"judged_model": bundle.judged.model, "judged_baseline": bundle.judged.baseline}
         parts |= {f"{_OBJECTIVE}{name}": model for name, model in bundle.objectives.items()}
         files = {
             f"{part}/{name}": content for part, model in parts.items() for name, content in model.to_files().items()
@@ -94,6 +139,8 @@ class ModelStore:
             "recipe": bundle.recipe.model_dump(mode="json"),
             "features": list(bundle.features),
             "started_from": bundle.started_from,
+            "judged_until": None if bundle.judged is None else bundle.judged.trained_until,
+            "unseen_days": [[each.drop, each.n, each.loss, each.variance] for each in bundle.unseen_days],
             "libraries": installed_libraries(),
             "kinds": {part: model.kind for part, model in parts.items()},
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
@@ -139,6 +186,10 @@ class ModelStore:
             objectives={
                 part.removeprefix(_OBJECTIVE): model for part, model in models.items() if part.startswith(_OBJECTIVE)
             },
+            judged=JudgedParts(manifest["judged_until"], models["judged_model"], models["judged_baseline"])
+            if manifest.get("judged_until")
+            else None,
+            unseen_days=tuple(UnseenDay(*each) for each in manifest.get("unseen_days", ())),
         )
 
     def verify(self, model_version: str, artifact_sha256: str) -> None:
@@ -146,6 +197,10 @@ class ModelStore:
         folder = self.folder / model_version
         for name, sha256 in json.loads(_read_checked(folder / _MANIFEST, artifact_sha256))["files"].items():
             _read_checked(folder / name, sha256)
+
+    def unseen_days(self, model_version: str) -> tuple[UnseenDay, ...]:
+        """Give how a model did before it served, without reading the model; none of one that recorded nothing."""
+        return tuple(UnseenDay(*each) for each in self.manifest(model_version).get("unseen_days", ()))
 
     def manifest(self, model_version: str) -> dict[str, Any]:
         """Read what is written of a model, unchecked: for people."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ml_assets.training.estimators import FittedModel
 
 CURVE_FILE = "calibration.json"
+LEAST_ROWS = 20  # a step of an isotonic curve rests on as many; one of one or two rows is noise
+PRIOR_ROWS = 2  # how many rows of the average each step is drawn by
 FloatArray = NDArray[np.float64]
 
 
@@ -50,7 +52,8 @@ def fit_curve(method: CalibrationMethod, scores: FloatArray, labels: FloatArray)
     """Learn the curve from scores out of time and what became of them; None for the method `none`.
 
     Platt, "Probabilistic outputs for support vector machines" (1999), in logit space and with a weak prior (one of a
-    thousand rows) toward changing nothing; isotonic after Zadrozny and Elkan (2002). A slope that would turn the
+    thousand rows) toward changing nothing; isotonic after Zadrozny and Elkan (2002), with steps of
+    twenty rows or more. A slope that would turn the
     order around is not learned: everybody gets the share of positives then.
 
     >>> rng = np.random.default_rng(0)
@@ -132,8 +135,55 @@ def _platt(x: FloatArray, labels: FloatArray) -> tuple[float, float]:
 
 
 def _isotonic(scores: FloatArray, labels: FloatArray) -> Curve:
-    from sklearn.isotonic import IsotonicRegression
+    """Fit rising steps of at least LEAST_ROWS rows each; straight lines join them.
 
-    fitted = IsotonicRegression(y_min=1e-4, y_max=1 - 1e-4, out_of_bounds="clip").fit(scores, labels)
-    points = [*fitted.X_thresholds_.tolist(), *fitted.y_thresholds_.tolist()]
-    return Curve("isotonic", tuple(points))
+    A step of fewer rows joins the neighbour whose share is nearer. Then each is drawn to the share of all rows, by as
+    much as PRIOR_ROWS would, so that twenty positives in a row do not make a certainty.
+    """
+    from sklearn.isotonic import isotonic_regression
+
+    values, place, rows = np.unique(scores, return_inverse=True, return_counts=True)
+    positives = np.bincount(place, weights=labels)
+    fitted = np.asarray(isotonic_regression(positives / rows, sample_weight=rows))
+    starts = np.flatnonzero(np.r_[True, np.diff(fitted) != 0])
+    ends = np.r_[starts[1:], values.size] - 1
+    n_rows, n_positive = np.add.reduceat(rows, starts), np.add.reduceat(positives, starts)
+    parts = zip(values[starts], values[ends], n_rows, n_positive, strict=True)
+    steps = _merge_small([_Step(*map(float, part)) for part in parts])
+    base = PRIOR_ROWS * float(labels.mean())
+    weights = np.array([step.rows for step in steps])
+    drawn = np.array([(step.positives + base) / (step.rows + PRIOR_ROWS) for step in steps])
+    shares = np.clip(np.asarray(isotonic_regression(drawn, sample_weight=weights)), 1e-4, 1 - 1e-4)
+    points = {at: share for step, share in zip(steps, shares.tolist(), strict=True) for at in (step.first, step.last)}
+    return Curve("isotonic", (*(float(at) for at in points), *points.values()))
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step of a curve: its lowest and highest score, its rows, and the positives among them."""
+
+    first: float
+    last: float
+    rows: float
+    positives: float
+
+    @property
+    def share(self) -> float:
+        return self.positives / self.rows
+
+    def with_next(self, other: _Step) -> _Step:
+        return _Step(self.first, other.last, self.rows + other.rows, self.positives + other.positives)
+
+
+def _merge_small(steps: list[_Step]) -> list[_Step]:
+    """Join the smallest step with its nearer neighbour until each has LEAST_ROWS rows; shares still rise."""
+    merged = list(steps)
+    while len(merged) > 1:
+        at = min(range(len(merged)), key=lambda place: merged[place].rows)
+        if merged[at].rows >= LEAST_ROWS:
+            break
+        below = merged[at].share - merged[at - 1].share if at else float("inf")
+        above = merged[at + 1].share - merged[at].share if at + 1 < len(merged) else float("inf")
+        left = at - 1 if below <= above else at
+        merged[left : left + 2] = [merged[left].with_next(merged[left + 1])]
+    return merged

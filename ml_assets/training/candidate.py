@@ -49,6 +49,8 @@ class MeasuredRung:
         Scores of the holdout in the order of its rows, and their measures.
     ahead
         The measures on windows inside the training rows, scored ahead; None where the rows are too few for one.
+    ahead_places, ahead_scores
+        Positions of the rows of these windows among the training rows, and their scores.
     """
 
     rung: Rung
@@ -56,6 +58,8 @@ class MeasuredRung:
     holdout_scores: FloatArray
     measures: dict[str, float]
     ahead: dict[str, float] | None
+    ahead_places: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    ahead_scores: FloatArray = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def climb(
 ) -> list[MeasuredRung]:
     """Fit each rung of `recipe` on the rows of split `train`, and measure it ahead and on those of `holdout`.
 
-    Nothing is refitted afterwards: what was measured is what may serve.
+    The holdout is trained on by nothing here; `refit.py` fits again what was chosen.
 
     Parameters
     ----------
@@ -116,6 +120,7 @@ def climb(
     names = list(features)
     folds = time_folds(train, recipe.folds, recipe.matures_after)
     ahead = _windows(train, folds)
+    places = np.concatenate([*(np.flatnonzero(fold.test) for fold in folds), np.empty(0, dtype=np.int64)])
     fitted: dict[str, FittedModel] = {}
     measured = []
     for rung in recipe.ladder:
@@ -134,6 +139,8 @@ def climb(
                 scores,
                 summary(holdout["label"].to_numpy(), scores),
                 summary(ahead.labels, calibrated) if folds else None,
+                places,
+                calibrated,
             )
         )
         if on_rung is not None:

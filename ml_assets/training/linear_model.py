@@ -36,15 +36,17 @@ FloatArray = NDArray[np.float64]
 class ScaledTerm:
     """What one number adds to the log odds: coefficient * (unit - mean) / scale.
 
-    `unit` is where the number lies between the training minimum (0) and maximum (1). Beyond them it is 0 or 1: a line
-    goes on for ever, so a value that training never saw counts as the nearest one that it saw.
+    `unit` is where the number lies between the bounds of the training rows, 0 at the lower and 1 at the upper. Beyond
+    them it is 0 or 1: a line goes on for ever, so a value that training never saw counts as the nearest bound.
 
     Attributes
     ----------
     minimum, maximum
-        Of the training rows, in the number's own unit.
+        The bounds, in the number's own unit: those of the training rows, drawn in where a few lie far away; equal for a
+        constant, whose coefficient is 0. See `numeric_bounds`.
     mean, scale
-        Mean and standard deviation of `unit` in the training rows; `scale` is 1 for a constant.
+        Mean and standard deviation of `unit` in the training rows; `scale` is 1 for a constant, and never
+        below a hundredth: no value is standardised to more than 100.
     """
 
     minimum: FiniteFloat

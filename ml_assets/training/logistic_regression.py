@@ -55,13 +55,15 @@ def unfitted_pipeline(rung: Rung, columns: FeatureColumns, seed: int) -> Pipelin
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import OneHotEncoder
+
+    from ml_assets.training.numeric_bounds import bounding_steps
 
     parameters = rung_parameters(rung, DEFAULTS)
     texts = _encoded_texts(columns)
     # numpy's median of a column at a time: the imputer's own sorts all of them masked, half the time of a fit
     imputer = SimpleImputer(strategy=_median, add_indicator=True, keep_empty_features=True)  # pyright: ignore[reportArgumentType] - inferred from the default
-    scaling = [("impute", imputer), ("bound", MinMaxScaler(clip=True)), ("scale", StandardScaler())]
+    scaling = [("impute", imputer), *bounding_steps()]
     categories = [np.array(columns.categories[name], dtype=object) for name in texts]
     encoder = OneHotEncoder(
         categories=categories,  # pyright: ignore[reportArgumentType] - inferred from the default, "auto"
@@ -93,9 +95,9 @@ def numbers_of(pipeline: Pipeline, columns: FeatureColumns) -> FittedLogisticReg
     coefficients: list[float] = regression.coef_[0].tolist()
     numeric: dict[str, NumericColumn] = {}
     if columns.numeric:
-        impute, bound, scale = (step for _, step in fitted["numeric"].steps)
+        impute, _, bound, scale = (step for _, step in fitted["numeric"].steps)
         limits = (bound.data_min_.tolist(), bound.data_max_.tolist(), scale.mean_.tolist(), scale.scale_.tolist())
-        values = [ScaledTerm(*each) for each in zip(*limits, coefficients, strict=False)]
+        values = [_term(*each) for each in zip(*limits, coefficients, strict=False)]
         coefficients = coefficients[len(values) :]
         flags = dict(zip(impute.indicator_.features_.tolist(), values[len(columns.numeric) :], strict=True))
         numeric = {
@@ -111,6 +113,11 @@ def numbers_of(pipeline: Pipeline, columns: FeatureColumns) -> FittedLogisticReg
         text[name] = TextColumn(dict(zip(frequent, coefficients, strict=False)), rare, other)
         coefficients = coefficients[len(frequent) + bool(rare) :]
     return FittedLogisticRegression(columns.names, float(regression.intercept_[0]), numeric, text)
+
+
+def _term(minimum: float, maximum: float, mean: float, scale: float, coefficient: float) -> ScaledTerm:
+    """Give a term; a constant of the training rows adds nothing, whatever it is later."""
+    return ScaledTerm(minimum, maximum, mean, scale, 0.0 if minimum == maximum else coefficient)
 
 
 def _median(known: NDArray[np.float64]) -> float:

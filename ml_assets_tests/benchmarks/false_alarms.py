@@ -29,14 +29,12 @@ from ml_assets.monitoring.feature_drift import (
     LOG_PSI_FLOOR,
     OVERALL,
     ReferenceName,
-    log_psi_of_windows,
-    log_steady_psi,
-    n_varying_windows,
 )
 from ml_assets.monitoring.feed_health import FeedHealth
 from ml_assets.monitoring.feed_profile import CategoryCounts, Series, profile_source
 from ml_assets.monitoring.placebo_family import MIN_WINDOWS, PlaceboFamily
 from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate, moving_rate, persistent
+from ml_assets.monitoring.window_psi import log_psi_of_windows, log_steady_psi, n_varying_windows
 from ml_assets.pipeline.monitoring.drift import feature_rows_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.binning import histograms_by_group, learn_category_bins, learn_numeric_bins

@@ -19,7 +19,7 @@ PANELS = {
     "Run and watch": ("land", "batch", "status", "alerts", "drift", "sql", "tables", "fingerprint", "ui", "backfill",
                       "requeue", "accept-missing"),
     "Models": ("retrain", "champion", "approve", "rollback", "reproduce", "explain", "tune", "economy", "audit",
-               "rebuild"),
+               "accept-feature", "rebuild"),
     "History": ("replay", "demo"),
 }  # fmt: skip
 COMMANDS = tuple(command for commands in PANELS.values() for command in commands)

@@ -78,6 +78,14 @@ def test_features_that_drift_are_one_finding_with_what_matters_first() -> None:
     assert finding.doing == "it waits: the cooldown ends with drop 2013-07-20"
 
 
+def test_feature_with_values_the_reference_never_had_is_told_by_them() -> None:
+    said = "was 0 in all 5,600 rows of the reference and is other in 63 % of the window"
+    alarms = [alarm("before", "is_holiday", kind="abrupt", statistic="constant_changed", detail=said, importance=0.02)]
+    (finding,) = found(alarms=alarms)
+
+    assert finding.message.endswith(f"is_holiday ({said}, importance 2.0%)")
+
+
 def test_missing_and_refused_sources_are_told_apart() -> None:
     ledger = [
         {"source": "weather", "state": "missing", "reasons": []},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.retraining import Alarm, Performance, RetrainingState, decide
+from ml_assets.decisions.retraining import Alarm, ChangeState, Performance, RetrainingState, decide
 from ml_assets.spec.monitoring import RetrainingSpec
 
 RULE = RetrainingSpec()
@@ -137,3 +138,42 @@ def test_no_retraining_within_the_cooldown(known: RetrainingState) -> None:
 
     if decision.action == "retrain" and known.last_attempt is not None:
         assert known.drop >= known.last_attempt + RULE.cooldown
+
+
+CHANGE = ChangeState(since=date(2013, 4, 20), matured=20, matured_at_attempt=0, needed=14)
+RISEN = Performance("failed", 0.06, 0.02, date(2013, 4, 20), 0.61, 0.44)
+
+
+def test_a_risen_loss_waits_until_enough_of_the_change_has_matured_and_says_so() -> None:
+    found = decide(state(performance=RISEN, change=replace(CHANGE, matured=5)), RULE)
+    assert (found.action, found.trigger) == ("wait", "performance")
+    assert "only 5 drops since 2013-04-20 have matured labels" in found.reason
+    assert "with 14 of them it retrains" in found.would_change
+
+
+def test_a_risen_loss_retrains_whatever_the_cooldown_once_there_is_enough_of_the_change() -> None:
+    found = decide(state(performance=RISEN, change=CHANGE, last_attempt=date(2013, 5, 30)), RULE)
+    assert (found.action, found.trigger, found.monitor) == ("retrain", "performance", "performance/loss")
+    assert "has risen since 2013-04-20: 0.6100 in the last matured window, 0.4400 before it served" in found.reason
+
+
+def test_after_a_refusal_it_retrains_again_when_twice_as_much_has_matured() -> None:
+    again = replace(CHANGE, matured_at_attempt=14)
+    assert decide(state(performance=RISEN, change=replace(again, matured=27)), RULE).action == "wait"
+    assert decide(state(performance=RISEN, change=replace(again, matured=28)), RULE).action == "retrain"
+
+
+def test_a_champion_of_few_rows_since_a_change_is_trained_again_when_they_have_doubled() -> None:
+    young = ChangeState(date(2013, 4, 20), matured=27, matured_at_attempt=14, needed=14, is_learned=True)
+    assert decide(state(change=young), RULE).action == "nothing"
+    found = decide(state(change=replace(young, matured=28)), RULE)
+    assert (found.action, found.monitor) == ("retrain", "performance/change")
+
+
+def test_staleness_backs_off_when_candidates_gain_nothing() -> None:
+    age = RULE.stale_after + timedelta(days=1)
+    old = {"training_age": age, "last_attempt": None}
+    assert decide(state(**old), RULE).trigger == "staleness"
+    assert decide(state(**old, refused_in_a_row=1), RULE).action == "nothing"
+    later = decide(state(training_age=4 * age, last_attempt=None, refused_in_a_row=5), RULE)
+    assert "after 5 candidates since its promotion gained too little" in later.reason

@@ -1,3 +1,4 @@
+import math
 from datetime import date, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from ml_assets.monitoring.diagnosis import (
     feature_origins,
     known_changes,
 )
+from ml_assets.monitoring.drift_report import Row, settle_alarms
 from ml_assets_tests.rehearsal import flagship
 
 TIMETABLE = "summer timetable on 2013-03-31"
@@ -68,7 +70,9 @@ def drifting(feature: str | None, drop: date) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("feature", "days_after", "kind"),
     [
-        ("weather_temp_f", 0, "broken_feed"),
+        ("weather_temp_f", 0, "drift"),  # the feed is over in one drop: no alarm yet
+        ("weather_temp_f", 1, "broken_feed"),
+        ("carrier_late_share_28d", 1, "drift"),  # from another source
         ("weather_temp_f", 9, "broken_feed"),  # the week up to it holds the 18th, which may look back into the 17th
         ("weather_temp_f", 10, "drift"),
         ("temp_change", 9, "broken_feed"),  # an expression over weather
@@ -109,17 +113,57 @@ def test_features_come_from_their_views_and_remember_as_long_as_these_look_back(
     assert set(origins["score"]) == {"schedule", "flight_outcomes", "weather", "airports"}
 
 
-def test_feed_that_is_quiet_again_is_not_explained_by_its_value_of_today_nor_counted_as_broken() -> None:
-    row = {"batch_date": BROKEN, "family": "feed", "monitor": "feed/weather rows", "source": "weather", "ratio": 0.2,
-           "column_name": None, "statistic": "rows", "state": "alarm", "value": 4.3, "usual": 4.3, "z": 0.2,
-           "detail": None}  # fmt: skip
-    record = FaultRecord(flagship())
+def test_feed_over_in_one_drop_renames_no_alarm_of_a_feature() -> None:
+    once = [FaultyReading(GUSTS, "weather", BROKEN, is_alarm=False)]
+    row = {"batch_date": BROKEN, "family": "before", "column_name": "weather_temp_f", "state": "alarm", "ratio": 2.0}
 
+    diagnose_features([row], flagship(), FaultRecord(flagship(), once))
+
+    assert row["kind"] == "abrupt"
+
+
+def rows_monitor(drop: date, value: float, z: float) -> Row:
+    return {"batch_date": drop, "family": "feed", "monitor": "feed/weather rows", "source": "weather",
+            "ratio": abs(z) / 5, "column_name": None, "statistic": "rows", "state": "ok", "value": value,
+            "usual": math.log(72), "z": z, "threshold": 5.0, "detail": None}  # fmt: skip
+
+
+def test_alarm_that_holds_is_told_by_the_value_over_its_threshold_and_not_counted_as_broken() -> None:
+    ratios: dict[str, dict[date, float]] = {}
+    measured: dict[str, dict[date, Row]] = {}
+    monitoring, record = flagship().monitoring, FaultRecord(flagship())
+    for number, (value, z) in enumerate([(math.log(10), -20.0), (math.log(20), -10.0), (math.log(72), 0.1)]):
+        row = rows_monitor(BROKEN + number * DAY, value, z)
+        settle_alarms([row], ratios, monitoring, DAY, measured)
     diagnose_feeds([row])
     record.note([row])
 
+    assert (row["state"], row["z"], row["ratio"]) == ("alarm", -10.0, pytest.approx(0.02))
     assert (row["kind"], row["meaning"]) == (
         "broken_feed",
-        "the number of rows: as usual in this drop, after it was over its threshold in those before",
+        "the number of rows: 20 where 72 is usual; measured in one of the drops before, in this one it is below its "
+        "threshold",
     )
     assert record.broken(BROKEN + 9 * DAY) == {}
+
+
+def test_expression_comes_from_the_features_it_names_as_whole_words() -> None:
+    spec = flagship()
+    expression = spec.features.expressions[0].model_copy(update={"name": "x", "sql": "weather_temp_fahrenheit * 2"})
+    features = spec.features.model_copy(update={"expressions": (expression,)})
+
+    origins = feature_origins(spec.model_copy(update={"features": features}))
+
+    assert set(origins["x"]) == set(spec.examples.sources)  # not weather, by weather_temp_f
+
+
+def test_value_the_reference_never_had_is_an_alarm_at_once_and_says_what_was_usual() -> None:
+    said = "was 0 in all 5,600 rows of the reference and is other in 28 % of the window"
+    row = {"batch_date": BROKEN, "family": "before", "monitor": "before/x", "column_name": "x", "ratio": 3.0,
+           "statistic": "constant_changed", "state": "ok", "detail": said}  # fmt: skip
+
+    settle_alarms([row], {}, flagship().monitoring, DAY)
+    diagnose_features([row], flagship(), FaultRecord(flagship()))
+
+    assert (row["state"], row["kind"]) == ("alarm", "abrupt")
+    assert said in row["meaning"]

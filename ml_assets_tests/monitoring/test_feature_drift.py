@@ -144,12 +144,114 @@ def test_one_odd_drop_decides_nothing_and_two_do(reference: DriftReference) -> N
     assert steady[2] > 5 * steady[0]
 
 
-def test_feature_that_never_varied_is_not_judged(reference: DriftReference) -> None:
+@pytest.mark.parametrize(
+    ("usual", "other", "label"),
+    [
+        (0.0, 1.0, "0"),
+        (5.0, 500.0, "5"),
+        (np.nan, 1.0, "null"),
+        (1.0, np.nan, "1"),
+        ("N", "S", "N"),
+        (None, "a", "null"),
+    ],
+)
+def test_constant_that_takes_another_value_is_over_in_the_second_drop(usual: object, other: object, label: str) -> None:
+    dtype = object if isinstance(other, str) else float
+    before = rows(56, still=np.full(56 * A_DAY, usual, dtype=dtype))
+    learned = DriftReference("before", before, 7)
     window = rows(7, 2)
-    moved = {**window.columns, "silent": np.ones(7 * A_DAY)}
-    reading = compare(reference, FeatureRows(window.drops, window.days, moved))["silent"]
+    found = []
+    for changed in range(4):
+        still = np.full(7 * A_DAY, usual, dtype=dtype)
+        still[window.days >= 7 - changed] = other
+        moved = FeatureRows(window.drops, window.days, {**window.columns, "still": still})
+        found.append(compare(learned, moved)["still"])
 
-    assert (reading.standing.threshold, reading.detail) == (np.inf, "new: null throughout the reference")
+    assert [reading.standing.is_over for reading in found] == [False, False, True, True]  # one drop may be a holiday
+    assert found[2].statistic == "constant_changed"
+    assert np.isfinite(found[2].standing.z / found[2].standing.threshold)
+    assert found[2].detail == f"was {label} in all 11,200 rows of the reference and is other in 29 % of the window"
+
+
+def test_constant_of_a_reference_of_two_windows_is_judged_too() -> None:
+    learned = DriftReference("before", rows(20), 7)
+    window = rows(7, 2)
+    moved = FeatureRows(window.drops, window.days, {**window.columns, "silent": np.ones(7 * A_DAY)})
+
+    assert compare(learned, moved)["silent"].standing.is_over
+
+
+def test_holiday_that_one_week_of_the_reference_had_is_no_change() -> None:
+    def flag(days: np.ndarray, *holidays: int) -> np.ndarray:
+        return np.isin(days, holidays).astype(float)
+
+    before = rows(56)
+    before = FeatureRows(before.drops, before.days, {**before.columns, "holiday": flag(before.days, 20)})
+    learned, window = DriftReference("before", before, 7), rows(7, 2)
+    over = []
+    for holidays in ((3,), (3, 4), (3, 4, 5)):
+        moved = {**window.columns, "holiday": flag(window.days, *holidays)}
+        over.append(compare(learned, FeatureRows(window.drops, window.days, moved))["holiday"].standing.is_over)
+
+    assert over == [False, False, True]
+
+
+def test_unseen_categories_of_half_the_rows_are_over_at_once_also_among_ten_thousand_values() -> None:
+    rng = np.random.default_rng(3)
+    names = np.array([f"shop {number}" for number in range(10_000)], dtype=object)
+    before = rows(56, shop=rng.choice(names, 56 * A_DAY))
+    learned, window = DriftReference("before", before, 7), rows(7, 2)
+    usual, half = (rng.choice(names, 7 * A_DAY) for _ in range(2))
+    half[rng.random(half.size) < 0.9] = "elsewhere"
+    calm, moved = (
+        compare(learned, FeatureRows(window.drops, window.days, {**window.columns, "shop": shop}))["shop"]
+        for shop in (usual, half)
+    )
+
+    assert not calm.standing.is_over
+    assert calm.unseen_share > 0.2  # so many values are new in any week
+    assert moved.standing.is_over
+    assert moved.statistic == "constant_changed"
+
+
+def test_unseen_categories_of_half_the_rows_of_a_column_with_few_are_named_by_their_share(
+    reference: DriftReference,
+) -> None:
+    window = rows(7, 2)
+    renamed = np.where(window.columns["carrier"] == "UA", "U2", window.columns["carrier"]).astype(object)
+    moved = FeatureRows(window.drops, window.days, {**window.columns, "carrier": renamed})
+    reading = compare(reference, moved)["carrier"]
+
+    assert reading.statistic == "constant_changed"
+    assert "of the window hold values that the reference does not have (usual 0.0%)" in reading.detail
+
+
+@pytest.mark.parametrize("a_day", [1, 2, 5, 20])
+def test_thin_window_like_the_reference_is_not_over(a_day: int) -> None:
+    rng = np.random.default_rng(8)
+    n = 56 * A_DAY
+    plain = {name: rng.normal(size=n) for name in "abc"}
+    drops = tuple(START + number * DAY for number in range(56))
+    learned = DriftReference("before", FeatureRows(drops, np.repeat(np.arange(56), A_DAY), plain), 7)
+    over = 0
+    for seed in range(40):
+        draw = np.random.default_rng(100 + seed)
+        few = {name: draw.normal(size=7 * a_day) for name in "abc"}
+        window = FeatureRows(drops[:7], np.repeat(np.arange(7), a_day), few)
+        *single, together = learned.compare(START, window, RATE, {})
+        over += any(each.standing.z > each.standing.threshold for each in [*single, together])
+
+    assert over <= 1
+
+
+def test_all_features_together_name_no_feature_that_is_not_over_alone(reference: DriftReference) -> None:
+    calm, window = rows(7, 3), rows(7, 2)
+    moved = FeatureRows(window.drops, window.days, {**window.columns, "level": window.columns["level"] + 3})
+
+    assert reference.compare(START, calm, RATE, {})[-1].detail == "none alone"
+    named = reference.compare(START, moved, RATE, {})[-1].detail
+    assert named.startswith("most: level (z ")
+    assert "rain" not in named
 
 
 def test_all_features_together_are_the_mean_z_by_importance_and_name_what_contributes(

@@ -62,10 +62,36 @@ def test_no_examples_measure_nothing() -> None:
 
 
 def test_calibration_error_weighs_each_bin_by_its_examples() -> None:
-    # bin [0.2, 0.3): 3 examples, said 0.2, happened 1/3. The last bin: 1 example, said 1, happened 0.
+    # three share a bin: said 0.2, happened 1/3. One is alone: said 1, happened 0.
     found = c.expected_calibration_error([1, 0, 0, 0], [0.2, 0.2, 0.2, 1.0])
 
     assert found == pytest.approx(3 / 4 * (1 / 3 - 0.2) + 1 / 4 * 1.0)
+
+
+def test_calibration_error_of_rare_positives_is_not_hidden_in_one_bin() -> None:
+    # 2 % positives: half the examples are said to be at 1 % and are at 3 %, the other half the other way around
+    scores = np.repeat([0.01, 0.03], 5000)
+    labels = np.r_[np.arange(5000) < 150, np.arange(5000) < 50].astype(float)
+
+    assert c.expected_calibration_error(labels, scores) == pytest.approx(0.02)
+
+
+@given(seed=st.integers(0, 200))
+def test_calibration_error_is_the_same_in_any_order_of_rows_that_tie(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, 7, 57) / 10
+    labels = (rng.random(57) < 0.3).astype(float)
+    order = rng.permutation(57)
+
+    found = c.expected_calibration_error(labels, scores)
+
+    assert c.expected_calibration_error(labels[order], scores[order]) == pytest.approx(found, abs=1e-12)
+
+
+def test_bins_of_equal_count_hold_as_many_examples_where_no_scores_tie() -> None:
+    scores = np.random.default_rng(0).random(200) ** 4
+
+    assert np.bincount(c.equal_count_bin(scores, 10)).tolist() == [20] * 10
 
 
 def test_a_score_on_an_edge_belongs_to_the_bin_above_and_one_to_the_last() -> None:

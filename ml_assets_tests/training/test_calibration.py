@@ -98,6 +98,31 @@ def test_platt_ends_where_no_other_line_loses_less(seed: int, level: float, slop
     assert lost(intercept, slope) <= min(lost(*each) for each in nearby) + 1e-9
 
 
+def test_isotonic_step_never_rests_on_one_or_two_rows() -> None:
+    rng = np.random.default_rng(5)
+    scores = rng.random(400)
+    labels = (rng.random(400) < 0.05).astype(float)
+    labels[np.argsort(scores)[-2:]] = 1  # the two highest happen to be positives
+    labels[np.argsort(scores)[:2]] = 0
+
+    curve = fit_curve("isotonic", scores, labels)
+
+    assert curve is not None
+    given_back = curve(scores)
+    assert given_back.max() < 0.3  # twenty rows, two or three of them positive; unsmoothed it is 0.9999
+    assert given_back.min() > 1e-4
+    assert given_back.mean() == pytest.approx(labels.mean(), abs=0.01)
+
+
+def test_twenty_positives_in_a_row_are_no_certainty() -> None:
+    scores, labels = np.r_[np.full(980, 0.1), np.linspace(0.8, 0.9, 20)], np.r_[np.zeros(980), np.ones(20)]
+
+    curve = fit_curve("isotonic", scores, labels)
+
+    assert curve is not None
+    assert curve(np.array([0.1, 0.9])) == pytest.approx([2 * 0.02 / 982, 20.04 / 22], abs=1e-4)
+
+
 def test_nothing_is_learned_where_nothing_is_asked_for() -> None:
     assert fit_curve("none", *too_sure(0)) is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -15,6 +16,8 @@ from ml_assets.stores.given_files import Row
 
 MOST_LEVELS = 50  # of a string that becomes a feature
 _PAST_DAYS = 90  # a newest row older than this tells a past that ended
+_ROWS_OF_A_VERDICT = 500  # labelled rows that tell a gain of a few percent from noise
+_ROWS_OF_A_GROUP = 20  # below which a share says little
 _MOST_MEANS, _MOST_LATEST, _MOST_SHOWN = 3, 8, 6  # columns of a first view, and of a first worklist
 
 
@@ -121,6 +124,8 @@ class ModelFacts:
     holdout_drops: int
     group_by: str
     shown: tuple[str, ...]
+    min_examples: int
+    held_rows: int
 
 
 @dataclass(frozen=True)
@@ -267,13 +272,39 @@ def _views(draft: Draft) -> Iterator[ViewFacts]:
 
 
 def _model(draft: Draft, calendar: CalendarFacts, features: Sequence[ColumnProfile]) -> ModelFacts:
-    holdout_days = max(14, (calendar.last - calendar.first).days * 15 // 100 // 7 * 7)  # about 15 %, in whole weeks
-    groups = [column.name for column in features if column.type in ("string", "boolean")]
-    groups += [column.name for column in features if column.distinct <= MOST_LEVELS]
-    groups += [column.name for column in features]
+    every = max(1, draft.decided.length.days)
+    n_drops = max(1, (calendar.last - calendar.first).days // every)
+    rows_a_drop = max(1.0, draft.parts.examples.rows / n_drops)
+    # as short as a verdict allows: what is held out is not learned, and after a change it is the newest truth
+    shortest, longest = (7, 28) if every == 1 else (4, 12)
+    holdout_drops = min(max(shortest, math.ceil(_ROWS_OF_A_VERDICT / rows_a_drop)), longest)
+    if every == 1:
+        holdout_drops = -(-holdout_drops // 7) * 7  # whole weeks
+    holdout_days = holdout_drops * every
+    held_rows = int(rows_a_drop * holdout_drops)
+    groups = [column.name for column in features if column.type in ("string", "boolean") and _is_a_group(column)]
+    groups += [column.name for column in features if column.type == "integer" and 2 <= column.distinct <= MOST_LEVELS]
+    groups += ["day_of_week"] if _has_local_moment(draft) else []
+    groups += [column.name for column in features if column.type in ("string", "boolean", "integer")]
     shown = [*draft.parts.examples.key, *(column.name for column in features)][:_MOST_SHOWN]
-    holdout_drops = holdout_days // max(1, draft.decided.length.days)
-    return ModelFacts(holdout_days, holdout_drops, groups[0] if groups else DECIDE, tuple(shown))
+    return ModelFacts(
+        holdout_days,
+        holdout_drops,
+        groups[0] if groups else DECIDE,
+        tuple(shown),
+        min_examples=max(20, held_rows // 3),
+        held_rows=held_rows,
+    )
+
+
+def _is_a_group(column: ColumnProfile) -> bool:
+    return 2 <= column.distinct <= min(MOST_LEVELS, column.rows // _ROWS_OF_A_GROUP)
+
+
+def _has_local_moment(draft: Draft) -> bool:
+    """Whether the draft declares day_of_week, which any example has."""
+    is_known = draft.decided.zone != DECIDE
+    return is_known and any(column.type == "timestamp" for column in draft.parts.examples.moments)
 
 
 def _durations(every: timedelta, holdout_days: int) -> dict[str, str]:
@@ -284,8 +315,8 @@ def _durations(every: timedelta, holdout_days: int) -> dict[str, str]:
         "before": 6 * window,
         "feed_history": 3 * window,
         "relearn_after": 2 * window,
-        "performance_window": 2 * window,
-        "stale_after": timedelta(days=holdout_days) + timedelta(weeks=6),
+        "performance_window": max(2 * window, timedelta(days=holdout_days)),
+        "stale_after": timedelta(days=holdout_days) + max(timedelta(weeks=10), 4 * window),
         "cooldown": 2 * window,
     }
     return {name: format_duration(length) for name, length in found.items()}

@@ -12,6 +12,7 @@ from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.features.outcome_leakage import Finding
 from ml_assets.pipeline.audit.leakage import Audit, AuditRequest, NothingToAuditError, audit_leakage
 from ml_assets.pipeline.audit.outcomes import audit_outcomes
+from ml_assets.pipeline.audit.suspicions import Suspicion, judge_findings
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -47,23 +48,28 @@ def run_audit(spec: UseCaseSpec, state: UseCaseState, options: Options) -> bool:
     except NothingToAuditError as error:
         raise fail(str(error)) from error
     findings = audit_outcomes(spec, state) if state.lake.has("training_set") else []
-    is_clean = not audit.leaks and not any(finding.is_alarm for finding in findings)
+    suspicions = judge_findings(spec, state, findings)
     if options.as_json:
-        print_json(_plain(spec, audit, findings))
+        print_json(_plain(spec, audit, findings, suspicions))
     else:
-        _show(spec, audit, findings)
-    return is_clean
+        _show(spec, audit, findings, suspicions)
+    return not audit.leaks and not any(each.is_open for each in suspicions)
 
 
-def _plain(spec: UseCaseSpec, audit: Audit, findings: list[Finding]) -> dict[str, Any]:
+def _plain(spec: UseCaseSpec, audit: Audit, findings: list[Finding], suspicions: list[Suspicion]) -> dict[str, Any]:
+    thought = {(each.finding.kind, each.finding.column): each for each in suspicions}
     return {
         "use_case": spec.name, "examples": audit.examples, "moments": audit.moments, "cells": audit.cells,
         "left_out": audit.left_out, "leaks": [asdict(leak) for leak in audit.leaks],
-        "findings": [{**asdict(finding), "is_alarm": finding.is_alarm} for finding in findings],
+        "findings": [
+            {**asdict(finding), "is_alarm": finding.is_alarm, "why": each.why if each else "",
+             "blocks": bool(each and each.blocks)}
+            for finding in findings for each in [thought.get((finding.kind, finding.column))]
+        ],
     }  # fmt: skip
 
 
-def _show(spec: UseCaseSpec, audit: Audit, findings: list[Finding]) -> None:
+def _show(spec: UseCaseSpec, audit: Audit, findings: list[Finding], suspicions: list[Suspicion]) -> None:
     say(
         f"{audit.cells:,} cells of {audit.examples:,} examples at {audit.moments:,} moments recomputed: "
         f"{len(audit.leaks):,} could not be known"
@@ -83,6 +89,7 @@ def _show(spec: UseCaseSpec, audit: Audit, findings: list[Finding]) -> None:
     if chosen:
         rows = [[f.kind, f.column, f.value, f.limit, f.n, f.says] for f in chosen]
         print_table("what columns say about the outcome", _FINDINGS, rows, see="--json")
-    for finding in alarms:
-        say(Text.assemble((finding.kind, "red"), f" {finding.column}: {finding.says}"))
+    for each in suspicions:
+        mark = ("explained or accepted", "green") if each.why else ("suspected", "red" if each.blocks else "yellow")
+        say(Text.assemble(mark, f" {each}"))
     next_steps({f"ml-assets features {spec.name}": "where each feature comes from"})

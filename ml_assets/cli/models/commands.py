@@ -238,6 +238,29 @@ def audit(
         raise typer.Exit(1)
 
 
+@commands.command("accept-feature")
+def accept_feature(
+    use_case: UseCaseName,
+    name: Annotated[str, typer.Argument(help="A feature that is suspected and right.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why its values are known as of the prediction.")],
+    by: By = "",
+) -> None:
+    """Accept a feature that ranks the outcome suspiciously well.
+
+    The decision is recorded, and the gate refuses no candidate for this feature from the next training set on.
+    """
+    from datetime import UTC, datetime
+
+    from ml_assets.cli.models.record import asked_by
+    from ml_assets.pipeline.audit.suspicions import accept_feature as record_acceptance
+
+    spec, decision = read_use_case(use_case), asked_by(by, reason, None)
+    with explained_errors():
+        record_acceptance(spec, state_of(spec), name, decision.note, by=decision.by, now=datetime.now(UTC))
+    console.print(f"{name} of {use_case} is accepted: {decision.note}", markup=False, highlight=False)
+    next_steps({f"ml-assets retrain {use_case}": "draws a training set anew, and judges it with this decision"})
+
+
 @commands.command()
 def rebuild(
     use_case: UseCaseName,

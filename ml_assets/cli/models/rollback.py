@@ -49,7 +49,9 @@ def _show(spec: UseCaseSpec, found: RollbackPreview) -> None:
     )
     known = rows.loc[rows["label"].notna()]
     if known.empty:
-        console.print("no label of these drops is known yet: what it costs cannot be said")
+        console.print(
+            f"no example of the drops compared has matured by {found.newest} with a label: what it costs cannot be said"
+        )
         return
     costs, table = spec.monitoring.costs, []
     days = known["batch_date"].astype(str).to_numpy()
@@ -60,4 +62,4 @@ def _show(spec: UseCaseSpec, found: RollbackPreview) -> None:
         precision, _ = lists_of_days(labels, priority, days, capacity)
         table.append([title, curve.implied_cost, curve.implied_cost * len(known), precision])
     heads = ["model", "mean cost an example", f"cost of {len(known):,} examples", f"precision of the first {capacity}"]
-    print_table(f"{known['batch_date'].nunique()} drops with labels", heads, table)
+    print_table(f"{known['batch_date'].nunique()} drops with matured examples", heads, table)

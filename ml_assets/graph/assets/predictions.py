@@ -85,20 +85,34 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
 
 
 def _worklist(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    key = asset_key(spec, "predictions", "worklist")
+
     @dg.asset(
-        key=asset_key(spec, "predictions", "worklist"),
+        key=key,
         deps=[asset_key(spec, "predictions", "predictions"), asset_key(spec, "features", "examples")],
         description=f"The {spec.worklist.capacity} examples of each drop with the highest {_ranked_by(spec)}"
         f"{_delivered_as(spec, 'worklist')}.",
+        check_specs=[
+            dg.AssetCheckSpec("ranked_as_declared", asset=key, description="The model that serves a drop predicts all "
+                              "that `worklist.rank_by` weighs; where it does not, the list is ranked by score."),
+        ],
         metadata=table_metadata(spec, "predictions/worklist", has_own_schema=False),
         **by_drop(spec),
         **described(spec, "predictions", "delta", *_formats(spec, "worklist")),
+<<<<<<< HEAD
     )
     def worklist(context: dg.AssetExecutionContext, store: StateResource) -> None:
         state = store.of(spec.name)
         drawn = store_worklist(spec, state, partition_keys(context))
         shown = describe_columns(spec, "predictions", "worklist", drawn.columns)
         describe_drops(context, state, drawn, on_last=shown)
+=======
+    )  # fmt: skip
+    def worklist(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
+        drawn = store_worklist(spec, store.of(spec.name), partition_keys(context))
+        describe_drops(context, drawn, on_last=describe_columns(spec, "predictions", "worklist", drawn.columns))
+        return dg.MaterializeResult(check_results=check_results(drawn.checks))
+>>>>>>> main
 
     return worklist
 

@@ -10,6 +10,7 @@ from datetime import date
 from ml_assets.features.outcome_leakage import Finding
 from ml_assets.pipeline.audit.leakage import Audit, AuditRequest, NothingToAuditError, audit_leakage
 from ml_assets.pipeline.audit.outcomes import audit_outcomes
+from ml_assets.pipeline.audit.suspicions import Suspicion, judge_findings
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.spec.tables.features import TRAINING_SET_AUDIT
 from ml_assets.spec.use_case import UseCaseSpec
@@ -26,11 +27,15 @@ AUDIT = TRAINING_SET_AUDIT.name  # what the audit of the newest training set fou
 
 @dataclass(frozen=True)
 class TrainingSetAudit:
-    """What the audit of the newest training set found. `findings` are those that the gate refuses a candidate for."""
+    """What the audit of the newest training set found. `findings` are those that the gate refuses a candidate for.
+
+    `leakage` holds what recomputation proved, `suspicions` columns that say much, with what is thought of each.
+    """
 
     outcome: CheckOutcome
     leakage: Audit
     columns: tuple[Finding, ...]
+    suspicions: tuple[Suspicion, ...]
     findings: tuple[str, ...]
 
 
@@ -51,18 +56,20 @@ def audit_training_set(spec: UseCaseSpec, state: UseCaseState, as_of: date, befo
         else:
             said, is_judged = f"{len(audit.leaks)} of {audit.cells} cells could not be known", True
         columns = tuple(outcomes.result())
-    alarms = [finding for finding in columns if finding.is_alarm]
+    suspicions = judge_findings(spec, state, columns)
+    still_open = [each for each in suspicions if each.is_open]
     outcome = CheckOutcome(
         "leakage",
-        passed=not audit.leaks and not alarms and is_judged,
+        passed=not audit.leaks and not still_open and is_judged,
         # a value that could not be known is proven, and stops the training; a column that says much is for a person to
         # judge, and what could not be audited is no leak that was found
         is_error=bool(audit.leaks),
-        description="; ".join([said, *(f"{each.kind}: {each.column} {each.says}" for each in alarms)]),
+        description="; ".join([said, *map(str, sorted(suspicions, key=lambda each: not each.is_open))]),
         measured={"examples": audit.examples, "moments": audit.moments, "cells": audit.cells,
-                  "alarms": [_alarm(each) for each in alarms]},
+                  "alarms": [_alarm(each) for each in still_open],
+                  "explained or accepted": [_alarm(each) for each in suspicions if not each.is_open]},
     )  # fmt: skip
-    return TrainingSetAudit(outcome, audit, columns, _findings(outcome, alarms))
+    return TrainingSetAudit(outcome, audit, columns, tuple(suspicions), _findings(audit, said, suspicions))
 
 
 def store_audit(state: UseCaseState, audit: TrainingSetAudit, version: int) -> None:
@@ -71,19 +78,21 @@ def store_audit(state: UseCaseState, audit: TrainingSetAudit, version: int) -> N
     state.lake.replace(AUDIT, arrow_rows(TRAINING_SET_AUDIT, rows), {"training_set_version": version})
 
 
-def _alarm(finding: Finding) -> str:
+def _alarm(suspicion: Suspicion) -> str:
+    finding = suspicion.finding
     return f"{finding.kind} {finding.column}: {finding.value:.3f} over {finding.limit}"
 
 
-def _findings(outcome: CheckOutcome, alarms: Sequence[Finding]) -> tuple[str, ...]:
-    """Name values that could not be known, and columns that say the outcome.
+def _findings(audit: Audit, said: str, suspicions: Sequence[Suspicion]) -> tuple[str, ...]:
+    """Name what the gate refuses: values that could not be known, and columns too strong that nobody decided about.
 
-    What compares the training set with rows outside of it is for people: it would let a verdict depend on what else
-    was run by then.
+    What compares the training set with rows outside of it (afterwards) is for people: it would let a verdict depend on
+    what else was run by then.
     """
-    found = [said for said in map(_alarm, alarms) if not said.startswith("afterwards ")]
-    if outcome.is_error and not outcome.passed:
-        found.append(f"values that could not be known: {outcome.description}")
+    found = [str(each) for each in suspicions if each.blocks]
+    if audit.leaks:
+        named = ", ".join(f"{table}.{column}" for table, column, *_ in audit.by_place())
+        found.append(f"proven by recomputation: {said}, of {named}")
     return tuple(found)
 
 

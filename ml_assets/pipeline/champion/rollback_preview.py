@@ -1,9 +1,9 @@
-"""What a rollback would change: both models on the newest drops."""
+"""What a rollback would change: both models on the newest drops, and what either costs on matured examples."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.pipeline.champion.decisions import newest_drop
@@ -23,7 +23,11 @@ _DROPS = 14  # compared on as many of the newest drops
 
 @dataclass(frozen=True)
 class RollbackPreview:
-    """Both models on the newest drops. Grain of `rows`: an example, with `label` where it is known by now."""
+    """Both models on the newest drops, and on the newest that have matured.
+
+    Grain of `rows`: an example. `label` is null where the example has not matured as of `newest`: labels that come
+    early are more often of one kind, and would make one model look cheaper than it is.
+    """
 
     rows: pd.DataFrame
     newest: date
@@ -49,11 +53,15 @@ def preview_rollback(
         lake.relation(connection, "features").create_view(f"features_{version}")
         lake.relation(connection, "labels").create_view("labels")
         corrector = PriorCorrector(connection, spec)
-        for drop in spec.calendar.drops_between(newest - (_DROPS - 1) * spec.calendar.every, newest):
+        for drop in compared_drops(spec, newest):
             rows = connection.execute(f"SELECT * FROM features_{version} WHERE batch_date = ?", [drop]).df()
             if rows.empty or any(not _can_score(bundle, rows, drop) for bundle in models.values()):
                 continue
-            frame = rows[["batch_date", "example_id"]].sort_values("example_id", kind="stable").reset_index(drop=True)
+            frame = (
+                rows[["batch_date", "example_id", "prediction_at"]]
+                .sort_values("example_id", kind="stable")
+                .reset_index(drop=True)
+            )
             for name, bundle in models.items():
                 model_version = (current if name == "now" else entry)["model_version"]
                 shift = corrector.shift_of(drop, model_version, bundle, version or 0).shift
@@ -65,7 +73,20 @@ def preview_rollback(
         labels = connection.sql(f"SELECT example_id, {newest_label} FROM labels GROUP BY example_id").df()
     if not scored:
         return None
-    return RollbackPreview(pd.concat(scored, ignore_index=True).merge(labels, on="example_id", how="left"), newest)
+    rows = pd.concat(scored, ignore_index=True).merge(labels, on="example_id", how="left")
+    return RollbackPreview(keep_matured_labels(rows, spec.matured_by(newest)), newest)
+
+
+def keep_matured_labels(rows: pd.DataFrame, matured_until: datetime) -> pd.DataFrame:
+    """Give the rows with the labels of examples predicted up to `matured_until`; the others have none."""
+    return rows.assign(label=rows["label"].where(rows["prediction_at"] <= matured_until))
+
+
+def compared_drops(spec: UseCaseSpec, newest: date) -> list[date]:
+    """Give the newest drops, which show what flips, and the newest that have matured, which show what it costs."""
+    earlier = spec.calendar.drops_between(spec.calendar.start, newest)
+    matured = [each for each in earlier if spec.calendar.batch_at(each) <= spec.matured_by(newest)]
+    return sorted({*earlier[-_DROPS:], *matured[-_DROPS:]})
 
 
 def _can_score(bundle: ModelBundle, rows: pd.DataFrame, drop: date) -> bool:

@@ -16,6 +16,7 @@ from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.serving.routing import Promotion
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.training.estimators import FittedModel
 from ml_assets.training.evaluation import newest_unseen
 
 if TYPE_CHECKING:
@@ -100,17 +101,33 @@ def _compare(
     rows = drawn.filter("split = 'holdout'").order("batch_date, example_id").df()
     train_share = drawn.filter("split = 'train'").aggregate("avg(label)").fetchall()[0][0]
     candidate = state.models.load(row.model_version, row.artifact_sha256)
-    trained_until = datetime.fromisoformat(candidate.trained_until)
-    champion, champion_until, lacking = None, None, ()
+    trained_until = datetime.fromisoformat(candidate.judged_until)
+    champion, champion_until, opponent, lacking = None, None, None, ()
     if incumbent is not None:
         champion = state.models.load(incumbent.model_version, incumbent.artifact_sha256)
         champion_until = datetime.fromisoformat(champion.trained_until)
-        trained_until = max(trained_until, champion_until)
+        opponent, unseen_after = _opponent(champion, trained_until)
+        trained_until = max(trained_until, unseen_after)
         now = definitions_of(lake, row.training_set_version)
         lacking = lost_features(connection, lake, incumbent.model_version, champion.features, now)
         champion = None if lacking else champion
     window = newest_unseen(rows, trained_until)
-    scores = {"candidate": candidate.model.predict(window), "baseline": candidate.baseline.predict(window)}
-    if champion is not None:
-        scores["champion"] = champion.model.predict(window)
+    scores = {
+        "candidate": candidate.judged_model.predict(window),
+        "baseline": candidate.judged_baseline.predict(window),
+    }
+    if champion is not None and opponent is not None:
+        scores["champion"] = opponent.predict(window)
     return Comparison(row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until)
+
+
+def _opponent(champion: ModelBundle, holdout_after: datetime) -> tuple[FittedModel, datetime]:
+    """Give the model of the champion that is compared, and the newest `prediction_at` it may have learned from.
+
+    What serves has learned its own holdout. Where that reaches into the candidate's, the model that was judged then is
+    compared: it saw as little of this window as the candidate did.
+    """
+    served_until = datetime.fromisoformat(champion.trained_until)
+    if champion.judged is None or served_until <= holdout_after:
+        return champion.model, served_until
+    return champion.judged_model, datetime.fromisoformat(champion.judged_until)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.decisions.retraining import Alarm, Decision, Performance, RetrainingState, decide
+from ml_assets.decisions.retraining import Alarm, ChangeState, Decision, Performance, RetrainingState, decide
 from ml_assets.ingestion.ledger import FINAL_STATES
+from ml_assets.monitoring.performance import judged_window
 from ml_assets.pipeline.champion.record import read_promotions
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, read_monitors
 from ml_assets.pipeline.results import CheckOutcome, DropResult
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import duckdb
 
 TABLE = DECISIONS.name
+LONG_HISTORY = 80  # drops since a change from which on more of them are no reason to retrain
 
 
 @dataclass(frozen=True)
@@ -54,27 +56,31 @@ def decide_drops(
     counts = {name: _counts(connection, lake, name, bounds) for name in ("examples", "predictions", *MONITORS)}
     promotions = read_promotions(connection, lake)
     attempts = _attempts(connection, lake)
-    trained_until = {
-        each.model_version: datetime.fromisoformat(
-            state.models.load(each.model_version, each.artifact_sha256).trained_until
-        )
+    bundles = {
+        each.model_version: state.models.load(each.model_version, each.artifact_sha256)
         for each in {champion_of(drop, promotions) for drop in drops}
         if each is not None
     }
+    trained_until = {name: datetime.fromisoformat(bundle.trained_until) for name, bundle in bundles.items()}
     rows: list[dict[str, Any]] = []
     for drop in drops:
         champion = champion_of(drop, promotions)
         age = _training_age(spec, drop, champion, trained_until)
+        before = [as_of for as_of, _ in attempts if as_of < drop]
+        judged = performance.get(drop, Performance("not enough data"))
+        history_after = bundles[champion.model_version].recipe.history_after if champion else None
         known = RetrainingState(
             drop=drop,
             first_drop=spec.calendar.start,
             champion_as_of=champion.as_of if champion else None,
-            last_attempt=max((as_of for as_of in attempts if as_of < drop), default=None),
+            last_attempt=max(before, default=None),
             broken_feeds=tuple(alarm for kind, alarm in alarms.get(drop, []) if kind == "broken_feed"),
             drifts=tuple(alarm for kind, alarm in alarms.get(drop, []) if kind in ("drift", "abrupt")),
-            performance=performance.get(drop, Performance("not enough data")),
+            performance=judged,
             unfinished=tuple(unfinished.get(drop, [])),
             training_age=age,
+            change=_change(spec, drop, judged.since, history_after, max(before, default=None)),
+            refused_in_a_row=_refused_in_a_row(attempts, drop),
         )
         examples, scored = counts["examples"].get(drop, 0), counts["predictions"].get(drop, 0)
         rows.append(
@@ -85,6 +91,35 @@ def decide_drops(
             }
         )
     return rows
+
+
+def _change(
+    spec: UseCaseSpec, drop: date, since: date | None, history_after: datetime | None, last_attempt: date | None
+) -> ChangeState | None:
+    """Give the change that a retraining of `drop` can learn: a rise of the loss, or what the champion was cut to."""
+    is_learned = since is None and history_after is not None
+    if is_learned and history_after is not None and not isinstance(spec.model.history, timedelta):
+        since = spec.calendar.drop_receiving(history_after + timedelta(microseconds=1))
+    if since is None:
+        return None
+    matured = _matured_drops(spec, since, drop)
+    if is_learned and matured > LONG_HISTORY:
+        return None
+    at_attempt = 0 if last_attempt is None else _matured_drops(spec, since, last_attempt)
+    needed = 2 * max(1, spec.model.holdout // spec.calendar.every)
+    return ChangeState(since, matured, at_attempt, needed, is_learned)
+
+
+def _matured_drops(spec: UseCaseSpec, since: date, drop: date) -> int:
+    """Count the drops from `since` of which every example has matured by `drop`."""
+    newest = judged_window(spec, drop)[1]
+    return max(0, (newest - since) // spec.calendar.every + 1)
+
+
+def _refused_in_a_row(attempts: Sequence[tuple[date, str]], drop: date) -> int:
+    """Count the drops with a refused candidate since the last promotion before `drop`."""
+    promoted = max((as_of for as_of, verdict in attempts if verdict == "promoted" and as_of < drop), default=date.min)
+    return len({as_of for as_of, verdict in attempts if verdict == "refused" and promoted < as_of < drop})
 
 
 def _training_age(
@@ -117,7 +152,9 @@ def _performance(
 ) -> dict[date, Performance]:
     if not lake.has("performance_verdicts"):
         return {}
-    rows = lake.relation(connection, "performance_verdicts", bounds).project("batch_date, state, gain, threshold")
+    rows = lake.relation(connection, "performance_verdicts", bounds).project(
+        "batch_date, state, gain, threshold, loss_since, loss_now, loss_at_gate"
+    )
     return {row[0]: Performance(*row[1:]) for row in rows.fetchall()}
 
 
@@ -137,10 +174,12 @@ def _counts(
     return dict(lake.relation(connection, table, bounds).aggregate("batch_date, count(*)").fetchall())
 
 
-def _attempts(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[date]:
+def _attempts(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[tuple[date, str]]:
+    """Give drop and verdict of every candidate that was judged in earnest: a dry run changes nothing."""
     if not lake.has("champion"):
         return []
-    return [row[0] for row in lake.relation(connection, "champion").project("as_of").fetchall()]
+    record = lake.relation(connection, "champion").filter("verdict <> 'dry_run'")
+    return record.project("as_of, verdict").fetchall()
 
 
 def _row(known: RetrainingState, decision: Decision) -> dict[str, Any]:

@@ -26,7 +26,12 @@ from ml_assets.monitoring.feature_drift import (
 from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate, moving_rate
 from ml_assets.pipeline.champion.record import read_promotions
 from ml_assets.pipeline.monitoring.feed_health import read_faults
-from ml_assets.pipeline.monitoring.monitor_results import MonitorResult, monitor_outcome, monitor_result, recent_ratios
+from ml_assets.pipeline.monitoring.monitor_results import (
+    MonitorResult,
+    monitor_outcome,
+    monitor_result,
+    recent_readings,
+)
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.spec.tables.monitoring import DRIFT_REPORT
 from ml_assets.spec.use_case import UseCaseSpec
@@ -58,11 +63,11 @@ def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
     Given which feeds looked broken by then, and what the report said of the drops before.
     """
     with state.connect() as connection:
-        ratios = recent_ratios(connection, spec, state.lake, TABLE, drops[0])
+        recent = recent_readings(connection, spec, state.lake, TABLE, drops[0])
         faults = read_faults(connection, spec, state.lake, drops[-1])
         by_drop, measures = _feature_rows(connection, spec, state, drops, faults)
     for drop in drops:
-        settle_alarms(by_drop[drop], ratios, spec.monitoring, spec.calendar.every)
+        settle_alarms(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar.every, recent.measured)
         diagnose_features(by_drop[drop], spec, faults)
     rows = [row for drop in drops for row in by_drop[drop]]
     state.lake.replace_drops(TABLE, arrow_rows(DRIFT_REPORT, rows), drops)

@@ -13,7 +13,12 @@ from ml_assets.monitoring.diagnosis import FaultRecord, FaultyReading, diagnose_
 from ml_assets.monitoring.drift_report import Row, feed_rows, settle_alarms
 from ml_assets.monitoring.feed_health import FeedHealth
 from ml_assets.monitoring.feed_profile import profile_source
-from ml_assets.pipeline.monitoring.monitor_results import MonitorResult, monitor_outcome, monitor_result, recent_ratios
+from ml_assets.pipeline.monitoring.monitor_results import (
+    MonitorResult,
+    monitor_outcome,
+    monitor_result,
+    recent_readings,
+)
 from ml_assets.spec.tables.monitoring import FEED_HEALTH
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -29,10 +34,11 @@ TABLE = FEED_HEALTH.name
 def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> MonitorResult:
     """Measure every monitor of the feeds in `drops`, given the drops before them, and store the rows."""
     with state.connect() as connection:
-        over, ratios = _earlier(connection, spec, state.lake, drops[0])
+        over = _earlier(connection, spec, state.lake, drops[0])
+        recent = recent_readings(connection, spec, state.lake, TABLE, drops[0])
         by_drop = _feed_rows(connection, spec, state.lake, drops, over)
     for drop in drops:
-        settle_alarms(by_drop[drop], ratios, spec.monitoring, spec.calendar.every)
+        settle_alarms(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar.every, recent.measured)
         diagnose_feeds(by_drop[drop])
     rows = [row for drop in drops for row in by_drop[drop]]
     state.lake.replace_drops(TABLE, arrow_rows(FEED_HEALTH, rows), drops)
@@ -51,18 +57,18 @@ def read_faults(connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, k
 
 def _earlier(
     connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: date
-) -> tuple[dict[tuple[str, str, str], list[date]], dict[str, dict[date, float]]]:
-    """Read which monitors of feeds were over in the drops before, and the newest ratio of each."""
+) -> dict[tuple[str, str, str], list[date]]:
+    """Read which monitors of feeds were over in the drops before."""
     over: dict[tuple[str, str, str], list[date]] = defaultdict(list)
     if not lake.has(TABLE):
-        return over, {}
+        return over
     monitoring = spec.monitoring
     since = first - 2 * monitoring.relearn_after - monitoring.feed_history
     columns = "batch_date, source, coalesce(column_name, ''), statistic"
     earlier = lake.relation(connection, TABLE, (since, spec.calendar.previous_drop(first)))
     for drop, source, column, statistic in earlier.filter("ratio > 1").project(columns).fetchall():
         over[source, column, statistic].append(drop)
-    return over, recent_ratios(connection, spec, lake, TABLE, first)
+    return over
 
 
 def _feed_rows(

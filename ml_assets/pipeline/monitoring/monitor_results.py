@@ -9,7 +9,7 @@ from datetime import date
 
 from duckdb import DuckDBPyConnection
 
-from ml_assets.monitoring.drift_report import Row, history_key
+from ml_assets.monitoring.drift_report import TOLD, Row, history_key
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -31,19 +31,30 @@ def monitor_result(rows: Sequence[Row], drops: Sequence[date], outcome: CheckOut
     return MonitorResult(DropResult(counts, notes, checks=(outcome,)), rows)
 
 
-def recent_ratios(
+@dataclass(frozen=True)
+class RecentReadings:
+    """What monitors measured in the drops that persistence looks at, by `history_key` and drop."""
+
+    ratios: dict[str, dict[date, float]]
+    measured: dict[str, dict[date, Row]]
+
+
+def recent_readings(
     connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, table: str, first: date
-) -> dict[str, dict[date, float]]:
-    """Read the ratio of value to threshold of each monitor in the drops that persistence looks at, before `first`."""
-    ratios: dict[str, dict[date, float]] = defaultdict(dict)
+) -> RecentReadings:
+    """Read what each monitor measured in the drops that persistence looks at, before `first`."""
+    found = RecentReadings(defaultdict(dict), defaultdict(dict))
     if not lake.has(table):
-        return ratios
+        return found
     bounds = (first - spec.monitoring.persistence.of * spec.calendar.every, spec.calendar.previous_drop(first))
     recent = lake.relation(connection, table, bounds)
     version = "model_version" if "model_version" in recent.columns else "NULL"
-    for drop, monitor, model, ratio in recent.project(f"batch_date, monitor, {version}, ratio").fetchall():
-        ratios[history_key(monitor, model)][drop] = ratio
-    return ratios
+    columns = f"batch_date, monitor, {version}, ratio, {', '.join(TOLD)}"
+    for drop, monitor, model, ratio, *told in recent.project(columns).fetchall():
+        key = history_key(monitor, model)
+        found.ratios[key][drop] = ratio
+        found.measured[key][drop] = dict(zip(TOLD, told, strict=True))
+    return found
 
 
 def monitor_outcome(name: str, newest: date, rows: Sequence[Row], known_changes: Sequence[str] = ()) -> CheckOutcome:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ml_assets.monitoring.loss_rise import UNKNOWN_RISE, LossRise, loss_rise
 from ml_assets.monitoring.performance import (
     first_prediction_date,
     judge_performance,
@@ -20,7 +23,9 @@ from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.shadows import as_promotion
 from ml_assets.spec.tables.monitoring import PERFORMANCE_REPORT, PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.sequential import DailyMeans
 from ml_assets.stores.lake import Lake
+from ml_assets.stores.rows import read_rows
 from ml_assets.stores.sandbox import restrict_to_tables
 from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -53,15 +58,48 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
         scored = read_scored(connection, spec, drops)
     rows = measure_performance(scored, drops, spec.monitoring, spec.worklist.capacity)
     verdicts: dict[date, dict[str, Any]] = {}
+    followed = _FollowedLosses(spec, state, rows, drops[0])
     for drop in drops:
-        version, gain = _serving(champion_of(drop, promotions), gains)
-        verdicts[drop] = judge_performance(scored, spec, drop, version, gain)
+        champion = champion_of(drop, promotions)
+        version, gain = _serving(champion, gains)
+        verdicts[drop] = judge_performance(scored, spec, drop, version, gain, followed.rise(champion, drop))
     lake.replace_drops(REPORT, arrow_rows(PERFORMANCE_REPORT, rows), drops)
     lake.replace_drops(VERDICTS, arrow_rows(PERFORMANCE_VERDICTS, verdicts.values()), drops)
     newest = verdicts[drops[-1]]
     counts = Counter(row["batch_date"] for row in rows)
     result = DropResult(counts, _notes(drops, rows, verdicts), checks=(_check_performance(newest),))
     return PerformanceResult(result, newest)
+
+
+class _FollowedLosses:
+    """The losses of champions by drop: as reported before a range, and as measured in it."""
+
+    def __init__(self, spec: UseCaseSpec, state: UseCaseState, rows: Sequence[Mapping[str, Any]], first: date) -> None:
+        self._spec, self._state = spec, state
+        self._unseen: dict[str, DailyMeans | None] = {}
+        names = ["batch_date", "prediction_batch_date", "role", "model_version", "slice_column", "n", "log_loss"]
+        before = (spec.calendar.start, spec.calendar.previous_drop(first))
+        past = read_rows(state.lake, REPORT, names, before) if first > spec.calendar.start else []
+        self._rows = [row for row in (*past, *rows) if row["role"] == "champion" and row.get("slice_column") is None]
+
+    def rise(self, champion: Promotion | None, drop: date) -> LossRise:
+        """Say whether the loss of the champion of `drop` has risen, by what matured up to then."""
+        unseen = None if champion is None else self._unseen_of(champion)
+        if champion is None or unseen is None:
+            return UNKNOWN_RISE
+        mine = [row for row in self._rows if row["model_version"] == champion.model_version]
+        return loss_rise(self._spec, mine, unseen, drop)
+
+    def _unseen_of(self, champion: Promotion) -> DailyMeans | None:
+        version = champion.model_version
+        if version not in self._unseen:
+            days = self._state.models.unseen_days(version)
+            self._unseen[version] = None if not days else DailyMeans(
+                np.array([float(day.n) for day in days]),
+                np.array([day.loss for day in days]),
+                np.array([day.variance for day in days]),
+            )  # fmt: skip
+        return self._unseen[version]
 
 
 def _gains_at_gate(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[int, float]:
@@ -112,6 +150,11 @@ def _check_performance(verdict: Mapping[str, Any]) -> CheckOutcome:
             f"{verdict['gain_upper']:.1%}); wanted at least {gate:.1%}, of {verdict['gain_at_gate']:.1%} at the gate; "
             f"{counted}; {verdict['label_share']:.1%} positives where scores average {verdict['mean_score']:.1%}: "
             + ("the prior has shifted" if verdict["prior_state"] == "shifted" else "no more apart than such days are")
+        )
+    if verdict.get("loss_since") is not None:
+        said = (
+            f"the log loss has risen since {verdict['loss_since']}: {verdict['loss_now']:.4f} in the last window where "
+            f"it was {verdict['loss_at_gate']:.4f} before the model served; {said}"
         )
     return CheckOutcome(
         "performance",

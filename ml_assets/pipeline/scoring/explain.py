@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.pipeline.champion.record import PROMOTED, champion_in, read_record
-from ml_assets.serving.worklist import priority_sql
+from ml_assets.serving.worklist import ranked_sql
 from ml_assets.spec.catalogue import catalogue
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
@@ -30,9 +30,8 @@ def explain_prediction(spec: UseCaseSpec, state: UseCaseState, example_id: str, 
         version = int(prediction.pop("_features_version"))
         lake.relation(connection, "labels").create_view("labels")
         rank, of = connection.execute(
-            "SELECT rank, count FROM (SELECT example_id, row_number() OVER (ORDER BY "
-            f"{priority_sql(spec.worklist, 'predictions', prediction)} DESC, example_id) AS rank, count(*) OVER () AS "
-            "count FROM predictions WHERE batch_date = $day) WHERE example_id = $id",
+            f"SELECT rank, count FROM (SELECT *, count(*) OVER () AS count FROM "
+            f"({ranked_sql(spec.worklist, prediction)}) WHERE batch_date = $day) WHERE example_id = $id",
             {"id": prediction["example_id"], "day": day},
         ).fetchall()[0]
         listed = _listed(connection, lake, prediction["example_id"], day)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ml_assets.decisions.rung_choice import RungChoice, choose_rung
 from ml_assets.pipeline.champion.record import candidate_table, read_champion_before
 from ml_assets.pipeline.features.versions import definitions_of, lost_features
+from ml_assets.pipeline.training.bundle import BundleFacts, Taken, make_bundle
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.spec.model import TrainingRecipe
+from ml_assets.spec.tables.monitoring import PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.model_registry import CandidateLog
 from ml_assets.stores.model_store import ModelBundle, StoredModel
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.candidate import MeasuredRung, Start, climb, going_on
-from ml_assets.training.envelope import Envelope, learn_envelope
-from ml_assets.training.objectives import fit_objectives
+from ml_assets.training.candidate import MeasuredRung, Start, climb
+from ml_assets.training.history import choose_history, within_history
 from ml_assets.training.tuning import Trial, tune_ladder
 
 if TYPE_CHECKING:
@@ -70,21 +71,13 @@ def fit_candidate(
     with state.connect() as connection:
         rows = state.lake.relation(connection, TRAINING_SET).order("batch_date, example_id").df()
         start = _start(connection, state, spec, plan["as_of"], version)
-    climbed = _climb(spec, _Choice(rung, tune), rows, plan["features"], start, tell)
-    chosen = climbed.chosen
-    bundle = ModelBundle(
-        as_of=plan["as_of"],
-        rung=chosen.rung.name,
-        trained_until=plan["holdout_after"],
-        training_set_hash=record["content_hash"],
-        recipe=climbed.recipe.only(chosen.rung.name),
-        features=tuple(plan["features"]),
-        model=chosen.model,
-        baseline=climbed.baseline.model,
-        envelope=envelope_of(climbed.recipe, rows, plan["features"]),
-        objectives=fit_objectives(climbed.recipe, rows, plan["features"]),
-        started_from=_started_from(climbed, rows, plan["features"], start),
-    )
+        changes = _changes(connection, state, spec, date.fromisoformat(plan["as_of"]))
+    recipe = _with_history(spec, rows, plan["features"], changes, tell)
+    rows = within_history(recipe, rows)
+    climbed = _climb(spec, _Choice(recipe, rung, tune), rows, plan["features"], start, tell)
+    facts = BundleFacts(plan["as_of"], plan["holdout_after"], plan["matured_until"], record["content_hash"],
+                        tuple(plan["features"]))  # fmt: skip
+    bundle = make_bundle(Taken(climbed.recipe, climbed.rungs, climbed.choice.name), rows, facts, start=start, tell=tell)
     return FittedCandidate(climbed, bundle, state.models.save(bundle), rows, version)
 
 
@@ -108,20 +101,42 @@ def record_candidate(
     return run_id
 
 
-def _started_from(climbed: Climbed, rows: pd.DataFrame, features: Sequence[str], start: Start | None) -> str | None:
-    """Name the champion that the rung taken, or one that it blends, went on from; None where all were trained anew."""
-    rung, train = climbed.chosen.rung, rows.loc[rows["split"] == "train"]
-    taken = [climbed.recipe.rung(name) for name in rung.members or (rung.name,)]
-    went_on = any(going_on(climbed.recipe, each, train, features, start) is not None for each in taken)
-    return start.model_version if start is not None and went_on else None
+def _with_history(
+    spec: UseCaseSpec,
+    rows: pd.DataFrame,
+    features: Sequence[str],
+    changes: Sequence[datetime],
+    tell: Callable[[str], None],
+) -> TrainingRecipe:
+    """Give the recipe with the moment after which rows are trained on, as declared or as found."""
+    recipe, history = spec.model.recipe(spec.labels.matures_after), spec.model.history
+    train = rows.loc[rows["split"] == "train"]
+    if history == "all" or train.empty:
+        return recipe
+    if isinstance(history, timedelta):
+        newest: datetime = train["prediction_at"].max().to_pydatetime()
+        return recipe.model_copy(update={"history_after": newest - history})
+    choice = choose_history(recipe, train, features, changes)
+    tell(f"history: {choice.reason}")
+    return recipe.model_copy(update={"history_after": choice.after})
 
 
-def envelope_of(recipe: TrainingRecipe, rows: pd.DataFrame, features: Sequence[str]) -> Envelope | None:
-    """Learn which inputs are scored from the training rows, where the recipe asks for it."""
-    if recipe.abstain is None:
-        return None
-    watched = [name for name in recipe.abstain.features if name in features]
-    return learn_envelope(rows.loc[rows["split"] == "train", watched], recipe.abstain.beyond) if watched else None
+def _changes(
+    connection: duckdb.DuckDBPyConnection, state: UseCaseState, spec: UseCaseSpec, as_of: date
+) -> list[datetime]:
+    """Give the moments at which a change began, as known in `as_of`: by its verdict, and of the champion's rows."""
+    found: list[datetime] = []
+    if state.lake.has(PERFORMANCE_VERDICTS.name):
+        bounds = (as_of, as_of)
+        relation = state.lake.relation(connection, PERFORMANCE_VERDICTS.name, bounds)
+        if "loss_since" in relation.columns:
+            since = relation.filter("state = 'failed' AND loss_since IS NOT NULL").project("loss_since").fetchall()
+            found += [spec.calendar.batch_at(spec.calendar.previous_drop(day)) for (day,) in since]
+    incumbent = read_champion_before(connection, state.lake, as_of)
+    if incumbent is not None:
+        after = state.models.load(incumbent.model_version, incumbent.artifact_sha256).recipe.history_after
+        found += [] if after is None else [after]
+    return found
 
 
 def _start(
@@ -142,8 +157,9 @@ def _start(
 
 @dataclass(frozen=True)
 class _Choice:
-    """What a person fixes about a candidate."""
+    """The recipe, and what a person fixes about the candidate."""
 
+    recipe: TrainingRecipe
     rung: str
     tune: bool
 
@@ -156,7 +172,7 @@ def _climb(
     start: Start | None,
     tell: Callable[[str], None],
 ) -> Climbed:
-    recipe = spec.model.recipe(spec.labels.matures_after)
+    recipe = asked.recipe
     if asked.rung:
         recipe = recipe.only(asked.rung)
     trials: list[Trial] = []

@@ -11,14 +11,14 @@ from typing import Any
 
 from ml_assets.pipeline.champion.decisions import NotDecidableError
 from ml_assets.pipeline.champion.record import read_record
-from ml_assets.pipeline.training.candidate import envelope_of
+from ml_assets.pipeline.training.bundle import BundleFacts, Taken, make_bundle
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.pipeline.training.training_set import draw
 from ml_assets.spec.names import did_you_mean
-from ml_assets.stores.model_store import ModelBundle, ModelStore, installed_libraries
+from ml_assets.stores.model_store import ModelStore, installed_libraries
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.candidate import Start, climb
-from ml_assets.training.objectives import fit_objectives
+from ml_assets.training.history import within_history
 from ml_assets.training.training_set import DrawPlan
 
 
@@ -67,23 +67,15 @@ def reproduce(state: UseCaseState, model_version: str, tell: Callable[[str], Non
         before = store.load(recorded.started_from, _entry(record, recorded.started_from)["artifact_sha256"])
         start = Start(before.model, datetime.fromisoformat(before.trained_until), recorded.started_from)
     tell(f"training {recorded.rung} again")
+    rows = within_history(recorded.recipe, rows)
     rungs = climb(
         recorded.recipe, rows, recorded.features, start=start, on_rung=lambda r: tell(f"{r.rung.name} is done")
     )
-    by_name = {rung.rung.name: rung.model for rung in rungs}
-    bundle = ModelBundle(
-        as_of=recorded.as_of,
-        rung=recorded.rung,
-        trained_until=recorded.trained_until,
-        training_set_hash=again.content_hash,
-        recipe=recorded.recipe,
-        features=recorded.features,
-        model=by_name[recorded.rung],
-        baseline=by_name[recorded.recipe.baseline.name],
-        envelope=envelope_of(recorded.recipe, rows, recorded.features),
-        started_from=recorded.started_from,
-        objectives=fit_objectives(recorded.recipe, rows, recorded.features),
+    plan = drawn["plan"]
+    facts = BundleFacts(
+        recorded.as_of, plan["holdout_after"], plan["matured_until"], again.content_hash, recorded.features
     )
+    bundle = make_bundle(Taken(recorded.recipe, rungs, recorded.rung), rows, facts, start=start, tell=tell)
     with TemporaryDirectory() as folder:
         stored = ModelStore(Path(folder)).save(bundle)
         differing = _differing(store.folder / model_version, stored.folder)

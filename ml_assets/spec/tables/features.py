@@ -73,13 +73,26 @@ TRAINING_SET = Table(
 TRAINING_SET_AUDIT = Table(
     "training_set_audit",
     asset="training/training_set",
-    grain="finding about the newest training set that the gate refuses a candidate for",
+    grain="finding about the newest training set that the gate refuses a candidate for: proven, or implausibly strong",
     columns=read_columns("""
     training_set_version | BIGINT  | lake version of the training set
     finding              | VARCHAR | what was found
 """),
     is_by_drop=False,
 )
+ACCEPTED_FEATURES = Table(
+    "accepted_features",
+    asset="training/training_set",
+    grain="decision of a person that a suspected feature is right; append only, the last of a feature counts",
+    columns=read_columns("""
+    feature      | VARCHAR     | name of the feature
+    reason       | VARCHAR     | why its values are known as of the prediction
+    accepted_by  | VARCHAR     | who said so
+    _recorded_at | TIMESTAMPTZ | when that was said
+"""),
+    is_by_drop=False,
+)
 TABLES = (
     LABELS, EXAMPLES, QUARANTINED_EXAMPLES, FEATURES, CLOSED_DROPS, FEATURE_VERSIONS, TRAINING_SET, TRAINING_SET_AUDIT,
+    ACCEPTED_FEATURES,
 )  # fmt: skip

@@ -98,6 +98,11 @@ PERFORMANCE_VERDICTS = Table(
     gain_upper    | DOUBLE  | upper bound | | not enough data
     gain_at_gate  | DOUBLE  | the same when the gate saw it | | no champion
     threshold     | DOUBLE  | least gain, as a share of that | | no champion
+    loss_at_gate  | DOUBLE  | log loss of rows the model had not seen before it served | nats | not known
+    loss_now      | DOUBLE  | log loss of the window | nats | not enough data
+    loss_level    | DOUBLE  | cumulative sum of daily losses above that, in deviations of a day | | not known
+    loss_limit    | DOUBLE  | what it exceeds by chance once in the budget | | not known
+    loss_since    | DATE    | first drop of the rise | | it has not risen
     n             | BIGINT  | matured examples of the window | rows
     n_days        | BIGINT  | their days | days
     label_share   | DOUBLE  | share of positives among them | | none

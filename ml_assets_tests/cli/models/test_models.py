@@ -204,7 +204,7 @@ def test_rollback_previews_what_flips_and_changes_nothing_unless_confirmed(
     assert f"from {two.second} to {two.first}" in shown
     assert "of the 20 on the list would be others" in shown
     assert f"of {len(scores_of(state, 14))} examples fall on the other side of the threshold" in shown
-    assert "no label of these drops is known yet" in shown
+    assert "no example of the drops compared has matured by 2013-01-14 with a label" in shown
     assert state.content("champion") == before
 
 

@@ -1,0 +1,122 @@
+"""What is kept of a chosen model candidate: the model as judged, the same fitted again, and what goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_assets.spec.model import TrainingRecipe
+from ml_assets.stats.classification import pointwise_log_loss
+from ml_assets.stats.sequential import daily_means
+from ml_assets.stores.model_store import JudgedParts, ModelBundle, UnseenDay
+from ml_assets.training.candidate import MeasuredRung, Start, going_on
+from ml_assets.training.envelope import Envelope, learn_envelope
+from ml_assets.training.objectives import fit_objectives
+from ml_assets.training.refit import departs, refit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class BundleFacts:
+    """What a bundle records of its training set, as its plan has it. Moments in UTC, ISO 8601."""
+
+    as_of: str
+    holdout_after: str
+    matured_until: str
+    content_hash: str
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The recipe, what was fitted by it, and the name of the model candidate that was taken."""
+
+    recipe: TrainingRecipe
+    rungs: Sequence[MeasuredRung]
+    name: str
+
+
+def make_bundle(
+    taken: Taken,
+    rows: pd.DataFrame,
+    facts: BundleFacts,
+    *,
+    start: Start | None,
+    tell: Callable[[str], None],
+) -> ModelBundle:
+    """Give the bundle of the candidate that was taken, fitted again on all of `rows` where the recipe asks for it.
+
+    Parameters
+    ----------
+    rows
+        The training set without what the recipe leaves out of the past; both splits.
+    """
+    recipe, name = taken.recipe, taken.name
+    by_name = {rung.rung.name: rung for rung in taken.rungs}
+    chosen, baseline = by_name[name], by_name[recipe.baseline.name]
+    model, served_baseline, learned = chosen.model, baseline.model, rows.loc[rows["split"] == "train"]
+    trained_until, judged = facts.holdout_after, None
+    if recipe.refit:
+        again = refit(recipe, chosen.rung, chosen.model, rows, facts.features, start)
+        said = departs(chosen.model, again, rows.loc[rows["split"] == "holdout"])
+        if said:
+            tell(f"{name}: fitted again on all matured rows, but {said}: what was judged is kept")
+        else:
+            judged = JudgedParts(facts.holdout_after, chosen.model, baseline.model)
+            served_baseline = refit(recipe, baseline.rung, baseline.model, rows, facts.features)
+            model, learned, trained_until = again, rows, facts.matured_until
+    learned = learned.assign(split="train")
+    return ModelBundle(
+        as_of=facts.as_of,
+        rung=name,
+        trained_until=trained_until,
+        training_set_hash=facts.content_hash,
+        recipe=recipe.only(name),
+        features=facts.features,
+        model=model,
+        baseline=served_baseline,
+        envelope=envelope_of(recipe, learned, facts.features),
+        objectives=fit_objectives(recipe, learned, facts.features),
+        started_from=_started_from(recipe, chosen, rows, facts.features, start),
+        judged=judged,
+        unseen_days=_unseen_days(chosen, rows),
+    )
+
+
+def envelope_of(recipe: TrainingRecipe, learned: pd.DataFrame, features: Sequence[str]) -> Envelope | None:
+    """Learn which inputs are scored from the rows learned from, where the recipe asks for it."""
+    if recipe.abstain is None:
+        return None
+    watched = [name for name in recipe.abstain.features if name in features]
+    return learn_envelope(learned[watched], recipe.abstain.beyond) if watched else None
+
+
+def _started_from(
+    recipe: TrainingRecipe, chosen: MeasuredRung, rows: pd.DataFrame, features: Sequence[str], start: Start | None
+) -> str | None:
+    """Name the champion that the candidate, or one that it blends, went on from; None where all were trained anew."""
+    rung, train = chosen.rung, rows.loc[rows["split"] == "train"]
+    taken = [recipe.rung(name) for name in rung.members or (rung.name,)]
+    went_on = any(going_on(recipe, each, train, features, start) is not None for each in taken)
+    return start.model_version if start is not None and went_on else None
+
+
+def _unseen_days(chosen: MeasuredRung, rows: pd.DataFrame) -> tuple[UnseenDay, ...]:
+    """Give the losses of windows ahead and of the holdout, by drop."""
+    is_train = (rows["split"] == "train").to_numpy()
+    parts = [(rows.loc[is_train].iloc[chosen.ahead_places], chosen.ahead_scores),
+             (rows.loc[~is_train], chosen.holdout_scores)]  # fmt: skip
+    drops = np.concatenate([part["batch_date"].astype(str).str.slice(0, 10).to_numpy(dtype=str) for part, _ in parts])
+    losses = [pointwise_log_loss(part["label"].to_numpy(dtype=np.float64), scores) for part, scores in parts]
+    if not drops.size:
+        return ()
+    names, found = daily_means(drops, np.concatenate(losses))
+    return tuple(
+        UnseenDay(str(name), int(n), float(mean), float(variance))
+        for name, n, mean, variance in zip(names, found.n, found.means, found.variances, strict=True)
+    )

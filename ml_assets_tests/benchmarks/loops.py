@@ -1,0 +1,322 @@
+"""Worlds whose truth is known, each a use case made by `new` with its defaults, run for a year without Dagster.
+
+How soon is a change noticed, how many retrainings does it take, and is serving better for them? Each world is two files
+(things to predict, outcomes), landed as a past and run in steps of a week: batch, then a retraining where the newest
+decision asks for one. Served scores are held against the first champion, never retrained, and against a logistic
+regression that was given 80 drops of the newest truth.
+
+    python -m ml_assets_tests.benchmarks.loops --folder FOLDER [--worlds sudden,stationary] [--seed 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.cli.declare.new import begin_use_case
+from ml_assets.cli.declare.new_facts import Decided
+from ml_assets.cli.operate.history import Options, run_history
+from ml_assets.pipeline.runs.batch import run_batch_steps
+from ml_assets.pipeline.runs.retraining import RetrainingContext, run_retraining_steps
+from ml_assets.pipeline.runs.steps import StepsStoppedError
+from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.spec.declaration import load_use_case
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.rows import read_rows
+from ml_assets.stores.use_case_state import UseCaseState
+
+FloatArray = NDArray[np.float64]
+START = date(2024, 1, 1)
+DAYS, CHANGE = 330, 180  # drops of a world, and the one in which it changes
+BEFORE = np.array([1.2, -0.8, 0.6, 0.0])
+AFTER = np.array([-1.0, 0.4, 0.6, 1.0])
+COLUMNS = ("reading_a", "reading_b", "reading_c", "reading_d")
+
+
+@dataclass(frozen=True)
+class World:
+    """A made-up past.
+
+    Attributes
+    ----------
+    rows
+        Things a day.
+    base
+        Log odds of a positive where all readings are zero, by day.
+    weights
+        What each reading adds, by day; shape (4,).
+    readings
+        The readings of a day's things, from standard normal ones of shape (rows, 4).
+    delay_days
+        Days until an outcome is known.
+    changes_at
+        The first day of a change; None where nothing changes.
+    """
+
+    name: str
+    rows: int = 100
+    base: Callable[[int], float] = lambda _: -1.0
+    weights: Callable[[int], FloatArray] = lambda _: BEFORE
+    readings: Callable[[int, FloatArray], FloatArray] = lambda _, drawn: drawn
+    delay_days: int = 2
+    changes_at: int | None = None
+    is_concept: bool = False
+
+
+def _sudden(day: int) -> FloatArray:
+    return AFTER if day >= CHANGE else BEFORE
+
+
+def _gradual(day: int) -> FloatArray:
+    share = min(1.0, max(0.0, (day - CHANGE) / 60))
+    return (1 - share) * BEFORE + share * AFTER
+
+
+def _recurring(day: int) -> FloatArray:
+    return AFTER if day >= CHANGE and (day - CHANGE) // 60 % 2 == 0 else BEFORE
+
+
+def _constant_then_varies(day: int, drawn: FloatArray) -> FloatArray:
+    found = drawn.copy()
+    found[:, 3] = drawn[:, 3] if day >= CHANGE else 0.0
+    return found
+
+
+def _moved(column: int, by: float) -> Callable[[int, FloatArray], FloatArray]:
+    def move(day: int, drawn: FloatArray) -> FloatArray:
+        found = drawn.copy()
+        found[:, column] += by if day >= CHANGE else 0.0
+        return found
+
+    return move
+
+
+def _other_unit(day: int, drawn: FloatArray) -> FloatArray:
+    found = drawn + 5
+    found[:, 0] *= 2.54 if day >= CHANGE else 1.0
+    return found
+
+
+WORLDS = (
+    World("stationary"),
+    World("stationary_small", rows=40),
+    World("stationary_large", rows=600),
+    World("stationary_rare", rows=400, base=lambda _: -5.9),
+    World("sudden", weights=_sudden, changes_at=CHANGE, is_concept=True),
+    World("sudden_small", rows=40, weights=_sudden, changes_at=CHANGE, is_concept=True),
+    World("sudden_late_labels", delay_days=14, weights=_sudden, changes_at=CHANGE, is_concept=True),
+    World("gradual", weights=_gradual, changes_at=CHANGE, is_concept=True),
+    World("recurring", weights=_recurring, changes_at=CHANGE, is_concept=True),
+    World("base_rate", base=lambda day: -0.2 if day >= CHANGE else -1.0, changes_at=CHANGE),
+    World("covariate_hurts", readings=_moved(3, 2.0), changes_at=CHANGE,
+          weights=lambda day: np.array([1.2, -0.8, 0.6, 0.5 if day >= CHANGE else 0.0])),
+    World("covariate_harmless", readings=_moved(3, 1.0), changes_at=CHANGE),
+    World("constant_varies", readings=_constant_then_varies, weights=lambda _: np.array([1.2, -0.8, 0.6, 1.0]),
+          changes_at=CHANGE),
+    World("unit_change", readings=_other_unit, weights=lambda _: np.array([0.4, -0.3, 0.2, 0.0]), changes_at=CHANGE),
+    World("seasonal", base=lambda day: -1.0 + 0.7 * float(np.sin(2 * np.pi * day / 182))),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a world gave, a row a thing: its day, its readings and its outcome."""
+
+    day: NDArray[np.int64]
+    readings: FloatArray
+    label: FloatArray
+
+
+def draw_world(world: World, seed: int, days: range) -> Drawn:
+    """Draw the things of `days`; the same seed gives the same things."""
+    rng = np.random.default_rng([seed, days.start])
+    parts: list[tuple[FloatArray, FloatArray]] = []
+    for day in days:
+        readings = world.readings(day, rng.normal(size=(world.rows, len(COLUMNS))))
+        odds = world.base(day) + (readings - (5 if world.name == "unit_change" else 0)) @ world.weights(day)
+        label = (rng.random(world.rows) < 1 / (1 + np.exp(-odds))).astype(float)
+        parts.append((readings, label))
+    return Drawn(
+        np.repeat(np.arange(days.start, days.stop), world.rows),
+        np.concatenate([readings for readings, _ in parts]),
+        np.concatenate([label for _, label in parts]),
+    )
+
+
+def write_world(world: World, drawn: Drawn, folder: Path) -> tuple[Path, Path]:
+    """Write the things and the outcomes as files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    things, outcomes = folder / "things.csv", folder / "outcomes.csv"
+    with things.open("w", newline="") as one, outcomes.open("w", newline="") as other:
+        thing, outcome = csv.writer(one), csv.writer(other)
+        thing.writerow(["thing_id", "asked_at", "site", *COLUMNS])
+        outcome.writerow(["thing_id", "site", "closed_at", "went_wrong"])
+        for place, day in enumerate(drawn.day):
+            minute = int(1439 * (place % world.rows) / world.rows)
+            asked = datetime(START.year, START.month, START.day) + timedelta(days=int(day), minutes=minute)  # noqa: DTZ001
+            name, site = f"T{place:07}", "NESW"[place % 4]
+            thing.writerow([name, asked, site, *(f"{value:.4f}" for value in drawn.readings[place])])
+            known = asked + timedelta(days=world.delay_days, minutes=-1)
+            outcome.writerow([name, site, known, int(drawn.label[place])])
+    return things, outcomes
+
+
+def declare_world(world: World, files: tuple[Path, Path], folder: Path) -> UseCaseSpec:
+    """Declare the use case with `new`, and decide what only a person can know."""
+    name, defs = world.name, folder / "defs"
+    defs.mkdir(parents=True, exist_ok=True)
+    begin_use_case(defs, name, [str(file) for file in files], Decided("1d", "00:00", "UTC"), date(2025, 12, 1))
+    decided = defs / name / "defs.yaml"
+    text = decided.read_text()
+    for source, moment in (("things", "asked_at"), ("outcomes", "closed_at")):
+        head, tail = text.split(f"    - name: {source}\n", 1)
+        text = f"{head}    - name: {source}\n" + re.sub("known_at: decide.*", f"known_at: {moment}", tail, count=1)
+    text = re.sub(r"(  examples:\n.*\n    sql: )decide.*", r"\1sql/examples.sql", text)
+    text = re.sub(r"(  labels:\n.*\n    sql: )decide.*", r"\1sql/labels.sql", text)
+    text = re.sub("matures_after: decide.*", f"matures_after: {world.delay_days + 1}d", text)
+    decided.write_text(re.sub(r"owners: \[\].*", 'owners: ["team:bench"]', text).replace('unit: ""', "unit: m"))
+    for file in ("examples", "labels"):
+        path = defs / name / "sql" / f"{file}.sql"
+        kept = [line for line in path.read_text().splitlines() if "TODO" not in line and line.strip() != "decide,"]
+        path.write_text("\n".join(kept).replace("decide AS label", "went_wrong AS label") + "\n")
+    return load_use_case(defs / name)
+
+
+def run_world(world: World, seed: int, folder: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Run a world from its first drop to its last; give its figures."""
+    begun = time.perf_counter()
+    drawn = draw_world(world, seed, range(DAYS))
+    spec = declare_world(world, write_world(world, drawn, folder), folder)
+    paths = StatePaths(folder / "state")
+    state = UseCaseState(spec.name, paths)
+    past = [f"things={folder / 'things.csv'}", f"outcomes={folder / 'outcomes.csv'}"]
+    run_history(spec, paths, Options(past), datetime(2025, 12, 1, tzinfo=UTC))
+    last = START + timedelta(days=DAYS)
+    drops = spec.calendar.drops_between(spec.calendar.start, min(last, spec.calendar.end or last))
+    retrained: list[dict[str, Any]] = []
+    for first in range(0, len(drops), 7):
+        step = drops[first : first + 7]
+        run_batch_steps(spec, state, step)
+        decision = read_rows(state.lake, "decisions", None, (step[-1], step[-1]))[0]
+        if decision["action"] == "retrain":
+            context = RetrainingContext(datetime.combine(step[-1], datetime.min.time(), UTC))
+            try:
+                run_retraining_steps(spec, state, Retraining(as_of=step[-1].isoformat()), context)
+                row = max(read_rows(state.lake, "champion", None), key=lambda each: each["sequence"])
+                why = [reason["code"] for reason in row["reasons"] or [] if not reason["passed"]]
+                verdict = row["verdict"]
+            except StepsStoppedError as error:
+                verdict, why = "stopped", [str(error)]
+            day = (step[-1] - START).days
+            retrained.append({"day": day, "trigger": decision["trigger"], "verdict": verdict, "why": why})
+            tell(f"{world.name} day {day}: {decision['reason']} -> {verdict} {why}")
+    return measure_world(world, seed, drawn, state) | {
+        "retrainings": retrained, "seconds": round(time.perf_counter() - begun),
+    }  # fmt: skip
+
+
+def measure_world(world: World, seed: int, drawn: Drawn, state: UseCaseState) -> dict[str, Any]:
+    """Measure what was served, what would have been without retraining, and what was noticed."""
+    served = _losses(drawn, read_rows(state.lake, "predictions", ["example_id", "score"]))
+    shadow = read_rows(state.lake, "shadow_predictions", ["example_id", "score", "role"])
+    never = _losses(drawn, [row for row in shadow if row["role"] == "first_champion"])
+    both = np.isfinite(served) & np.isfinite(never)
+    verdicts = read_rows(state.lake, "performance_verdicts", None)
+    failed = sorted((row["batch_date"] - START).days for row in verdicts if row["state"] == "failed")
+    changed = world.changes_at
+    found: dict[str, Any] = {
+        "world": world.name,
+        "loss_served": _mean(served),
+        "loss_never": _mean(never),
+        "worst_60_against_never": _worst_stretch(served, never, both, drawn.day),
+        "failed_before_change": len([day for day in failed if changed is None or day < changed]),
+        "noticed_after": next((day - changed for day in failed if changed is not None and day >= changed), None),
+    }
+    if changed is not None:
+        ideal = _ideal_losses(world, seed, drawn)
+        for start in (0, 20, 40, 60, 100):
+            part = (drawn.day >= changed + start) & (drawn.day < changed + start + 20) & np.isfinite(served)
+            if part.any():
+                found[f"over_ideal_{start}"] = float(served[part].mean() / ideal[part].mean() - 1)
+    drift = read_rows(state.lake, "drift_report", ["batch_date", "state", "column_name", "family"])
+    alarms = [row for row in drift if row["state"] == "alarm" and row["family"] == "training"]
+    days = sorted({(row["batch_date"] - START).days for row in alarms})
+    found["drift_days_before"] = len([day for day in days if changed is None or day < changed])
+    found["drift_after"] = next((day - changed for day in days if changed is not None and day >= changed), None)
+    return found
+
+
+def _losses(drawn: Drawn, rows: list[dict[str, Any]]) -> FloatArray:
+    found = np.full(drawn.label.size, np.nan)
+    places = np.array([int(row["example_id"].removeprefix("T")) for row in rows], dtype=np.int64)
+    scores = np.clip([row["score"] for row in rows], 1e-9, 1 - 1e-9)
+    if places.size:
+        label = drawn.label[places]
+        found[places] = -(label * np.log(scores) + (1 - label) * np.log(1 - scores))
+    return found
+
+
+def _ideal_losses(world: World, seed: int, drawn: Drawn) -> FloatArray:
+    """Losses of a logistic regression that was given 80 drops of the newest truth, and of no other."""
+    from sklearn.linear_model import LogisticRegression
+
+    newest = draw_world(world, seed + 1000, range(DAYS - 80, DAYS))
+    model = LogisticRegression(C=1.0, max_iter=1000).fit(newest.readings, newest.label)
+    score = np.clip(model.predict_proba(drawn.readings)[:, 1], 1e-9, 1 - 1e-9)
+    return -(drawn.label * np.log(score) + (1 - drawn.label) * np.log(1 - score))
+
+
+def _worst_stretch(served: FloatArray, never: FloatArray, both: NDArray[np.bool_], day: NDArray[np.int64]) -> float:
+    days = np.unique(day[both])
+    stretches = [
+        float(served[both & (day >= first) & (day < first + 60)].mean()
+              / never[both & (day >= first) & (day < first + 60)].mean() - 1)
+        for first in days[: max(1, days.size - 59) : 5]
+    ]  # fmt: skip
+    return max(stretches, default=float("nan"))
+
+
+def _mean(values: FloatArray) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else None
+
+
+def _say(message: str) -> None:
+    sys.stdout.write(f"{message}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Run the worlds that are asked for, one after the other, and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="an empty folder for states and results")
+    parser.add_argument("--worlds", default="", help="names, with commas; all by default")
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    logging.getLogger().setLevel(logging.ERROR)
+    names = [name for name in asked.worlds.split(",") if name] or [world.name for world in WORLDS]
+    by_name = {world.name: world for world in WORLDS}
+    for name in names:
+        world = by_name[name]
+        folder = asked.folder / f"{name}_{asked.seed}"
+        found = run_world(world, asked.seed, folder, _say)
+        (folder / "found.json").write_text(json.dumps(found, indent=1, default=str))
+        _say(json.dumps(found, default=str))
+
+
+if __name__ == "__main__":
+    main()
