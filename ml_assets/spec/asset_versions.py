@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
@@ -60,9 +60,10 @@ def _plain(part: BaseModel | None) -> Any:
 
 def _without_words(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _without_words(each) for name, each in value.items() if name not in _FOR_PEOPLE}
+        named = cast("Mapping[str, Any]", value)
+        return {name: _without_words(each) for name, each in named.items() if name not in _FOR_PEOPLE}
     if isinstance(value, list):
-        return [_without_words(each) for each in value]
+        return [_without_words(each) for each in cast("list[Any]", value)]
     return without_comments(value) if isinstance(value, str) else value
 
 

@@ -99,20 +99,13 @@ def _worklist(spec: UseCaseSpec) -> dg.AssetsDefinition:
         metadata=table_metadata(spec, "predictions/worklist", has_own_schema=False),
         **by_drop(spec),
         **described(spec, "predictions", "delta", *_formats(spec, "worklist")),
-<<<<<<< HEAD
-    )
-    def worklist(context: dg.AssetExecutionContext, store: StateResource) -> None:
+    )  # fmt: skip
+    def worklist(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
         state = store.of(spec.name)
         drawn = store_worklist(spec, state, partition_keys(context))
         shown = describe_columns(spec, "predictions", "worklist", drawn.columns)
         describe_drops(context, state, drawn, on_last=shown)
-=======
-    )  # fmt: skip
-    def worklist(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        drawn = store_worklist(spec, store.of(spec.name), partition_keys(context))
-        describe_drops(context, drawn, on_last=describe_columns(spec, "predictions", "worklist", drawn.columns))
         return dg.MaterializeResult(check_results=check_results(drawn.checks))
->>>>>>> main
 
     return worklist
 

@@ -10,6 +10,7 @@ from ml_assets.graph.assets.evidence import build_evidence_assets
 from ml_assets.graph.assets.features import build_feature_assets
 from ml_assets.graph.assets.layout import WRITE_TAG
 from ml_assets.graph.assets.monitoring import build_monitoring_assets
+from ml_assets.graph.assets.monitoring_checks import build_monitoring_checks
 from ml_assets.graph.assets.predictions import build_delivered_specs, build_prediction_assets
 from ml_assets.graph.assets.sources import build_landed_specs, build_source_assets
 from ml_assets.graph.assets.training import build_training_assets
@@ -48,11 +49,12 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
     ]
     retrain = [*build_training_assets(spec), *build_evidence_assets(spec), *build_champion_assets(spec)]
     assets = annotate(spec, [*batch, *retrain])
+    checks = build_monitoring_checks(spec)
     external = [*build_landed_specs(spec), *build_delivered_specs(spec)]
     tags = {WRITE_TAG: spec.name}
     batch_job = dg.define_asset_job(
         batch_job_name(spec.name),
-        selection=dg.AssetSelection.assets(*batch),
+        selection=dg.AssetSelection.assets(*batch) | dg.AssetSelection.checks(*checks),
         tags=tags,
         description="A drop, or a range of drops, from landing to predictions, worklist, reports and decision.",
     )
@@ -62,12 +64,13 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
         tags=tags,
         description="Training set, candidate, evidence and verdict as of a drop; it serves the drops after.",
     )
-    checks = [key for asset in assets for key in asset.check_keys]
+    check_keys = [key for each in (*assets, *checks) for key in each.check_keys]
     paths = StatePaths(root) if root else None
-    sensors = [*build_run_sensors(spec, batch_job, retrain_job, paths), alert_sensor(spec, checks, paths)]
+    sensors = [*build_run_sensors(spec, batch_job, retrain_job, paths), alert_sensor(spec, check_keys, paths)]
     schedules = build_schedules(spec, batch_job, retrain_job, paths)
     return dg.Definitions(
         assets=[*assets, *external],
+        asset_checks=checks,
         jobs=[batch_job, retrain_job],
         sensors=sensors,
         schedules=schedules,
