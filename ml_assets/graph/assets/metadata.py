@@ -39,7 +39,14 @@ def check_results(
     asset_key: dg.AssetKey | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> list[dg.AssetCheckResult]:
-    """Give outcomes as results of the checks of an asset; `more` is metadata of all of them."""
+    """Give outcomes as results of the checks of an asset; `more` is metadata of all of them.
+
+    The sentence of a failed one goes to the log as well: the run page names the check and not what it found.
+    """
+    outcomes = list(outcomes)
+    for each in (each for each in outcomes if not each.passed):
+        say = dg.get_dagster_logger().error if each.is_error else dg.get_dagster_logger().warning
+        say(f"check {each.name} failed: {each.description}")
     return [
         dg.AssetCheckResult(
             asset_key=asset_key,

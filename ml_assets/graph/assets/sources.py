@@ -12,6 +12,7 @@ from ml_assets.graph.assets.layout import (
     partitions_of,
 )
 from ml_assets.graph.assets.metadata import check_results, describe_drops
+from ml_assets.graph.assets.retries import retried_reads
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.pipeline.ingestion.ledger import build_ledger
@@ -58,7 +59,8 @@ def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
     )
     def raw(context: dg.AssetExecutionContext, store: StateResource) -> None:
         state = store.of(spec.name)
-        received = receive_source(spec, state, source, partition_keys(context))
+        with retried_reads():
+            received = receive_source(spec, state, source, partition_keys(context))
         describe_drops(context, state, received)
 
     return raw

@@ -1,6 +1,7 @@
 """From a use case to its part of the graph: assets, checks, jobs, and what they work with."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -22,25 +23,30 @@ from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
 from ml_assets.graph.definitions.loggers import quiet_console
 from ml_assets.graph.definitions.resources import shared_resources
 from ml_assets.spec.declaration import DeclarationError
+from ml_assets.spec.places import Place
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
 
 
-def build_use_case(spec: UseCaseSpec, root: Path | None = None) -> dg.Definitions:
+def build_use_case(
+    spec: UseCaseSpec, root: Path | None = None, places: Mapping[str, Sequence[Place]] | None = None
+) -> dg.Definitions:
     """Build the definitions of one use case.
 
     Parameters
     ----------
     root
         Where its state lives; by default where this machine's environment says, asked when a run begins.
+    places
+        Where each asset is declared, by `layer/name`: the UI opens the file at that line.
     """
     with warnings.catch_warnings():
         # ranges in one run are a beta parameter of Dagster, and the pins hold it still
         warnings.simplefilter("ignore", dg.BetaWarning)
-        return _build(spec, root)
+        return _build(spec, root, places or {})
 
 
-def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
+def _build(spec: UseCaseSpec, root: Path | None, places: Mapping[str, Sequence[Place]]) -> dg.Definitions:
     batch = [
         *build_source_assets(spec),
         *build_feature_assets(spec),
@@ -48,7 +54,7 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
         *build_monitoring_assets(spec),
     ]
     retrain = [*build_training_assets(spec), *build_evidence_assets(spec), *build_champion_assets(spec)]
-    assets = annotate(spec, [*batch, *retrain])
+    assets = annotate(spec, [*batch, *retrain], places)
     checks = build_monitoring_checks(spec)
     external = [*build_landed_specs(spec), *build_delivered_specs(spec)]
     tags = {WRITE_TAG: spec.name}
