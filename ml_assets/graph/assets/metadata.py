@@ -28,6 +28,8 @@ def describe_drops(
     key, drops = asset_key or context.asset_key, [date.fromisoformat(each) for each in context.partition_keys]
     with state.connect() as connection:
         versions = drop_versions(connection, state.lake, table_of(*key.path[1:]), drops)
+    # that of the newest event: a later output of this step looks for it, and warns of any other
+    context.set_data_version(key, dg.DataVersion(versions[drops[-1]]))
     for drop in drops:
         noted = {**result.notes.get(drop, {}), **((on_last or {}) if drop == drops[-1] else {})}
         counted = {"dagster/partition_row_count": result.rows.get(drop, 0), CONTENT_VERSION: versions[drop]}
