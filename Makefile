@@ -53,6 +53,8 @@ ui: $(STAMP) ## open the Dagster UI on what the demo left
 test test-slow test-all: export OMP_NUM_THREADS := 1
 test test-slow test-all: export OPENBLAS_NUM_THREADS := 1
 test test-slow test-all: export MKL_NUM_THREADS := 1
+DRAWN := $(addprefix ml_assets_tests/,features/test_as_known.py features/test_point_in_time.py \
+	ingestion/test_acceptance.py ingestion/test_drop_rules.py)
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
 test: $(STAMP) ## run the tests and docstring examples but the slow ones, with WORKERS=2 processes
@@ -60,6 +62,8 @@ test: $(STAMP) ## run the tests and docstring examples but the slow ones, with W
 
 test-slow: $(STAMP) ## run the others: a daemon, killed processes, replays, the tutorial, many drawn examples
 	@$(PYTEST) -m slow --ignore=ml_assets_tests/test_automation.py $(PYTEST_ARGS)
+	@# laws over drawn examples that cost much each: five times as many as `make test` draws
+	@ML_ASSETS_DRAWN=5 $(PYTEST) -m hypothesis $(DRAWN) $(PYTEST_ARGS)
 	@# alone: it holds the daemon to its promised time, and another worker would take the second core
 	@$(BIN)/python -m pytest -q ml_assets_tests/test_automation.py $(PYTEST_ARGS)
 

@@ -28,6 +28,11 @@ settings.register_profile("ci", deadline=None, derandomize=True, max_examples=60
 settings.load_profile("ci")
 
 
+def drawn(examples: int) -> settings:
+    """Draw so many examples, and where each costs much: `ML_ASSETS_DRAWN` multiplies them, as `make test-slow` does."""
+    return settings(max_examples=examples * int(os.environ.get("ML_ASSETS_DRAWN", "1")))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "LoadGroupScheduling | None":
     """Keep the tests of a group on one worker, which `--dist loadgroup` alone does not do with these versions."""

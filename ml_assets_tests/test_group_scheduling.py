@@ -9,11 +9,10 @@ import pytest
 pytestmark = pytest.mark.xdist_group("scheduling")
 
 
-@pytest.mark.parametrize("_number", range(3))
-def test_tests_of_a_group_run_on_one_worker(_number: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("name", ["first", "second", "third"])
+def test_tests_of_a_group_run_on_one_worker(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "the only one")
-    seen = tmp_path_factory.getbasetemp().parent / "workers_of_scheduling"  # the folder that workers share
-    with seen.open("a") as log:
-        log.write(f"{worker}\n")
+    shared = tmp_path_factory.getbasetemp().parent  # the folder of all workers
+    (shared / f"{name}_of_a_group").write_text(worker)
 
-    assert set(seen.read_text().split("\n")) - {""} == {worker}
+    assert {each.read_text() for each in shared.glob("*_of_a_group")} == {worker}

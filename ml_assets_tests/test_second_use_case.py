@@ -11,6 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ml_assets.cli import app
+from ml_assets.stores.paths import StatePaths
+from ml_assets_tests.rehearsal import give_registry
 from ml_assets_tests.second_use_case.generate import write_past
 
 pytestmark = [
@@ -33,6 +35,7 @@ def machine(root: Path) -> Any:
     """Give a machine whose only use case is late_loans, with the files that somebody brings."""
     write_past(root)
     shutil.copytree(DECLARED, root / "defs" / "late_loans")
+    give_registry(StatePaths(root / "state"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ml_assets.cli.console.DEFS_FOLDER", root / "defs")
         patch.setenv("ML_ASSETS_DATA", str(root / "state"))

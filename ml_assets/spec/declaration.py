@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ml_assets.spec.deliveries import misplaced_folders
 from ml_assets.spec.marked_yaml import MarkedYaml, UnreadableYamlError, YamlFault, read_marked
 from ml_assets.spec.names import DECIDE, KeyPath, did_you_mean, listed, not_among, spell_path, undecided_lines
+from ml_assets.spec.places import Place, asset_places
 from ml_assets.spec.rule_catalog import unknown_rules
 from ml_assets.spec.sql_checks import sql_faults
 from ml_assets.spec.untyped import mapping_of
@@ -63,7 +64,20 @@ class DeclarationError(ValueError):
         super().__init__("\n".join(str(mistake) for mistake in mistakes))
 
 
+@dataclass(frozen=True)
+class Located:
+    """A use case, and where each of its assets is declared, by `layer/name`."""
+
+    spec: UseCaseSpec
+    places: Mapping[str, tuple[Place, ...]]
+
+
 def load_use_case(folder: Path, state: Path | None = None) -> UseCaseSpec:
+    """Read the declaration in `folder`, as `locate_use_case` does."""
+    return locate_use_case(folder, state).spec
+
+
+def locate_use_case(folder: Path, state: Path | None = None) -> Located:
     """Read the declaration in `folder`; what it delivers must not lie in the folder `state`, where that is known.
 
     Raises
@@ -87,7 +101,7 @@ def load_use_case(folder: Path, state: Path | None = None) -> UseCaseSpec:
         raise DeclarationError(
             folder, sorted(mistakes, key=lambda each: (each.file, each.line))
         )  # defs.yaml, then sql/
-    return spec
+    return Located(spec, declaration.places(spec))
 
 
 def find_use_cases(defs_folder: Path) -> list[Path]:
@@ -143,6 +157,14 @@ class _Declaration:
         if isinstance(name, str) and name != self._folder.name:
             self._note(("name",), f"found {name!r}; allowed: the folder's name, {self._folder.name!r}")
         return spec
+
+    def places(self, spec: UseCaseSpec) -> dict[str, tuple[Place, ...]]:
+        """Say where each asset is declared."""
+        folder, named = self._folder.resolve(), mapping_of(self._read.content).get("attributes")
+        parts = {part: mapping_of(mapping_of(named).get(part)).get("sql") for part in ("examples", "labels")}
+        files = {part: folder / name for part, name in parts.items() if isinstance(name, str)}
+        line_of = self._read.line_of
+        return asset_places(spec, folder / DECLARATION_FILE, lambda key: line_of(("attributes", *key)), files)
 
     def _note(self, path: KeyPath, message: str, line: int = 1) -> None:
         place = self._read.line_in(("attributes", *path), line)

@@ -24,14 +24,14 @@ def feature_definitions(spec: UseCaseSpec) -> dict[str, str]:
     for expression in spec.features.expressions:
         named = {name: of_views[name] for name in _words(expression.sql) if name in of_views}
         holidays = spec.features.holidays if "holiday" in expression.sql else None
-        found[expression.name] = _hash([expression.sql, named, _bare(spec.examples.sql), holidays])
+        found[expression.name] = _hash([expression.sql, named, without_comments(spec.examples.sql), holidays])
     return found
 
 
 def _of_view(spec: UseCaseSpec, view: FeatureView) -> dict[str, str]:
     source = spec.source(view.source)
     shared = [
-        _bare(spec.examples.sql),
+        without_comments(spec.examples.sql),
         source.name,
         source.key,
         source.event_at,
@@ -48,7 +48,7 @@ def _of_view(spec: UseCaseSpec, view: FeatureView) -> dict[str, str]:
     return {name: _hash([shared, each]) for name, each in zip(names, measured, strict=True)}
 
 
-def _bare(sql: str) -> str:
+def without_comments(sql: str) -> str:
     """Give SQL without comments and layout."""
     return " ".join(re.sub(r"--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL).split())
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_registry import ModelRegistry
@@ -15,6 +15,8 @@ from ml_assets.stores.paths import StatePaths
 
 if TYPE_CHECKING:
     import duckdb
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -36,11 +38,23 @@ class UseCaseState:
         Name of the use case; the folders below `paths` are named by it.
     open_connection
         Opens a DuckDB connection, such as `DuckDBResource.get_connection`.
+    kept
+        What one step worked out and a later step of the same run looks at again, by step and key. It lives as long as
+        this object: a run has its own.
     """
 
     use_case: str
     paths: StatePaths
     open_connection: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]] = open_engine
+    kept: dict[str, tuple[object, Any]] = field(
+        default_factory=dict[str, tuple[object, Any]], compare=False, repr=False
+    )
+
+    def keep_newest(self, name: str, key: object, work: Callable[[], T]) -> T:
+        """Give what `work` gives, worked out once for `key`; only the newest key of a `name` is kept."""
+        if name not in self.kept or self.kept[name][0] != key:
+            self.kept[name] = (key, work())
+        return self.kept[name][1]
 
     @property
     def lake(self) -> Lake:

@@ -5,7 +5,7 @@ import math
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.features.as_known import delete_future, lay_history, recompute_views
@@ -14,6 +14,7 @@ from ml_assets.features.lookback import view_lookback
 from ml_assets.features.row_expressions import evaluate_rows
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets_tests.conftest import drawn
 from ml_assets_tests.features.conftest import put
 from ml_assets_tests.features.test_point_in_time import (
     EXAMPLE_SCHEMA,
@@ -34,7 +35,7 @@ KEYS = {"stops": KEY}
 ORDINARY = st.sampled_from([0.0, 1.0, 2.0, -3.25, 0.1, 7.7, math.nan, math.inf, -math.inf, None])
 
 
-@settings(max_examples=15)
+@drawn(6)
 @given(facts=fact_rows(numbers=ORDINARY), examples=example_rows())
 def test_recomputed_without_the_future_is_what_the_engine_gives(
     engine: duckdb.DuckDBPyConnection,

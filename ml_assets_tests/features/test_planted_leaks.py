@@ -50,7 +50,7 @@ def honest(real_slice: RealSlice, tmp_path_factory: pytest.TempPathFactory) -> S
 
 @pytest.mark.parametrize("planted", LEAKS, ids=[each.name for each in LEAKS])
 def test_planted_leak_is_named_where_it_came_in(honest: Scene, planted: Planted) -> None:
-    found = run_planted(honest, planted, sample=30)
+    found = run_planted(honest, planted, sample=16)
 
     assert [column for place, column in found if place == planted.named and column.startswith(planted.column)]
     named = [TABLES.index(place) for place, _ in found if place in TABLES]

@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.features.feature_table import compute_features, iterate_features
@@ -17,6 +17,7 @@ from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import Column, Source
 from ml_assets.spec.features import FeatureSpec, FeatureView, RowExpression
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets_tests.conftest import drawn
 from ml_assets_tests.features.conftest import RealSlice, put
 from ml_assets_tests.features.oracle import (
     Row,
@@ -234,7 +235,7 @@ def assert_latest_is_the_oracles(view: FeatureView, facts: Sequence[Row], exampl
     assert values[0] == newest["x"] or (math.isnan(values[0]) and math.isnan(newest["x"])), view.name
 
 
-@settings(max_examples=45)
+@drawn(24)
 @given(facts=fact_rows(), examples=example_rows())
 def test_every_value_is_the_oracles(
     engine: duckdb.DuckDBPyConnection, stops: UseCaseSpec, facts: list[Row], examples: list[Row]
@@ -255,7 +256,7 @@ def bits_of(table: pa.Table) -> list[list[Any]]:
     ]
 
 
-@settings(max_examples=15)
+@drawn(10)
 @given(facts=fact_rows(numbers=UNEVEN), examples=example_rows(), last=st.integers(0, len(DROPS) - 1))
 def test_facts_of_later_drops_change_no_bit_of_the_past(
     engine: duckdb.DuckDBPyConnection, three_views: UseCaseSpec, facts: list[Row], examples: list[Row], last: int
@@ -268,7 +269,7 @@ def test_facts_of_later_drops_change_no_bit_of_the_past(
     )
 
 
-@settings(max_examples=15)
+@drawn(10)
 @given(
     facts=fact_rows(key_count=10**6, step=12 * HOUR, numbers=UNEVEN),
     examples=example_rows(),
@@ -283,7 +284,7 @@ def test_order_of_the_sources_rows_changes_no_bit(
     assert bits_of(features_of(engine, three_views, facts, examples)) == bits_of(in_order)
 
 
-@settings(max_examples=10)
+@drawn(8)
 @given(facts=fact_rows(numbers=UNEVEN), examples=example_rows())
 def test_drops_alone_have_the_bits_of_drops_together(
     engine: duckdb.DuckDBPyConnection, three_views: UseCaseSpec, facts: list[Row], examples: list[Row]
@@ -294,7 +295,7 @@ def test_drops_alone_have_the_bits_of_drops_together(
     assert bits_of(pa.concat_tables(alone, promote_options="permissive")) == bits_of(together)
 
 
-@settings(max_examples=10)
+@drawn(8)
 @given(facts=fact_rows(numbers=UNEVEN), examples=example_rows(), at_once=st.integers(1, 6))
 def test_parts_have_the_bits_of_the_whole(
     engine: duckdb.DuckDBPyConnection, three_views: UseCaseSpec, facts: list[Row], examples: list[Row], at_once: int
@@ -317,7 +318,7 @@ def marked(facts: Sequence[Row]) -> list[Row]:
     return found
 
 
-@settings(max_examples=25)
+@drawn(10)
 @given(facts=fact_rows(key_count=6, numbers=UNEVEN), examples=example_rows())
 def test_drop_needs_no_facts_from_before_its_longest_window(
     engine: duckdb.DuckDBPyConnection, stops: UseCaseSpec, facts: list[Row], examples: list[Row]

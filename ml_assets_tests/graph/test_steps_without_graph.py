@@ -27,7 +27,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import content_hash
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets_tests.rehearsal import checks_of, flagship, publish_card, run_job, small_spec
+from ml_assets_tests.rehearsal import checks_of, flagship, give_registry, publish_card, run_job, small_spec
 from ml_assets_tests.second_use_case.generate import write_past
 
 pytestmark = [
@@ -149,6 +149,7 @@ def test_steps_leave_the_tables_models_files_and_checks_of_the_graph(
     graph, steps = tmp_path / "graph", tmp_path / "steps"
     for root in (graph, steps):
         world.land(root)
+        give_registry(StatePaths(root))
 
     in_graph, without = run_through_graph(world, graph), run_through_steps(world, steps)
 

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.ingestion.acceptance import Acceptance
 from ml_assets.spec.calendar import MICROSECOND
+from ml_assets_tests.conftest import drawn
 from ml_assets_tests.ingestion.conftest import DROPS, Ingest, declare, reasons_by_id
 
 HEADER = "id,n,seen_at\n"
@@ -148,7 +149,7 @@ LINES = st.lists(st.lists(CELLS, min_size=1, max_size=4).map(",".join), max_size
 FILES = st.builds("\n".join, st.tuples(st.sampled_from(["id,n,seen_at", "id,n"]), LINES.map("\n".join)))
 
 
-@settings(max_examples=40)
+@drawn(20)
 @given(contents=st.lists(FILES, min_size=1, max_size=3))
 def test_validated_and_quarantined_rows_are_the_landed_ones(ingest: Ingest, contents: list[str]) -> None:
     accepted = ingest.accept(declare(known_at="seen_at"), *contents)

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.ingestion.acceptance import accept_rows
@@ -18,6 +18,7 @@ from ml_assets.ingestion.rules import RuleResult
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.contract import Source
 from ml_assets.stats.divergence import psi
+from ml_assets_tests.conftest import drawn
 from ml_assets_tests.ingestion.conftest import declare
 
 START = date(2013, 1, 1)
@@ -286,7 +287,7 @@ def landed(a: int, b: int, late: int, repeated: int) -> list[Row]:
 LANDED = st.builds(landed, st.integers(0, 12), st.integers(0, 4), st.integers(0, 2), st.integers(0, 1))
 
 
-@settings(max_examples=25)
+@drawn(10)
 @given(
     drops=st.lists(st.none() | LANDED, min_size=4, max_size=14),
     cuts=st.lists(st.integers(1, 13), max_size=3),

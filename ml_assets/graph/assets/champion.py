@@ -21,6 +21,10 @@ from ml_assets.reports.evidence_tables import reason_table, record_list
 from ml_assets.reports.model_card import build_card, write_card
 from ml_assets.spec.use_case import UseCaseSpec
 
+# One version for ever. A new verdict changes no earlier prediction, since a champion serves the drops after its as_of;
+# with a version a verdict, each would show every past drop of what reads the record as out of date.
+RECORD_VERSION = dg.DataVersion("record")
+
 
 class GateMode(StrEnum):
     """How the gate stands: as declared, or as a person asks for this once."""
@@ -96,7 +100,9 @@ def _champion(spec: UseCaseSpec) -> dg.AssetsDefinition:
     def champion(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
         recorded = record_verdict(store.of(spec.name), datetime.now(UTC), context.run.run_id)
         metadata = _recorded_metadata(spec, recorded)
-        return dg.MaterializeResult(metadata=metadata, check_results=check_results([recorded.outcome]))
+        return dg.MaterializeResult(
+            metadata=metadata, check_results=check_results([recorded.outcome]), data_version=RECORD_VERSION
+        )
 
     return champion
 

@@ -40,8 +40,9 @@ def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "training", "delta", "duckdb"),
     )
     def labels(context: dg.AssetExecutionContext, store: StateResource) -> None:
-        stored = store_labels(spec, store.of(spec.name), partition_keys(context))
-        describe_drops(context, stored, on_last=describe_columns(spec, "training", "labels", types))
+        state = store.of(spec.name)
+        stored = store_labels(spec, state, partition_keys(context))
+        describe_drops(context, state, stored, on_last=describe_columns(spec, "training", "labels", types))
 
     return labels
 
@@ -64,8 +65,9 @@ def _examples(spec: UseCaseSpec) -> dg.AssetsDefinition:
     )
     def examples(context: dg.AssetExecutionContext, store: StateResource) -> None:
         is_backfill = BACKFILL_TAG in context.run.tags
-        drawn = store_examples(spec, store.of(spec.name), partition_keys(context), is_backfill=is_backfill)
-        describe_drops(context, drawn, on_last=describe_columns(spec, "features", "examples", drawn.columns))
+        state = store.of(spec.name)
+        drawn = store_examples(spec, state, partition_keys(context), is_backfill=is_backfill)
+        describe_drops(context, state, drawn, on_last=describe_columns(spec, "features", "examples", drawn.columns))
 
     return examples
 
@@ -91,6 +93,7 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
         state, drops, is_backfill = store.of(spec.name), partition_keys(context), BACKFILL_TAG in context.run.tags
         stored = store_features(spec, state, drops, is_backfill=is_backfill, tell=context.log.info)
         said = feature_descriptions(spec, status_of_features(spec, state))
-        describe_drops(context, stored, on_last=describe_columns(spec, "features", "features", stored.columns, said))
+        shown = describe_columns(spec, "features", "features", stored.columns, said)
+        describe_drops(context, state, stored, on_last=shown)
 
     return features

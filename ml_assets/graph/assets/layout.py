@@ -9,12 +9,23 @@ from ml_assets.spec.use_case import UseCaseSpec
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 WRITE_TAG = "ml_assets/write"
+CONTENT_VERSION = "content version"  # metadata of a partition, and its data version
 BACKFILL_TAG = "ml_assets/backfill"  # on a run that is to compute again what drops hold of other definitions
 
 
 def asset_key(spec: UseCaseSpec, layer: str, name: str) -> dg.AssetKey:
     """Give the key of an asset; `quarantine/<source>` has its own prefix inside the validated layer."""
     return dg.AssetKey([spec.name, layer, name])
+
+
+def table_of(layer: str, name: str) -> str:
+    """Name the main lake table of an asset with a partition a drop.
+
+    >>> table_of("raw", "weather"), table_of("raw", "drops"), table_of("features", "examples")
+    ('raw_weather', 'drops', 'examples')
+    """
+    is_of_source = layer in ("raw", "validated", "quarantine") and name != "drops"
+    return f"{layer}_{name}" if is_of_source else name
 
 
 def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:

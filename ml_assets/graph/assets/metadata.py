@@ -6,26 +6,34 @@ from typing import Any, cast
 
 import dagster as dg
 
+from ml_assets.graph.assets.layout import CONTENT_VERSION, table_of
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.reports.pictures import Picture
+from ml_assets.stores.drop_versions import drop_versions
+from ml_assets.stores.use_case_state import UseCaseState
 
 
 def describe_drops(
     context: dg.AssetExecutionContext,
+    state: UseCaseState,
     result: DropResult,
     asset_key: dg.AssetKey | None = None,
     on_last: Mapping[str, Any] | None = None,
 ) -> None:
-    """Attach to each partition its row count and notes, and to the last one what is about the whole range.
+    """Attach to each partition its row count, version and notes, and to the last one what is about the whole range.
 
-    A result's own metadata would stamp the same values, and pictures, on every drop of a range.
+    A result's own metadata would stamp the same values, and pictures, on every drop of a range. The version of a drop
+    becomes its data version where events are stored (`graph/runs/event_log.py`).
     """
-    for key in context.partition_keys:
-        drop = date.fromisoformat(key)
-        noted = {**result.notes.get(drop, {}), **((on_last or {}) if key == context.partition_keys[-1] else {})}
-        context.add_asset_metadata(
-            {"dagster/partition_row_count": result.rows.get(drop, 0), **noted}, asset_key=asset_key, partition_key=key
-        )
+    key, drops = asset_key or context.asset_key, [date.fromisoformat(each) for each in context.partition_keys]
+    with state.connect() as connection:
+        versions = drop_versions(connection, state.lake, table_of(*key.path[1:]), drops)
+    # that of the newest event: a later output of this step looks for it, and warns of any other
+    context.set_data_version(key, dg.DataVersion(versions[drops[-1]]))
+    for drop in drops:
+        noted = {**result.notes.get(drop, {}), **((on_last or {}) if drop == drops[-1] else {})}
+        counted = {"dagster/partition_row_count": result.rows.get(drop, 0), CONTENT_VERSION: versions[drop]}
+        context.add_asset_metadata({**counted, **noted}, asset_key=asset_key, partition_key=str(drop))
 
 
 def check_results(
@@ -33,7 +41,14 @@ def check_results(
     asset_key: dg.AssetKey | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> list[dg.AssetCheckResult]:
-    """Give outcomes as results of the checks of an asset; `more` is metadata of all of them."""
+    """Give outcomes as results of the checks of an asset; `more` is metadata of all of them.
+
+    The sentence of a failed one goes to the log as well: the run page names the check and not what it found.
+    """
+    outcomes = list(outcomes)
+    for each in (each for each in outcomes if not each.passed):
+        say = dg.get_dagster_logger().error if each.is_error else dg.get_dagster_logger().warning
+        say(f"check {each.name} failed: {each.description}")
     return [
         dg.AssetCheckResult(
             asset_key=asset_key,

@@ -1,6 +1,5 @@
 """Assets of monitoring: feeds, drift, performance, and what follows from them."""
 
-from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ml_assets.graph.assets.layout import (
     history_mapping,
     partition_keys,
 )
-from ml_assets.graph.assets.metadata import check_results, describe_drops, markdown, pictures
+from ml_assets.graph.assets.metadata import describe_drops, markdown, pictures
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.pipeline.monitoring.decisions import store_decisions
@@ -65,17 +64,13 @@ def _feed_health(spec: UseCaseSpec) -> dg.AssetsDefinition:
         description="Each source against its own drops before: counts, nulls, ranges, categories and age, as landed. "
         "Drops in which a feed was broken are left out of training sets.",
         **by_drop(spec),
-        check_specs=[
-            dg.AssetCheckSpec("feeds", asset=key, description="No feed alarms in the newest drop of the run.")
-        ],
         **described(spec, "monitoring", "delta", "numpy"),
     )
-    def feed_health(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        drops = partition_keys(context)
-        found = store_feed_health(spec, store.of(spec.name), drops)
+    def feed_health(context: dg.AssetExecutionContext, store: StateResource) -> None:
+        state, drops = store.of(spec.name), partition_keys(context)
+        found = store_feed_health(spec, state, drops)
         nearest = markdown(nearest_table(found.rows, drops[-1]))
-        describe_drops(context, found.result, on_last={"nearest to alarm": nearest})
-        return dg.MaterializeResult(check_results=check_results(found.result.checks))
+        describe_drops(context, state, found.result, on_last={"nearest to alarm": nearest})
 
     return feed_health
 
@@ -96,13 +91,9 @@ def _drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         "on. Thresholds come from placebo windows inside the reference, under one budget of false alarms.",
         **by_drop(spec),
         metadata=table_metadata(spec, "monitoring/drift_report"),
-        check_specs=[dg.AssetCheckSpec("drift", asset=key, description="No feature alarms in the newest drop of the "
-                                       "run, nor all of them together.")],
         **described(spec, "monitoring", "delta", "numpy"),
     )  # fmt: skip
-    def drift_report(
-        context: dg.AssetExecutionContext, config: DriftConfig, store: StateResource
-    ) -> dg.MaterializeResult:
+    def drift_report(context: dg.AssetExecutionContext, config: DriftConfig, store: StateResource) -> None:
         state, drops = store.of(spec.name), partition_keys(context)
         found = store_drift_report(spec, state, drops)
         rows = found.monitors.rows
@@ -110,8 +101,7 @@ def _drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
                  "what thresholds rest on": markdown(placebo_table(rows, found.measures, drops[-1]))}  # fmt: skip
         if is_page_due(config.page.value, rows, drops[-1], spec.calendar.previous_drop(drops[-1])):
             shown |= _page(write_drift_page(spec, state, drops[-1]))
-        describe_drops(context, found.monitors.result, on_last=shown)
-        return dg.MaterializeResult(check_results=check_results(found.monitors.result.checks))
+        describe_drops(context, state, found.monitors.result, on_last=shown)
 
     return drift_report
 
@@ -138,19 +128,14 @@ def _performance_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         description="How good the scores of each model were on what matured in each drop, in all and by slice, and the "
         "verdict on the champion of the drop.",
         **by_drop(spec),
-        check_specs=[
-            dg.AssetCheckSpec("performance", asset=key, description="The champion keeps the declared share of the "
-                              "gain over the baseline that it had at the gate, on the last matured window."),
-        ],
         metadata=table_metadata(spec, "monitoring/performance_report"),
         **described(spec, "monitoring", "delta", "numpy"),
     )  # fmt: skip
-    def performance_report(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
+    def performance_report(context: dg.AssetExecutionContext, store: StateResource) -> None:
         state, drops = store.of(spec.name), partition_keys(context)
         found = report_performance(spec, state, drops)
-        describe_drops(context, found.result, on_last=pictures(**{"log loss": log_loss_picture(state, drops)}))
-        verdict = {name: _plain(value) for name, value in found.newest_verdict.items() if value is not None}
-        return dg.MaterializeResult(check_results=check_results(found.result.checks, more=verdict))
+        shown = pictures(**{"log loss": log_loss_picture(state, drops)})
+        describe_drops(context, state, found.result, on_last=shown)
 
     return performance_report
 
@@ -167,22 +152,14 @@ def _decisions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         description="What follows from the reports of a drop: retrain, wait, fix upstream or nothing, with reason, "
         "evidence and what would change it. The retraining sensors read the newest one.",
         **by_drop(spec),
-        check_specs=[
-            dg.AssetCheckSpec("freshness", asset=key, description="In data time: training data are young enough, "
-                              "predictions and reports of the newest drop are there.")
-        ],
         metadata=table_metadata(spec, "monitoring/decisions"),
         **described(spec, "monitoring", "delta"),
     )  # fmt: skip
-    def decisions(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        decided = store_decisions(spec, store.of(spec.name), partition_keys(context))
-        describe_drops(context, decided.result)
+    def decisions(context: dg.AssetExecutionContext, store: StateResource) -> None:
+        state = store.of(spec.name)
+        decided = store_decisions(spec, state, partition_keys(context))
+        describe_drops(context, state, decided.result)
         newest = decided.newest
         context.log.info(f"{newest['batch_date']}: {newest['action']}: {newest['reason']}")
-        return dg.MaterializeResult(check_results=check_results(decided.result.checks))
 
     return decisions
-
-
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, date) else value

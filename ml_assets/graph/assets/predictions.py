@@ -73,11 +73,12 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "predictions", "delta", "xgboost", *_formats(spec, "predictions")),
     )  # fmt: skip
     def predictions(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        drops = partition_keys(context)
-        scored = score_drops(spec, store.of(spec.name), drops)
+        state, drops = store.of(spec.name), partition_keys(context)
+        scored = score_drops(spec, state, drops)
         types = tables_of_asset(spec, "predictions/predictions")[0].types
-        shown = describe_columns(spec, "predictions", "predictions", types)
-        describe_drops(context, scored.result, on_last=pictures(scores=score_picture(scored.rows, drops)) | shown)
+        shown: dict[str, object] = {**describe_columns(spec, "predictions", "predictions", types)}
+        shown |= pictures(scores=score_picture(scored.rows, drops))
+        describe_drops(context, state, scored.result, on_last=shown)
         return dg.MaterializeResult(check_results=check_results(scored.result.checks))
 
     return predictions
@@ -100,8 +101,10 @@ def _worklist(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "predictions", "delta", *_formats(spec, "worklist")),
     )  # fmt: skip
     def worklist(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        drawn = store_worklist(spec, store.of(spec.name), partition_keys(context))
-        describe_drops(context, drawn, on_last=describe_columns(spec, "predictions", "worklist", drawn.columns))
+        state = store.of(spec.name)
+        drawn = store_worklist(spec, state, partition_keys(context))
+        shown = describe_columns(spec, "predictions", "worklist", drawn.columns)
+        describe_drops(context, state, drawn, on_last=shown)
         return dg.MaterializeResult(check_results=check_results(drawn.checks))
 
     return worklist
@@ -124,8 +127,9 @@ def _shadow_predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "predictions", "delta", "xgboost"),
     )  # fmt: skip
     def shadow_predictions(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        scored = score_shadows(spec, store.of(spec.name), partition_keys(context))
-        describe_drops(context, scored)
+        state = store.of(spec.name)
+        scored = score_shadows(spec, state, partition_keys(context))
+        describe_drops(context, state, scored)
         return dg.MaterializeResult(check_results=check_results(scored.checks))
 
     return shadow_predictions

@@ -12,6 +12,7 @@ from ml_assets.graph.assets.layout import (
     partitions_of,
 )
 from ml_assets.graph.assets.metadata import check_results, describe_drops
+from ml_assets.graph.assets.retries import retried_reads
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.pipeline.ingestion.ledger import build_ledger
@@ -57,8 +58,10 @@ def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         **described(spec, "raw", "csv", "delta"),
     )
     def raw(context: dg.AssetExecutionContext, store: StateResource) -> None:
-        received = receive_source(spec, store.of(spec.name), source, partition_keys(context))
-        describe_drops(context, received)
+        state = store.of(spec.name)
+        with retried_reads():
+            received = receive_source(spec, state, source, partition_keys(context))
+        describe_drops(context, state, received)
 
     return raw
 
@@ -82,8 +85,8 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         state = store.of(spec.name)
         found = validate_source(spec, state, source, partition_keys(context))
         shown = describe_columns(spec, "validated", source.name, types)
-        describe_drops(context, found.validated, validated_key, on_last=_page(spec, source, state) | shown)
-        describe_drops(context, found.quarantine, quarantine_key)
+        describe_drops(context, state, found.validated, validated_key, on_last=_page(spec, source, state) | shown)
+        describe_drops(context, state, found.quarantine, quarantine_key)
         checks = check_results(found.validated.checks, validated_key)
         yield dg.MaterializeResult(asset_key=validated_key, check_results=checks)
         yield dg.MaterializeResult(asset_key=quarantine_key)
@@ -143,8 +146,9 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "validated", "delta"),  # drawn where it stands: after what was validated
     )
     def drops(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        ledger = build_ledger(spec, store.of(spec.name), partition_keys(context))
-        describe_drops(context, ledger)
+        state = store.of(spec.name)
+        ledger = build_ledger(spec, state, partition_keys(context))
+        describe_drops(context, state, ledger)
         return dg.MaterializeResult(check_results=check_results(ledger.checks))
 
     return drops

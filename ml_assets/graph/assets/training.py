@@ -24,25 +24,40 @@ from ml_assets.reports.pictures import Picture
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.training.estimators import feature_importance
 
-BY_MARGIN = "by_margin"
+BY_MARGIN, NEWEST = "by_margin", "newest"
 
 
-class DrawConfig(dg.Config):
-    """What a training set is drawn from."""
+def _draw_config(spec: UseCaseSpec) -> type[dg.Config]:
+    """Build the configuration of a training set.
 
-    as_of: str = Field(
-        default="",
-        description="A drop that was run, as YYYY-MM-DD: all that was admitted up to it. Empty: the newest one.",
-    )
-    mix_features: bool = Field(
-        default=False, description="Take also drops that hold older versions of features than are declared now."
-    )
+    Where the calendar has an end, its drops are the choices that the launchpad offers: anything else is refused before
+    a run begins. Where it has none, tomorrow's drop must pass too: the step refuses what is no drop.
+    """
+    end = spec.calendar.end
+    drops = [] if end is None else spec.calendar.drops_between(spec.calendar.start, end)
+    # its name is what a refusal shows; of two use cases each needs its own
+    named = f"{spec.name}_{NEWEST}_or_drop_from_{spec.calendar.start}_to_{end}".replace("-", "_")
+    choice: Any = StrEnum(named, {name: name for name in (NEWEST, *map(str, drops))}) if drops else str
+    newest: Any = choice(NEWEST)
+
+    class DrawConfig(dg.Config):
+        """What a training set is drawn from."""
+
+        as_of: choice = Field(  # pyright: ignore[reportInvalidTypeForm] - made of the declaration
+            default=newest,
+            description=f"A drop that was run, as YYYY-MM-DD: all that was admitted up to it. Or {NEWEST}.",
+        )
+        mix_features: bool = Field(
+            default=False, description="Take also drops that hold older versions of features than are declared now."
+        )
+
+    return DrawConfig
 
 
 def _rung_config(spec: UseCaseSpec) -> type[dg.Config]:
     """Build the configuration of a candidate: its rungs are the choices that the launchpad offers."""
     names = [rung.name for rung in spec.model.ladder]
-    choice = StrEnum("Rung", {name: name for name in (BY_MARGIN, *names)})
+    choice = StrEnum(f"{spec.name}_rung", {name: name for name in (BY_MARGIN, *names)})
 
     class RungConfig(dg.Config):
         """How a candidate is chosen."""
@@ -65,6 +80,8 @@ def _training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
     key = asset_key(spec, "training", "training_set")
     read = [("features", "features"), ("training", "labels"), ("raw", "drops"), ("monitoring", "feed_health")]
 
+    config_type = _draw_config(spec)
+
     @dg.asset(
         key=key,
         deps=[asset_key(spec, *each) for each in read],
@@ -85,12 +102,16 @@ def _training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "training", "delta", "duckdb"),
     )  # fmt: skip
     def training_set(
-        context: dg.AssetExecutionContext, config: DrawConfig, store: StateResource
+        context: dg.AssetExecutionContext,
+        config: config_type,  # pyright: ignore[reportInvalidTypeForm] - made of the declaration
+        store: StateResource,
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         state = store.of(spec.name)
-        drawn = store_training_set(spec, state, config.as_of, mix_features=config.mix_features)
+        drawn = store_training_set(spec, state, _asked(config.as_of), mix_features=config.mix_features)
         context.log.info(f"training set as of {drawn.plan.as_of}: version {drawn.version}, {drawn.size} examples")
-        yield dg.MaterializeResult(metadata=_drawn_metadata(spec, drawn))
+        yield dg.MaterializeResult(
+            metadata=_drawn_metadata(spec, drawn), data_version=dg.DataVersion(drawn.content_hash)
+        )
         yield from check_results([check_known_in_time(state, drawn.plan, drawn.version)])
         audit = audit_training_set(spec, state, drawn.as_of, drawn.before)
         store_audit(state, audit, drawn.version)
@@ -99,6 +120,10 @@ def _training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
         yield from check_results([skew_outcome(compared)], more={"differences": markdown(skew_table(compared))})
 
     return training_set
+
+
+def _asked(as_of: str) -> str:
+    return "" if as_of == NEWEST else str(as_of)
 
 
 def _drawn_metadata(spec: UseCaseSpec, drawn: TrainingSetResult) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml_assets.graph.assets.layout import WRITE_TAG
-from ml_assets.graph.assets.training import BY_MARGIN
+from ml_assets.graph.assets.training import BY_MARGIN, NEWEST
 from ml_assets.pipeline.ingestion.ready_drops import ReadyRange
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
@@ -23,7 +23,7 @@ _OPEN = [
 
 def retrain_config(spec: UseCaseSpec, asked: Retraining) -> dict[str, Any]:
     """Give the run configuration of a retraining."""
-    draw = {"as_of": asked.as_of, "mix_features": asked.mix_features}
+    draw = {"as_of": asked.as_of or NEWEST, "mix_features": asked.mix_features}
     return {
         "ops": {
             f"{spec.name}__training__training_set": {"config": draw},

@@ -1,7 +1,8 @@
 """Every use case under defs/, such that one which cannot be loaded takes no other with it."""
 
 import logging
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,15 @@ import dagster as dg
 
 from ml_assets.graph.definitions.use_case import build_broken_use_case, build_use_case
 from ml_assets.pipeline.monitoring.incidents import open_location_incident, send_alerts
-from ml_assets.spec.declaration import DECLARATION_FILE, DeclarationError, Mistake, find_use_cases, load_use_case
+from ml_assets.spec.declaration import (
+    DECLARATION_FILE,
+    DeclarationError,
+    Located,
+    Mistake,
+    find_use_cases,
+    locate_use_case,
+)
+from ml_assets.spec.places import Place
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import state_paths
 
@@ -39,7 +48,10 @@ def load_location(build: Callable[[], dg.Definitions]) -> dg.Definitions:
     """
     try:
         found = build()
-        found.get_repository_def()
+        with warnings.catch_warnings():
+            # Dagster turns its own checks into definitions by a parameter that it calls beta
+            warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*`execution_type`")
+            _ = found.get_repository_def().asset_graph
     except Exception as error:
         paths, now = state_paths(), datetime.now(UTC)
         open_location_incident(error, paths, now)
@@ -51,13 +63,14 @@ def load_location(build: Callable[[], dg.Definitions]) -> dg.Definitions:
 def build_folder(folder: Path) -> dg.Definitions:
     """Build the use case in `folder`, or, when its declaration is broken, one asset that says why."""
     try:
-        return build_declared(_load(folder))
+        found = _load(folder)
+        return build_declared(found.spec, found.places)
     except DeclarationError as error:
         logging.getLogger("ml_assets").error("%s is broken and was left out:\n%s", folder.name, error)
         return build_broken_use_case(folder.name, error)
 
 
-def build_declared(spec: UseCaseSpec) -> dg.Definitions:
+def build_declared(spec: UseCaseSpec, places: Mapping[str, Sequence[Place]] | None = None) -> dg.Definitions:
     """Build a use case; what Dagster refuses in it is a mistake of its declaration.
 
     Raises
@@ -66,15 +79,15 @@ def build_declared(spec: UseCaseSpec) -> dg.Definitions:
         Instead of whatever building raised.
     """
     try:
-        return build_use_case(spec)
+        return build_use_case(spec, places=places)
     except Exception as error:
         raise _as_mistake(Path(spec.name), "cannot be built", error) from error
 
 
-def _load(folder: Path) -> UseCaseSpec:
+def _load(folder: Path) -> Located:
     """Read a declaration; should reading it fail otherwise than by mistakes, that is the mistake."""
     try:
-        return load_use_case(folder, state_paths().root)
+        return locate_use_case(folder, state_paths().root)
     except DeclarationError:
         raise
     except Exception as error:

@@ -1,6 +1,7 @@
 """From a use case to its part of the graph: assets, checks, jobs, and what they work with."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -10,35 +11,42 @@ from ml_assets.graph.assets.evidence import build_evidence_assets
 from ml_assets.graph.assets.features import build_feature_assets
 from ml_assets.graph.assets.layout import WRITE_TAG
 from ml_assets.graph.assets.monitoring import build_monitoring_assets
+from ml_assets.graph.assets.monitoring_checks import build_monitoring_checks
 from ml_assets.graph.assets.predictions import build_delivered_specs, build_prediction_assets
 from ml_assets.graph.assets.sources import build_landed_specs, build_source_assets
 from ml_assets.graph.assets.training import build_training_assets
 from ml_assets.graph.automation.alerts import alert_sensor, broken_alert_sensor
 from ml_assets.graph.automation.schedules import build_schedules
 from ml_assets.graph.automation.sensors import build_run_sensors
+from ml_assets.graph.definitions.annotations import annotate
 from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
 from ml_assets.graph.definitions.loggers import quiet_console
 from ml_assets.graph.definitions.resources import shared_resources
 from ml_assets.spec.declaration import DeclarationError
+from ml_assets.spec.places import Place
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
 
 
-def build_use_case(spec: UseCaseSpec, root: Path | None = None) -> dg.Definitions:
+def build_use_case(
+    spec: UseCaseSpec, root: Path | None = None, places: Mapping[str, Sequence[Place]] | None = None
+) -> dg.Definitions:
     """Build the definitions of one use case.
 
     Parameters
     ----------
     root
         Where its state lives; by default where this machine's environment says, asked when a run begins.
+    places
+        Where each asset is declared, by `layer/name`: the UI opens the file at that line.
     """
     with warnings.catch_warnings():
         # ranges in one run are a beta parameter of Dagster, and the pins hold it still
         warnings.simplefilter("ignore", dg.BetaWarning)
-        return _build(spec, root)
+        return _build(spec, root, places or {})
 
 
-def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
+def _build(spec: UseCaseSpec, root: Path | None, places: Mapping[str, Sequence[Place]]) -> dg.Definitions:
     batch = [
         *build_source_assets(spec),
         *build_feature_assets(spec),
@@ -46,12 +54,13 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
         *build_monitoring_assets(spec),
     ]
     retrain = [*build_training_assets(spec), *build_evidence_assets(spec), *build_champion_assets(spec)]
-    assets = [*batch, *retrain]
+    assets = annotate(spec, [*batch, *retrain], places)
+    checks = build_monitoring_checks(spec)
     external = [*build_landed_specs(spec), *build_delivered_specs(spec)]
     tags = {WRITE_TAG: spec.name}
     batch_job = dg.define_asset_job(
         batch_job_name(spec.name),
-        selection=dg.AssetSelection.assets(*batch),
+        selection=dg.AssetSelection.assets(*batch) | dg.AssetSelection.checks(*checks),
         tags=tags,
         description="A drop, or a range of drops, from landing to predictions, worklist, reports and decision.",
     )
@@ -61,12 +70,13 @@ def _build(spec: UseCaseSpec, root: Path | None) -> dg.Definitions:
         tags=tags,
         description="Training set, candidate, evidence and verdict as of a drop; it serves the drops after.",
     )
-    checks = [key for asset in assets for key in asset.check_keys]
+    check_keys = [key for each in (*assets, *checks) for key in each.check_keys]
     paths = StatePaths(root) if root else None
-    sensors = [*build_run_sensors(spec, batch_job, retrain_job, paths), alert_sensor(spec, checks, paths)]
+    sensors = [*build_run_sensors(spec, batch_job, retrain_job, paths), alert_sensor(spec, check_keys, paths)]
     schedules = build_schedules(spec, batch_job, retrain_job, paths)
     return dg.Definitions(
         assets=[*assets, *external],
+        asset_checks=checks,
         jobs=[batch_job, retrain_job],
         sensors=sensors,
         schedules=schedules,

@@ -18,7 +18,8 @@ from typing import Any
 import sqlalchemy as db
 from dagster import AssetKey, EventLogEntry
 from dagster._config import UserConfigSchema
-from dagster._core.events import ASSET_EVENTS, DagsterEventType
+from dagster._core.definitions.data_version import DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
+from dagster._core.events import ASSET_EVENTS, DagsterEventType, StepMaterializationData
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
@@ -26,6 +27,7 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy.event import listen
 from sqlalchemy.pool import QueuePool
 
+from ml_assets.graph.assets.layout import CONTENT_VERSION
 from ml_assets.stores.paths import state_paths
 
 BATCH_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
@@ -92,11 +94,16 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store neighbouring asset events of one run in one transaction a file; any others one by one."""
+        events = [with_own_version(event) for event in events]
         for (_, are_about_assets), group in groupby(events, lambda event: (event.run_id, _is_asset_event(event))):
             if are_about_assets:
                 self._store_asset_events(list(group))
             else:
                 super().store_event_batch(list(group))
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store one event."""
+        super().store_event(with_own_version(event))
 
     def _store_asset_events(self, events: Sequence[EventLogEntry]) -> None:
         statements = [self.prepare_insert_event(event) for event in events]
@@ -109,6 +116,24 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
             newest = {_subject(event): (event, event_id) for event, event_id in zip(events, ids, strict=True)}
             for event, event_id in sorted(newest.values(), key=lambda stored: stored[1]):
                 self._store_asset_event(connection, event, event_id)
+
+
+def with_own_version(event: EventLogEntry) -> EventLogEntry:
+    """Give the materialization of a partition the data version that its metadata names; leave other events as they are.
+
+    Dagster 1.13 stamps one data version on every partition of a run over a range, made of the code version and of
+    inputs; then "Unsynced" is wrong for most drops. The content version of a drop is in the metadata that each
+    partition has of its own, and this is the last place where the events of a range can be told apart.
+    """
+    made = event.asset_materialization
+    if made is None or made.partition is None or CONTENT_VERSION not in made.metadata:
+        return event
+    own = {DATA_VERSION_TAG: str(made.metadata[CONTENT_VERSION].value), DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
+    if own.items() <= (made.tags or {}).items():
+        return event
+    occurred = event.get_dagster_event()
+    data = StepMaterializationData(made._replace(tags={**(made.tags or {}), **own}))
+    return event._replace(dagster_event=occurred._replace(event_specific_data=data))
 
 
 def _set_synchronous(connection: Any, _: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,26 +73,18 @@ class Comparison:
         return self.window[list(self.candidate.features)]
 
 
-_newest: dict[tuple[Path, CandidateRow, Promotion | None], Comparison] = {}  # one: a retraining looks at it five times
-
-
 def compare(state: UseCaseState) -> Comparison:
     """Load the newest candidate and the champion serving its as_of, and score the window with both.
 
-    The same two in the same process are compared once.
+    The same two are compared once a run, which looks at them five times.
     """
     lake = state.lake
     with state.connect() as connection:
         row = read_candidate(connection, lake)
         incumbent = read_champion_before(connection, lake, row.as_of)
-        if (found := _newest.get((lake.folder, row, incumbent))) is not None:
-            for each in (row, *([] if incumbent is None else [incumbent])):
-                state.models.verify(each.model_version, each.artifact_sha256)
-            return found
-        found = _compare(state, connection, row, incumbent)
-    _newest.clear()
-    _newest[lake.folder, row, incumbent] = found
-    return found
+        for each in (row, *([] if incumbent is None else [incumbent])):
+            state.models.verify(each.model_version, each.artifact_sha256)
+        return state.keep_newest("comparison", (row, incumbent), lambda: _compare(state, connection, row, incumbent))
 
 
 def _compare(

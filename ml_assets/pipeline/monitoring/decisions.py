@@ -41,7 +41,7 @@ def store_decisions(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date
         found = decide_drops(connection, spec, state, drops)
     state.lake.replace_drops(TABLE, arrow_rows(DECISIONS, found), drops)
     notes = {row["batch_date"]: {"action": row["action"], "reason": row["reason"]} for row in found}
-    result = DropResult(dict.fromkeys(drops, 1), notes, checks=(_freshness(spec, found[-1]),))
+    result = DropResult(dict.fromkeys(drops, 1), notes, checks=(freshness_outcome(spec, found[-1]),))
     return DecisionResult(result, found[-1])
 
 
@@ -213,7 +213,8 @@ def stale_parts(spec: UseCaseSpec, row: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def _freshness(spec: UseCaseSpec, row: Mapping[str, Any]) -> CheckOutcome:
+def freshness_outcome(spec: UseCaseSpec, row: Mapping[str, Any]) -> CheckOutcome:
+    """Say which parts of a decision's drop are stale, in data time."""
     stale = stale_parts(spec, row)
     age = row["training_age_days"]
     return CheckOutcome(

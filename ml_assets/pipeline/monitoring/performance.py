@@ -67,7 +67,7 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
     lake.replace_drops(VERDICTS, arrow_rows(PERFORMANCE_VERDICTS, verdicts.values()), drops)
     newest = verdicts[drops[-1]]
     counts = Counter(row["batch_date"] for row in rows)
-    result = DropResult(counts, _notes(drops, rows, verdicts), checks=(_check_performance(newest),))
+    result = DropResult(counts, _notes(drops, rows, verdicts), checks=(performance_outcome(newest),))
     return PerformanceResult(result, newest)
 
 
@@ -136,7 +136,7 @@ def _notes(
     return notes
 
 
-def _check_performance(verdict: Mapping[str, Any]) -> CheckOutcome:
+def performance_outcome(verdict: Mapping[str, Any]) -> CheckOutcome:
     """Fail on a failed verdict; too little to judge by passes, and says so first."""
     state, gate = verdict["state"], verdict.get("threshold")
     counted = (

@@ -77,6 +77,7 @@ def waiting(served: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Wait
 def two(served: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Two:
     state = go_on_from(served, tmp_path_factory.mktemp("two"))
     state.retrain(SECOND_AS_OF, rung="blend", gate="disabled")
+    state.retrain(SECOND_AS_OF, only=("models/model_card",))
     state.score(14, 14)
     first, second = (row["model_version"] for row in state.rows("champion", RECORD))
     return Two(state, first, second)
@@ -281,6 +282,7 @@ def test_champion_whose_features_are_gone_stops_no_retraining_and_is_not_gone_ba
     (first,) = state.rows("champion", RECORD)
 
     state.retrain(SECOND_AS_OF, rung="logistic_regression", spec=without)
+    state.retrain(SECOND_AS_OF, spec=without, only=("models/model_card",))
     (verdict,) = state.rows("evaluation")
     at(state, monkeypatch, without)
     told = refused(run("rollback", NAME, "--yes"))

@@ -91,7 +91,7 @@ def test_declaration_that_dagster_cannot_read_shows_one_asset_and_raises_an_inci
 
 
 def test_use_case_that_cannot_be_built_is_a_mistake_of_its_declaration(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: object) -> dg.Definitions:
+    def refuse(*_: object, **__: object) -> dg.Definitions:
         raise ValueError("two assets of one name")
 
     monkeypatch.setattr("ml_assets.graph.definitions.discovery.build_use_case", refuse)
@@ -106,7 +106,7 @@ def test_use_case_whose_reading_fails_is_left_out_like_one_with_mistakes(
     def fail(_: object) -> None:
         raise RecursionError("a fault of the parser")
 
-    monkeypatch.setattr("ml_assets.graph.definitions.discovery.load_use_case", fail)
+    monkeypatch.setattr("ml_assets.graph.definitions.discovery.locate_use_case", fail)
 
     assert keys_by_use_case(load(package)) == {"flight_delays": {"broken_declaration"}}
 

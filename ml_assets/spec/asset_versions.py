@@ -1,0 +1,71 @@
+"""What the declaration says that an asset depends on, in one short hash each: the code version of the asset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from ml_assets.spec.contract import Source
+from ml_assets.spec.feature_versions import feature_definitions, without_comments
+from ml_assets.spec.use_case import UseCaseSpec
+
+_FOR_PEOPLE = frozenset({"description", "owner", "unit", "null_means"})  # words that change no value
+
+
+def asset_versions(spec: UseCaseSpec) -> dict[str, str]:
+    """Give the version of the declaration of each asset, by `layer/name`: 12 hexadecimal digits.
+
+    It covers the part of defs.yaml and of the SQL that decides the rows of this asset; what its inputs depend on is
+    theirs. Descriptions and comments are no part of it.
+    """
+    model, monitoring, calendar = spec.model, spec.monitoring, _plain(spec.calendar)
+    monitors = [_plain(monitoring), calendar]
+    parts: dict[str, Any] = {
+        "raw/drops": [[source.name, source.arrives, source.when_missing, source.until] for source in spec.sources],
+        "training/labels": _plain(spec.labels),
+        "features/examples": _plain(spec.examples),
+        "features/features": feature_definitions(spec),
+        "training/training_set": [_plain(spec.labels), _plain(model)],
+        "models/candidate_model": _plain(model),
+        **{f"models/{name}": [_plain(model), _plain(monitoring.costs)] for name in ("evaluation_measures",
+           "evaluation_slices", "behaviours", "evaluation", "champion", "model_card")},
+        "predictions/predictions": [_plain(model.prior_correction), _plain(model.abstain)],
+        "predictions/shadow_predictions": [_plain(model.prior_correction), _plain(model.abstain)],
+        "predictions/worklist": _plain(spec.worklist),
+        **{f"monitoring/{name}": monitors for name in ("feed_health", "drift_report", "performance_report")},
+        "monitoring/decisions": [_plain(spec.retraining), *monitors],
+    }  # fmt: skip
+    for source in spec.sources:
+        parts |= {f"raw/{source.name}": [_landed(source), calendar]}
+        parts |= {f"{layer}/{source.name}": [_plain(source), calendar] for layer in ("validated", "quarantine")}
+    return {asset: _hash(part) for asset, part in parts.items()}
+
+
+def _landed(source: Source) -> Any:
+    """Give what decides how a file is read."""
+    return [
+        source.file_name,
+        list(source.null_values),
+        {name: _plain(column) for name, column in source.columns.items()},
+    ]
+
+
+def _plain(part: BaseModel | None) -> Any:
+    return None if part is None else _without_words(part.model_dump(mode="json"))
+
+
+def _without_words(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        named = cast("Mapping[str, Any]", value)
+        return {name: _without_words(each) for name, each in named.items() if name not in _FOR_PEOPLE}
+    if isinstance(value, list):
+        return [_without_words(each) for each in cast("list[Any]", value)]
+    return without_comments(value) if isinstance(value, str) else value
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
