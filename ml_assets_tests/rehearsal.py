@@ -32,7 +32,7 @@ from ml_assets.graph.automation.run_requests import range_tags, retrain_config
 from ml_assets.graph.definitions.use_case import batch_job_name, build_use_case, retrain_job_name
 from ml_assets.pipeline.evaluation.card_facts import CardFacts
 from ml_assets.pipeline.results import CheckOutcome
-from ml_assets.pipeline.runs.batch import run_batch_steps
+from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
 from ml_assets.pipeline.runs.retraining import RetrainingContext, run_retraining_steps
 from ml_assets.pipeline.runs.steps import StepsResult, StepsStoppedError
 from ml_assets.pipeline.training.retraining import Retraining
@@ -170,8 +170,9 @@ class Rehearsal:
 
     def _run_batch(self, only: Sequence[str], first: int, last: int, raise_on_error: bool) -> StepsRun:
         drops = self.spec.calendar.drops_between(day(first), day(last))
+        context = BatchContext(datetime.now(UTC))  # noqa: TID251 - as the graph does
         return _steps_run(
-            lambda: run_batch_steps(self.spec, self.state, drops, only=only), raise_on_error=raise_on_error
+            lambda: run_batch_steps(self.spec, self.state, drops, context, only=only), raise_on_error=raise_on_error
         )
 
     def rows(self, table: str, query: str = "SELECT * FROM t") -> list[dict[str, Any]]:

@@ -75,11 +75,34 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
                 f"ml-assets sql \"SELECT * FROM {use_case}.performance_report WHERE batch_date = '{drop}'\"",
             )
         )
+    found += _failing(use_case, performance, decision, doing)
     if stale:
         found.append(
             Finding("freshness/champion", "freshness", "warning", "; ".join(stale), None, None, doing,
                     f"ml-assets status {use_case}")
         )  # fmt: skip
+    return found
+
+
+def _failing(use_case: str, performance: Row | None, decision: Row | None, doing: str) -> list[Finding]:
+    """Tell of a champion that has failed, that the fallback serves, and of one that never retraining would beat."""
+    found: list[Finding] = []
+    performance, decision, look_at = performance or {}, decision or {}, f"ml-assets performance {use_case}"
+    version = performance.get("model_version")
+    since, failure = decision.get("fallback_since"), decision.get("failure")
+    if since is not None:
+        said = f"since drop {since} the fallback serves, because the champion has failed; the next promotion ends that"
+        found.append(Finding("performance/champion", "fallback_serves", "error", said, None, None, doing, look_at))
+    elif failure is not None:
+        said = f"the champion {version} has failed: {failure}"
+        found.append(Finding("performance/champion", "champion_failed", "error", said, None, None, doing, look_at))
+    upper = performance.get("first_gain_upper")
+    if upper is not None and upper < 0:
+        said = (
+            f"the champion {version} does worse than the first champion, never retrained, would: log loss higher by "
+            f"{-performance['first_gain']:.1%} from {performance['window_from']} to {performance['window_until']}"
+        )
+        found.append(Finding("performance/first", "worse_than_first", "warning", said, upper, 0.0, doing, look_at))
     return found
 
 
@@ -201,6 +224,11 @@ def _report_query(use_case: str, drop: str) -> str:
 def finding_of_verdict(use_case: str, verdict: Row) -> Finding:
     """Give the event of a verdict: a promotion, or a candidate refused."""
     promoted = verdict["verdict"] == "promoted"
+    if verdict.get("decided_by") == "fallback":
+        said = f"from the drop after {verdict['serves_after']} on: {verdict['note']}"
+        doing = "it retrains when there is something to learn; the next promotion ends the fallback"
+        look_at = f"ml-assets performance {use_case}"
+        return Finding("gate", "fallback", "error", said, None, None, doing, look_at, is_event=True)
     reasons = cast("list[dict[str, Any]]", verdict["reasons"] or [])
     broken = [f"{reason['code']}: {reason['message']}" for reason in reasons if not reason["passed"]]
     waits = verdict["verdict"] == "awaiting_approval"

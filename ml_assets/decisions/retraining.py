@@ -7,8 +7,8 @@ gate still decides whether what was trained serves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
 
@@ -41,6 +41,7 @@ class Performance:
 
     `gain` and `threshold` are relative log loss; None where there is not enough data. `since` is the first drop of a
     rise of the log loss above `loss_at_gate`, what it was before the model served; `loss_now` is that of the window.
+    `behind_since` is the first drop since which it has been above the baseline's.
     """
 
     state: PerformanceState
@@ -49,6 +50,7 @@ class Performance:
     since: date | None = None
     loss_now: float | None = None
     loss_at_gate: float | None = None
+    behind_since: date | None = None
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,10 @@ class RetrainingState:
         The first drop of the calendar.
     champion_as_of
         As of which drop the champion of `drop` was trained; None before the first.
-    last_attempt
-        The newest drop before this one as of which a verdict was given, promoted or refused.
+    last_attempts
+        By trigger, the newest drop before this one as of which its cooldown began: that of a candidate which the
+        trigger asked for, or of a promotion, whatever asked for that. A refused candidate that a person asked for
+        begins none.
     broken_feeds, drifts
         Alarms of this drop that look like a fault of a feed, and all others of features and score.
     unfinished
@@ -104,21 +108,27 @@ class RetrainingState:
         How much younger the newest matured example is than the newest training row of the champion.
     change
         What is known of a change that the champion has not learned, or has learned from few rows; None without one.
-    refused_in_a_row
-        Verdicts since the last promotion: retrainings that gained nothing.
+    refused_gains
+        What each candidate refused since the last promotion gained over the champion; None where that is unknown.
+    failure
+        Why the champion has failed; None where it has not.
+    fallback_since
+        The first drop that the fallback serves in its place; None while the champion serves.
     """
 
     drop: date
     first_drop: date
     champion_as_of: date | None = None
-    last_attempt: date | None = None
+    last_attempts: Mapping[Trigger, date] = field(default_factory=dict[Trigger, date])
     broken_feeds: tuple[Alarm, ...] = ()
     drifts: tuple[Alarm, ...] = ()
     performance: Performance = Performance("not enough data")
     unfinished: tuple[str, ...] = ()
     training_age: timedelta | None = None
     change: ChangeState | None = None
-    refused_in_a_row: int = 0
+    refused_gains: tuple[float | None, ...] = ()
+    failure: str | None = None
+    fallback_since: date | None = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +193,11 @@ class _Hindrance:
 
 
 def _hindrance(cause: _Cause, state: RetrainingState, rule: RetrainingSpec) -> _Hindrance | None:
-    """Say what holds a cause back: too little of a change that could be learned, or else the cooldown."""
+    """Say what holds a cause back: too little of a change that could be learned, or else the cooldown.
+
+    A cooldown is that of the cause's own trigger. What began after it waives it: the fallback, or a model that is
+    proven worse than the baseline.
+    """
     change = state.change
     if cause.trigger == "performance" and change is not None:
         if change.is_due:
@@ -192,11 +206,14 @@ def _hindrance(cause: _Cause, state: RetrainingState, rule: RetrainingSpec) -> _
             f"only {change.matured} drops since {change.since} have matured labels",
             f"with {change.wanted} of them it retrains, whatever the cooldown",
         )
-    ready = state.last_attempt + rule.cooldown if state.last_attempt is not None else None
-    if ready is None or state.drop >= ready:
+    last = state.last_attempts.get(cause.trigger)
+    if last is None or state.drop >= (ready := last + rule.cooldown):
+        return None
+    waiving = (state.fallback_since, state.performance.behind_since) if cause.trigger == "performance" else ()
+    if any(since is not None and since > last for since in waiving):
         return None
     return _Hindrance(
-        f"a candidate was judged as of {state.last_attempt}, less than {format_duration(rule.cooldown)} ago",
+        f"a candidate was judged as of {last}, less than {format_duration(rule.cooldown)} ago",
         f"the cooldown ends with drop {ready}",
     )
 
@@ -227,6 +244,10 @@ def _causes(state: RetrainingState, rule: RetrainingSpec) -> list[_Cause]:
 
 def _performance(state: RetrainingState) -> _Cause | None:
     performance, change = state.performance, state.change
+    if state.fallback_since is not None or state.failure is not None:
+        serves = f", and the fallback serves since drop {state.fallback_since}" if state.fallback_since else ""
+        why = f": {state.failure}" if state.failure else ""
+        return _Cause("performance", f"the champion has failed{why}{serves}", "performance/champion", 1.0, 0.0)
     if change is not None and change.is_learned and performance.state != "failed":
         if not change.is_due:
             return None
@@ -273,20 +294,33 @@ def _staleness(state: RetrainingState, rule: RetrainingSpec) -> _Cause | None:
             return None
         said = f"no champion serves, and {age.days} days of history are there"
         return _Cause("staleness", said, "freshness/champion", float(age.days), float(rule.first_after.days))
-    backed_off = rule.stale_after * 2 ** min(state.refused_in_a_row, MOST_DOUBLINGS)
+    backed_off = stale_limit(rule, len(state.refused_gains))
     if state.training_age is None or state.training_age <= backed_off:
         return None
     age_days, limit_days = state.training_age / timedelta(days=1), backed_off / timedelta(days=1)
     reason = f"the champion's newest training row is {age_days:.0f} days older than what has matured"
-    if state.refused_in_a_row:
-        reason += f", after {state.refused_in_a_row} candidates since its promotion gained too little"
+    if state.refused_gains:
+        gained = ", ".join("not measured" if gain is None else f"{gain:+.1%}" for gain in state.refused_gains[-3:])
+        n = len(state.refused_gains)
+        count = "a candidate" if n == 1 else f"{n} candidates"
+        reason += f"; {count} since its promotion gained too little: {gained} of log loss"
     return _Cause("staleness", reason, "freshness/training", age_days, limit_days)
+
+
+def stale_limit(rule: RetrainingSpec, n_refused: int) -> timedelta:
+    """Give the age from which on a champion is stale: doubled by each candidate that gained too little, at most twice.
+
+    >>> stale_limit(RetrainingSpec(stale_after=timedelta(days=42)), 5).days
+    168
+    """
+    return rule.stale_after * 2 ** min(n_refused, MOST_DOUBLINGS)
 
 
 def _evidence(state: RetrainingState) -> list[str]:
     said = [f"champion as of {state.champion_as_of}" if state.champion_as_of else "no champion"]
-    if state.last_attempt is not None:
-        said.append(f"last verdict as of {state.last_attempt}")
+    said += [f"{trigger}: last verdict as of {last}" for trigger, last in state.last_attempts.items()]
+    if state.failure is not None:
+        said.append(f"the champion has failed: {state.failure}")
     said += [f"{name} has no final state" for name in state.unfinished]
     for alarm in (*state.broken_feeds, *state.drifts):
         weight = f", importance {alarm.importance:.1%}" if alarm.importance else ""

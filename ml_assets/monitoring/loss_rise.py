@@ -6,8 +6,9 @@ itself is followed, drop by drop, by a cumulative sum that may be looked at in e
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from math import inf, nan
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.sequential import DailyMeans, Reference, learn_reference
 
+FAILED = "failed"  # the role of a champion while its baseline serves
 CHANCE = 0.05  # of a false alarm within `monitoring.false_alarm_every`
 
 
@@ -38,6 +40,17 @@ class LossRise:
 UNKNOWN_RISE = LossRise(nan, nan, inf)
 
 
+@dataclass(frozen=True)
+class Rises:
+    """Whether the loss of a model has risen above what it was before it served, and above the baseline's."""
+
+    loss: LossRise = UNKNOWN_RISE
+    margin: LossRise = UNKNOWN_RISE
+
+
+NO_RISES = Rises()
+
+
 def learn_losses(spec: UseCaseSpec, unseen: DailyMeans) -> Reference:
     """Learn what is usual for a model from its losses by drop on rows that it had not seen before it served."""
     return learn_reference(
@@ -48,24 +61,64 @@ def learn_losses(spec: UseCaseSpec, unseen: DailyMeans) -> Reference:
     )
 
 
+def learn_margins(spec: UseCaseSpec, unseen: DailyMeans) -> Reference:
+    """Learn how much the loss of a model less its baseline's differs between days; it is asked to exceed zero.
+
+    `unseen` are these margins on rows that the model had not seen before it served.
+    """
+    return replace(learn_losses(spec, unseen), mean=0.0)
+
+
 def loss_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: date) -> LossRise:
     """Follow the losses of one model up to `drop`.
 
     Parameters
     ----------
     reported
-        Rows of the performance report, of this model as champion and of all examples: `batch_date`,
-        `prediction_batch_date`, `n` and `log_loss`. Those that matured after `drop` do not count.
+        Rows of the performance report, of this model as champion, or as the failed one while its baseline serves, and
+        of all examples: `batch_date`, `prediction_batch_date`, `role`, `n` and `log_loss`. Those that matured after
+        `drop` do not count.
     """
-    sums: dict[date, tuple[float, float]] = {}
+    n, losses = _own(reported, drop)
+    return _rise(usual, n, losses)
+
+
+def margin_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: date) -> LossRise:
+    """Follow the losses of one model less its baseline's, above zero: since when it has done worse than the baseline.
+
+    `reported` holds the rows of both, as in `loss_rise`.
+    """
+    rows = list(reported)
+    n, losses = _own(rows, drop)
+    _, simple = _by_day([row for row in rows if row["role"] == "baseline"], drop)
+    return _rise(usual, n, {day: loss - simple[day] for day, loss in losses.items() if day in simple})
+
+
+def _own(reported: Iterable[Mapping[str, Any]], drop: date) -> tuple[dict[date, float], dict[date, float]]:
+    """Give the rows and losses of the model: where its baseline served as champion, those it would have had."""
+    rows = [row for row in reported if row["role"] in ("champion", FAILED)]
+    failed = {row["prediction_batch_date"] for row in rows if row["role"] == FAILED}
+    return _by_day(
+        [row for row in rows if row["role"] == FAILED or row["prediction_batch_date"] not in failed],
+        drop,
+    )
+
+
+def _by_day(reported: Iterable[Mapping[str, Any]], drop: date) -> tuple[dict[date, float], dict[date, float]]:
+    """Give the rows and the mean loss of each drop of prediction, of those that matured by `drop`."""
+    n: dict[date, float] = defaultdict(float)
+    total: dict[date, float] = defaultdict(float)
     for row in reported:
         if row["batch_date"] <= drop and row["n"] and row["log_loss"] is not None:
-            n, total = sums.get(row["prediction_batch_date"], (0.0, 0.0))
-            sums[row["prediction_batch_date"]] = (n + row["n"], total + row["n"] * row["log_loss"])
-    if not sums:
+            n[row["prediction_batch_date"]] += row["n"]
+            total[row["prediction_batch_date"]] += row["n"] * row["log_loss"]
+    return n, {day: total[day] / n[day] for day in n}
+
+
+def _rise(usual: Reference, n: Mapping[date, float], means: Mapping[date, float]) -> LossRise:
+    if not means:
         return UNKNOWN_RISE
-    days = sorted(sums)
-    n = np.array([sums[day][0] for day in days])
-    rise = usual.rise(n, np.array([sums[day][1] for day in days]) / n)
+    days = sorted(means)
+    rise = usual.rise(np.array([n[day] for day in days]), np.array([means[day] for day in days]))
     since = None if rise.since is None else days[rise.since]
     return LossRise(rise.reference_mean, rise.level, rise.threshold, since)

@@ -7,7 +7,7 @@ then, by the label known by D: one that comes later changes no report, and the e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.monitoring.loss_rise import UNKNOWN_RISE, LossRise
-from ml_assets.monitoring.standing import false_alarm_rate
+from ml_assets.monitoring.loss_rise import FAILED
 from ml_assets.spec.calendar import MICROSECOND
 from ml_assets.spec.monitoring import Costs, MonitoringSpec
 from ml_assets.spec.use_case import UseCaseSpec
@@ -28,7 +27,6 @@ from ml_assets.stats.classification import (
     pointwise_log_loss,
     precision_at,
 )
-from ml_assets.stats.day_blocks import paired_day_block_bootstrap
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,7 +35,7 @@ FloatArray = NDArray[np.float64]
 Days = NDArray[np.datetime64]
 Row = dict[str, Any]
 
-ROLES = ("champion", "baseline", "first_champion", "last_refused")
+ROLES = ("champion", "baseline", "first_champion", "last_refused", FAILED)
 LEVEL = 0.8  # coverage of the interval around the gain
 _NORMAL_90 = 1.645  # half of a two-sided 90 % interval, in standard errors
 
@@ -89,8 +87,10 @@ def first_prediction_date(spec: UseCaseSpec, drop: date) -> date:
     return min(oldest_due, judged_window(spec, drop)[0])
 
 
-def read_scored(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops: Sequence[date]) -> ScoredExamples:
-    """Read what the reports of `drops` are made of.
+def read_scored(
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops: Sequence[date], fallback: Collection[date] = ()
+) -> ScoredExamples:
+    """Read what the reports of `drops` are made of; in those of `fallback` the champion's baseline served.
 
     `connection` has views `features`, `predictions`, `shadow_predictions` and `labels`, whose rows
     begin with the first prediction date of `drops[0]`. Of several labels of an example the one with
@@ -102,6 +102,7 @@ def read_scored(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops:
     due_at = [spec.matured_by(drop) for drop in due]
     schema = pa.schema({"matured_in": pa.date32(), "predicted_until": pa.timestamp("us", tz="UTC")})
     connection.register("_due", pa.table({"matured_in": due, "predicted_until": due_at}, schema=schema))
+    connection.register("_fallback", pa.table({"batch_date": pa.array(sorted(fallback), pa.date32())}))
     names = spec.monitoring.slices
     slices = "".join(f', CAST(f."{name}" AS VARCHAR) AS slice_{place}' for place, name in enumerate(names))
     table = connection.sql(
@@ -118,7 +119,8 @@ def read_scored(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops:
                 max(score) FILTER (WHERE role = 'last_refused') AS last_refused
             FROM shadow_predictions GROUP BY batch_date, example_id
         )
-        SELECT e.*, k.label, p.score AS champion, p.baseline_score AS baseline, s.first_champion, s.last_refused
+        SELECT e.*, k.label, p.score AS champion, p.baseline_score AS baseline, s.first_champion, s.last_refused,
+            CASE WHEN e.batch_date IN (SELECT batch_date FROM _fallback) THEN p.model_score END AS {FAILED}
         FROM example AS e LEFT JOIN predictions AS p USING (batch_date, example_id)
         LEFT JOIN shadow AS s USING (batch_date, example_id) LEFT JOIN known AS k USING (batch_date, example_id)
         WHERE coalesce(p.score, s.first_champion, s.last_refused) IS NOT NULL
@@ -126,8 +128,9 @@ def read_scored(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops:
         """
     ).to_arrow_table()
     connection.unregister("_due")
+    connection.unregister("_fallback")
     versions = connection.sql(
-        "SELECT batch_date, unnest(['champion', 'baseline']) AS role, max(model_version) FROM predictions "
+        f"SELECT batch_date, unnest(['champion', 'baseline', '{FAILED}']) AS role, max(model_version) FROM predictions "
         "GROUP BY batch_date UNION ALL "
         "SELECT batch_date, role, max(model_version) FROM shadow_predictions GROUP BY batch_date, role"
     ).fetchall()
@@ -206,7 +209,7 @@ class _MaturedPart:
                 continue
             shared = {"role": role, "model_version": self.scored.model_versions[day, role]}
             whole = _counts(labels[counted]) | _measures(labels[counted], scores[counted], monitoring.costs)
-            precision = _finite_or_none(precision_at(labels[is_scored], scores[is_scored], capacity))
+            precision = finite_or_none(precision_at(labels[is_scored], scores[is_scored], capacity))
             yield {**shared, **whole, "precision_at_capacity": precision}
             for column, value, mask in masks:
                 inside = mask & counted
@@ -241,7 +244,7 @@ def _measures(labels: FloatArray, scores: FloatArray, costs: Costs) -> Row:
         "ece": expected_calibration_error(y, p),
         "cost": _mean_cost(y, p, costs),
     }
-    return {name: _finite_or_none(value) for name, value in measured.items()}
+    return {name: finite_or_none(value) for name, value in measured.items()}
 
 
 def _measure_slice(labels: FloatArray, scores: FloatArray, monitoring: MonitoringSpec) -> Row:
@@ -252,7 +255,7 @@ def _measure_slice(labels: FloatArray, scores: FloatArray, monitoring: Monitorin
     losses = pointwise_log_loss(labels[is_known], scores[is_known])
     half = _NORMAL_90 * float(losses.std(ddof=1)) / math.sqrt(losses.size) if losses.size > 1 else math.nan
     mean = float(losses.mean())
-    bounds = {"log_loss_lower": _finite_or_none(mean - half), "log_loss_upper": _finite_or_none(mean + half)}
+    bounds = {"log_loss_lower": finite_or_none(mean - half), "log_loss_upper": finite_or_none(mean + half)}
     return counts | _measures(labels, scores, monitoring.costs) | bounds
 
 
@@ -268,103 +271,6 @@ def _mean_cost(labels: FloatArray, scores: FloatArray, costs: Costs) -> float:
     return float(costs.false_alarm * in_vain.sum() + costs.missed * missed.sum()) / labels.size
 
 
-def judge_performance(
-    scored: ScoredExamples,
-    spec: UseCaseSpec,
-    drop: date,
-    model_version: str | None,
-    gain_at_gate: float,
-    rise: LossRise = UNKNOWN_RISE,
-) -> Row:
-    """Judge the champion of `drop` against the baseline beside it, on the window that has matured by then.
-
-    Parameters
-    ----------
-    model_version
-        The champion of `drop`; None before the first. Days that another model scored do not count.
-    gain_at_gate
-        Its relative gain in log loss over the baseline when it was promoted.
-    rise
-        Whether its log loss has risen above what it was before it served.
-
-    Returns
-    -------
-    row
-        `state`: `failed` when the whole 80 % interval of the gain lies below `threshold`, the share
-        `min_gain_kept` of the gain at the gate, or when the log loss has risen above what it was before it served,
-        by a cumulative sum over all its drops that may be looked at in each; `not enough data` below the gate's
-        `min_days` or
-        `min_examples`; `no champion`; else `ok`. `gain`, `gain_lower`, `gain_upper`: share of the
-        baseline's log loss that the champion saves, days resampled. `n` and `n_days`: labelled
-        examples and their days; `label_share`, `mean_score`, `share_gap` (their difference) and
-        `ece` of them, null without any. `prior_state`: `shifted` when days as varied as these would
-        not give labels so far from the scores at the rate of the false-alarm budget; else `cannot
-        tell`. It is named for people: no decision rests on it. `window_from`, `window_until`:
-        prediction dates looked at.
-    """
-    start, until = judged_window(spec, drop)
-    row: Row = {"batch_date": drop, "model_version": model_version, "window_from": start, "window_until": until}
-    if model_version is None:
-        return {**row, "state": "no champion", "n": 0, "n_days": 0}
-    y, p, baseline, days = _window_of(scored, start, until, model_version)
-    interval = paired_day_block_bootstrap(
-        pointwise_log_loss(y, baseline), pointwise_log_loss(y, p), days,
-        rng=np.random.default_rng(spec.model.seed), resamples=spec.model.gate.resamples, level=LEVEL,
-    )  # fmt: skip
-    threshold, gate = spec.retraining.min_gain_kept * gain_at_gate, spec.model.gate
-    is_enough = interval.n_days >= gate.min_days and interval.n >= gate.min_examples and math.isfinite(interval.upper)
-    measured = {
-        "gain": interval.estimate,
-        "gain_lower": interval.lower,
-        "gain_upper": interval.upper,
-        "gain_at_gate": gain_at_gate,
-        "threshold": threshold,
-        "label_share": float(y.mean()) if y.size else math.nan,
-        "mean_score": float(p.mean()) if y.size else math.nan,
-        "share_gap": float(y.mean() - p.mean()) if y.size else math.nan,
-        "ece": expected_calibration_error(y, p),
-    }
-    judged = "failed" if interval.upper < threshold else "ok"
-    state = "failed" if rise.is_over else judged if is_enough else "not enough data"
-    measured |= {
-        "loss_now": float(pointwise_log_loss(y, p).mean()) if y.size else math.nan,
-        "loss_at_gate": rise.loss_at_gate,
-        "loss_level": rise.level,
-        "loss_limit": rise.limit,
-    }
-    return {
-        **row,
-        "state": state,
-        "loss_since": rise.since if rise.is_over else None,
-        "prior_state": _prior_state(spec, y, p, days) if is_enough else "not enough data",
-        "n": interval.n,
-        "n_days": interval.n_days,
-        **{name: _finite_or_none(value) for name, value in measured.items()},
-    }
-
-
-def _prior_state(spec: UseCaseSpec, y: FloatArray, p: FloatArray, days: Days) -> str:
-    monitoring = spec.monitoring
-    rate = false_alarm_rate(monitoring.false_alarm_every, monitoring.performance_window, 1)
-    short = paired_day_block_bootstrap(
-        p, y, days, rng=np.random.default_rng(spec.model.seed), resamples=spec.model.gate.resamples, level=1 - rate
-    )
-    return "shifted" if short.lower > 0 or short.upper < 0 else "cannot tell"
-
-
-def _window_of(
-    scored: ScoredExamples, start: date, until: date, model_version: str
-) -> tuple[FloatArray, FloatArray, FloatArray, Days]:
-    """Give label, score, baseline's score and day of the labelled examples that `model_version` scored."""
-    dates = scored.prediction_dates
-    first = np.searchsorted(dates, np.datetime64(start, "D"), side="left")
-    rows = slice(first, np.searchsorted(dates, np.datetime64(until, "D"), side="right"))
-    served = [day for (day, role), version in scored.model_versions.items()
-              if role == "champion" and version == model_version]  # fmt: skip
-    y, p, baseline = scored.labels[rows], scored.scores["champion"][rows], scored.scores["baseline"][rows]
-    counts = ~np.isnan(y) & ~np.isnan(p) & np.isin(dates[rows], np.array(served, dtype="datetime64[D]"))
-    return y[counts], p[counts], baseline[counts], dates[rows][counts]
-
-
-def _finite_or_none(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
+    """Give a measure, or None where it is undefined."""
     return value if math.isfinite(value) else None

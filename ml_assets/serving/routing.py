@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
+
+Part = Literal["model", "baseline"]
 
 
 @dataclass(frozen=True)
@@ -12,7 +15,8 @@ class Promotion:
     """A model that was set to serve: trained as of a drop, serving those after another, by the n-th entry recorded.
 
     `serves_after` is the drop it was trained as of, unless a person put it there later: who approves or rolls back
-    changes what serves from then on, and no drop before.
+    changes what serves from then on, and no drop before. `serves` is the part of it that scores: the model, or the
+    baseline fitted beside it where the model has failed.
     """
 
     as_of: date
@@ -20,6 +24,7 @@ class Promotion:
     model_version: str
     artifact_sha256: str
     serves_after: date
+    serves: Part = "model"
 
 
 def champion_of(drop: date, promotions: Iterable[Promotion]) -> Promotion | None:

@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.serving.prior_shift import shifted
+from ml_assets.serving.routing import Part
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+NO_PROBABILITY = "no probability"  # in `abstained`, of a row to which the model gave no score between 0 and 1
 
 
 class Scorer(Protocol):
@@ -50,6 +54,8 @@ class ScoringModel:
         The inputs that it scores; None is any.
     objectives
         By name, what foretells an amount beside the probability.
+    serves
+        What is acted on: the model, or the baseline where the model has failed and the fallback serves.
     """
 
     as_of: date
@@ -58,6 +64,7 @@ class ScoringModel:
     baseline: Scorer
     bounds: Bounds | None = None
     objectives: Mapping[str, Scorer] = field(default_factory=dict[str, Scorer])
+    serves: Part = "model"
 
 
 def score_drop(features: pd.DataFrame, drop: date, server: ScoringModel, prior_shift: float = 0.0) -> pd.DataFrame:
@@ -77,8 +84,9 @@ def score_drop(features: pd.DataFrame, drop: date, server: ScoringModel, prior_s
     -------
     frame
         Grain: an example. `batch_date`, `example_id`, `prediction_at`; `score`, what is acted on; `model_score`,
-        the model's own before the prior shift, and `baseline_score`, the baseline's; `prior_shift` in log odds;
-        `abstained`, the features for which the model gives no score and the baseline's is taken (null: none);
+        the model's own before the prior shift (null where it is no probability), and `baseline_score`, the baseline's;
+        `prior_shift` in log odds; `abstained`, the features for which the model gives no score and the baseline's is
+        taken, or that the model's is no probability (null: none); `served_by`, model or baseline;
         `model_version`, and each objective by its name, in its unit.
 
     Raises
@@ -86,7 +94,7 @@ def score_drop(features: pd.DataFrame, drop: date, server: ScoringModel, prior_s
     TrainedTooLateError
         If the model was trained as of `drop` or later.
     ValueError
-        If a score is not a probability.
+        If a score of the baseline is not a probability.
     """
     import pandas as pd
 
@@ -97,21 +105,27 @@ def score_drop(features: pd.DataFrame, drop: date, server: ScoringModel, prior_s
         )
     rows = features.sort_values("example_id", kind="stable")
     scored = rows[["batch_date", "example_id", "prediction_at"]].reset_index(drop=True)
-    for column, scorer in (("model_score", server.model), ("baseline_score", server.baseline)):
-        scores = scorer.predict(rows)
-        is_wrong = ~((scores >= 0) & (scores <= 1))
-        if is_wrong.any():
-            raise ValueError(
-                f"{version} gave {int(is_wrong.sum())} values of {column} that are no probability on {drop}"
-            )
-        scored[column] = scores
-    abstained = server.bounds.outside(rows) if server.bounds else [None] * len(rows)
+    own, simple = server.model.predict(rows), server.baseline.predict(rows)
+    wrong = _is_wrong(simple)
+    if wrong.any():
+        raise ValueError(
+            f"{version} gave {int(wrong.sum())} values of baseline_score that are no probability on {drop}"
+        )
+    outside = server.bounds.outside(rows) if server.bounds else [None] * len(rows)
+    abstained = [NO_PROBABILITY if wrong else each for wrong, each in zip(_is_wrong(own), outside, strict=True)]
     has_score = np.array([each is None for each in abstained], dtype=bool)
-    served = shifted(scored["model_score"].to_numpy(dtype=np.float64), prior_shift)
-    scored.insert(3, "score", np.where(has_score, served, scored["baseline_score"]))
+    is_served = has_score & (server.serves == "model")
+    own = np.where(_is_wrong(own), np.nan, own)
+    scored["score"] = np.where(is_served, shifted(np.where(is_served, own, 0.5), prior_shift), simple)
+    scored["model_score"], scored["baseline_score"] = own, simple
     scored["prior_shift"] = prior_shift
     scored["abstained"] = pd.Series(abstained, dtype=object)
+    scored["served_by"] = np.where(is_served, "model", "baseline")
     scored["model_version"] = version
     for name, amount in server.objectives.items():
         scored[name] = np.where(has_score, amount.predict(rows), np.nan)
     return scored
+
+
+def _is_wrong(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return ~((scores >= 0) & (scores <= 1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.serving.routing import Part, Promotion, champion_of
 
 Role = Literal["first_champion", "last_refused"]
 
@@ -22,6 +22,7 @@ class RecordedVerdict:
     model_version: str
     artifact_sha256: str
     serves_after: date | None = None
+    serves: Part = "model"
 
 
 @dataclass(frozen=True)
@@ -65,4 +66,6 @@ def shadows_of(drop: date, verdicts: Iterable[RecordedVerdict]) -> tuple[Shadow,
 def as_promotion(verdict: RecordedVerdict) -> Promotion:
     """Give a recorded promotion as what decides which model serves."""
     after = verdict.serves_after or verdict.as_of
-    return Promotion(verdict.as_of, verdict.sequence, verdict.model_version, verdict.artifact_sha256, after)
+    return Promotion(
+        verdict.as_of, verdict.sequence, verdict.model_version, verdict.artifact_sha256, after, verdict.serves
+    )

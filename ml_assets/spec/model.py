@@ -171,6 +171,11 @@ class ModelSpec(Declared):
     refit: bool = Field(
         default=True, description="what the gate let through is fitted again on all matured rows, the holdout too"
     )
+    fallback: Literal["last_better", "baseline", "none"] = Field(
+        default="last_better",
+        description="what serves when the champion has failed, until the next promotion: the earlier champion that is "
+        "surely better than the baseline on what matured last, or else the baseline; the baseline at once; or none",
+    )
     margin: float = Field(ge=0, description="relative log loss a more complex rung must gain to be taken")
     seed: int = 0
     threads: int = Field(default=2, ge=1)

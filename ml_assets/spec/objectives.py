@@ -21,7 +21,7 @@ from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
 SCORE = "score"
 OUTCOME = "outcome_"  # before the name of a measure: its column in a training set
 TAKEN = (
-    *("score", "model_score", "baseline_score", "prior_shift", "abstained", "model_version"),
+    *("score", "model_score", "baseline_score", "prior_shift", "abstained", "served_by", "model_version"),
     *("batch_date", "example_id", "prediction_at", "rank"),
 )
 

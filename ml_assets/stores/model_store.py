@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,16 @@ class JudgedParts:
 class UnseenDay:
     """Log loss of a drop's rows that the model had not seen when it scored them: how it did before it served.
 
-    `loss` is their mean and `variance` that between them.
+    `loss` is their mean and `variance` that between them; `margin` is the mean of loss less the baseline's on the same
+    rows, `margin_variance` that between them. NaN where an older version of ml_assets did not record it.
     """
 
     drop: str
     n: int
     loss: float
     variance: float
+    margin: float = float("nan")
+    margin_variance: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ class ModelStore:
             "features": list(bundle.features),
             "started_from": bundle.started_from,
             "judged_until": None if bundle.judged is None else bundle.judged.trained_until,
-            "unseen_days": [[each.drop, each.n, each.loss, each.variance] for each in bundle.unseen_days],
+            "unseen_days": [list(astuple(each)) for each in bundle.unseen_days],
             "libraries": installed_libraries(),
             "kinds": {part: model.kind for part, model in parts.items()},
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ml_assets.cli.declare.new import begin_use_case
 from ml_assets.cli.declare.new_facts import Decided
 from ml_assets.cli.operate.history import Options, run_history
-from ml_assets.pipeline.runs.batch import run_batch_steps
+from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
 from ml_assets.pipeline.runs.retraining import RetrainingContext, run_retraining_steps
 from ml_assets.pipeline.runs.steps import StepsStoppedError
 from ml_assets.pipeline.training.retraining import Retraining
@@ -210,10 +210,11 @@ def run_world(world: World, seed: int, folder: Path, tell: Callable[[str], None]
     retrained: list[dict[str, Any]] = []
     for first in range(0, len(drops), 7):
         step = drops[first : first + 7]
-        run_batch_steps(spec, state, step)
+        now = datetime.combine(step[-1], datetime.min.time(), UTC)
+        run_batch_steps(spec, state, step, BatchContext(now))
         decision = read_rows(state.lake, "decisions", None, (step[-1], step[-1]))[0]
         if decision["action"] == "retrain":
-            context = RetrainingContext(datetime.combine(step[-1], datetime.min.time(), UTC))
+            context = RetrainingContext(now, asked_by=decision["trigger"])
             try:
                 run_retraining_steps(spec, state, Retraining(as_of=step[-1].isoformat()), context)
                 row = max(read_rows(state.lake, "champion", None), key=lambda each: each["sequence"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.retraining import Alarm, ChangeState, Performance, RetrainingState, decide
+from ml_assets.decisions.retraining import TRIGGERS, Alarm, ChangeState, Performance, RetrainingState, decide
 from ml_assets.spec.monitoring import RetrainingSpec
 
 RULE = RetrainingSpec()
@@ -22,9 +22,12 @@ LOST = Performance("failed", 0.01, 0.02)
 
 
 def state(**changes: object) -> RetrainingState:
+    """Make a state; `last_attempt` is that of every trigger."""
+    last = changes.pop("last_attempt", date(2013, 3, 31))
     known: dict[str, object] = {
         "drop": DROP, "first_drop": date(2013, 1, 1), "champion_as_of": date(2013, 3, 31),
-        "last_attempt": date(2013, 3, 31), "performance": Performance("ok", 0.06, 0.02),
+        "last_attempts": {} if last is None else dict.fromkeys(TRIGGERS, last),
+        "performance": Performance("ok", 0.06, 0.02),
         "training_age": timedelta(days=30),
     }  # fmt: skip
     return RetrainingState(**{**known, **changes})  # type: ignore[arg-type]
@@ -105,7 +108,8 @@ alarms = st.builds(
 )  # fmt: skip
 dates = st.dates(date(2013, 1, 1), date(2014, 1, 3))
 states = st.builds(
-    RetrainingState, drop=dates, first_drop=dates, champion_as_of=st.none() | dates, last_attempt=st.none() | dates,
+    RetrainingState, drop=dates, first_drop=dates, champion_as_of=st.none() | dates,
+    last_attempts=st.dictionaries(st.sampled_from(TRIGGERS), dates),
     broken_feeds=st.lists(alarms, max_size=3).map(tuple), drifts=st.lists(alarms, max_size=4).map(tuple),
     performance=st.builds(Performance, st.sampled_from(["ok", "failed", "not enough data", "no champion"]),
                           st.none() | st.floats(-1, 1), st.none() | st.floats(-1, 1)),
@@ -136,8 +140,9 @@ def test_broken_feed_is_never_learned_from(known: RetrainingState) -> None:
 def test_no_retraining_within_the_cooldown(known: RetrainingState) -> None:
     decision = decide(known, RULE)
 
-    if decision.action == "retrain" and known.last_attempt is not None:
-        assert known.drop >= known.last_attempt + RULE.cooldown
+    last = known.last_attempts.get(decision.trigger) if decision.trigger else None
+    if decision.action == "retrain" and last is not None:
+        assert known.drop >= last + RULE.cooldown
 
 
 CHANGE = ChangeState(since=date(2013, 4, 20), matured=20, matured_at_attempt=0, needed=14)
@@ -174,9 +179,9 @@ def test_staleness_backs_off_when_candidates_gain_nothing() -> None:
     age = RULE.stale_after + timedelta(days=1)
     old = {"training_age": age, "last_attempt": None}
     assert decide(state(**old), RULE).trigger == "staleness"
-    assert decide(state(**old, refused_in_a_row=1), RULE).action == "nothing"
-    later = decide(state(training_age=4 * age, last_attempt=None, refused_in_a_row=5), RULE)
-    assert "after 5 candidates since its promotion gained too little" in later.reason
+    assert decide(state(**old, refused_gains=(0.001,)), RULE).action == "nothing"
+    later = decide(state(training_age=4 * age, last_attempt=None, refused_gains=(None, 0.01, 0.0, -0.02, 0.001)), RULE)
+    assert "5 candidates since its promotion gained too little: +0.0%, -2.0%, +0.1% of log loss" in later.reason
 
 
 def test_a_risen_loss_that_waits_for_rows_does_not_hold_back_a_drift_that_is_free_to_retrain() -> None:

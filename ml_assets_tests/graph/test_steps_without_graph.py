@@ -17,7 +17,7 @@ from ml_assets.demo.flights import land_flights
 from ml_assets.graph.automation.run_requests import range_tags, retrain_config
 from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
 from ml_assets.graph.definitions.use_case import build_use_case
-from ml_assets.pipeline.runs.batch import batch_steps, run_batch_steps
+from ml_assets.pipeline.runs.batch import BatchContext, batch_steps, run_batch_steps
 from ml_assets.pipeline.runs.retraining import RetrainingContext, retraining_steps, run_retraining_steps
 from ml_assets.pipeline.runs.steps import BLOCKING_CHECKS
 from ml_assets.pipeline.training.retraining import Retraining
@@ -94,7 +94,7 @@ def run_through_steps(world: World, root: Path) -> list[dict[str, Any]]:
         write_card=publish_card,
     )
     for number, bounds in enumerate(world.ranges):
-        said.append(run_batch_steps(spec, state, spec.calendar.drops_between(*bounds)).checks)
+        said.append(run_batch_steps(spec, state, spec.calendar.drops_between(*bounds), BatchContext(NOW)).checks)
         if number == 0:
             asked = Retraining(str(world.as_of), gate="disabled")
             said.append(run_retraining_steps(spec, state, asked, context).checks)
@@ -166,7 +166,7 @@ def test_steps_are_named_and_ordered_as_the_assets_of_the_two_jobs(spec: UseCase
     state = UseCaseState(spec.name, StatePaths(tmp_path))
     context = RetrainingContext(NOW, write_card=publish_card)
     named = {
-        batch_job_name(spec.name): list(batch_steps(spec, state, [])),
+        batch_job_name(spec.name): list(batch_steps(spec, state, [], BatchContext(NOW))),
         retrain_job_name(spec.name): list(retraining_steps(spec, state, Retraining(), context)),
     }
 

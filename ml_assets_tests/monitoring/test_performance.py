@@ -15,11 +15,11 @@ from ml_assets.monitoring.performance import (
     ROLES,
     ScoredExamples,
     first_prediction_date,
-    judge_performance,
     judged_window,
     measure_performance,
     read_scored,
 )
+from ml_assets.monitoring.performance_verdict import judge_performance
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.monitoring import Costs, MonitoringSpec
 from ml_assets.spec.use_case import UseCaseSpec
@@ -136,7 +136,7 @@ def test_what_has_not_matured_in_the_drops_asked_for_has_no_row() -> None:
     assert {row["prediction_batch_date"] for row in rows_of(early, APRIL_2, APRIL_3)} == {APRIL_1}
 
 
-def read(spec: UseCaseSpec, drops: Sequence[date]) -> dict[str, tuple[Any, ...]]:
+def read(spec: UseCaseSpec, drops: Sequence[date], fallback: Sequence[date] = ()) -> dict[str, tuple[Any, ...]]:
     """Read three examples with several labels; give drop matured in, label and origin by score."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
@@ -149,8 +149,8 @@ def read(spec: UseCaseSpec, drops: Sequence[date]) -> dict[str, tuple[Any, ...]]
             ) AS t(batch_date, example_id, prediction_at, origin);
             CREATE TABLE predictions AS SELECT batch_date, example_id, 'm' AS model_version,
                 0.1::DOUBLE AS baseline_score,
-                CASE example_id WHEN 'a' THEN 0.25 WHEN 'b' THEN 0.5 ELSE 0.75 END::DOUBLE AS score
-                FROM features;
+                CASE example_id WHEN 'a' THEN 0.25 WHEN 'b' THEN 0.5 ELSE 0.75 END::DOUBLE AS score,
+                0.9::DOUBLE AS model_score FROM features;
             CREATE TABLE shadow_predictions AS
                 SELECT batch_date, example_id, 'first_champion' AS role, 'n' AS model_version, 0.3::DOUBLE AS score
                 FROM features WHERE example_id = 'a';
@@ -163,9 +163,11 @@ def read(spec: UseCaseSpec, drops: Sequence[date]) -> dict[str, tuple[Any, ...]]
             ) AS t(batch_date, example_id, label, known_at)
             """
         )
-        found = read_scored(connection, spec, drops)
+        found = read_scored(connection, spec, drops, fallback)
     assert found.model_versions[APRIL_1, "first_champion"] == "n"
     assert np.array_equal(found.scores["first_champion"], [0.3, np.nan, np.nan], equal_nan=True)
+    failed = [0.9 if day.item() in fallback else np.nan for day in found.prediction_dates]
+    assert np.array_equal(found.scores["failed"], failed, equal_nan=True)
     ids = {0.25: "a", 0.5: "b", 0.75: "c"}
     columns = (found.matured_in.tolist(), found.labels.tolist(), found.slices["origin"])
     return {ids[score]: row for score, *row in zip(found.scores["champion"].tolist(), *columns, strict=True)}  # type: ignore[misc]
@@ -178,6 +180,10 @@ def test_example_matures_in_the_drop_whose_batch_is_exactly_its_moment_and_a_lat
 
     assert (found["a"][0], found["b"][0]) == (APRIL_3, APRIL_4)
     assert read(spec, [APRIL_3])["b"][0] is None
+
+
+def test_where_the_baseline_served_as_fallback_the_models_own_scores_are_read_beside(spec: UseCaseSpec) -> None:
+    assert read(spec, [APRIL_3, APRIL_4], fallback=[APRIL_2]).keys() == {"a", "b", "c"}
 
 
 def test_newest_label_known_by_the_drop_counts_and_a_later_one_does_not(spec: UseCaseSpec) -> None:

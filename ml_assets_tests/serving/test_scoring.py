@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from ml_assets.serving.scoring import ScoringModel, TrainedTooLateError, score_drop
+from ml_assets.serving.scoring import NO_PROBABILITY, ScoringModel, TrainedTooLateError, score_drop
 from ml_assets.training.envelope import Envelope
 
 DROP = date(2013, 4, 2)
@@ -41,7 +41,7 @@ def test_rows_are_scored_in_order_of_id_with_the_baseline_beside(features: pd.Da
         "batch_date": [DROP] * 3, "example_id": ["a", "b", "c"], "prediction_at": [at] * 3,
         "score": [0.1, 0.2, pytest.approx(0.3)], "model_score": [0.1, 0.2, pytest.approx(0.3)],
         "baseline_score": [0.01, 0.02, 0.03], "prior_shift": [0.0] * 3, "abstained": [None] * 3,
-        "model_version": ["m"] * 3,
+        "served_by": ["model"] * 3, "model_version": ["m"] * 3,
     }  # fmt: skip
     assert scored.to_dict("list") == expected
     pd.testing.assert_frame_equal(features, before)
@@ -53,18 +53,32 @@ def test_model_trained_as_of_the_drop_or_later_may_not_score_it(as_of: date, fea
         score_drop(features, DROP, ScoringModel(as_of, "m", Scaled(0.1), Scaled(0.1)))
 
 
-@pytest.mark.parametrize("wrong", [0.5, -0.1, float("nan")])
-@pytest.mark.parametrize("column", ["model_score", "baseline_score"])
-def test_value_that_is_no_probability_is_refused(column: str, wrong: float, features: pd.DataFrame) -> None:
-    factors = {"model_score": 0.1, "baseline_score": 0.1, column: wrong}
-    count = {0.5: 1, -0.1: 3}.get(wrong, 3)
+@pytest.mark.parametrize(("wrong", "count"), [(0.5, 1), (-0.1, 3), (float("nan"), 3)])
+def test_baseline_that_gives_no_probability_is_refused(wrong: float, count: int, features: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match=f"m gave {count} values of baseline_score that are no probability on {DROP}"):
+        score_drop(features, DROP, ScoringModel(date(2013, 4, 1), "m", Scaled(0.1), Scaled(wrong)))
 
-    with pytest.raises(ValueError, match=f"m gave {count} values of {column} that are no probability on {DROP}"):
-        score_drop(
-            features,
-            DROP,
-            ScoringModel(date(2013, 4, 1), "m", Scaled(factors["model_score"]), Scaled(factors["baseline_score"])),
-        )
+
+@pytest.mark.parametrize(("wrong", "lost"), [(0.5, [2]), (-0.1, [0, 1, 2]), (float("nan"), [0, 1, 2])])
+def test_where_the_model_gives_no_probability_the_baseline_serves(
+    wrong: float, lost: list[int], features: pd.DataFrame
+) -> None:
+    scored = score_drop(features, DROP, ScoringModel(date(2013, 4, 1), "m", Scaled(wrong), Scaled(0.01)), 1.0)
+
+    assert [place for place, why in enumerate(scored["abstained"]) if why == NO_PROBABILITY] == lost
+    assert [place for place, by in enumerate(scored["served_by"]) if by == "baseline"] == lost
+    assert scored["score"].iloc[lost].tolist() == scored["baseline_score"].iloc[lost].tolist()
+    assert scored["model_score"].isna().sum() == len(lost)
+
+
+def test_baseline_serves_as_the_fallback_with_the_models_own_score_beside(features: pd.DataFrame) -> None:
+    server = ScoringModel(date(2013, 4, 1), "m", Scaled(0.1), Scaled(0.01), serves="baseline")
+
+    scored = score_drop(features, DROP, server, prior_shift=1.0)
+
+    assert scored["score"].tolist() == scored["baseline_score"].tolist() == [0.01, 0.02, 0.03]
+    assert scored["model_score"].tolist() == pytest.approx([0.1, 0.2, 0.3])
+    assert set(scored["served_by"]) == {"baseline"}
 
 
 def test_prior_shift_moves_log_odds_and_leaves_the_models_own_score_beside(features: pd.DataFrame) -> None:

@@ -13,6 +13,7 @@ from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.champion.record import GATE
 from ml_assets.pipeline.scoring.explain import explain_prediction, plain_value
+from ml_assets.serving.scoring import NO_PROBABILITY
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
@@ -37,7 +38,13 @@ def run_explain_prediction(
         indent=2,
     )
     if said["abstained"]:
-        say(f"the model abstained: {said['abstained']} lies too far from its training rows", indent=2)
+        is_outside = said["abstained"] != NO_PROBABILITY
+        why = (
+            f"{said['abstained']} lies too far from its training rows" if is_outside else "its score is no probability"
+        )
+        say(f"the model abstained: {why}", indent=2)
+    elif said.get("served_by") == "baseline":
+        say("the baseline's score serves: the champion has failed", indent=2)
     if found["label"] is not None:
         console.print(f"  outcome known by now: {found['label']}")
     say(f"model {said['model_version']}: {found['why']}", indent=2)

@@ -7,14 +7,12 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from ml_assets.graph.assets.layout import asset_key, described, pool_of
+from ml_assets.graph.assets.layout import TRIGGER_TAG, asset_key, described, pool_of
 from ml_assets.graph.assets.metadata import check_results, markdown
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.pipeline.champion.promote import RecordedVerdict, record_verdict
-from ml_assets.pipeline.champion.record import (
-    PROMOTED,
-)
+from ml_assets.pipeline.champion.record import BY_HAND, PROMOTED
 from ml_assets.pipeline.evaluation.card_facts import gather_facts, store_card
 from ml_assets.pipeline.evaluation.verdict import JudgedCandidate, judge_candidate
 from ml_assets.reports.evidence_tables import reason_table, record_list
@@ -98,7 +96,9 @@ def _champion(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "models", "delta", "mlflow"),
     )
     def champion(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        recorded = record_verdict(store.of(spec.name), datetime.now(UTC), context.run.run_id)
+        recorded = record_verdict(
+            store.of(spec.name), datetime.now(UTC), context.run.run_id, context.run.tags.get(TRIGGER_TAG, BY_HAND)
+        )
         metadata = _recorded_metadata(spec, recorded)
         return dg.MaterializeResult(
             metadata=metadata, check_results=check_results([recorded.outcome]), data_version=RECORD_VERSION

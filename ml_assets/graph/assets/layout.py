@@ -9,6 +9,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 WRITE_TAG = "ml_assets/write"
+TRIGGER_TAG = "ml_assets/trigger"  # what asked for a retraining; without it, a person
 CONTENT_VERSION = "content version"  # metadata of a partition, and its data version
 BACKFILL_TAG = "ml_assets/backfill"  # on a run that is to compute again what drops hold of other definitions
 

@@ -1,5 +1,6 @@
 """Assets of monitoring: feeds, drift, performance, and what follows from them."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,7 @@ def _decisions(spec: UseCaseSpec) -> dg.AssetsDefinition:
     )  # fmt: skip
     def decisions(context: dg.AssetExecutionContext, store: StateResource) -> None:
         state = store.of(spec.name)
-        decided = store_decisions(spec, state, partition_keys(context))
+        decided = store_decisions(spec, state, partition_keys(context), datetime.now(UTC))
         describe_drops(context, state, decided.result)
         newest = decided.newest
         context.log.info(f"{newest['batch_date']}: {newest['action']}: {newest['reason']}")

@@ -17,11 +17,12 @@ _CHECKS = {
                     "it had at the gate, on the last matured window of the newest drop."),
     "freshness": ("decisions", "In data time: training data are young enough, predictions and reports of the newest "
                   "drop are there."),
+    "champion_stands": ("decisions", "Nothing proves that the champion has failed, and no fallback serves instead."),
 }  # fmt: skip
 
 
 def build_monitoring_checks(spec: UseCaseSpec) -> list[dg.AssetChecksDefinition]:
-    """Build the checks feeds, drift, performance and freshness. Each judges the newest drop, whatever ran last."""
+    """Build the checks of monitoring. Each judges the newest drop, whatever ran last."""
     return [_check(spec, name, *about) for name, about in _CHECKS.items()]
 
 

@@ -9,7 +9,7 @@ from ml_assets.decisions.incidents import Finding
 from ml_assets.spec.use_case import UseCaseSpec
 
 _TOLD_APART = frozenset(
-    {"drift", "feeds", "performance", "freshness", "gate"}
+    {"drift", "feeds", "performance", "freshness", "champion_stands", "gate"}
 )  # findings of their own, with more to say
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from ml_assets.graph.assets.layout import WRITE_TAG
+from ml_assets.graph.assets.layout import TRIGGER_TAG, WRITE_TAG
 from ml_assets.graph.automation.run_requests import REASON_TAG, batch_request, retrain_config
 from ml_assets.graph.automation.sensors import Job
 from ml_assets.pipeline.ingestion.ready_drops import find_ready_drops
@@ -59,6 +59,6 @@ def _periodic_schedule(spec: UseCaseSpec, retrain: Job) -> dg.ScheduleDefinition
         execution_timezone=spec.calendar.timezone,
         default_status=dg.DefaultScheduleStatus.STOPPED,
         run_config=retrain_config(spec, Retraining()),
-        tags={WRITE_TAG: spec.name, REASON_TAG: "the periodic schedule"},
+        tags={WRITE_TAG: spec.name, TRIGGER_TAG: "schedule", REASON_TAG: "the periodic schedule"},
         description="Retrains as of the newest drop, whatever the reports say. Off by default.",
     )

@@ -10,7 +10,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from ml_assets.decisions.retraining import TRIGGERS, Trigger
-from ml_assets.graph.assets.layout import WRITE_TAG
+from ml_assets.graph.assets.layout import TRIGGER_TAG, WRITE_TAG
 from ml_assets.graph.automation.run_requests import (
     DROP_TAG,
     REASON_TAG,
@@ -93,7 +93,7 @@ def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, paths: St
             run_key=f"{key}:{failed}",
             run_config=retrain_config(spec, Retraining(as_of=drop)),
             tags={
-                WRITE_TAG: spec.name, DROP_TAG: key, "ml_assets/as_of": drop, "ml_assets/trigger": trigger,
+                WRITE_TAG: spec.name, DROP_TAG: key, "ml_assets/as_of": drop, TRIGGER_TAG: trigger,
                 REASON_TAG: newest["reason"], "ml_assets/monitor": newest["monitor"] or "",
                 "ml_assets/measurement": _number(newest["measurement"]),
                 "ml_assets/threshold": _number(newest["threshold"]),

@@ -11,7 +11,7 @@ import dagster as dg
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
 from ml_assets.decisions.retraining import TRIGGERS
-from ml_assets.graph.assets.layout import WRITE_TAG
+from ml_assets.graph.assets.layout import TRIGGER_TAG, WRITE_TAG
 from ml_assets.graph.automation.run_requests import REASON_TAG, retrain_config
 from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
 from ml_assets.graph.definitions.use_case import build_use_case
@@ -146,7 +146,7 @@ class _Session:
         elif is_due and drop not in {row["as_of"] for row in read_rows(self._lake, "champion", ["as_of"])}:
             request = dg.RunRequest(
                 run_config=retrain_config(self._spec, Retraining(as_of=drop.isoformat())),
-                tags={REASON_TAG: "a plain schedule"},
+                tags={TRIGGER_TAG: "schedule", REASON_TAG: "a plain schedule"},
             )
             done.append(self._run(retrain_job_name(self._spec.name), request))
         return done

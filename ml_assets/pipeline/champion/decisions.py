@@ -115,6 +115,8 @@ def _find_promoted(spec: UseCaseSpec, record: Sequence[Row], model_version: str)
         if entry is None:
             raise NotDecidableError(f"{current['model_version']} is the first champion: there is none before it")
     else:
+        if model_version == current["model_version"] and current["serves"] == "baseline":
+            return current, current  # a person ends the fallback
         if model_version == current["model_version"]:
             raise NotDecidableError(f"{model_version} serves already")
         entry = _find_entry(others, model_version, "that was promoted and does not serve")

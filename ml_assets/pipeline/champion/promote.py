@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import rejection_of, spell_rejection
-from ml_assets.pipeline.champion.record import append_verdict, champion_in, read_record, read_verdict
+from ml_assets.pipeline.champion.record import BY_HAND, append_verdict, champion_in, read_record, read_verdict
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -46,11 +46,14 @@ class RecordedVerdict:
         return CheckOutcome("gate", not broken, said, measured)
 
 
-def record_verdict(state: UseCaseState, now: datetime, run_id: str) -> RecordedVerdict:
-    """Append the newest verdict to the record, unless it repeats the last one, and bring the registry up to date."""
+def record_verdict(state: UseCaseState, now: datetime, run_id: str, asked_by: str = BY_HAND) -> RecordedVerdict:
+    """Append the newest verdict to the record, unless it repeats the last one, and bring the registry up to date.
+
+    `asked_by` is what asked for the retraining: a trigger, schedule, or by hand.
+    """
     with state.connect() as connection:
         verdict = read_verdict(connection, state.lake)
-        is_new = append_verdict(connection, state.lake, verdict, {"_recorded_at": now, "_run_id": run_id})
+        is_new = append_verdict(connection, state.lake, verdict, asked_by, {"_recorded_at": now, "_run_id": run_id})
         record = read_record(connection, state.lake)
     # a person may have decided since the gate first said so, and a retraining of the past does not serve the newest
     stands = next(row for row in reversed(record) if row["model_version"] == verdict["model_version"])

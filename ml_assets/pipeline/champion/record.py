@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.decisions.promotion import Verdict
-from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.serving.routing import Part, Promotion, champion_of
 from ml_assets.spec.tables.models import CANDIDATE_MODEL, CHAMPION, EVALUATION
 from ml_assets.stats.day_blocks import Interval
 from ml_assets.stats.window_measures import WindowMeasures
@@ -22,20 +22,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PROMOTED = "promoted"
-GATE = "gate"
-_OF_PERSONS = ("decided_by", "serves_after", "note")
+GATE, FALLBACK = "gate", "fallback"
+BY_HAND = "by hand"
+_OF_DECISIONS = ("decided_by", "serves_after", "note", "serves", "asked_by")
 _RUNG_MEASURES = ("n", "label_share", "mean_score", "auc", "log_loss", "brier", "ece")
 _WINDOW_MEASURES = ("log_loss", "auc", "ece")
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person decided: `promoted` or `refused`, serving the drops after one, who and why."""
+    """What a person or the fallback decided: `promoted` or `refused`, serving the drops after one, who and why.
+
+    `serves` is the part that scores: the model, or the baseline beside it.
+    """
 
     verdict: str
     decided_by: str
     serves_after: date
     note: str
+    serves: Part = "model"
 
 
 @dataclass(frozen=True)
@@ -126,18 +131,29 @@ def read_verdict(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str,
 
 
 def append_verdict(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, verdict: Mapping[str, Any], provenance: Mapping[str, Any]
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    verdict: Mapping[str, Any],
+    asked_by: str,
+    provenance: Mapping[str, Any],
 ) -> bool:
     """Append a verdict to the record, unless it repeats the last one given as of the same drop; say whether.
 
     A retraining that is run twice, or that died after its verdict, leaves one row. What people decided about the
-    model since then (an approval) stands.
+    model since then (an approval) stands. `asked_by` says what asked for the retraining: a trigger, or a person.
     """
     recorded = read_record(connection, lake)
     given = [row for row in recorded if row["as_of"] == verdict["as_of"] and row["decided_by"] == GATE]
     if given and all(given[-1].get(name) == value for name, value in verdict.items() if not name.startswith("_")):
         return False
-    entry = {**verdict, "decided_by": GATE, "serves_after": verdict["as_of"], "note": None}
+    entry = {
+        **verdict,
+        "decided_by": GATE,
+        "serves_after": verdict["as_of"],
+        "note": None,
+        "serves": "model",
+        "asked_by": asked_by,
+    }
     _append(lake, len(recorded), entry, provenance)
     return True
 
@@ -149,18 +165,20 @@ def append_decision(
     decision: Decision,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Append what a person decided about a model that is in the record: to serve from now on, or not to.
+    """Append what was decided about a model that is in the record: to serve from now on, or not to.
 
     `entry` is the recorded verdict on that model; its measures and reasons go with it.
     """  # fmt: skip
     recorded = read_record(connection, lake)
-    own = ("sequence", *_OF_PERSONS)
+    own = ("sequence", *_OF_DECISIONS)
     kept = {name: value for name, value in entry.items() if name not in own and name not in provenance}
     said = {
         "verdict": decision.verdict,
         "decided_by": decision.decided_by,
         "serves_after": decision.serves_after,
         "note": decision.note,
+        "serves": decision.serves,
+        "asked_by": None,
     }
     _append(lake, len(recorded), kept | said, provenance)
 
@@ -170,7 +188,13 @@ def read_record(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[dict[
     if not lake.has("champion"):
         return []
     return [
-        {**row, "decided_by": row.get("decided_by") or GATE, "serves_after": row.get("serves_after") or row["as_of"]}
+        {
+            **row,
+            "decided_by": row.get("decided_by") or GATE,
+            "serves_after": row.get("serves_after") or row["as_of"],
+            "serves": row.get("serves") or "model",
+            "asked_by": row.get("asked_by"),
+        }
         for row in lake.relation(connection, "champion").order("sequence").to_arrow_table().to_pylist()
     ]
 
@@ -182,7 +206,7 @@ def read_promotions(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[P
 
 def promotions_in(record: Sequence[Mapping[str, Any]]) -> list[Promotion]:
     """Give the promotions of a record, or of the part of one that was known at some moment."""
-    names = ("as_of", "sequence", "model_version", "artifact_sha256", "serves_after")
+    names = ("as_of", "sequence", "model_version", "artifact_sha256", "serves_after", "serves")
     return [Promotion(*(row[name] for name in names)) for row in record if row["verdict"] == PROMOTED]
 
 

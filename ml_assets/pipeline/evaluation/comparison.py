@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ml_assets.pipeline.champion.record import CandidateRow, read_candidate, read_champion_before
 from ml_assets.pipeline.features.versions import definitions_of, lost_features
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
-from ml_assets.serving.routing import Promotion
+from ml_assets.serving.routing import Part, Promotion
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.estimators import FittedModel
@@ -100,7 +100,7 @@ def _compare(
     if incumbent is not None:
         champion = state.models.load(incumbent.model_version, incumbent.artifact_sha256)
         champion_until = datetime.fromisoformat(champion.trained_until)
-        opponent, unseen_after = _opponent(champion, trained_until)
+        opponent, unseen_after = _opponent(champion, trained_until, incumbent.serves)
         trained_until = max(trained_until, unseen_after)
         now = definitions_of(lake, row.training_set_version)
         lacking = lost_features(connection, lake, incumbent.model_version, champion.features, now)
@@ -117,13 +117,16 @@ def _compare(
     )
 
 
-def _opponent(champion: ModelBundle, holdout_after: datetime) -> tuple[FittedModel, datetime]:
-    """Give the model of the champion that is compared, and the newest `prediction_at` it may have learned from.
+def _opponent(champion: ModelBundle, holdout_after: datetime, serves: Part) -> tuple[FittedModel, datetime]:
+    """Give what of the champion is compared, and the newest `prediction_at` it may have learned from.
+
+    That is what would serve instead: its model, or its baseline while that serves as the fallback.
 
     What serves has learned its own holdout. Where that reaches into the candidate's, the model that was judged then is
     compared: it saw as little of this window as the candidate did.
     """
     served_until = datetime.fromisoformat(champion.trained_until)
     if champion.judged is None or served_until <= holdout_after:
-        return champion.model, served_until
-    return champion.judged_model, datetime.fromisoformat(champion.judged_until)
+        return champion.model if serves == "model" else champion.baseline, served_until
+    judged = champion.judged_model if serves == "model" else champion.judged_baseline
+    return judged, datetime.fromisoformat(champion.judged_until)

@@ -7,16 +7,31 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.decisions.retraining import Alarm, ChangeState, Decision, Performance, RetrainingState, decide
+from ml_assets.decisions.failure import ScoredDrop, failure_of
+from ml_assets.decisions.retraining import (
+    TRIGGERS,
+    Alarm,
+    ChangeState,
+    Decision,
+    Performance,
+    RetrainingState,
+    Trigger,
+    decide,
+    stale_limit,
+)
 from ml_assets.ingestion.ledger import FINAL_STATES
 from ml_assets.monitoring.performance import judged_window
-from ml_assets.pipeline.champion.record import read_promotions
+from ml_assets.pipeline.champion.decisions import newest_drop
+from ml_assets.pipeline.champion.fallback import settle_fallback
+from ml_assets.pipeline.champion.record import FALLBACK, GATE, champion_in, read_record
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, read_monitors
 from ml_assets.pipeline.results import CheckOutcome, DropResult
-from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.serving.scoring import NO_PROBABILITY
+from ml_assets.spec.monitoring import RetrainingSpec
 from ml_assets.spec.tables.monitoring import DECISIONS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
+from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -24,6 +39,7 @@ if TYPE_CHECKING:
     import duckdb
 
 TABLE = DECISIONS.name
+_LOOKED_BACK = 200  # newest drops that tell whether a champion has failed; thin ones are taken together
 LONG_HISTORY = 80  # drops since a change from which on more of them are no reason to retrain
 
 
@@ -35,14 +51,36 @@ class DecisionResult:
     newest: Mapping[str, Any]
 
 
-def store_decisions(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DecisionResult:
-    """Decide in each of `drops` by what was known in it, and store the decisions. Grain: a drop."""
+def store_decisions(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime) -> DecisionResult:
+    """Decide in each of `drops` by what was known in it, and store the decisions. Grain: a drop.
+
+    Where the champion of the newest drop of all has failed, the fallback serves the drops after it; `now` is the wall's
+    moment, at which that is recorded.
+    """
     with state.connect() as connection:
         found = decide_drops(connection, spec, state, drops)
     state.lake.replace_drops(TABLE, arrow_rows(DECISIONS, found), drops)
     notes = {row["batch_date"]: {"action": row["action"], "reason": row["reason"]} for row in found}
-    result = DropResult(dict.fromkeys(drops, 1), notes, checks=(freshness_outcome(spec, found[-1]),))
-    return DecisionResult(result, found[-1])
+    if _is_newest(state, drops[-1]):
+        settle_fallback(spec, state, found[-1], now)
+    checks = (freshness_outcome(spec, found[-1]), standing_outcome(found[-1]))
+    return DecisionResult(DropResult(dict.fromkeys(drops, 1), notes, checks=checks), found[-1])
+
+
+def _is_newest(state: UseCaseState, drop: date) -> bool:
+    with state.connect() as connection:
+        return newest_drop(connection, state.lake) == drop
+
+
+def standing_outcome(row: Mapping[str, Any]) -> CheckOutcome:
+    """Fail where the champion of a decision's drop has failed, or the fallback serves it."""
+    since, failure = row.get("fallback_since"), row.get("failure")
+    said = "no champion serves yet" if row["champion_as_of"] is None else "nothing says that the champion has failed"
+    if since is not None:
+        said = f"the champion has failed, and the fallback serves since drop {since}, until the next promotion"
+    if failure is not None:
+        said = f"the champion has failed: {failure}"
+    return CheckOutcome("champion_stands", since is None and failure is None, said)
 
 
 def decide_drops(
@@ -54,49 +92,85 @@ def decide_drops(
     performance = _performance(connection, lake, bounds)
     unfinished = _unfinished(connection, lake, bounds)
     counts = {name: _counts(connection, lake, name, bounds) for name in ("examples", "predictions", *MONITORS)}
-    promotions = read_promotions(connection, lake)
-    attempts = _attempts(connection, lake)
+    record = read_record(connection, lake)
+    serving = {drop: champion_in(record, drop) for drop in drops}
+    attempts = [row for row in record if row["decided_by"] == GATE and row["verdict"] != "dry_run"]
     bundles = {
-        each.model_version: state.models.load(each.model_version, each.artifact_sha256)
-        for each in {champion_of(drop, promotions) for drop in drops}
+        each["model_version"]: state.models.load(each["model_version"], each["artifact_sha256"])
+        for each in serving.values()
         if each is not None
     }
-    trained_until = {name: datetime.fromisoformat(bundle.trained_until) for name, bundle in bundles.items()}
+    scored = _scored_drops(connection, lake, bounds)
     rows: list[dict[str, Any]] = []
     for drop in drops:
-        champion = champion_of(drop, promotions)
-        age = _training_age(spec, drop, champion, trained_until)
-        before = [as_of for as_of, _ in attempts if as_of < drop]
+        champion = serving[drop]
+        before = [row for row in attempts if row["as_of"] < drop]
         judged = performance.get(drop, Performance("not enough data"))
-        history_after = bundles[champion.model_version].recipe.history_after if champion else None
+        bundle = bundles[champion["model_version"]] if champion else None
+        last_attempts = _last_attempts(before)
+        broken = tuple(alarm for kind, alarm in alarms.get(drop, []) if kind == "broken_feed")
+        is_fallback = champion is not None and champion["decided_by"] == FALLBACK
+        failure = None
+        if champion is not None and champion["serves"] == "model" and not broken:
+            since = champion["serves_after"]
+            own = [each for each in scored if since < each.drop <= drop and each.n]
+            failure = failure_of(own[-_LOOKED_BACK:], judged.behind_since)
         known = RetrainingState(
             drop=drop,
             first_drop=spec.calendar.start,
-            champion_as_of=champion.as_of if champion else None,
-            last_attempt=max(before, default=None),
-            broken_feeds=tuple(alarm for kind, alarm in alarms.get(drop, []) if kind == "broken_feed"),
+            champion_as_of=champion["as_of"] if champion else None,
+            last_attempts=last_attempts,
+            broken_feeds=broken,
             drifts=tuple(alarm for kind, alarm in alarms.get(drop, []) if kind in ("drift", "abrupt")),
             performance=judged,
             unfinished=tuple(unfinished.get(drop, [])),
-            training_age=age,
-            change=_change(spec, drop, judged.since, history_after, max(before, default=None)),
-            refused_in_a_row=_refused_in_a_row(attempts, drop),
+            training_age=_training_age(spec, drop, bundle),
+            change=_change(spec, drop, judged.since, bundle, last_attempts.get("performance")),
+            refused_gains=_refused_gains(before),
+            failure=failure,
+            fallback_since=spec.calendar.next_drop(champion["serves_after"]) if champion and is_fallback else None,
         )
-        examples, scored = counts["examples"].get(drop, 0), counts["predictions"].get(drop, 0)
+        examples, scored_rows = counts["examples"].get(drop, 0), counts["predictions"].get(drop, 0)
         rows.append(
-            _row(known, decide(known, spec.retraining))
+            _row(known, decide(known, spec.retraining), spec.retraining)
             | {
-                "is_scored": champion is None or scored == examples,
+                "is_scored": champion is None or scored_rows == examples,
                 "is_reported": not examples or any(counts[table].get(drop) for table in MONITORS),
             }
         )
     return rows
 
 
+def _scored_drops(connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[date, date]) -> list[ScoredDrop]:
+    """Say how the drops up to the last of `bounds` were scored by the model of each, in order."""
+    if not lake.has("predictions"):
+        return []
+    relation = lake.relation(connection, "predictions", (date.min, bounds[1]))
+    found = relation.aggregate(
+        "batch_date, count(*) AS n, "
+        f"count(*) FILTER (abstained IS NOT NULL AND abstained <> '{NO_PROBABILITY}') AS outside, "
+        f"count(*) FILTER (abstained = '{NO_PROBABILITY}') AS not_a_probability, "
+        "min(model_score) AS lowest, max(model_score) AS highest"
+    )
+    return [ScoredDrop(*row) for row in found.order("batch_date").fetchall()]
+
+
+def _last_attempts(attempts: Sequence[Mapping[str, Any]]) -> dict[Trigger, date]:
+    """Give, by trigger, as of which drop its cooldown began: its own newest candidate, or the newest promotion."""
+    found: dict[Trigger, date] = {}
+    for trigger in TRIGGERS:
+        asked = (trigger, None, "schedule") if trigger == "staleness" else (trigger, None)  # None: older records
+        own = [row["as_of"] for row in attempts if row["verdict"] != "refused" or row["asked_by"] in asked]
+        if own:
+            found[trigger] = max(own)
+    return found
+
+
 def _change(
-    spec: UseCaseSpec, drop: date, since: date | None, history_after: datetime | None, last_attempt: date | None
+    spec: UseCaseSpec, drop: date, since: date | None, bundle: ModelBundle | None, last_attempt: date | None
 ) -> ChangeState | None:
     """Give the change that a retraining of `drop` can learn: a rise of the loss, or what the champion was cut to."""
+    history_after = bundle.recipe.history_after if bundle is not None else None
     is_learned = since is None and history_after is not None
     if is_learned and history_after is not None and not isinstance(spec.model.history, timedelta):
         since = spec.calendar.drop_receiving(history_after + timedelta(microseconds=1))
@@ -116,22 +190,21 @@ def _matured_drops(spec: UseCaseSpec, since: date, drop: date) -> int:
     return max(0, (newest - since) // spec.calendar.every + 1)
 
 
-def _refused_in_a_row(attempts: Sequence[tuple[date, str]], drop: date) -> int:
-    """Count the drops with a refused candidate since the last promotion before `drop`."""
-    promoted = max((as_of for as_of, verdict in attempts if verdict == "promoted" and as_of < drop), default=date.min)
-    return len({as_of for as_of, verdict in attempts if verdict == "refused" and promoted < as_of < drop})
+def _refused_gains(attempts: Sequence[Mapping[str, Any]]) -> tuple[float | None, ...]:
+    """Give what the candidates refused since the last promotion gained, a drop once, in order."""
+    promoted = max((row["as_of"] for row in attempts if row["verdict"] == "promoted"), default=date.min)
+    gains = {row["as_of"]: row["gain"] for row in attempts if row["verdict"] == "refused" and row["as_of"] > promoted}
+    return tuple(gains[as_of] for as_of in sorted(gains))
 
 
-def _training_age(
-    spec: UseCaseSpec, drop: date, champion: Promotion | None, trained_until: Mapping[str, datetime]
-) -> timedelta | None:
+def _training_age(spec: UseCaseSpec, drop: date, bundle: ModelBundle | None) -> timedelta | None:
     """How much younger the newest matured example is than the champion's newest training row, never below zero.
 
-    The holdout is not refitted, so that a model is as old as its holdout on its first day.
+    A model that was not refitted is as old as its holdout on its first day.
     """
-    if champion is None:
+    if bundle is None:
         return None
-    return max(timedelta(0), spec.matured_by(drop) - trained_until[champion.model_version])
+    return max(timedelta(0), spec.matured_by(drop) - datetime.fromisoformat(bundle.trained_until))
 
 
 def _alarms(lake: Lake, bounds: tuple[date, date]) -> dict[date, list[tuple[str, Alarm]]]:
@@ -153,7 +226,7 @@ def _performance(
     if not lake.has("performance_verdicts"):
         return {}
     rows = lake.relation(connection, "performance_verdicts", bounds).project(
-        "batch_date, state, gain, threshold, loss_since, loss_now, loss_at_gate"
+        "batch_date, state, gain, threshold, loss_since, loss_now, loss_at_gate, behind_since"
     )
     return {row[0]: Performance(*row[1:]) for row in rows.fetchall()}
 
@@ -174,15 +247,7 @@ def _counts(
     return dict(lake.relation(connection, table, bounds).aggregate("batch_date, count(*)").fetchall())
 
 
-def _attempts(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[tuple[date, str]]:
-    """Give drop and verdict of every candidate that was judged in earnest: a dry run changes nothing."""
-    if not lake.has("champion"):
-        return []
-    record = lake.relation(connection, "champion").filter("verdict <> 'dry_run'")
-    return record.project("as_of, verdict").fetchall()
-
-
-def _row(known: RetrainingState, decision: Decision) -> dict[str, Any]:
+def _row(known: RetrainingState, decision: Decision, rule: RetrainingSpec) -> dict[str, Any]:
     return {
         "batch_date": known.drop,
         "action": decision.action,
@@ -195,13 +260,16 @@ def _row(known: RetrainingState, decision: Decision) -> dict[str, Any]:
         "evidence": list(decision.evidence),
         "champion_as_of": known.champion_as_of,
         "training_age_days": known.training_age / timedelta(days=1) if known.training_age is not None else None,
+        "stale_after_days": stale_limit(rule, len(known.refused_gains)) / timedelta(days=1),
+        "failure": known.failure,
+        "fallback_since": known.fallback_since,
     }
 
 
 def stale_parts(spec: UseCaseSpec, row: Mapping[str, Any]) -> list[str]:
     """Say what of a decided drop is not fresh."""
     said: list[str] = []
-    age, limit = row["training_age_days"], spec.retraining.stale_after / timedelta(days=1)
+    age, limit = row["training_age_days"], _stale_limit_of(spec, row)
     if age is not None and age > limit:
         said.append(
             f"the champion's newest training row is {age:.0f} days older than what has matured; allowed: {limit:.0f}"
@@ -213,6 +281,11 @@ def stale_parts(spec: UseCaseSpec, row: Mapping[str, Any]) -> list[str]:
     return said
 
 
+def _stale_limit_of(spec: UseCaseSpec, row: Mapping[str, Any]) -> float:
+    """Give the days from which on a champion was stale; rows of older versions do not hold them."""
+    return row.get("stale_after_days") or spec.retraining.stale_after / timedelta(days=1)
+
+
 def freshness_outcome(spec: UseCaseSpec, row: Mapping[str, Any]) -> CheckOutcome:
     """Say which parts of a decision's drop are stale, in data time."""
     stale = stale_parts(spec, row)
@@ -222,5 +295,5 @@ def freshness_outcome(spec: UseCaseSpec, row: Mapping[str, Any]) -> CheckOutcome
         passed=not stale,
         description="; ".join(stale) or ("not enough data: no champion serves yet" if age is None else "fresh"),
         measured={"training age (days)": age if age is not None else "no champion",
-                  "allowed (days)": spec.retraining.stale_after / timedelta(days=1)},
+                  "allowed (days)": _stale_limit_of(spec, row)},
     )  # fmt: skip

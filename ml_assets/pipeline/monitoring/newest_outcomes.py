@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from ml_assets.monitoring.diagnosis import known_changes
-from ml_assets.pipeline.monitoring.decisions import freshness_outcome
+from ml_assets.pipeline.monitoring.decisions import freshness_outcome, standing_outcome
 from ml_assets.pipeline.monitoring.monitor_results import monitor_outcome
 from ml_assets.pipeline.monitoring.performance import performance_outcome
 from ml_assets.pipeline.results import CheckOutcome
@@ -31,6 +31,7 @@ OUTCOMES: Mapping[str, tuple[str, Judge]] = {
     ),
     "performance": (PERFORMANCE_VERDICTS.name, lambda _, __, rows: performance_outcome(rows[0])),
     "freshness": (DECISIONS.name, lambda spec, _, rows: freshness_outcome(spec, rows[0])),
+    "champion_stands": (DECISIONS.name, lambda _, __, rows: standing_outcome(rows[0])),
 }
 
 

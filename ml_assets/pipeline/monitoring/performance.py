@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml_assets.monitoring.loss_rise import UNKNOWN_RISE, LossRise, learn_losses, loss_rise
+from ml_assets.monitoring.loss_rise import (
+    FAILED,
+    NO_RISES,
+    UNKNOWN_RISE,
+    Rises,
+    learn_losses,
+    learn_margins,
+    loss_rise,
+    margin_rise,
+)
 from ml_assets.monitoring.performance import (
     first_prediction_date,
-    judge_performance,
     measure_performance,
     read_scored,
 )
+from ml_assets.monitoring.performance_verdict import judge_performance
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.shadows import SHADOWS, read_verdicts
 from ml_assets.serving.routing import Promotion, champion_of
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
     import duckdb
 
 REPORT, VERDICTS = PERFORMANCE_REPORT.name, PERFORMANCE_VERDICTS.name
+_FOLLOWED = ("champion", "baseline", FAILED)
 
 
 @dataclass(frozen=True)
@@ -55,14 +65,14 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
         gains = _gains_at_gate(connection, lake)
         read = ("features", "labels", "predictions", SHADOWS)
         restrict_to_tables(connection, {name: lake.files(name, drops=bounds) for name in read})
-        scored = read_scored(connection, spec, drops)
+        scored = read_scored(connection, spec, drops, _fallback_drops(spec, bounds, promotions))
     rows = measure_performance(scored, drops, spec.monitoring, spec.worklist.capacity)
     verdicts: dict[date, dict[str, Any]] = {}
     followed = _FollowedLosses(spec, state, rows, drops[0])
     for drop in drops:
         champion = champion_of(drop, promotions)
         version, gain = _serving(champion, gains)
-        verdicts[drop] = judge_performance(scored, spec, drop, version, gain, followed.rise(champion, drop))
+        verdicts[drop] = judge_performance(scored, spec, drop, version, gain, followed.rises(champion, drop))
     lake.replace_drops(REPORT, arrow_rows(PERFORMANCE_REPORT, rows), drops)
     lake.replace_drops(VERDICTS, arrow_rows(PERFORMANCE_VERDICTS, verdicts.values()), drops)
     newest = verdicts[drops[-1]]
@@ -71,37 +81,61 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
     return PerformanceResult(result, newest)
 
 
+@dataclass(frozen=True)
+class _Followed:
+    """What is usual for a model: its losses, and these less the baseline's; and the rows that report both."""
+
+    losses: Reference
+    margins: Reference | None
+    rows: Sequence[Mapping[str, Any]]
+
+
 class _FollowedLosses:
-    """The losses of champions by drop: as reported before a range, and as measured in it."""
+    """The losses of champions and baselines by drop: as reported before a range, and as measured in it."""
 
     def __init__(self, spec: UseCaseSpec, state: UseCaseState, rows: Sequence[Mapping[str, Any]], first: date) -> None:
         self._spec, self._state, self._first = spec, state, first
-        self._measured = [row for row in rows if row["role"] == "champion" and row.get("slice_column") is None]
-        self._followed: dict[str, tuple[Reference, list[Mapping[str, Any]]] | None] = {}
+        self._measured = [row for row in rows if row["role"] in _FOLLOWED and row.get("slice_column") is None]
+        self._followed: dict[str, _Followed | None] = {}
 
-    def rise(self, champion: Promotion | None, drop: date) -> LossRise:
-        """Say whether the loss of the champion of `drop` has risen, by what matured up to then."""
+    def rises(self, champion: Promotion | None, drop: date) -> Rises:
+        """Say by what matured up to `drop` whether the loss of its champion has risen.
+
+        While its baseline serves, that of the champion which failed is followed.
+        """
         if champion is None:
-            return UNKNOWN_RISE
+            return NO_RISES
         version = champion.model_version
         if version not in self._followed:
             self._followed[version] = self._follow(version)
         followed = self._followed[version]
-        return UNKNOWN_RISE if followed is None else loss_rise(followed[1], followed[0], drop)
+        if followed is None:
+            return NO_RISES
+        behind = UNKNOWN_RISE if followed.margins is None else margin_rise(followed.rows, followed.margins, drop)
+        return Rises(loss_rise(followed.rows, followed.losses, drop), behind)
 
-    def _follow(self, version: str) -> tuple[Reference, list[Mapping[str, Any]]] | None:
-        """Give what is usual for a model and its losses by drop; None where it recorded nothing before it served."""
+    def _follow(self, version: str) -> _Followed | None:
+        """Give what is usual for a model and its rows by drop; None where it recorded nothing before it served."""
         days = self._state.models.unseen_days(version)
         if not days:
             return None
-        n, means, variances = np.array([(day.n, day.loss, day.variance) for day in days], dtype=np.float64).T
-        usual = learn_losses(self._spec, DailyMeans(n, means, variances))
+        n, losses, spread, margins, margin_spread = np.array([astuple(day)[1:] for day in days], dtype=np.float64).T
+        usual = learn_losses(self._spec, DailyMeans(n, losses, spread))
+        is_known = bool(np.isfinite(margins).all())
+        usual_margins = learn_margins(self._spec, DailyMeans(n, margins, margin_spread)) if is_known else None
         past = read_rows(
-            self._state.lake, REPORT, ["batch_date", "prediction_batch_date", "n", "log_loss"],
-            where=f"role = 'champion' AND slice_column IS NULL AND model_version = '{version}' "
+            self._state.lake, REPORT, ["batch_date", "prediction_batch_date", "role", "n", "log_loss"],
+            where=f"role IN {_FOLLOWED} AND slice_column IS NULL AND model_version = '{version}' "
             f"AND batch_date < DATE '{self._first}'",
         )  # fmt: skip
-        return usual, [*past, *(row for row in self._measured if row["model_version"] == version)]
+        rows = [*past, *(row for row in self._measured if row["model_version"] == version)]
+        return _Followed(usual, usual_margins, rows)
+
+
+def _fallback_drops(spec: UseCaseSpec, bounds: tuple[date, date], promotions: Sequence[Promotion]) -> list[date]:
+    """List the drops that the baseline of a failed champion served."""
+    champions = {drop: champion_of(drop, promotions) for drop in spec.calendar.drops_between(*bounds)}
+    return [drop for drop, champion in champions.items() if champion is not None and champion.serves == "baseline"]
 
 
 def _gains_at_gate(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[int, float]:
@@ -158,6 +192,8 @@ def performance_outcome(verdict: Mapping[str, Any]) -> CheckOutcome:
             f"the log loss has risen since {verdict['loss_since']}: {verdict['loss_now']:.4f} in the last window where "
             f"it was {verdict['loss_at_gate']:.4f} before the model served; {said}"
         )
+    if verdict.get("behind_since") is not None:
+        said = f"the champion has done worse than the baseline since {verdict['behind_since']}; {said}"
     return CheckOutcome(
         "performance",
         passed=state != "failed",

@@ -9,8 +9,9 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.monitoring.quality_over_time import mean_of_months, quality_by_month, quality_by_week
+from ml_assets.pipeline.champion.record import promotions_in, read_record
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, scan_monitors
-from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.serving.routing import champion_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import Lake
@@ -58,7 +59,7 @@ def summarize_replay(
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         scored = _scored(connection, spec, lake, (first, last))
         drift = _drift(connection, lake, (first, last))
-        verdicts = _rows(connection, lake, "champion")
+        verdicts = read_record(connection, lake)
         decided = {row["batch_date"]: row for row in _rows(connection, lake, "decisions", (spec.calendar.start, last))}
     months = quality_by_month(scored, spec.worklist.capacity)
     return _plain(
@@ -143,12 +144,7 @@ def _rows(
 def _retrainings(
     verdicts: Sequence[Row], decided: Mapping[date, Row], drops: tuple[date, date], scheduled: Collection[date]
 ) -> list[Row]:
-    promotions = [
-        Promotion(row["as_of"], row["sequence"], row["model_version"], row["artifact_sha256"], row["serves_after"])
-        for row in verdicts
-        if row["verdict"] == "promoted"
-    ]
-    serving = champion_of(drops[0], promotions)
+    serving = champion_of(drops[0], promotions_in(verdicts))
     kept = [
         row
         for row in verdicts

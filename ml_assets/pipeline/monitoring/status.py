@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.pipeline.champion.record import promotions_in
+from ml_assets.serving.routing import champion_of
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
@@ -23,7 +24,6 @@ _DROP_COUNTS = (
     "FROM t GROUP BY source ORDER BY source"
 )
 _SCORED_BY = "SELECT batch_date, max(model_version) AS model_version, count(*) AS n FROM t GROUP BY 1 ORDER BY 1"
-_PROMOTION = ("as_of", "sequence", "model_version", "artifact_sha256", "serves_after")
 
 
 def query_table(
@@ -126,7 +126,7 @@ def _not_scored_by_champion(
     verdicts: Sequence[dict[str, Any]], scored: Sequence[dict[str, Any]], drops: Sequence[date]
 ) -> list[date]:
     """List the drops with examples whose predictions are not by the champion that serves them now."""
-    promotions = [Promotion(*(row[name] for name in _PROMOTION)) for row in verdicts if row["verdict"] == "promoted"]
+    promotions = promotions_in(verdicts)
     scored_by = {row["batch_date"]: row["model_version"] for row in scored}
     serving = {drop: champion_of(drop, promotions) for drop in drops}
     return [drop for drop, champion in serving.items() if champion and scored_by.get(drop) != champion.model_version]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from functools import partial
 
 from ml_assets.pipeline.features.compute import store_features
@@ -26,27 +27,45 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 
 
+@dataclass(frozen=True)
+class BatchContext:
+    """What a batch takes from who runs it.
+
+    Attributes
+    ----------
+    now
+        The wall's moment, at which it is recorded that the fallback serves.
+    is_backfill
+        Compute again what closed drops hold of other definitions.
+    tell
+        Is given each message of progress.
+    """
+
+    now: datetime
+    is_backfill: bool = False
+    tell: Tell = ignore
+
+
 def run_batch_steps(
     spec: UseCaseSpec,
     state: UseCaseState,
     drops: Sequence[date],
+    context: BatchContext,
     *,
     only: Collection[str] = (),
-    is_backfill: bool = False,
-    tell: Tell = ignore,
 ) -> StepsResult:
     """Run a range of drops, all steps or `only` some, named as `layer/name`; raises as `run_steps` does.
 
-    `is_backfill` computes again what closed drops hold of other definitions. Tables come out as from the graph's job;
-    Evidently's page of drift is not written.
+    Tables come out as from the graph's job; Evidently's page of drift is not written.
     """
-    return run_steps(state, batch_steps(spec, state, drops, is_backfill, tell), only=only, tell=tell)
+    return run_steps(state, batch_steps(spec, state, drops, context), only=only, tell=context.tell)
 
 
 def batch_steps(
-    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], is_backfill: bool = False, tell: Tell = ignore
+    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], context: BatchContext
 ) -> dict[str, Step]:
     """Name the steps of a range of drops, in the order of the graph. `validated/<source>` writes the quarantine too."""
+    is_backfill, tell = context.is_backfill, context.tell
     sources = sorted(spec.sources, key=lambda source: bool(source.reads))  # what is read reads nothing itself
     receiving: dict[str, Step] = {
         f"raw/{each.name}": partial(_receive, spec, state, each, drops) for each in spec.sources
@@ -65,7 +84,7 @@ def batch_steps(
         "monitoring/feed_health": lambda: store_feed_health(spec, state, drops).result.checks,
         "monitoring/drift_report": lambda: store_drift_report(spec, state, drops).monitors.result.checks,
         "monitoring/performance_report": lambda: report_performance(spec, state, drops).result.checks,
-        "monitoring/decisions": lambda: store_decisions(spec, state, drops).result.checks,
+        "monitoring/decisions": lambda: store_decisions(spec, state, drops, context.now).result.checks,
     }  # fmt: skip
 
 

@@ -121,10 +121,12 @@ def _score_drops(
         if len(rows):
             bundle = bundles[version]
             prior = corrector.shift_of(drop, version, bundle, read[drop])
-            frame = score_drop(rows, drop, scoring_model_of(bundle, version), prior.shift)
+            frame = score_drop(rows, drop, scoring_model_of(bundle, version, champion.serves), prior.shift)
             scored.append(frame.assign(_features_version=read[drop]))
             notes[drop] |= {"mean score": float(frame["score"].mean()), **describe_shift(prior)}
             notes[drop]["abstained"] = int(frame["abstained"].notna().sum())
+            if champion.serves == "baseline":
+                notes[drop]["fallback"] = "the baseline serves: the champion has failed"
     return _prediction_table(corrector.spec, scored), notes
 
 

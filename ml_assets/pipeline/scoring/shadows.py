@@ -53,7 +53,7 @@ def score_shadows(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date])
 
 def read_verdicts(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[RecordedVerdict]:
     """Read every verdict ever recorded; none when none was given yet."""
-    names = ("as_of", "sequence", "verdict", "model_version", "artifact_sha256", "serves_after")
+    names = ("as_of", "sequence", "verdict", "model_version", "artifact_sha256", "serves_after", "serves")
     return [RecordedVerdict(*(row[name] for name in names)) for row in read_record(connection, lake)]
 
 

@@ -84,7 +84,7 @@ def make_bundle(
         objectives=fit_objectives(recipe, learned, facts.features),
         started_from=_started_from(recipe, chosen, rows, facts.features, start),
         judged=judged,
-        unseen_days=_unseen_days(chosen, rows),
+        unseen_days=_unseen_days(chosen, baseline, rows),
     )
 
 
@@ -106,17 +106,25 @@ def _started_from(
     return start.model_version if start is not None and went_on else None
 
 
-def _unseen_days(chosen: MeasuredRung, rows: pd.DataFrame) -> tuple[UnseenDay, ...]:
-    """Give the losses of windows ahead and of the holdout, by drop."""
+def _unseen_days(chosen: MeasuredRung, baseline: MeasuredRung, rows: pd.DataFrame) -> tuple[UnseenDay, ...]:
+    """Give the losses of windows ahead and of the holdout, and what they exceed the baseline's by, by drop."""
     is_train = (rows["split"] == "train").to_numpy()
-    parts = [(rows.loc[is_train].iloc[chosen.ahead_places], chosen.ahead_scores),
-             (rows.loc[~is_train], chosen.holdout_scores)]  # fmt: skip
-    drops = np.concatenate([part["batch_date"].astype(str).str.slice(0, 10).to_numpy(dtype=str) for part, _ in parts])
-    losses = [pointwise_log_loss(part["label"].to_numpy(dtype=np.float64), scores) for part, scores in parts]
-    if not drops.size:
+    ahead, holdout = rows.loc[is_train].iloc[chosen.ahead_places], rows.loc[~is_train]
+    labels = np.concatenate([part["label"].to_numpy(dtype=np.float64) for part in (ahead, holdout)])
+    if not labels.size:
         return ()
-    names, found = daily_means(drops, np.concatenate(losses))
+    drops = np.concatenate(
+        [part["batch_date"].astype(str).str.slice(0, 10).to_numpy(dtype=str) for part in (ahead, holdout)]
+    )
+    losses, simple = (
+        pointwise_log_loss(labels, np.concatenate([rung.ahead_scores, rung.holdout_scores]))
+        for rung in (chosen, baseline)
+    )
+    names, found = daily_means(drops, losses)
+    _, margins = daily_means(drops, losses - simple)
     return tuple(
-        UnseenDay(str(name), int(n), float(mean), float(variance))
-        for name, n, mean, variance in zip(names, found.n, found.means, found.variances, strict=True)
+        UnseenDay(str(name), int(n), *map(float, measured))
+        for name, n, *measured in zip(
+            names, found.n, found.means, found.variances, margins.means, margins.variances, strict=True
+        )
     )

@@ -132,13 +132,15 @@ EVALUATION = Table("evaluation", "models/evaluation", "the newest verdict", _VER
 CHAMPION = Table(
     "champion",
     asset="models/champion",
-    grain="verdict of the gate, or decision of a person; append only",
+    grain="verdict of the gate, or decision of a person or of the fallback; append only",
     columns=_VERDICT
     + read_columns("""
     sequence     | BIGINT      | order in which they were recorded, from 1
-    decided_by   | VARCHAR     | gate, or the person
+    decided_by   | VARCHAR     | gate, fallback, or the person
     serves_after | DATE        | a promotion serves the drops after this one
-    note         | VARCHAR     | what the person said | | the gate decided
+    serves       | VARCHAR     | what of it scores: model, or baseline where the model has failed
+    note         | VARCHAR     | what the person said, or why the fallback serves | | the gate decided
+    asked_by     | VARCHAR     | what asked for the retraining: a trigger, schedule, or by hand | | no retraining
     _recorded_at | TIMESTAMPTZ | when it was recorded
     _run_id      | VARCHAR     | the run that recorded it; empty for a person
 """),
@@ -167,7 +169,8 @@ PREDICTIONS = Table(
     model_score    | DOUBLE      | the champion's own, before the prior shift
     baseline_score | DOUBLE      | the same by the baseline, fitted on the champion's training rows
     prior_shift    | DOUBLE      | added to the champion's score, as positives became rarer or more | log odds
-    abstained      | VARCHAR     | the inputs too far from the training rows to be scored | | none is
+    abstained      | VARCHAR     | inputs too far from the training rows, or "no probability" | | the model scored it
+    served_by      | VARCHAR     | what gave the score: model, or baseline (it abstained, or the fallback serves)
     model_version  | VARCHAR     | the champion of the drop
     _features_version | BIGINT   | lake version of the features that were read
 """),

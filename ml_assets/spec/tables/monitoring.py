@@ -64,7 +64,7 @@ PERFORMANCE_REPORT = Table(
         Column("batch_date", "DATE", "the drop in which the examples matured"),
         Column("prediction_batch_date", "DATE", "the drop in which they were predicted"),
         *read_columns("""
-    role                  | VARCHAR | champion, baseline, first_champion (never retrained) or last_refused
+    role                  | VARCHAR | champion, baseline, first_champion (never retrained), last_refused, failed
     slice_column          | VARCHAR | the feature that cuts them | | all
     slice_value           | VARCHAR | its value | | all, or the feature is unknown
     model_version         | VARCHAR | of the model; the champion's for the baseline
@@ -103,6 +103,11 @@ PERFORMANCE_VERDICTS = Table(
     loss_level    | DOUBLE  | cumulative sum of daily losses above that, in deviations of a day | | not known
     loss_limit    | DOUBLE  | what it exceeds by chance once in the budget | | not known
     loss_since    | DATE    | first drop of the rise | | it has not risen
+    behind_level  | DOUBLE  | the same sum of daily losses above the baseline's | | not known
+    behind_limit  | DOUBLE  | what it exceeds by chance once in the budget | | not known
+    behind_since  | DATE    | first drop since which the champion does worse than the baseline | | it does not
+    first_gain    | DOUBLE  | share of the first champion's log loss that the champion saves | | it is the first
+    first_gain_upper | DOUBLE | upper bound, as surely as the budget of false alarms asks | | it is the first
     n             | BIGINT  | matured examples of the window | rows
     n_days        | BIGINT  | their days | days
     label_share   | DOUBLE  | share of positives among them | | none
@@ -129,6 +134,9 @@ DECISIONS = Table(
     evidence          | VARCHAR[] | everything looked at
     champion_as_of    | DATE      | as of which drop the champion was trained | | none serves yet
     training_age_days | DOUBLE    | the newest matured example less its newest training row | days | none serves yet
+    stale_after_days  | DOUBLE    | the age from which on it is stale, longer after refused candidates | days
+    failure           | VARCHAR   | why the champion has failed | | it has not, or the fallback serves
+    fallback_since    | DATE      | first drop that the fallback serves | | the champion serves
     is_scored         | BOOLEAN   | every example of the drop has a prediction
     is_reported       | BOOLEAN   | the drop's monitors are there
 """),

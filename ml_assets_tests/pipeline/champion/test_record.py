@@ -18,6 +18,7 @@ from ml_assets.pipeline.champion.decisions import _find_entry as find_entry
 from ml_assets.pipeline.champion.decisions import _find_undecided as find_undecided
 from ml_assets.pipeline.champion.promote import RecordedVerdict
 from ml_assets.pipeline.champion.record import (
+    BY_HAND,
     CandidateRow,
     Decision,
     append_decision,
@@ -48,7 +49,9 @@ class Record:
         verdict = Verdict(outcome, "enabled", True, (Reason("finite", "they are", None, None, True),))
         measures = {name: replace(MEASURES, log_loss=measured) for name in ("candidate", "baseline")}
         self.lake.replace("evaluation", evaluation_table(row, None, verdict, measures, None, ["2013-06-01"]))
-        return append_verdict(self.connection, self.lake, read_verdict(self.connection, self.lake), self._provenance())
+        return append_verdict(
+            self.connection, self.lake, read_verdict(self.connection, self.lake), BY_HAND, self._provenance()
+        )
 
     def person(self, model: str, verdict: str, after: date, note: str = "") -> None:
         """Add what a person decided about a model in the record."""
@@ -94,10 +97,11 @@ def test_decision_of_a_person_keeps_the_evidence_of_the_verdict_and_says_who_why
 
     by_gate, by_person = record.rows
 
-    own = {"sequence", "verdict", "decided_by", "serves_after", "note", "_recorded_at"}
+    own = {"sequence", "verdict", "decided_by", "serves_after", "note", "asked_by", "_recorded_at"}
     assert {k: v for k, v in by_person.items() if k not in own} == {k: v for k, v in by_gate.items() if k not in own}
     assert {name: by_person[name] for name in sorted(own - {"_recorded_at"})} == {
         "sequence": 2, "verdict": "promoted", "decided_by": "ann", "serves_after": JUNE, "note": "looked at it",
+        "asked_by": None,
     }  # fmt: skip
     assert (by_gate["decided_by"], by_gate["serves_after"]) == ("gate", MAY)
     assert by_gate["_recorded_at"] < by_person["_recorded_at"]

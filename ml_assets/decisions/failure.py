@@ -1,0 +1,82 @@
+"""Whether a champion has failed, so that something simpler should serve until a retraining mends it.
+
+Three things prove it: it does worse than the baseline beside it, by a test that may be looked at in every drop; it says
+the same of everybody, or nothing that is a probability; or most of what it is asked lies outside what it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+LEAST_ROWS = 50  # newest rows that are looked at: fewer may be alike by chance
+LEAST_DROPS = 2  # of a champion that says the same of everybody: one drop may be of one kind
+LEAST_OUTSIDE = 3  # drops of which most rows lie outside: days pass that are unlike any other
+SAME = 1e-6  # width of the scores below which they are the same
+
+
+@dataclass(frozen=True)
+class ScoredDrop:
+    """How a champion scored one drop.
+
+    Attributes
+    ----------
+    n, outside, not_a_probability
+        Rows; those with inputs too far from its training rows; those to which it gave no score between 0 and 1.
+    lowest, highest
+        Of its own scores; None where it gave none.
+    """
+
+    drop: date
+    n: int
+    outside: int = 0
+    not_a_probability: int = 0
+    lowest: float | None = None
+    highest: float | None = None
+
+
+def failure_of(scored: Sequence[ScoredDrop], behind_since: date | None) -> str | None:
+    """Say why the champion has failed; None where that is not proven.
+
+    Parameters
+    ----------
+    scored
+        The newest drops that it scored, in order of time, without those that have no rows.
+    behind_since
+        The first drop since which it has done worse than the baseline, where a sequential test says so.
+
+    Examples
+    --------
+    >>> days = [date(2024, 5, day) for day in (1, 2)]
+    >>> failure_of([ScoredDrop(day, 40, lowest=0.0, highest=0.0) for day in days], None)
+    'it says the same of everybody: 0 of each of the 80 rows since drop 2024-05-01'
+    >>> failure_of([ScoredDrop(day, 40, lowest=0.1, highest=0.6) for day in days], None) is None
+    True
+    """
+    if not scored:
+        return None
+    newest = scored[-1]
+    if newest.n and 2 * newest.not_a_probability > newest.n:
+        return f"{newest.not_a_probability} of its {newest.n} scores of drop {newest.drop} are no probability"
+    alike = _newest(scored, LEAST_DROPS)
+    lows, highs = ([value for value in values if value is not None] for values in zip(
+        *((each.lowest, each.highest) for each in alike), strict=True)) if alike else ([], [])  # fmt: skip
+    if lows and max(highs) - min(lows) <= SAME:
+        rows = sum(each.n for each in alike)
+        return f"it says the same of everybody: {highs[-1]:.4g} of each of the {rows} rows since drop {alike[0].drop}"
+    far = _newest(scored, LEAST_OUTSIDE)
+    if far and all(2 * each.outside > each.n for each in far):
+        outside, rows = sum(each.outside for each in far), sum(each.n for each in far)
+        return f"{outside} of {rows} rows since drop {far[0].drop} lie outside what it was trained on"
+    if behind_since is not None:
+        return f"it has done worse than the baseline since drop {behind_since}"
+    return None
+
+
+def _newest(scored: Sequence[ScoredDrop], least: int) -> Sequence[ScoredDrop]:
+    """Give the newest drops, at least so many, that hold LEAST_ROWS rows together; none where there are fewer."""
+    for first in range(len(scored) - least, -1, -1):
+        if sum(each.n for each in scored[first:]) >= LEAST_ROWS:
+            return scored[first:]
+    return ()

@@ -1,0 +1,144 @@
+"""Whether a champion still does what it was promoted for, judged in each drop on what matured last."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+import numpy as np
+
+from ml_assets.monitoring.loss_rise import NO_RISES, Rises
+from ml_assets.monitoring.performance import ROLES, Days, FloatArray, Row, ScoredExamples, finite_or_none, judged_window
+from ml_assets.monitoring.standing import false_alarm_rate
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.classification import expected_calibration_error, pointwise_log_loss
+from ml_assets.stats.day_blocks import paired_day_block_bootstrap
+
+LEVEL = 0.8  # coverage of the interval around the gain
+
+
+def judge_performance(
+    scored: ScoredExamples,
+    spec: UseCaseSpec,
+    drop: date,
+    model_version: str | None,
+    gain_at_gate: float,
+    rises: Rises = NO_RISES,
+) -> Row:
+    """Judge the champion of `drop` against the baseline beside it, on the window that has matured by then.
+
+    Parameters
+    ----------
+    model_version
+        The champion of `drop`; None before the first. Days that another model scored do not count.
+    gain_at_gate
+        Its relative gain in log loss over the baseline when it was promoted.
+    rises
+        Whether its log loss has risen above what it was before it served, and above the baseline's.
+
+    Returns
+    -------
+    row
+        `state`: `failed` when the whole 80 % interval of the gain lies below `threshold`, the share
+        `min_gain_kept` of the gain at the gate, or when the log loss has risen above what it was before it served,
+        or above the baseline's, by a cumulative sum over all its drops that may be looked at in each;
+        `not enough data` below the gate's `min_days` or `min_examples`; `no champion`; else `ok`.
+        `gain`, `gain_lower`, `gain_upper`: share of the
+        baseline's log loss that the champion saves, days resampled. `first_gain`, `first_gain_upper`: the same
+        over the first champion, never retrained, with the upper bound that chance exceeds within the false-alarm
+        budget; null where it is the champion or scored nothing. `n` and `n_days`: labelled
+        examples and their days; `label_share`, `mean_score`, `share_gap` (their difference) and
+        `ece` of them, null without any. `prior_state`: `shifted` when days as varied as these would
+        not give labels so far from the scores at the rate of the false-alarm budget; else `cannot
+        tell`. It is named for people: no decision rests on it. `window_from`, `window_until`:
+        prediction dates looked at.
+    """
+    rise, behind = rises.loss, rises.margin
+    start, until = judged_window(spec, drop)
+    row: Row = {"batch_date": drop, "model_version": model_version, "window_from": start, "window_until": until}
+    if model_version is None:
+        return {**row, "state": "no champion", "n": 0, "n_days": 0}
+    y, p, others, days = _window_of(scored, start, until, model_version)
+    baseline = others["baseline"]
+    interval = paired_day_block_bootstrap(
+        pointwise_log_loss(y, baseline), pointwise_log_loss(y, p), days,
+        rng=np.random.default_rng(spec.model.seed), resamples=spec.model.gate.resamples, level=LEVEL,
+    )  # fmt: skip
+    threshold, gate = spec.retraining.min_gain_kept * gain_at_gate, spec.model.gate
+    is_enough = interval.n_days >= gate.min_days and interval.n >= gate.min_examples and math.isfinite(interval.upper)
+    measured = {
+        "gain": interval.estimate,
+        "gain_lower": interval.lower,
+        "gain_upper": interval.upper,
+        "gain_at_gate": gain_at_gate,
+        "threshold": threshold,
+        "label_share": float(y.mean()) if y.size else math.nan,
+        "mean_score": float(p.mean()) if y.size else math.nan,
+        "share_gap": float(y.mean() - p.mean()) if y.size else math.nan,
+        "ece": expected_calibration_error(y, p),
+    }
+    judged = "failed" if interval.upper < threshold else "ok"
+    state = "failed" if rise.is_over or behind.is_over else judged if is_enough else "not enough data"
+    measured |= {
+        "loss_now": float(pointwise_log_loss(y, p).mean()) if y.size else math.nan,
+        "loss_at_gate": rise.loss_at_gate,
+        "loss_level": rise.level,
+        "loss_limit": rise.limit,
+        "behind_level": behind.level,
+        "behind_limit": behind.limit,
+        **(_over_first(spec, y, p, others["first_champion"], days) if is_enough else {}),
+    }
+    return {
+        **row,
+        "state": state,
+        "loss_since": rise.since if rise.is_over else None,
+        "behind_since": behind.since if behind.is_over else None,
+        "prior_state": _prior_state(spec, y, p, days) if is_enough else "not enough data",
+        "n": interval.n,
+        "n_days": interval.n_days,
+        **{name: finite_or_none(value) for name, value in measured.items()},
+    }
+
+
+def _over_first(spec: UseCaseSpec, y: FloatArray, p: FloatArray, first: FloatArray, days: Days) -> dict[str, float]:
+    """Give the gain over the first champion where it scored too, and is another model."""
+    both = ~np.isnan(first)
+    if not both.any() or np.array_equal(p[both], first[both]):
+        return {}
+    gain = paired_day_block_bootstrap(
+        pointwise_log_loss(y[both], first[both]), pointwise_log_loss(y[both], p[both]), days[both],
+        rng=np.random.default_rng(spec.model.seed), resamples=spec.model.gate.resamples, level=1 - _rate(spec),
+    )  # fmt: skip
+    return {"first_gain": gain.estimate, "first_gain_upper": gain.upper}
+
+
+def _prior_state(spec: UseCaseSpec, y: FloatArray, p: FloatArray, days: Days) -> str:
+    short = paired_day_block_bootstrap(
+        p,
+        y,
+        days,
+        rng=np.random.default_rng(spec.model.seed),
+        resamples=spec.model.gate.resamples,
+        level=1 - _rate(spec),
+    )
+    return "shifted" if short.lower > 0 or short.upper < 0 else "cannot tell"
+
+
+def _rate(spec: UseCaseSpec) -> float:
+    monitoring = spec.monitoring
+    return false_alarm_rate(monitoring.false_alarm_every, monitoring.performance_window, 1)
+
+
+def _window_of(
+    scored: ScoredExamples, start: date, until: date, model_version: str
+) -> tuple[FloatArray, FloatArray, dict[str, FloatArray], Days]:
+    """Give label, score, scores of the other roles and day of the labelled examples that `model_version` scored."""
+    dates = scored.prediction_dates
+    first = np.searchsorted(dates, np.datetime64(start, "D"), side="left")
+    rows = slice(first, np.searchsorted(dates, np.datetime64(until, "D"), side="right"))
+    served = [day for (day, role), version in scored.model_versions.items()
+              if role == "champion" and version == model_version]  # fmt: skip
+    y, p = scored.labels[rows], scored.scores["champion"][rows]
+    counts = ~np.isnan(y) & ~np.isnan(p) & np.isin(dates[rows], np.array(served, dtype="datetime64[D]"))
+    others = {role: scored.scores[role][rows][counts] for role in ROLES if role != "champion"}
+    return y[counts], p[counts], others, dates[rows][counts]

@@ -1,0 +1,122 @@
+"""The fallback: what serves in the place of a champion that has failed, until the next promotion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml_assets.monitoring.performance import judged_window
+from ml_assets.monitoring.performance_verdict import LEVEL
+from ml_assets.pipeline.champion.record import (
+    FALLBACK,
+    PROMOTED,
+    Decision,
+    append_decision,
+    champion_in,
+    read_record,
+)
+from ml_assets.pipeline.features.versions import lost_features
+from ml_assets.spec.feature_versions import feature_definitions
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.model_store import TamperedModelError
+from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.training.evaluation import gain_over
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+Row = Mapping[str, Any]
+_EARLIER = 3  # champions before the failed one that are tried, the newest first
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """What serves the drops after one instead of a failed champion, and why."""
+
+    failed: str
+    model_version: str
+    serves: str
+    after: date
+    why: str
+
+
+def settle_fallback(spec: UseCaseSpec, state: UseCaseState, decided: Row, now: datetime) -> Fallback | None:
+    """Let the declared fallback serve the drops after the newest one, where its decision says the champion has failed.
+
+    Recorded as an entry of the champion's record, which the next promotion replaces like any other. Done once: where
+    something else serves the next drop already, nothing is changed.
+
+    Parameters
+    ----------
+    decided
+        The row of `decisions` of the newest drop.
+    """
+    drop: date = decided["batch_date"]
+    if spec.model.fallback == "none" or decided["failure"] is None:
+        return None
+    with state.connect() as connection:
+        record = read_record(connection, state.lake)
+        failed, next_one = champion_in(record, drop), champion_in(record, date.max)
+        if failed is None or next_one is None or failed["sequence"] != next_one["sequence"]:
+            return None
+        entry, serves = failed, "baseline"
+        if spec.model.fallback == "last_better":
+            better = _better_champion(spec, state, connection, record, failed, drop)
+            entry, serves = (failed, "baseline") if better is None else (better, "model")
+        instead = "the baseline serves" if serves == "baseline" else f"{entry['model_version']} serves again"
+        why = f"{failed['model_version']} has failed: {decided['failure']}; {instead} until the next promotion"
+        decision = Decision(PROMOTED, FALLBACK, drop, why, serves)
+        append_decision(connection, state.lake, entry, decision, {"_recorded_at": now, "_run_id": ""})
+    state.registry.name_champion(entry["_registry_version"])
+    return Fallback(failed["model_version"], entry["model_version"], serves, drop, why)
+
+
+def _better_champion(
+    spec: UseCaseSpec,
+    state: UseCaseState,
+    connection: duckdb.DuckDBPyConnection,
+    record: Sequence[Row],
+    failed: Row,
+    drop: date,
+) -> Row | None:
+    """Give the earlier champion that gains most over the baseline on what matured last, if one surely gains."""
+    promoted = [row for row in record if row["verdict"] == PROMOTED and row["serves"] == "model"]
+    earlier = {row["model_version"]: row for row in promoted if row["model_version"] != failed["model_version"]}
+    newest_first = sorted(earlier.values(), key=lambda row: row["sequence"], reverse=True)[:_EARLIER]
+    rows = _matured(connection, spec, state, drop) if newest_first else None
+    if rows is None or rows.empty:
+        return None
+    bundle = state.models.load(failed["model_version"], failed["artifact_sha256"])
+    now, gains = feature_definitions(spec), list[tuple[float, Row]]()
+    for row in newest_first:
+        try:
+            other = state.models.load(row["model_version"], row["artifact_sha256"])
+        except (TamperedModelError, ValueError):
+            continue  # what cannot be loaded cannot serve
+        if lost_features(connection, state.lake, row["model_version"], other.features, now):
+            continue
+        learned = max(map(datetime.fromisoformat, (bundle.trained_until, other.trained_until)))
+        unseen = rows.loc[rows["prediction_at"] > learned]
+        rng = np.random.default_rng(spec.model.seed)
+        rule = spec.model.gate.model_copy(update={"interval_level": LEVEL})
+        gain = gain_over(unseen, bundle.baseline.predict(unseen), other.model.predict(unseen), rule, rng)
+        if gain is not None and gain.lower > 0:
+            gains.append((gain.estimate, row))
+    return max(gains, key=lambda each: each[0])[1] if gains else None
+
+
+def _matured(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, drop: date) -> pd.DataFrame:
+    """Read features and label of what has matured by `drop`, in the window that performance is judged on."""
+    window = judged_window(spec, drop)
+    state.lake.relation(connection, "features", window).create_view("matured_features")
+    state.lake.relation(connection, "labels", (window[0], drop)).create_view("known_labels")
+    return connection.sql(
+        "SELECT f.*, l.label FROM matured_features AS f JOIN (SELECT example_id, "
+        "arg_max(label, (known_at, batch_date)) AS label FROM known_labels GROUP BY example_id) AS l "
+        "USING (example_id) ORDER BY f.batch_date, f.example_id"
+    ).df()

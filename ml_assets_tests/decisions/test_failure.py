@@ -1,0 +1,55 @@
+"""A champion has failed where that is proven, and not where rows are few or alike by chance."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from ml_assets.decisions.failure import ScoredDrop, failure_of
+
+FIRST = date(2024, 5, 1)
+
+
+def drops(*rows: int, outside: int = 0, wrong: int = 0, width: float = 0.5) -> list[ScoredDrop]:
+    """Give drops that follow each other, with scores from 0.1 on."""
+    return [
+        ScoredDrop(FIRST + timedelta(days=number), n, outside, wrong, 0.1, 0.1 + width) for number, n in enumerate(rows)
+    ]
+
+
+def test_a_champion_that_scores_apart_has_not_failed() -> None:
+    assert failure_of(drops(40, 40, 40), None) is None
+    assert failure_of([], None) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "has_failed"),
+    [((25, 25), True), ((60,), False), ((24, 25), False), ((10, 20, 20), True), ((2, 2, 2), False)],
+)
+def test_the_same_score_for_everybody_needs_two_drops_and_fifty_rows(rows: tuple[int, ...], has_failed: bool) -> None:
+    said = failure_of(drops(*rows, width=0.0), None)
+
+    assert (said is not None) == has_failed
+    assert (
+        said is None or said == f"it says the same of everybody: 0.1 of each of the {sum(rows)} rows since drop {FIRST}"
+    )
+
+
+def test_scores_that_are_no_probability_fail_at_once() -> None:
+    said = failure_of([*drops(40), ScoredDrop(FIRST + timedelta(days=1), 10, not_a_probability=6)], None)
+
+    assert said == "6 of its 10 scores of drop 2024-05-02 are no probability"
+    assert failure_of(drops(40, wrong=20), None) is None
+
+
+def test_most_rows_outside_in_three_drops_fail_and_in_two_do_not() -> None:
+    assert failure_of(drops(40, 40, outside=30), None) is None
+    assert failure_of(drops(40, 40, 40, outside=30), None) == (
+        "90 of 120 rows since drop 2024-05-01 lie outside what it was trained on"
+    )
+    assert failure_of([*drops(40, 40, 40, outside=30), *drops(40)], None) is None
+
+
+def test_worse_than_the_baseline_fails_with_its_first_drop() -> None:
+    assert failure_of(drops(40), FIRST) == "it has done worse than the baseline since drop 2024-05-01"
