@@ -67,7 +67,7 @@ def test_where_the_model_gives_no_probability_the_baseline_serves(
 
     assert [place for place, why in enumerate(scored["abstained"]) if why == NO_PROBABILITY] == lost
     assert [place for place, by in enumerate(scored["served_by"]) if by == "baseline"] == lost
-    assert scored["score"].iloc[lost].tolist() == scored["baseline_score"].iloc[lost].tolist()
+    assert scored["score"].to_numpy()[lost].tolist() == scored["baseline_score"].to_numpy()[lost].tolist()
     assert scored["model_score"].isna().sum() == len(lost)
 
 
