@@ -12,9 +12,7 @@ from ml_assets.graph.assets.metadata import check_results, markdown
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.pipeline.champion.promote import RecordedVerdict, record_verdict
-from ml_assets.pipeline.champion.record import (
-    PROMOTED,
-)
+from ml_assets.pipeline.champion.record import PROMOTED
 from ml_assets.pipeline.evaluation.card_facts import gather_facts, store_card
 from ml_assets.pipeline.evaluation.verdict import JudgedCandidate, judge_candidate
 from ml_assets.reports.evidence_tables import reason_table, record_list

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from ml_assets.features.lookback import view_lookback
-from ml_assets.graph.assets.columns import describe_columns, feature_descriptions
+from ml_assets.graph.assets.columns import describe_columns
 from ml_assets.graph.assets.layout import (
     BACKFILL_TAG,
     asset_key,
@@ -19,6 +19,7 @@ from ml_assets.pipeline.features.compute import store_features
 from ml_assets.pipeline.features.examples import store_examples
 from ml_assets.pipeline.features.labels import store_labels
 from ml_assets.pipeline.features.versions import status_of_features
+from ml_assets.reports.column_descriptions import feature_descriptions
 from ml_assets.spec.tables import tables_of_asset
 from ml_assets.spec.use_case import UseCaseSpec
 

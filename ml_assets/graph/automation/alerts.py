@@ -8,11 +8,7 @@ import dagster as dg
 
 from ml_assets.decisions.incidents import Changes
 from ml_assets.graph.automation.failures import failed_checks, failed_runs
-from ml_assets.pipeline.monitoring.incidents import (
-    open_broken_declaration,
-    reconcile_incidents,
-    send_alerts,
-)
+from ml_assets.pipeline.monitoring.incidents import open_broken_declaration, reconcile_incidents, send_alerts
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, state_paths
 
