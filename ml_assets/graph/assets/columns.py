@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import dagster as dg
 
 from ml_assets.graph.assets.layout import asset_key
-from ml_assets.reports.column_descriptions import asset_links, lineage_of
 from ml_assets.spec.column_lineage import across_assets
 from ml_assets.spec.tables import tables_of_asset
 from ml_assets.spec.use_case import UseCaseSpec
@@ -20,6 +19,8 @@ def describe_columns(
     spec: UseCaseSpec, layer: str, table: str, types: Mapping[str, str], said: Mapping[str, str] | None = None
 ) -> dict[str, dg.TableSchema | dg.TableColumnLineage]:
     """Give the metadata of the columns of an asset: the schema with descriptions, and the lineage."""
+    from ml_assets.reports.column_descriptions import asset_links, lineage_of
+
     lineage = lineage_of(spec)
     made = across_assets(lineage, (layer, table)) if (layer, table) in lineage else {}
     said = {**tables_of_asset(spec, f"{layer}/{table}")[0].descriptions, **(said or {})}

@@ -9,8 +9,9 @@ from typing import Any
 
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import rejection_of, spell_rejection
-from ml_assets.pipeline.champion.record import append_verdict, champion_in, read_record, read_verdict
+from ml_assets.pipeline.champion.record import PROMOTED, append_verdict, champion_in, read_record, read_verdict
 from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 
 
@@ -44,6 +45,17 @@ class RecordedVerdict:
         said = "; ".join(broken) or "every rule of the gate was kept"
         measured = {"verdict": self.verdict["verdict"], "gate": self.verdict["gate"]}
         return CheckOutcome("gate", not broken, said, measured)
+
+    def serves_from(self, spec: UseCaseSpec) -> str:
+        """Give the first drop that the model serves, or say why it serves none."""
+        verdict = self.verdict
+        if verdict["verdict"] == PROMOTED:
+            return str(spec.calendar.next_drop(verdict["as_of"]))
+        if self.rejection is not None:
+            return "not at all: a person rejected it"
+        if verdict["verdict"] == "awaiting_approval":
+            return f"not before a person runs: ml-assets approve {spec.name} {verdict['model_version']}"
+        return "not at all"
 
 
 def record_verdict(state: UseCaseState, now: datetime, run_id: str) -> RecordedVerdict:
