@@ -153,6 +153,7 @@ def test_column_that_the_examples_gained_is_backfilled_with_its_values(served: R
     assert state.rows("features", wrong)[0]["n"] == 0
 
 
+@pytest.mark.slow  # a backfill, two drops and a retraining through the graph
 def test_training_takes_what_was_served_or_says_why_not_and_a_changed_value_stops_it(
     served: Rehearsal, tmp_path: Path
 ) -> None:

@@ -87,6 +87,7 @@ def test_running_it_all_again_in_one_range_gives_the_same_tables(history: Rehear
     assert contents(state, 1, LAST) == found
 
 
+@pytest.mark.slow  # a second history, drop by drop
 def test_same_receipts_in_the_same_order_give_the_same_tables(history: Rehearsal, tmp_path: Path) -> None:
     first = go_on_from(history, tmp_path / "first")
     second = rehearse(tmp_path / "second", history.landing, last=LAST - 1)
@@ -188,6 +189,7 @@ def test_closed_drop_keeps_its_verdict_when_its_contract_changes(history: Rehear
     assert contents(state, 1, LAST - 1) == before
 
 
+@pytest.mark.slow  # four drops in three runs
 def test_old_row_does_not_come_back_over_a_newer_one(history: Rehearsal, tmp_path: Path) -> None:
     state = rehearse(tmp_path, history.landing, last=4)
     weather = state.landed(2, "weather")

@@ -335,16 +335,16 @@ def test_poisoned_future_changes_nothing_up_to_its_drop(
 def test_poisoned_drop_changes_no_feature_and_no_label_of_the_drops_before_it(
     history: History, landed: Path, tmp_path: Path
 ) -> None:
-    poisoned = rehearse(tmp_path, landed, 4)
+    poisoned = rehearse(tmp_path, landed, 6)
     for source in SOURCES:
-        scramble(poisoned.landed(4, source), seed=4)
-    contradict(poisoned.landed(4, "flight_outcomes"), poisoned.landed(3, "schedule"))
+        scramble(poisoned.landed(6, source), seed=6)
+    contradict(poisoned.landed(6, "flight_outcomes"), poisoned.landed(3, "schedule"))
 
-    poisoned.ingest(1, 4)
+    poisoned.ingest(1, 6)
 
     for table in ("features", "labels"):
-        assert poisoned.content(table, 1, 3) == history.state.content(table, 1, 3), table
-        assert poisoned.content(table, 4, 4) != history.state.content(table, 4, 4), table  # it took
+        assert poisoned.content(table, 1, 5) == history.state.content(table, 1, 5), table
+        assert poisoned.content(table, 6, 6) != history.state.content(table, 6, 6), table  # it took
 
 
 def test_drops_run_before_those_they_follow_are_asked_for_again_and_not_forgotten(

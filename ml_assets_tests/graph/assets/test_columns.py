@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from ml_assets.graph.assets.columns import describe_columns
 from ml_assets.reports.column_descriptions import feature_descriptions
@@ -64,6 +65,7 @@ def test_lineage_names_columns_of_other_assets_as_dagster_does() -> None:
     }
 
 
+@pytest.mark.slow  # a run of all assets; the tests above say what each has
 def test_run_leaves_lineage_at_the_last_drop_of_each_asset_and_it_leads_to_columns_that_are_there(
     tmp_path: Path,
 ) -> None:
