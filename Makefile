@@ -53,8 +53,8 @@ ui: $(STAMP) ## open the Dagster UI on what the demo left
 test test-slow test-all: export OMP_NUM_THREADS := 1
 test test-slow test-all: export OPENBLAS_NUM_THREADS := 1
 test test-slow test-all: export MKL_NUM_THREADS := 1
-DRAWN := $(addprefix ml_assets_tests/,features/test_as_known.py features/test_point_in_time.py \
-	ingestion/test_acceptance.py ingestion/test_drop_rules.py)
+DRAWN := $(addprefix ml_assets_tests/,cli/declare/test_new_text.py features/test_as_known.py \
+	features/test_point_in_time.py ingestion/test_acceptance.py ingestion/test_drop_rules.py spec/test_malformed.py)
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
 test: $(STAMP) ## run the tests and docstring examples but the slow ones, with WORKERS=2 processes

@@ -19,6 +19,7 @@ from ml_assets_tests.rehearsal import Rehearsal, day, failures_of, go_on_from, r
 pytestmark = pytest.mark.xdist_group("backfill")
 
 AS_OF, ADDED, LAST = 8, 10, 11  # the champion; the first drop with the new feature; the last landed
+TRAINING_SET = ("training/training_set",)
 NEW = RowExpression.model_validate({"name": "is_far", "sql": "distance_mi > 1000"})
 
 
@@ -26,7 +27,7 @@ NEW = RowExpression.model_validate({"name": "is_far", "sql": "distance_mi > 1000
 def served(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     """Ten drops with a champion that served two of them."""
     state = rehearse(tmp_path_factory.mktemp("backfill"), last=LAST)
-    state.batch(1, AS_OF, raise_on_error=False)
+    state.ingest(1, AS_OF)
     state.retrain(AS_OF, rung="logistic_regression", gate="disabled")
     state.batch(AS_OF + 1, ADDED - 1)
     return state
@@ -43,6 +44,7 @@ def versions_by_drop(state: Rehearsal) -> dict[int, int]:
     return {row["day"]: row["s"] for row in rows}
 
 
+@pytest.mark.slow  # the whole story; the tests below are its parts
 def test_added_feature_is_backfilled_trained_on_and_served_and_what_was_served_stays(
     served: Rehearsal, tmp_path: Path
 ) -> None:
@@ -75,6 +77,17 @@ def test_added_feature_is_backfilled_trained_on_and_served_and_what_was_served_s
     assert "is_far" in state.lake.metadata("training_set")["plan"]["features"]
 
 
+def test_training_refuses_drops_that_hold_other_features_than_are_declared(served: Rehearsal, tmp_path: Path) -> None:
+    state = with_feature(go_on_from(served, tmp_path))
+
+    refused = state.retrain(AS_OF, only=TRAINING_SET, raise_on_error=False)
+
+    assert not refused.success
+    said = failures_of(refused)["training_set"]
+    assert "hold other versions of is_far than are declared now" in said
+    assert "ml-assets backfill flight_delays --features" in said
+
+
 def test_drop_that_is_run_again_keeps_its_features_until_they_are_backfilled(served: Rehearsal, tmp_path: Path) -> None:
     state = with_feature(go_on_from(served, tmp_path))
     before = {table: state.content(table, 1, ADDED - 1) for table in ("features", "examples", "predictions")}
@@ -102,7 +115,7 @@ def test_training_on_a_mixture_is_a_persons_choice(served: Rehearsal, tmp_path: 
     state = with_feature(go_on_from(served, tmp_path))
     state.batch(ADDED, ADDED)
 
-    state.retrain(ADDED, rung="logistic_regression", gate="disabled", mix_features=True)
+    state.retrain(ADDED, rung="logistic_regression", gate="disabled", mix_features=True, only=TRAINING_SET)
 
     known = state.rows("training_set", "SELECT count(*) FILTER (is_far IS NULL) AS missing, count(*) AS n FROM t")[0]
     assert 0 < known["missing"] <= known["n"]
@@ -140,13 +153,14 @@ def test_column_that_the_examples_gained_is_backfilled_with_its_values(served: R
     assert state.rows("features", wrong)[0]["n"] == 0
 
 
+@pytest.mark.slow  # a backfill, two drops and a retraining through the graph
 def test_training_takes_what_was_served_or_says_why_not_and_a_changed_value_stops_it(
     served: Rehearsal, tmp_path: Path
 ) -> None:
     state = with_feature(go_on_from(served, tmp_path))
     run_backfill(state.spec, state.state, BackfillOptions(day(1), day(ADDED - 1), step=31))
     state.batch(ADDED, LAST)
-    state.retrain(LAST, rung="logistic_regression", gate="disabled")
+    state.retrain(LAST, only=TRAINING_SET)
     compared = compare_with_served(state.spec, state.state)
 
     assert compared.drops == 1  # the ninth; those after it have not matured

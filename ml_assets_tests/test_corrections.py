@@ -14,7 +14,7 @@ from ml_assets.cli.console import console
 from ml_assets.cli.operate.corrections import run_requeue
 from ml_assets.pipeline.ingestion.corrections import AcceptedGap, RequeueRequest, accept_gap
 from ml_assets.spec.contract import Expectation
-from ml_assets_tests.rehearsal import SOURCES, Rehearsal, day, flagship, go_on_from, rehearse
+from ml_assets_tests.rehearsal import UP_TO_FEATURES, Rehearsal, day, flagship, go_on_from, rehearse
 
 pytestmark = [
     pytest.mark.xdist_group("corrections"),
@@ -30,15 +30,8 @@ TABLES = ("validated_flight_outcomes", "validated_weather", "labels", "examples"
 def history(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     """Six real drops landed, five of them run."""
     found = rehearse(tmp_path_factory.mktemp("corrections"), last=LAST)
-    ingest(found, 1, LAST - 1)
+    found.ingest(1, LAST - 1)
     return found
-
-
-def ingest(state: Rehearsal, first: int, last: int) -> None:
-    """Run drops up to their features."""
-    layers = [f"{layer}/{source}" for source in SOURCES for layer in ("raw", "validated", "quarantine")]
-    others = ["raw/drops", "training/labels", "features/examples", "features/features"]
-    state.run_assets([*layers, *others], first, last)
 
 
 def revise(state: Rehearsal) -> list[str]:
@@ -67,8 +60,8 @@ def test_revision_counts_from_the_drop_that_received_it_and_changes_nothing_befo
     before = contents(history, 1, LAST - 1)
     flights = revise(state)
 
-    ingest(state, LAST, LAST)
-    ingest(untouched, LAST, LAST)
+    state.ingest(LAST, LAST)
+    untouched.ingest(LAST, LAST)
 
     assert contents(state, 1, LAST - 1) == before
     late = state.rows("validated_flight_outcomes", f"SELECT * FROM t WHERE batch_date = '{day(LAST)}' AND _is_late")
@@ -86,27 +79,28 @@ def test_revision_counts_from_the_drop_that_received_it_and_changes_nothing_befo
 def test_running_it_all_again_in_one_range_gives_the_same_tables(history: Rehearsal, tmp_path: Path) -> None:
     state = go_on_from(history, tmp_path)
     revise(state)
-    ingest(state, LAST, LAST)
+    state.ingest(LAST, LAST)
     found = contents(state, 1, LAST)
 
-    ingest(state, 1, LAST)
+    state.ingest(1, LAST)
 
     assert contents(state, 1, LAST) == found
 
 
+@pytest.mark.slow  # a second history, drop by drop
 def test_same_receipts_in_the_same_order_give_the_same_tables(history: Rehearsal, tmp_path: Path) -> None:
     first = go_on_from(history, tmp_path / "first")
     second = rehearse(tmp_path / "second", history.landing, last=LAST - 1)
-    for number in range(1, LAST):
-        ingest(second, number, number)
+    for start, end in ((1, 3), (4, 4), (5, 5)):
+        second.ingest(start, end)
     for state in (first, second):
         revise(state)
     rehearse(tmp_path / "third", history.landing, last=LAST).landed(LAST, "weather").parent.rename(
         second.landing / str(day(LAST))
     )
 
-    ingest(first, LAST, LAST)
-    ingest(second, LAST, LAST)
+    first.ingest(LAST, LAST)
+    second.ingest(LAST, LAST)
 
     assert contents(first, 1, LAST) == contents(second, 1, LAST)
 
@@ -116,11 +110,11 @@ def test_source_that_was_gone_on_without_is_received_when_it_comes(history: Rehe
     weather = state.landed(2, "weather")
     kept = weather.read_bytes()
     weather.unlink()
-    ingest(state, 1, 2)
+    state.ingest(1, 2)
     assert ledger(state, 2, "weather")["state"] == "missing_accepted"
     weather.write_bytes(kept)
 
-    ingest(state, 3, 3)
+    state.ingest(3, 3)
 
     assert ledger(state, 2, "weather")["state"] == "missing_accepted"
     assert ledger(state, 3, "weather")["late"] == kept.count(b"\n") - 1
@@ -130,11 +124,11 @@ def test_source_that_was_gone_on_without_is_received_when_it_comes(history: Rehe
 def test_person_accepts_that_a_source_will_not_come(history: Rehearsal, tmp_path: Path) -> None:
     state = rehearse(tmp_path, history.landing, last=2)
     state.landed(2, "flight_outcomes").unlink()
-    ingest(state, 1, 1)
+    state.ingest(1, 1)
 
     lost = AcceptedGap("flight_outcomes", [day(2)], "lost by the publisher")
     accept_gap(state.spec, state.state, lost, state.spec.calendar.batch_at(day(3)))
-    ingest(state, 2, 2)
+    state.ingest(2, 2)
 
     row = ledger(state, 2, "flight_outcomes")
     assert (row["state"], row["reasons"]) == ("missing_accepted", ["accepted by a person: lost by the publisher"])
@@ -150,14 +144,14 @@ def test_rows_come_back_as_corrections_once_their_contract_is_mended(history: Re
         for source in mended.spec.sources
     ]
     strict = replace(mended, spec=mended.spec.model_copy(update={"sources": tuple(sources)}))
-    ingest(strict, 1, 2)
+    strict.ingest(1, 2)
     refused = strict.rows("quarantine_weather", "SELECT * FROM t WHERE list_contains(reasons, 'too_warm')")
     assert len(refused) > 20
 
     request = RequeueRequest("weather", ("too_warm",), date(2013, 1, 1), date.max)
     for _ in range(2):  # asked twice, they come once
         run_requeue(mended.spec, mended.state, request, is_dry_run=False)
-    ingest(mended, 3, 3)
+    mended.ingest(3, 3)
 
     back = mended.rows("validated_weather", f"SELECT * FROM t WHERE batch_date = '{day(3)}' AND _is_late")
     key = ("origin", "observed_at", "temp_f")
@@ -190,11 +184,12 @@ def test_closed_drop_keeps_its_verdict_when_its_contract_changes(history: Rehear
     state = go_on_from(history, tmp_path)
     before = contents(state, 1, LAST - 1)
 
-    ingest(with_weather_rule(state, 0.0), 1, LAST - 1)
+    with_weather_rule(state, 0.0).ingest(1, LAST - 1)
 
     assert contents(state, 1, LAST - 1) == before
 
 
+@pytest.mark.slow  # four drops in three runs
 def test_old_row_does_not_come_back_over_a_newer_one(history: Rehearsal, tmp_path: Path) -> None:
     state = rehearse(tmp_path, history.landing, last=4)
     weather = state.landed(2, "weather")
@@ -203,14 +198,14 @@ def test_old_row_does_not_come_back_over_a_newer_one(history: Rehearsal, tmp_pat
     rows.loc[0, "temp_f"] = "99"
     rows.to_csv(weather, index=False)
     strict = with_weather_rule(state, 90.0)
-    ingest(strict, 1, 2)
+    strict.ingest(1, 2)
     rows.loc[0, "temp_f"] = published
     rows.to_csv(weather, index=False)
-    ingest(strict, 3, 3)  # the revision
+    strict.ingest(3, 3)  # the revision
 
     request = RequeueRequest("weather", ("too_warm",), day(1), day(3))
     run_requeue(state.spec, state.state, request, is_dry_run=False)
-    ingest(state, 4, 4)
+    state.ingest(4, 4)
 
     key = f"origin = '{rows.loc[0, 'origin']}' AND observed_at = '{rows.loc[0, 'observed_at']}'"
     versions = state.rows("validated_weather", f"SELECT batch_date, temp_f FROM t WHERE {key}")
@@ -227,9 +222,7 @@ def test_source_that_is_declared_later_stops_nothing(history: Rehearsal, tmp_pat
     state.landed(LAST, "crews").write_text(f"{header}\n")
 
     names = [f"{layer}/crews" for layer in ("raw", "validated", "quarantine")]
-    layers = [f"{layer}/{source}" for source in SOURCES for layer in ("raw", "validated", "quarantine")]
-    others = ["raw/drops", "training/labels", "features/examples", "features/features"]
-    state.run_assets([*names, *layers, *others], LAST, LAST)
+    state.run_assets([*names, *UP_TO_FEATURES], LAST, LAST)
 
     assert ledger(state, LAST, "crews")["state"] == "admitted"
     assert state.rows("features", f"SELECT count(*) AS n FROM t WHERE batch_date = '{day(LAST)}'")[0]["n"] > 0

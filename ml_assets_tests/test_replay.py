@@ -124,6 +124,7 @@ def test_quarantined_lines_have_their_drop_line_and_reason(history: History) -> 
     ]
 
 
+@pytest.mark.slow  # a second history, run in another order
 def test_order_of_runs_changes_no_value(history: History, as_it_happened: Rehearsal) -> None:
     tables = ("features", "examples", "labels", "predictions", "worklist", "drops", "champion")
 
@@ -302,9 +303,8 @@ def test_worklist_is_the_highest_scores_of_each_drop_and_its_file_says_the_same(
         assert [line["carrier"] for line in delivered] == rows["carrier"].tolist()
 
 
-@pytest.mark.parametrize(
-    "until", [pytest.param(11, marks=pytest.mark.slow), pytest.param(12, marks=pytest.mark.slow), 13]
-)
+@pytest.mark.slow  # each a history of its own; the next test is the quick one of its kind
+@pytest.mark.parametrize("until", [11, 12, 13])
 def test_poisoned_future_changes_nothing_up_to_its_drop(
     until: int, history: History, landed: Path, tmp_path: Path
 ) -> None:
@@ -332,18 +332,33 @@ def test_poisoned_future_changes_nothing_up_to_its_drop(
     assert len(expected_promotions) == (2 if until >= SECOND_AS_OF else 1)
 
 
+def test_poisoned_drop_changes_no_feature_and_no_label_of_the_drops_before_it(
+    history: History, landed: Path, tmp_path: Path
+) -> None:
+    poisoned = rehearse(tmp_path, landed, 6)
+    for source in SOURCES:
+        scramble(poisoned.landed(6, source), seed=6)
+    contradict(poisoned.landed(6, "flight_outcomes"), poisoned.landed(3, "schedule"))
+
+    poisoned.ingest(1, 6)
+
+    for table in ("features", "labels"):
+        assert poisoned.content(table, 1, 5) == history.state.content(table, 1, 5), table
+        assert poisoned.content(table, 6, 6) != history.state.content(table, 6, 6), table  # it took
+
+
 def test_drops_run_before_those_they_follow_are_asked_for_again_and_not_forgotten(
     history: History, landed: Path, tmp_path: Path
 ) -> None:
     state = rehearse(tmp_path, landed, 6)
     state.batch(3, 4, raise_on_error=False)  # refused: nothing before it was run
-    state.batch(1, 2)
+    state.ingest(1, 2)
 
     hole = state.batch(5, 6, raise_on_error=False)
 
     assert not hole.success
     assert "features were not computed yet for 2013-01-03 to 2013-01-04" in failures_of(hole)["examples"]
-    state.batch(3, 6)
+    state.ingest(3, 6)
     assert state.content("features", 1, 6) == history.state.content("features", 1, 6)
 
 
@@ -352,7 +367,7 @@ def test_missing_drop_stops_what_follows_and_leaves_what_stood(history: History,
     schedule = state.landed(4, "schedule").read_bytes()
     state.landed(4, "schedule").unlink()
     spoil_header(state.landed(6, "weather"))
-    state.batch(1, 3)
+    state.ingest(1, 3)
     good = {table: state.content(table) for table in ("features", "examples", "labels")}
 
     stopped = state.batch(4, 6, raise_on_error=False)

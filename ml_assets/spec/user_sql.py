@@ -302,18 +302,20 @@ def _with_macros(names: frozenset[str]) -> frozenset[str]:
 
 
 @cache
-def _functions() -> tuple[tuple[str, str, str | None], ...]:
-    """Give name, type and stability of every function; asking takes 20 ms."""
+def _catalogue() -> tuple[tuple[str, str, str | None, str | None], ...]:
+    """Give name, type and stability of every function, and the tree of each macro; asking takes 40 ms."""
     with scratch_cursor() as connection:
-        query = "SELECT DISTINCT function_name, function_type, stability FROM duckdb_functions()"
+        query = (
+            "SELECT DISTINCT function_name, function_type, stability, CASE WHEN function_type = 'macro' "
+            "THEN json_serialize_sql('SELECT ' || macro_definition) END FROM duckdb_functions()"
+        )
         return tuple(connection.execute(query).fetchall())
+
+
+def _functions() -> Iterator[tuple[str, str, str | None]]:
+    yield from ((name, kind, stability) for name, kind, stability, _ in _catalogue())
 
 
 @cache
 def _macros() -> tuple[tuple[str, frozenset[str]], ...]:
-    with scratch_cursor() as connection:
-        found = connection.execute(
-            "SELECT function_name, json_serialize_sql('SELECT ' || macro_definition) FROM duckdb_functions() "
-            "WHERE function_type = 'macro'"
-        ).fetchall()
-    return tuple((name, frozenset(_calls(json.loads(tree)))) for name, tree in found)
+    return tuple((name, frozenset(_calls(json.loads(tree)))) for name, _, _, tree in _catalogue() if tree is not None)

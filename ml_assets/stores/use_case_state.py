@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.model_registry import ModelRegistry
-from ml_assets.stores.model_store import ModelStore
 from ml_assets.stores.paths import StatePaths
 
 if TYPE_CHECKING:
     import duckdb
+
+    from ml_assets.stores.model_registry import ModelRegistry
+    from ml_assets.stores.model_store import ModelStore
 
 T = TypeVar("T")
 
@@ -64,11 +65,15 @@ class UseCaseState:
     @property
     def models(self) -> ModelStore:
         """The fitted models."""
+        from ml_assets.stores.model_store import ModelStore
+
         return ModelStore(self.paths.models / self.use_case)
 
     @property
     def registry(self) -> ModelRegistry:
         """The MLflow mirror."""
+        from ml_assets.stores.model_registry import ModelRegistry
+
         return ModelRegistry(self.paths.mlflow, self.use_case)
 
     @property

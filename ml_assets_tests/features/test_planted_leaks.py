@@ -17,6 +17,8 @@ from ml_assets.training.training_set import plan_draw
 from ml_assets_tests.benchmarks.planted_leaks import LEAKS, Planted, Scene, audit_scene, rewrite, run_planted
 from ml_assets_tests.features.conftest import LAST, RealSlice
 
+pytestmark = pytest.mark.xdist_group("real_slice")  # one worker ingests the 45 drops once
+
 # what the leaks are about; the other views cost time here and are audited by the benchmark
 TABLES = ("validated_flight_outcomes", "examples", "features", "training_set")
 VIEWS = ("network", "carrier", "origin", "origin_recent", "weather", "weather_trend", "network_night")

@@ -29,6 +29,8 @@ from ml_assets_tests.features.oracle import (
     reduce_facts,
 )
 
+pytestmark = pytest.mark.xdist_group("real_slice")  # one worker ingests the 45 drops once
+
 HOUR = timedelta(hours=1)
 KEY = ("stop", "leg")
 # The clocks of New York go forward in the night to March 10: that drop is 23 hours long.
@@ -490,7 +492,9 @@ def real_spec(flagship: UseCaseSpec) -> UseCaseSpec:
     return flagship.model_copy(update={"features": features})
 
 
-@pytest.fixture(scope="module", params=["at the batch", "scattered over the drop"])
+@pytest.fixture(
+    scope="module", params=["at the batch", pytest.param("scattered over the drop", marks=pytest.mark.slow)]
+)
 def asked(request: pytest.FixtureRequest, real_slice: RealSlice) -> tuple[list[date], pa.Table]:
     """Give real examples of 14 drops, predicted at the batch as declared, or at any moment of their drop."""
     drops = list(real_slice.drops[-14:])

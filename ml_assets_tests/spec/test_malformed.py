@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.spec.declaration import DeclarationError, load_use_case
+from ml_assets_tests.conftest import drawn
 
 CORPUS = Path(__file__).parent / "malformed"
 BASE = CORPUS / "parcels"
@@ -106,7 +107,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_case({"case": "none"}, tmp_path_factory.mktemp("odd") / "parcels")
 
 
-@settings(max_examples=200)
+@drawn(50)
 @given(place=st.sampled_from(PLACES), odd=st.sampled_from(ODD))
 def test_whatever_stands_in_a_place_is_a_use_case_or_its_mistakes(
     scratch: Path, place: tuple[str | int, ...], odd: Any

@@ -8,22 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ml_assets.cli.console import console, errors, fail, next_steps, print_json, say
 from ml_assets.cli.progress import progress_bar
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.demo.flights import BUNDLED_USE_CASE, land_flights
 from ml_assets.pipeline.monitoring.replay_summary import summarize_replay
+from ml_assets.pipeline.runs.replay_steps import ReplayStoppedError, StepOutcome, replay_steps
 from ml_assets.reports.plain_text import counted
 from ml_assets.reports.replay_page import ROLE_NAMES, gain_of, month_cells, outcome, replay_page, verdict_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.write_lock import write_lock
-
-if TYPE_CHECKING:
-    from ml_assets.graph.runs.replay import StepOutcome
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,6 @@ def run_replay(spec: UseCaseSpec, paths: StatePaths, asked: ReplayOptions) -> No
 
 def replay_and_show(spec: UseCaseSpec, paths: StatePaths, asked: ReplayOptions) -> None:
     """Replay the drops asked for, write the page, and say what came of it."""
-    from ml_assets.graph.runs.replay import replay_steps
-
     steps = replay_steps(spec, asked.first, asked.last, asked.every)
     outcomes = _replay_with_progress(spec, paths, steps, asked)
     scheduled = [step[-1] for number, step in enumerate(steps, 1) if asked.schedule and not number % asked.schedule]
@@ -136,7 +132,6 @@ def _replay_with_progress(
 @contextmanager
 def _explained_stops(spec: UseCaseSpec, paths: StatePaths, asked: ReplayOptions) -> Iterator[None]:
     """End the command when the replay stops, saying why, and how it goes on."""
-    from ml_assets.graph.runs.replay import ReplayStoppedError
     from ml_assets.ingestion.ledger import DropsNotFinalError
     from ml_assets.stores.alert_outbox import AlertOutboxError
     from ml_assets.stores.lake import MissingTableError

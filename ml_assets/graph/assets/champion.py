@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
@@ -11,13 +11,11 @@ from ml_assets.graph.assets.layout import TRIGGER_TAG, asset_key, described, poo
 from ml_assets.graph.assets.metadata import check_results, markdown
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
-from ml_assets.pipeline.champion.promote import RecordedVerdict, record_verdict
-from ml_assets.pipeline.champion.record import BY_HAND, PROMOTED
-from ml_assets.pipeline.evaluation.card_facts import gather_facts, store_card
-from ml_assets.pipeline.evaluation.verdict import JudgedCandidate, judge_candidate
-from ml_assets.reports.evidence_tables import reason_table, record_list
-from ml_assets.reports.model_card import build_card, write_card
 from ml_assets.spec.use_case import UseCaseSpec
+
+if TYPE_CHECKING:
+    from ml_assets.pipeline.champion.promote import RecordedVerdict
+    from ml_assets.pipeline.evaluation.verdict import JudgedCandidate
 
 # One version for ever. A new verdict changes no earlier prediction, since a champion serves the drops after its as_of;
 # with a version a verdict, each would show every past drop of what reads the record as out of date.
@@ -60,6 +58,8 @@ def _evaluation(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "models", "delta"),
     )
     def evaluation(context: dg.AssetExecutionContext, config: GateConfig, store: StateResource) -> dg.MaterializeResult:
+        from ml_assets.pipeline.evaluation.verdict import judge_candidate
+
         mode = None if config.gate is GateMode.as_declared else config.gate.value
         judged = judge_candidate(spec, store.of(spec.name), mode)
         context.log.info(f"{judged.comparison.row.model_version}: {judged.verdict.outcome}")
@@ -68,7 +68,9 @@ def _evaluation(spec: UseCaseSpec) -> dg.AssetsDefinition:
     return evaluation
 
 
-def _judged_metadata(judged: JudgedCandidate) -> dict[str, Any]:
+def _judged_metadata(judged: "JudgedCandidate") -> dict[str, Any]:
+    from ml_assets.reports.evidence_tables import reason_table
+
     found, gain, days = judged.comparison, judged.gain, judged.comparison.days
     return {
         "verdict": judged.verdict.outcome,
@@ -96,9 +98,10 @@ def _champion(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "models", "delta", "mlflow"),
     )
     def champion(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        recorded = record_verdict(
-            store.of(spec.name), datetime.now(UTC), context.run.run_id, context.run.tags.get(TRIGGER_TAG, BY_HAND)
-        )
+        from ml_assets.pipeline.champion.promote import record_verdict
+
+        about = (datetime.now(UTC), context.run.run_id, context.run.tags.get(TRIGGER_TAG, ""))
+        recorded = record_verdict(store.of(spec.name), *about)
         metadata = _recorded_metadata(spec, recorded)
         return dg.MaterializeResult(
             metadata=metadata, check_results=check_results([recorded.outcome]), data_version=RECORD_VERSION
@@ -107,27 +110,19 @@ def _champion(spec: UseCaseSpec) -> dg.AssetsDefinition:
     return champion
 
 
-def _recorded_metadata(spec: UseCaseSpec, recorded: RecordedVerdict) -> dict[str, Any]:
+def _recorded_metadata(spec: UseCaseSpec, recorded: "RecordedVerdict") -> dict[str, Any]:
+    from ml_assets.reports.evidence_tables import record_list
+
     verdict, serving = recorded.verdict, recorded.serving
-    first = str(spec.calendar.next_drop(verdict["as_of"]))
     return {
         "verdict": verdict["verdict"],
         "model version": verdict["model_version"],
         "gate": verdict["gate"],
-        "serves from": first if verdict["verdict"] == PROMOTED else _why_not(spec, recorded),
+        "serves from": recorded.serves_from(spec),
         "recorded": "as a new verdict" if recorded.is_new else "before: the same verdict stands",
         "record": markdown(record_list(recorded.record, None if serving is None else serving["sequence"])),
         "dagster/row_count": len(recorded.record),
     }
-
-
-def _why_not(spec: UseCaseSpec, recorded: RecordedVerdict) -> str:
-    verdict = recorded.verdict
-    if recorded.rejection is not None:
-        return "not at all: a person rejected it"
-    if verdict["verdict"] == "awaiting_approval":
-        return f"not before a person runs: ml-assets approve {spec.name} {verdict['model_version']}"
-    return "not at all"
 
 
 def _model_card(spec: UseCaseSpec) -> dg.AssetsDefinition:
@@ -143,6 +138,9 @@ def _model_card(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "models", "markdown"),
     )
     def model_card(store: StateResource) -> dg.MaterializeResult:
+        from ml_assets.pipeline.evaluation.card_facts import gather_facts, store_card
+        from ml_assets.reports.model_card import build_card, write_card
+
         state = store.of(spec.name)
         facts = gather_facts(state)
         card = build_card(spec, facts)

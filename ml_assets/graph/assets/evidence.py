@@ -3,7 +3,7 @@
 Each looks at the same comparison: candidate, champion and baseline on the newest rows that none of them has seen.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -11,14 +11,10 @@ from ml_assets.graph.assets.layout import asset_key, described, pool_of
 from ml_assets.graph.assets.metadata import check_results, markdown, pictures
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
-from ml_assets.pipeline.evaluation.behaviours import behaviour_outcome, store_behaviours
-from ml_assets.pipeline.evaluation.comparison import compare
-from ml_assets.pipeline.evaluation.measures import store_measures
-from ml_assets.pipeline.evaluation.slices import store_slices
-from ml_assets.reports.evidence_pictures import DrawnQuality, draw_quality
-from ml_assets.reports.evidence_tables import behaviour_list, measure_table, slice_table
-from ml_assets.reports.pictures import Picture, slice_losses_png
 from ml_assets.spec.use_case import UseCaseSpec
+
+if TYPE_CHECKING:
+    from ml_assets.reports.evidence_pictures import DrawnQuality
 
 _CIRCLE = (
     "Compares with the champion of the candidate's as_of, from the record that the asset champion is made of later: "
@@ -47,6 +43,11 @@ def _measures(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "models", "delta"),
     )
     def evaluation_measures(store: StateResource) -> dg.MaterializeResult:
+        from ml_assets.pipeline.evaluation.comparison import compare
+        from ml_assets.pipeline.evaluation.measures import store_measures
+        from ml_assets.reports.evidence_pictures import draw_quality
+        from ml_assets.reports.evidence_tables import measure_table
+
         state, costs = store.of(spec.name), spec.monitoring.costs
         found = compare(state)
         rows = store_measures(spec, state, found)
@@ -58,7 +59,9 @@ def _measures(spec: UseCaseSpec) -> dg.AssetsDefinition:
     return evaluation_measures
 
 
-def _quality(drawn: DrawnQuality) -> dict[str, Any]:
+def _quality(drawn: "DrawnQuality") -> dict[str, Any]:
+    from ml_assets.reports.pictures import Picture
+
     return {
         **pictures(*(Picture(png, name) for name, png in drawn.pictures.items())),
         "implied threshold": drawn.costs.implied_threshold,
@@ -78,6 +81,11 @@ def _slices(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "models", "delta"),
     )
     def evaluation_slices(store: StateResource) -> dg.MaterializeResult:
+        from ml_assets.pipeline.evaluation.comparison import compare
+        from ml_assets.pipeline.evaluation.slices import store_slices
+        from ml_assets.reports.evidence_tables import slice_table
+        from ml_assets.reports.pictures import Picture, slice_losses_png
+
         state = store.of(spec.name)
         found = compare(state)
         rows = store_slices(spec, state, found)
@@ -105,6 +113,10 @@ def _behaviours(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "models", "delta"),
     )
     def behaviours(store: StateResource) -> dg.MaterializeResult:
+        from ml_assets.pipeline.evaluation.behaviours import behaviour_outcome, store_behaviours
+        from ml_assets.pipeline.evaluation.comparison import compare
+        from ml_assets.reports.evidence_tables import behaviour_list
+
         state = store.of(spec.name)
         found = compare(state)
         rows = store_behaviours(spec, state, found)

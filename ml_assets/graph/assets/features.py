@@ -3,7 +3,7 @@
 import dagster as dg
 
 from ml_assets.features.lookback import view_lookback
-from ml_assets.graph.assets.columns import describe_columns, feature_descriptions
+from ml_assets.graph.assets.columns import describe_columns
 from ml_assets.graph.assets.layout import (
     BACKFILL_TAG,
     asset_key,
@@ -15,10 +15,6 @@ from ml_assets.graph.assets.layout import (
 from ml_assets.graph.assets.metadata import describe_drops
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
-from ml_assets.pipeline.features.compute import store_features
-from ml_assets.pipeline.features.examples import store_examples
-from ml_assets.pipeline.features.labels import store_labels
-from ml_assets.pipeline.features.versions import status_of_features
 from ml_assets.spec.tables import tables_of_asset
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -40,6 +36,8 @@ def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "training", "delta", "duckdb"),
     )
     def labels(context: dg.AssetExecutionContext, store: StateResource) -> None:
+        from ml_assets.pipeline.features.labels import store_labels
+
         state = store.of(spec.name)
         stored = store_labels(spec, state, partition_keys(context))
         describe_drops(context, state, stored, on_last=describe_columns(spec, "training", "labels", types))
@@ -64,6 +62,8 @@ def _examples(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "features", "delta", "duckdb"),
     )
     def examples(context: dg.AssetExecutionContext, store: StateResource) -> None:
+        from ml_assets.pipeline.features.examples import store_examples
+
         is_backfill = BACKFILL_TAG in context.run.tags
         state = store.of(spec.name)
         drawn = store_examples(spec, state, partition_keys(context), is_backfill=is_backfill)
@@ -90,6 +90,10 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "features", "delta", "duckdb", "numpy"),
     )
     def features(context: dg.AssetExecutionContext, store: StateResource) -> None:
+        from ml_assets.pipeline.features.compute import store_features
+        from ml_assets.pipeline.features.versions import status_of_features
+        from ml_assets.reports.column_descriptions import feature_descriptions
+
         state, drops, is_backfill = store.of(spec.name), partition_keys(context), BACKFILL_TAG in context.run.tags
         stored = store_features(spec, state, drops, is_backfill=is_backfill, tell=context.log.info)
         said = feature_descriptions(spec, status_of_features(spec, state))

@@ -19,16 +19,6 @@ def asset_key(spec: UseCaseSpec, layer: str, name: str) -> dg.AssetKey:
     return dg.AssetKey([spec.name, layer, name])
 
 
-def table_of(layer: str, name: str) -> str:
-    """Name the main lake table of an asset with a partition a drop.
-
-    >>> table_of("raw", "weather"), table_of("raw", "drops"), table_of("features", "examples")
-    ('raw_weather', 'drops', 'examples')
-    """
-    is_of_source = layer in ("raw", "validated", "quarantine") and name != "drops"
-    return f"{layer}_{name}" if is_of_source else name
-
-
 def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:
     """Give one partition a drop, named by its date.
 

@@ -2,21 +2,24 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
-from ml_assets.graph.assets.layout import CONTENT_VERSION, table_of
-from ml_assets.pipeline.results import CheckOutcome, DropResult
-from ml_assets.reports.pictures import Picture
+from ml_assets.graph.assets.layout import CONTENT_VERSION
+from ml_assets.spec.tables import main_table
 from ml_assets.stores.drop_versions import drop_versions
 from ml_assets.stores.use_case_state import UseCaseState
+
+if TYPE_CHECKING:
+    from ml_assets.pipeline.results import CheckOutcome, DropResult
+    from ml_assets.reports.pictures import Picture
 
 
 def describe_drops(
     context: dg.AssetExecutionContext,
     state: UseCaseState,
-    result: DropResult,
+    result: "DropResult",
     asset_key: dg.AssetKey | None = None,
     on_last: Mapping[str, Any] | None = None,
 ) -> None:
@@ -27,7 +30,7 @@ def describe_drops(
     """
     key, drops = asset_key or context.asset_key, [date.fromisoformat(each) for each in context.partition_keys]
     with state.connect() as connection:
-        versions = drop_versions(connection, state.lake, table_of(*key.path[1:]), drops)
+        versions = drop_versions(connection, state.lake, main_table(*key.path[1:]), drops)
     # that of the newest event: a later output of this step looks for it, and warns of any other
     context.set_data_version(key, dg.DataVersion(versions[drops[-1]]))
     for drop in drops:
@@ -37,7 +40,7 @@ def describe_drops(
 
 
 def check_results(
-    outcomes: Iterable[CheckOutcome],
+    outcomes: "Iterable[CheckOutcome]",
     asset_key: dg.AssetKey | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> list[dg.AssetCheckResult]:
@@ -67,7 +70,7 @@ def markdown(text: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(text)
 
 
-def pictures(*shown: Picture | None, **named: Picture | None) -> dict[str, dg.MarkdownMetadataValue]:
+def pictures(*shown: "Picture | None", **named: "Picture | None") -> dict[str, dg.MarkdownMetadataValue]:
     """Give pictures as metadata, by their captions or by the names given; what is None is left out."""
     by_name = {each.caption: each for each in shown if each is not None} | named
     return {name: markdown(each.to_markdown()) for name, each in by_name.items() if each is not None}

@@ -18,13 +18,6 @@ from ml_assets.graph.assets.layout import (
 from ml_assets.graph.assets.metadata import describe_drops, markdown, pictures
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
-from ml_assets.pipeline.monitoring.decisions import store_decisions
-from ml_assets.pipeline.monitoring.drift import store_drift_report
-from ml_assets.pipeline.monitoring.feed_health import store_feed_health
-from ml_assets.pipeline.monitoring.performance import report_performance
-from ml_assets.reports.drift_page import is_page_due, write_drift_page
-from ml_assets.reports.monitor_tables import nearest_table, placebo_table
-from ml_assets.reports.performance_pictures import log_loss_picture
 from ml_assets.spec.use_case import UseCaseSpec
 
 
@@ -68,6 +61,9 @@ def _feed_health(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "monitoring", "delta", "numpy"),
     )
     def feed_health(context: dg.AssetExecutionContext, store: StateResource) -> None:
+        from ml_assets.pipeline.monitoring.feed_health import store_feed_health
+        from ml_assets.reports.monitor_tables import nearest_table
+
         state, drops = store.of(spec.name), partition_keys(context)
         found = store_feed_health(spec, state, drops)
         nearest = markdown(nearest_table(found.rows, drops[-1]))
@@ -95,6 +91,10 @@ def _drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "monitoring", "delta", "numpy"),
     )  # fmt: skip
     def drift_report(context: dg.AssetExecutionContext, config: DriftConfig, store: StateResource) -> None:
+        from ml_assets.pipeline.monitoring.drift import store_drift_report
+        from ml_assets.reports.drift_page import is_page_due, write_drift_page
+        from ml_assets.reports.monitor_tables import nearest_table, placebo_table
+
         state, drops = store.of(spec.name), partition_keys(context)
         found = store_drift_report(spec, state, drops)
         rows = found.monitors.rows
@@ -133,6 +133,9 @@ def _performance_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "monitoring", "delta", "numpy"),
     )  # fmt: skip
     def performance_report(context: dg.AssetExecutionContext, store: StateResource) -> None:
+        from ml_assets.pipeline.monitoring.performance import report_performance
+        from ml_assets.reports.performance_pictures import log_loss_picture
+
         state, drops = store.of(spec.name), partition_keys(context)
         found = report_performance(spec, state, drops)
         shown = pictures(**{"log loss": log_loss_picture(state, drops)})
@@ -157,6 +160,8 @@ def _decisions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "monitoring", "delta"),
     )  # fmt: skip
     def decisions(context: dg.AssetExecutionContext, store: StateResource) -> None:
+        from ml_assets.pipeline.monitoring.decisions import store_decisions
+
         state = store.of(spec.name)
         decided = store_decisions(spec, state, partition_keys(context), datetime.now(UTC))
         describe_drops(context, state, decided.result)

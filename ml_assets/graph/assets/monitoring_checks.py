@@ -7,7 +7,6 @@ import dagster as dg
 from ml_assets.graph.assets.layout import asset_key, pool_of
 from ml_assets.graph.assets.metadata import check_results
 from ml_assets.graph.definitions.resources import StateResource
-from ml_assets.pipeline.monitoring.newest_outcomes import newest_outcome
 from ml_assets.spec.use_case import UseCaseSpec
 
 _CHECKS = {
@@ -31,6 +30,8 @@ def _check(spec: UseCaseSpec, name: str, asset: str, description: str) -> dg.Ass
 
     @dg.asset_check(asset=key, name=name, description=description, pool=pool_of(spec))
     def check(context: dg.AssetCheckExecutionContext, store: StateResource) -> dg.AssetCheckResult:
+        from ml_assets.pipeline.monitoring.newest_outcomes import newest_outcome
+
         outcome, rows = newest_outcome(spec, store.of(spec.name), name)
         shown = {column: _plain(value) for column, value in rows[0].items() if _is_shown(column, value)} if (
             name == "performance" and rows) else {}  # fmt: skip

@@ -14,10 +14,6 @@ from ml_assets.graph.assets.layout import (
 from ml_assets.graph.assets.metadata import check_results, describe_drops, pictures
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
-from ml_assets.pipeline.scoring.predictions import score_drops
-from ml_assets.pipeline.scoring.shadows import score_shadows
-from ml_assets.pipeline.scoring.worklist import store_worklist
-from ml_assets.reports.score_pictures import score_picture
 from ml_assets.spec.objectives import SCORE
 from ml_assets.spec.tables import tables_of_asset
 from ml_assets.spec.use_case import UseCaseSpec
@@ -73,6 +69,9 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "predictions", "delta", "xgboost", *_formats(spec, "predictions")),
     )  # fmt: skip
     def predictions(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
+        from ml_assets.pipeline.scoring.predictions import score_drops
+        from ml_assets.reports.score_pictures import score_picture
+
         state, drops = store.of(spec.name), partition_keys(context)
         scored = score_drops(spec, state, drops)
         types = tables_of_asset(spec, "predictions/predictions")[0].types
@@ -101,6 +100,8 @@ def _worklist(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "predictions", "delta", *_formats(spec, "worklist")),
     )  # fmt: skip
     def worklist(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
+        from ml_assets.pipeline.scoring.worklist import store_worklist
+
         state = store.of(spec.name)
         drawn = store_worklist(spec, state, partition_keys(context))
         shown = describe_columns(spec, "predictions", "worklist", drawn.columns)
@@ -127,6 +128,8 @@ def _shadow_predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "predictions", "delta", "xgboost"),
     )  # fmt: skip
     def shadow_predictions(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
+        from ml_assets.pipeline.scoring.shadows import score_shadows
+
         state = store.of(spec.name)
         scored = score_shadows(spec, state, partition_keys(context))
         describe_drops(context, state, scored)

@@ -15,9 +15,6 @@ from ml_assets.graph.assets.metadata import check_results, describe_drops
 from ml_assets.graph.assets.retries import retried_reads
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
-from ml_assets.pipeline.ingestion.ledger import build_ledger
-from ml_assets.pipeline.ingestion.raw import receive_source
-from ml_assets.pipeline.ingestion.validated import validate_source
 from ml_assets.spec.contract import Source
 from ml_assets.spec.tables.ingestion import source_table
 from ml_assets.spec.use_case import UseCaseSpec
@@ -58,6 +55,8 @@ def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         **described(spec, "raw", "csv", "delta"),
     )
     def raw(context: dg.AssetExecutionContext, store: StateResource) -> None:
+        from ml_assets.pipeline.ingestion.raw import receive_source
+
         state = store.of(spec.name)
         with retried_reads():
             received = receive_source(spec, state, source, partition_keys(context))
@@ -82,6 +81,8 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         **by_drop(spec),
     )  # fmt: skip
     def validate(context: dg.AssetExecutionContext, store: StateResource):  # noqa: ANN202 - two results
+        from ml_assets.pipeline.ingestion.validated import validate_source
+
         state = store.of(spec.name)
         found = validate_source(spec, state, source, partition_keys(context))
         shown = describe_columns(spec, "validated", source.name, types)
@@ -146,6 +147,8 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
         **described(spec, "validated", "delta"),  # drawn where it stands: after what was validated
     )
     def drops(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
+        from ml_assets.pipeline.ingestion.ledger import build_ledger
+
         state = store.of(spec.name)
         ledger = build_ledger(spec, state, partition_keys(context))
         describe_drops(context, state, ledger)

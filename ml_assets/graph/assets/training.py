@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
@@ -13,16 +13,11 @@ from ml_assets.graph.assets.layout import asset_key, described, pool_of
 from ml_assets.graph.assets.metadata import check_results, markdown, pictures
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
-from ml_assets.pipeline.audit.skew import compare_with_served, skew_outcome
-from ml_assets.pipeline.audit.training_set_audit import audit_training_set, check_known_in_time, store_audit
-from ml_assets.pipeline.champion.abandoned import mark_abandoned
-from ml_assets.pipeline.training.candidate import FittedCandidate, fit_candidate, record_candidate
-from ml_assets.pipeline.training.training_set import TrainingSetResult, store_training_set
-from ml_assets.reports.audit_tables import audit_metadata, skew_table
-from ml_assets.reports.candidate_tables import candidates_table, date_like_list, holdout_plots, importance_table
-from ml_assets.reports.pictures import Picture
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.training.estimators import feature_importance
+
+if TYPE_CHECKING:
+    from ml_assets.pipeline.training.candidate import FittedCandidate
+    from ml_assets.pipeline.training.training_set import TrainingSetResult
 
 BY_MARGIN, NEWEST = "by_margin", "newest"
 
@@ -106,6 +101,11 @@ def _training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
         config: config_type,  # pyright: ignore[reportInvalidTypeForm] - made of the declaration
         store: StateResource,
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        from ml_assets.pipeline.audit.skew import compare_with_served, skew_outcome
+        from ml_assets.pipeline.audit.training_set_audit import audit_training_set, check_known_in_time, store_audit
+        from ml_assets.pipeline.training.training_set import store_training_set
+        from ml_assets.reports.audit_tables import audit_metadata, skew_table
+
         state = store.of(spec.name)
         drawn = store_training_set(spec, state, _asked(config.as_of), mix_features=config.mix_features)
         context.log.info(f"training set as of {drawn.plan.as_of}: version {drawn.version}, {drawn.size} examples")
@@ -126,7 +126,7 @@ def _asked(as_of: str) -> str:
     return "" if as_of == NEWEST else str(as_of)
 
 
-def _drawn_metadata(spec: UseCaseSpec, drawn: TrainingSetResult) -> dict[str, Any]:
+def _drawn_metadata(spec: UseCaseSpec, drawn: "TrainingSetResult") -> dict[str, Any]:
     plan = drawn.plan
     return {
         "as_of": str(plan.as_of),
@@ -168,6 +168,10 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
         config: config_type,  # pyright: ignore[reportInvalidTypeForm] - made of the declaration
         store: StateResource,
     ) -> dg.MaterializeResult:
+        from ml_assets.pipeline.champion.abandoned import mark_abandoned
+        from ml_assets.pipeline.training.candidate import fit_candidate, record_candidate
+        from ml_assets.reports.candidate_tables import holdout_plots
+
         state = store.of(spec.name)
         for version in mark_abandoned(state):
             context.log.warning(f"{spec.name}: {version} was left without a recorded verdict; it is marked abandoned")
@@ -183,7 +187,11 @@ def _fixed(rung: str) -> str:
     return "" if rung == BY_MARGIN else str(rung)
 
 
-def _fitted_metadata(fitted: FittedCandidate, plots: Mapping[str, bytes]) -> dict[str, Any]:
+def _fitted_metadata(fitted: "FittedCandidate", plots: Mapping[str, bytes]) -> dict[str, Any]:
+    from ml_assets.reports.candidate_tables import candidates_table, date_like_list, importance_table
+    from ml_assets.reports.pictures import Picture
+    from ml_assets.training.estimators import feature_importance
+
     chosen, stored, bundle = fitted.climbed.chosen, fitted.stored, fitted.bundle
     importance = dict(sorted(feature_importance(chosen.model).items(), key=lambda item: -item[1]))
     return {

@@ -8,11 +8,6 @@ import dagster as dg
 
 from ml_assets.decisions.incidents import Changes
 from ml_assets.graph.automation.failures import failed_checks, failed_runs
-from ml_assets.pipeline.monitoring.incidents import (
-    open_broken_declaration,
-    reconcile_incidents,
-    send_alerts,
-)
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, state_paths
 
@@ -31,6 +26,8 @@ def alert_sensor(
         "for each to the URLs of ML_ASSETS_ALERT_URLS. It starts no run.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        from ml_assets.pipeline.monitoring.incidents import send_alerts
+
         at, now = paths or state_paths(), datetime.now(UTC)
         changes = reconcile(spec, at, context.instance, checks, now)
         sent = send_alerts(at, now)
@@ -57,6 +54,8 @@ def broken_alert_sensor(name: str, mistakes: Sequence[str]) -> dg.SensorDefiniti
         description=f"Tells that the declaration of {name} cannot be used.",
     )
     def alerts() -> dg.SkipReason:
+        from ml_assets.pipeline.monitoring.incidents import open_broken_declaration, send_alerts
+
         paths, now = state_paths(), datetime.now(UTC)
         open_broken_declaration(name, mistakes, paths, now)
         send_alerts(paths, now)
@@ -73,4 +72,6 @@ def reconcile(
     now: datetime,
 ) -> list[Changes]:
     """Bring the incidents of a use case up to date with its tables, files, runs and checks."""
+    from ml_assets.pipeline.monitoring.incidents import reconcile_incidents
+
     return reconcile_incidents(spec, paths, failed_runs(spec, instance), failed_checks(instance, checks), now)

@@ -1,16 +1,18 @@
 """What runs are asked for with: configuration and tags of batches and retrainings."""
 
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml_assets.graph.assets.layout import WRITE_TAG
 from ml_assets.graph.assets.training import BY_MARGIN, NEWEST
-from ml_assets.pipeline.ingestion.ready_drops import ReadyRange
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
+
+if TYPE_CHECKING:
+    from ml_assets.pipeline.ingestion.ready_drops import ReadyRange
 
 DROP_TAG = "ml_assets/drop"
 REASON_TAG = "ml_assets/reason"
@@ -38,7 +40,9 @@ def range_tags(first: date, last: date) -> dict[str, str]:
     return {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: last.isoformat()}
 
 
-def batch_request(spec: UseCaseSpec, instance: dg.DagsterInstance, ready: ReadyRange) -> dg.RunRequest | dg.SkipReason:
+def batch_request(
+    spec: UseCaseSpec, instance: dg.DagsterInstance, ready: "ReadyRange"
+) -> dg.RunRequest | dg.SkipReason:
     """Ask for a run of drops that are ready, or say why there is no other attempt."""
     tags = {WRITE_TAG: spec.name, DROP_TAG: ready.key, **range_tags(ready.first, ready.last)}
     failed = count_failures(spec, instance, ready.key)

@@ -7,7 +7,6 @@ import dagster as dg
 from ml_assets.graph.assets.layout import TRIGGER_TAG, WRITE_TAG
 from ml_assets.graph.automation.run_requests import REASON_TAG, batch_request, retrain_config
 from ml_assets.graph.automation.sensors import Job
-from ml_assets.pipeline.ingestion.ready_drops import find_ready_drops
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, state_paths
@@ -37,6 +36,8 @@ def _batch_schedule(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
         + ("" if is_wall else " Off for this use case, whose history is its present."),
     )
     def deadline(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        from ml_assets.pipeline.ingestion.ready_drops import find_ready_drops
+
         moment: datetime = context.scheduled_execution_time
         drop = calendar.drop_receiving(moment)
         if not calendar.is_drop(drop):

@@ -18,8 +18,6 @@ from ml_assets.graph.automation.run_requests import (
     count_failures,
     retrain_config,
 )
-from ml_assets.pipeline.ingestion.ready_drops import find_ready_drops
-from ml_assets.pipeline.monitoring.newest_decision import newest_decision
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, state_paths
@@ -45,6 +43,8 @@ def _landing_sensor(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
         "may name the last drop to take, as a replay does, which lands whole files; empty takes all.",
     )
     def landing(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        from ml_assets.pipeline.ingestion.ready_drops import find_ready_drops
+
         until = date.fromisoformat(context.cursor) if context.cursor else None
         ready = find_ready_drops(
             spec,
@@ -76,6 +76,8 @@ def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, paths: St
         "cooldown and what blocks it are in the asset decisions; the gate still rules.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        from ml_assets.pipeline.monitoring.newest_decision import newest_decision
+
         newest = newest_decision(spec, paths or state_paths())
         if newest is None:
             return dg.SkipReason("no drop was decided yet")

@@ -9,7 +9,6 @@ from pathlib import Path
 import dagster as dg
 
 from ml_assets.graph.definitions.use_case import build_broken_use_case, build_use_case
-from ml_assets.pipeline.monitoring.incidents import open_location_incident, send_alerts
 from ml_assets.spec.declaration import (
     DECLARATION_FILE,
     DeclarationError,
@@ -53,6 +52,8 @@ def load_location(build: Callable[[], dg.Definitions]) -> dg.Definitions:
             warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*`execution_type`")
             _ = found.get_repository_def().asset_graph
     except Exception as error:
+        from ml_assets.pipeline.monitoring.incidents import open_location_incident, send_alerts
+
         paths, now = state_paths(), datetime.now(UTC)
         open_location_incident(error, paths, now)
         send_alerts(paths, now)

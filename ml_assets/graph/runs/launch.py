@@ -11,9 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.storage.tags import (
-    REPOSITORY_LABEL_TAG,
-)
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
 from ml_assets.graph.assets.layout import BACKFILL_TAG, asset_key
 from ml_assets.graph.automation.run_requests import range_tags, retrain_config

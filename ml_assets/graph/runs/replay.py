@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 from uuid import uuid4
@@ -17,6 +16,7 @@ from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
 from ml_assets.graph.definitions.use_case import build_use_case
 from ml_assets.graph.runs.launch import REPOSITORY, open_instance, outcome_of
 from ml_assets.pipeline.monitoring.newest_decision import newest_decision
+from ml_assets.pipeline.runs.replay_steps import ReplayStoppedError, StepOutcome
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -25,28 +25,6 @@ from ml_assets.stores.rows import read_rows
 
 REPLAY_TAG = "ml_assets/replay"
 _RUNS_A_STEP = 6  # a batch, one retraining a trigger, and room for a drop that was landed again
-
-
-class ReplayStoppedError(RuntimeError):
-    """A step that cannot go on: a run failed, or a drop waits for what does not come."""
-
-
-@dataclass(frozen=True)
-class StepOutcome:
-    """What one step did. `seconds` by what they were spent on; a step that was done before took none."""
-
-    drops: tuple[date, ...]
-    decision: str
-    reason: str
-    runs: tuple[str, ...]
-    seconds: dict[str, float] = field(default_factory=dict)
-
-
-def replay_steps(spec: UseCaseSpec, first: date, last: date, every: int | None = None) -> list[list[date]]:
-    """Cut the drops first..last into steps of `every` drops, by default of the declared cadence."""
-    length = every or max(1, spec.retraining.replay_every // spec.calendar.every)
-    drops = spec.calendar.drops_between(first, last)
-    return [drops[start : start + length] for start in range(0, len(drops), length)]
 
 
 def replay(

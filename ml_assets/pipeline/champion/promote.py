@@ -9,8 +9,16 @@ from typing import Any
 
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import rejection_of, spell_rejection
-from ml_assets.pipeline.champion.record import BY_HAND, append_verdict, champion_in, read_record, read_verdict
+from ml_assets.pipeline.champion.record import (
+    BY_HAND,
+    PROMOTED,
+    append_verdict,
+    champion_in,
+    read_record,
+    read_verdict,
+)
 from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 
 
@@ -45,15 +53,28 @@ class RecordedVerdict:
         measured = {"verdict": self.verdict["verdict"], "gate": self.verdict["gate"]}
         return CheckOutcome("gate", not broken, said, measured)
 
+    def serves_from(self, spec: UseCaseSpec) -> str:
+        """Give the first drop that the model serves, or say why it serves none."""
+        verdict = self.verdict
+        if verdict["verdict"] == PROMOTED:
+            return str(spec.calendar.next_drop(verdict["as_of"]))
+        if self.rejection is not None:
+            return "not at all: a person rejected it"
+        if verdict["verdict"] == "awaiting_approval":
+            return f"not before a person runs: ml-assets approve {spec.name} {verdict['model_version']}"
+        return "not at all"
 
-def record_verdict(state: UseCaseState, now: datetime, run_id: str, asked_by: str = BY_HAND) -> RecordedVerdict:
+
+def record_verdict(state: UseCaseState, now: datetime, run_id: str, asked_by: str = "") -> RecordedVerdict:
     """Append the newest verdict to the record, unless it repeats the last one, and bring the registry up to date.
 
-    `asked_by` is what asked for the retraining: a trigger, schedule, or by hand.
+    `asked_by` is what asked for the retraining: a trigger or schedule; empty is a person.
     """
     with state.connect() as connection:
         verdict = read_verdict(connection, state.lake)
-        is_new = append_verdict(connection, state.lake, verdict, asked_by, {"_recorded_at": now, "_run_id": run_id})
+        is_new = append_verdict(
+            connection, state.lake, verdict, asked_by or BY_HAND, {"_recorded_at": now, "_run_id": run_id}
+        )
         record = read_record(connection, state.lake)
     # a person may have decided since the gate first said so, and a retraining of the past does not serve the newest
     stands = next(row for row in reversed(record) if row["model_version"] == verdict["model_version"])

@@ -11,7 +11,6 @@ from ml_assets.pipeline.audit.skew import compare_with_served, skew_outcome
 from ml_assets.pipeline.audit.training_set_audit import audit_training_set, check_known_in_time, store_audit
 from ml_assets.pipeline.champion.abandoned import mark_abandoned
 from ml_assets.pipeline.champion.promote import record_verdict
-from ml_assets.pipeline.champion.record import BY_HAND
 from ml_assets.pipeline.evaluation.behaviours import behaviour_outcome, store_behaviours
 from ml_assets.pipeline.evaluation.card_facts import CardFacts, gather_facts, store_card
 from ml_assets.pipeline.evaluation.comparison import compare
@@ -42,14 +41,14 @@ class RetrainingContext:
     draw_plots
         Draws what MLflow keeps beside a candidate, by file name; None keeps none.
     asked_by
-        What asked for it: a trigger, schedule, or by hand.
+        What asked for it: a trigger or schedule; empty is a person.
     write_card
         Writes the model card and gives its Markdown; None leaves the step `models/model_card` out.
     """
 
     now: datetime
     run_id: str = ""
-    asked_by: str = BY_HAND
+    asked_by: str = ""
     tell: Tell = ignore
     draw_plots: Callable[[FittedCandidate], Mapping[str, bytes]] | None = None
     write_card: Callable[[UseCaseSpec, UseCaseState, CardFacts], str] | None = None

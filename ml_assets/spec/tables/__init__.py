@@ -12,7 +12,7 @@ from ml_assets.spec.tables import features, ingestion, models, monitoring
 from ml_assets.spec.tables.table import Column, Table
 from ml_assets.spec.use_case import UseCaseSpec
 
-__all__ = ["Column", "Table", "declared_lake_tables", "tables_of_asset"]
+__all__ = ["Column", "Table", "declared_lake_tables", "main_table", "tables_of_asset"]
 
 
 def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
@@ -44,3 +44,13 @@ def tables_of_asset(spec: UseCaseSpec, asset: str) -> list[Table]:
     """Give the tables that an asset writes, named as `layer/name`; the one it is named by comes first."""
     found = [table for table in declared_lake_tables(spec).values() if table.asset == asset]
     return sorted(found, key=lambda table: not table.is_main)
+
+
+def main_table(layer: str, name: str) -> str:
+    """Name the main table of an asset that has a partition a drop.
+
+    >>> main_table("raw", "weather"), main_table("raw", "drops"), main_table("features", "examples")
+    ('raw_weather', 'drops', 'examples')
+    """
+    is_of_source = layer in ("raw", "validated", "quarantine") and name != "drops"
+    return f"{layer}_{name}" if is_of_source else name

@@ -14,6 +14,7 @@ from ml_assets.cli.declare.new_facts import Decided, Draft, gather_draft
 from ml_assets.cli.declare.new_text import plain, quoted, scalar, write_texts
 from ml_assets.ingestion.profiling import ColumnProfile, FileProfile
 from ml_assets.ingestion.proposal import Parts
+from ml_assets_tests.conftest import drawn
 
 HARD = ("it's", 'say "x"', "a: b", "a #b", "{{ name }}", "{% raw %}", "{#", "two\nlines", "no", "~", "<<", "=", "\x85",
         "%", "- a", "", " ", "\ud800", "\u2028", "\u202e", "*x", "&x", "!x", "|", "0x1f", "1_000",
@@ -31,6 +32,7 @@ def draft_of(name: str, columns: list[str], values: list[str]) -> Draft:
     return Draft("odd", [profile], Parts(profile, profile, {}, "only\none"), Decided(), date(2024, 3, 2), {name: rows})
 
 
+@drawn(20)
 @given(
     texts, st.lists(texts, min_size=1, max_size=4, unique=True), st.lists(texts, min_size=1, max_size=4, unique=True)
 )
@@ -54,6 +56,7 @@ def test_names_and_values_of_any_kind_read_back_from_the_yaml(name: str, columns
         assert [row["example_id"] for row in test["expect"]] == values
 
 
+@drawn(20)
 @given(st.lists(texts, min_size=1, max_size=4, unique=True))
 def test_comment_about_a_column_never_breaks_its_line(values: list[str]) -> None:
     bare = write_texts(gather_draft(draft_of("things", ["a", "b"], ["x"])))

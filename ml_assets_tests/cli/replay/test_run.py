@@ -13,7 +13,7 @@ from ml_assets.cli import app
 from ml_assets.cli.replay import run as command
 from ml_assets.cli.replay.run import ReplayOptions, land_absent, run_replay
 from ml_assets.graph.runs import replay as replaying
-from ml_assets.graph.runs.replay import ReplayStoppedError, StepOutcome
+from ml_assets.pipeline.runs.replay_steps import ReplayStoppedError, StepOutcome, replay_steps
 from ml_assets.stores.paths import StatePaths
 from ml_assets_tests.rehearsal import day, flagship, small_spec
 
@@ -115,7 +115,7 @@ def test_options_become_steps_and_a_schedule_and_the_page_has_its_place(
 
 
 def test_default_step_is_the_declared_one() -> None:
-    steps = replaying.replay_steps(flagship(), day(1), day(30))  # flight_delays declares 14d
+    steps = replay_steps(flagship(), day(1), day(30))  # flight_delays declares 14d
 
     assert [len(step) for step in steps] == [14, 14, 2]
 

@@ -14,15 +14,11 @@ import pyarrow as pa
 import pytest
 
 from ml_assets.reports.pictures import log_loss_by_day_png
-from ml_assets_tests.rehearsal import SOURCES, Rehearsal, checks_of, day, go_on_from, rehearse, small_spec
+from ml_assets_tests.rehearsal import Rehearsal, checks_of, day, go_on_from, rehearse, small_spec
 
 pytestmark = pytest.mark.xdist_group("performance")  # one worker runs the shared history once
 
 FIRST_AS_OF, REFUSED_AS_OF, SECOND_AS_OF, LAST = 8, 10, 11, 13
-INPUTS = (
-    *(f"{layer}/{source}" for layer in ("raw", "validated", "quarantine") for source in SOURCES),
-    "raw/drops", "training/labels", "features/examples", "features/features",
-)  # fmt: skip
 REPORTS = ("predictions/shadow_predictions", "monitoring/performance_report")
 TABLES = ("shadow_predictions", "performance_report", "performance_verdicts")
 
@@ -33,7 +29,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     state = rehearse(tmp_path_factory.mktemp("performance"), last=LAST)
     monitoring = state.spec.monitoring.model_copy(update={"slices": ("origin",)})
     state = replace(state, spec=state.spec.model_copy(update={"monitoring": monitoring}))
-    state.run_assets(INPUTS, 1, LAST)
+    state.ingest(1, LAST)
     state.retrain(FIRST_AS_OF, rung="logistic_regression", gate="disabled")
     state.retrain(REFUSED_AS_OF, rung="logistic_regression", spec=small_spec(min_gain=0.9))
     state.retrain(SECOND_AS_OF, rung="logistic_regression", gate="disabled")
@@ -152,14 +148,16 @@ def test_champion_that_lost_its_gain_fails_the_check_and_the_run_goes_on(history
     again = replace(go_on_from(history, tmp_path), spec=demanding)
     _forget_verdicts_from(again, day(SECOND_AS_OF))  # the first champion goes on
 
-    result = report(again, 12, 12)
+    result = report(again, 12, LAST)  # to the newest drop: the check judges no other
 
     check = checks_of(result)["performance_report:performance"]
     assert result.success
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert "of 2 days, " in (check.description or "")
-    assert again.rows("performance_verdicts", f"SELECT state FROM t WHERE batch_date = '{day(12)}'") == [
-        {"state": "failed"}
+    assert "of 3 days, " in (check.description or "")
+    since = f"SELECT state, n_days FROM t WHERE batch_date >= '{day(12)}' ORDER BY batch_date"
+    assert again.rows("performance_verdicts", since) == [
+        {"state": "failed", "n_days": 2},
+        {"state": "failed", "n_days": 3},
     ]
 
 

@@ -44,6 +44,7 @@ def keys_by_use_case(loaded: dg.Definitions) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.slow  # some two hundred declarations; the tests below are its quick kind
 def test_every_malformed_declaration_at_once_leaves_the_flagship_as_it_is(
     package: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

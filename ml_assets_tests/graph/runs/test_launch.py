@@ -17,6 +17,8 @@ from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.stores.paths import StatePaths, project_root
 from ml_assets_tests.rehearsal import Rehearsal, day, rehearse
 
+pytestmark = pytest.mark.xdist_group("launch")  # one worker runs the shared drops once
+
 
 @dataclass(frozen=True)
 class TwoDays:

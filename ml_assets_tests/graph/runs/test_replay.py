@@ -18,7 +18,8 @@ import pytest
 from ml_assets.cli.replay.run import ReplayOptions, page_path, run_replay
 from ml_assets.graph.runs import replay as replaying
 from ml_assets.graph.runs.launch import open_instance
-from ml_assets.graph.runs.replay import ReplayStoppedError, StepOutcome, replay
+from ml_assets.graph.runs.replay import replay
+from ml_assets.pipeline.runs.replay_steps import ReplayStoppedError, StepOutcome
 from ml_assets.spec.monitoring import RetrainingSpec
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
