@@ -15,6 +15,7 @@ from ml_assets.spec.drops import BY_A_PERSON
 
 Row = Mapping[str, Any]
 DROP_SCOPE = ("drop/", "feed/", "drift/", "performance", "freshness/", "decision")
+_MANY_REFUSED = 2  # in a row, while the champion does worse
 _NAMED = 4  # monitors named in one message; the report has them all
 
 
@@ -27,6 +28,7 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
     performance: Row | None,
     stale: Sequence[str],
     decision: Row | None,
+    max_ece: float = 1.0,
 ) -> list[Finding]:
     """Give what is wrong in one drop.
 
@@ -42,6 +44,8 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
         What is not fresh, in words.
     decision
         The drop's row of `decisions`; None when it has none.
+    max_ece
+        The calibration error that the gate allows.
     """
     doing = _doing(decision)
     found = [*_ledger(use_case, drop, ledger), *_feeds(use_case, drop, alarms, doing)]
@@ -75,7 +79,7 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
                 f"ml-assets sql \"SELECT * FROM {use_case}.performance_report WHERE batch_date = '{drop}'\"",
             )
         )
-    found += _failing(use_case, performance, decision, doing)
+    found += [*_failing(use_case, performance, decision, doing), *_calibration(use_case, performance, doing, max_ece)]
     if stale:
         found.append(
             Finding("freshness/champion", "freshness", "warning", "; ".join(stale), None, None, doing,
@@ -103,6 +107,37 @@ def _failing(use_case: str, performance: Row | None, decision: Row | None, doing
             f"{-performance['first_gain']:.1%} from {performance['window_from']} to {performance['window_until']}"
         )
         found.append(Finding("performance/first", "worse_than_first", "warning", said, upper, 0.0, doing, look_at))
+    refused, risen = decision.get("refused") or 0, performance.get("loss_since") or performance.get("behind_since")
+    if refused >= _MANY_REFUSED and risen is not None:
+        said = (
+            f"{refused} candidates in a row were refused while the champion has done worse since drop {risen}: what "
+            "they learn lies before that, or too few rows have come since"
+        )
+        found.append(Finding("performance/candidates", "candidates_fail", "warning", said, float(refused),
+                             float(_MANY_REFUSED), doing, f"ml-assets champion {use_case}"))  # fmt: skip
+    return found
+
+
+def _calibration(use_case: str, performance: Row | None, doing: str, max_ece: float) -> list[Finding]:
+    """Tell of labels that have left the scores, and of a calibration error that neither gate nor chance allow."""
+    performance, found = performance or {}, list[Finding]()
+    look_at = f"ml-assets performance {use_case}"
+    window = f"from {performance.get('window_from')} to {performance.get('window_until')}"
+    if performance.get("prior_since") is not None and performance["label_share"] is not None:
+        said = (
+            f"since drop {performance['prior_since']} positives are as frequent no more as the scores say: "
+            f"{performance['label_share']:.1%} {window}, where scores average {performance['mean_score']:.1%}"
+        )
+        measured = (performance["prior_level"], performance["prior_limit"])
+        found.append(Finding("performance/prior", "prior_shift", "warning", said, *measured, doing, look_at))
+    ece, chance = performance.get("ece"), performance.get("ece_by_chance")
+    enough = performance.get("state") in ("ok", "failed")
+    if enough and ece is not None and chance is not None and ece > max(max_ece, chance):
+        said = (
+            f"scores are off by {ece:.1%} on average {window}; the gate allows {max_ece:.1%}, and chance alone gives "
+            f"up to {chance:.1%}"
+        )
+        found.append(Finding("performance/calibration", "miscalibrated", "warning", said, ece, max_ece, doing, look_at))
     return found
 
 

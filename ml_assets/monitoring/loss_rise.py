@@ -6,6 +6,7 @@ itself is followed, drop by drop, by a cumulative sum that may be looked at in e
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -42,21 +43,25 @@ UNKNOWN_RISE = LossRise(nan, nan, inf)
 
 @dataclass(frozen=True)
 class Rises:
-    """Whether the loss of a model has risen above what it was before it served, and above the baseline's."""
+    """Whether the loss of a model has risen above what it was before it served, and above the baseline's.
+
+    `prior` says whether labels have left what the scores foretell, to whichever side.
+    """
 
     loss: LossRise = UNKNOWN_RISE
     margin: LossRise = UNKNOWN_RISE
+    prior: LossRise = UNKNOWN_RISE
 
 
 NO_RISES = Rises()
 
 
-def learn_losses(spec: UseCaseSpec, unseen: DailyMeans) -> Reference:
+def learn_losses(spec: UseCaseSpec, unseen: DailyMeans, chance: float = CHANCE) -> Reference:
     """Learn what is usual for a model from its losses by drop on rows that it had not seen before it served."""
     return learn_reference(
         unseen,
         budget_days=max(1, spec.monitoring.false_alarm_every // spec.calendar.every),
-        chance=CHANCE,
+        chance=chance,
         rng=np.random.default_rng(spec.model.seed),
     )
 
@@ -67,6 +72,11 @@ def learn_margins(spec: UseCaseSpec, unseen: DailyMeans) -> Reference:
     `unseen` are these margins on rows that the model had not seen before it served.
     """
     return replace(learn_losses(spec, unseen), mean=0.0)
+
+
+def learn_residuals(spec: UseCaseSpec, unseen: DailyMeans) -> Reference:
+    """Learn how far labels usually lie from scores, for a sum that is looked at on both sides."""
+    return learn_losses(spec, unseen, CHANCE / 2)
 
 
 def loss_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: date) -> LossRise:
@@ -94,24 +104,41 @@ def margin_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: d
     return _rise(usual, n, {day: loss - simple[day] for day, loss in losses.items() if day in simple})
 
 
-def _own(reported: Iterable[Mapping[str, Any]], drop: date) -> tuple[dict[date, float], dict[date, float]]:
-    """Give the rows and losses of the model: where its baseline served as champion, those it would have had."""
+def prior_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: date) -> LossRise:
+    """Follow the share of positives less the mean score, to both sides; give the side that is further from usual.
+
+    `reported` holds the rows of `loss_rise`, with `label_share` and `mean_score`.
+    """
+    n, shares = _own(reported, drop, "label_share")
+    _, scores = _own(reported, drop, "mean_score")
+    apart = {day: share - scores[day] for day, share in shares.items() if day in scores}
+    sides = [
+        _rise(replace(usual, mean=sign * usual.mean), n, {day: sign * value for day, value in apart.items()})
+        for sign in (1, -1)
+    ]
+    return max(sides, key=lambda each: -inf if math.isnan(each.level) else each.level)
+
+
+def _own(
+    reported: Iterable[Mapping[str, Any]], drop: date, measure: str = "log_loss"
+) -> tuple[dict[date, float], dict[date, float]]:
+    """Give the rows and a measure of the model: where its baseline served as champion, what it would have had."""
     rows = [row for row in reported if row["role"] in ("champion", FAILED)]
     failed = {row["prediction_batch_date"] for row in rows if row["role"] == FAILED}
-    return _by_day(
-        [row for row in rows if row["role"] == FAILED or row["prediction_batch_date"] not in failed],
-        drop,
-    )
+    own = [row for row in rows if row["role"] == FAILED or row["prediction_batch_date"] not in failed]
+    return _by_day(own, drop, measure)
 
 
-def _by_day(reported: Iterable[Mapping[str, Any]], drop: date) -> tuple[dict[date, float], dict[date, float]]:
-    """Give the rows and the mean loss of each drop of prediction, of those that matured by `drop`."""
+def _by_day(
+    reported: Iterable[Mapping[str, Any]], drop: date, measure: str = "log_loss"
+) -> tuple[dict[date, float], dict[date, float]]:
+    """Give the rows and the mean of a measure of each drop of prediction, of those that matured by `drop`."""
     n: dict[date, float] = defaultdict(float)
     total: dict[date, float] = defaultdict(float)
     for row in reported:
-        if row["batch_date"] <= drop and row["n"] and row["log_loss"] is not None:
+        if row["batch_date"] <= drop and row["n"] and row[measure] is not None:
             n[row["prediction_batch_date"]] += row["n"]
-            total[row["prediction_batch_date"]] += row["n"] * row["log_loss"]
+            total[row["prediction_batch_date"]] += row["n"] * row[measure]
     return n, {day: total[day] / n[day] for day in n}
 
 

@@ -14,6 +14,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import expected_calibration_error, pointwise_log_loss
 from ml_assets.stats.day_blocks import paired_day_block_bootstrap
 
+_ECE_DRAWS = 200
 LEVEL = 0.8  # coverage of the interval around the gain
 
 
@@ -50,10 +51,12 @@ def judge_performance(
         examples and their days; `label_share`, `mean_score`, `share_gap` (their difference) and
         `ece` of them, null without any. `prior_state`: `shifted` when days as varied as these would
         not give labels so far from the scores at the rate of the false-alarm budget; else `cannot
-        tell`. It is named for people: no decision rests on it. `window_from`, `window_until`:
+        tell`. It is named for people: no decision rests on it. `prior_since`: the first drop since which labels have
+        left the scores, by a cumulative sum. `ece_by_chance`: what scores that are right exceed once in the budget.
+        `window_from`, `window_until`:
         prediction dates looked at.
     """
-    rise, behind = rises.loss, rises.margin
+    rise, behind, prior = rises.loss, rises.margin, rises.prior
     start, until = judged_window(spec, drop)
     row: Row = {"batch_date": drop, "model_version": model_version, "window_from": start, "window_until": until}
     if model_version is None:
@@ -86,6 +89,9 @@ def judge_performance(
         "loss_limit": rise.limit,
         "behind_level": behind.level,
         "behind_limit": behind.limit,
+        "prior_level": prior.level,
+        "prior_limit": prior.limit,
+        "ece_by_chance": _ece_by_chance(spec, p),
         **(_over_first(spec, y, p, others["first_champion"], days) if is_enough else {}),
     }
     return {
@@ -93,6 +99,7 @@ def judge_performance(
         "state": state,
         "loss_since": rise.since if rise.is_over else None,
         "behind_since": behind.since if behind.is_over else None,
+        "prior_since": prior.since if prior.is_over else None,
         "prior_state": _prior_state(spec, y, p, days) if is_enough else "not enough data",
         "n": interval.n,
         "n_days": interval.n_days,
@@ -122,6 +129,18 @@ def _prior_state(spec: UseCaseSpec, y: FloatArray, p: FloatArray, days: Days) ->
         level=1 - _rate(spec),
     )
     return "shifted" if short.lower > 0 or short.upper < 0 else "cannot tell"
+
+
+def _ece_by_chance(spec: UseCaseSpec, p: FloatArray) -> float:
+    """Give the calibration error that scores which are right exceed once in the budget of false alarms.
+
+    Labels are drawn from the scores (Bröcker and Smith, 2007, Weather and Forecasting 22: consistency resampling).
+    """
+    if not p.size:
+        return math.nan
+    rng = np.random.default_rng(spec.model.seed)
+    drawn = [expected_calibration_error((rng.random(p.size) < p).astype(np.float64), p) for _ in range(_ECE_DRAWS)]
+    return float(np.quantile(drawn, 1 - max(_rate(spec), 1 / _ECE_DRAWS)))
 
 
 def _rate(spec: UseCaseSpec) -> float:

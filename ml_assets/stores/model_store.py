@@ -39,7 +39,8 @@ class UnseenDay:
     """Log loss of a drop's rows that the model had not seen when it scored them: how it did before it served.
 
     `loss` is their mean and `variance` that between them; `margin` is the mean of loss less the baseline's on the same
-    rows, `margin_variance` that between them. NaN where an older version of ml_assets did not record it.
+    rows, `residual` that of label less score, each with the variance between rows. NaN where an older version of
+    ml_assets did not record it.
     """
 
     drop: str
@@ -48,6 +49,8 @@ class UnseenDay:
     variance: float
     margin: float = float("nan")
     margin_variance: float = float("nan")
+    residual: float = float("nan")
+    residual_variance: float = float("nan")
 
 
 @dataclass(frozen=True)

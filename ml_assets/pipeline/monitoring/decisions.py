@@ -261,6 +261,7 @@ def _row(known: RetrainingState, decision: Decision, rule: RetrainingSpec) -> di
         "champion_as_of": known.champion_as_of,
         "training_age_days": known.training_age / timedelta(days=1) if known.training_age is not None else None,
         "stale_after_days": stale_limit(rule, len(known.refused_gains)) / timedelta(days=1),
+        "refused": len(known.refused_gains),
         "failure": known.failure,
         "fallback_since": known.fallback_since,
     }

@@ -96,6 +96,7 @@ def _reconcile_drops(spec: UseCaseSpec, paths: StatePaths, outbox: AlertOutbox, 
             performance=performance.get(drop),
             stale=stale_parts(spec, decided[drop]),
             decision=decided[drop],
+            max_ece=spec.model.gate.max_ece,
         )
         yield outbox.settle(spec.name, DROP_SCOPE, drop.isoformat(), findings, now)
 

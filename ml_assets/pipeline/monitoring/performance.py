@@ -17,8 +17,10 @@ from ml_assets.monitoring.loss_rise import (
     Rises,
     learn_losses,
     learn_margins,
+    learn_residuals,
     loss_rise,
     margin_rise,
+    prior_rise,
 )
 from ml_assets.monitoring.performance import (
     first_prediction_date,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     import duckdb
 
 REPORT, VERDICTS = PERFORMANCE_REPORT.name, PERFORMANCE_VERDICTS.name
+_READ = ["batch_date", "prediction_batch_date", "role", "n", "log_loss", "label_share", "mean_score"]
 _FOLLOWED = ("champion", "baseline", FAILED)
 
 
@@ -83,10 +86,11 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
 
 @dataclass(frozen=True)
 class _Followed:
-    """What is usual for a model: its losses, and these less the baseline's; and the rows that report both."""
+    """What is usual for a model: its losses, these less the baseline's, labels less scores; and what is reported."""
 
     losses: Reference
     margins: Reference | None
+    residuals: Reference | None
     rows: Sequence[Mapping[str, Any]]
 
 
@@ -111,25 +115,32 @@ class _FollowedLosses:
         followed = self._followed[version]
         if followed is None:
             return NO_RISES
-        behind = UNKNOWN_RISE if followed.margins is None else margin_rise(followed.rows, followed.margins, drop)
-        return Rises(loss_rise(followed.rows, followed.losses, drop), behind)
+        rows, margins, residuals = followed.rows, followed.margins, followed.residuals
+        return Rises(
+            loss_rise(rows, followed.losses, drop),
+            UNKNOWN_RISE if margins is None else margin_rise(rows, margins, drop),
+            UNKNOWN_RISE if residuals is None else prior_rise(rows, residuals, drop),
+        )
 
     def _follow(self, version: str) -> _Followed | None:
         """Give what is usual for a model and its rows by drop; None where it recorded nothing before it served."""
         days = self._state.models.unseen_days(version)
         if not days:
             return None
-        n, losses, spread, margins, margin_spread = np.array([astuple(day)[1:] for day in days], dtype=np.float64).T
-        usual = learn_losses(self._spec, DailyMeans(n, losses, spread))
-        is_known = bool(np.isfinite(margins).all())
-        usual_margins = learn_margins(self._spec, DailyMeans(n, margins, margin_spread)) if is_known else None
+        n, *measured = np.array([astuple(day)[1:] for day in days], dtype=np.float64).T
+        losses, margins, residuals = (DailyMeans(n, *measured[place : place + 2]) for place in (0, 2, 4))
         past = read_rows(
-            self._state.lake, REPORT, ["batch_date", "prediction_batch_date", "role", "n", "log_loss"],
+            self._state.lake, REPORT, _READ,
             where=f"role IN {_FOLLOWED} AND slice_column IS NULL AND model_version = '{version}' "
             f"AND batch_date < DATE '{self._first}'",
         )  # fmt: skip
         rows = [*past, *(row for row in self._measured if row["model_version"] == version)]
-        return _Followed(usual, usual_margins, rows)
+        return _Followed(
+            learn_losses(self._spec, losses),
+            learn_margins(self._spec, margins) if np.isfinite(margins.means).all() else None,
+            learn_residuals(self._spec, residuals) if np.isfinite(residuals.means).all() else None,
+            rows,
+        )
 
 
 def _fallback_drops(spec: UseCaseSpec, bounds: tuple[date, date], promotions: Sequence[Promotion]) -> list[date]:

@@ -116,15 +116,14 @@ def _unseen_days(chosen: MeasuredRung, baseline: MeasuredRung, rows: pd.DataFram
     drops = np.concatenate(
         [part["batch_date"].astype(str).str.slice(0, 10).to_numpy(dtype=str) for part in (ahead, holdout)]
     )
-    losses, simple = (
-        pointwise_log_loss(labels, np.concatenate([rung.ahead_scores, rung.holdout_scores]))
-        for rung in (chosen, baseline)
-    )
+    scores, simple = (np.concatenate([rung.ahead_scores, rung.holdout_scores]) for rung in (chosen, baseline))
+    losses = pointwise_log_loss(labels, scores)
     names, found = daily_means(drops, losses)
-    _, margins = daily_means(drops, losses - simple)
+    others = [
+        daily_means(drops, values)[1] for values in (losses - pointwise_log_loss(labels, simple), labels - scores)
+    ]
+    measured = [values for each in (found, *others) for values in (each.means, each.variances)]
     return tuple(
-        UnseenDay(str(name), int(n), *map(float, measured))
-        for name, n, *measured in zip(
-            names, found.n, found.means, found.variances, margins.means, margins.variances, strict=True
-        )
+        UnseenDay(str(name), int(n), *map(float, of_day))
+        for name, n, *of_day in zip(names, found.n, *measured, strict=True)
     )

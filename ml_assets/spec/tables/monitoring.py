@@ -106,6 +106,10 @@ PERFORMANCE_VERDICTS = Table(
     behind_level  | DOUBLE  | the same sum of daily losses above the baseline's | | not known
     behind_limit  | DOUBLE  | what it exceeds by chance once in the budget | | not known
     behind_since  | DATE    | first drop since which the champion does worse than the baseline | | it does not
+    prior_level   | DOUBLE  | cumulative sum of how far labels lie from scores, in deviations of a day | | not known
+    prior_limit   | DOUBLE  | what it exceeds by chance once in the budget | | not known
+    prior_since   | DATE    | first drop since which labels have left the scores | | they have not
+    ece_by_chance | DOUBLE  | calibration error that right scores exceed once in the budget | | none matured
     first_gain    | DOUBLE  | share of the first champion's log loss that the champion saves | | it is the first
     first_gain_upper | DOUBLE | upper bound, as surely as the budget of false alarms asks | | it is the first
     n             | BIGINT  | matured examples of the window | rows
@@ -135,6 +139,7 @@ DECISIONS = Table(
     champion_as_of    | DATE      | as of which drop the champion was trained | | none serves yet
     training_age_days | DOUBLE    | the newest matured example less its newest training row | days | none serves yet
     stale_after_days  | DOUBLE    | the age from which on it is stale, longer after refused candidates | days
+    refused           | BIGINT    | candidates refused since the last promotion
     failure           | VARCHAR   | why the champion has failed | | it has not, or the fallback serves
     fallback_since    | DATE      | first drop that the fallback serves | | the champion serves
     is_scored         | BOOLEAN   | every example of the drop has a prediction
