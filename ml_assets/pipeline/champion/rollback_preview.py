@@ -64,8 +64,9 @@ def preview_rollback(
             )
             for name, bundle in models.items():
                 model_version = (current if name == "now" else entry)["model_version"]
+                serves = current["serves"] if name == "now" else "model"
                 shift = corrector.shift_of(drop, model_version, bundle, version or 0).shift
-                said = score_drop(rows, drop, scoring_model_of(bundle, model_version), shift)
+                said = score_drop(rows, drop, scoring_model_of(bundle, model_version, serves), shift)
                 frame[name] = said["score"]
                 frame[f"{name}_priority"] = priority_of(spec.worklist, {str(key): said[key] for key in said})
             scored.append(frame)

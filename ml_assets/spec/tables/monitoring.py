@@ -128,7 +128,7 @@ DECISIONS = Table(
     grain="drop",
     columns=DROP
     + read_columns("""
-    action            | VARCHAR   | retrain, wait (for the cooldown), fix_upstream, or nothing
+    action            | VARCHAR   | retrain, wait (for rows or the cooldown), fix_upstream, or nothing
     trigger           | VARCHAR   | drift, performance or staleness | | none fires
     reason            | VARCHAR   | why
     would_change      | VARCHAR   | what would change the decision

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from ml_assets.decisions.findings import finding_of_verdict, findings_of_drop
-from ml_assets.pipeline.champion.decisions import record_of
+from ml_assets.pipeline.champion.decisions import PersonDecision, find_promoted, record_of, roll_back
+from ml_assets.pipeline.champion.rollback_preview import preview_rollback
 from ml_assets.pipeline.evaluation.comparison import compare
 from ml_assets.stores.model_store import ModelBundle, ModelStore
 from ml_assets.training.estimators import Constant
@@ -69,6 +71,7 @@ def test_champion_that_scores_constants_is_replaced_by_the_baseline_until_the_ne
     assert checks_of(after)["decisions:champion_stands"].passed
 
 
+@pytest.mark.slow
 def test_champion_without_finite_scores_stops_no_batch_and_fails_in_its_first_drop(
     history: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +84,7 @@ def test_champion_without_finite_scores_stops_no_batch_and_fails_in_its_first_dr
     assert "are no probability" in record_of(again.state)[-1]["note"]
 
 
+@pytest.mark.slow
 def test_earlier_champion_that_is_better_serves_again(
     history: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +99,23 @@ def test_earlier_champion_that_is_better_serves_again(
     assert "serves again until the next promotion" in fallback["note"]
 
 
+@pytest.mark.slow
+def test_a_person_ends_the_fallback(history: Rehearsal, tmp_path: Path) -> None:
+    again = go_on_from(history, tmp_path)
+    again.batch(9, 10)
+    failed = record_of(again.state)[-1]["model_version"]
+
+    entry, current = find_promoted(again.spec, again.state, failed)
+    found = preview_rollback(again.spec, again.state, entry, current)
+    roll_back(again.spec, again.state, entry, PersonDecision("ann", "it is mended", datetime(2013, 1, 11, tzinfo=UTC)))
+
+    assert found is not None
+    assert found.rows["now"].nunique() > found.rows["then"].nunique() == 1  # the baseline, and what says one thing
+    newest = record_of(again.state)[-1]
+    assert (newest["model_version"], newest["serves"], newest["decided_by"]) == (failed, "model", "ann")
+
+
+@pytest.mark.slow
 def test_with_no_fallback_declared_the_champion_goes_on_and_the_check_says_so(
     history: Rehearsal, tmp_path: Path
 ) -> None:
