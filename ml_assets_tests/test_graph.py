@@ -63,6 +63,7 @@ CHECKS = {
     "monitoring/drift_report:drift",
     "monitoring/performance_report:performance",
     "monitoring/decisions:freshness",
+    "monitoring/decisions:champion_stands",
 }
 UNPARTITIONED = {"training/training_set", *(name for name in GROUPS if name.startswith("models/"))}
 HEAVY = ("pandas", "evidently", "great_expectations", "mlflow", "xgboost", "sklearn", "matplotlib", "apprise")

@@ -24,7 +24,7 @@ def batch_with_progress(spec: UseCaseSpec, paths: StatePaths, first: date, last:
     """Run a range of drops and show the steps as they go by."""
     from ml_assets.graph.runs.launch import run_batch
 
-    steps = 2 * len(spec.sources) + 15
+    steps = 2 * len(spec.sources) + 16
     return _watched(
         spec, f"batch {first} to {last}", steps, lambda on_event: run_batch(spec, paths, first, last, on_event)
     )

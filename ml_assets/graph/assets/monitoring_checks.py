@@ -33,8 +33,9 @@ def _check(spec: UseCaseSpec, name: str, asset: str, description: str) -> dg.Ass
         from ml_assets.pipeline.monitoring.newest_outcomes import newest_outcome
 
         outcome, rows = newest_outcome(spec, store.of(spec.name), name)
-        shown = {column: _plain(value) for column, value in rows[0].items() if _is_shown(column, value)} if (
-            name == "performance" and rows) else {}  # fmt: skip
+        judged = rows[0] if name == "performance" and rows else {}
+        shown = {column: str(each) if isinstance(each, date) else each for column, each in judged.items()
+                 if _is_shown(column, each)}  # fmt: skip
         (result,) = check_results([outcome], key, more=shown)
         return result
 
@@ -43,7 +44,3 @@ def _check(spec: UseCaseSpec, name: str, asset: str, description: str) -> dg.Ass
 
 def _is_shown(column: str, value: object) -> bool:
     return value is not None and not column.startswith("_") and isinstance(value, str | int | float | date)
-
-
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, date) else value

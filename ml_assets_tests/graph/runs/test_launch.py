@@ -76,7 +76,7 @@ def test_steps_and_what_they_log_are_told_as_they_go_by(two_days: TwoDays) -> No
 
     assert features == ["STEP_START", "features of flight_outcomes", "features of weather", "STEP_SUCCESS"]
     steps = [step for step, what in two_days.told if what == "STEP_SUCCESS"]
-    assert len(steps) == 2 * len(two_days.state.spec.sources) + 15  # what the terminal's bar counts up to
+    assert len(steps) == 2 * len(two_days.state.spec.sources) + 16  # what the terminal's bar counts up to
     assert steps.index("flight_delays__raw__drops") < steps.index("flight_delays__features__examples")
 
 
