@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo ui test test-slow test-all check bench clean lock
+.PHONY: help install demo ui test test-slow test-all check bench bench-tools clean lock
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -81,15 +81,17 @@ check: $(STAMP) ## format, lint, types, import contracts and make test; CI runs 
 	@echo "== tests"
 	@$(MAKE) --no-print-directory test
 
-# Polars, Feast and what they need stay out of .venv: they are measured beside it, and nothing imports them.
+# Polars, Feast, River and what they need stay out of .venv: they are measured beside it, and nothing imports them.
 $(BENCH_STAMP): requirements-bench.txt
-	@echo "== bench: what the features are measured beside, into .venv-bench"
+	@echo "== bench: what features and retraining are measured beside, into .venv-bench"
 	@$(PYTHON) -m venv --clear .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes \
 		-r requirements-bench.txt
 	@touch $(BENCH_STAMP)
 
-bench: $(STAMP) $(BENCH_STAMP) ## windows beside Polars, DuckDB, pandas and Feast; wants a quiet machine and half an hour
+bench-tools: $(STAMP) $(BENCH_STAMP) ## make .venv-bench, what benchmarks measure beside
+
+bench: bench-tools ## windows beside Polars, DuckDB, pandas and Feast; wants a quiet machine and half an hour
 	@for times in $(BENCH_TIMES); do \
 		others=$$(test $$times = 1 && echo polars,duckdb,pandas,feast || echo polars,duckdb); \
 		$(BIN)/python -m ml_assets_tests.benchmarks.feature_windows --times $$times --engines $$others || exit 1; \

@@ -2,10 +2,13 @@
 
 How soon is a change noticed, how many retrainings does it take, and is serving better for them? Each world is two files
 (things to predict, outcomes), landed as a past and run in steps of a week: batch, then a retraining where the newest
-decision asks for one. Served scores are held against the first champion, never retrained, and against a logistic
-regression that was given 80 drops of the newest truth.
+decision asks for one. Served scores are held against the first champion, never retrained; against a logistic regression
+that was given 80 drops of the newest truth; and against other policies (loop_rivals.py): fixed schedules, ADWIN and DDM.
 
-    python -m ml_assets_tests.benchmarks.loops --folder FOLDER [--worlds sudden,stationary] [--seed 1]
+    python -m ml_assets_tests.benchmarks.loops --folder FOLDER [--worlds sudden,stationary] [--seeds 1,2,3] [--jobs 2]
+    python -m ml_assets_tests.benchmarks.loops --folder FOLDER --page docs/loop.md   # of what is there, nothing is run
+
+The rivals need `.venv-bench`, which `make bench-tools` makes; without it they are left out.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ import csv
 import json
 import logging
 import re
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -29,13 +34,15 @@ from numpy.typing import NDArray
 from ml_assets.cli.declare.new import begin_use_case
 from ml_assets.cli.declare.new_facts import Decided
 from ml_assets.cli.operate.history import Options, run_history
+from ml_assets.pipeline.monitoring.incidents import reconcile_incidents
 from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
 from ml_assets.pipeline.runs.retraining import RetrainingContext, run_retraining_steps
 from ml_assets.pipeline.runs.steps import StepsStoppedError
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.alert_outbox import AlertOutbox
+from ml_assets.stores.paths import StatePaths, project_root
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -212,6 +219,7 @@ def run_world(world: World, seed: int, folder: Path, tell: Callable[[str], None]
         step = drops[first : first + 7]
         now = datetime.combine(step[-1], datetime.min.time(), UTC)
         run_batch_steps(spec, state, step, BatchContext(now))
+        reconcile_incidents(spec, paths, [], [], now)
         decision = read_rows(state.lake, "decisions", None, (step[-1], step[-1]))[0]
         if decision["action"] == "retrain":
             context = RetrainingContext(now, asked_by=decision["trigger"])
@@ -225,12 +233,16 @@ def run_world(world: World, seed: int, folder: Path, tell: Callable[[str], None]
             day = (step[-1] - START).days
             retrained.append({"day": day, "trigger": decision["trigger"], "verdict": verdict, "why": why})
             tell(f"{world.name} day {day}: {decision['reason']} -> {verdict} {why}")
-    return measure_world(world, seed, drawn, state) | {
-        "retrainings": retrained, "seconds": round(time.perf_counter() - begun),
-    }  # fmt: skip
+    seconds = round(time.perf_counter() - begun)
+    np.savez(folder / "world.npz", day=drawn.day, readings=drawn.readings, label=drawn.label)
+    return measure_world(world, seed, drawn, state, folder) | {
+        "seed": seed,
+        "retrainings": retrained,
+        "seconds": seconds,
+    }
 
 
-def measure_world(world: World, seed: int, drawn: Drawn, state: UseCaseState) -> dict[str, Any]:
+def measure_world(world: World, seed: int, drawn: Drawn, state: UseCaseState, folder: Path) -> dict[str, Any]:
     """Measure what was served, what would have been without retraining, and what was noticed."""
     served = _losses(drawn, read_rows(state.lake, "predictions", ["example_id", "score"]))
     shadow = read_rows(state.lake, "shadow_predictions", ["example_id", "score", "role"])
@@ -247,18 +259,57 @@ def measure_world(world: World, seed: int, drawn: Drawn, state: UseCaseState) ->
         "failed_before_change": len([day for day in failed if changed is None or day < changed]),
         "noticed_after": next((day - changed for day in failed if changed is not None and day >= changed), None),
     }
+    ideal = _ideal_losses(world, seed, drawn)
     if changed is not None:
-        ideal = _ideal_losses(world, seed, drawn)
-        for start in (0, 20, 40, 60, 100):
-            part = (drawn.day >= changed + start) & (drawn.day < changed + start + 20) & np.isfinite(served)
-            if part.any():
-                found[f"over_ideal_{start}"] = float(served[part].mean() / ideal[part].mean() - 1)
+        found["recovered_after"] = _recovered_after(served, ideal, drawn.day, changed)
+    begins = int(drawn.day[np.isfinite(served)].min()) if np.isfinite(served).any() else None
+    found["incidents"] = _incidents(world, state)
+    found["rivals"] = {} if begins is None else _rivals(world, drawn, served, begins, folder)
     drift = read_rows(state.lake, "drift_report", ["batch_date", "state", "column_name", "family"])
     alarms = [row for row in drift if row["state"] == "alarm" and row["family"] == "training"]
     days = sorted({(row["batch_date"] - START).days for row in alarms})
     found["drift_days_before"] = len([day for day in days if changed is None or day < changed])
     found["drift_after"] = next((day - changed for day in days if changed is not None and day >= changed), None)
     return found
+
+
+def _incidents(world: World, state: UseCaseState) -> list[dict[str, Any]]:
+    """List the incidents that people would have been told, by the day they opened in; verdicts are none."""
+    return [
+        {"day": (date.fromisoformat(each.opened_at[:10]) - START).days, "kind": each.kind, "message": each.message,
+         "is_false": world.changes_at is None or date.fromisoformat(each.opened_at[:10]) < START
+         + timedelta(days=world.changes_at)}
+        for each in AlertOutbox(state.paths).incidents(world.name)
+        if not each.is_event
+    ]  # fmt: skip
+
+
+def _recovered_after(served: FloatArray, ideal: FloatArray, day: NDArray[np.int64], changed: int) -> int | None:
+    """Give the drops from the change until twenty drops in a row cost at most 5 % more than the ideal's."""
+    for first in range(changed, DAYS - 20):
+        part = (day >= first) & (day < first + 20) & np.isfinite(served)
+        if part.any() and served[part].mean() <= 1.05 * ideal[part].mean():
+            return first - changed
+    return None
+
+
+def _rivals(world: World, drawn: Drawn, served: FloatArray, begins: int, folder: Path) -> dict[str, Any]:
+    """Give what other policies lose on the days that were served, relative to what was served; and how often they fit."""
+    python = project_root() / ".venv-bench" / "bin" / "python"
+    if not python.exists():
+        return {}
+    script = Path(__file__).with_name("loop_rivals.py")
+    asked = [str(python), str(script), str(folder / "world.npz"), str(begins), str(world.delay_days)]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    days = np.arange(begins, int(drawn.day.max()) + 1)
+    by_day = np.array([np.nanmean(served[drawn.day == day]) if np.isfinite(served[drawn.day == day]).any() else np.nan
+                       for day in days])  # fmt: skip
+    known = np.isfinite(by_day)
+    return {
+        name: {"mean": float(np.array(policy["by_day"])[known].mean()), "fits": policy["fits"],
+               "served_over_it": float(by_day[known].mean() / np.array(policy["by_day"])[known].mean() - 1)}
+        for name, policy in json.loads(said).items()
+    }  # fmt: skip
 
 
 def _losses(drawn: Drawn, rows: list[dict[str, Any]]) -> FloatArray:
@@ -301,22 +352,88 @@ def _say(message: str) -> None:
     sys.stdout.flush()
 
 
+def write_page(found: Sequence[dict[str, Any]], page: Path) -> None:
+    """Write what was found as a page, a row a world and seed."""
+    heads = ["world", "seed", "noticed after", "recovered after", "incidents before", "retrainings (promoted)",
+             "against never", "worst 60 drops against never", "against the best schedule", "against ADWIN",
+             "against DDM"]  # fmt: skip
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in sorted(found, key=lambda row: (_place(row["world"]), row["seed"])):
+        rivals = row["rivals"]
+        schedules = {name: each for name, each in rivals.items() if name.startswith("every")}
+        best = min(schedules.values(), key=lambda each: each["mean"], default=None)
+        false = sum(each["is_false"] for each in row["incidents"])
+        promoted = sum(each["verdict"] == "promoted" for each in row["retrainings"])
+        over = [best, rivals.get("ADWIN"), rivals.get("DDM")]
+        never = row["loss_served"] / row["loss_never"] - 1 if row["loss_never"] else None
+        cells = [
+            row["world"], row["seed"], _drops(row.get("noticed_after")), _drops(row.get("recovered_after")), false,
+            f"{len(row['retrainings'])} ({promoted})", _percent(never), _percent(row["worst_60_against_never"]),
+            *(_percent(each and each["served_over_it"]) for each in over),
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    page.write_text(_PAGE.format(table="\n".join(lines), days=DAYS, change=CHANGE))
+
+
+def _place(name: str) -> int:
+    return [world.name for world in WORLDS].index(name)
+
+
+def _drops(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None or not np.isfinite(value) else f"{value:+.1%}"
+
+
+_PAGE = """# The loop: noticed, retrained, recovered
+
+Made by `python -m ml_assets_tests.benchmarks.loops`: worlds whose truth is known, each a use case made by `ml-assets new`
+with its defaults, {days} drops, the change (if there is one) in drop {change}. Steps are weeks: a batch of seven drops, then
+a retraining where the newest decision asks for one.
+
+- *noticed after*: drops from the change to the first `performance_verdicts` that failed.
+- *recovered after*: drops from the change until twenty drops in a row cost at most 5 % more log loss than a model that was
+  given 80 drops of the new truth alone.
+- *incidents before*: incidents told before the change, or at all where nothing changes.
+- *against* another policy: the mean log loss of what was served, relative to that policy's on the same days; above zero
+  it would have been better. Schedules retrain every 7, 28 or 84 days on all, or the newest 28 or 84 days; the best of them
+  is picked in hindsight. ADWIN and DDM are River's, with their defaults, fed with each outcome as it becomes known. All
+  rivals fit the kind of model that made the worlds, which the ladder of a use case first has to find.
+
+{table}
+"""
+
+
+def _run_one(name: str, seed: int, folder: Path) -> dict[str, Any]:
+    world = {world.name: world for world in WORLDS}[name]
+    made = folder / f"{name}_{seed}"
+    found = run_world(world, seed, made, _say)
+    (made / "found.json").write_text(json.dumps(found, indent=1, default=str))
+    return found
+
+
 def main() -> None:
-    """Run the worlds that are asked for, one after the other, and write what was found."""
+    """Run the worlds that are asked for, and write what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="an empty folder for states and results")
+    parser.add_argument("--folder", type=Path, required=True, help="a folder for states and results")
     parser.add_argument("--worlds", default="", help="names, with commas; all by default")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", default="1", help="numbers, with commas")
+    parser.add_argument("--jobs", type=int, default=1, help="worlds side by side")
+    parser.add_argument("--page", type=Path, help="write the page of what the folder holds, and run nothing")
     asked = parser.parse_args()
-    logging.getLogger().setLevel(logging.ERROR)
+    if asked.page is not None:
+        write_page([json.loads(path.read_text()) for path in asked.folder.glob("*/found.json")], asked.page)
+        return
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     names = [name for name in asked.worlds.split(",") if name] or [world.name for world in WORLDS]
-    by_name = {world.name: world for world in WORLDS}
-    for name in names:
-        world = by_name[name]
-        folder = asked.folder / f"{name}_{asked.seed}"
-        found = run_world(world, asked.seed, folder, _say)
-        (folder / "found.json").write_text(json.dumps(found, indent=1, default=str))
-        _say(json.dumps(found, default=str))
+    with ProcessPoolExecutor(asked.jobs) as pool:
+        runs = [
+            pool.submit(_run_one, name, int(seed), asked.folder) for seed in asked.seeds.split(",") for name in names
+        ]
+        for run in runs:
+            _say(json.dumps(run.result(), default=str))
 
 
 if __name__ == "__main__":
