@@ -16,8 +16,8 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
 PANELS = {
     "Declare a use case": ("new", "validate", "test", "sources", "features"),
-    "Run and watch": ("land", "batch", "status", "alerts", "drift", "sql", "tables", "fingerprint", "ui", "backfill",
-                      "requeue", "accept-missing"),
+    "Run and watch": ("land", "batch", "status", "alerts", "drift", "performance", "sql", "tables", "fingerprint", "ui",
+                      "backfill", "requeue", "accept-missing"),
     "Models": ("retrain", "champion", "approve", "rollback", "reproduce", "explain", "tune", "economy", "audit",
                "accept-feature", "rebuild"),
     "History": ("replay", "demo"),

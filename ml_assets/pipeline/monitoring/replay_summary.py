@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ml_assets.monitoring.quality_over_time import mean_of_months, quality_by_month, quality_by_week
 from ml_assets.pipeline.champion.record import promotions_in, read_record
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, scan_monitors
+from ml_assets.pipeline.monitoring.plain_values import plain
+from ml_assets.pipeline.monitoring.quality_over_time import read_scored
 from ml_assets.serving.routing import champion_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
@@ -19,7 +20,6 @@ from ml_assets.stores.paths import StatePaths
 
 if TYPE_CHECKING:
     import duckdb
-    import pandas as pd
 
 Row = dict[str, Any]
 
@@ -57,12 +57,12 @@ def summarize_replay(
     lake, first, last = Lake(paths.lake / spec.name), steps[0][0], steps[-1][-1]
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        scored = _scored(connection, spec, lake, (first, last))
+        scored = read_scored(connection, spec, lake, (first, last))
         drift = _drift(connection, lake, (first, last))
         verdicts = read_record(connection, lake)
         decided = {row["batch_date"]: row for row in _rows(connection, lake, "decisions", (spec.calendar.start, last))}
     months = quality_by_month(scored, spec.worklist.capacity)
-    return _plain(
+    return plain(
         {
             "use_case": spec.name, "first": first, "last": last, "steps": len(steps),
             "capacity": spec.worklist.capacity,
@@ -76,39 +76,6 @@ def summarize_replay(
             "seconds": _total(seconds),
         }
     )  # fmt: skip
-
-
-def _scored(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, drops: tuple[date, date]
-) -> pd.DataFrame:
-    """Read every prediction with the newest label known by the last drop."""
-    empty = {
-        "predictions": "SELECT NULL::DATE AS batch_date, NULL::VARCHAR AS example_id, NULL::DOUBLE AS score, "
-        "NULL::DOUBLE AS baseline_score WHERE false",
-        "shadow_predictions": "SELECT NULL::DATE AS batch_date, NULL::VARCHAR AS example_id, NULL::VARCHAR AS role, "
-        "NULL::DOUBLE AS score WHERE false",
-        "labels": "SELECT NULL::DATE AS batch_date, NULL::VARCHAR AS example_id, NULL::INTEGER AS label, "
-        "NULL::TIMESTAMPTZ AS known_at WHERE false",
-    }
-    for table, nothing in empty.items():
-        bounds = (spec.calendar.start, drops[1]) if table == "labels" else drops
-        found = lake.relation(connection, table, bounds) if lake.has(table) else connection.sql(nothing)
-        found.create_view(table, replace=True)
-    frame = connection.sql(
-        """
-        WITH known AS (
-            SELECT example_id, arg_max(label, (known_at, batch_date))::DOUBLE AS label FROM labels GROUP BY example_id
-        ), first_champion AS (
-            SELECT batch_date, example_id, score FROM shadow_predictions WHERE role = 'first_champion'
-        )
-        SELECT p.batch_date, p.example_id, k.label, p.score AS champion, p.baseline_score AS baseline,
-            f.score AS first_champion
-        FROM predictions AS p LEFT JOIN known AS k USING (example_id)
-        LEFT JOIN first_champion AS f USING (batch_date, example_id)
-        ORDER BY p.batch_date, p.example_id
-        """
-    ).df()
-    return frame.assign(batch_date=frame["batch_date"].dt.date)
 
 
 def _drift(connection: duckdb.DuckDBPyConnection, lake: Lake, drops: tuple[date, date]) -> list[Row]:
@@ -195,16 +162,3 @@ def _total(seconds: Iterable[Mapping[str, float]]) -> dict[str, float]:
         for name, spent in step.items():
             total[name] = total.get(name, 0.0) + spent
     return total | {"total": sum(total.values())} if total else {}
-
-
-def _plain(value: Any) -> Any:
-    """Give a value as JSON holds it."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value
