@@ -38,7 +38,8 @@ def write_served(root: Path, weeks: int, *, verdict: dict[str, Any] | None = Non
     write_decisions(root, [*drops, newest])
     scored = [(drop, f"{drop}{label}", label) for drop in drops for label in (0, 1)]
     _replace(lake, "predictions", [
-        {"batch_date": drop, "example_id": name, "score": score_of(drop, label), "baseline_score": 0.5}
+        {"batch_date": drop, "example_id": name, "score": score_of(drop, label), "baseline_score": 0.5,
+         "model_version": "m1"}
         for drop, name, label in scored
     ])  # fmt: skip
     _replace(lake, "shadow_predictions", [
