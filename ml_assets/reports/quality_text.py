@@ -69,6 +69,33 @@ def first_sentence(verdict: Row) -> str:
     return f"{said}; chance could explain that" if gain < 0 else said
 
 
+def sums_sentences(verdict: Row) -> list[str]:
+    """Say how far the sums that watch for a rise have come, and whether the base rate has moved.
+
+    >>> verdict = {"loss_level": 7.25, "loss_limit": 5.0, "behind_level": None, "behind_limit": None,
+    ...            "label_share": 0.31, "mean_score": 0.2512, "prior_state": "shifted"}
+    >>> for said in sums_sentences(verdict):
+    ...     print(said)
+    sum of daily losses above the gate's: 7.25, limit 5.00: over
+    sum of daily losses above the baseline's: not known
+    31.0% positives where scores average 25.1%: the prior has shifted
+    """
+    said: list[str] = []
+    for name, above in (("loss", "the gate's"), ("behind", "the baseline's")):
+        level, limit = verdict[f"{name}_level"], verdict[f"{name}_limit"]
+        if level is None or limit is None:
+            measured = "not known"
+        else:
+            measured = f"{level:.2f}, limit {limit:.2f}: {'over' if level > limit else 'ok'}"
+        said.append(f"sum of daily losses above {above}: {measured}")
+    if verdict["label_share"] is not None and verdict["mean_score"] is not None:
+        told = {"shifted": "the prior has shifted", "cannot tell": "no more apart than such days are"}
+        prior = told.get(verdict["prior_state"] or "", "not enough data")
+        share = f"{verdict['label_share']:.1%} positives where scores average {verdict['mean_score']:.1%}"
+        said.append(f"{share}: {prior}")
+    return said
+
+
 def fallback_sentence(fallback: Row) -> str:
     """Say what serves in the place of a failed champion, since when and why.
 

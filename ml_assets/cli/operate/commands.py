@@ -151,7 +151,7 @@ def drift(
 ) -> None:
     """Show which monitors of a drop alarm or come near.
 
-    Also what that seems to mean, and what was decided.
+    Also how its champion performs, what that seems to mean, and what was decided.
     """
     from ml_assets.cli.operate.drift import DriftOptions, run_drift
 
