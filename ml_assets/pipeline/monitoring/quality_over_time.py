@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ml_assets.decisions.incidents import Incident
 from ml_assets.monitoring.performance import judged_window
 from ml_assets.monitoring.quality_over_time import quality_by_week, week_of, worse_weeks
-from ml_assets.pipeline.champion.record import FALLBACK, GATE, PROMOTED, read_record
+from ml_assets.pipeline.champion.record import FALLBACK, GATE, PROMOTED, drop_of, read_record
 from ml_assets.pipeline.monitoring.plain_values import plain
 from ml_assets.pipeline.monitoring.serving_quality import newest_verdict_by, serving_fallback
 from ml_assets.spec.use_case import UseCaseSpec
@@ -116,8 +116,7 @@ def _decided(lake: Lake, last: date | None) -> date | None:
 def _events_of_record(record: Sequence[Mapping[str, Any]], drops: tuple[date, date]) -> Iterable[Row]:
     """Give the verdicts of the gate by the drop they were given as of, and what else was decided by its drop."""
     for row in record:
-        is_of_gate = row["decided_by"] == GATE
-        drop = row["as_of"] if is_of_gate else row["serves_after"]
+        is_of_gate, drop = row["decided_by"] == GATE, drop_of(row)
         kind = "fallback" if row["decided_by"] == FALLBACK else _KIND_OF_VERDICT.get(row["verdict"])
         if kind is not None and drops[0] <= drop <= drops[1]:
             yield _event(drops[0], drop, kind, row["model_version"], _why(row) if is_of_gate else _said_by(row))

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.monitoring.quality_over_time import mean_of_months, quality_by_month, quality_by_week
-from ml_assets.pipeline.champion.record import promotions_in, read_record
+from ml_assets.monitoring.performance import judged_window
+from ml_assets.monitoring.quality_over_time import mean_of_months, quality_by_month, quality_by_week, worse_weeks
+from ml_assets.pipeline.champion.record import BY_HAND, FALLBACK, GATE, drop_of, promotions_in, read_record
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, scan_monitors
 from ml_assets.pipeline.monitoring.plain_values import plain
 from ml_assets.pipeline.monitoring.quality_over_time import read_scored
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _WHY = ("trigger", "reason", "monitor", "measurement", "threshold")
+_OF_VERDICT = ("as_of", "rung", "model_version", "verdict", "gate", "decided_by", "serves", "gain", "gain_lower",
+               "gain_upper")  # fmt: skip
 _OF_INCIDENT = ("monitor", "kind", "severity", "message", "opened_at", "closed_at")
 
 
@@ -48,9 +51,11 @@ def summarize_replay(
     -------
     dict
         JSON as it is: dates are text, and what is not finite is null. `weeks`, `months` and `mean` as in
-        monitoring/quality_over_time.py; `drift`, one row a week and family, with its largest ratio of |z| to threshold;
-        `retrainings`, each verdict and what asked for it, the one that served at the start before them; `decisions`,
-        counts by action; `incidents` that opened in the drops; `seconds`. A table that is not there yet gives no rows.
+        monitoring/quality_over_time.py; `worse_weeks` as there, of the `compared_weeks` weeks that have matured;
+        `drift`, one row a week and family, with its largest ratio of |z| to threshold; `retrainings`, each verdict and
+        what asked for it, and each decision of a person or of the fallback, the one that served at the start before
+        them: `drop` is what a retraining is as of, or the drop after which a decision holds; `decisions`, counts by
+        action; `incidents` that opened in the drops; `seconds`. A table that is not there yet gives no rows.
     """
     import duckdb
 
@@ -62,11 +67,17 @@ def summarize_replay(
         verdicts = read_record(connection, lake)
         decided = {row["batch_date"]: row for row in _rows(connection, lake, "decisions", (spec.calendar.start, last))}
     months = quality_by_month(scored, spec.worklist.capacity)
+    weeks = quality_by_week(scored, first, spec.worklist.capacity)
+    matured = quality_by_week(
+        scored[scored["batch_date"] <= judged_window(spec, last)[1]], first, spec.worklist.capacity
+    )
     return plain(
         {
             "use_case": spec.name, "first": first, "last": last, "steps": len(steps),
             "capacity": spec.worklist.capacity,
-            "weeks": quality_by_week(scored, first, spec.worklist.capacity),
+            "weeks": weeks,
+            "worse_weeks": worse_weeks(matured),
+            "compared_weeks": sum(week["n"] > 0 for week in matured),
             "months": months,
             "mean": mean_of_months(months),
             "drift": drift,
@@ -115,28 +126,38 @@ def _retrainings(
     kept = [
         row
         for row in verdicts
-        if drops[0] <= row["as_of"] <= drops[1] or (serving is not None and row["sequence"] == serving.sequence)
+        if drops[0] <= drop_of(row) <= drops[1] or (serving is not None and row["sequence"] == serving.sequence)
     ]
     return [
         {
-            "as_of": row["as_of"],
-            **{name: row[name] for name in ("rung", "model_version", "verdict", "gate")},
+            "drop": drop_of(row),
+            **{
+                name: row[name]
+                for name in ("as_of", "rung", "model_version", "verdict", "gate", "decided_by", "serves")
+            },
             **{name: row[name] for name in ("gain", "gain_lower", "gain_upper")},
-            "broken": [f"{each['code']}: {each['message']}" for each in row["reasons"] if not each["passed"]],
-            "asked_by": _asked_by(decided.get(row["as_of"]), is_scheduled=row["as_of"] in scheduled),
+            "broken": [f"{each['code']}: {each['message']}" for each in row["reasons"] or [] if not each["passed"]],
+            "asked_by": _asked_by(row, decided.get(row["as_of"]), is_scheduled=row["as_of"] in scheduled),
         }
-        for row in sorted(kept, key=lambda row: (row["as_of"], row["sequence"]))
+        for row in sorted(kept, key=lambda row: (drop_of(row), row["sequence"]))
     ]
 
 
-def _asked_by(decision: Mapping[str, Any] | None, *, is_scheduled: bool) -> Row:
-    """Give what the decision rested on; a retraining that none asked for was a schedule's or a person's."""
+def _asked_by(row: Mapping[str, Any], decision: Mapping[str, Any] | None, *, is_scheduled: bool) -> Row:
+    """Give what asked for a retraining, as it was recorded, and what that rested on in the decision of its drop.
+
+    Records of older versions do not say who asked: there it is what was decided in the drop, else a schedule or a
+    person. Of what a person or the fallback decided, it is these, with the reason they gave.
+    """
     nothing = dict.fromkeys(_WHY)
-    if is_scheduled:
-        return nothing | {"trigger": "schedule", "reason": "a plain schedule"}
-    if decision is None or decision["action"] != "retrain":
-        return nothing | {"trigger": "by hand"}
-    return {name: decision[name] for name in _WHY}
+    if row["decided_by"] != GATE:
+        trigger = FALLBACK if row["decided_by"] == FALLBACK else BY_HAND
+        return nothing | {"trigger": trigger, "reason": row["note"]}
+    asked = decision["trigger"] if decision is not None and decision["action"] == "retrain" else None
+    by = row["asked_by"] or ("schedule" if is_scheduled else asked or BY_HAND)
+    if decision is not None and asked is not None and asked == by:
+        return {name: decision[name] for name in _WHY}
+    return nothing | {"trigger": by, "reason": "a plain schedule" if by == "schedule" else None}
 
 
 def _incidents(outbox: AlertOutbox, use_case: str, drops: tuple[date, date]) -> list[Row]:
