@@ -11,6 +11,7 @@ from rich.text import Text
 from ml_assets.cli.console import console, fail, printable, say
 from ml_assets.cli.progress import progress_bar
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.alert_outbox import AlertOutboxError
 from ml_assets.stores.paths import StatePaths
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def batch_with_progress(spec: UseCaseSpec, paths: StatePaths, first: date, last:
     """Run a range of drops and show the steps as they go by."""
     from ml_assets.graph.runs.launch import run_batch
 
-    steps = 2 * len(spec.sources) + 15
+    steps = 2 * len(spec.sources) + 16
     return _watched(
         spec, f"batch {first} to {last}", steps, lambda on_event: run_batch(spec, paths, first, last, on_event)
     )
@@ -64,7 +65,10 @@ def _watched(spec: UseCaseSpec, title: str, steps: int, work: Callable[[OnEvent]
                 shown = f"{shown}: {what}"
             progress.update(task, now=shown)
 
-        outcome = work(on_event)
+        try:
+            outcome = work(on_event)
+        except AlertOutboxError as error:
+            raise fail(f"{title} ended, and its incidents could not be written: {error}") from error
     if not outcome.succeeded:
         for step, message in outcome.failures[:5]:
             console.print(f"[red]failed[/] {step.removeprefix(prefix).replace('__', '/')}")

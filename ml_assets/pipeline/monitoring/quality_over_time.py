@@ -142,11 +142,11 @@ def _events_of_incidents(outbox: AlertOutbox, use_case: str, drops: tuple[date, 
     for incident in outbox.incidents(use_case):
         opened = _drop_of(incident)
         if incident.kind in QUALITY_INCIDENTS and drops[0] <= opened <= drops[1]:
-            yield _event(drops[0], opened, incident.kind, None, incident.message, incident.closed_at)
+            yield _event(drops[0], opened, incident.kind, None, incident.message, incident.until)
 
 
 def _drop_of(incident: Incident) -> date:
-    return date.fromisoformat(incident.opened_at[:10])
+    return date.fromisoformat(incident.since[:10])
 
 
 def _event(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,6 @@ Row = dict[str, Any]
 _WHY = ("trigger", "reason", "monitor", "measurement", "threshold")
 _OF_VERDICT = ("as_of", "rung", "model_version", "verdict", "gate", "decided_by", "serves", "gain", "gain_lower",
                "gain_upper")  # fmt: skip
-_OF_INCIDENT = ("monitor", "kind", "severity", "message", "opened_at", "closed_at")
 
 
 def summarize_replay(
@@ -161,13 +159,15 @@ def _asked_by(row: Mapping[str, Any], decision: Mapping[str, Any] | None, *, is_
 
 
 def _incidents(outbox: AlertOutbox, use_case: str, drops: tuple[date, date]) -> list[Row]:
-    """List the incidents that opened in the drops; those of runs and checks have the time of the wall."""
-    found = [asdict(incident) for incident in outbox.incidents(use_case)]
+    """List the incidents that opened in the drops, but for events: promotions and refusals are told as verdicts."""
     return [
-        {name: incident[name] for name in _OF_INCIDENT}
-        for incident in found
-        if drops[0] <= date.fromisoformat(incident["opened_at"][:10]) <= drops[1]
-    ]
+        {
+            "monitor": each.monitor, "kind": each.kind, "severity": each.severity, "message": each.message,
+            "opened_at": each.since, "closed_at": each.until,
+        }
+        for each in outbox.incidents(use_case)
+        if not each.is_event and drops[0] <= date.fromisoformat(each.since[:10]) <= drops[1]
+    ]  # fmt: skip
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:

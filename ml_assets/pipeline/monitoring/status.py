@@ -93,7 +93,7 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
         "failure": _failure(state),
         "decision": _newest_decision(state),
         "incidents": [
-            {"monitor": each.monitor, "kind": each.kind, "since": each.opened_at, "message": each.message}
+            {"monitor": each.monitor, "kind": each.kind, "since": each.since, "message": each.message}
             for each in incidents
         ],
     }  # fmt: skip
