@@ -165,7 +165,7 @@ def _show_incident(incident: Incident, *, everything: bool) -> None:
 
 def _fate(message: Message, urls: Sequence[str], *, with_times: bool) -> str:
     if message.sent_at is not None:
-        return f"sent {_moment(message.sent_at)}" if with_times else "sent"
+        return f"yes, {_moment(message.sent_at)}" if with_times else "yes"
     if message.last_error is not None:
         again = f"next try {_moment(message.next_try_at)}" if with_times else "tried again later"
         return f"failed {message.attempts}x, {again}: {message.last_error}"

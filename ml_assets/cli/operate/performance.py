@@ -99,7 +99,7 @@ def _show_events(events: Sequence[Mapping[str, Any]]) -> None:
     """Print what happened in each week, in the order of drops."""
     console.print("\n[bold]promotions, refusals, fallbacks and incidents, by week[/]")
     shown = ""
-    for each in sorted(events, key=lambda each: each["drop"]):
+    for each in events:
         if each["week"] != shown:
             say(f"week of {each['week']}")
             shown = each["week"]

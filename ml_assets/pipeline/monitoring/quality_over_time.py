@@ -60,9 +60,7 @@ def quality_over_time(spec: UseCaseSpec, state: UseCaseState, first: date | None
         "fallback": serving_fallback(spec, record, decided) if decided else None,
         "weeks": weeks,
         "worse_weeks": worse_weeks(weeks),
-        "events": [
-            *_events_of_record(record, bounds), *_events_of_incidents(AlertOutbox(state.paths), spec.name, bounds),
-        ] if decided else [],
+        "events": _events(record, AlertOutbox(state.paths).incidents(spec.name), bounds) if decided else [],
     })  # fmt: skip
 
 
@@ -113,6 +111,12 @@ def _decided(lake: Lake, last: date | None) -> date | None:
     return max((drop for drop in drops if last is None or drop <= last), default=None)
 
 
+def _events(record: Sequence[Mapping[str, Any]], incidents: Sequence[Incident], drops: tuple[date, date]) -> list[Row]:
+    """List what happened in the drops, in their order."""
+    found = [*_events_of_record(record, drops), *_events_of_incidents(incidents, drops)]
+    return sorted(found, key=lambda event: event["drop"])
+
+
 def _events_of_record(record: Sequence[Mapping[str, Any]], drops: tuple[date, date]) -> Iterable[Row]:
     """Give the verdicts of the gate by the drop they were given as of, and what else was decided by its drop."""
     for row in record:
@@ -138,8 +142,8 @@ def _said_by(row: Mapping[str, Any]) -> str:
     return row["note"] if row["decided_by"] == FALLBACK else f"by {row['decided_by']}: {row['note'] or 'no reason'}"
 
 
-def _events_of_incidents(outbox: AlertOutbox, use_case: str, drops: tuple[date, date]) -> Iterable[Row]:
-    for incident in outbox.incidents(use_case):
+def _events_of_incidents(incidents: Sequence[Incident], drops: tuple[date, date]) -> Iterable[Row]:
+    for incident in incidents:
         opened = _drop_of(incident)
         if incident.kind in QUALITY_INCIDENTS and drops[0] <= opened <= drops[1]:
             yield _event(drops[0], opened, incident.kind, None, incident.message, incident.until)
