@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ml_assets.decisions.incidents import Incident
 from ml_assets.monitoring.performance import judged_window
 from ml_assets.monitoring.quality_over_time import quality_by_week, week_of, worse_weeks
-from ml_assets.pipeline.champion.record import FALLBACK, GATE, PROMOTED, drop_of, read_record
+from ml_assets.pipeline.champion.record import BY_HAND, FALLBACK, GATE, PROMOTED, drop_of, read_record
 from ml_assets.pipeline.monitoring.plain_values import plain
 from ml_assets.pipeline.monitoring.serving_quality import newest_verdict_by, serving_fallback
 from ml_assets.spec.use_case import UseCaseSpec
@@ -128,14 +128,17 @@ def _events_of_record(record: Sequence[Mapping[str, Any]], drops: tuple[date, da
 
 def _why(row: Mapping[str, Any]) -> str:
     """Say what asked for a retraining, and the rules it broke or the gain it brought."""
-    asked = f"asked for by {row['asked_by']}: " if row["asked_by"] else ""
+    asked = "by hand" if row["asked_by"] == BY_HAND else f"asked for by {row['asked_by']}" if row["asked_by"] else ""
+    gate = "" if row["gate"] == "enabled" else f"gate {row['gate']}"
+    begun = ", ".join(filter(None, (asked, gate)))
+    begun = f"{begun}: " if begun else ""
     broken = [f"{each['code']}: {each['message']}" for each in row["reasons"] or [] if not each["passed"]]
     if broken:
-        return asked + "; ".join(broken)
+        return begun + "; ".join(broken)
     if row["gain"] is None:
-        return asked + "no champion before it"
+        return begun + "no champion before it"
     than = "lower" if row["gain"] >= 0 else "higher"
-    return f"{asked}log loss {abs(row['gain']):.1%} {than} than {row['champion_before']}"
+    return f"{begun}log loss {abs(row['gain']):.1%} {than} than {row['champion_before']}"
 
 
 def _said_by(row: Mapping[str, Any]) -> str:

@@ -82,14 +82,16 @@ def write_decisions(root: Path, drops: list[date], **columns: Any) -> None:
 
 def _write_record(lake: Lake, last: date) -> None:
     promoted = {"as_of": FIRST - timedelta(days=1), "verdict": "promoted", "decided_by": "gate", "model_version": "m1",
-                "serves": "model", "asked_by": "by hand", "reasons": []}  # fmt: skip
+                "serves": "model", "asked_by": "by hand",
+                "gate": "disabled", "reasons": []}  # fmt: skip
     broken = {"code": "gain_too_small", "passed": False, "message": "0.1 %, at least 0.2 % is asked"}
-    refused = {"as_of": date(2013, 2, 22), "verdict": "refused", "model_version": "m2", "asked_by": "performance",
+    refused = {"as_of": date(2013, 2, 22), "verdict": "refused", "model_version": "m2",
+               "asked_by": "performance", "gate": "enabled",
                "reasons": [broken]}  # fmt: skip
     fallback = {"serves_after": FAILED_AFTER, "decided_by": "fallback", "serves": "baseline", "note": WHY,
                 "asked_by": None}  # fmt: skip
     rows = [promoted, promoted | refused, promoted | fallback]
-    common = {"gate": "enabled", "rung": "xgboost", "artifact_sha256": "", "_recorded_at": NOW, "_run_id": ""}
+    common = {"rung": "xgboost", "artifact_sha256": "", "_recorded_at": NOW, "_run_id": ""}
     kept = [
         {**common, "serves_after": row["as_of"], "sequence": number, **row}
         for number, row in enumerate(rows, 1) if row["as_of"] <= last and row.get("serves_after", FIRST) <= last

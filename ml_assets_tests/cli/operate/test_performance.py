@@ -96,6 +96,7 @@ def test_events_are_listed_by_their_week_with_their_reason(state: Path) -> None:
     shown = said(run())
     assert "2013-02-22 refusal: m2: asked for by performance: gain_too_small: 0.1 %, at least 0.2 % is asked" in shown
     assert f"2013-02-25 fallback: {WHY}" in shown
+    assert "2013-02-04 promotion: m1: by hand, gate disabled: no champion before it" in shown
 
 
 def test_range_counts_weeks_from_its_first_drop_and_knows_nothing_later(state: Path) -> None:
