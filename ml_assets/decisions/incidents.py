@@ -15,6 +15,7 @@ from typing import Literal
 Severity = Literal["error", "warning", "info"]
 Change = Literal["opened", "closed"]
 
+_LENGTH_OF_DROP = len("2013-07-01")
 RANK_OF_SEVERITY: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -51,23 +52,38 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Incident(Finding):
-    """A finding with a life: as it was last found, and since when, in data time.
+    """A finding with a life: as it was last found, and since when.
 
     Attributes
     ----------
     opened_at, closed_at
-        A drop such as 2013-07-01, or an ISO moment; closed_at is None while it is open.
+        What tells two evaluations apart: a drop such as 2013-07-01, or an ISO moment of the wall where several may
+        concern one drop, as runs and verdicts do; closed_at is None while it is open.
+    opened_drop, closed_drop
+        The drops in which it opened and closed; None where no drop is concerned, as of a code location.
     """
 
     incident_id: str
     use_case: str
     opened_at: str
     closed_at: str | None = None
+    opened_drop: str | None = None
+    closed_drop: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:
         """Tell incidents of one use case apart."""
         return self.monitor, self.kind
+
+    @property
+    def since(self) -> str:
+        """When it opened, as people read it: the drop; the wall's moment where no drop is concerned."""
+        return self.opened_drop or self.opened_at
+
+    @property
+    def until(self) -> str | None:
+        """When it closed, as people read it; None while it is open."""
+        return self.closed_drop or self.closed_at
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,7 @@ def settle(
     use_case: str,
     at: str,
     scope: tuple[str, ...],
+    drop: str | None = None,
 ) -> Changes:
     """Compare what is found at `at` with what is open.
 
@@ -99,6 +116,8 @@ def settle(
         Those of other use cases, and closed ones, are left alone.
     scope
         The prefixes of the monitors that this evaluation looked at: silence of the others means nothing.
+    drop
+        The drop that is looked at, where `at` is a moment; an `at` that is a drop is that.
 
     Examples
     --------
@@ -113,15 +132,16 @@ def settle(
         for incident in sorted(open_incidents, key=lambda one: (one.opened_at, one.incident_id), reverse=True)
         if incident.use_case == use_case and incident.closed_at is None
     }
+    drop = at if drop is None and len(at) == _LENGTH_OF_DROP else drop
     found = _worst_by_key(findings)
-    events = [_opened(finding, use_case, at) for finding in found.values() if finding.is_event]
+    events = [_opened(finding, use_case, at, drop) for finding in found.values() if finding.is_event]
     lasting = {key: finding for key, finding in found.items() if not finding.is_event}
-    new = [_opened(finding, use_case, at) for key, finding in lasting.items() if key not in known]
+    new = [_opened(finding, use_case, at, drop) for key, finding in lasting.items() if key not in known]
     gone = [one for key, one in known.items() if key not in lasting and one.monitor.startswith(scope)]
     return Changes(
         opened=_ordered([*new, *events]),
         still_open=_ordered([replace(one, **asdict(lasting[key])) for key, one in known.items() if key in lasting]),
-        closed=_ordered([replace(incident, closed_at=at) for incident in gone]),
+        closed=_ordered([replace(incident, closed_at=at, closed_drop=drop) for incident in gone]),
     )
 
 
@@ -167,10 +187,10 @@ def measured_against(finding: Finding) -> str:
 
 def _when(incident: Incident, change: Change) -> list[tuple[str, str]]:
     if incident.is_event:
-        return [("at", incident.opened_at)]
+        return [("at", incident.since)]
     if change == "opened":
-        return [("severity", incident.severity), ("since", incident.opened_at)]
-    return [("from", incident.opened_at), ("closed", incident.closed_at or "")]
+        return [("severity", incident.severity), ("since", incident.since)]
+    return [("from", incident.since), ("closed", incident.until or "")]
 
 
 def _worst_by_key(findings: Iterable[Finding]) -> dict[tuple[str, str], Finding]:
@@ -182,10 +202,11 @@ def _worst_by_key(findings: Iterable[Finding]) -> dict[tuple[str, str], Finding]
     return worst
 
 
-def _opened(finding: Finding, use_case: str, at: str) -> Incident:
+def _opened(finding: Finding, use_case: str, at: str, drop: str | None) -> Incident:
     incident_id = incident_id_of(use_case, finding.monitor, finding.kind, at)
-    closed_at = at if finding.is_event else None
-    return Incident(**asdict(finding), incident_id=incident_id, use_case=use_case, opened_at=at, closed_at=closed_at)
+    closed_at, closed_drop = (at, drop) if finding.is_event else (None, None)
+    return Incident(**asdict(finding), incident_id=incident_id, use_case=use_case, opened_at=at, closed_at=closed_at,
+                    opened_drop=drop, closed_drop=closed_drop)  # fmt: skip
 
 
 def _ordered(incidents: list[Incident]) -> tuple[Incident, ...]:

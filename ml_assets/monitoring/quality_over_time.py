@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 ROLES = ("champion", "first_champion", "baseline")
+ALTERNATIVES = ("first_champion", "baseline")
 MEASURES = ("log_loss", "auc", "ece", "precision_at_capacity")
+WORSE_FROM = 0.01  # share by which the champion's log loss must exceed another's before a week counts as worse
 _MEANT = ("log_loss", "auc")
 _WEEK = timedelta(days=7)
 
@@ -72,6 +74,35 @@ def mean_of_months(months: Sequence[Mapping[str, Any]]) -> Row:
         "n_months": len(whole), **means,
         "auc_above_first_champion": means["champion"]["auc"] - means["first_champion"]["auc"],
     }  # fmt: skip
+
+
+def worse_weeks(weeks: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """List the weeks in which the champion did worse than the first champion or the baseline would have.
+
+    Returns
+    -------
+    list
+        Grain: week x alternative, in this order. `week`, `n`, `than` (first_champion or baseline), `log_loss` of the
+        champion, `other_log_loss`, and `excess`, the share by which the first exceeds the second, above 1 %.
+
+    Examples
+    --------
+    >>> week = {"week": "2024-07-01", "n": 80, "champion": {"log_loss": 0.51}, "baseline": {"log_loss": 0.6},
+    ...         "first_champion": {"log_loss": 0.5}}
+    >>> [(row["week"], row["than"], round(row["excess"], 3)) for row in worse_weeks([week])]
+    [('2024-07-01', 'first_champion', 0.02)]
+    """
+    found: list[Row] = []
+    for week in weeks:
+        mine = week["champion"]["log_loss"]
+        for than in ALTERNATIVES:
+            other = week[than]["log_loss"]
+            if mine is not None and other and mine / other - 1 > WORSE_FROM:  # false where either is NaN
+                found.append({
+                    "week": week["week"], "n": week["n"], "than": than, "log_loss": mine, "other_log_loss": other,
+                    "excess": mine / other - 1,
+                })  # fmt: skip
+    return found
 
 
 def _measure_by(periods: Sequence[str], scored: pd.DataFrame, capacity: int) -> Iterator[tuple[str, Row]]:

@@ -30,6 +30,7 @@ class DayMark:
     day: date
     name: str
     is_dashed: bool
+    is_dotted: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,4 +118,5 @@ def _draw_line(axes: Axes, number: int, name: str, line: Line, high: float) -> N
 def _draw_marks(axes: Axes, marks: Sequence[DayMark]) -> None:
     for mark in marks:
         style, kind = ("--", "mark-dashed") if mark.is_dashed else ("-", "mark")
+        style = ":" if mark.is_dotted else style
         axes.axvline(day_number(mark.day), color=TEXT, linewidth=1.4, linestyle=style, label=mark.name, gid=kind)

@@ -10,6 +10,7 @@ from ml_assets.reports.figure_style import Chart
 from ml_assets.reports.line_chart import DayMark, Line, Threshold, line_chart
 from ml_assets.reports.page import ColouredCell, PageColumn, PageTable, render_page
 from ml_assets.reports.plain_text import counted
+from ml_assets.reports.quality_text import worse_sentence
 
 Summary = Mapping[str, Any]
 
@@ -40,7 +41,7 @@ def replay_page(summary: Summary) -> str:
 
 def outcome(summary: Summary) -> str:
     """Summarise a replay in a few sentences."""
-    mine = [row for row in summary["retrainings"] if row["as_of"] >= summary["first"]]
+    mine = [row for row in summary["retrainings"] if row["drop"] >= summary["first"] and row["decided_by"] == "gate"]
     promoted = sum(row["verdict"] == "promoted" for row in mine)
     opened = len(summary["incidents"])
     closed = sum(row["closed_at"] is not None for row in summary["incidents"])
@@ -50,15 +51,16 @@ def outcome(summary: Summary) -> str:
         f"{counted(opened, 'incident')} opened, {closed} of them closed."
     )
     mean = summary["mean"]
+    worse = worse_sentence(summary["worse_weeks"], summary["compared_weeks"])
     if not mean["n_months"]:
-        return f"{steps} No month has matured predictions of a champion yet."
+        return f"{steps} No month has matured predictions of a champion yet. {worse}"
     champion, baseline = mean["champion"], mean["baseline"]
     return (
         f"{steps} Mean AUC over {counted(mean['n_months'], 'month')}: {champion['auc']:.4f}, "
         f"{mean['auc_above_first_champion']:+.4f} compared with the first champion and "
         f"{champion['auc'] - baseline['auc']:+.4f} compared with the baseline. Mean log loss: "
         f"{champion['log_loss']:.4f}, first champion {mean['first_champion']['log_loss']:.4f}, baseline "
-        f"{baseline['log_loss']:.4f}."
+        f"{baseline['log_loss']:.4f}. {worse}"
     )
 
 
@@ -69,9 +71,11 @@ def _losses(summary: Summary, days: tuple[date, date]) -> Chart | None:
     }
     marks: list[DayMark] = []
     for row in summary["retrainings"]:
-        is_promoted = row["verdict"] == "promoted"
+        is_promoted, is_by_gate = row["verdict"] == "promoted", row["decided_by"] == "gate"
         name = "retrained and promoted" if is_promoted else "retrained and not promoted"
-        marks.append(DayMark(date.fromisoformat(row["as_of"]), name, is_dashed=not is_promoted))
+        if not is_by_gate:
+            name = "the fallback serves" if row["decided_by"] == "fallback" else "decided by a person"
+        marks.append(DayMark(date.fromisoformat(row["drop"]), name, not is_promoted, is_dotted=not is_by_gate))
     return line_chart("Log loss by week of prediction", lines, days, marks)
 
 
@@ -127,29 +131,31 @@ def _months(summary: Summary) -> PageTable:
 
 def _retrainings(rows: Sequence[Mapping[str, Any]]) -> PageTable:
     cells = [
-        [row["as_of"], row["model_version"], row["asked_by"]["trigger"], row["asked_by"]["reason"] or "",
+        [row["drop"], row["model_version"], row["asked_by"]["trigger"], row["asked_by"]["reason"] or "",
          _measured(row["asked_by"]), ColouredCell(verdict_of(row), _VERDICT_COLOURS.get(row["verdict"], "")),
          gain_of(row), "; ".join(row["broken"])]
         for row in rows
     ]  # fmt: skip
-    columns = [PageColumn("as of", "day"), PageColumn("candidate"), PageColumn("asked by"),
+    columns = [PageColumn("drop", "day"), PageColumn("candidate"), PageColumn("asked by"),
                PageColumn("reason", "sentence"), PageColumn("measured"), PageColumn("verdict"),
                PageColumn("gain over the champion"), PageColumn("rules broken", "sentence")]  # fmt: skip
     return PageTable(columns, cells)
 
 
 def verdict_of(row: Mapping[str, Any]) -> str:
-    """Say a verdict, and when no gate stood behind it."""
+    """Say a verdict, and when no gate stood behind it; of a fallback, what serves."""
+    if row["decided_by"] == "fallback":
+        return "its baseline serves" if row["serves"] == "baseline" else "serves again"
     return row["verdict"] if row["gate"] == "enabled" else f"{row['verdict']} (gate {row['gate']})"
 
 
 def gain_of(row: Mapping[str, Any]) -> str:
-    """Say the relative gain in log loss with its interval; empty for a first champion.
+    """Say the relative gain in log loss with its interval; empty for a first champion, and where no gate measured it.
 
-    >>> gain_of({"gain": 0.021, "gain_lower": -0.004, "gain_upper": 0.05})
+    >>> gain_of({"decided_by": "gate", "gain": 0.021, "gain_lower": -0.004, "gain_upper": 0.05})
     '+2.1% (-0.4% to +5.0%)'
     """
-    if row["gain"] is None:
+    if row["gain"] is None or row["decided_by"] != "gate":
         return ""
     if row["gain_lower"] is None or row["gain_upper"] is None:
         return f"{row['gain']:+.1%}"

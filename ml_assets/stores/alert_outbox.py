@@ -1,7 +1,8 @@
 """Incidents and the messages about them: written in one transaction, so that none is lost and none is said twice.
 
 What opens and closes is decided in decisions/incidents.py; what is sent, and how, in alert_relay.py. Any number of
-processes may settle and send at once. No clock is read: `now` is an argument, and it is the wall's; `at` is data time.
+processes may settle and send at once. No clock is read: `now` is an argument, and it is the wall's; `at` is data time,
+or the wall's moment where several evaluations may concern one drop.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ml_assets.decisions.incidents import Change, Changes, Finding, Incident, Severity, message_of
@@ -20,12 +21,14 @@ from ml_assets.stores.write_lock import write_lock
 
 FIRST_WAIT_S = 30
 LONGEST_WAIT_S = 3600
+_ADDED_COLUMNS = ("opened_drop", "closed_drop")  # of incidents, after files of older versions were made
 
 _SCHEMA = """
 CREATE TABLE incidents (
     incident_id TEXT PRIMARY KEY, use_case TEXT NOT NULL, monitor TEXT NOT NULL, kind TEXT NOT NULL,
     severity TEXT NOT NULL, message TEXT NOT NULL, measurement REAL, threshold REAL, doing TEXT NOT NULL,
-    look_at TEXT NOT NULL, is_event INTEGER NOT NULL, opened_at TEXT NOT NULL, closed_at TEXT
+    look_at TEXT NOT NULL, is_event INTEGER NOT NULL, opened_at TEXT NOT NULL, closed_at TEXT,
+    opened_drop TEXT, closed_drop TEXT
 );
 CREATE TABLE messages (
     message_id TEXT PRIMARY KEY, incident_id TEXT NOT NULL REFERENCES incidents, use_case TEXT NOT NULL,
@@ -55,7 +58,7 @@ class Message:
     message_id
         The incident's id and what happened to it: the same in every copy a receiver ever gets.
     at
-        Data time of what it says; all other moments are UTC of the wall.
+        The drop of what it says, or a moment of the wall, as of its incident; all other moments are UTC of the wall.
     sent_at
         None until every receiver has it.
     last_error
@@ -85,12 +88,19 @@ class AlertOutbox:
         self._busy_timeout_s = busy_timeout_s
 
     def settle(
-        self, use_case: str, scope: Sequence[str], at: str, findings: Iterable[Finding], now: datetime
+        self,
+        use_case: str,
+        scope: Sequence[str],
+        at: str,
+        findings: Iterable[Finding],
+        now: datetime,
+        drop: date | None = None,
     ) -> Changes:
         """Open and close incidents by what was found at `at`, and write the messages that say so.
 
         Repeating it changes nothing. An `at` before the last one settled for this scope is history run again, and is
         ignored. What closed at this very `at` and is found again opens again, under the same id, with a message.
+        `drop` is the drop that is looked at, where `at` is a moment.
 
         Returns
         -------
@@ -110,15 +120,16 @@ class AlertOutbox:
                 return Changes()
             known = connection.execute("SELECT * FROM incidents WHERE use_case = ? AND closed_at IS NULL", [use_case])
             open_incidents = [_incident(row) for row in known]
-            changes = settle_incidents(open_incidents, findings, use_case=use_case, at=at, scope=prefixes)
+            in_drop = drop.isoformat() if drop else None
+            changes = settle_incidents(open_incidents, findings, use_case=use_case, at=at, scope=prefixes, drop=in_drop)
             opened = tuple(incident for incident in changes.opened if _open(connection, incident))
             for incident in opened:
                 _write_message(connection, incident, "opened", at, written_at)
             for incident in changes.still_open:
                 _write_again(connection, incident)
             for incident in changes.closed:
-                closed = (incident.closed_at, incident.incident_id)
-                connection.execute("UPDATE incidents SET closed_at = ? WHERE incident_id = ?", closed)
+                closed = (incident.closed_at, incident.closed_drop, incident.incident_id)
+                connection.execute("UPDATE incidents SET closed_at = ?, closed_drop = ? WHERE incident_id = ?", closed)
                 _write_message(connection, incident, "closed", at, written_at)
             connection.execute("INSERT OR REPLACE INTO settled VALUES (?, ?, ?)", (*of_scope, at))
         return replace(changes, opened=opened)
@@ -133,7 +144,9 @@ class AlertOutbox:
     def incidents(self, use_case: str | None = None, *, open_only: bool = False) -> list[Incident]:
         """List incidents in the order they were opened."""
         condition = "WHERE (use_case = ?1 OR ?1 IS NULL)" + (" AND closed_at IS NULL" if open_only else "")
-        rows = self._read(f"SELECT * FROM incidents {condition} ORDER BY opened_at, monitor, kind", (use_case,))
+        rows = self._read(
+            f"SELECT * FROM incidents {condition} ORDER BY coalesce(opened_drop, opened_at), monitor, kind", (use_case,)
+        )
         return [_incident(row) for row in rows]
 
     def messages(self, use_case: str | None = None, *, last: int | None = None) -> list[Message]:
@@ -214,6 +227,7 @@ class AlertOutbox:
         try:
             with closing(_connect(self._file, self._busy_timeout_s)) as connection:
                 connection.row_factory = sqlite3.Row
+                _add_missing_columns(connection)
                 yield connection
         except sqlite3.DatabaseError as error:
             raise AlertOutboxError(_explain(self._file, error, self._busy_timeout_s)) from error
@@ -245,6 +259,20 @@ def wait_s(attempts: int) -> int:
 
 def _connect(file: Path, busy_timeout_s: float) -> sqlite3.Connection:
     return sqlite3.connect(file, timeout=busy_timeout_s, isolation_level=None)  # transactions are begun by hand
+
+
+def _add_missing_columns(connection: sqlite3.Connection) -> None:
+    """Bring a file of an older version up to date; of several processes at once one does it."""
+    if _missing_columns(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        for name in _missing_columns(connection):
+            connection.execute(f"ALTER TABLE incidents ADD COLUMN {name} TEXT")
+        connection.commit()
+
+
+def _missing_columns(connection: sqlite3.Connection) -> list[str]:
+    known = {row["name"] for row in connection.execute("PRAGMA table_info(incidents)")}
+    return [name for name in _ADDED_COLUMNS if name not in known]
 
 
 def _explain(file: Path, error: sqlite3.DatabaseError, waited_s: float) -> str:

@@ -16,8 +16,8 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
 PANELS = {
     "Declare a use case": ("new", "validate", "test", "sources", "features"),
-    "Run and watch": ("land", "batch", "status", "alerts", "drift", "sql", "tables", "fingerprint", "ui", "backfill",
-                      "requeue", "accept-missing"),
+    "Run and watch": ("land", "batch", "status", "alerts", "drift", "performance", "sql", "tables", "fingerprint", "ui",
+                      "backfill", "requeue", "accept-missing"),
     "Models": ("retrain", "champion", "approve", "rollback", "reproduce", "explain", "tune", "economy", "audit",
                "accept-feature", "rebuild"),
     "History": ("replay", "demo"),
@@ -318,6 +318,11 @@ def test_batch_of_a_drop_that_never_landed_fails_and_says_where_to_put_it(state:
     assert "batch 2013-01-02 to 2013-01-02 failed; the last good state still serves. Run " in result.stderr
     assert (state / "dagster_home" / "dagster.yaml").is_file()
     (facts,) = json.loads(run("status", "--json").stdout)
+    assert {"failed_run", "failed_check"} <= {each["kind"] for each in facts["incidents"]}
+    told = json.loads(run("alerts", "flight_delays", "--json").stdout)
+    assert [(each["kind"], each["message"]) for each in told["incidents"]] == [
+        (each["kind"], each["message"]) for each in facts["incidents"]
+    ]
     assert facts["missing"] == ["flight_outcomes of 2013-01-02", "schedule of 2013-01-02"]
     assert facts["missing_accepted"] == ["weather of 2013-01-02"]
     assert list(facts["next"]) == ["ml-assets land flight_delays --from 2013-01-01 --to 2013-01-01"]

@@ -47,6 +47,18 @@ def _open_after(incidents: list[Incident], changes: Changes) -> list[Incident]:
     return [*stay, *(incident for incident in changes.opened if incident.closed_at is None)]
 
 
+def test_people_read_the_drop_where_there_is_one_and_the_moment_where_there_is_none() -> None:
+    moments = ("2026-01-05T09:00:00+00:00", "2026-01-05T09:30:00+00:00")
+    (opened,) = settle([], [DRIFT], use_case="u", at=moments[0], scope=SCOPE, drop="2013-07-01").opened
+    (closed,) = settle([opened], [], use_case="u", at=moments[1], scope=SCOPE, drop="2013-07-02").closed
+    (event,) = settle([], [replace(DRIFT, is_event=True)], use_case="u", at=moments[0], scope=SCOPE).opened
+
+    assert (closed.since, closed.until) == ("2013-07-01", "2013-07-02")
+    assert (closed.opened_at, closed.closed_at) == moments
+    assert (event.since, event.until) == (moments[0], moments[0])
+    assert "from: 2013-07-01\nclosed: 2013-07-02" in message_of(closed, "closed")[1]
+
+
 def test_a_finding_opens_once_stays_open_and_closes_once() -> None:
     first = _settle([], DRIFT, at="2013-07-01")
     second = _settle([*first.opened], replace(DRIFT, measurement=0.4, severity="error"), at="2013-07-02")
@@ -56,7 +68,7 @@ def test_a_finding_opens_once_stays_open_and_closes_once() -> None:
     assert (opened.monitor, opened.kind, opened.measurement) == ("drift/weather_temp_f", "drift", 0.31)
     assert (opened.opened_at, opened.closed_at) == ("2013-07-01", None)
     assert second == Changes(still_open=(replace(opened, measurement=0.4, severity="error"),))  # as found last
-    assert third == Changes(closed=(replace(opened, closed_at="2013-07-03"),))
+    assert third == Changes(closed=(replace(opened, closed_at="2013-07-03", closed_drop="2013-07-03"),))
 
 
 def test_id_of_an_incident_is_the_same_wherever_it_is_worked_out() -> None:

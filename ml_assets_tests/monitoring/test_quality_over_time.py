@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ml_assets.monitoring.quality_over_time import mean_of_months, quality_by_month, quality_by_week
+from ml_assets.monitoring.quality_over_time import mean_of_months, quality_by_month, quality_by_week, worse_weeks
 
 COLUMNS = ["batch_date", "example_id", "label", "champion", "baseline", "first_champion"]
 FIRST = date(2013, 1, 28)
@@ -88,3 +88,21 @@ def test_without_a_month_there_is_no_mean() -> None:
     assert mean["n_months"] == 0
     assert math.isnan(mean["auc_above_first_champion"])
     assert math.isnan(mean["baseline"]["log_loss"])
+
+
+def week(champion: float | None, first_champion: float | None, baseline: float | None) -> dict[str, Any]:
+    losses = {"champion": champion, "first_champion": first_champion, "baseline": baseline}
+    return {"week": "2013-02-04", "n": 9, **{role: {"log_loss": loss} for role, loss in losses.items()}}
+
+
+def test_week_is_worse_from_more_than_one_percent_on_and_names_each_alternative() -> None:
+    found = worse_weeks([week(0.504, 0.5, 0.6), week(0.52, 0.5, 0.51), week(0.7, 0.8, 0.5)])
+
+    assert [(row["than"], round(row["excess"], 4)) for row in found] == [
+        ("first_champion", 0.04), ("baseline", 0.0196), ("baseline", 0.4),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("undefined", [NAN, None])
+def test_week_without_a_measure_is_worse_than_nothing(undefined: float | None) -> None:
+    assert worse_weeks([week(undefined, 0.5, 0.5), week(0.9, undefined, undefined), week(0.9, 0.0, 1.0)]) == []

@@ -19,6 +19,9 @@ SUMMARY: dict[str, Any] = {
          "baseline": MEASURES}
         for day in ("2013-02-05", "2013-02-12")
     ],
+    "worse_weeks": [{"week": "2013-02-12", "n": 10, "than": "baseline", "log_loss": 0.5, "other_log_loss": 0.48,
+                     "excess": 0.0417}],
+    "compared_weeks": 2,
     "months": [{"month": "2013-02", "n": 1200, "label_share": 0.25, "champion": MEASURES, "baseline": MEASURES,
                 "first_champion": {**MEASURES, "auc": None}}],
     "mean": {"n_months": 2, "auc_above_first_champion": 0.01, "champion": {"log_loss": 0.5, "auc": 0.7},
@@ -26,10 +29,12 @@ SUMMARY: dict[str, Any] = {
     "drift": [{"week": "2013-02-05", "family": "feed", "ratio": 40.0, "monitor": "feed/weather rows",
                "batch_date": "2013-02-06", "value": 3.0, "z": 160.0, "threshold": 4.0, "alarms": 2}],
     "retrainings": [
-        {"as_of": "2013-02-01", "rung": "xgboost", "model_version": "m1", "verdict": "promoted", "gate": "disabled",
+        {"drop": "2013-02-01", "decided_by": "gate", "serves": "model", "as_of": "2013-02-01",
+         "rung": "xgboost", "model_version": "m1", "verdict": "promoted", "gate": "disabled",
          "gain": None, "gain_lower": None, "gain_upper": None, "broken": [],
          "asked_by": {**dict.fromkeys(ASKED_BY), "trigger": "by hand"}},
-        {"as_of": "2013-03-01", "rung": "xgboost", "model_version": "m2", "verdict": "refused", "gate": "enabled",
+        {"drop": "2013-03-01", "decided_by": "gate", "serves": "model", "as_of": "2013-03-01",
+         "rung": "xgboost", "model_version": "m2", "verdict": "refused", "gate": "enabled",
          "gain": -0.01, "gain_lower": -0.03, "gain_upper": 0.01, "broken": ["gain: too little"], "asked_by": ASKED_BY},
     ],
     "decisions": {"nothing": 89, "retrain": 1},
@@ -63,8 +68,30 @@ def test_outcome_says_the_retrainings_and_what_they_were_worth() -> None:
     )
     assert said.endswith(
         "Mean AUC over 2 months: 0.7000, +0.0100 compared with the first champion and +0.0500 compared with the "
-        "baseline. Mean log loss: 0.5000, first champion 0.5200, baseline 0.6000."
+        "baseline. Mean log loss: 0.5000, first champion 0.5200, baseline 0.6000. Serving was more than 1 % worse than "
+        "the baseline in 1 of 2 weeks (by log loss; week of 2013-02-12: 4.2%), and than the first champion in none."
     )
+
+
+def test_outcome_says_that_no_week_was_worse() -> None:
+    assert outcome(SUMMARY | {"worse_weeks": []}).endswith(
+        "In none of 2 weeks was serving more than 1 % worse, by log loss, than the baseline or the first champion."
+    )
+
+
+def test_fallback_is_no_retraining_and_a_dotted_line_that_says_what_serves() -> None:
+    fallback = SUMMARY["retrainings"][0] | {
+        "drop": "2013-03-10", "decided_by": "fallback", "serves": "baseline", "gain": 0.5,
+        "asked_by": {**dict.fromkeys(ASKED_BY), "trigger": "fallback", "reason": "m1 has failed"},
+    }  # fmt: skip
+    summary = SUMMARY | {"retrainings": [*SUMMARY["retrainings"], fallback]}
+
+    page = replay_page(summary)
+
+    assert ": 2 retrainings, 1 promoted and 1 refused;" in outcome(summary)
+    assert "the fallback serves" in texts_of(charts_of(page)[0])
+    assert "<td>2013-03-10</td><td>m1</td><td>fallback</td>" in page.replace(' class="day"', "")
+    assert "its baseline serves</td><td></td>" in page
 
 
 def test_champion_from_before_is_no_retraining_of_the_replay() -> None:
@@ -75,7 +102,8 @@ def test_champion_from_before_is_no_retraining_of_the_replay() -> None:
 
 def test_page_of_nothing_says_so() -> None:
     empty = copy.deepcopy(SUMMARY)
-    empty |= {name: [] for name in ("weeks", "months", "drift", "retrainings", "incidents")}
+    empty |= {"compared_weeks": 0}
+    empty |= {name: [] for name in ("weeks", "worse_weeks", "months", "drift", "retrainings", "incidents")}
     empty |= {"decisions": {}, "seconds": {}}
     empty["mean"]["n_months"] = 0
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,31 @@ def test_a_locked_outbox_is_an_error_that_says_so(outbox: AlertOutbox, tmp_path:
         settle(impatient, "2013-07-01", LATE)
     assert impatient.incidents() == []  # readers do not wait for a writer
     other.close()
+
+
+def test_drop_of_an_evaluation_at_a_moment_is_kept_and_orders_incidents(outbox: AlertOutbox) -> None:
+    failed = Finding("run/batch", "failed_run", "error", "it failed", None, None, "", "")
+    outbox.settle("flights", ("run/",), NOW.isoformat(), [failed], NOW, date(2013, 6, 30))
+    settle(outbox, "2013-07-01", LATE)
+    outbox.settle("flights", ("run/",), (NOW + timedelta(hours=1)).isoformat(), [], NOW, date(2013, 7, 2))
+
+    first, second = outbox.incidents()
+
+    assert (first.monitor, first.since, first.until) == ("run/batch", "2013-06-30", "2013-07-02")
+    assert (first.opened_at, second.since) == (NOW.isoformat(), "2013-07-01")
+
+
+def test_file_of_an_older_version_is_brought_up_to_date_and_keeps_what_it_holds(outbox: AlertOutbox) -> None:
+    settle(outbox, "2013-07-01", LATE)
+    file = outbox.folder / "alerts.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        for name in ("opened_drop", "closed_drop"):
+            connection.execute(f"ALTER TABLE incidents DROP COLUMN {name}")
+        connection.commit()
+
+    (before,) = AlertOutbox(StatePaths(outbox.folder.parent)).incidents()
+    settle(outbox, "2013-07-02")
+    (after,) = outbox.incidents()
+
+    assert (before.opened_drop, before.since) == (None, "2013-07-01")
+    assert (after.since, after.until, after.closed_drop) == ("2013-07-01", "2013-07-02", "2013-07-02")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -49,14 +49,15 @@ def run_alerts(paths: StatePaths, use_case: str | None, asked: AlertOptions, now
         trials = send_test(urls) if asked.test else None
         result = relay(outbox, urls, now) if asked.send else None
         incidents = outbox.incidents(use_case, open_only=not asked.everything)
-        messages = outbox.messages(use_case, last=None if asked.everything else LAST_MESSAGES)
+        messages = outbox.messages(use_case)
+        known = {incident.incident_id: incident for incident in outbox.incidents(use_case)}
         unsent = outbox.unsent()
     except AlertOutboxError as error:
         raise fail(str(error)) from error
     if asked.as_json:
         facts: dict[str, Any] = {
             "incidents": [asdict(incident) for incident in incidents],
-            "messages": [asdict(message) for message in messages],
+            "messages": [asdict(message) for message in (messages if asked.everything else messages[-LAST_MESSAGES:])],
             "unsent": unsent,
             "urls": [masked(url) for url in urls],
         }
@@ -66,7 +67,8 @@ def run_alerts(paths: StatePaths, use_case: str | None, asked: AlertOptions, now
             facts["relay"] = asdict(result)
         print_json(facts)
     elif trials is None and result is None:
-        _show_alerts(incidents, messages, urls, everything=asked.everything)
+        _show_alerts(incidents, everything=asked.everything)
+        _show_messages(messages, known, urls, everything=asked.everything)
         next_steps(_next(unsent, incidents, urls, use_case))
     else:
         _show_trials(trials or [])
@@ -84,17 +86,40 @@ def _check_use_case(outbox: AlertOutbox, use_case: str | None) -> None:
         raise fail(f"there is no use case {use_case!r}; allowed: {', '.join(names)}{did_you_mean(use_case, names)}")
 
 
-def _show_alerts(
-    incidents: Sequence[Incident], messages: Sequence[Message], urls: Sequence[str], *, everything: bool
-) -> None:
+def _show_alerts(incidents: Sequence[Incident], *, everything: bool) -> None:
     if not incidents:
         console.print("no incident yet" if everything else "no open incident")
     for incident in incidents:
-        _show_incident(incident)
-    if messages:
-        rows = [(message.at, message.title, _fate(message, urls)) for message in messages]
-        columns = ["at", TableColumn("message", 1, is_text=True), TableColumn("sent", 2, is_text=True)]
-        print_table("messages" if everything else "last messages", columns, rows)
+        _show_incident(incident, everything=everything)
+
+
+def _show_messages(
+    messages: Sequence[Message], known: Mapping[str, Incident], urls: Sequence[str], *, everything: bool
+) -> None:
+    """Print messages in the order of drops; times of the wall are shown with everything else alone."""
+    if not messages:
+        return
+    told = sorted(((_when_told(message, known.get(message.incident_id)), message) for message in messages),
+                  key=lambda each: each[0])  # fmt: skip
+    columns = ["drop", TableColumn("message", 1, is_text=True), TableColumn("sent", 2, is_text=True)]
+    rows = [[drop, message.title, _fate(message, urls, with_times=everything)] for drop, message in told]
+    if everything:
+        columns.append("written")
+        rows = [[*row, _moment(message.created_at)] for row, (_, message) in zip(rows, told, strict=True)]
+    print_table("messages" if everything else "last messages", columns, rows if everything else rows[-LAST_MESSAGES:])
+
+
+def _when_told(message: Message, incident: Incident | None) -> str:
+    if incident is None:
+        return _moment(message.at)
+    is_closed = ":closed" in message.message_id
+    return _moment((incident.until if is_closed else incident.since) or message.at)
+
+
+def _moment(at: str) -> str:
+    """Write a drop as it is, and a moment of the wall to the minute."""
+    is_drop = len(at) == len("2013-07-01")
+    return at if is_drop else f"{at[:10]} {at[11:16]}Z"
 
 
 def _show_trials(trials: Sequence[Trial]) -> None:
@@ -119,14 +144,16 @@ def _need_urls(urls: Sequence[str]) -> None:
         )
 
 
-def _show_incident(incident: Incident) -> None:
+def _show_incident(incident: Incident, *, everything: bool) -> None:
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[incident.severity]
     kind = incident.kind.replace("_", " ")
     say(Text.assemble((incident.severity, f"bold {colour}"), f" {incident.use_case}: {kind} ({incident.monitor})"))
-    until = f"; closed {incident.closed_at}" if incident.closed_at and not incident.is_event else ""
+    until = f"; closed {_moment(incident.until)}" if incident.until and not incident.is_event else ""
+    is_told_apart = everything and incident.opened_at != incident.since
     lines = {
         "what": incident.message,
-        "at" if incident.is_event else "since": incident.opened_at + until,
+        "at" if incident.is_event else "since": _moment(incident.since) + until,
+        "recorded": _moment(incident.opened_at) if is_told_apart else "",
         "measured": measured_against(incident),
         "by itself": incident.doing,
         "look at": incident.look_at,
@@ -136,11 +163,12 @@ def _show_incident(incident: Incident) -> None:
             say(f"{label:<10} {text}", indent=2, hanging=13)
 
 
-def _fate(message: Message, urls: Sequence[str]) -> str:
+def _fate(message: Message, urls: Sequence[str], *, with_times: bool) -> str:
     if message.sent_at is not None:
-        return f"sent {message.sent_at[:16]}Z"
+        return f"yes, {_moment(message.sent_at)}" if with_times else "yes"
     if message.last_error is not None:
-        return f"failed {message.attempts}x, next try {message.next_try_at[:16]}Z: {message.last_error}"
+        again = f"next try {_moment(message.next_try_at)}" if with_times else "tried again later"
+        return f"failed {message.attempts}x, {again}: {message.last_error}"
     return "not yet" if urls else f"no: {URLS_VARIABLE} is not set"
 
 

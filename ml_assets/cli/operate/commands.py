@@ -151,13 +151,40 @@ def drift(
 ) -> None:
     """Show which monitors of a drop alarm or come near.
 
-    Also what that seems to mean, and what was decided.
+    Also how its champion performs, what that seems to mean, and what was decided.
     """
     from ml_assets.cli.operate.drift import DriftOptions, run_drift
 
     spec = read_use_case(use_case)
     asked = read_drops(spec, drop, drop, "--drop")[0] if drop else None
     run_drift(spec, state_of(spec), DriftOptions(asked, page, as_json))
+
+
+@commands.command()
+def performance(
+    use_case: UseCaseName,
+    first: Annotated[
+        str, typer.Option("--from", help="First drop; weeks are counted from it. By default the first of all.")
+    ] = "",
+    last: Annotated[
+        str, typer.Option("--to", help="As it was known in this drop; by default the newest that was run.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show quality by week, against baseline and first champion.
+
+    Log loss and AUC of the champion, of the first champion had it never been retrained, and of the baseline, by week
+    of prediction; promotions, refusals, fallbacks and incidents; and how the champion did in the last matured window.
+    """
+    from ml_assets.cli.operate.performance import PerformanceOptions, run_performance
+
+    spec = read_use_case(use_case)
+    begins = read_drops(spec, first, first, "--from")[0] if first else None
+    ends = read_drops(spec, last, last, "--to")[0] if last else None
+    if begins and ends and begins > ends:
+        raise fail(f"--from {begins} is after --to {ends}")
+    with explained_errors():
+        run_performance(spec, state_of(spec), PerformanceOptions(begins, ends, as_json))
 
 
 @commands.command()

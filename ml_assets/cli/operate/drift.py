@@ -1,4 +1,4 @@
-"""What a drop's drift report says, what was decided on it, and Evidently's page on demand."""
+"""What a drop's performance verdict and drift report say, what was decided on them, and Evidently's page on demand."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ml_assets.cli.console import console, fail, next_steps, plain_rows, print_j
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.monitoring.diagnosis import spell
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
+from ml_assets.pipeline.monitoring.serving_quality import verdict_of_drop
+from ml_assets.reports.quality_text import baseline_sentence, gate_sentence, sums_sentences
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -52,7 +54,7 @@ class DriftOptions:
 
 
 def run_drift(spec: UseCaseSpec, state: UseCaseState, asked: DriftOptions) -> None:
-    """Print the monitors of a drop nearest to alarm, with the decision; write the page where it is asked for."""
+    """Print the performance and the monitors nearest to alarm of a drop, with the decision; write the page if asked."""
     lake = state.lake
     reported = {row["batch_date"] for row in read_monitors(lake, ["batch_date"])}
     drop = asked.drop or max(reported, default=None)
@@ -62,14 +64,29 @@ def run_drift(spec: UseCaseSpec, state: UseCaseState, asked: DriftOptions) -> No
     rows = read_monitors(lake, [*_COLUMNS, "ratio"], (drop, drop))
     rows.sort(key=lambda row: (row["state"] != "alarm", -row["ratio"], row["monitor"]))
     decided = read_rows(lake, "decisions", None, (drop, drop))
+    verdict = verdict_of_drop(lake, drop)
     page = _page(spec, state, drop) if asked.page else None
     if asked.as_json:
         columns = list(_COLUMNS)
         monitors = plain_rows(columns, [[row[name] for name in columns] for row in rows])
-        print_json({"use_case": spec.name, "drop": drop, "monitors": monitors,
+        print_json({"use_case": spec.name, "drop": drop, "performance": verdict, "monitors": monitors,
                     "decision": decided[0] if decided else None, "page": page})  # fmt: skip
         return
+    if verdict is not None:
+        _show_performance(verdict)
     _show(spec, drop, rows, decided, page)
+
+
+def _show_performance(verdict: dict[str, Any]) -> None:
+    """Print how the champion of the drop does, and how near it is to an alarm."""
+    state = (verdict["state"], "bold red" if verdict["state"] == "failed" else "bold")
+    model = f" of champion {verdict['model_version']}" if verdict["model_version"] else ""
+    say(Text.assemble((f"performance{model}: ", "bold"), state))
+    lines = [gate_sentence(verdict)]
+    if verdict["loss_now"] is not None:
+        lines += [baseline_sentence(verdict), *sums_sentences(verdict)]
+    for line in lines:
+        say(line, indent=2)
 
 
 def _show(

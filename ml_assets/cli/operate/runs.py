@@ -11,6 +11,7 @@ from rich.text import Text
 from ml_assets.cli.console import console, fail, printable, say
 from ml_assets.cli.progress import progress_bar
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.alert_outbox import AlertOutboxError
 from ml_assets.stores.paths import StatePaths
 
 if TYPE_CHECKING:
@@ -64,7 +65,10 @@ def _watched(spec: UseCaseSpec, title: str, steps: int, work: Callable[[OnEvent]
                 shown = f"{shown}: {what}"
             progress.update(task, now=shown)
 
-        outcome = work(on_event)
+        try:
+            outcome = work(on_event)
+        except AlertOutboxError as error:
+            raise fail(f"{title} ended, and its incidents could not be written: {error}") from error
     if not outcome.succeeded:
         for step, message in outcome.failures[:5]:
             console.print(f"[red]failed[/] {step.removeprefix(prefix).replace('__', '/')}")

@@ -12,6 +12,7 @@ from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import record_of, rejection_of, spell_rejection
 from ml_assets.pipeline.monitoring.status import count_drops, newest_verdict
+from ml_assets.reports.quality_text import baseline_sentence, fallback_sentence, first_sentence, gate_sentence
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -79,6 +80,7 @@ def show_facts(facts: dict[str, Any]) -> None:
         _line("champion", f"{champion['model_version']}, serves from {champion['serves_from']} "
               f"(gate {champion['gate']}; {measured})")  # fmt: skip
     _show_predictions(facts)
+    _show_quality(facts)
     _show_watch(facts)
     for verdict in facts["verdicts"]:
         _line("verdict", f"{verdict['as_of']} {verdict['model_version']}: {verdict['verdict']}", "dim")
@@ -99,6 +101,25 @@ def _show_predictions(facts: dict[str, Any]) -> None:
     if facts["predictions"]:
         span = facts["predictions"]
         _line("predictions", f"{span['first']} to {span['last']}, {span['rows']:,} rows")
+
+
+def _show_quality(facts: dict[str, Any]) -> None:
+    """Print how the champion does in the last matured window, and the fallback where one serves."""
+    verdict, fallback = facts["quality"], facts["fallback"]
+    if fallback is not None:
+        _line("fallback", fallback_sentence(fallback), "red")
+    elif facts["failure"] is not None:
+        _line("failed", f"the champion of the newest drop: {facts['failure']}", "red")
+    if verdict is None or verdict["model_version"] is None:
+        return
+    champion = facts["champion"]
+    is_other = champion is not None and champion["model_version"] != verdict["model_version"]
+    whose = f"of {verdict['model_version']}: " if is_other else ""
+    _line("quality", whose + gate_sentence(verdict), "red" if verdict["loss_since"] else "")
+    if verdict["loss_now"] is not None:
+        behind, first = verdict["behind_since"], verdict["first_gain_upper"]
+        _line("vs baseline", baseline_sentence(verdict), "red" if behind else "")
+        _line("vs first", first_sentence(verdict), "red" if first is not None and first < 0 else "")
 
 
 def _show_watch(facts: dict[str, Any]) -> None:

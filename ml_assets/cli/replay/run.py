@@ -171,10 +171,10 @@ def show_summary(summary: dict[str, Any], page: Path) -> None:
         _show_months(summary)
     if summary["retrainings"]:
         cells = [
-            [row["as_of"], row["asked_by"]["trigger"], row["asked_by"]["reason"], verdict_of(row), gain_of(row)]
+            [row["drop"], row["asked_by"]["trigger"], row["asked_by"]["reason"], verdict_of(row), gain_of(row)]
             for row in summary["retrainings"]
         ]  # fmt: skip
-        columns = ["as of", "asked by", TableColumn("reason", is_text=True), "verdict", TableColumn("gain", 1)]
+        columns = ["drop", "asked by", TableColumn("reason", is_text=True), "verdict", TableColumn("gain", 1)]
         print_table("retrainings", columns, cells, see="--json")
     closed = sum(row["closed_at"] is not None for row in summary["incidents"])
     console.print(f"{counted(len(summary['incidents']), 'incident')} opened, {closed} of them closed", highlight=False)

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +14,7 @@ import dagster as dg
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
 from ml_assets.graph.assets.layout import BACKFILL_TAG, asset_key
+from ml_assets.graph.automation.alerts import reconcile
 from ml_assets.graph.automation.run_requests import range_tags, retrain_config
 from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
 from ml_assets.graph.definitions.use_case import build_use_case
@@ -101,7 +102,8 @@ class _Work:
 
 
 def _run(spec: UseCaseSpec, paths: StatePaths, work: _Work, on_event: OnEvent | None) -> RunOutcome:
-    job = build_use_case(spec, paths.root).resolve_job_def(work.job_name)
+    definitions = build_use_case(spec, paths.root)
+    job = definitions.resolve_job_def(work.job_name)
     quiet = {"console": {"config": {"log_level": "CRITICAL"}}}
     with open_instance(paths) as instance:
         run_id = str(uuid4())
@@ -112,6 +114,8 @@ def _run(spec: UseCaseSpec, paths: StatePaths, work: _Work, on_event: OnEvent | 
             run_config={"ops": dict(work.ops), "loggers": quiet}, raise_on_error=False,
             asset_selection=list(work.only) or None,
         )  # fmt: skip
+        checks = definitions.resolve_asset_graph().asset_check_keys
+        reconcile(spec, paths, instance, sorted(checks), datetime.now(UTC))  # as the alert sensor would
     return outcome_of(work.job_name, result)
 
 

@@ -216,6 +216,11 @@ def champion_in(record: Sequence[Mapping[str, Any]], drop: date) -> dict[str, An
     return None if found is None else dict(next(row for row in record if row["sequence"] == found.sequence))
 
 
+def drop_of(row: Mapping[str, Any]) -> date:
+    """Give the drop that an entry belongs to: what a verdict is as of, or the one after which a decision holds."""
+    return row["as_of"] if row["decided_by"] == GATE else row["serves_after"]
+
+
 def read_champion_before(connection: duckdb.DuckDBPyConnection, lake: Lake, as_of: date) -> Promotion | None:
     """Give what serves the drop `as_of` itself: what a candidate as of it is compared with, whenever that is run."""
     return champion_of(as_of, read_promotions(connection, lake))

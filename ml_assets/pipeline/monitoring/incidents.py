@@ -8,6 +8,8 @@ from typing import Any
 
 from ml_assets.decisions.findings import DROP_SCOPE, finding_of_verdict, findings_of_drop
 from ml_assets.decisions.incidents import Changes, Finding
+from ml_assets.pipeline.champion.decisions import record_of
+from ml_assets.pipeline.champion.record import drop_of
 from ml_assets.pipeline.ingestion.ready_drops import overdue_sources
 from ml_assets.pipeline.monitoring.decisions import stale_parts
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
@@ -18,9 +20,10 @@ from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
+from ml_assets.stores.use_case_state import UseCaseState
 
 _LOCATION = "code_location"  # scope of what concerns every use case of the location
-_NEWEST = 200  # verdicts and drops looked at in one pass
+_NEWEST = 200  # verdicts looked at in one pass
 
 
 def reconcile_incidents(
@@ -39,20 +42,26 @@ def reconcile_incidents(
     now
         The wall's moment.
     """
-    outbox = AlertOutbox(paths)
+    outbox, at, drop = AlertOutbox(paths), now.isoformat(), _newest_begun(spec.name, paths)
     found = [
-        outbox.settle(_LOCATION, [_LOCATION], now.isoformat(), [], now),  # a sensor ticks, so the location loads
-        outbox.settle(spec.name, ["declaration"], now.isoformat(), [], now),
+        outbox.settle(_LOCATION, [_LOCATION], at, [], now),  # a sensor or a command asks, so the location loads
+        outbox.settle(spec.name, ["declaration"], at, [], now, drop),
         *_reconcile_drops(spec, paths, outbox, now),
         *_reconcile_verdicts(spec, paths, outbox, now),
-        outbox.settle(spec.name, ["run/"], now.isoformat(), failed_runs, now),
-        outbox.settle(spec.name, ["check/"], now.isoformat(), failed_checks, now),
+        outbox.settle(spec.name, ["run/"], at, failed_runs, now, drop),
+        outbox.settle(spec.name, ["check/"], at, failed_checks, now, drop),
     ]
     late = _overdue(spec, paths, now)
     if late is not None:
-        at, findings = late
-        found.append(outbox.settle(spec.name, ["overdue/"], at.isoformat(), findings, now))
+        landed, findings = late
+        found.append(outbox.settle(spec.name, ["overdue/"], landed.isoformat(), findings, now))
     return found
+
+
+def _newest_begun(use_case: str, paths: StatePaths) -> date | None:
+    """Give the newest drop in the ledger: what runs and checks concern; None before the first."""
+    lake = Lake(paths.lake / use_case)
+    return max(lake.files("drops").drops(), default=None) if lake.has("drops") else None
 
 
 def open_broken_declaration(name: str, mistakes: Sequence[str], paths: StatePaths, now: datetime) -> Changes:
@@ -60,7 +69,8 @@ def open_broken_declaration(name: str, mistakes: Sequence[str], paths: StatePath
     message = f"{len(mistakes)} mistakes in the declaration of {name}; nothing of it runs: " + "; ".join(mistakes[:3])
     finding = Finding("declaration", "broken_use_case", "error", message, None, None,
                       "the other use cases go on", f"ml-assets validate {name}")  # fmt: skip
-    return AlertOutbox(paths).settle(name, ["declaration"], now.isoformat(), [finding], now)
+    drop = _newest_begun(name, paths)
+    return AlertOutbox(paths).settle(name, ["declaration"], now.isoformat(), [finding], now, drop)
 
 
 def open_location_incident(error: Exception, paths: StatePaths, now: datetime) -> Changes:
@@ -110,11 +120,11 @@ def _by_drop(rows: Iterable[dict[str, Any]]) -> dict[date, list[dict[str, Any]]]
 
 def _reconcile_verdicts(spec: UseCaseSpec, paths: StatePaths, outbox: AlertOutbox, now: datetime) -> Iterable[Changes]:
     last = outbox.last_settled(spec.name, ("gate",))
-    verdicts = sorted(read_rows(Lake(paths.lake / spec.name), "champion", None), key=lambda row: row["sequence"])
-    for verdict in verdicts[-_NEWEST:]:
+    for verdict in record_of(UseCaseState(spec.name, paths))[-_NEWEST:]:
         at = verdict["_recorded_at"].isoformat()
         if last is None or datetime.fromisoformat(last) <= verdict["_recorded_at"]:
-            yield outbox.settle(spec.name, ("gate",), at, [finding_of_verdict(spec.name, verdict)], now)
+            found = [finding_of_verdict(spec.name, verdict)]
+            yield outbox.settle(spec.name, ("gate",), at, found, now, drop_of(verdict))
 
 
 def _overdue(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> tuple[date, list[Finding]] | None:

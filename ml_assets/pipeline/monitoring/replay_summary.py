@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.monitoring.quality_over_time import mean_of_months, quality_by_month, quality_by_week
-from ml_assets.pipeline.champion.record import promotions_in, read_record
+from ml_assets.monitoring.performance import judged_window
+from ml_assets.monitoring.quality_over_time import mean_of_months, quality_by_month, quality_by_week, worse_weeks
+from ml_assets.pipeline.champion.record import BY_HAND, FALLBACK, GATE, drop_of, promotions_in, read_record
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, scan_monitors
+from ml_assets.pipeline.monitoring.plain_values import plain
+from ml_assets.pipeline.monitoring.quality_over_time import read_scored
 from ml_assets.serving.routing import champion_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
@@ -19,12 +20,12 @@ from ml_assets.stores.paths import StatePaths
 
 if TYPE_CHECKING:
     import duckdb
-    import pandas as pd
 
 Row = dict[str, Any]
 
 _WHY = ("trigger", "reason", "monitor", "measurement", "threshold")
-_OF_INCIDENT = ("monitor", "kind", "severity", "message", "opened_at", "closed_at")
+_OF_VERDICT = ("as_of", "rung", "model_version", "verdict", "gate", "decided_by", "serves", "gain", "gain_lower",
+               "gain_upper")  # fmt: skip
 
 
 def summarize_replay(
@@ -48,25 +49,33 @@ def summarize_replay(
     -------
     dict
         JSON as it is: dates are text, and what is not finite is null. `weeks`, `months` and `mean` as in
-        monitoring/quality_over_time.py; `drift`, one row a week and family, with its largest ratio of |z| to threshold;
-        `retrainings`, each verdict and what asked for it, the one that served at the start before them; `decisions`,
-        counts by action; `incidents` that opened in the drops; `seconds`. A table that is not there yet gives no rows.
+        monitoring/quality_over_time.py; `worse_weeks` as there, of the `compared_weeks` weeks that have matured;
+        `drift`, one row a week and family, with its largest ratio of |z| to threshold; `retrainings`, each verdict and
+        what asked for it, and each decision of a person or of the fallback, the one that served at the start before
+        them: `drop` is what a retraining is as of, or the drop after which a decision holds; `decisions`, counts by
+        action; `incidents` that opened in the drops; `seconds`. A table that is not there yet gives no rows.
     """
     import duckdb
 
     lake, first, last = Lake(paths.lake / spec.name), steps[0][0], steps[-1][-1]
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        scored = _scored(connection, spec, lake, (first, last))
+        scored = read_scored(connection, spec, lake, (first, last))
         drift = _drift(connection, lake, (first, last))
         verdicts = read_record(connection, lake)
         decided = {row["batch_date"]: row for row in _rows(connection, lake, "decisions", (spec.calendar.start, last))}
     months = quality_by_month(scored, spec.worklist.capacity)
-    return _plain(
+    weeks = quality_by_week(scored, first, spec.worklist.capacity)
+    matured = quality_by_week(
+        scored[scored["batch_date"] <= judged_window(spec, last)[1]], first, spec.worklist.capacity
+    )
+    return plain(
         {
             "use_case": spec.name, "first": first, "last": last, "steps": len(steps),
             "capacity": spec.worklist.capacity,
-            "weeks": quality_by_week(scored, first, spec.worklist.capacity),
+            "weeks": weeks,
+            "worse_weeks": worse_weeks(matured),
+            "compared_weeks": sum(week["n"] > 0 for week in matured),
             "months": months,
             "mean": mean_of_months(months),
             "drift": drift,
@@ -76,39 +85,6 @@ def summarize_replay(
             "seconds": _total(seconds),
         }
     )  # fmt: skip
-
-
-def _scored(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, drops: tuple[date, date]
-) -> pd.DataFrame:
-    """Read every prediction with the newest label known by the last drop."""
-    empty = {
-        "predictions": "SELECT NULL::DATE AS batch_date, NULL::VARCHAR AS example_id, NULL::DOUBLE AS score, "
-        "NULL::DOUBLE AS baseline_score WHERE false",
-        "shadow_predictions": "SELECT NULL::DATE AS batch_date, NULL::VARCHAR AS example_id, NULL::VARCHAR AS role, "
-        "NULL::DOUBLE AS score WHERE false",
-        "labels": "SELECT NULL::DATE AS batch_date, NULL::VARCHAR AS example_id, NULL::INTEGER AS label, "
-        "NULL::TIMESTAMPTZ AS known_at WHERE false",
-    }
-    for table, nothing in empty.items():
-        bounds = (spec.calendar.start, drops[1]) if table == "labels" else drops
-        found = lake.relation(connection, table, bounds) if lake.has(table) else connection.sql(nothing)
-        found.create_view(table, replace=True)
-    frame = connection.sql(
-        """
-        WITH known AS (
-            SELECT example_id, arg_max(label, (known_at, batch_date))::DOUBLE AS label FROM labels GROUP BY example_id
-        ), first_champion AS (
-            SELECT batch_date, example_id, score FROM shadow_predictions WHERE role = 'first_champion'
-        )
-        SELECT p.batch_date, p.example_id, k.label, p.score AS champion, p.baseline_score AS baseline,
-            f.score AS first_champion
-        FROM predictions AS p LEFT JOIN known AS k USING (example_id)
-        LEFT JOIN first_champion AS f USING (batch_date, example_id)
-        ORDER BY p.batch_date, p.example_id
-        """
-    ).df()
-    return frame.assign(batch_date=frame["batch_date"].dt.date)
 
 
 def _drift(connection: duckdb.DuckDBPyConnection, lake: Lake, drops: tuple[date, date]) -> list[Row]:
@@ -148,38 +124,50 @@ def _retrainings(
     kept = [
         row
         for row in verdicts
-        if drops[0] <= row["as_of"] <= drops[1] or (serving is not None and row["sequence"] == serving.sequence)
+        if drops[0] <= drop_of(row) <= drops[1] or (serving is not None and row["sequence"] == serving.sequence)
     ]
     return [
         {
-            "as_of": row["as_of"],
-            **{name: row[name] for name in ("rung", "model_version", "verdict", "gate")},
+            "drop": drop_of(row),
+            **{
+                name: row[name]
+                for name in ("as_of", "rung", "model_version", "verdict", "gate", "decided_by", "serves")
+            },
             **{name: row[name] for name in ("gain", "gain_lower", "gain_upper")},
-            "broken": [f"{each['code']}: {each['message']}" for each in row["reasons"] if not each["passed"]],
-            "asked_by": _asked_by(decided.get(row["as_of"]), is_scheduled=row["as_of"] in scheduled),
+            "broken": [f"{each['code']}: {each['message']}" for each in row["reasons"] or [] if not each["passed"]],
+            "asked_by": _asked_by(row, decided.get(row["as_of"]), is_scheduled=row["as_of"] in scheduled),
         }
-        for row in sorted(kept, key=lambda row: (row["as_of"], row["sequence"]))
+        for row in sorted(kept, key=lambda row: (drop_of(row), row["sequence"]))
     ]
 
 
-def _asked_by(decision: Mapping[str, Any] | None, *, is_scheduled: bool) -> Row:
-    """Give what the decision rested on; a retraining that none asked for was a schedule's or a person's."""
+def _asked_by(row: Mapping[str, Any], decision: Mapping[str, Any] | None, *, is_scheduled: bool) -> Row:
+    """Give what asked for a retraining, as it was recorded, and what that rested on in the decision of its drop.
+
+    Records of older versions do not say who asked: there it is what was decided in the drop, else a schedule or a
+    person. Of what a person or the fallback decided, it is these, with the reason they gave.
+    """
     nothing = dict.fromkeys(_WHY)
-    if is_scheduled:
-        return nothing | {"trigger": "schedule", "reason": "a plain schedule"}
-    if decision is None or decision["action"] != "retrain":
-        return nothing | {"trigger": "by hand"}
-    return {name: decision[name] for name in _WHY}
+    if row["decided_by"] != GATE:
+        trigger = FALLBACK if row["decided_by"] == FALLBACK else BY_HAND
+        return nothing | {"trigger": trigger, "reason": row["note"]}
+    asked = decision["trigger"] if decision is not None and decision["action"] == "retrain" else None
+    by = row["asked_by"] or ("schedule" if is_scheduled else asked or BY_HAND)
+    if decision is not None and asked is not None and asked == by:
+        return {name: decision[name] for name in _WHY}
+    return nothing | {"trigger": by, "reason": "a plain schedule" if by == "schedule" else None}
 
 
 def _incidents(outbox: AlertOutbox, use_case: str, drops: tuple[date, date]) -> list[Row]:
-    """List the incidents that opened in the drops; those of runs and checks have the time of the wall."""
-    found = [asdict(incident) for incident in outbox.incidents(use_case)]
+    """List the incidents that opened in the drops, but for events: promotions and refusals are told as verdicts."""
     return [
-        {name: incident[name] for name in _OF_INCIDENT}
-        for incident in found
-        if drops[0] <= date.fromisoformat(incident["opened_at"][:10]) <= drops[1]
-    ]
+        {
+            "monitor": each.monitor, "kind": each.kind, "severity": each.severity, "message": each.message,
+            "opened_at": each.since, "closed_at": each.until,
+        }
+        for each in outbox.incidents(use_case)
+        if not each.is_event and drops[0] <= date.fromisoformat(each.since[:10]) <= drops[1]
+    ]  # fmt: skip
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:
@@ -195,16 +183,3 @@ def _total(seconds: Iterable[Mapping[str, float]]) -> dict[str, float]:
         for name, spent in step.items():
             total[name] = total.get(name, 0.0) + spent
     return total | {"total": sum(total.values())} if total else {}
-
-
-def _plain(value: Any) -> Any:
-    """Give a value as JSON holds it."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.champion.record import promotions_in
+from ml_assets.pipeline.monitoring.serving_quality import newest_verdict_by, serving_fallback
 from ml_assets.serving.routing import champion_of
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
@@ -51,7 +53,9 @@ def newest_verdict(state: UseCaseState) -> dict[str, Any] | None:
 def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
     """Gather what is known of a use case, as plain values.
 
-    `next` maps the commands that follow to what they are for.
+    `quality` is the newest row of `performance_verdicts`; `fallback` what serves in the place of a failed champion, and
+    `failure` why the champion of the newest drop has failed, each null where that is not so. `next` maps the commands
+    that follow to what they are for.
     """
     lake = state.lake
     landed = landed_drops(state.landing, spec.calendar, [source.file_name for source in spec.sources])
@@ -84,9 +88,12 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
             for row in verdicts[:_SHOWN_VERDICTS]
         ],
         "predictions": _predictions(scored),
+        "quality": newest_verdict_by(lake),
+        "fallback": serving_fallback(spec, record_of(state)),
+        "failure": _failure(state),
         "decision": _newest_decision(state),
         "incidents": [
-            {"monitor": each.monitor, "kind": each.kind, "since": each.opened_at, "message": each.message}
+            {"monitor": each.monitor, "kind": each.kind, "since": each.since, "message": each.message}
             for each in incidents
         ],
     }  # fmt: skip
@@ -108,6 +115,12 @@ def _predictions(scored: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 def _newest_decision(state: UseCaseState) -> dict[str, Any] | None:
     columns = ["batch_date AS drop", "action", "reason", "would_change"]
     return max(read_rows(state.lake, "decisions", columns), key=lambda row: row["drop"], default=None)
+
+
+def _failure(state: UseCaseState) -> str | None:
+    """Say why the champion of the newest drop has failed; None where it has not, or the fallback serves already."""
+    decided = read_rows(state.lake, "decisions", None)
+    return max(decided, key=lambda row: row["batch_date"]).get("failure") if decided else None
 
 
 def _champion(spec: UseCaseSpec, verdicts: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

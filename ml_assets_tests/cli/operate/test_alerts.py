@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -88,6 +88,20 @@ def test_all_shows_closed_incidents_too() -> None:
     ]
 
 
+def test_time_that_is_shown_is_the_drop_and_the_clock_of_the_wall_is_detail(outbox: AlertOutbox) -> None:
+    failed = Finding("run/batch", "failed_run", "error", "it failed", None, None, "", "")
+    outbox.settle("flight_delays", ("run/",), NOW.isoformat(), [failed], NOW, date(2013, 6, 30))
+
+    shown, everything = run().stdout, run("--all").stdout
+
+    assert "since      2013-06-30\n" in shown
+    assert "2026" not in shown
+    drops = [line.split("│")[1].strip() for line in shown.splitlines() if line.startswith("│")]
+    assert drops == ["2013-06-30", "2013-07-01", "2013-07-01", "2013-07-02"]
+    assert "recorded   2026-01-05 09:00Z" in everything
+    assert everything.count("│ 2026-01-05 09:00Z │") == 4
+
+
 @pytest.mark.usefixtures("outbox")
 def test_json_is_one_object_for_scripts() -> None:
     found = json.loads(run("flight_delays", "--json").stdout)
@@ -153,7 +167,8 @@ def test_failed_sending_ends_with_1_and_shows_why(monkeypatch: pytest.MonkeyPatc
     assert result.exit_code == 1
     assert lines_of(result)[0] == "0 sent, 1 failed, 3 not sent yet"
     assert "error=500" in lines_of(result)[1]
-    assert any("failed 1x, next try" in line for line in lines_of(run()))
+    assert any("failed 1x, tried again later: " in line for line in lines_of(run()))
+    assert any("failed 1x, next try 2" in line for line in lines_of(run("--all")))
 
 
 def test_broken_outbox_ends_in_one_line(state: Path) -> None:

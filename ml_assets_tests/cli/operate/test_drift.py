@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from ml_assets.cli import app
 from ml_assets.cli.console import console
-from ml_assets.spec.tables.monitoring import DRIFT_REPORT
+from ml_assets.spec.tables.monitoring import DRIFT_REPORT, PERFORMANCE_VERDICTS
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.table_rows import arrow_rows
 
@@ -80,3 +80,28 @@ def test_drop_without_report_is_refused_with_those_that_have_one(drop: str, said
 
     assert result.exit_code == 1
     assert said in " ".join(result.stderr.split())
+
+
+@pytest.mark.usefixtures("report")
+def test_performance_stands_above_the_monitors_with_its_sums_and_their_limits(state: Path) -> None:
+    verdict = {
+        "batch_date": DROPS[1], "state": "failed", "model_version": "m1", "n": 90, "window_from": DROPS[0],
+        "window_until": DROPS[1], "loss_now": 0.6, "loss_at_gate": 0.5, "loss_level": 7.25, "loss_limit": 5.0,
+        "loss_since": DROPS[0], "label_share": 0.31, "mean_score": 0.25, "prior_state": "shifted",
+    }  # fmt: skip
+    rows = arrow_rows(PERFORMANCE_VERDICTS, [verdict])
+    Lake(state / "lake" / "flight_delays").replace_drops("performance_verdicts", rows, DROPS[1:])
+
+    lines = [line.strip() for line in run().stdout.splitlines()]
+
+    assert lines[:6] == [
+        "performance of champion m1: failed",
+        "log loss 0.6000 from 2013-07-01 to 2013-07-02 (90 rows), 0.5000 at the gate: 20.0% higher, risen since "
+        "2013-07-01",
+        "not enough data to compare with the baseline",
+        "sum of daily losses above the gate's: 7.25, limit 5.00: over",
+        "sum of daily losses above the baseline's: not known",
+        "31.0% positives where scores average 25.0%: the prior has shifted",
+    ]
+    assert json.loads(run("--json").stdout)["performance"]["loss_level"] == 7.25
+    assert json.loads(run("--drop", "2013-07-01", "--json").stdout)["performance"] is None

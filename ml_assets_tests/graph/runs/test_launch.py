@@ -14,6 +14,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from ml_assets.graph.runs.event_log import BatchedSqliteEventLogStorage
 from ml_assets.graph.runs.launch import RunOutcome, open_instance, prepare_home, run_batch, run_retrain
 from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.paths import StatePaths, project_root
 from ml_assets_tests.rehearsal import Rehearsal, day, rehearse
 
@@ -88,6 +89,14 @@ def test_failed_run_gives_the_step_and_the_error_at_its_root(two_days: TwoDays) 
             "ValueError: as_of: found 2013-01-05; allowed: up to 2013-01-02, the newest drop that was run",
         ),
     )
+
+
+def test_incidents_are_told_after_a_run_by_the_drop_they_concern(two_days: TwoDays) -> None:
+    found = AlertOutbox(two_days.state.paths).incidents("flight_delays", open_only=True)
+
+    (failed,) = [each for each in found if each.kind == "failed_run"]
+    assert (failed.monitor, failed.since) == ("run/flight_delays_retrain", "2013-01-02")
+    assert failed.opened_at != failed.since
 
 
 def test_home_is_given_the_settings_of_the_project_and_keeps_its_own_files(tmp_path: Path) -> None:

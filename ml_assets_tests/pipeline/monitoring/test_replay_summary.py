@@ -157,6 +157,48 @@ def test_verdicts_of_the_drops_come_after_the_champion_that_served_before(summar
     assert (refused["gain"], refused["broken"]) == (None, ["gain: -1 %"])
 
 
+def record(paths: StatePaths, rows: list[dict[str, Any]]) -> None:
+    common = {"verdict": "promoted", "decided_by": "gate", "serves": "model", "gate": "enabled", "rung": "xgboost",
+              "artifact_sha256": "", "reasons": None}  # fmt: skip
+    given = [{**common, "sequence": number, "serves_after": row["as_of"], **row} for number, row in enumerate(rows, 1)]
+    Lake(paths.lake / SPEC.name).replace("champion", arrow_rows(CHAMPION, given))
+
+
+def test_what_asked_for_a_retraining_is_what_was_recorded(tmp_path: Path) -> None:
+    paths = StatePaths(tmp_path)
+    fallback = {"decided_by": "fallback", "serves": "baseline", "serves_after": jan(18), "note": "m12 has failed"}
+    record(paths, [
+        {"as_of": jan(11), "model_version": "m11", "asked_by": "by hand"},
+        {"as_of": jan(12), "model_version": "m12", "asked_by": "performance"},
+        {"as_of": jan(13), "model_version": "m13", "asked_by": "schedule"},
+        {"as_of": jan(14), "model_version": "m14", "asked_by": "staleness"},
+        {"as_of": jan(12), "model_version": "m12", **fallback},
+    ])  # fmt: skip
+    decided = [
+        {"batch_date": jan(day), "action": "retrain", "trigger": "performance", "reason": "it lost", "monitor": "loss",
+         "measurement": 8.0, "threshold": 4.0}
+        for day in range(11, 15)
+    ]  # fmt: skip
+    write(Lake(paths.lake / SPEC.name), "decisions", decided)
+
+    found = summarize_replay(SPEC, paths, STEPS)["retrainings"]
+
+    asked = [(row["drop"], row["asked_by"]["trigger"], row["asked_by"]["reason"]) for row in found]
+    assert asked == [
+        ("2013-01-11", "by hand", None),
+        ("2013-01-12", "performance", "it lost"),
+        ("2013-01-13", "schedule", "a plain schedule"),
+        ("2013-01-14", "staleness", None),
+        ("2013-01-18", "fallback", "m12 has failed"),
+    ]
+
+
+def test_weeks_are_compared_by_what_has_matured_alone(summary: dict[str, Any]) -> None:
+    # labels mature after two days: of the second week c has matured by the 19th, and was scored well; d has not
+    assert summary["compared_weeks"] == 2
+    assert summary["worse_weeks"] == []
+
+
 def test_decisions_incidents_and_seconds_are_those_of_the_drops(summary: dict[str, Any]) -> None:
     assert summary["decisions"] == {"nothing": 8, "fix_upstream": 1, "retrain": 1}
     (incident,) = summary["incidents"]
@@ -170,8 +212,9 @@ def test_decisions_incidents_and_seconds_are_those_of_the_drops(summary: dict[st
 def test_before_any_run_everything_is_empty_and_still_json(tmp_path: Path) -> None:
     summary = summarize_replay(SPEC, StatePaths(tmp_path), STEPS)
 
-    empty = ("weeks", "months", "drift", "retrainings", "decisions", "incidents", "seconds")
-    assert [summary[name] for name in empty] == [[], [], [], [], {}, [], {}]
+    assert summary["compared_weeks"] == 0
+    empty = ("weeks", "worse_weeks", "months", "drift", "retrainings", "decisions", "incidents", "seconds")
+    assert [summary[name] for name in empty] == [[], [], [], [], [], {}, [], {}]
     assert summary["mean"]["champion"] == {"log_loss": None, "auc": None}
     json.dumps(summary, allow_nan=False)
     assert list(tmp_path.iterdir()) == []

@@ -7,9 +7,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.monitoring.status import content_hashes, count_drops, facts_of, newest_verdict
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.tables.models import CHAMPION
+from ml_assets.spec.tables.monitoring import DECISIONS, PERFORMANCE_VERDICTS
 from ml_assets.stores.lake import MissingTableError
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.table_rows import arrow_rows
@@ -125,6 +127,35 @@ def test_when_all_is_scored_the_next_drop_is_waited_for(state: UseCaseState) -> 
     predict(state, dict.fromkeys(DROPS[1:], "m1"))
 
     assert next_of(state) == ["ml-assets batch flight_delays --from 2013-01-06 --to 2013-01-06"]
+
+
+def test_quality_is_the_newest_verdict_and_a_column_of_later_versions_is_null(state: UseCaseState) -> None:
+    assert facts_of(SPEC, state)["quality"] is None
+    rows = [{"batch_date": drop, "state": "ok", "model_version": f"m{drop.day}", "gain": 0.1} for drop in DROPS[:2]]
+    kept = arrow_rows(PERFORMANCE_VERDICTS, rows).drop_columns(["loss_now", "first_gain"])
+    state.lake.replace_drops("performance_verdicts", kept, DROPS[:2])
+
+    found = facts_of(SPEC, state)["quality"]
+
+    assert (found["batch_date"], found["model_version"], found["loss_now"], found["first_gain"]) == (
+        day(2), "m2", None, None,
+    )  # fmt: skip
+
+
+def test_failed_champion_is_told_until_the_fallback_that_serves(state: UseCaseState) -> None:
+    promote(state, day(1))
+    decided = [{"batch_date": drop, "action": "retrain", "failure": why} for drop, why in
+               ((day(2), None), (day(3), "it says the same of everybody"))]  # fmt: skip
+    state.lake.replace_drops("decisions", arrow_rows(DECISIONS, decided), [day(2), day(3)])
+
+    before = facts_of(SPEC, state)
+    record = record_of(state)
+    fallback = {"sequence": 2, "decided_by": "fallback", "serves": "baseline", "serves_after": day(3), "note": "failed"}
+    state.lake.append("champion", arrow_rows(CHAMPION, [record[0] | fallback]))
+    after = facts_of(SPEC, state)
+
+    assert (before["failure"], before["fallback"]) == ("it says the same of everybody", None)
+    assert after["fallback"] == {"since": day(4), "serves": "baseline", "model_version": "m1", "why": "failed"}
 
 
 def test_rows_of_each_source_are_counted_in_the_range_alone(state: UseCaseState) -> None:

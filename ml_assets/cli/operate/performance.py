@@ -1,0 +1,122 @@
+"""Quality over time in a terminal: the newest verdict in a sentence, a chart, the weeks, and what happened in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from rich.text import Text
+
+from ml_assets.cli.console import console, next_steps, print_json, printable, say
+from ml_assets.cli.operate.quality_chart import loss_chart
+from ml_assets.cli.tables import TableColumn, print_table
+from ml_assets.pipeline.monitoring.quality_over_time import quality_over_time
+from ml_assets.reports.quality_text import (
+    baseline_sentence,
+    fallback_sentence,
+    first_sentence,
+    gate_sentence,
+    worse_sentence,
+)
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.use_case_state import UseCaseState
+
+_ROLES = {"champion": "champion", "first_champion": "first champion", "baseline": "baseline"}
+_KIND_COLOURS = {"promotion": "green", "refusal": "yellow", "awaiting approval": "yellow"}
+
+
+@dataclass(frozen=True)
+class PerformanceOptions:
+    """What the command was asked for. `first` and `last` are None for all drops."""
+
+    first: date | None
+    last: date | None
+    as_json: bool
+
+
+def run_performance(spec: UseCaseSpec, state: UseCaseState, asked: PerformanceOptions) -> None:
+    """Print the quality of a use case by week of prediction, and how the champion did in the last matured window."""
+    facts = quality_over_time(spec, state, asked.first, asked.last)
+    if asked.as_json:
+        print_json(facts)
+        return
+    for line in headline(facts):
+        say(line, hanging=2)
+    weeks = facts["weeks"]
+    promoted = [date.fromisoformat(each["drop"]) for each in facts["events"] if each["kind"] == "promotion"]
+    chart = [] if console.options.ascii_only else loss_chart(weeks, promoted, console.width)
+    if chart:
+        console.print("\n[bold]log loss by week of prediction[/]")
+        for line in chart:
+            console.print(line, soft_wrap=True, highlight=False)
+        console.print()
+    if weeks:
+        _show_weeks(weeks)
+    if facts["events"]:
+        _show_events(facts["events"])
+    next_steps(_next(spec.name, facts))
+
+
+def headline(facts: Mapping[str, Any]) -> list[Text]:
+    """Say how the champion did in the last matured window, and since when it is worse, a sentence a line."""
+    name, now = facts["use_case"], facts["now"]
+    if facts["last"] is None:
+        return [Text.assemble((name, "bold"), ": no drop has been run yet")]
+    title = f", drop {facts['last']}"
+    if now is None or now["model_version"] is None:
+        return [Text.assemble((name, "bold"), title, ": no champion serves yet")]
+    style = "bold red" if now["state"] == "failed" else "bold"
+    lines = [
+        Text.assemble((name, "bold"), title, f": champion {now['model_version']}, performance ", (now["state"], style)),
+        Text(f"against the gate: {gate_sentence(now)}"),
+    ]  # fmt: skip
+    if now["loss_now"] is not None:
+        lines += [
+            Text(f"against the baseline: {baseline_sentence(now)}"),
+            Text(f"against the first champion: {first_sentence(now)}"),
+        ]
+    if facts["fallback"] is not None:
+        lines.append(Text(f"fallback: {fallback_sentence(facts['fallback'])}", "red"))
+    lines.append(Text(worse_sentence(facts["worse_weeks"], sum(week["n"] > 0 for week in facts["weeks"]))))
+    return lines
+
+
+def _show_weeks(weeks: Sequence[Mapping[str, Any]]) -> None:
+    """Print the weeks; where not all fits, the log losses stay longest."""
+    columns = [TableColumn("week of"), TableColumn("rows", 1)]
+    columns += [TableColumn(f"log loss {name}") for name in _ROLES.values()]
+    columns += [TableColumn(f"AUC {name}", rank) for rank, name in enumerate(_ROLES.values(), 2)]
+    rows = [
+        [week["week"], week["n"], *(week[role][measure] for measure in ("log_loss", "auc") for role in _ROLES)]
+        for week in weeks
+    ]
+    print_table("by week of prediction", columns, rows, see="--json")
+
+
+def _show_events(events: Sequence[Mapping[str, Any]]) -> None:
+    """Print what happened in each week, in the order of drops."""
+    console.print("\n[bold]promotions, refusals, fallbacks and incidents, by week[/]")
+    shown = ""
+    for each in events:
+        if each["week"] != shown:
+            say(f"week of {each['week']}")
+            shown = each["week"]
+        until = f" (until {each['until']})" if each["until"] else ""
+        kind = Text(each["kind"].replace("_", " "), _KIND_COLOURS.get(each["kind"], "red"))
+        say(Text.assemble(f"{each['drop']} ", kind, printable(f"{until}: {_told(each)}")), indent=2, hanging=6)
+
+
+def _told(event: Mapping[str, Any]) -> str:
+    version, message = event["model_version"], event["message"]
+    return message if version is None or version in message else f"{version}: {message}"
+
+
+def _next(name: str, facts: Mapping[str, Any]) -> dict[str, str]:
+    if facts["last"] is None or facts["now"] is None:
+        return {f"ml-assets status {name}": "what landed, what is missing, what to do first"}
+    return {
+        f"ml-assets drift {name} --drop {facts['last']}": "what moved in the newest drop, and what was decided",
+        f"ml-assets champion {name}": "every verdict and decision, and what serves",
+    }

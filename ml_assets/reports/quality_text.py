@@ -1,0 +1,145 @@
+"""Quality in sentences: a champion against its gate, the baseline and the first champion; weeks that were worse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml_assets.reports.plain_text import counted
+
+Row = Mapping[str, Any]
+
+ALTERNATIVE_NAMES = {"first_champion": "the first champion", "baseline": "the baseline"}
+_SHOWN = 3  # weeks that are named
+
+
+def gate_sentence(verdict: Row) -> str:
+    """Say the log loss of the last matured window, beside what it was before the model served.
+
+    >>> verdict = {"model_version": "m5", "state": "failed", "loss_now": 0.46, "loss_at_gate": 0.4, "n": 1200,
+    ...            "window_from": "2024-07-01", "window_until": "2024-07-14", "loss_since": "2024-06-28"}
+    >>> gate_sentence(verdict)
+    'log loss 0.4600 from 2024-07-01 to 2024-07-14 (1,200 rows), 0.4000 at the gate: 15.0% higher, risen since
+    2024-06-28'
+    """
+    if verdict["state"] == "no champion":
+        return "not measured: no champion serves yet"
+    if verdict["loss_now"] is None:
+        return f"not measured: no outcome of what {verdict['model_version']} predicted is due yet"
+    window = f"from {verdict['window_from']} to {verdict['window_until']} ({counted(verdict['n'], 'row')})"
+    said = f"log loss {verdict['loss_now']:.4f} {window}"
+    before = verdict["loss_at_gate"]
+    if before is None:
+        return f"{said}; what it was at the gate is not known"
+    said += f", {before:.4f} at the gate: {_apart(verdict['loss_now'] / before - 1)}"
+    return f"{said}, risen since {verdict['loss_since']}" if verdict["loss_since"] else said
+
+
+def baseline_sentence(verdict: Row) -> str:
+    """Say the gain over the baseline with its interval, and what of it must be kept.
+
+    >>> verdict = {"gain": -0.021, "gain_lower": -0.04, "gain_upper": 0.001, "threshold": 0.05, "behind_since": None}
+    >>> baseline_sentence(verdict)
+    'log loss 2.1% higher than the baseline (80 % interval: 0.1% lower to 4.0% higher); at least 5.0% lower is wanted'
+    """
+    gain, lower, upper = (verdict[name] for name in ("gain", "gain_lower", "gain_upper"))
+    if gain is None:
+        return "not enough data to compare with the baseline"
+    said = f"log loss {_apart(-gain)} than the baseline"
+    if lower is not None and upper is not None:
+        said += f" (80 % interval: {_apart(-upper)} to {_apart(-lower)})"
+    if verdict["threshold"] is not None:
+        said += f"; at least {verdict['threshold']:.1%} lower is wanted"
+    return f"{said}; worse since {verdict['behind_since']}" if verdict["behind_since"] else said
+
+
+def first_sentence(verdict: Row) -> str:
+    """Say the gain over the first champion, which is never retrained, and whether it is surely worse.
+
+    >>> first_sentence({"state": "ok", "first_gain": 0.1, "first_gain_upper": 0.15})
+    'log loss 10.0% lower than the first champion, never retrained, would have'
+    """
+    gain, upper = verdict["first_gain"], verdict["first_gain_upper"]
+    if gain is None:
+        is_thin = verdict["state"] in {"not enough data", "no champion"}
+        return "not enough data to compare with the first champion" if is_thin else "it is the first champion itself"
+    said = f"log loss {_apart(-gain)} than the first champion, never retrained, would have"
+    if upper is not None and upper < 0:
+        return f"{said}: surely worse"
+    return f"{said}; chance could explain that" if gain < 0 else said
+
+
+def sums_sentences(verdict: Row) -> list[str]:
+    """Say how far the sums that watch for a rise have come, and whether the base rate has moved.
+
+    >>> verdict = {"loss_level": 7.25, "loss_limit": 5.0, "behind_level": None, "behind_limit": None,
+    ...            "label_share": 0.31, "mean_score": 0.2512, "prior_state": "shifted"}
+    >>> for said in sums_sentences(verdict):
+    ...     print(said)
+    sum of daily losses above the gate's: 7.25, limit 5.00: over
+    sum of daily losses above the baseline's: not known
+    31.0% positives where scores average 25.1%: the prior has shifted
+    """
+    said: list[str] = []
+    for name, above in (("loss", "the gate's"), ("behind", "the baseline's")):
+        level, limit = verdict[f"{name}_level"], verdict[f"{name}_limit"]
+        if level is None or limit is None:
+            measured = "not known"
+        else:
+            measured = f"{level:.2f}, limit {limit:.2f}: {'over' if level > limit else 'ok'}"
+        said.append(f"sum of daily losses above {above}: {measured}")
+    if verdict["label_share"] is not None and verdict["mean_score"] is not None:
+        told = {"shifted": "the prior has shifted", "cannot tell": "no more apart than such days are"}
+        prior = told.get(verdict["prior_state"] or "", "not enough data")
+        share = f"{verdict['label_share']:.1%} positives where scores average {verdict['mean_score']:.1%}"
+        said.append(f"{share}: {prior}")
+    return said
+
+
+def fallback_sentence(fallback: Row) -> str:
+    """Say what serves in the place of a failed champion, since when and why.
+
+    >>> fallback_sentence({"since": "2024-07-20", "serves": "baseline", "model_version": "m5", "why": "m5 has failed"})
+    'since drop 2024-07-20 the baseline of m5 serves: m5 has failed'
+    """
+    what = f"the baseline of {fallback['model_version']}" if fallback["serves"] == "baseline" else (
+        f"the earlier champion {fallback['model_version']}")  # fmt: skip
+    return f"since drop {fallback['since']} {what} serves: {fallback['why']}"
+
+
+def worse_sentence(worse: Sequence[Row], n_weeks: int) -> str:
+    """Say in which weeks serving was more than 1 % worse than the alternatives, or that it was in none.
+
+    >>> worse = [{"week": day, "than": "baseline", "excess": 0.031} for day in ("2024-07-01", "2024-07-08")]
+    >>> worse_sentence(worse, 20)
+    'Serving was more than 1 % worse than the baseline in 2 of 20 weeks (by log loss; week of 2024-07-01: 3.1%,
+    2024-07-08: 3.1%), and than the first champion in none.'
+    >>> worse_sentence([], 20)
+    'In none of 20 weeks was serving more than 1 % worse, by log loss, than the baseline or the first champion.'
+    """
+    if not n_weeks:
+        return "No week of prediction has matured yet."
+    if not worse:
+        return (
+            f"In none of {counted(n_weeks, 'week')} was serving more than 1 % worse, by log loss, than the baseline or "
+            "the first champion."
+        )
+    parts: list[str] = []
+    none: list[str] = []
+    for than in ("baseline", "first_champion"):
+        rows = [row for row in worse if row["than"] == than]
+        if not rows:
+            none.append(f"than {ALTERNATIVE_NAMES[than]} in none")
+            continue
+        named = ", ".join(f"{row['week']}: {row['excess']:.1%}" for row in rows[:_SHOWN])
+        more = f", and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+        before = "by log loss; week of " if not parts else "week of "
+        parts.append(
+            f"than {ALTERNATIVE_NAMES[than]} in {len(rows)} of {counted(n_weeks, 'week')} ({before}{named}{more})"
+        )
+    return f"Serving was more than 1 % worse {', and '.join([*parts, *none])}."
+
+
+def _apart(share: float) -> str:
+    """Say how far above or below something lies, as a share of it."""
+    return f"{abs(share):.1%} {'higher' if share > 0 else 'lower'}"
