@@ -33,11 +33,9 @@ def alert_sensor(
         sent = send_alerts(at, now)
         opened = sum(len(change.opened) for change in changes)
         closed = sum(len(change.closed) for change in changes)
-        fate = (
-            "no URL is set: read them with `ml-assets alerts`"
-            if sent is None
-            else f"{sent.sent} sent, {sent.pending} wait"
-        )
+        fate = "no URL is set: read them with `ml-assets alerts`"
+        if sent is not None:
+            fate = f"{sent.sent} sent, {sent.pending} wait"
         return dg.SkipReason(f"{opened} incidents opened, {closed} closed; {fate}")
 
     return alerts
