@@ -18,6 +18,8 @@ from ml_assets.stats.window_measures import SimpleGain
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_SURE = 0.9  # pure noise seems as surely better than what is simple once in twenty
+
 
 def newest_unseen(rows: pd.DataFrame, trained_until: datetime) -> pd.DataFrame:
     """Give the held-out rows after `trained_until`, the later of what the compared models trained on."""
@@ -42,7 +44,8 @@ def gain_over_simple(
     """Give the candidate's gain over the better of constant (the training share) and baseline; None without rows.
 
     A candidate that is the baseline itself is compared with the constant. `scores` are those of `candidate` and
-    `baseline`, in the order of the labels.
+    `baseline`, in the order of the labels. The interval has the level of the gate, at most MOST_SURE: before a first
+    champion nothing serves, and a gate that is strict between champions would leave it so for long.
     """
     if not labels.size:
         return None
@@ -57,7 +60,7 @@ def gain_over_simple(
         np.asarray(days),
         rng=rng,
         resamples=rule.resamples,
-        level=rule.interval_level,
+        level=min(rule.interval_level, MOST_SURE),
     )
     return SimpleGain("constant" if takes_constant else "baseline", gain)
 
