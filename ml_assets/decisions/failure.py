@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-LEAST_ROWS = 50  # newest rows that are looked at: fewer may be alike by chance
-LEAST_DROPS = 2  # of a champion that says the same of everybody: one drop may be of one kind
+LEAST_ROWS = 50  # newest rows that are looked at
+LEAST_ALIKE = 200  # of a champion that says the same of everybody: a leaf or a group may hold as many by chance
+LEAST_DROPS = 2  # drops of these: one may be of one kind
 LEAST_OUTSIDE = 3  # drops of which most rows lie outside: days pass that are unlike any other
 SAME = 1e-6  # width of the scores below which they are the same
 
@@ -49,34 +50,38 @@ def failure_of(scored: Sequence[ScoredDrop], behind_since: date | None) -> str |
     Examples
     --------
     >>> days = [date(2024, 5, day) for day in (1, 2)]
-    >>> failure_of([ScoredDrop(day, 40, lowest=0.0, highest=0.0) for day in days], None)
-    'it says the same of everybody: 0 of each of the 80 rows since drop 2024-05-01'
-    >>> failure_of([ScoredDrop(day, 40, lowest=0.1, highest=0.6) for day in days], None) is None
+    >>> failure_of([ScoredDrop(day, 140, lowest=0.0, highest=0.0) for day in days], None)
+    'it gave all 280 rows since drop 2024-05-01 the same score, 0; an input may have gone missing or constant'
+    >>> failure_of([ScoredDrop(day, 140, lowest=0.1, highest=0.6) for day in days], None) is None
     True
     """
     if not scored:
         return None
-    newest = scored[-1]
-    if newest.n and 2 * newest.not_a_probability > newest.n:
-        return f"{newest.not_a_probability} of its {newest.n} scores of drop {newest.drop} are no probability"
-    alike = _newest(scored, LEAST_DROPS)
-    lows, highs = ([value for value in values if value is not None] for values in zip(
-        *((each.lowest, each.highest) for each in alike), strict=True)) if alike else ([], [])  # fmt: skip
+    undefined = _newest(scored, 1, LEAST_ROWS)
+    wrong, rows = sum(each.not_a_probability for each in undefined), sum(each.n for each in undefined)
+    if 2 * wrong > rows:
+        return f"{wrong} of its {rows} scores since drop {undefined[0].drop} are no probability"
+    alike = _newest(scored, LEAST_DROPS, LEAST_ALIKE)
+    lows = [each.lowest for each in alike if each.lowest is not None]
+    highs = [each.highest for each in alike if each.highest is not None]
     if lows and max(highs) - min(lows) <= SAME:
         rows = sum(each.n for each in alike)
-        return f"it says the same of everybody: {highs[-1]:.4g} of each of the {rows} rows since drop {alike[0].drop}"
-    far = _newest(scored, LEAST_OUTSIDE)
+        return (
+            f"it gave all {rows} rows since drop {alike[0].drop} the same score, {highs[-1]:.4g}; an input may have "
+            "gone missing or constant"
+        )
+    far = _newest(scored, LEAST_OUTSIDE, LEAST_ROWS)
     if far and all(2 * each.outside > each.n for each in far):
         outside, rows = sum(each.outside for each in far), sum(each.n for each in far)
-        return f"{outside} of {rows} rows since drop {far[0].drop} lie outside what it was trained on"
+        return f"{outside} of {rows} rows since drop {far[0].drop} have inputs far from its training rows"
     if behind_since is not None:
         return f"it has done worse than the baseline since drop {behind_since}"
     return None
 
 
-def _newest(scored: Sequence[ScoredDrop], least: int) -> Sequence[ScoredDrop]:
-    """Give the newest drops, at least so many, that hold LEAST_ROWS rows together; none where there are fewer."""
+def _newest(scored: Sequence[ScoredDrop], least: int, rows: int) -> Sequence[ScoredDrop]:
+    """Give the newest drops, at least so many, that hold so many rows together; none where there are fewer."""
     for first in range(len(scored) - least, -1, -1):
-        if sum(each.n for each in scored[first:]) >= LEAST_ROWS:
+        if sum(each.n for each in scored[first:]) >= rows:
             return scored[first:]
     return ()

@@ -50,35 +50,7 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
     doing = _doing(decision)
     found = [*_ledger(use_case, drop, ledger), *_feeds(use_case, drop, alarms, doing)]
     found += _drift(use_case, drop, alarms, doing)
-    if performance is not None and performance.get("loss_since") is not None:
-        found.append(
-            Finding(
-                "performance",
-                "loss_risen",
-                "error",
-                f"since drop {performance['loss_since']} the champion {performance['model_version']} does worse: log "
-                f"loss {performance['loss_now']:.4f} from {performance['window_from']} to {performance['window_until']}"
-                f", where rows it had not seen had {performance['loss_at_gate']:.4f} before it served",
-                performance["loss_level"],
-                performance["loss_limit"],
-                doing,
-                f"ml-assets status {use_case}",
-            )
-        )
-    elif performance is not None and performance["state"] == "failed":
-        found.append(
-            Finding(
-                "performance",
-                "performance",
-                "error",
-                f"since {performance['window_from']} the champion gains {performance['gain']:.1%} of log loss over the "
-                f"baseline (up to {performance['gain_upper']:.1%}); it must keep {performance['threshold']:.1%}",
-                performance["gain"],
-                performance["threshold"],
-                doing,
-                f"ml-assets sql \"SELECT * FROM {use_case}.performance_report WHERE batch_date = '{drop}'\"",
-            )
-        )
+    found += _performance(use_case, performance, doing)
     found += [*_failing(use_case, performance, decision, doing), *_calibration(use_case, performance, doing, max_ece)]
     if stale:
         found.append(
@@ -88,17 +60,42 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
     return found
 
 
+def _performance(use_case: str, performance: Row | None, doing: str) -> list[Finding]:
+    """Tell of a loss that has risen, or of a gain over the baseline that is lost."""
+    if performance is None or performance["state"] != "failed":
+        return []
+    look_at = f"ml-assets performance {use_case}"
+    if performance.get("loss_since") is not None:
+        before, now = performance["loss_at_gate"], performance["loss_now"]
+        said = f"since drop {performance['loss_since']} the champion {performance['model_version']} does worse"
+        if now is not None:
+            said += (
+                f": log loss {now:.4f} from {performance['window_from']} to {performance['window_until']}, where rows"
+            )
+            said += f" it had not seen had {before:.4f} before it served"
+            said += "" if now > before else "; the newest rows are as before, and the alarm ends when that has lasted"
+        measured = (performance["loss_level"], performance["loss_limit"])
+        return [Finding("performance", "loss_risen", "error", said, *measured, doing, look_at)]
+    if performance["gain"] is None:
+        return []  # worse than the baseline, by drops before the window: told as a champion that has failed
+    upper = "" if performance["gain_upper"] is None else f" (up to {performance['gain_upper']:.1%})"
+    said = f"since {performance['window_from']} the champion gains {performance['gain']:.1%} of log loss over the "
+    said += f"baseline{upper}; it must keep {performance['threshold']:.1%}"
+    measured = (performance["gain"], performance["threshold"])
+    return [Finding("performance", "performance", "error", said, *measured, doing, look_at)]
+
+
 def _failing(use_case: str, performance: Row | None, decision: Row | None, doing: str) -> list[Finding]:
-    """Tell of a champion that has failed, that the fallback serves, and of one that never retraining would beat."""
+    """Tell of a champion that has failed, and of one that never retraining would beat."""
     found: list[Finding] = []
     performance, decision, look_at = performance or {}, decision or {}, f"ml-assets performance {use_case}"
     version = performance.get("model_version")
     since, failure = decision.get("fallback_since"), decision.get("failure")
-    if since is not None:
-        said = f"since drop {since} the fallback serves, because the champion has failed; the next promotion ends that"
-        found.append(Finding("performance/champion", "fallback_serves", "error", said, None, None, doing, look_at))
-    elif failure is not None:
-        said = f"the champion {version} has failed: {failure}"
+    if since is not None or failure is not None:
+        said = f"the champion has failed, and since drop {since} the fallback serves in its place; the next promotion "
+        said += f"ends that, or a person: ml-assets rollback {use_case}"
+        if failure is not None:
+            said = f"the champion {version} has failed: {failure}. Is a source wrong? Repair it and run the drops again"
         found.append(Finding("performance/champion", "champion_failed", "error", said, None, None, doing, look_at))
     upper = performance.get("first_gain_upper")
     if upper is not None and upper < 0:
@@ -110,8 +107,8 @@ def _failing(use_case: str, performance: Row | None, decision: Row | None, doing
     refused, risen = decision.get("refused") or 0, performance.get("loss_since") or performance.get("behind_since")
     if refused >= _MANY_REFUSED and risen is not None:
         said = (
-            f"{refused} candidates in a row were refused while the champion has done worse since drop {risen}: what "
-            "they learn lies before that, or too few rows have come since"
+            f"{refused} retrainings in a row were refused, and the champion has done worse since drop {risen}: what "
+            "they learned lies before that, or too few rows have come since"
         )
         found.append(Finding("performance/candidates", "candidates_fail", "warning", said, float(refused),
                              float(_MANY_REFUSED), doing, f"ml-assets champion {use_case}"))  # fmt: skip
@@ -124,9 +121,11 @@ def _calibration(use_case: str, performance: Row | None, doing: str, max_ece: fl
     look_at = f"ml-assets performance {use_case}"
     window = f"from {performance.get('window_from')} to {performance.get('window_until')}"
     if performance.get("prior_since") is not None and performance["label_share"] is not None:
+        more = "more" if performance["label_share"] > performance["mean_score"] else "less"
         said = (
-            f"since drop {performance['prior_since']} positives are as frequent no more as the scores say: "
-            f"{performance['label_share']:.1%} {window}, where scores average {performance['mean_score']:.1%}"
+            f"since drop {performance['prior_since']} positives are {more} frequent than the scores say: "
+            f"{performance['label_share']:.1%} {window}, where scores average {performance['mean_score']:.1%}. Their "
+            "order may still hold; do not read them as probabilities"
         )
         measured = (performance["prior_level"], performance["prior_limit"])
         found.append(Finding("performance/prior", "prior_shift", "warning", said, *measured, doing, look_at))
@@ -260,10 +259,10 @@ def finding_of_verdict(use_case: str, verdict: Row) -> Finding:
     """Give the event of a verdict: a promotion, or a candidate refused."""
     promoted = verdict["verdict"] == "promoted"
     if verdict.get("decided_by") == "fallback":
-        said = f"from the drop after {verdict['serves_after']} on: {verdict['note']}"
+        said = f"for the drops after {verdict['serves_after']}: {verdict['note']}"
         doing = "it retrains when there is something to learn; the next promotion ends the fallback"
         look_at = f"ml-assets performance {use_case}"
-        return Finding("gate", "fallback", "error", said, None, None, doing, look_at, is_event=True)
+        return Finding("gate", "fallback", "info", said, None, None, doing, look_at, is_event=True)
     reasons = cast("list[dict[str, Any]]", verdict["reasons"] or [])
     broken = [f"{reason['code']}: {reason['message']}" for reason in reasons if not reason["passed"]]
     waits = verdict["verdict"] == "awaiting_approval"

@@ -19,6 +19,7 @@ Action = Literal["retrain", "wait", "fix_upstream", "nothing"]
 Trigger = Literal["drift", "performance", "staleness"]
 PerformanceState = Literal["ok", "failed", "not enough data", "no champion"]
 
+_FAILED = "performance/champion"
 _LEARNED_FROM = "training/"  # alarms against the drops before say that something broke or jumped: evidence, no reason
 MOST_DOUBLINGS = 2  # of `stale_after`, one for each candidate that was refused since the last promotion
 TRIGGERS: tuple[Trigger, ...] = ("performance", "drift", "staleness")  # the first that fires is the reason
@@ -198,24 +199,31 @@ def _hindrance(cause: _Cause, state: RetrainingState, rule: RetrainingSpec) -> _
     A cooldown is that of the cause's own trigger. What began after it waives it: the fallback, or a model that is
     proven worse than the baseline.
     """
+    last = state.last_attempts.get(cause.trigger)
+    ready = None if last is None else last + rule.cooldown
+    is_over = ready is None or state.drop >= ready
     change = state.change
-    if cause.trigger == "performance" and change is not None:
-        if change.is_due:
+    if change is not None and _rests_on(cause, change):
+        if change.is_due or (change.matured >= change.needed and is_over):
             return None
         return _Hindrance(
             f"only {change.matured} drops since {change.since} have matured labels",
             f"with {change.wanted} of them it retrains, whatever the cooldown",
         )
-    last = state.last_attempts.get(cause.trigger)
-    if last is None or state.drop >= (ready := last + rule.cooldown):
-        return None
     waiving = (state.fallback_since, state.performance.behind_since) if cause.trigger == "performance" else ()
-    if any(since is not None and since > last for since in waiving):
+    if is_over or any(since is not None and last is not None and since > last for since in waiving):
         return None
     return _Hindrance(
         f"a candidate was judged as of {last}, less than {format_duration(rule.cooldown)} ago",
         f"the cooldown ends with drop {ready}",
     )
+
+
+def _rests_on(cause: _Cause, change: ChangeState) -> bool:
+    """Whether a cause waits for rows of a change: one of the loss does, and a failure that such a change explains."""
+    if cause.monitor == _FAILED:
+        return not change.is_learned
+    return cause.monitor.startswith("performance")
 
 
 def _fix_upstream(state: RetrainingState, causes: Sequence[_Cause], evidence: tuple[str, ...]) -> Decision:
@@ -247,7 +255,7 @@ def _performance(state: RetrainingState) -> _Cause | None:
     if state.fallback_since is not None or state.failure is not None:
         serves = f", and the fallback serves since drop {state.fallback_since}" if state.fallback_since else ""
         why = f": {state.failure}" if state.failure else ""
-        return _Cause("performance", f"the champion has failed{why}{serves}", "performance/champion", 1.0, 0.0)
+        return _Cause("performance", f"the champion has failed{why}{serves}", _FAILED, 1.0, 0.0)
     if change is not None and change.is_learned and performance.state != "failed":
         if not change.is_due:
             return None
@@ -278,7 +286,7 @@ def _drift(state: RetrainingState, rule: RetrainingSpec) -> _Cause | None:
         return None
     worst = max(moved, key=lambda alarm: (alarm.importance * alarm.measurement / alarm.threshold, alarm.monitor))
     more = len(moved) - 1
-    others = "" if not more else ", and 1 more alarms" if more == 1 else f", and {more} more alarm"
+    others = "" if not more else ", and 1 more alarm" if more == 1 else f", and {more} more alarms"
     weighs = "" if worst.importance >= 1 else f"; they hold {held:.0%} of the champion's importance"
     reason = (
         f"{worst.monitor.removeprefix(_LEARNED_FROM)} {worst.meaning} (z {worst.measurement:.3g} against "

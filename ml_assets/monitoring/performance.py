@@ -120,7 +120,9 @@ def read_scored(
             FROM shadow_predictions GROUP BY batch_date, example_id
         )
         SELECT e.*, k.label, p.score AS champion, p.baseline_score AS baseline, s.first_champion, s.last_refused,
-            CASE WHEN e.batch_date IN (SELECT batch_date FROM _fallback) THEN p.model_score END AS {FAILED}
+            CASE WHEN e.batch_date NOT IN (SELECT batch_date FROM _fallback) THEN NULL
+                WHEN p.abstained IS NOT NULL THEN p.baseline_score WHEN p.prior_shift = 0 THEN p.model_score
+                ELSE 1 / (1 + exp(-p.prior_shift) * (1 / greatest(p.model_score, 1e-15) - 1)) END AS {FAILED}
         FROM example AS e LEFT JOIN predictions AS p USING (batch_date, example_id)
         LEFT JOIN shadow AS s USING (batch_date, example_id) LEFT JOIN known AS k USING (batch_date, example_id)
         WHERE coalesce(p.score, s.first_champion, s.last_refused) IS NOT NULL

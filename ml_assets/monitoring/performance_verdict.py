@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from ml_assets.monitoring.loss_rise import NO_RISES, Rises
+from ml_assets.monitoring.loss_rise import FAILED, NO_RISES, Rises
 from ml_assets.monitoring.performance import ROLES, Days, FloatArray, Row, ScoredExamples, finite_or_none, judged_window
 from ml_assets.monitoring.standing import false_alarm_rate
 from ml_assets.spec.use_case import UseCaseSpec
@@ -157,7 +157,8 @@ def _window_of(
     rows = slice(first, np.searchsorted(dates, np.datetime64(until, "D"), side="right"))
     served = [day for (day, role), version in scored.model_versions.items()
               if role == "champion" and version == model_version]  # fmt: skip
-    y, p = scored.labels[rows], scored.scores["champion"][rows]
+    y, p, failed = scored.labels[rows], scored.scores["champion"][rows], scored.scores[FAILED][rows]
+    p = np.where(np.isnan(failed), p, failed)  # where its baseline served, the model itself is judged
     counts = ~np.isnan(y) & ~np.isnan(p) & np.isin(dates[rows], np.array(served, dtype="datetime64[D]"))
     others = {role: scored.scores[role][rows][counts] for role in ROLES if role != "champion"}
     return y[counts], p[counts], others, dates[rows][counts]

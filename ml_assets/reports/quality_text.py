@@ -61,7 +61,7 @@ def first_sentence(verdict: Row) -> str:
     """
     gain, upper = verdict["first_gain"], verdict["first_gain_upper"]
     if gain is None:
-        is_thin = verdict["state"] in {"not enough data", "no champion"}
+        is_thin = verdict["state"] == "no champion" or verdict["gain"] is None
         return "not enough data to compare with the first champion" if is_thin else "it is the first champion itself"
     said = f"log loss {_apart(-gain)} than the first champion, never retrained, would have"
     if upper is not None and upper < 0:
@@ -76,18 +76,15 @@ def sums_sentences(verdict: Row) -> list[str]:
     ...            "label_share": 0.31, "mean_score": 0.2512, "prior_state": "shifted"}
     >>> for said in sums_sentences(verdict):
     ...     print(said)
-    sum of daily losses above the gate's: 7.25, limit 5.00: over
-    sum of daily losses above the baseline's: not known
+    evidence that it does worse than before it served: 7.25, alarm above 5.00
+    evidence that it does worse than the baseline: not known
     31.0% positives where scores average 25.1%: the prior has shifted
     """
     said: list[str] = []
-    for name, above in (("loss", "the gate's"), ("behind", "the baseline's")):
+    for name, than in (("loss", "before it served"), ("behind", "the baseline")):
         level, limit = verdict[f"{name}_level"], verdict[f"{name}_limit"]
-        if level is None or limit is None:
-            measured = "not known"
-        else:
-            measured = f"{level:.2f}, limit {limit:.2f}: {'over' if level > limit else 'ok'}"
-        said.append(f"sum of daily losses above {above}: {measured}")
+        measured = "not known" if level is None or limit is None else f"{level:.2f}, alarm above {limit:.2f}"
+        said.append(f"evidence that it does worse than {than}: {measured}")
     if verdict["label_share"] is not None and verdict["mean_score"] is not None:
         told = {"shifted": "the prior has shifted", "cannot tell": "no more apart than such days are"}
         prior = told.get(verdict["prior_state"] or "", "not enough data")

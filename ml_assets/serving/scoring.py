@@ -123,7 +123,7 @@ def score_drop(features: pd.DataFrame, drop: date, server: ScoringModel, prior_s
     scored["served_by"] = np.where(is_served, "model", "baseline")
     scored["model_version"] = version
     for name, amount in server.objectives.items():
-        scored[name] = np.where(has_score, amount.predict(rows), np.nan)
+        scored[name] = np.where(is_served, amount.predict(rows), np.nan)
     return scored
 
 

@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 from ml_assets.decisions.promotion import judge
 from ml_assets.spec.gate import GateRule
@@ -61,7 +61,7 @@ def error_for(gain: float) -> float:
         return log_loss(label, score)
 
     wanted = (1 - gain) * loss(LARGE)
-    return LARGE if gain == 0 else float(brentq(lambda error: loss(error) - wanted, 0.0, LARGE))
+    return LARGE if gain == 0 else root_scalar(lambda error: loss(error) - wanted, 0.0, LARGE).root
 
 
 def promoted(days: int, rows: int, error: float, repeats: int) -> int:

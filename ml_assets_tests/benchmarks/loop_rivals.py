@@ -63,8 +63,9 @@ def on_schedule(world: World, begins: int, every: int | None, newest: int | None
     for day in range(begins, world.last + 1):
         if model is None or (every is not None and (day - begins) % every == 0):
             known = world.known(day)
-            model = fit(world, 0 if newest is None else known - newest, known) or model
-            fits += 1
+            again = fit(world, 0 if newest is None else known - newest, known)
+            fits += again is not None
+            model = again or model
         rows = world.rows(day, day + 1)
         by_day.append(float(losses_of(world.label[rows], model(world.readings[rows])).mean()))
     return {"mean": float(np.mean(by_day)), "fits": fits, "by_day": by_day}

@@ -257,7 +257,7 @@ def measure_world(world: World, seed: int, drawn: Drawn, state: UseCaseState, fo
         "loss_never": _mean(never),
         "worst_60_against_never": _worst_stretch(served, never, both, drawn.day),
         "failed_before_change": len([day for day in failed if changed is None or day < changed]),
-        "noticed_after": next((day - changed for day in failed if changed is not None and day >= changed), None),
+        "noticed_after": _first_new(failed, changed),
     }
     ideal = _ideal_losses(world, seed, drawn)
     if changed is not None:
@@ -271,6 +271,13 @@ def measure_world(world: World, seed: int, drawn: Drawn, state: UseCaseState, fo
     found["drift_days_before"] = len([day for day in days if changed is None or day < changed])
     found["drift_after"] = next((day - changed for day in days if changed is not None and day >= changed), None)
     return found
+
+
+def _first_new(failed: list[int], changed: int | None) -> int | None:
+    """Give the days from a change to the first failed verdict that does not go on from before it."""
+    if changed is None:
+        return None
+    return next((day - changed for day in failed if day >= changed and (day == changed or day - 1 not in failed)), None)
 
 
 def _incidents(world: World, state: UseCaseState) -> list[dict[str, Any]]:
@@ -399,7 +406,7 @@ a retraining where the newest decision asks for one.
 - *incidents before*: incidents told before the change, or at all where nothing changes.
 - *against* another policy: the mean log loss of what was served, relative to that policy's on the same days; above zero
   it would have been better. Schedules retrain every 7, 28 or 84 days on all, or the newest 28 or 84 days; the best of them
-  is picked in hindsight. ADWIN and DDM are River's, with their defaults, fed with each outcome as it becomes known. All
+  is picked in hindsight; they act daily, where the steps here are weeks. ADWIN and DDM are River's, with their defaults, fed with each outcome as it becomes known. All
   rivals fit the kind of model that made the worlds, which the ladder of a use case first has to find.
 
 {table}

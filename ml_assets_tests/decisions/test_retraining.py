@@ -69,7 +69,7 @@ def test_decision_names_the_monitor_its_measurement_and_the_threshold() -> None:
 
     assert (decision.monitor, decision.measurement, decision.threshold) == (LEANED_ON.monitor, 9.0, 5.0)
     assert decision.reason == (
-        "carrier_late_share_7d has moved (z 9 against 5), and 1 more alarms; they hold 20% of the champion's importance"
+        "carrier_late_share_7d has moved (z 9 against 5), and 1 more alarm; they hold 20% of the champion's importance"
     )
 
 
@@ -164,8 +164,10 @@ def test_a_risen_loss_retrains_whatever_the_cooldown_once_there_is_enough_of_the
 
 def test_after_a_refusal_it_retrains_again_when_twice_as_much_has_matured() -> None:
     again = replace(CHANGE, matured_at_attempt=14)
-    assert decide(state(performance=RISEN, change=replace(again, matured=27)), RULE).action == "wait"
-    assert decide(state(performance=RISEN, change=replace(again, matured=28)), RULE).action == "retrain"
+    lately = DROP - timedelta(days=10)
+    few, enough = (replace(again, matured=n) for n in (27, 28))
+    assert decide(state(performance=RISEN, change=few, last_attempt=lately), RULE).action == "wait"
+    assert decide(state(performance=RISEN, change=enough, last_attempt=lately), RULE).action == "retrain"
 
 
 def test_a_champion_of_few_rows_since_a_change_is_trained_again_when_they_have_doubled() -> None:
@@ -188,3 +190,27 @@ def test_a_risen_loss_that_waits_for_rows_does_not_hold_back_a_drift_that_is_fre
     found = decide(state(performance=RISEN, change=replace(CHANGE, matured=5), drifts=(LEANED_ON,)), RULE)
     assert (found.action, found.trigger) == ("retrain", "drift")
     assert "also: the champion's log loss has risen since 2013-04-20" in found.reason
+
+
+def test_a_failed_champion_is_retrained_whatever_the_cooldown_that_began_before() -> None:
+    failed = {"failure": "it gave all rows the same score", "last_attempt": DROP - timedelta(days=3)}
+    since = {"fallback_since": DROP - timedelta(days=1), "last_attempt": DROP - timedelta(days=3)}
+    learned = ChangeState(date(2013, 4, 20), matured=60, matured_at_attempt=50, needed=14, is_learned=True)
+
+    assert decide(state(**failed), RULE).action == "wait"  # the drop it is proven in; the fallback begins with the next
+    assert decide(state(**since), RULE).action == "retrain"
+    assert decide(state(**since, change=learned), RULE).action == "retrain"
+    waits = decide(state(**since, change=replace(CHANGE, matured=5)), RULE)
+    assert (waits.action, waits.trigger) == ("wait", "performance")  # too few rows of what it would have to learn
+
+
+def test_doublings_do_not_wait_for_longer_than_a_cooldown() -> None:
+    late = replace(CHANGE, matured=60, matured_at_attempt=50)
+    before = {"performance": RISEN, "change": late}
+    assert decide(state(**before, last_attempt=DROP - timedelta(days=27)), RULE).action == "wait"
+    assert decide(state(**before, last_attempt=DROP - timedelta(days=28)), RULE).action == "retrain"
+
+
+def test_a_refused_candidate_of_one_trigger_does_not_hold_back_another() -> None:
+    attempts = {"last_attempts": {"staleness": DROP - timedelta(days=2)}}
+    assert decide(state(drifts=(LEANED_ON,), **attempts), RULE).action == "retrain"

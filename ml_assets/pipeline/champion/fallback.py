@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml_assets.monitoring.performance import judged_window
 from ml_assets.monitoring.performance_verdict import LEVEL
@@ -22,7 +23,7 @@ from ml_assets.pipeline.champion.record import (
 from ml_assets.pipeline.features.versions import lost_features
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.model_store import TamperedModelError
+from ml_assets.stores.model_store import ModelBundle, TamperedModelError
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.evaluation import gain_over
 
@@ -85,8 +86,9 @@ def _better_champion(
     drop: date,
 ) -> Row | None:
     """Give the earlier champion that gains most over the baseline on what matured last, if one surely gains."""
+    gone = {failed["model_version"], *_replaced(record)}
     promoted = [row for row in record if row["verdict"] == PROMOTED and row["serves"] == "model"]
-    earlier = {row["model_version"]: row for row in promoted if row["model_version"] != failed["model_version"]}
+    earlier = {row["model_version"]: row for row in promoted if row["model_version"] not in gone}
     newest_first = sorted(earlier.values(), key=lambda row: row["sequence"], reverse=True)[:_EARLIER]
     rows = _matured(connection, spec, state, drop) if newest_first else None
     if rows is None or rows.empty:
@@ -102,12 +104,35 @@ def _better_champion(
             continue
         learned = max(map(datetime.fromisoformat, (bundle.trained_until, other.trained_until)))
         unseen = rows.loc[rows["prediction_at"] > learned]
+        simple = bundle.baseline.predict(unseen)
+        scores = _served_scores(other, unseen)
         rng = np.random.default_rng(spec.model.seed)
-        rule = spec.model.gate.model_copy(update={"interval_level": LEVEL})
-        gain = gain_over(unseen, bundle.baseline.predict(unseen), other.model.predict(unseen), rule, rng)
-        if gain is not None and gain.lower > 0:
+        gate = spec.model.gate.model_copy(update={"interval_level": LEVEL})
+        gain = gain_over(unseen, simple, scores, gate, rng)
+        is_enough = gain is not None and gain.n >= gate.min_examples and gain.n_days >= gate.min_days
+        if gain is not None and is_enough and gain.lower > 0:
             gains.append((gain.estimate, row))
     return max(gains, key=lambda each: each[0])[1] if gains else None
+
+
+def _replaced(record: Sequence[Row]) -> set[str]:
+    """Name the models that the fallback has replaced since a gate or a person let one serve: they failed too."""
+    by_others = [row["sequence"] for row in record if row["verdict"] == PROMOTED and row["decided_by"] != FALLBACK]
+    found: set[str] = set()
+    for row in record:
+        if row["decided_by"] == FALLBACK and row["sequence"] > max(by_others, default=0):
+            before = champion_in([each for each in record if each["sequence"] < row["sequence"]], date.max)
+            found |= set() if before is None else {before["model_version"]}
+    return found
+
+
+def _served_scores(bundle: ModelBundle, rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Score rows as the model would serve them: by its baseline where it abstains or gives no probability."""
+    scores = bundle.model.predict(rows)
+    abstains = ~((scores >= 0) & (scores <= 1))
+    if bundle.envelope is not None:
+        abstains |= np.array([each is not None for each in bundle.envelope.outside(rows)], dtype=bool)
+    return np.where(abstains, bundle.baseline.predict(rows), scores)
 
 
 def _matured(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, drop: date) -> pd.DataFrame:

@@ -149,13 +149,21 @@ def append_verdict(
     entry = {
         **verdict,
         "decided_by": GATE,
-        "serves_after": verdict["as_of"],
+        "serves_after": _serves_after(recorded, verdict),
         "note": None,
         "serves": "model",
         "asked_by": asked_by,
     }
     _append(lake, len(recorded), entry, provenance)
     return True
+
+
+def _serves_after(recorded: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> date:
+    """Give the drop after which a model serves: that of its as_of, or of a fallback that began since, which it ends."""
+    standing = champion_in(recorded, date.max)
+    if standing is None or standing["decided_by"] != FALLBACK or verdict["as_of"] < standing["as_of"]:
+        return verdict["as_of"]
+    return max(verdict["as_of"], standing["serves_after"])
 
 
 def append_decision(

@@ -111,7 +111,9 @@ def _compare(
         "baseline": candidate.judged_baseline.predict(window),
     }
     if champion is not None and opponent is not None:
-        scores["champion"] = opponent.predict(window)
+        said = opponent.predict(window)
+        # where the champion gives no probability, its baseline is what would serve
+        scores["champion"] = np.where((said >= 0) & (said <= 1), said, champion.judged_baseline.predict(window))
     return Comparison(
         row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until, n_train
     )

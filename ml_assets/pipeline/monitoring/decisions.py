@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -23,7 +24,7 @@ from ml_assets.ingestion.ledger import FINAL_STATES
 from ml_assets.monitoring.performance import judged_window
 from ml_assets.pipeline.champion.decisions import newest_drop
 from ml_assets.pipeline.champion.fallback import settle_fallback
-from ml_assets.pipeline.champion.record import FALLBACK, GATE, champion_in, read_record
+from ml_assets.pipeline.champion.record import FALLBACK, GATE, PROMOTED, champion_in, read_record
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, read_monitors
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.serving.scoring import NO_PROBABILITY
@@ -111,10 +112,13 @@ def decide_drops(
         broken = tuple(alarm for kind, alarm in alarms.get(drop, []) if kind == "broken_feed")
         is_fallback = champion is not None and champion["decided_by"] == FALLBACK
         failure = None
-        if champion is not None and champion["serves"] == "model" and not broken:
-            since = champion["serves_after"]
-            own = [each for each in scored if since < each.drop <= drop and each.n]
-            failure = failure_of(own[-_LOOKED_BACK:], judged.behind_since)
+        # while a source is wrong or late it is not the champion that fails; a baseline would fall back to itself
+        is_sound = not broken and not unfinished.get(drop)
+        if champion is not None and bundle is not None and champion["serves"] == "model" and is_sound:
+            since, is_baseline = champion["serves_after"], bundle.rung == bundle.recipe.baseline.name
+            own = scored.get(champion["model_version"], [])
+            own = [each for each in own if since < each.drop <= drop and each.n][-_LOOKED_BACK:]
+            failure = None if is_baseline else failure_of(own, judged.behind_since)
         known = RetrainingState(
             drop=drop,
             first_drop=spec.calendar.start,
@@ -141,18 +145,23 @@ def decide_drops(
     return rows
 
 
-def _scored_drops(connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[date, date]) -> list[ScoredDrop]:
-    """Say how the drops up to the last of `bounds` were scored by the model of each, in order."""
+def _scored_drops(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[date, date]
+) -> dict[str, list[ScoredDrop]]:
+    """Say, by model, how it scored the drops up to the last of `bounds`, in order."""
     if not lake.has("predictions"):
-        return []
+        return {}
     relation = lake.relation(connection, "predictions", (date.min, bounds[1]))
     found = relation.aggregate(
-        "batch_date, count(*) AS n, "
+        "batch_date, model_version, count(*) AS n, "
         f"count(*) FILTER (abstained IS NOT NULL AND abstained <> '{NO_PROBABILITY}') AS outside, "
         f"count(*) FILTER (abstained = '{NO_PROBABILITY}') AS not_a_probability, "
         "min(model_score) AS lowest, max(model_score) AS highest"
     )
-    return [ScoredDrop(*row) for row in found.order("batch_date").fetchall()]
+    by_model: dict[str, list[ScoredDrop]] = defaultdict(list)
+    for drop, model_version, *measured in found.order("batch_date").fetchall():
+        by_model[model_version].append(ScoredDrop(drop, *measured))
+    return by_model
 
 
 def _last_attempts(attempts: Sequence[Mapping[str, Any]]) -> dict[Trigger, date]:
@@ -160,7 +169,7 @@ def _last_attempts(attempts: Sequence[Mapping[str, Any]]) -> dict[Trigger, date]
     found: dict[Trigger, date] = {}
     for trigger in TRIGGERS:
         asked = (trigger, None, "schedule") if trigger == "staleness" else (trigger, None)  # None: older records
-        own = [row["as_of"] for row in attempts if row["verdict"] != "refused" or row["asked_by"] in asked]
+        own = [row["as_of"] for row in attempts if row["verdict"] == PROMOTED or row["asked_by"] in asked]
         if own:
             found[trigger] = max(own)
     return found
@@ -225,10 +234,12 @@ def _performance(
 ) -> dict[date, Performance]:
     if not lake.has("performance_verdicts"):
         return {}
-    rows = lake.relation(connection, "performance_verdicts", bounds).project(
-        "batch_date, state, gain, threshold, loss_since, loss_now, loss_at_gate, behind_since"
-    )
-    return {row[0]: Performance(*row[1:]) for row in rows.fetchall()}
+    relation = lake.relation(connection, "performance_verdicts", bounds)
+    names = ("state", "gain", "threshold", "loss_since", "loss_now", "loss_at_gate", "behind_since")
+    # rows of older versions lack the newest columns
+    known = [name if name in relation.columns else f"NULL AS {name}" for name in names]
+    rows = relation.project(", ".join(["batch_date", *known])).fetchall()
+    return {row[0]: Performance(*row[1:]) for row in rows}
 
 
 def _unfinished(connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[date, date]) -> dict[date, list[str]]:

@@ -71,7 +71,7 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
         scored = read_scored(connection, spec, drops, _fallback_drops(spec, bounds, promotions))
     rows = measure_performance(scored, drops, spec.monitoring, spec.worklist.capacity)
     verdicts: dict[date, dict[str, Any]] = {}
-    followed = _FollowedLosses(spec, state, rows, drops[0])
+    followed = _FollowedLosses(spec, state, rows, drops[0], promotions)
     for drop in drops:
         champion = champion_of(drop, promotions)
         version, gain = _serving(champion, gains)
@@ -97,8 +97,15 @@ class _Followed:
 class _FollowedLosses:
     """The losses of champions and baselines by drop: as reported before a range, and as measured in it."""
 
-    def __init__(self, spec: UseCaseSpec, state: UseCaseState, rows: Sequence[Mapping[str, Any]], first: date) -> None:
-        self._spec, self._state, self._first = spec, state, first
+    def __init__(
+        self,
+        spec: UseCaseSpec,
+        state: UseCaseState,
+        rows: Sequence[Mapping[str, Any]],
+        first: date,
+        promotions: Sequence[Promotion],
+    ) -> None:
+        self._spec, self._state, self._first, self._promotions = spec, state, first, promotions
         self._measured = [row for row in rows if row["role"] in _FOLLOWED and row.get("slice_column") is None]
         self._followed: dict[str, _Followed | None] = {}
 
@@ -115,12 +122,22 @@ class _FollowedLosses:
         followed = self._followed[version]
         if followed is None:
             return NO_RISES
-        rows, margins, residuals = followed.rows, followed.margins, followed.residuals
+        begun = self._begun(champion)
+        rows = [row for row in followed.rows if row["prediction_batch_date"] > begun]
+        margins, residuals = followed.margins, followed.residuals
         return Rises(
             loss_rise(rows, followed.losses, drop),
             UNKNOWN_RISE if margins is None else margin_rise(rows, margins, drop),
             UNKNOWN_RISE if residuals is None else prior_rise(rows, residuals, drop),
         )
+
+    def _begun(self, champion: Promotion) -> date:
+        """Give the drop after which the model began to serve this time; while its baseline serves, before that."""
+        if champion.serves == "model":
+            return champion.serves_after
+        own = [each for each in self._promotions if each.model_version == champion.model_version]
+        earlier = [each for each in own if each.serves == "model" and each.sequence < champion.sequence]
+        return max(earlier, key=lambda each: each.sequence).serves_after if earlier else champion.serves_after
 
     def _follow(self, version: str) -> _Followed | None:
         """Give what is usual for a model and its rows by drop; None where it recorded nothing before it served."""
@@ -191,17 +208,21 @@ def performance_outcome(verdict: Mapping[str, Any]) -> CheckOutcome:
         said = "not enough data: no model serves yet"
     elif state == "not enough data":
         said = f"not enough data: {verdict['model_version']} scored {counted}"
+    elif verdict["gain"] is None:
+        said = f"no example of the last window has matured; before it: {counted}"
     else:
         said = (
-            f"gain over the baseline {verdict['gain']:.1%} (80 % interval {verdict['gain_lower']:.1%} to "
-            f"{verdict['gain_upper']:.1%}); wanted at least {gate:.1%}, of {verdict['gain_at_gate']:.1%} at the gate; "
-            f"{counted}; {verdict['label_share']:.1%} positives where scores average {verdict['mean_score']:.1%}: "
+            f"gain over the baseline {verdict['gain']:.1%} (80 % interval {_share(verdict['gain_lower'])} to "
+            f"{_share(verdict['gain_upper'])}); wanted at least {_share(gate)}, of {_share(verdict['gain_at_gate'])} "
+            f"at the gate; {counted}; {_share(verdict['label_share'])} positives where scores average "
+            f"{_share(verdict['mean_score'])}: "
             + ("the prior has shifted" if verdict["prior_state"] == "shifted" else "no more apart than such days are")
         )
     if verdict.get("loss_since") is not None:
+        now = "" if verdict["loss_now"] is None else f" {verdict['loss_now']:.4f} in the last window where"
         said = (
-            f"the log loss has risen since {verdict['loss_since']}: {verdict['loss_now']:.4f} in the last window where "
-            f"it was {verdict['loss_at_gate']:.4f} before the model served; {said}"
+            f"the log loss has risen since {verdict['loss_since']}:{now} it was {verdict['loss_at_gate']:.4f} before "
+            f"the model served; {said}"
         )
     if verdict.get("behind_since") is not None:
         said = f"the champion has done worse than the baseline since {verdict['behind_since']}; {said}"
@@ -210,3 +231,7 @@ def performance_outcome(verdict: Mapping[str, Any]) -> CheckOutcome:
         passed=state != "failed",
         description=said,
     )
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1%}"

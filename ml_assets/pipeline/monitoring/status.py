@@ -65,8 +65,7 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
         row["batch_date"]: row["examples"] for row in read_rows(lake, CLOSED_DROPS.name, ["batch_date", "examples"])
     }
     run = sorted(computed)
-    verdicts = read_rows(lake, "champion", None)
-    verdicts.sort(key=lambda row: row["sequence"], reverse=True)
+    verdicts = record_of(state)[::-1]
     scored = query_table(state, "predictions", _SCORED_BY)
     incidents = AlertOutbox(state.paths).incidents(spec.name, open_only=True)
     facts: dict[str, Any] = {

@@ -88,7 +88,7 @@ class PriorCorrector:
             scored["drop"], scored["label"], scored["known_at"] = drop, rows["_label"], rows["_known_at"]
             scored["landed"] = rows["_landed"].dt.date
             scored["score"] = bundle.model.predict(rows) if len(rows) else []
-            self._scored[key] = scored
+            self._scored[key] = scored.loc[scored["score"].between(0, 1)]  # what is no probability teaches no shift
         return self._scored[key]
 
 
