@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -127,7 +127,8 @@ def climb(
         if rung.kind == "blend":
             bare, ahead.scores[rung.name] = _fit_blend(rung, fitted, ahead)
         else:
-            ahead.scores[rung.name] = _scores_ahead(recipe, rung, train, names, folds)
+            age = _age_of_start(recipe, rung, train, names, start)
+            ahead.scores[rung.name] = _scores_ahead(recipe, rung, train, names, folds, age)
             bare = fit_bare(recipe, rung, train, names, start)
         fitted[rung.name] = bare
         model, calibrated = _calibrate(recipe, bare, ahead.scores[rung.name], ahead)
@@ -149,12 +150,33 @@ def climb(
 
 
 def score_ahead(
-    recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: list[str], fold: Fold
+    recipe: TrainingRecipe,
+    rung: Rung,
+    train: pd.DataFrame,
+    names: list[str],
+    fold: Fold,
+    goes_on_after: timedelta | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Fit a rung on what had matured before a window; give its scores of the window, and the labels."""
-    window = train.loc[fold.test]
-    model = fit_bare(recipe, rung, train.loc[fold.train], names)
+    """Fit a rung on what had matured before a window; give its scores of the window, and the labels.
+
+    With `goes_on_after`, how much newer its rows are than what it goes on from, it is fitted as a warm start is: first
+    on the rows that were as old before the window, then on from there.
+    """
+    window, rows = train.loc[fold.test], train.loc[fold.train]
+    start = None if goes_on_after is None else _start_before(recipe, rung, rows, names, goes_on_after)
+    model = fit_bare(recipe, rung, rows, names, start)
     return model.predict(window[names]), window["label"].to_numpy(dtype=np.float64)
+
+
+def _start_before(
+    recipe: TrainingRecipe, rung: Rung, rows: pd.DataFrame, names: list[str], age: timedelta
+) -> Start | None:
+    """Fit what a warm start of these rows would have gone on from, so much older; None where too little is left."""
+    until = rows["prediction_at"].max() - age
+    older = rows.loc[rows["prediction_at"] <= until]
+    if older["label"].nunique() < 2:
+        return None
+    return Start(fit_bare(recipe, rung, older, names), until.to_pydatetime(), "")
 
 
 def foresee(
@@ -231,9 +253,24 @@ def _foreseen(
 
 
 def _scores_ahead(
-    recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: list[str], folds: Sequence[Fold]
+    recipe: TrainingRecipe,
+    rung: Rung,
+    train: pd.DataFrame,
+    names: list[str],
+    folds: Sequence[Fold],
+    age: timedelta | None,
 ) -> FloatArray:
-    return np.concatenate([*(score_ahead(recipe, rung, train, names, fold)[0] for fold in folds), np.empty(0)])
+    parts = (score_ahead(recipe, rung, train, names, fold, age)[0] for fold in folds)
+    return np.concatenate([*parts, np.empty(0)])
+
+
+def _age_of_start(
+    recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: Sequence[str], start: Start | None
+) -> timedelta | None:
+    """Give how much newer the training rows are than what a rung goes on from; None where it is trained anew."""
+    if start is None or going_on(recipe, rung, train, names, start) is None:
+        return None
+    return max(timedelta(0), train["prediction_at"].max().to_pydatetime() - start.trained_until)
 
 
 def fit_bare(

@@ -10,6 +10,7 @@ from ml_assets.spec.model import Folds, Rung, TrainingRecipe, WarmStart
 from ml_assets.training.boosted_trees import FittedBoostedTrees
 from ml_assets.training.candidate import Start, climb, fit_bare, going_on
 from ml_assets.training.estimators import part_of
+from ml_assets.training.time_folds import time_folds
 from ml_assets_tests.training.conftest import made_up_flights
 
 BEGIN = pd.Timestamp("2013-01-01", tz="UTC")
@@ -96,3 +97,25 @@ def test_a_member_goes_on_from_the_champions_member_of_its_name(rows: pd.DataFra
     trees = part_of(after, "trees")
     assert isinstance(trees, FittedBoostedTrees)
     assert trees.booster.num_boosted_rounds() == 13
+
+
+def test_windows_ahead_are_scored_by_trees_that_went_on_as_the_candidate_does(rows: pd.DataFrame, start: Start) -> None:
+    warm = _warm(rounds=4)
+    is_held = rows["prediction_at"] > BEGIN + timedelta(days=26)
+    parts = rows.assign(split=np.where(is_held, "holdout", "train"))
+    train = parts.loc[~is_held]
+    (fold,) = time_folds(train, _recipe(warm).folds, timedelta(days=2))
+
+    cold, going = (
+        next(each for each in climb(_recipe(warm), parts, FEATURES, start=given) if each.rung.name == "trees")
+        for given in (None, start)
+    )
+
+    before = train.loc[fold.train]
+    age = train["prediction_at"].max() - pd.Timestamp(start.trained_until)
+    until = before["prediction_at"].max() - age
+    older = before.loc[before["prediction_at"] <= until]
+    model = fit_bare(_recipe(warm), warm, older, FEATURES)
+    model = fit_bare(_recipe(warm), warm, before, FEATURES, Start(model, until.to_pydatetime(), ""))
+    assert going.ahead_scores.tolist() == model.predict(train.loc[fold.test, FEATURES]).tolist()
+    assert cold.ahead_scores.tolist() != going.ahead_scores.tolist()
