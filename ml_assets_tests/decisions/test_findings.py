@@ -133,3 +133,61 @@ def test_verdicts_are_events() -> None:
     assert (refused.kind, refused.severity, refused.is_event) == ("refused_candidate", "warning", True)
     assert refused.message == "m was refused as of 2013-07-07 (gate enabled): gain_too_small: -1 %"
     assert (promoted.kind, promoted.severity, promoted.doing) == ("promotion", "info", "it serves the drops after")
+
+
+VERDICT: dict[str, Any] = {
+    "state": "failed", "model_version": "m5", "window_from": "2013-06-20", "window_until": "2013-07-03", "gain": 0.01,
+    "gain_upper": 0.03, "threshold": 0.05, "loss_since": None, "loss_now": 0.52, "loss_at_gate": 0.44,
+    "loss_level": 7.0, "loss_limit": 5.0, "behind_since": None, "prior_since": None, "label_share": 0.31,
+    "mean_score": 0.25, "prior_level": 6.0, "prior_limit": 4.0, "ece": 0.03, "ece_by_chance": 0.02, "first_gain": 0.02,
+    "first_gain_upper": 0.05,
+}  # fmt: skip
+
+
+def told(**changes: Any) -> list[tuple[str, str]]:
+    """Give kind and message of what a verdict that failed leads to."""
+    decision = {**WAIT, "refused": 0, "failure": None, "fallback_since": None, **changes.pop("decision", {})}
+    findings = found(performance={**VERDICT, **changes}, decision=decision, max_ece=0.05)
+    return [(finding.kind, finding.message) for finding in findings]
+
+
+def test_a_risen_loss_is_told_with_its_first_drop_and_what_it_was_before() -> None:
+    ((kind, message),) = told(loss_since="2013-06-22")
+
+    assert kind == "loss_risen"
+    assert message.startswith("since drop 2013-06-22 the champion m5 does worse: log loss 0.5200 from 2013-06-20 to")
+    assert message.endswith("had 0.4400 before it served")
+    ((_, again),) = told(loss_since="2013-06-22", loss_now=0.40)
+    assert again.endswith("the newest rows are as before, and the alarm ends when that has lasted")
+
+
+def test_a_window_without_matured_rows_stops_nothing() -> None:
+    empty = {"gain": None, "gain_upper": None, "loss_now": None, "label_share": None, "ece": None}
+
+    assert told(**empty) == []
+    assert [kind for kind, _ in told(**empty, loss_since="2013-06-22")] == ["loss_risen"]
+
+
+def test_a_failed_champion_is_one_incident_before_and_while_the_fallback_serves() -> None:
+    proven = told(decision={"failure": "it has done worse than the baseline since drop 2013-06-22"}, loss_since="x")
+    serves = told(decision={"fallback_since": "2013-07-08"}, loss_since="x")
+
+    assert [kind for kind, _ in proven] == [kind for kind, _ in serves] == ["loss_risen", "champion_failed"]
+    assert "the champion m5 has failed: it has done worse than the baseline since drop 2013-06-22" in proven[1][1]
+    assert "since drop 2013-07-08 the fallback serves in its place" in serves[1][1]
+    assert "ml-assets rollback flights" in serves[1][1]
+
+
+def test_candidates_that_keep_failing_are_told_from_the_second_on() -> None:
+    kinds = [[kind for kind, _ in told(loss_since="2013-06-22", decision={"refused": n})] for n in (1, 2)]
+
+    assert kinds == [["loss_risen"], ["loss_risen", "candidates_fail"]]
+
+
+def test_labels_away_from_scores_worse_than_the_first_and_miscalibrated_are_told() -> None:
+    found_now = dict(told(prior_since="2013-06-25", first_gain=-0.03, first_gain_upper=-0.01, ece=0.08))
+
+    assert set(found_now) == {"performance", "worse_than_first", "prior_shift", "miscalibrated"}
+    assert found_now["prior_shift"].startswith("since drop 2013-06-25 positives are more frequent than the scores say")
+    assert "log loss higher by 3.0%" in found_now["worse_than_first"]
+    assert "the gate allows 5.0%, and chance alone gives up to 2.0%" in found_now["miscalibrated"]
