@@ -14,7 +14,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import expected_calibration_error, pointwise_log_loss
 from ml_assets.stats.day_blocks import paired_day_block_bootstrap
 
-_ECE_DRAWS = 200
+_ECE_DRAWS = 50
 LEVEL = 0.8  # coverage of the interval around the gain
 
 
