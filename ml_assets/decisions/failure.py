@@ -1,7 +1,12 @@
-"""Whether a champion has failed, so that something simpler should serve until a retraining mends it.
+"""Decide whether a champion has failed.
 
-Three things prove it: it does worse than the baseline beside it, by a test that may be looked at in every drop; it says
-the same of everybody, or nothing that is a probability; or most of what it is asked lies outside what it knows.
+Input: how the champion scored the newest drops, and the first drop since which it is worse than its baseline. Output:
+the reason in words, or None. A champion has failed when one of these holds:
+
+- most of its newest scores are no probability;
+- all of its newest scores are equal;
+- most of the newest rows have inputs far from its training rows;
+- its log loss is above the baseline's, by a sequential test.
 """
 
 from __future__ import annotations
@@ -10,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-LEAST_ROWS = 50  # newest rows that are looked at
-LEAST_ALIKE = 200  # of a champion that says the same of everybody: a leaf or a group may hold as many by chance
-LEAST_DROPS = 2  # drops of these: one may be of one kind
-LEAST_OUTSIDE = 3  # drops of which most rows lie outside: days pass that are unlike any other
-SAME = 1e-6  # width of the scores below which they are the same
+LEAST_ROWS = 50  # newest rows that a proof needs
+LEAST_ALIKE = 200  # rows with equal scores: fewer can fall into one leaf of a tree by chance
+LEAST_DROPS = 2  # drops with equal scores: the rows of one drop can be alike
+LEAST_OUTSIDE = 3  # drops with unusual inputs: a single unusual day passes
+SAME = 1e-6  # scores are equal when they differ by at most this
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,12 @@
-"""Whether a model's log loss has risen above what it was on rows that it had not seen before it served.
+"""Test after every drop whether a model has become worse.
 
-The gain over a baseline hides a loss: a change of the world makes both worse, and a ratio of the two stays. So the loss
-itself is followed, drop by drop, by a cumulative sum that may be looked at in each.
+Input: the rows of the performance report of one model, and what was usual for it on rows that it had not seen before it
+served. Output: a cumulative sum, its threshold, and the first drop of the change. Three measures are tested:
+
+- the log loss against its usual value. The gain over a baseline cannot show this: when the world changes, both models
+  become worse and their ratio stays;
+- the log loss against the baseline's;
+- labels against scores.
 """
 
 from __future__ import annotations
@@ -43,10 +48,7 @@ UNKNOWN_RISE = LossRise(nan, nan, inf)
 
 @dataclass(frozen=True)
 class Rises:
-    """Whether the loss of a model has risen above what it was before it served, and above the baseline's.
-
-    `prior` says whether labels have left what the scores foretell, to whichever side.
-    """
+    """The three tests of one model in one drop: log loss, log loss less the baseline's, labels less scores."""
 
     loss: LossRise = UNKNOWN_RISE
     margin: LossRise = UNKNOWN_RISE

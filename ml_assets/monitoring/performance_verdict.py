@@ -1,4 +1,4 @@
-"""Whether a champion still does what it was promoted for, judged in each drop on what matured last."""
+"""Judge the champion of a drop on the newest matured window: against the gate, the baseline and the first champion."""
 
 from __future__ import annotations
 

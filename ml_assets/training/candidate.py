@@ -157,10 +157,10 @@ def score_ahead(
     fold: Fold,
     goes_on_after: timedelta | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Fit a rung on what had matured before a window; give its scores of the window, and the labels.
+    """Fit a rung on the rows that had matured before a backtest window; return its scores of the window and the labels.
 
-    With `goes_on_after`, how much newer its rows are than what it goes on from, it is fitted as a warm start is: first
-    on the rows that were as old before the window, then on from there.
+    For a warm start, `goes_on_after` is how much newer the training rows are than those of the champion. The fit then
+    repeats that: first on the rows that are older by as much, then a warm start on the rest.
     """
     window, rows = train.loc[fold.test], train.loc[fold.train]
     start = None if goes_on_after is None else _start_before(recipe, rung, rows, names, goes_on_after)

@@ -1,9 +1,13 @@
-"""The fallback: what serves in the place of a champion that has failed, until the next promotion."""
+"""Replace a failed champion by the declared fallback.
+
+Input: the decision of the newest drop. Where it says that the champion has failed, an entry is appended to the
+champion's record: from the next drop on an earlier champion, or the baseline of the failed one, gives the scores. The
+next promotion ends it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -35,22 +39,10 @@ Row = Mapping[str, Any]
 _EARLIER = 3  # champions before the failed one that are tried, the newest first
 
 
-@dataclass(frozen=True)
-class Fallback:
-    """What serves the drops after one instead of a failed champion, and why."""
+def apply_fallback(spec: UseCaseSpec, state: UseCaseState, decided: Row, now: datetime) -> bool:
+    """Append the fallback to the record when the newest decision says that the champion has failed; say whether it did.
 
-    failed: str
-    model_version: str
-    serves: str
-    after: date
-    why: str
-
-
-def settle_fallback(spec: UseCaseSpec, state: UseCaseState, decided: Row, now: datetime) -> Fallback | None:
-    """Let the declared fallback serve the drops after the newest one, where its decision says the champion has failed.
-
-    Recorded as an entry of the champion's record, which the next promotion replaces like any other. Done once: where
-    something else serves the next drop already, nothing is changed.
+    Running it again changes nothing: a champion that is already replaced for the next drop is not replaced twice.
 
     Parameters
     ----------
@@ -59,12 +51,12 @@ def settle_fallback(spec: UseCaseSpec, state: UseCaseState, decided: Row, now: d
     """
     drop: date = decided["batch_date"]
     if spec.model.fallback == "none" or decided["failure"] is None:
-        return None
+        return False
     with state.connect() as connection:
         record = read_record(connection, state.lake)
         failed, next_one = champion_in(record, drop), champion_in(record, date.max)
         if failed is None or next_one is None or failed["sequence"] != next_one["sequence"]:
-            return None
+            return False
         entry, serves = failed, "baseline"
         if spec.model.fallback == "last_better":
             better = _better_champion(spec, state, connection, record, failed, drop)
@@ -74,7 +66,7 @@ def settle_fallback(spec: UseCaseSpec, state: UseCaseState, decided: Row, now: d
         decision = Decision(PROMOTED, FALLBACK, drop, why, serves)
         append_decision(connection, state.lake, entry, decision, {"_recorded_at": now, "_run_id": ""})
     state.registry.name_champion(entry["_registry_version"])
-    return Fallback(failed["model_version"], entry["model_version"], serves, drop, why)
+    return True
 
 
 def _better_champion(
@@ -85,7 +77,10 @@ def _better_champion(
     failed: Row,
     drop: date,
 ) -> Row | None:
-    """Give the earlier champion that gains most over the baseline on what matured last, if one surely gains."""
+    """Return the earlier champion with the largest gain over the baseline on the newest matured rows; None without one.
+
+    The lower end of its interval has to be above zero, on as many rows and days as the gate asks for.
+    """
     gone = {failed["model_version"], *_replaced(record)}
     promoted = [row for row in record if row["verdict"] == PROMOTED and row["serves"] == "model"]
     earlier = {row["model_version"]: row for row in promoted if row["model_version"] not in gone}
@@ -116,7 +111,7 @@ def _better_champion(
 
 
 def _replaced(record: Sequence[Row]) -> set[str]:
-    """Name the models that the fallback has replaced since a gate or a person let one serve: they failed too."""
+    """Return the models that a fallback has replaced since the last promotion by the gate or a person."""
     by_others = [row["sequence"] for row in record if row["verdict"] == PROMOTED and row["decided_by"] != FALLBACK]
     found: set[str] = set()
     for row in record:

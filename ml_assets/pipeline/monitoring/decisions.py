@@ -23,7 +23,7 @@ from ml_assets.decisions.retraining import (
 from ml_assets.ingestion.ledger import FINAL_STATES
 from ml_assets.monitoring.performance import judged_window
 from ml_assets.pipeline.champion.decisions import newest_drop
-from ml_assets.pipeline.champion.fallback import settle_fallback
+from ml_assets.pipeline.champion.fallback import apply_fallback
 from ml_assets.pipeline.champion.record import FALLBACK, GATE, PROMOTED, champion_in, read_record
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, read_monitors
 from ml_assets.pipeline.results import CheckOutcome, DropResult
@@ -63,7 +63,7 @@ def store_decisions(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date
     state.lake.replace_drops(TABLE, arrow_rows(DECISIONS, found), drops)
     notes = {row["batch_date"]: {"action": row["action"], "reason": row["reason"]} for row in found}
     if _is_newest(state, drops[-1]):
-        settle_fallback(spec, state, found[-1], now)
+        apply_fallback(spec, state, found[-1], now)
     checks = (freshness_outcome(spec, found[-1]), standing_outcome(found[-1]))
     return DecisionResult(DropResult(dict.fromkeys(drops, 1), notes, checks=checks), found[-1])
 
@@ -101,7 +101,9 @@ def decide_drops(
         for each in serving.values()
         if each is not None
     }
-    scored = _scored_drops(connection, lake, bounds)
+    began = [each["serves_after"] for each in serving.values() if each is not None]
+    looked_back = max(min(began, default=drops[0]), drops[0] - _LOOKED_BACK * spec.calendar.every)
+    scored = _scored_drops(connection, lake, (looked_back, drops[-1]))
     rows: list[dict[str, Any]] = []
     for drop in drops:
         champion = serving[drop]
@@ -111,14 +113,8 @@ def decide_drops(
         last_attempts = _last_attempts(before)
         broken = tuple(alarm for kind, alarm in alarms.get(drop, []) if kind == "broken_feed")
         is_fallback = champion is not None and champion["decided_by"] == FALLBACK
-        failure = None
-        # while a source is wrong or late it is not the champion that fails; a baseline would fall back to itself
-        is_sound = not broken and not unfinished.get(drop)
-        if champion is not None and bundle is not None and champion["serves"] == "model" and is_sound:
-            since, is_baseline = champion["serves_after"], bundle.rung == bundle.recipe.baseline.name
-            own = scored.get(champion["model_version"], [])
-            own = [each for each in own if since < each.drop <= drop and each.n][-_LOOKED_BACK:]
-            failure = None if is_baseline else failure_of(own, judged.behind_since)
+        is_sound = not broken and not unfinished.get(drop)  # otherwise the source is at fault
+        failure = _failure(drop, champion, bundle, scored, judged) if is_sound else None
         known = RetrainingState(
             drop=drop,
             first_drop=spec.calendar.start,
@@ -145,13 +141,29 @@ def decide_drops(
     return rows
 
 
+def _failure(
+    drop: date,
+    champion: Mapping[str, Any] | None,
+    bundle: ModelBundle | None,
+    scored: Mapping[str, Sequence[ScoredDrop]],
+    judged: Performance,
+) -> str | None:
+    """Return why the champion of a drop has failed. A champion that is the baseline has nothing to fall back to."""
+    if champion is None or bundle is None or champion["serves"] != "model":
+        return None
+    if bundle.rung == bundle.recipe.baseline.name:
+        return None
+    own = [each for each in scored.get(champion["model_version"], []) if champion["serves_after"] < each.drop <= drop]
+    return failure_of([each for each in own if each.n][-_LOOKED_BACK:], judged.behind_since)
+
+
 def _scored_drops(
     connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[date, date]
 ) -> dict[str, list[ScoredDrop]]:
-    """Say, by model, how it scored the drops up to the last of `bounds`, in order."""
+    """Return, by model, how it scored each drop in `bounds`, in order."""
     if not lake.has("predictions"):
         return {}
-    relation = lake.relation(connection, "predictions", (date.min, bounds[1]))
+    relation = lake.relation(connection, "predictions", bounds)
     found = relation.aggregate(
         "batch_date, model_version, count(*) AS n, "
         f"count(*) FILTER (abstained IS NOT NULL AND abstained <> '{NO_PROBABILITY}') AS outside, "
