@@ -31,8 +31,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("automation")]  # a real
 USE_CASE = "flight_delays"
 FIRST, LAST, AS_OF = date(2013, 1, 1), date(2013, 3, 28), date(2013, 3, 1)
 LATE_FROM, LATE_MIN = date(2013, 3, 18), 90  # from then on every flight is so much later than it was
-# seconds from landing to the decision; the daemon's start is waited for apart. 60 are wanted. A drop takes about 75 on
-# two cores: 10 until its run starts, 65 for the run, of which 25 are Evidently's page of a drop in which an alarm begins
+# Seconds from landing to the decision, without the daemon's start. 60 are wanted. A drop takes about 75 on two cores:
+# 10 until its run starts and 65 for the run. In a drop in which an alarm begins, about 25 of these are Evidently's page.
 PATIENCE = 120.0
 
 
