@@ -32,7 +32,7 @@ USE_CASE = "flight_delays"
 FIRST, LAST, AS_OF = date(2013, 1, 1), date(2013, 3, 28), date(2013, 3, 1)
 LATE_FROM, LATE_MIN = date(2013, 3, 18), 90  # from then on every flight is so much later than it was
 # Seconds from landing to the decision, without the daemon's start. 60 are wanted. A drop takes about 75 on two cores:
-# 10 until its run starts and 65 for the run. In a drop in which an alarm begins, about 25 of these are Evidently's page.
+# 10 until its run starts and 65 for the run, of which Evidently's page takes about 25 where an alarm begins.
 PATIENCE = 120.0
 
 
