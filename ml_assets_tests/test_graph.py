@@ -69,13 +69,12 @@ UNPARTITIONED = {"training/training_set", *(name for name in GROUPS if name.star
 HEAVY = ("pandas", "evidently", "great_expectations", "mlflow", "xgboost", "sklearn", "matplotlib", "apprise")
 
 LOAD = f"""
-import json, sys, time, warnings
+import json, sys, warnings
 warnings.simplefilter("error")
 from ml_assets.definitions import defs
 loaded = defs()
 repository = loaded.get_repository_def()
 print(json.dumps({{
-    "cpu_seconds": time.process_time(),
     "assets": len(repository.asset_graph.get_all_asset_keys()),
     "heavy": [name for name in {HEAVY!r} if name in sys.modules],
 }}))
@@ -140,22 +139,15 @@ def test_gate_and_completeness_only_warn_and_leakage_blocks(loaded: dg.Definitio
     assert not {"models/champion:gate", "predictions/predictions:complete", "raw/drops:final"} & blocking
 
 
-def test_loading_is_quick_and_quiet_and_needs_no_environment() -> None:
+def test_loading_is_quiet_and_needs_no_environment_and_no_heavy_module() -> None:
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(project_root())}
-    spent = 4.0
-    for _ in range(3):  # a busy machine counts seconds that a quiet one does not
-        process = subprocess.run(
-            [sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True, check=False, cwd="/"
-        )
-        assert (process.returncode, process.stderr) == (0, "")
-        found = json.loads(process.stdout)
-        assert found["heavy"] == []
-        assert found["assets"] == len(GROUPS | EXTERNAL)
-        spent = min(spent, found["cpu_seconds"])
-        if spent <= 3:
-            break
 
-    assert spent <= 3
+    process = subprocess.run(
+        [sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True, check=False, cwd="/"
+    )
+
+    assert (process.returncode, process.stderr) == (0, "")
+    assert json.loads(process.stdout) == {"heavy": [], "assets": len(GROUPS | EXTERNAL)}
 
 
 def test_loading_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

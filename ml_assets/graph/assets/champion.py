@@ -32,11 +32,15 @@ class GateMode(StrEnum):
 
 
 class GateConfig(dg.Config):
-    """How the gate stands; a disabled one promotes, a dry run changes nothing, and the record says which it was."""
+    """How the gate stands; a disabled one promotes, a dry run changes nothing, and the record says which it was.
+
+    Whoever materializes assets by hand, all of the graph perhaps, measures only; the job of retraining asks to judge.
+    """
 
     gate: GateMode = Field(
-        default=GateMode.as_declared,
-        description="enabled: judge; dry_run: measure only; disabled: promote, and say so; as_declared: by defs.yaml.",
+        default=GateMode.dry_run,
+        description="dry_run: measure only; enabled: judge; disabled: promote, and say so; as_declared: by defs.yaml, "
+        "as the job of retraining has it.",
     )
 
 

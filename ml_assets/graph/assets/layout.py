@@ -22,18 +22,18 @@ def asset_key(spec: UseCaseSpec, layer: str, name: str) -> dg.AssetKey:
 def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:
     """Give one partition a drop, named by its date.
 
-    With the wall clock the partition of today exists today, since its batch runs today; Dagster's
-    own windows, named by their start, would only have it tomorrow.
+    Days are those of the calendar's time zone. With the wall clock the partition of today exists today, since its batch
+    runs today; Dagster's own windows, named by their start, would only have it tomorrow.
     """
     calendar = spec.calendar
     end = None if calendar.end is None else (calendar.end + calendar.every).isoformat()  # its window must end by then
-    offset = 1 if spec.clock == "wall" else 0
+    start, offset = calendar.start.isoformat(), 1 if spec.clock == "wall" else 0
     if calendar.every == timedelta(days=1):
-        return dg.DailyPartitionsDefinition(calendar.start.isoformat(), end_date=end, end_offset=offset)
+        return dg.DailyPartitionsDefinition(start, end_date=end, end_offset=offset, timezone=calendar.timezone)
     weekday = calendar.start.isoweekday() % 7
     return dg.TimeWindowPartitionsDefinition(
-        cron_schedule=f"0 0 * * {weekday}", start=calendar.start.isoformat(), end=end, fmt="%Y-%m-%d",
-        end_offset=offset,
+        cron_schedule=f"0 0 * * {weekday}", start=start, end=end, fmt="%Y-%m-%d",
+        end_offset=offset, timezone=calendar.timezone,
     )  # fmt: skip
 
 

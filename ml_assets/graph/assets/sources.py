@@ -1,5 +1,7 @@
 """Assets of the sources: what landed, what was accepted, what was not, and the ledger over all of them."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 
 from ml_assets.graph.assets.columns import describe_columns
@@ -59,7 +61,7 @@ def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
 
         state = store.of(spec.name)
         with retried_reads():
-            received = receive_source(spec, state, source, partition_keys(context))
+            received = receive_source(spec, state, source, partition_keys(context), datetime.now(UTC))
         describe_drops(context, state, received)
 
     return raw
@@ -150,7 +152,7 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.pipeline.ingestion.ledger import build_ledger
 
         state = store.of(spec.name)
-        ledger = build_ledger(spec, state, partition_keys(context))
+        ledger = build_ledger(spec, state, partition_keys(context), datetime.now(UTC))
         describe_drops(context, state, ledger)
         return dg.MaterializeResult(check_results=check_results(ledger.checks))
 

@@ -8,6 +8,7 @@ import dagster as dg
 
 from ml_assets.decisions.incidents import Changes
 from ml_assets.graph.automation.failures import failed_checks, failed_runs
+from ml_assets.graph.runs.lost_runs import end_lost_runs
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, state_paths
 
@@ -29,6 +30,7 @@ def alert_sensor(
         from ml_assets.pipeline.monitoring.incidents import send_alerts
 
         at, now = paths or state_paths(), datetime.now(UTC)
+        end_lost_runs(context.instance)
         changes = reconcile(spec, at, context.instance, checks, now)
         sent = send_alerts(at, now)
         opened = sum(len(change.opened) for change in changes)

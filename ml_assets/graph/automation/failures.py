@@ -14,17 +14,19 @@ _TOLD_APART = frozenset(
 
 
 def failed_runs(spec: UseCaseSpec, instance: dg.DagsterInstance) -> list[Finding]:
-    """Give the jobs whose newest finished run failed."""
+    """Give the jobs whose newest finished run failed or was cancelled."""
     found: list[Finding] = []
     for job in (f"{spec.name}_batch", f"{spec.name}_retrain"):
-        finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+        finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
         newest = instance.get_runs(dg.RunsFilter(job_name=job, statuses=finished), limit=1)
-        if newest and newest[0].status == dg.DagsterRunStatus.FAILURE:
+        if newest and newest[0].status != dg.DagsterRunStatus.SUCCESS:
             reason = newest[0].tags.get("ml_assets/reason", "started by a person")
-            message = f"run {newest[0].run_id[:8]} of {job} failed ({reason})"
+            how = "was cancelled" if newest[0].status == dg.DagsterRunStatus.CANCELED else "failed"
+            message = f"run {newest[0].run_id[:8]} of {job} {how} ({reason})"
             found.append(
                 Finding(f"run/{job}", "failed_run", "error", message, None, None,
-                        "a sensor tries again up to three times; the last good state serves",
+                        "what automation started is tried again after 1 minute, 10 minutes, 1 hour and 6 hours, "
+                        "a retraining then once a day; the last good state serves",
                         f"run {newest[0].run_id} in `ml-assets ui`")
             )  # fmt: skip
     return found

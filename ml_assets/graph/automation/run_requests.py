@@ -1,13 +1,15 @@
 """What runs are asked for with: configuration and tags of batches and retrainings."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from ml_assets.decisions.attempts import next_attempt
 from ml_assets.graph.assets.layout import WRITE_TAG
 from ml_assets.graph.assets.training import BY_MARGIN, NEWEST
+from ml_assets.graph.definitions.jobs import batch_job_name
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
 DROP_TAG = "ml_assets/drop"
 REASON_TAG = "ml_assets/reason"
-_ATTEMPTS = 3  # of one drop with one content: a fault that repeats needs a person
 _OPEN = [
     dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
@@ -45,19 +46,37 @@ def batch_request(
 ) -> dg.RunRequest | dg.SkipReason:
     """Ask for a run of drops that are ready, or say why there is no other attempt."""
     tags = {WRITE_TAG: spec.name, DROP_TAG: ready.key, **range_tags(ready.first, ready.last)}
-    failed = count_failures(spec, instance, ready.key)
-    if isinstance(failed, str):
+    job = batch_job_name(spec.name)
+    ended = ended_attempts(instance, dg.RunsFilter(job_name=job, tags={DROP_TAG: ready.key}))
+    refused = is_under_way(instance, job) or next_attempt(ended, datetime.now(UTC))
+    if refused:
         return dg.SkipReason(
-            f"drops {ready.first} to {ready.last} as they landed: {failed}; to try once more: "
+            f"drops {ready.first} to {ready.last} as they landed: {refused}; to try now: "
             f"`ml-assets batch {spec.name} --from {ready.first} --to {ready.last}`"
         )
-    return dg.RunRequest(run_key=f"{ready.key}:{failed}", tags={**tags, REASON_TAG: ready.reason})
+    return dg.RunRequest(run_key=run_key(instance, ready.key), tags={**tags, REASON_TAG: ready.reason})
 
 
-def count_failures(spec: UseCaseSpec, instance: dg.DagsterInstance, key: str) -> int | str:
-    """Count the runs of this work that failed, or say why there is no other attempt now."""
-    tags = {DROP_TAG: key, WRITE_TAG: spec.name}
-    if instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=_OPEN)):
-        return "queued or running"
-    failed = instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.FAILURE]))
-    return failed if failed < _ATTEMPTS else f"failed {failed} times, mend the cause"
+def is_under_way(instance: dg.DagsterInstance, job: str) -> str:
+    """Say that a run of a job is queued or goes on, whoever launched it: the next one is asked for after it."""
+    return (
+        "a run of it is queued or goes on"
+        if instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=_OPEN))
+        else ""
+    )
+
+
+def ended_attempts(instance: dg.DagsterInstance, about: dg.RunsFilter) -> list[datetime]:
+    """Give when the runs `about` some work that failed or were cancelled ended, since one of them succeeded."""
+    found: list[datetime] = []
+    for record in instance.get_run_records(about, limit=20):
+        if record.dagster_run.status == dg.DagsterRunStatus.SUCCESS:
+            break
+        if record.dagster_run.is_finished:
+            found.append(datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp)
+    return found
+
+
+def run_key(instance: dg.DagsterInstance, work: str) -> str:
+    """Give a key that no run of `work` has had: Dagster drops a request whose key it has seen, without a word."""
+    return f"{work}:{instance.get_runs_count(dg.RunsFilter(tags={DROP_TAG: work}))}"

@@ -9,15 +9,19 @@ from datetime import UTC, date, datetime
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from ml_assets.decisions.attempts import next_attempt
 from ml_assets.decisions.retraining import TRIGGERS, Trigger
 from ml_assets.graph.assets.layout import TRIGGER_TAG, WRITE_TAG
 from ml_assets.graph.automation.run_requests import (
     DROP_TAG,
     REASON_TAG,
     batch_request,
-    count_failures,
+    ended_attempts,
+    is_under_way,
     retrain_config,
+    run_key,
 )
+from ml_assets.graph.definitions.jobs import retrain_job_name
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, state_paths
@@ -86,13 +90,15 @@ def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, paths: St
             return dg.SkipReason(f"no retraining for {trigger}. {said}")
         if newest["is_judged"]:
             return dg.SkipReason(f"{said}; a candidate as of this drop was judged already")
-        drop = newest["batch_date"].isoformat()
+        drop, job = newest["batch_date"].isoformat(), retrain_job_name(spec.name)
         key = f"retrain:{drop}"
-        failed = count_failures(spec, context.instance, key)
-        if isinstance(failed, str):
-            return dg.SkipReason(f"{said}; {failed}")
+        # failures of other drops count as well: a fault that stays must not cost a retraining in every drop
+        ended = ended_attempts(context.instance, dg.RunsFilter(job_name=job))
+        refused = is_under_way(context.instance, job) or next_attempt(ended, datetime.now(UTC), is_endless=True)
+        if refused:
+            return dg.SkipReason(f"{said}; {job}: {refused}")
         return dg.RunRequest(
-            run_key=f"{key}:{failed}",
+            run_key=run_key(context.instance, key),
             run_config=retrain_config(spec, Retraining(as_of=drop)),
             tags={
                 WRITE_TAG: spec.name, DROP_TAG: key, "ml_assets/as_of": drop, TRIGGER_TAG: trigger,

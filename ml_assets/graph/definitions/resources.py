@@ -10,7 +10,9 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 from pydantic import PrivateAttr
 
+from ml_assets.graph.runs.lost_runs import PROCESS_TAG
 from ml_assets.stores.paths import StatePaths, state_paths
+from ml_assets.stores.processes import this_process
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.stores.write_lock import write_lock
 
@@ -28,8 +30,10 @@ class StateResource(dg.ConfigurableResource):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["StateResource"]:
-        """Release every write lock when the run ends."""
+        """Release every write lock when the run ends. The run is tagged with its process, which may be killed."""
         self._log, self._states = context.log, {}
+        if context.run and context.instance and context.instance.has_run(context.run.run_id):
+            context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: this_process()})
         with ExitStack() as self._held:
             yield self
 

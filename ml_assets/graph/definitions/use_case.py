@@ -16,12 +16,14 @@ from ml_assets.graph.assets.predictions import build_delivered_specs, build_pred
 from ml_assets.graph.assets.sources import build_landed_specs, build_source_assets
 from ml_assets.graph.assets.training import build_training_assets
 from ml_assets.graph.automation.alerts import alert_sensor, broken_alert_sensor
+from ml_assets.graph.automation.run_requests import retrain_config
 from ml_assets.graph.automation.schedules import build_schedules
 from ml_assets.graph.automation.sensors import build_run_sensors
 from ml_assets.graph.definitions.annotations import annotate
 from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
 from ml_assets.graph.definitions.loggers import quiet_console
 from ml_assets.graph.definitions.resources import shared_resources
+from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.declaration import DeclarationError
 from ml_assets.spec.places import Place
 from ml_assets.spec.use_case import UseCaseSpec
@@ -67,6 +69,7 @@ def _build(spec: UseCaseSpec, root: Path | None, places: Mapping[str, Sequence[P
     retrain_job = dg.define_asset_job(
         retrain_job_name(spec.name),
         selection=dg.AssetSelection.assets(*retrain),
+        config=retrain_config(spec, Retraining()),
         tags=tags,
         description="Training set, candidate, evidence and verdict as of a drop; it serves the drops after.",
     )

@@ -19,9 +19,11 @@ from ml_assets.graph.automation.run_requests import range_tags, retrain_config
 from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
 from ml_assets.graph.definitions.use_case import build_use_case
 from ml_assets.graph.runs.event_log import store_events_in_batches
+from ml_assets.graph.runs.lost_runs import PROCESS_TAG, end_lost_runs
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.processes import this_process
 from ml_assets.stores.write_lock import write_lock
 
 # the code location of workspace.yaml: the UI lists a job's runs by it
@@ -106,11 +108,13 @@ def _run(spec: UseCaseSpec, paths: StatePaths, work: _Work, on_event: OnEvent | 
     job = definitions.resolve_job_def(work.job_name)
     quiet = {"console": {"config": {"log_level": "CRITICAL"}}}
     with open_instance(paths) as instance:
+        end_lost_runs(instance)
         run_id = str(uuid4())
+        tags = {REPOSITORY_LABEL_TAG: REPOSITORY, PROCESS_TAG: this_process(), **work.tags}
         if on_event is not None:
             instance.add_event_listener(run_id, lambda entry: _tell(entry, on_event))
         result = job.execute_in_process(
-            instance=instance, run_id=run_id, tags={REPOSITORY_LABEL_TAG: REPOSITORY, **work.tags},
+            instance=instance, run_id=run_id, tags=tags,
             run_config={"ops": dict(work.ops), "loggers": quiet}, raise_on_error=False,
             asset_selection=list(work.only) or None,
         )  # fmt: skip

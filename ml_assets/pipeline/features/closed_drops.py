@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
-from ml_assets.ingestion.ledger import find_gaps, require_final
+from ml_assets.ingestion.ledger import DropsNotFinalError, find_gaps, require_final
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.rows import read_rows
@@ -23,3 +24,22 @@ def refuse_open_drops(spec: UseCaseSpec, state: UseCaseState, last: date) -> Non
     with state.connect() as connection:
         restrict_to_tables(connection, {"drops": state.lake.files("drops")})
         require_final([gap for gap in find_gaps(connection, spec, last) if gap.drop not in closed], spec.name)
+
+
+def require_features(state: UseCaseState, drops: Sequence[date]) -> None:
+    """Refuse to predict, watch or decide in a drop whose features were not computed: its batch has not come.
+
+    Raises
+    ------
+    DropsNotFinalError
+        Naming the drops.
+    """
+    bounds = (min(drops), max(drops))
+    closed = {row["batch_date"] for row in read_rows(state.lake, CLOSED_DROPS.name, ["batch_date"], bounds)}
+    missing = [drop for drop in drops if drop not in closed]
+    if missing:
+        named = f"{missing[0]}" + (f" and {len(missing) - 1} more" if missing[1:] else "")
+        raise DropsNotFinalError(
+            f"no features yet for drop {named}. Run the whole batch once its files have landed: "
+            f"ml-assets batch {state.use_case} --from {missing[0]} --to {missing[-1]}"
+        )

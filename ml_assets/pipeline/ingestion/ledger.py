@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from ml_assets.ingestion.ledger import settle_ledger
-from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS
+from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS, refuse_undue_drops
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
 from ml_assets.stores.use_case_state import UseCaseState
 
 
-def build_ledger(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DropResult:
-    """Give every source of every drop its state, with counts and reasons. Grain: drop x source."""
+def build_ledger(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime) -> DropResult:
+    """Give every source of every drop its state, with counts and reasons. Grain: drop x source.
+
+    A drop that has not come by `now`, the wall's moment, is refused as `refuse_undue_drops` does.
+    """
+    refuse_undue_drops(spec, state, drops, now)
     kinds = ("received", "raw", "validated", "quarantine", "contract")
     bounds = (drops[0], drops[-1])
     views = {
@@ -45,7 +49,8 @@ def _outcomes(state: UseCaseState, rows: Sequence[Mapping[str, Any]]) -> tuple[C
     named = f"{len(missing)} missing: {', '.join(missing[:5])}" if missing else f"{len(rows)} states final"
     counted = {f"state/{name}": count for name, count in states.items()}
     admitted = f"{states['admitted']} of {len(rows)} admitted; has anything landed in {state.landing}?"
+    is_empty = set(states) <= {"missing_accepted", "not_expected"}  # nothing came, and the declaration goes on without
     return (
         CheckOutcome("final", not missing, named, counted),  # features refuse by themselves, and say what to do
-        CheckOutcome("admitted", states["admitted"] > 0, admitted, is_error=True),
+        CheckOutcome("admitted", states["admitted"] > 0 or is_empty, admitted, is_error=True),
     )

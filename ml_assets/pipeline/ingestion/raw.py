@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.reading import read_landed
 from ml_assets.pipeline.features.closed_drops import closed_drops
+from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.contract import Source
 from ml_assets.spec.drops import Receipt
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-def receive_source(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date]) -> DropResult:
+def receive_source(
+    spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date], now: datetime
+) -> DropResult:
     """Receive the landed files of `drops` and store their rows and receipts.
 
-    A closed drop keeps what it received; what landed for it since goes into the next open drop as late.
+    A closed drop keeps what it received; what landed for it since goes into the next open drop as late. A drop that has
+    not come by `now`, the wall's moment, is refused as `refuse_undue_drops` does.
     """
+    refuse_undue_drops(spec, state, drops, now)
     folders = Folders(state.landing, state.paths.received)
     batch_at = {drop: spec.calendar.batch_at(drop) for drop in drops} if spec.clock == "wall" else None
     closed = closed_drops(state)

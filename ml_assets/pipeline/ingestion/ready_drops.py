@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from ml_assets.ingestion.ledger import DropsNotFinalError
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
+from ml_assets.stores.use_case_state import UseCaseState
 
 ACCEPTED_GAPS = "accepted_gaps"
 _AT_ONCE = 31  # drops of one run: enough to catch up, few enough that the first result is not far
@@ -39,38 +42,40 @@ def find_ready_drops(
 ) -> ReadyRange | str:
     """Give the next drops that are complete and stable, or say why there are none.
 
-    A drop is complete when every source due in it has landed. A source that is not waited for is missed only once a
-    later drop has landed, or at the `deadline`, a drop that is run with what is there. The first drop that is not
-    complete stops the range: no drop is skipped. A file that changed less than `settle_seconds` before `now` may still
-    be written.
+    A drop is complete when every source due in it has landed. A source that is not waited for is missed once the batch
+    is past: by the wall's clock, or, where the clock is the data's, once a later drop has landed; and at the
+    `deadline`, a drop that is run with what is there. The first drop that is not complete stops the range: no drop is
+    skipped. What landed for a drop that has not begun waits. A file that changed less than `settle_seconds` before
+    `now` may still be written.
     """
     landing, lake = paths.landing / spec.name, Lake(paths.lake / spec.name)
     files = [source.file_name for source in spec.sources]
     landed = landed_drops(landing, spec.calendar, files)
     if not landed:
         return "nothing has landed yet"
-    done = _decided_drops(lake)
-    start = next(
-        (drop for drop in spec.calendar.drops_between(spec.calendar.start, landed[-1]) if drop not in done), None
-    )
+    done, past = _decided_drops(lake), _newest_past(spec, landed[-1], now)
+    newest = max(landed[-1], past, deadline or past)
+    if spec.clock == "wall":
+        newest = min(newest, spec.calendar.drop_receiving(now))
+    start = next((drop for drop in spec.calendar.drops_between(spec.calendar.start, newest) if drop not in done), None)
     accepted = accepted_gaps(lake)
     taken: list[date] = []
     why = "every drop that landed was run"
     day = start
-    while day is not None and len(taken) < _AT_ONCE and (until is None or day <= until) and day <= landed[-1]:
+    while day is not None and len(taken) < _AT_ONCE and (until is None or day <= until) and day <= newest:
         expected = [source for source in spec.sources if source.is_expected_in(day, spec.calendar.start)]
         missing = [
             source
             for source in expected
             if not (landing / day.isoformat() / source.file_name).exists() and (day, source.name) not in accepted
         ]
-        is_past = day < landed[-1] or day == deadline
+        is_past = day <= past or day == deadline
         waited = [source.name for source in missing if source.when_missing == "wait" or not is_past]
         if waited and day != deadline:
             why = f"drop {day} waits for {', '.join(waited)}"
             break
-        age = now.timestamp() - max((_changed_at(landing / day.isoformat() / name) for name in files), default=0.0)
-        if age < settle_seconds:
+        age = min((_age_of(landing / day.isoformat() / name, now) for name in files), default=settle_seconds)
+        if settle_seconds and age < settle_seconds:
             why = f"drop {day} changed {max(0.0, age):.0f} s ago and may still be written"
             break
         taken.append(day)
@@ -88,10 +93,7 @@ def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: date, now: dat
     """
     landing, lake = paths.landing / spec.name, Lake(paths.lake / spec.name)
     done, accepted = _decided_drops(lake), accepted_gaps(lake)
-    last = spec.calendar.previous_drop(newest)
-    if spec.clock == "wall":
-        due = spec.calendar.drop_receiving(now)
-        last = due if spec.calendar.batch_at(due) <= now else spec.calendar.previous_drop(due)
+    last = _newest_past(spec, newest, now)
     open_drops = [drop for drop in spec.calendar.drops_between(spec.calendar.start, last) if drop not in done]
     return [
         (drop, source.name)
@@ -102,6 +104,33 @@ def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: date, now: dat
         and not (landing / drop.isoformat() / source.file_name).exists()
         and (drop, source.name) not in accepted
     ]
+
+
+def refuse_undue_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime) -> None:
+    """Refuse drops whose batch has not come: nothing has landed for them or a later one, and they are not past.
+
+    Raises
+    ------
+    DropsNotFinalError
+        Naming the first of them and the newest drop that can be run.
+    """
+    landed = landed_drops(state.landing, spec.calendar, [source.file_name for source in spec.sources])
+    known = [*landed, *(state.lake.files("drops").drops() if state.lake.has("drops") else ())]
+    newest = max(known, default=None)
+    if newest is not None and spec.clock == "wall":
+        newest = min(max(newest, _newest_past(spec, newest, now)), spec.calendar.drop_receiving(now))
+    undue = [drop for drop in drops if newest is None or drop > newest]
+    if undue:
+        until = f"the newest that can be run is {newest}" if newest else f"nothing has landed in {state.landing}"
+        raise DropsNotFinalError(f"drop {undue[0]} has not come yet: {until}")
+
+
+def _newest_past(spec: UseCaseSpec, newest_landed: date, now: datetime) -> date:
+    """Give the newest drop whose batch is past. Where the clock is the data's, only what has landed tells the time."""
+    if spec.clock != "wall":
+        return spec.calendar.previous_drop(newest_landed)
+    due = spec.calendar.drop_receiving(now)
+    return due if spec.calendar.batch_at(due) <= now else spec.calendar.previous_drop(due)
 
 
 def accepted_gaps(lake: Lake) -> set[tuple[date, str]]:
@@ -125,8 +154,11 @@ def _ready_range(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date], re
     return ReadyRange(drops[0], drops[-1], f"{drops[0]}..{drops[-1]}:{content.hexdigest()[:16]}", reason)
 
 
-def _changed_at(path: Path) -> float:
+def _age_of(path: Path, now: datetime) -> float:
+    """Give how many seconds ago a file changed. A sender's clock may be ahead: then this machine's tells."""
     try:
-        return path.stat().st_mtime
+        found = path.stat()
     except OSError:
-        return 0.0
+        return math.inf
+    moment = now.timestamp()
+    return moment - (found.st_mtime if found.st_mtime <= moment else found.st_ctime)

@@ -25,6 +25,7 @@ from ml_assets.monitoring.performance import judged_window
 from ml_assets.pipeline.champion.decisions import newest_drop
 from ml_assets.pipeline.champion.fallback import apply_fallback
 from ml_assets.pipeline.champion.record import FALLBACK, GATE, PROMOTED, champion_in, read_record
+from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, read_monitors
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.serving.scoring import NO_PROBABILITY
@@ -58,6 +59,7 @@ def store_decisions(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date
     Where the champion of the newest drop of all has failed, the fallback serves the drops after it; `now` is the wall's
     moment, at which that is recorded.
     """
+    require_features(state, drops)
     with state.connect() as connection:
         found = decide_drops(connection, spec, state, drops)
     state.lake.replace_drops(TABLE, arrow_rows(DECISIONS, found), drops)

@@ -25,6 +25,7 @@ from ml_assets.monitoring.feature_drift import (
 )
 from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate, moving_rate
 from ml_assets.pipeline.champion.record import read_promotions
+from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.monitoring.feed_health import read_faults
 from ml_assets.pipeline.monitoring.monitor_results import (
     MonitorResult,
@@ -62,6 +63,7 @@ def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
 
     Given which feeds looked broken by then, and what the report said of the drops before.
     """
+    require_features(state, drops)
     with state.connect() as connection:
         recent = recent_readings(connection, spec, state.lake, TABLE, drops[0])
         faults = read_faults(connection, spec, state.lake, drops[-1])

@@ -28,6 +28,7 @@ from ml_assets.monitoring.performance import (
     read_scored,
 )
 from ml_assets.monitoring.performance_verdict import judge_performance
+from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.shadows import SHADOWS, read_verdicts
 from ml_assets.serving.routing import Promotion, champion_of
@@ -62,6 +63,7 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
 
     Grain of the report: drop x drop of prediction x role x slice. Only labels known by a drop are used.
     """
+    require_features(state, drops)
     lake, bounds = state.lake, (first_prediction_date(spec, drops[0]), drops[-1])
     with state.connect() as connection:
         promotions = [as_promotion(each) for each in read_verdicts(connection, lake) if each.verdict == "promoted"]

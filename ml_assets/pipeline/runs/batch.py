@@ -34,7 +34,7 @@ class BatchContext:
     Attributes
     ----------
     now
-        The wall's moment, at which it is recorded that the fallback serves.
+        The wall's moment: tells which drops have come, and is recorded where the fallback begins to serve.
     is_backfill
         Compute again what closed drops hold of other definitions.
     tell
@@ -68,13 +68,13 @@ def batch_steps(
     is_backfill, tell = context.is_backfill, context.tell
     sources = sorted(spec.sources, key=lambda source: bool(source.reads))  # what is read reads nothing itself
     receiving: dict[str, Step] = {
-        f"raw/{each.name}": partial(_receive, spec, state, each, drops) for each in spec.sources
+        f"raw/{each.name}": partial(_receive, spec, state, each, drops, context.now) for each in spec.sources
     }
     validating: dict[str, Step] = {
         f"validated/{each.name}": partial(_validate, spec, state, each, drops) for each in sources
     }
     return receiving | validating | {
-        "raw/drops": lambda: build_ledger(spec, state, drops).checks,
+        "raw/drops": lambda: build_ledger(spec, state, drops, context.now).checks,
         "training/labels": lambda: store_labels(spec, state, drops).checks,
         "features/examples": lambda: store_examples(spec, state, drops, is_backfill=is_backfill).checks,
         "features/features": lambda: store_features(spec, state, drops, is_backfill=is_backfill, tell=tell).checks,
@@ -88,8 +88,10 @@ def batch_steps(
     }  # fmt: skip
 
 
-def _receive(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date]) -> Sequence[CheckOutcome]:
-    return receive_source(spec, state, source, drops).checks
+def _receive(
+    spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date], now: datetime
+) -> Sequence[CheckOutcome]:
+    return receive_source(spec, state, source, drops, now).checks
 
 
 def _validate(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date]) -> Sequence[CheckOutcome]:

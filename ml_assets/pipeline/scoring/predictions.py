@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.pipeline.champion.record import read_promotions
+from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.features.versions import require_trained_features
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.deliveries import deliver_drop
@@ -50,6 +51,7 @@ def score_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -
     TamperedModelError
         Where a champion's files are not those that the gate saw.
     """
+    require_features(state, drops)
     lake, bounds = state.lake, (drops[0], drops[-1])
     with state.connect() as connection:
         promotions = read_promotions(connection, lake)

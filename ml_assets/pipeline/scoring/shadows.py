@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.pipeline.champion.record import read_record
+from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.prior_correction import PriorCorrector, drops_read
 from ml_assets.pipeline.scoring.scoring_model import scoring_model_of
@@ -34,6 +35,7 @@ def score_shadows(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date])
 
     A shadow that cannot be loaded, or lacks a feature, is left out; the check `shadows_scored` names it and says why.
     """
+    require_features(state, drops)
     lake = state.lake
     with state.connect() as connection:
         verdicts = read_verdicts(connection, lake)

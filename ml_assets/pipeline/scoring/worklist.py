@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.deliveries import deliver_drop
 from ml_assets.serving.worklist import draw_worklist, unpredicted_weights
@@ -20,6 +21,7 @@ def store_worklist(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]
     A drop whose model does not predict what `rank_by` weighs is ranked by score; a note and the check
     `ranked_as_declared` say so.
     """
+    require_features(state, drops)
     bounds = (drops[0], drops[-1])
     with state.connect() as connection:
         tables = {name: state.lake.files(name, drops=bounds) for name in ("predictions", "examples")}

@@ -88,3 +88,15 @@ def test_history_without_bound_begins_with_the_calendar() -> None:
 
     assert isinstance(mapping, dg.TimeWindowPartitionMapping)
     assert sorted(upstream.partitions_subset.get_partition_keys()) == ["2013-01-01", "2013-01-02", "2013-01-03"]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Tokyo", "Australia/Sydney", "America/New_York", "UTC"])
+@pytest.mark.parametrize("every", ["1d", "7d"])
+def test_drop_of_a_batch_has_its_partition_at_the_moment_of_the_batch_in_every_zone(zone: str, every: str) -> None:
+    spec = with_calendar("wall", start="2026-02-02", every=every, at="04:00", timezone=zone)
+    drop = date(2026, 3, 9)
+
+    with partition_loading_context(effective_dt=spec.calendar.batch_at(drop)):
+        keys = partitions_of(spec).get_partition_keys()
+
+    assert keys[-1] == str(drop)

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import os
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS, ReadyRange, find_ready_drops, overdue_sources
+from ml_assets.ingestion.ledger import DropsNotFinalError
+from ml_assets.pipeline.ingestion.ready_drops import (
+    ACCEPTED_GAPS,
+    ReadyRange,
+    find_ready_drops,
+    overdue_sources,
+    refuse_undue_drops,
+)
 from ml_assets.pipeline.monitoring.newest_decision import newest_decision
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.rehearsal import SOURCES, day, small_spec
 
 SPEC = small_spec()
@@ -148,3 +156,67 @@ def test_newest_decision_knows_whether_a_candidate_was_judged_since(paths: State
     assert after is not None
     assert (before["batch_date"], before["action"], before["is_judged"]) == (day(2), "retrain", False)
     assert after["is_judged"]
+
+
+def on_the_wall(paths: StatePaths, now: datetime) -> ReadyRange | str:
+    spec = SPEC.model_copy(update={"clock": "wall"})
+    return find_ready_drops(spec, paths, now=now, settle_seconds=0)
+
+
+def test_file_that_lands_early_for_tomorrow_does_not_make_today_past(paths: StatePaths) -> None:
+    land(paths, 1, 3)
+    land(paths, 2, sources=("schedule", "flight_outcomes"))
+    settle(paths, 1)
+    batch = SPEC.calendar.batch_at(day(2))
+
+    assert on_the_wall(paths, batch - timedelta(minutes=1)) == "drop 2013-01-02 waits for weather"
+    assert bounds(on_the_wall(paths, batch)) == (day(2), day(2))  # weather is gone on without, and 3 has not begun
+
+
+def test_drop_that_has_not_begun_waits_though_it_is_complete(paths: StatePaths) -> None:
+    land(paths, 1, 2)
+
+    assert bounds(on_the_wall(paths, SPEC.calendar.batch_at(day(1)))) == (day(1), day(1))
+    assert bounds(on_the_wall(paths, SPEC.calendar.batch_at(day(1)) + timedelta(seconds=1))) == (day(1), day(2))
+
+
+def test_drop_without_any_file_is_run_once_it_is_past_where_its_sources_are_gone_on_without(paths: StatePaths) -> None:
+    land(paths, 1)
+    settle(paths, 1)
+    sources = tuple(each.model_copy(update={"when_missing": "go_on"}) for each in SPEC.sources)
+    spec = SPEC.model_copy(update={"clock": "wall", "sources": sources})
+    batch = SPEC.calendar.batch_at(day(2))
+
+    before = find_ready_drops(spec, paths, now=batch - timedelta(minutes=1), settle_seconds=0)
+    after = find_ready_drops(spec, paths, now=batch, settle_seconds=0)
+
+    assert before == "every drop that landed was run"
+    assert bounds(after) == (day(2), day(2))
+
+
+@pytest.mark.parametrize("clock", ["wall", "data"])
+def test_drop_whose_batch_has_not_come_is_refused(clock: str, paths: StatePaths) -> None:
+    spec, state = SPEC.model_copy(update={"clock": clock}), UseCaseState(SPEC.name, paths)
+    now = SPEC.calendar.batch_at(day(2))
+    with pytest.raises(DropsNotFinalError, match="2013-01-01 has not come yet: nothing has landed in"):
+        refuse_undue_drops(spec, state, [day(1)], now)
+    land(paths, 1, 2)
+
+    refuse_undue_drops(spec, state, [day(1), day(2)], now)
+
+    with pytest.raises(DropsNotFinalError, match="2013-01-03 has not come yet: the newest that can be run is"):
+        refuse_undue_drops(spec, state, [day(2), day(3)], now)
+
+
+def test_file_whose_sender_has_a_clock_ahead_is_taken_once_it_is_stable_here(paths: StatePaths) -> None:
+    land(paths, 1)
+    now = datetime.now(UTC)  # noqa: TID251 - the kernel's clock tells when a file changed
+    for source in SOURCES:
+        file = paths.landing / SPEC.name / "2013-01-01" / f"{source}.csv"
+        os.utime(file, (now.timestamp() + 86_400, now.timestamp() + 86_400))
+
+    early = find_ready_drops(SPEC, paths, now=now, settle_seconds=3)
+    later = find_ready_drops(SPEC, paths, now=now + timedelta(seconds=10), settle_seconds=3)
+
+    assert "may still be written" in str(early)
+    assert bounds(later) == (day(1), day(1))
