@@ -21,6 +21,7 @@ from ml_assets.spec.objectives import SCORE, objective_faults
 from ml_assets.spec.prior_correction import short_windows
 from ml_assets.spec.reachable_bars import unreachable_bars
 from ml_assets.spec.references import wrong_references
+from ml_assets.spec.retention import Retention
 
 __all__ = ["Examples", "Labels", "SqlTable", "UseCaseSpec", "Worklist", "did_you_mean"]
 
@@ -81,6 +82,7 @@ class UseCaseSpec(Declared):
     deliveries: tuple[Delivery, ...] = (Delivery(table="worklist"),)
     monitoring: MonitoringSpec = MonitoringSpec()
     retraining: RetrainingSpec = RetrainingSpec()
+    retention: Retention = Retention()
 
     def source(self, name: str) -> Source:
         """Find a source by its name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,10 @@ _SQL_TYPES = {
     "bool": "BOOLEAN", "int8": "TINYINT", "int16": "SMALLINT", "int32": "INTEGER", "int64": "BIGINT", "float": "FLOAT",
     "double": "DOUBLE", "string": "VARCHAR", "string_view": "VARCHAR", "binary": "BLOB", "date32[day]": "DATE",
 }  # fmt: skip
+
+
+# delta-rs would remove the log of versions older than 30 days, at every hundredth commit
+_PROPERTIES = {"delta.enableExpiredLogCleanup": "false"}
 
 
 class MissingTableError(LookupError):
@@ -48,8 +52,8 @@ class TableFiles:
 class Lake:
     """The tables of one use case, under `folder`.
 
-    Every write is one atomic commit that keeps the versions before it. Files are never listed from
-    the folder: a killed writer leaves some that no version knows.
+    Every write is one atomic commit that keeps the versions before it, until `forget` removes the old ones. Files are
+    never listed from the folder: a killed writer leaves some that no version knows.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -151,8 +155,36 @@ class Lake:
             return None
         return max((version for version, at in self._committed(table).items() if at <= moment_ms), default=None)
 
+    def kept_versions(self, table: str) -> set[int]:
+        """Give the versions of `table` that can still be read."""
+        return set(self._committed(table)) if self.has(table) else set()
+
+    def forget(
+        self, table: str, before: datetime, now: datetime, *, keep: Collection[int] = (), is_dry_run: bool = False
+    ) -> list[int]:
+        """Remove what only versions superseded `before` a moment need, and what killed writers left; give the sizes.
+
+        Versions before can be read no more, but those of `keep`: where some are named, the log stays. No commit is
+        made, as Delta's own vacuum would: the newest version stays the one that was last written.
+        """
+        folder = self.folder / table
+        hours = max(0, int((now - before).total_seconds() // 3600))
+        files = self._open(table).vacuum(
+            hours, dry_run=True, enforce_retention_duration=False, full=True, keep_versions=[*keep] or None
+        )
+        unneeded = [folder / file for file in files]
+        if not keep:
+            unneeded += _unneeded_log(folder / "_delta_log", before)
+        sizes = [path.stat().st_size for path in unneeded]
+        for path in unneeded if not is_dry_run else ():
+            path.unlink(missing_ok=True)
+        return sizes
+
     def rewritten(self, table: str, since: Mapping[date, int], until: int) -> set[date]:
-        """Name the drops whose files in version `until` are not those of the version that `since` gives for each."""
+        """Name the drops whose files in version `until` are not those of the version that `since` gives for each.
+
+        Every version of `since` is one that can be read: see `kept_versions`.
+        """
         now, committed = self._files_by_drop(table, until), self._committed(table)
         written = self._written(table, until)
         # most were written before: opening each version to see is for the others
@@ -201,20 +233,39 @@ class Lake:
         if not self.has(table):
             from deltalake import write_deltalake
 
-            write_deltalake(str(self.folder / table), schema.empty_table(), partition_by=partition_by)
+            write_deltalake(
+                str(self.folder / table), schema.empty_table(), partition_by=partition_by, configuration=_PROPERTIES
+            )
 
     def _write(self, table: str, rows: pa.Table, metadata: Mapping[str, Any] | None, **options: Any) -> int:
         from deltalake import CommitProperties, write_deltalake
 
         options.setdefault("schema_mode", "merge")
         text = json.dumps(dict(metadata or {}), sort_keys=True, default=str)
+        target, configuration = str(self.folder / table), _PROPERTIES
+        if self.has(table):
+            opened, configuration = self._open(table), None
+            if _PROPERTIES.items() - opened.metadata().configuration.items():  # made by an older version
+                opened.alter.set_table_properties(_PROPERTIES)
         write_deltalake(
-            str(self.folder / table),
+            target,
             rows,
+            configuration=configuration,
             commit_properties=CommitProperties(custom_metadata={_METADATA_KEY: text}),
             **options,
         )
         return self._open(table).version()
+
+
+def _unneeded_log(folder: Path, before: datetime) -> list[Path]:
+    """List the files of a log that precede its newest checkpoint from before a moment."""
+    numbered = {path: int(path.name[:20]) for path in folder.iterdir() if path.name[:20].isdigit()}
+    old = [
+        number
+        for path, number in numbered.items()
+        if ".checkpoint" in path.name and path.stat().st_mtime < before.timestamp()
+    ]
+    return sorted(path for path, number in numbered.items() if number < max(old, default=0))
 
 
 def _drop_of(file: str) -> date:

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import astuple, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,19 @@ class ModelStore:
     def manifest(self, model_version: str) -> dict[str, Any]:
         """Read what is written of a model, unchecked: for people."""
         return json.loads((self.folder / model_version / _MANIFEST).read_bytes())
+
+    def written_at(self) -> dict[str, datetime]:
+        """Give when the files of each model that is there were written, by version."""
+        folders = [folder for folder in self.folder.glob("*/") if (folder / _MANIFEST).exists()]
+        return {each.name: datetime.fromtimestamp((each / _MANIFEST).stat().st_mtime, UTC) for each in folders}
+
+    def remove(self, model_version: str, *, is_dry_run: bool = False) -> list[int]:
+        """Remove the files of a model and give their sizes."""
+        folder = self.folder / model_version
+        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+        if not is_dry_run:
+            shutil.rmtree(folder)
+        return sizes
 
     def settle(self, recorded: Collection[str]) -> list[str]:
         """Mark the models that no record names, once, and name them; what is recorded again loses the mark."""

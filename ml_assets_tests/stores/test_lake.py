@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -163,3 +165,81 @@ def test_hashes_are_equal_exactly_when_the_rows_are_in_some_order(
 
     assert (hash_of(first) == hash_of(second)) is is_same
     assert hash_of(first) == hash_of(first[::-1])
+
+
+LONG_AGO = 200  # days: beyond the 30 after which delta-rs would clean a log
+
+
+def age_log(lake: Lake, days: int = LONG_AGO) -> None:
+    """Make the log of the table look as if it had been written days ago."""
+    for file in (lake.folder / "flights" / "_delta_log").iterdir():
+        moment = file.stat().st_mtime - 86_400 * days
+        os.utime(file, (moment, moment))
+
+
+def write_many(lake: Lake, commits: int) -> None:
+    for number in range(commits):
+        lake.replace_drops("flights", rows({SECOND: [number]}), [SECOND], {"run": str(number)})
+
+
+@pytest.mark.slow  # 205 commits
+@pytest.mark.parametrize("is_of_an_older_release", [False, True])
+def test_versions_outlive_the_hundredth_commit_and_the_thirtieth_day(
+    is_of_an_older_release: bool, tmp_path: Path
+) -> None:
+    lake = Lake(tmp_path / "stops")
+    if is_of_an_older_release:
+        write_deltalake(str(lake.folder / "flights"), rows({FIRST: [1]}), partition_by=["batch_date"])
+    else:
+        lake.replace_drops("flights", rows({FIRST: [1]}), [FIRST])
+    write_many(lake, 105)
+    age_log(lake)
+
+    write_many(lake, 100)
+
+    assert lake.rewritten("flights", {FIRST: 1, SECOND: 5}, lake.version("flights") or 0) == {SECOND}
+    assert lake.kept_versions("flights") >= set(range(200))
+
+
+def test_what_is_forgotten_is_old_and_the_newest_rows_and_versions_stay(lake: Lake) -> None:
+    write_many(lake, 120)
+    newest, now = lake.version("flights"), datetime.now(UTC)  # noqa: TID251 - files are dated by the machine
+    before = read(lake)
+
+    kept = lake.forget("flights", now - timedelta(days=1), now)
+    planned = lake.forget("flights", now, now, is_dry_run=True)
+
+    assert kept == []
+    assert len(planned) > 200  # files of 120 versions, and their log up to the checkpoint
+    assert lake.kept_versions("flights") == set(range((newest or 0) + 1))
+    assert read(lake) == before
+
+
+def test_old_log_is_forgotten_up_to_a_checkpoint_and_what_is_left_can_be_read(lake: Lake) -> None:
+    write_many(lake, 120)
+    age_log(lake)
+    write_many(lake, 3)
+    before, now = read(lake), datetime.now(UTC)  # noqa: TID251 - files are dated by the machine
+
+    removed = lake.forget("flights", now - timedelta(days=100), now)
+
+    assert len(removed) >= 90
+    assert min(lake.kept_versions("flights")) >= 90
+    assert all(read(lake, version=version) for version in lake.kept_versions("flights"))
+    assert read(lake) == before
+    assert lake.metadata("flights") == {"run": "2"}
+    assert lake.forget("flights", now - timedelta(days=100), now) == []
+
+
+def test_versions_that_are_needed_stay_readable_whatever_their_age(lake: Lake) -> None:
+    lake.replace("flights", rows({FIRST: [7]}), {"plan": "a"})
+    needed = lake.version("flights") or 0
+    for number in range(3):
+        lake.replace("flights", rows({FIRST: [number]}))
+    now = datetime.now(UTC)  # noqa: TID251 - files are dated by the machine
+
+    removed = lake.forget("flights", now, now, keep=[needed])
+
+    assert removed != []
+    assert read(lake, version=needed) == [(FIRST, 7)]
+    assert lake.metadata("flights", needed) == {"plan": "a"}

@@ -266,6 +266,25 @@ def fingerprint(
 
 
 @commands.command()
+def housekeep(
+    use_case: UseCaseName,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove what `retention` of the declaration keeps no longer.
+
+    Old versions of tables, models that were never promoted, logs of runs. The daemon does it once a day.
+    """
+    from datetime import UTC, datetime
+
+    from ml_assets.cli.operate.housekeeping import run_housekeeping
+
+    spec = read_use_case(use_case)
+    with explained_errors():
+        run_housekeeping(spec, state_of(spec), datetime.now(UTC), is_dry_run=dry_run, as_json=as_json)
+
+
+@commands.command()
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
     """Open the Dagster UI and its daemon, on this machine only.
 

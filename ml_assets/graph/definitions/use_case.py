@@ -16,6 +16,7 @@ from ml_assets.graph.assets.predictions import build_delivered_specs, build_pred
 from ml_assets.graph.assets.sources import build_landed_specs, build_source_assets
 from ml_assets.graph.assets.training import build_training_assets
 from ml_assets.graph.automation.alerts import alert_sensor, broken_alert_sensor
+from ml_assets.graph.automation.housekeeping import build_housekeeping
 from ml_assets.graph.automation.run_requests import retrain_config
 from ml_assets.graph.automation.schedules import build_schedules
 from ml_assets.graph.automation.sensors import build_run_sensors
@@ -76,7 +77,7 @@ def _build(spec: UseCaseSpec, root: Path | None, places: Mapping[str, Sequence[P
     check_keys = [key for each in (*assets, *checks) for key in each.check_keys]
     paths = StatePaths(root) if root else None
     sensors = [*build_run_sensors(spec, batch_job, retrain_job, paths), alert_sensor(spec, check_keys, paths)]
-    schedules = build_schedules(spec, batch_job, retrain_job, paths)
+    schedules = [*build_schedules(spec, batch_job, retrain_job, paths), build_housekeeping(spec)]
     return dg.Definitions(
         assets=[*assets, *external],
         asset_checks=checks,

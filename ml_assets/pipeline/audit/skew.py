@@ -52,11 +52,15 @@ class Skew:
 
 @dataclass(frozen=True)
 class ServedComparison:
-    """What was compared: examples that were predicted and are in the training set, and what differs."""
+    """What was compared: examples that were predicted and are in the training set, and what differs.
+
+    `forgotten` counts drops that were served from a version of the features that is no longer kept.
+    """
 
     examples: int
     drops: int
     skews: tuple[Skew, ...]
+    forgotten: int = 0
 
 
 def compare_with_served(spec: UseCaseSpec, state: UseCaseState) -> ServedComparison:
@@ -75,6 +79,10 @@ def compare_with_served(spec: UseCaseSpec, state: UseCaseState) -> ServedCompari
                 "GROUP BY batch_date ORDER BY batch_date"
             ).fetchall()
         )
+        kept = lake.kept_versions("features")
+        forgotten = len(served)
+        served = {drop: version for drop, version in served.items() if version in kept}
+        forgotten -= len(served)
         # a drop whose files are those of the version it was served from holds what was served
         again = lake.rewritten("features", {drop: int(version) for drop, version in served.items()}, trained)
         read = {drop: int(served[drop]) if drop in again else trained for drop in served}
@@ -82,12 +90,12 @@ def compare_with_served(spec: UseCaseSpec, state: UseCaseState) -> ServedCompari
             drops = [drop for drop, its in read.items() if its == version]
             _lay_served(connection, lake, version, drops)
         if not served:
-            return ServedComparison(0, 0, ())
+            return ServedComparison(0, 0, (), forgotten)
         untouched = [drop for drop in served if drop not in again]
         skews = _differences(connection, plan.features, untouched, dict.fromkeys(plan.features, UNEXPLAINED))
         skews += _of_computed_again(connection, spec, lake, plan.features, {drop: read[drop] for drop in again})
         rows = connection.sql("SELECT count(*) FROM _trained SEMI JOIN _predicted USING (example_id)").fetchall()[0][0]
-    return ServedComparison(rows, len(served), tuple(_together(skews)))
+    return ServedComparison(rows, len(served), tuple(_together(skews)), forgotten)
 
 
 def _lay_served(connection: duckdb.DuckDBPyConnection, lake: Lake, version: int, drops: Sequence[date]) -> None:
@@ -220,5 +228,7 @@ def skew_outcome(compared: ServedComparison) -> CheckOutcome:
         said = f"{len(compared.skews)} features differ from what was served, {len(unexplained)} of them unexplained"
         named = [skew.in_words() for skew in compared.skews[:_NAMED]]
         said = "; ".join([said, *named, *(["…"] if len(compared.skews) > _NAMED else [])])
+    if compared.forgotten:
+        said += f"; {compared.forgotten} drops were served from versions that are kept no more, and are not compared"
     measured = {"examples": compared.examples, "drops": compared.drops}
     return CheckOutcome("served_as_trained", not unexplained, said, measured)

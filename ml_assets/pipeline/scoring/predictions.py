@@ -84,7 +84,8 @@ def _features_to_read(
 ) -> dict[date, int]:
     """Give the lake version of the features of each drop: for what its champion scored before, the one it read then.
 
-    So a drop that was served stays as it was served, also after its features were computed again.
+    So a drop that was served stays as it was served, also after its features were computed again: as long as that
+    version is kept. After that it is scored from the features that the drop has now.
     """
     newest = lake.version("features") or 0
     read = dict.fromkeys(champions, newest)
@@ -95,6 +96,9 @@ def _features_to_read(
         champion = champions.get(drop)
         if champion is not None and champion.model_version == model and version is not None:
             read[drop] = version
+    if set(read.values()) != {newest}:
+        kept = lake.kept_versions("features")
+        read = {drop: version if version in kept else newest for drop, version in read.items()}
     return read
 
 

@@ -1,0 +1,70 @@
+"""Removes what a use case keeps no longer: old versions of tables, and models that were never promoted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ml_assets.pipeline.champion.record import PROMOTED, read_record
+from ml_assets.spec.calendar import format_duration
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.use_case_state import UseCaseState
+
+_TRAINING_SET = "training_set"
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What was removed, or would be: files, bytes, and the rule in words."""
+
+    what: str
+    files: int
+    bytes: int
+    rule: str
+
+
+def housekeep(spec: UseCaseSpec, state: UseCaseState, now: datetime, *, is_dry_run: bool = False) -> list[Removed]:
+    """Remove what is older than `retention` declares. Doing it again removes nothing more.
+
+    Call it under the write lock of the use case. The newest rows of every table, promoted models and the training sets
+    they were fitted on are never removed.
+    """
+    with state.connect() as connection:
+        record = read_record(connection, state.lake)
+    rule = spec.retention
+    sizes = _forget_versions(state, record, now - rule.versions, now, is_dry_run=is_dry_run)
+    found = [_removed("versions of tables", sizes, f"superseded more than {format_duration(rule.versions)} ago")]
+    models = [
+        size
+        for version in _unneeded_models(state, record, now - rule.candidates)
+        for size in state.models.remove(version, is_dry_run=is_dry_run)
+    ]
+    days = format_duration(rule.candidates)
+    return [*found, _removed("models", models, f"refused, tried or abandoned more than {days} ago")]
+
+
+def _forget_versions(
+    state: UseCaseState, record: Sequence[Mapping[str, Any]], before: datetime, now: datetime, *, is_dry_run: bool
+) -> list[int]:
+    fitted_on = {int(row["_training_set_version"]) for row in record if row["verdict"] == PROMOTED}
+    sizes: list[int] = []
+    for table in state.lake.tables():
+        keep = fitted_on & state.lake.kept_versions(table) if table == _TRAINING_SET else set[int]()
+        sizes += state.lake.forget(table, before, now, keep=keep, is_dry_run=is_dry_run)
+    return sizes
+
+
+def _unneeded_models(state: UseCaseState, record: Sequence[Mapping[str, Any]], before: datetime) -> list[str]:
+    """Name models written before a moment that were never promoted. The newest refused one may still score beside."""
+    needed = {row["model_version"] for row in record if row["verdict"] == PROMOTED}
+    refused = [row["model_version"] for row in record if row["verdict"] != PROMOTED]
+    written = state.models.written_at()
+    return sorted(
+        version for version in written if written[version] < before and version not in needed | {*refused[-1:]}
+    )
+
+
+def _removed(what: str, sizes: Sequence[int], rule: str) -> Removed:
+    return Removed(what, len(sizes), sum(sizes), rule)

@@ -1,0 +1,31 @@
+"""How long state is kept that nothing but a look back needs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ml_assets.spec.calendar import Duration
+from ml_assets.spec.declared import Declared
+
+
+class Retention(Declared):
+    """How long a use case keeps what was overwritten or refused. `ml-assets housekeep` removes what is older.
+
+    Never removed: landed files and their copies, the newest rows of every table, every model that was promoted and the
+    training set it was fitted on, verdicts, incidents and the list of runs. Pages of drift have a rule of their own:
+    `monitoring.keep_reports`.
+
+    Attributes
+    ----------
+    versions
+        Earlier versions of tables. Within this time a drop can be compared with what it was served, and scored again
+        from it.
+    candidates
+        Files of models that were refused, tried or abandoned.
+    run_logs
+        What the steps of a run wrote: its events and outputs. That it ran, and what it materialized, stays.
+    """
+
+    versions: Duration = timedelta(days=400)
+    candidates: Duration = timedelta(days=90)
+    run_logs: Duration = timedelta(days=30)
