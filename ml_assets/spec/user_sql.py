@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,6 +27,18 @@ _CLOCKS = {
     "localtime",
     "localtimestamp",
 }
+
+
+# aggregates whose value hangs on the order in which rows are read, unless they say ORDER BY themselves
+_ORDERED_AGGREGATES = {
+    "any_value", "arbitrary", "array_agg", "first", "group_concat", "last", "list", "listagg", "mode", "string_agg",
+}  # fmt: skip
+_APPROXIMATE = {"approx_count_distinct", "approx_quantile", "approx_top_k", "reservoir_quantile"}
+# windows that give each row of equal rank another value
+_ORDERED_WINDOWS = {
+    "WINDOW_ROW_NUMBER", "WINDOW_NTILE", "WINDOW_LEAD", "WINDOW_LAG", "WINDOW_FIRST_VALUE", "WINDOW_LAST_VALUE",
+    "WINDOW_NTH_VALUE",
+}  # fmt: skip
 
 
 class UserSqlError(ValueError):
@@ -91,6 +103,30 @@ def find_unrepeatable(text: str) -> Iterator[UserSqlError]:
         if modifiers & {"LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"} and "ORDER_MODIFIER" not in modifiers:
             found = f"found LIMIT without ORDER BY in {_quoted(text)}; allowed: LIMIT beside an ORDER BY"
             yield UserSqlError(found, line_of_word("limit", text))
+        by_chance = _order_dependent(node, modifiers)
+        if by_chance is not None:
+            word, allowed = by_chance
+            yield UserSqlError(
+                f"found {word} in {_quoted(text)}, whose value hangs on the order in which rows are "
+                f"read; allowed: {allowed}",
+                line_of_word(word.partition("(")[0].split()[0], text),
+            )
+
+
+def _order_dependent(node: Mapping[str, Any], modifiers: Collection[str]) -> tuple[str, str] | None:
+    """Return what of a node gives other values when rows come in another order, and what is allowed instead."""
+    name = str(node.get("function_name") or "").lower()
+    if node.get("class") == "FUNCTION" and name in _APPROXIMATE:
+        return f"{name}()", "an exact aggregate, such as count(DISTINCT x) or quantile_cont(x, 0.5)"
+    if node.get("class") == "FUNCTION" and name in _ORDERED_AGGREGATES and not node["order_bys"]["orders"]:
+        return f"{name}()", f"{name}(x ORDER BY y), with a y that no two rows share, or min(x)"
+    if node.get("class") == "WINDOW" and node.get("type") in _ORDERED_WINDOWS and not node["orders"]:
+        return f"{name}()", f"{name}(...) OVER (... ORDER BY y), with a y that no two rows share"
+    if "DISTINCT_MODIFIER" in modifiers and "ORDER_MODIFIER" not in modifiers:
+        distinct = next(each for _, each in children_of(node["modifiers"]) if each["type"] == "DISTINCT_MODIFIER")
+        if distinct.get("distinct_on_targets"):
+            return "DISTINCT ON", "DISTINCT ON beside an ORDER BY"
+    return None
 
 
 @cache

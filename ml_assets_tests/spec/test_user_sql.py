@@ -162,3 +162,37 @@ def test_select_that_may_give_other_rows_the_next_time_is_refused(sql: str, foun
 )
 def test_select_that_gives_the_same_rows_each_time_passes(sql: str) -> None:
     assert check_repeatable(sql) is None
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT first(carrier) AS c FROM flights GROUP BY origin",
+        "SELECT any_value(carrier) AS c FROM flights GROUP BY origin",
+        "SELECT string_agg(carrier, ',') AS c FROM flights",
+        "SELECT list(carrier) AS c FROM flights",
+        "SELECT row_number() OVER () AS n FROM flights",
+        "SELECT lag(carrier) OVER (PARTITION BY origin) AS n FROM flights",
+        "SELECT approx_count_distinct(carrier) AS n FROM flights",
+        "SELECT DISTINCT ON (origin) origin, carrier FROM flights",
+        "SELECT * FROM (SELECT mode(carrier) AS c FROM flights)",
+    ],
+)
+def test_values_that_hang_on_the_order_of_rows_are_refused_with_what_to_write(sql: str) -> None:
+    with pytest.raises(UserSqlError, match=r"hangs on the order in which rows are read; allowed: \S+"):
+        check_repeatable(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT first(carrier ORDER BY flight) AS c, min(carrier) AS m FROM flights GROUP BY origin",
+        "SELECT row_number() OVER (PARTITION BY origin ORDER BY flight) AS n FROM flights",
+        "SELECT sum(delay) OVER (PARTITION BY origin) AS n, rank() OVER (ORDER BY delay) AS r FROM flights",
+        "SELECT DISTINCT ON (origin) origin, carrier FROM flights ORDER BY origin, flight",
+        "SELECT DISTINCT origin FROM flights",
+        "SELECT list_first([carrier]) AS c, first AS d FROM flights",
+    ],
+)
+def test_values_that_no_order_of_rows_changes_are_allowed(sql: str) -> None:
+    assert check_repeatable(sql) is None
