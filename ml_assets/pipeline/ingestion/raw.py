@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.reading import read_landed
 from ml_assets.pipeline.features.closed_drops import closed_drops
+from ml_assets.pipeline.ingestion.contract_changes import follow_contract
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.contract import Source
 from ml_assets.spec.drops import Receipt
@@ -30,6 +31,7 @@ def receive_source(spec: UseCaseSpec, state: UseCaseState, source: Source, drops
 
     A closed drop keeps what it received; what landed for it since goes into the next open drop as late.
     """
+    follow_contract(state, source)
     folders = Folders(state.landing, state.paths.received)
     batch_at = {drop: spec.calendar.batch_at(drop) for drop in drops} if spec.clock == "wall" else None
     closed = closed_drops(state)
