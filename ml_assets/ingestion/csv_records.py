@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-
 BYTE_ORDER_MARK = "\ufeff"
 LONGEST_RECORD = 2_000_000  # characters; a longer one is a quote that never closed, or no table
 _STRAY_QUOTE = re.compile(r'[^,\n"]"+[^,\n\r"]')

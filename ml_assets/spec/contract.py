@@ -73,9 +73,12 @@ class Column(Declared):
         first, last = POSSIBLE_YEARS
         whole = [year for year in years if isinstance(year, int) and first <= year <= last]
         if len(years) != 2 or len(whole) != 2 or whole[0] > whole[1]:
-            yield ("years",), (
-                f"found {years}; allowed: first and last year, from {first} to {last}. A date that stands for none, "
-                "such as 9999-12-31, belongs into null_values of the source"
+            yield (
+                ("years",),
+                (
+                    f"found {years}; allowed: first and last year, from {first} to {last}. A date for none, "
+                    "such as 9999-12-31, belongs into null_values of the source"
+                ),
             )
 
 

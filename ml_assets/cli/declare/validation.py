@@ -61,9 +61,7 @@ def _changes_of_contracts(folder: Path, spec: UseCaseSpec) -> list[str]:
     for place, source in enumerate(spec.sources):
         for change in find_contract_changes(state, source):
             key = ("sources", place, "columns", change.column)
-            found = Mistake(
-                Path(DECLARATION_FILE), line_of(("attributes", *key)), spell_path(key), change.message()
-            )
+            found = Mistake(Path(DECLARATION_FILE), line_of(("attributes", *key)), spell_path(key), change.message())
             if change.is_possible:
                 notes.append(str(found))
             else:

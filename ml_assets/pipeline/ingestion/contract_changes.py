@@ -68,9 +68,13 @@ class ContractChange:
         if self.kind == "added":
             return f"new since {self.drops} drops were run: null in them"
         if self.kind == "dropped":
-            return f"no column of the contract any more: the {self.drops} drops that were run keep it, later ones do not"
+            return (
+                f"no column of the contract any more: the {self.drops} drops that were run keep it, later ones do not"
+            )
         if self.example is None:
-            return f"{self.before} before, {self.now} now: the values of {self.drops} drops are read again as {self.now}"
+            return (
+                f"{self.before} before, {self.now} now: the values of {self.drops} drops are read again as {self.now}"
+            )
         value, drop = self.example
         return (
             f"found type {self.now!r}, and {self.unread} stored values of type {self.before!r} do not read as that "
@@ -130,9 +134,7 @@ def _read_again(source: Source, name: str) -> str:
     return typed_value(f'CAST("{name}" AS VARCHAR)', source.columns[name])
 
 
-def _count_unread(
-    state: UseCaseState, source: Source, table: str, name: str
-) -> tuple[int, tuple[str, date] | None]:
+def _count_unread(state: UseCaseState, source: Source, table: str, name: str) -> tuple[int, tuple[str, date] | None]:
     with state.connect() as connection:
         scan(connection, state.lake.files(table)).create_view("_stored_rows")
         unread = f'"{name}" IS NOT NULL AND ({_read_again(source, name)}) IS NULL'
