@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 BYTE_ORDER_MARK = "\ufeff"
+NUL = "\x00"
 LONGEST_RECORD = 2_000_000  # characters; a longer one is a quote that never closed, or no table
 _STRAY_QUOTE = re.compile(r'[^,\n"]"+[^,\n\r"]')
 
@@ -77,7 +78,8 @@ def split_records(text: str, width: int, first_line: int = 1) -> Iterator[Record
     A quote opens a quoted cell only where the cell begins with it; elsewhere it is text (`5" disk`). A quoted cell can
     hold line ends. A quote that never closes, or closes only where that makes no record of `width` cells, spoils its
     own line alone: the fate of a line never depends on a line that is another record. A byte-order mark that begins a
-    line is no text. Blank lines are no records, unless `width` is 1.
+    line is no text, and a line with a NUL, as a crashed writer leaves, is no record. Blank lines are no
+    records, unless `width` is 1.
 
     Examples
     --------
@@ -98,7 +100,7 @@ def split_records(text: str, width: int, first_line: int = 1) -> Iterator[Record
         if cells is None or len(cells) != width:
             cells, end = None, at + 1
         raw = "\n".join(lines[at:end])
-        if len(raw) > LONGEST_RECORD:
+        if len(raw) > LONGEST_RECORD or NUL in raw:
             cells, end, raw = None, at + 1, lines[at]
         yield Record(at + 1, raw, None if cells is None else tuple(cells))
         at = end
@@ -166,7 +168,7 @@ def is_regular(text: str) -> bool:
     return (
         is_one_kind
         and BYTE_ORDER_MARK not in text
-        and "\x00" not in text
+        and NUL not in text
         and f"\n{header}" not in text
         and ('"' not in text or _STRAY_QUOTE.search(text) is None)
     )

@@ -104,7 +104,7 @@ def _refuse_columns(columns: Sequence[str], source: Source) -> str | None:
 
 def _show_header(found: Sequence[str]) -> str:
     """Say which header was found, and by what it is separated where that is no comma."""
-    shown = ",".join(found)
+    shown = "".join(mark if mark.isprintable() or mark == "\t" else "?" for mark in ",".join(found))
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
     said = f"header_found:{shown}"
     separators = [name for mark, name in _SEPARATORS.items() if mark in found[0]] if len(found) == 1 else []

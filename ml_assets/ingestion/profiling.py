@@ -25,6 +25,8 @@ _NO_DATES = tuple(
 _CANDIDATES: tuple[ColumnType, ...] = ("integer", "float", "date", "timestamp", "boolean")
 _OFFSET = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 _OTHER_DATE = r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*"
+# 00123, an E and no point as in 12E3, and more digits than 64 bits hold: names and not numbers
+_NAME_OF_DIGITS = r"[+-]?0[0-9]+|[0-9]+[eE][0-9]+|[+-]?[0-9]{19,}"
 _SENTINELS = r"-9{2,5}(\.0+)?"  # -99 to -99999: numbers by which an export says that it has none
 MOST_CATEGORIES = 20
 
@@ -171,15 +173,15 @@ def _kind_of(connection: duckdb.DuckDBPyConnection, column: str, *, is_text: boo
         for kind in _CANDIDATES
     )
     words = ", ".join(f"'{word}'" for word in (*_NULLISH, *_NO_DATES))
-    *unreadable, values, zeros, truths, nullish = connection.execute(
-        f"SELECT {readable}, count({bare}), count(*) FILTER (regexp_full_match({bare}, '[+-]?0[0-9]+')), "
+    *unreadable, values, names, truths, nullish = connection.execute(
+        f"SELECT {readable}, count({bare}), count(*) FILTER (regexp_full_match({bare}, '{_NAME_OF_DIGITS}')), "
         f"count(*) FILTER (lower({bare}) IN ('true', 'false')), list(DISTINCT {text}) FILTER ({text} IN ({words})) "
         "FROM _landed_text WHERE _text IS NULL"
     ).fetchall()[0]
     if not values:
         return "string", []
     fits = dict(zip(_CANDIDATES, (not count for count in unreadable), strict=True))
-    if zeros:  # 00123 is a name, not a number
+    if names:  # made of digits, and no numbers
         fits["integer"] = fits["float"] = False
     fits["boolean"] &= truths == values  # 0 and 1 stay numbers
     kind: ColumnType | None = next((kind for kind in _CANDIDATES if fits[kind]), None)
