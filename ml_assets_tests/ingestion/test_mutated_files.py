@@ -21,45 +21,75 @@ from ml_assets.ingestion.reading import read_landed
 from ml_assets.spec.drops import LandedFile
 from ml_assets_tests.ingestion.conftest import CALENDAR, Ingest, declare
 
-AT_ONCE = 12  # files read in one go: each is the file of a drop of its own
+AT_ONCE = 20  # files read in one go: each is the file of a drop of its own
 SOURCE = declare({"id": "string", "seen_at": "timestamp", "kg": "float", "n": "integer", "note": "string"})
-SOUND = (
-    "id,seen_at,kg,n,note\na1,2013-01-01T10:00:00Z,1.5,10,plain\n"
-    'a2,2013-01-01T11:00:00Z,-2,20,"two\nlines"\na3,2013-01-01 12:30:00,3e2,30,"said ""yes"", left"\n'
-    "a4,,,,\na5,1999-12-31T23:59:59Z,.5,12.0,é 5 ft\n"
-)
-NASTY = st.sampled_from(
-    ['"', '""', ",", "\n", "\r", "\r\n", "\ufeff", "\x00", "_", "e", "0", "9" * 20, " ", "-", ";", "é", "id,n", "NaN",
-     "0001-01-01 00:00:00", "10000-01-01", "24-02-29", "1_000", "\u2028", "=", "'", "5\"", "id,seen_at,kg,n,note\n"]
+HEADER = "id,seen_at,kg,n,note"
+PLAIN = [
+    ["a1", "2013-01-01T10:00:00Z", "1.5", "10", "plain"],
+    ["a2", "2013-01-01 12:30:00", "3e2", "30", "left"],
+    ["a3", "", "", "", ""],
+    ["a4", "1999-12-31T23:59:59Z", ".5", "12.0", "é 5 ft"],
+]
+QUOTED = [
+    *PLAIN,
+    ["a5", "2013-01-01T11:00:00Z", "-2", "20", '"two\nlines"'],
+    ['"a6"', "", "1", "1", '"said ""yes"", left"'],
+]
+NASTY_CELLS = st.sampled_from(
+    ["1_000", "1_0.5", "NaN", "-inf", "1e999", "0x1F", "1,5", "9" * 20, "12.7", " 7 ", "$5", "5%", "\u0661", "",
+     "0001-01-01 00:00:00", "9999-12-31", "10000-01-01", "-290308-12-22 00:00:00", "24-02-29", "24-02-29 09:55:00",
+     "1899-12-31", "2201-01-01", "2013-02-30", "1357034400", "2013-01-01 10:00:00 CET", "infinity", "01/02/2013",
+     '5" disk', '"5"" disk"', '"x"y', '"', '""', 'a"b"c', '"a" ', ' "a"', "x\ry", '"x\ry"', "\ufeffa", "a\x00", "x\u2028y",
+     "=1+1", "id", HEADER]
 )  # fmt: skip
+NASTY = st.sampled_from(
+    [
+        '"',
+        '""',
+        ",",
+        "\n",
+        "\r",
+        "\r\n",
+        "\ufeff",
+        "\x00",
+        "_",
+        "e",
+        "9" * 20,
+        " ",
+        ";",
+        f"{HEADER}\n",
+        f"\ufeff{HEADER}\n",
+    ]
+)
 RETURN = "\x1f"  # stands for a CR inside a cell, at which the csv module stops
 
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """Change a sound file in a few places."""
-    text = SOUND
-    for _ in range(draw(st.integers(1, 4))):
+    """Change a sound file in a few places: a cell, a few characters, its line ends or its bytes."""
+    rows = [list(row) for row in draw(st.sampled_from([PLAIN, PLAIN, QUOTED]))]
+    for _ in range(draw(st.integers(0, 2))):
+        rows[draw(st.integers(0, len(rows) - 1))][draw(st.integers(0, 4))] = draw(NASTY_CELLS)
+    text = "\n".join([HEADER, *map(",".join, rows), ""])
+    for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2]))):
         at = draw(st.integers(0, len(text)))
         until = min(len(text), at + draw(st.integers(0, 12)))
-        kind = draw(st.sampled_from(["insert", "insert", "delete", "replace", "cut", "repeat", "ends", "twice"]))
-        if kind == "insert":
-            text = text[:at] + draw(NASTY) + text[at:]
+        kind = draw(st.sampled_from(["replace", "delete", "cut", "repeat", "ends", "twice"]))
+        if kind == "replace":
+            text = text[:at] + draw(NASTY) + text[draw(st.sampled_from([at, until])) :]
         elif kind == "delete":
             text = text[:at] + text[until:]
-        elif kind == "replace":
-            text = text[:at] + draw(NASTY) + text[until:]
         elif kind == "cut":
             text = text[:at]
         elif kind == "repeat":
             text = text[:until] + text[at:]
         elif kind == "ends":
             text = text.replace("\n", draw(st.sampled_from(["\r\n", "\r"])), draw(st.integers(-1, 3)))
-        elif len(text) < 2_000:
+        else:
             text += text
     content = text.encode()
     at = draw(st.integers(0, len(content)))
-    return content[:at] + draw(st.sampled_from([b""] * 9 + [b"\xff", b"\xc3"])) + content[at:]
+    return content[:at] + draw(st.sampled_from([b""] * 19 + [b"\xff"])) + content[at:]
 
 
 def judge(ingest: Ingest, contents: list[bytes]) -> None:
@@ -152,11 +182,9 @@ def _hold_moment(text: str, value: datetime) -> None:
     assert value == (read if read.tzinfo else read.replace(tzinfo=UTC))
 
 
-@settings(max_examples=25 * int(os.environ.get("ML_ASSETS_DRAWN", "1")))
+@settings(max_examples=10 * int(os.environ.get("ML_ASSETS_DRAWN", "1")))
 @given(contents=st.lists(mutated(), min_size=AT_ONCE, max_size=AT_ONCE))
-def test_three_hundred_changed_files_lose_no_row_and_show_what_is_accepted(
-    ingest: Ingest, contents: list[bytes]
-) -> None:
+def test_two_hundred_changed_files_lose_no_row_and_show_what_is_accepted(ingest: Ingest, contents: list[bytes]) -> None:
     judge(ingest, contents)
 
 

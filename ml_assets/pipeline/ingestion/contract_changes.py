@@ -65,20 +65,18 @@ class ContractChange:
 
     def message(self) -> str:
         """Say what changed and what it means; of a change that is refused also what is allowed and what to do."""
+        were, keep, them = ("drop was", "keeps", "it") if self.drops == 1 else ("drops were", "keep", "them")
         if self.kind == "added":
-            return f"new since {self.drops} drops were run: null in them"
+            return f"new since {self.drops} {were} run: null in {them}"
         if self.kind == "dropped":
-            return (
-                f"no column of the contract any more: the {self.drops} drops that were run keep it, later ones do not"
-            )
+            return f"no column of the contract any more: the {self.drops} {were.replace(' ', ' that ')} run {keep} it"
         if self.example is None:
-            return (
-                f"{self.before} before, {self.now} now: the values of {self.drops} drops are read again as {self.now}"
-            )
+            return f"{self.before} before, {self.now} now: stored values ({self.drops} {were} run) are read again"
         value, drop = self.example
+        allowed = ", ".join(dict.fromkeys([str(self.before), "string"]))
         return (
             f"found type {self.now!r}, and {self.unread} stored values of type {self.before!r} do not read as that "
-            f"(first {value!r} in drop {drop}); allowed: {self.before}, string, or a column of another name, which "
+            f"(first {value!r} in drop {drop}); allowed: {allowed}, or a column of another name, which "
             "is null in earlier drops"
         )
 
