@@ -76,7 +76,7 @@ def read_landed_header(file: LandedFile, source: Source) -> LandedHeader:
     columns = _spell_as_contract(found, source)
     refusal = _refuse_columns(columns, source)
     if refusal is not None:
-        has_header = any(name in source.columns for name in columns)
+        has_header = any(name in source.columns for name in _split_otherwise(columns))
         return LandedHeader(columns, refusal, _show_header(found), first_row=2 if has_header else 1)
     warnings = [*_warn_of_columns(found, columns, source), *_warn_of_lines(text)]
     lines_after = count_lines(text) - header_lines
@@ -100,6 +100,12 @@ def _refuse_columns(columns: Sequence[str], source: Source) -> str | None:
         return f"file_refused:column_twice:{','.join(twice)}"
     missing = [name for name in source.columns if name not in columns]
     return f"file_refused:missing_column:{','.join(missing)}" if missing else None
+
+
+def _split_otherwise(columns: Sequence[str]) -> Sequence[str]:
+    """Give the names of a header that is separated by another mark; it is one column by the rule of CSV."""
+    mark = next((mark for mark in _SEPARATORS if mark in columns[0]), None) if len(columns) == 1 else None
+    return columns if mark is None else [name.strip() for name in columns[0].split(mark)]
 
 
 def _show_header(found: Sequence[str]) -> str:

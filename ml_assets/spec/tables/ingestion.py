@@ -38,7 +38,7 @@ DROPS = Table(
     quarantined | BIGINT    | rows that do not | rows
     late        | BIGINT    | of the landed rows, those of late or revised files | rows
     reasons     | VARCHAR[] | why it is refused, missing or partly in quarantine | | there is nothing to say
-    notes       | VARCHAR[] | what rules about the whole drop measured or could not judge, and what is odd about a file | | there is nothing to say
+    notes       | VARCHAR[] | what rules about the drop measured; what is odd about a file | | there is nothing to say
 """),
 )
 ACCEPTED_GAPS = Table(
