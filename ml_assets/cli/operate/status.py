@@ -102,7 +102,7 @@ def _show_left_out(facts: dict[str, Any]) -> None:
 def refused_sentence(use_case: str, refused: dict[str, int]) -> str:
     """Say how many rows made no example and why, and where they are."""
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in refused.items())
-    return f"{sum(refused.values()):,} rows made none: {reasons}; they are in {use_case}.quarantine_examples"
+    return f"{sum(refused.values()):,} rows made no example: {reasons}; they are in {use_case}.quarantine_examples"
 
 
 def show_refused_examples(state: UseCaseState, first: date, last: date) -> None:

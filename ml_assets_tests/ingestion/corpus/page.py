@@ -21,10 +21,10 @@ _HEAD = """# What becomes of files that go wrong
 them, `test_mutated_files.py` changes sound files at random and holds three promises for each: no crash, landed =
 accepted + quarantined, and no row is accepted with another value than its file shows.
 
-A row that does not keep its contract is in `quarantine_<source>` with its reason codes; `reason` is the cause, `reasons`
-are all of them. A refused file costs its source the drop and nothing else: every line of it is in quarantine, the ledger
-(`drops`), `status` and the incident name file and cause. What is odd about a file and stops nothing is noted in its
-receipt (`received_<source>.warning`), in the ledger and in `status`.
+A row that does not keep its contract is in `quarantine_<source>` with its reason codes; `reason` is the cause,
+`reasons` are all of them. A refused file costs its source the drop and nothing else: every line of it is in quarantine,
+and the ledger (`drops`), `status` and the incident name file and cause. What is odd about a file and stops nothing is
+noted in its receipt (`received_<source>.warning`), in the ledger and in `status`.
 """
 
 

@@ -116,5 +116,6 @@ KEYS: tuple[Case, ...] = (
     case(_KEYS, "a required value is missing", HEADER + f"a,{AT},,1\n", 0, quarantined={"missing:kg": 1},
          columns={"id": "string", "seen_at": "timestamp", "kg": {"type": "float", "required": True}, "n": "integer"}),
     case(_KEYS, "a rule that one row makes fail refuses the drop", HEADER + row(n="0") + row("b"), 0,
-         quarantined={"drop_refused:odd": 2}, source={"rules": [{"reason": "odd", "breaks": "error('no') > n::VARCHAR"}]}),
+         quarantined={"drop_refused:odd": 2},
+         source={"rules": [{"reason": "odd", "breaks": "error('no') > n::VARCHAR"}]}),
 )  # fmt: skip
