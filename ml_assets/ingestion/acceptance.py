@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.drop_rules import judge_drop_rules
 from ml_assets.ingestion.failed_expectations import judge_expectations
-from ml_assets.ingestion.reading import IN_ORDER, PROVENANCE
+from ml_assets.ingestion.reading import IN_ORDER, MOMENTS, PROVENANCE, is_implausible_moment
+from ml_assets.ingestion.reason_order import order_of_reason
 from ml_assets.ingestion.rules import RuleResult, judge_rules
 from ml_assets.spec.calendar import MICROSECOND, Calendar
-from ml_assets.spec.contract import RECEIVED, Source
+from ml_assets.spec.contract import POSSIBLE_YEARS, RECEIVED, Source
 
 if TYPE_CHECKING:
     import duckdb
@@ -73,10 +74,10 @@ def accept_rows(
         f"ORDER BY batch_date, {_key(source)}"
     )
     quarantine = connection.sql(
-        f"SELECT batch_date, found.reasons[1] AS reason, found.reasons, {columns}, claimed_known_at, "
-        f"{', '.join(PROVENANCE)} FROM _judged JOIN (SELECT _position, list(DISTINCT reason "
-        "ORDER BY reason) AS reasons FROM _reasons GROUP BY _position) AS found "
-        f"USING (_position) ORDER BY batch_date, {IN_ORDER}"
+        f"SELECT batch_date, found.cause AS reason, found.reasons, {columns}, claimed_known_at, "
+        f"{', '.join(PROVENANCE)} FROM _judged JOIN (SELECT _position, list(DISTINCT reason ORDER BY reason) AS "
+        f"reasons, first(reason ORDER BY {order_of_reason('reason')}, reason) AS cause FROM _reasons "
+        f"GROUP BY _position) AS found USING (_position) ORDER BY batch_date, {IN_ORDER}"
     )
     return Acceptance(validated, quarantine, tuple(results))
 
@@ -99,11 +100,40 @@ def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE _judged AS SELECT claimed.*, batch_at, CASE WHEN claimed_known_at IS NULL THEN "
         "batch_at ELSE greatest(claimed_known_at, opens_at) END AS known_at FROM (SELECT raw.*, row_number() OVER "
-        f"(ORDER BY batch_date, {IN_ORDER}) - 1 AS _position, CAST({event} AS TIMESTAMPTZ) AS event_at, "
-        f"CAST({claim} AS TIMESTAMPTZ) AS claimed_known_at FROM ({rows}) AS raw) AS claimed JOIN _batches "
+        f"(ORDER BY batch_date, {IN_ORDER}) - 1 AS _position, {_moment(event)} AS event_at, "
+        f"{_moment(claim)} AS claimed_known_at FROM ({rows}) AS raw) AS claimed JOIN _batches "
         "USING (batch_date)"
     )
+    _judge_reading(connection, source)
+    _judge_moments(connection, {"event_at": event, "known_at": claim})
     connection.execute("UPDATE _judged SET event_at = known_at WHERE event_at IS NULL")
+
+
+def _moment(expression: str) -> str:
+    """Give SQL of a moment of a row; null where it cannot be computed or lies in no year that later steps can hold."""
+    first, last = POSSIBLE_YEARS
+    moment = f"TRY(CAST({expression} AS TIMESTAMPTZ))"
+    return (
+        f"CASE WHEN {moment} >= TIMESTAMPTZ '{first}-01-01 00:00:00+00' AND "
+        f"{moment} < TIMESTAMPTZ '{last + 1}-01-01 00:00:00+00' THEN {moment} END"
+    )
+
+
+def _judge_moments(connection: duckdb.DuckDBPyConnection, moments: Mapping[str, str]) -> None:
+    """Note rows whose moment fails to compute, such as by an overflow, or lies in an implausible year."""
+    for name, expression in moments.items():
+        found = f"TRY(CAST({expression} AS TIMESTAMPTZ) IS NULL)"  # null itself where the expression fails
+        column = "claimed_known_at" if name == "known_at" else name
+        connection.execute(
+            f"INSERT INTO _reasons SELECT _position, CASE WHEN fails IS NULL THEN 'unreadable:{name}' "
+            f"ELSE 'implausible_year:{name}' END FROM (SELECT _position, {found} AS fails FROM (SELECT * EXCLUDE "
+            "(event_at, claimed_known_at, known_at), event_at AS _event_at, claimed_known_at AS _claimed_known_at "
+            f"FROM _judged WHERE {column} IS NULL AND _text IS NULL)) WHERE NOT coalesce(fails, false)"
+        )
+
+
+def _judge_reading(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Note rows that were refused with their file, do not split, or lack or cannot give a value."""
     missing = " ".join(
         f"UNION ALL SELECT _position, 'missing:{name}' FROM _judged WHERE \"{name}\" IS NULL AND _text IS NULL "
         "AND NOT list_contains(list_transform(coalesce(_unreadable, []), lambda fault: split_part(fault, '=', 1)), "
@@ -121,10 +151,22 @@ def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar
         "CREATE OR REPLACE TEMP TABLE _reasons AS "
         "SELECT _position, _refused AS reason FROM _judged WHERE _refused IS NOT NULL "
         "UNION ALL SELECT _position, 'malformed_line' FROM _judged WHERE _text IS NOT NULL AND _refused IS NULL "
-        "UNION ALL SELECT _position, 'unreadable:' || split_part(unnest(_unreadable), '=', 1) FROM _judged "
+        f"UNION ALL SELECT _position, {_kind_of_fault(source)} || split_part(fault, '=', 1) FROM "
+        "(SELECT _position, unnest(_unreadable) AS fault FROM _judged) "
         "UNION ALL SELECT _position, 'known_after_batch' FROM _judged WHERE claimed_known_at > batch_at "
         f"{unclaimed}{missing}"
     )
+
+
+def _kind_of_fault(source: Source) -> str:
+    """Give SQL of why a `fault`, as `column=text`, was not read: as no value of its type, or as a moment far off."""
+    text = "substr(fault, strpos(fault, '=') + 1)"
+    far_off = " OR ".join(
+        f"(split_part(fault, '=', 1) = '{name}' AND {is_implausible_moment(text, column)})"
+        for name, column in source.columns.items()
+        if column.type in MOMENTS
+    )
+    return f"CASE WHEN {far_off or 'false'} THEN 'implausible_year:' ELSE 'unreadable:' END"
 
 
 def _lay_before(connection: duckdb.DuckDBPyConnection, source: Source) -> None:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+BYTE_ORDER_MARK = "\ufeff"
+NUL = "\x00"
+LONGEST_RECORD = 2_000_000  # characters; a longer one is a quote that never closed, or no table
+_STRAY_QUOTE = re.compile(r'[^,\n"]"+[^,\n\r"]')
 
 
 @dataclass(frozen=True)
@@ -69,43 +75,100 @@ def _lines(text: str) -> Iterator[str]:
 def split_records(text: str, width: int, first_line: int = 1) -> Iterator[Record]:
     r"""Split a file into records of `width` cells, from line `first_line` on.
 
-    A quoted cell can hold line ends. A quote that never closes, or closes only where that makes no
-    record of `width` cells, spoils its own line alone. Blank lines are no records, unless `width` is 1.
+    A quote opens a quoted cell only where the cell begins with it; elsewhere it is text (`5" disk`). A quoted cell can
+    hold line ends. A quote that never closes, or closes only where that makes no record of `width` cells, spoils its
+    own line alone: the fate of a line never depends on a line that is another record. A byte-order mark that begins a
+    line is no text, and a line with a NUL, as a crashed writer leaves, is no record. Blank lines are no
+    records, unless `width` is 1.
 
     Examples
     --------
-    >>> [record.cells for record in split_records('"a\nx",1\nb\n"c,3\nd,4\n', 2)]
-    [('a\nx', '1'), None, None, ('d', '4')]
+    >>> [record.cells for record in split_records('"a\nx",1\nb\n"c,3\nd,4\n5" disk,2\n', 2)]
+    [('a\nx', '1'), None, None, ('d', '4'), ('5" disk', '2')]
     """
     lines = split_lines(text)
+    if BYTE_ORDER_MARK in text:
+        lines = [line.lstrip(BYTE_ORDER_MARK) for line in lines]
     at = first_line - 1
     while at < len(lines):
         if not lines[at] and width > 1:
             at += 1
             continue
-        end = _closing_line(lines, at)
-        cells = _cells("\n".join(lines[at:end]), width)
-        if cells is None:
-            end = at + 1
-        yield Record(at + 1, "\n".join(lines[at:end]), cells)
+        cells, end = _read_cells(lines, at)
+        if cells is not None and len(cells) == width + 1 and not cells[-1]:
+            cells = cells[:-1]  # a comma at the end of a line says nothing
+        if cells is None or len(cells) != width:
+            cells, end = None, at + 1
+        raw = "\n".join(lines[at:end])
+        if len(raw) > LONGEST_RECORD or NUL in raw:
+            cells, end, raw = None, at + 1, lines[at]
+        yield Record(at + 1, raw, None if cells is None else tuple(cells))
         at = end
 
 
-def _closing_line(lines: list[str], at: int) -> int:
-    """Find the line on which every quote that opened on line `at` is closed; the line itself if none."""
-    quotes = 0
-    for end in range(at, len(lines)):
-        quotes += lines[end].count('"')
-        if quotes % 2 == 0:
-            return end + 1
-    return at + 1
+def _read_cells(lines: list[str], at: int) -> tuple[list[str] | None, int]:
+    """Read the record that begins on line `at`: its cells, None where its quotes do not close, and the line after."""
+    line = lines[at]
+    if '"' not in line:
+        return line.split(","), at + 1
+    cells: list[str] = []
+    position, end = 0, at + 1
+    while True:
+        if line.startswith('"', position):
+            quoted = _read_quoted(lines, end - 1, position + 1)
+            if quoted is None:
+                return None, at + 1
+            cell, last, position = quoted
+            line, end = lines[last], last + 1
+            if position < len(line) and line[position] != ",":
+                return None, at + 1  # text after a closing quote
+        else:
+            stop = line.find(",", position)
+            cell, position = (line[position:], len(line)) if stop < 0 else (line[position:stop], stop)
+        cells.append(cell)
+        if position >= len(line):
+            return cells, end
+        position += 1
 
 
-def _cells(text: str, width: int) -> tuple[str, ...] | None:
-    try:
-        cells = next(csv.reader([text], strict=True)) or [""]
-    except csv.Error:
-        return None
-    if len(cells) == width + 1 and not cells[-1]:  # a comma at the end of a line says nothing
-        cells = cells[:-1]
-    return tuple(cells) if len(cells) == width else None
+def _read_quoted(lines: list[str], at: int, position: int) -> tuple[str, int, int] | None:
+    """Read a quoted cell from after its opening quote: its text, the line it closes on, and the position after."""
+    parts: list[str] = []
+    length = 0
+    while True:
+        line = lines[at]
+        close = line.find('"', position)
+        if close < 0:
+            length += len(line) - position
+            if at + 1 == len(lines) or length > LONGEST_RECORD:
+                return None
+            parts += [line[position:], "\n"]
+            at, position = at + 1, 0
+        elif line.startswith('"', close + 1):
+            parts.append(line[position : close + 1])
+            position = close + 2
+        else:
+            parts.append(line[position:close])
+            return "".join(parts), at, close + 1
+
+
+def is_regular(text: str) -> bool:
+    r"""Say whether each line of a file after its header is one record, whoever splits it.
+
+    Line ends are all of one kind, no quote is inside a cell that does not begin with one, no byte-order mark or NUL
+    is inside, and the header does not come again. Only such a file may be split by a reader in bulk; every other one
+    is split record by record.
+
+    >>> [is_regular(text) for text in ("a,b\n1,2\n", 'a,b\n5" disk,2\n', "a,b\r\n1,2\n", "a,b\n1,2\na,b\n")]
+    [True, False, False, False]
+    """
+    returns, ends = text.count("\r"), text.count("\n")
+    is_one_kind = ends > 0 and (returns == 0 or returns == ends == text.count("\r\n"))
+    header = text.partition("\n")[0]
+    return (
+        is_one_kind
+        and BYTE_ORDER_MARK not in text
+        and NUL not in text
+        and f"\n{header}" not in text
+        and ('"' not in text or _STRAY_QUOTE.search(text) is None)
+    )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from ml_assets.ingestion.reason_order import order_of_reason
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drops import BY_A_PERSON
+from ml_assets.spec.drops import BY_A_PERSON, FILE_NOTE
 from ml_assets.spec.use_case import UseCaseSpec
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ def settle_ledger(
         the contract), missing (expected, not there, and the source is waited for), missing_accepted
         (not there, and the declaration or a person goes on without it), or not_expected: the state of its own
         file. `landed`, `validated` and `quarantined` count rows, `late` those of them that came from other
-        files, late or revised; `reasons` lists what refused it, each reason with its count, and the late files;
-        `notes` says what rules about the whole drop measured where it broke them, or why they could not judge it.
+        files, late or revised; `reasons` lists what refused it, with the file, each reason with its count, causes
+        before what follows from them, and the late files; `notes` says what rules about the whole drop measured where
+        it broke them, or why they could not judge it, and what is odd about a file that was read.
     """
     rows = [
         [drop, source.name, source.is_expected_in(drop, spec.calendar.start), source.when_missing == "go_on"]
@@ -74,7 +76,7 @@ def settle_ledger(
                 THEN ['{BY_A_PERSON}' || accepted.reason] ELSE [] END,
                 list_concat(coalesce(refusals, []), list_concat(coalesce(reasons, []), coalesce(late_files, []))))
                 AS reasons,
-            coalesce(notes, []) AS notes
+            list_concat(coalesce(notes, []), coalesce(file_notes, [])) AS notes
         FROM _due AS due LEFT JOIN ({counted}) AS counted USING (batch_date, source)
             LEFT JOIN (SELECT batch_date, source, any_value(reason) AS reason FROM accepted_gaps GROUP BY ALL)
                 AS accepted USING (batch_date, source)
@@ -89,8 +91,12 @@ def _counts(source: Source) -> str:
         SELECT '{name}' AS source, *, CASE WHEN file_refusals IS NOT NULL OR drop_refusals IS NOT NULL THEN
             list_concat(coalesce(file_refusals, []), coalesce(drop_refusals, [])) END AS refusals FROM
             (SELECT batch_date, nullif(count(*) FILTER (NOT coalesce(_is_late, false)), 0) AS files,
-                list(refusal) FILTER (refusal IS NOT NULL AND NOT coalesce(_is_late, false)) AS file_refusals,
-                list('late: ' || _file || coalesce(' ' || refusal, '') ORDER BY _file) FILTER (_is_late) AS late_files
+                list(refusal || ' in ' || _file || coalesce(' (' || warning || ')', ''))
+                    FILTER (refusal IS NOT NULL AND NOT coalesce(_is_late, false)) AS file_refusals,
+                list('late: ' || _file || coalesce(' ' || refusal, '') ORDER BY _file) FILTER (_is_late) AS late_files,
+                flatten(list(list_transform(list_filter(string_split(warning, '; '), lambda part: NOT
+                    starts_with(part, 'extra_column')), lambda part: '{FILE_NOTE}' || _file || ': ' || part)
+                    ORDER BY _file) FILTER (warning IS NOT NULL AND refusal IS NULL)) AS file_notes
                 FROM received_{name} GROUP BY batch_date)
             LEFT JOIN (SELECT batch_date, list('drop_refused:' || reason) AS drop_refusals
                 FROM contract_{name} WHERE is_refused GROUP BY batch_date) USING (batch_date)
@@ -101,7 +107,8 @@ def _counts(source: Source) -> str:
             LEFT JOIN (SELECT batch_date, count(*) AS validated FROM validated_{name} GROUP BY batch_date)
                 USING (batch_date)
             LEFT JOIN (SELECT batch_date, sum(n)::BIGINT AS quarantined,
-                list(reason || ' x' || n ORDER BY reason) FILTER (NOT starts_with(reason, 'file_refused') AND NOT
+                list(reason || ' x' || n ORDER BY {order_of_reason("reason")}, reason) FILTER (NOT
+                    starts_with(reason, 'file_refused') AND NOT
                     starts_with(reason, 'drop_refused')) AS reasons
                 FROM (SELECT batch_date, reason, count(*) AS n FROM quarantine_{name} GROUP BY batch_date, reason)
                 GROUP BY batch_date) USING (batch_date)

@@ -10,15 +10,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.ingestion.reading import typed_value
-from ml_assets.spec.contract import Column, ColumnType
+from ml_assets.spec.contract import PLAUSIBLE_YEARS, POSSIBLE_YEARS, Column, ColumnType
 
 if TYPE_CHECKING:
     import duckdb
 
 _NULLISH = ("NA", "N/A", "n/a", "NULL", "null", "None", "none", "nan", "NaN", "NAN", "-", "?", "#N/A", "missing")
+# dates by which a program says that it has none: .NET's and SQL's empty date, and "until further notice"
+_NO_DATES = tuple(
+    f"{day}{clock}"
+    for day in ("0001-01-01", "0000-00-00", "9999-12-31")
+    for clock in ("", " 00:00:00", "T00:00:00", " 00:00:00Z", "T00:00:00Z", " 23:59:59", "T23:59:59")
+)
 _CANDIDATES: tuple[ColumnType, ...] = ("integer", "float", "date", "timestamp", "boolean")
 _OFFSET = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 _OTHER_DATE = r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*"
+# 00123, an E and no point as in 12E3, and more digits than 64 bits hold: names and not numbers
+_NAME_OF_DIGITS = r"[+-]?0[0-9]+|[0-9]+[eE][0-9]+|[+-]?[0-9]{19,}"
 _SENTINELS = r"-9{2,5}(\.0+)?"  # -99 to -99999: numbers by which an export says that it has none
 MOST_CATEGORIES = 20
 
@@ -57,6 +65,15 @@ class ColumnProfile:
     def is_moment(self) -> bool:
         """Say whether it is a date or a timestamp."""
         return self.type in ("date", "timestamp")
+
+    @property
+    def unusual_years(self) -> tuple[int, int] | None:
+        """Give the years that its contract has to name: those of moments outside the years plausible by default."""
+        if not self.is_moment or self.lowest is None:
+            return None
+        first, last = PLAUSIBLE_YEARS
+        found = min(first, self.lowest.year), max(last, self.highest.year)
+        return None if found == PLAUSIBLE_YEARS else found
 
     @property
     def is_number(self) -> bool:
@@ -127,7 +144,7 @@ def profile_rows(connection: duckdb.DuckDBPyConnection, name: str, texts: Sequen
     sentinels = _sentinels(connection, kinds)
     null_values += dict.fromkeys(each.value for each in sentinels)
     shown = ", ".join(
-        f'{typed_value(_cell(column, null_values), Column(type=kind))} AS "{column}"' for column, kind in kinds.items()
+        f'{typed_value(_cell(column, null_values), _any_column(kind))} AS "{column}"' for column, kind in kinds.items()
     )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE _typed AS SELECT {shown} FROM _landed_text WHERE _text IS NULL")
     columns = tuple(_profile(connection, column, kind, rows) for column, kind in kinds.items())
@@ -138,6 +155,11 @@ def profile_rows(connection: duckdb.DuckDBPyConnection, name: str, texts: Sequen
     return replace(profile, key=key, key_reason=reason, in_order=in_order, filled_later=later, sentinels=sentinels)
 
 
+def _any_column(kind: ColumnType) -> Column:
+    """Give a column of a type whose moments may lie in any year that can be computed with."""
+    return Column(type=kind, years=POSSIBLE_YEARS if kind in ("date", "timestamp") else None)
+
+
 def _cell(column: str, nulls: Sequence[str]) -> str:
     listed = ", ".join("'" + value.replace("'", "''") + "'" for value in nulls)
     return f'CASE WHEN coalesce("{column}", \'\') NOT IN ({listed}) THEN "{column}" END'
@@ -145,21 +167,21 @@ def _cell(column: str, nulls: Sequence[str]) -> str:
 
 def _kind_of(connection: duckdb.DuckDBPyConnection, column: str, *, is_text: bool) -> tuple[ColumnType, list[str]]:
     """Give the narrowest type that reads every value, and the words for null that have to be left out for it."""
-    text, bare = _cell(column, ("",)), _cell(column, ("", *_NULLISH))
+    text, bare = _cell(column, ("",)), _cell(column, ("", *_NULLISH, *_NO_DATES))
     readable = ", ".join(
-        f"count(*) FILTER (({bare}) IS NOT NULL AND ({typed_value(bare, Column(type=kind))}) IS NULL)"
+        f"count(*) FILTER (({bare}) IS NOT NULL AND ({typed_value(bare, _any_column(kind))}) IS NULL)"
         for kind in _CANDIDATES
     )
-    words = ", ".join(f"'{word}'" for word in _NULLISH)
-    *unreadable, values, zeros, truths, nullish = connection.execute(
-        f"SELECT {readable}, count({bare}), count(*) FILTER (regexp_full_match({bare}, '[+-]?0[0-9]+')), "
+    words = ", ".join(f"'{word}'" for word in (*_NULLISH, *_NO_DATES))
+    *unreadable, values, names, truths, nullish = connection.execute(
+        f"SELECT {readable}, count({bare}), count(*) FILTER (regexp_full_match({bare}, '{_NAME_OF_DIGITS}')), "
         f"count(*) FILTER (lower({bare}) IN ('true', 'false')), list(DISTINCT {text}) FILTER ({text} IN ({words})) "
         "FROM _landed_text WHERE _text IS NULL"
     ).fetchall()[0]
     if not values:
         return "string", []
     fits = dict(zip(_CANDIDATES, (not count for count in unreadable), strict=True))
-    if zeros:  # 00123 is a name, not a number
+    if names:  # made of digits, and no numbers
         fits["integer"] = fits["float"] = False
     fits["boolean"] &= truths == values  # 0 and 1 stay numbers
     kind: ColumnType | None = next((kind for kind in _CANDIDATES if fits[kind]), None)

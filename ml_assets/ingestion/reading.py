@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ml_assets.ingestion.csv_records import count_lines, read_header, split_lines, split_records
+from ml_assets.ingestion.csv_records import read_header, split_lines, split_records
+from ml_assets.ingestion.landed_headers import LandedHeader, decode_landed, read_landed_header
 from ml_assets.spec.contract import SQL_TYPES, Column, Source
 from ml_assets.spec.drops import LandedFile, Receipt
 
@@ -17,15 +17,10 @@ if TYPE_CHECKING:
 
 PROVENANCE = ("_file", "_sha256", "_line", "_is_late", "_text", "_unreadable", "_refused")
 IN_ORDER = "_is_late DESC, _file, _line"  # of the rows of a drop: of two versions of a fact the later one counts
+MOMENTS = ("date", "timestamp")
+_FLOAT = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+_FULL_YEAR = r"^-?\d{4,}\D"  # of fewer digits it could be any part of a date
 _HAS_OFFSET = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
-
-
-@dataclass(frozen=True)
-class _Header:
-    columns: tuple[str, ...]
-    refusal: str | None
-    warning: str | None
-    lines_after: int = 0
 
 
 def read_landed(
@@ -44,44 +39,21 @@ def read_landed(
     """
     _create_text_table(connection, source)
     receipts: list[Receipt] = []
-    groups: dict[tuple[str, ...], list[tuple[LandedFile, int]]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[tuple[LandedFile, LandedHeader]]] = defaultdict(list)
     for file in files:
-        header = _read_header(file, source) if file.refusal is None else _Header((), file.refusal, None)
+        header = read_landed_header(file, source)
         said = (header.refusal, header.warning, file.is_late, file.modified_ns)
         receipts.append(Receipt(file.drop, file.name, file.sha256, file.size_bytes, 0, *said))
         if header.refusal is None:
-            groups[header.columns].append((file, header.lines_after))
+            groups[header.columns].append((file, header))
         elif file.refusal is None:
-            _insert_raw_lines(connection, file, header.refusal)
+            _insert_raw_lines(connection, file, header)
     for columns, members in groups.items():
         _read_group(connection, source, columns, members)
     counted = connection.execute("SELECT batch_date, _file, count(*) FROM _landed_text GROUP BY ALL").fetchall()
     counts = {(drop, name): number for drop, name, number in counted}
     typed = connection.sql(f"SELECT {_typed_columns(source)} FROM _landed_text ORDER BY batch_date, {IN_ORDER}")
     return typed, [replace(receipt, rows=counts.get((receipt.drop, receipt.name), 0)) for receipt in receipts]
-
-
-def _read_header(file: LandedFile, source: Source) -> _Header:
-    content = file.copy.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return _Header((), "file_refused:not_utf8", f"byte_{error.start}")
-    if not text or text.isspace():
-        return _Header((), "file_refused:empty", None)
-    try:
-        columns, header_lines = read_header(text)
-    except csv.Error:
-        return _Header((), "file_refused:header_unreadable", None)
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        return _Header(columns, f"file_refused:column_twice:{','.join(twice)}", None)
-    missing = [name for name in source.columns if name not in columns]
-    if missing:
-        return _Header(columns, f"file_refused:missing_column:{','.join(missing)}", None)
-    extra = [name for name in columns if name not in source.columns]
-    warning = f"extra_column:{','.join(extra)}" if extra else None
-    return _Header(columns, None, warning, count_lines(text) - header_lines)
 
 
 def _create_text_table(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
@@ -96,36 +68,18 @@ def _read_group(
     connection: duckdb.DuckDBPyConnection,
     source: Source,
     columns: tuple[str, ...],
-    files: list[tuple[LandedFile, int]],
+    files: list[tuple[LandedFile, LandedHeader]],
 ) -> None:
     """Read files of one header in one pass; those in which a line is not a row go record by record."""
-    paths = sorted({str(file.copy) for file, _ in files})
-    landed = ", ".join(
-        f"\"{name if name in source.columns else f'_extra_{position}'}\" := 'VARCHAR'"
-        for position, name in enumerate(columns)
-    )
+    counts = _scan_regular(connection, source, columns, [file for file, header in files if header.is_regular])
     names = ", ".join(f'"{name}"' for name in source.columns)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE _scanned AS SELECT {names}, parse_filename(_path) AS _copy FROM read_csv(?, "
-        f"columns = struct_pack({landed}), auto_detect = false, header = true, delim = ',', quote = '\"', "
-        "escape = '\"', filename = '_path', store_rejects = true, rejects_table = '_reject_lines', "
-        "rejects_scan = '_reject_scans')",
-        [paths],
-    )
-    rejected = connection.execute(
-        "SELECT DISTINCT parse_filename(s.file_path) FROM _reject_lines AS l "
-        "JOIN _reject_scans AS s USING (scan_id, file_id)"
-    ).fetchall()
-    connection.execute("DROP TABLE _reject_lines; DROP TABLE _reject_scans")
-    ragged = {row[0] for row in rejected}
-    rows = dict(connection.execute("SELECT _copy, count(*) FROM _scanned GROUP BY _copy").fetchall())
     whole = []
-    for file, lines in files:
+    for file, header in files:
         # a blank line or a line end inside a quoted cell would shift the line numbers after it
-        if file.copy.name in ragged or rows.get(file.copy.name, 0) != lines:
-            _insert_records(connection, source, columns, file)
-        else:
+        if header.is_regular and counts.get(file.copy.name, 0) == header.lines_after:
             whole.append(file)
+        else:
+            _insert_records(connection, source, columns, file)
     if whole:
         places = ", ".join(["(?::DATE, ?, ?, ?, ?::BOOLEAN)"] * len(whole))
         values = [v for file in whole for v in (file.drop, file.copy.name, file.name, file.sha256, file.is_late)]
@@ -138,25 +92,66 @@ def _read_group(
         )
 
 
+def _scan_regular(
+    connection: duckdb.DuckDBPyConnection, source: Source, columns: tuple[str, ...], files: Sequence[LandedFile]
+) -> dict[str, int]:
+    """Read regular files in bulk into `_scanned`; give the rows of each file all of whose lines split into columns.
+
+    Files that the engine cannot read at all are not among them: one of them must not cost another its drop.
+    """
+    import duckdb
+
+    if not files:
+        return {}
+    landed = ", ".join(
+        f"\"{name if name in source.columns else f'_extra_{position}'}\" := 'VARCHAR'"
+        for position, name in enumerate(columns)
+    )
+    names = ", ".join(f'"{name}"' for name in source.columns)
+    try:
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE _scanned AS SELECT {names}, parse_filename(_path) AS _copy FROM read_csv(?, "
+            f"columns = struct_pack({landed}), auto_detect = false, header = true, delim = ',', quote = '\"', "
+            "escape = '\"', filename = '_path', store_rejects = true, rejects_table = '_reject_lines', "
+            "rejects_scan = '_reject_scans')",
+            [sorted({str(file.copy) for file in files})],
+        )
+        rejected = connection.execute(
+            "SELECT DISTINCT parse_filename(s.file_path) FROM _reject_lines AS l "
+            "JOIN _reject_scans AS s USING (scan_id, file_id)"
+        ).fetchall()
+    except duckdb.Error:  # every line is read all the same, record by record
+        return {}
+    finally:
+        connection.execute("DROP TABLE IF EXISTS _reject_lines; DROP TABLE IF EXISTS _reject_scans")
+    counts = dict(connection.execute("SELECT _copy, count(*) FROM _scanned GROUP BY _copy").fetchall())
+    empty = {file.copy.name: 0 for file in files}
+    return {name: rows for name, rows in (empty | counts).items() if (name,) not in rejected}
+
+
 def _insert_records(
     connection: duckdb.DuckDBPyConnection, source: Source, columns: tuple[str, ...], file: LandedFile
 ) -> None:
-    text = file.copy.read_bytes().decode("utf-8-sig")
+    text = decode_landed(file.copy.read_bytes())
+    header, header_lines = read_header(text)
     rows = []
-    for record in split_records(text, len(columns), first_line=read_header(text)[1] + 1):
-        by_name = {} if record.cells is None else dict(zip(columns, record.cells, strict=True))
+    for record in split_records(text, len(columns), first_line=header_lines + 1):
+        cells = record.cells
+        if cells is not None and tuple(cell.strip() for cell in cells) == header:
+            cells = None  # the header once more: two files were joined
+        by_name = {} if cells is None else dict(zip(columns, cells, strict=True))
         values = [by_name.get(name) for name in source.columns]
-        raw = record.text if record.cells is None else None
+        raw = record.text if cells is None else None
         rows.append([file.drop, *values, file.name, file.sha256, record.line, file.is_late, raw, None])
     _insert_rows(connection, rows)
 
 
-def _insert_raw_lines(connection: duckdb.DuckDBPyConnection, file: LandedFile, refusal: str) -> None:
+def _insert_raw_lines(connection: duckdb.DuckDBPyConnection, file: LandedFile, header: LandedHeader) -> None:
     lines = split_lines(file.copy.read_bytes().decode("utf-8-sig", errors="replace"))
     width = len(connection.table("_landed_text").columns)
     rows = [
-        [file.drop, *[None] * (width - 7), file.name, file.sha256, number, file.is_late, line, refusal]
-        for number, line in enumerate(lines[1:], start=2)
+        [file.drop, *[None] * (width - 7), file.name, file.sha256, number, file.is_late, line, header.refusal]
+        for number, line in enumerate(lines[header.first_row - 1 :], start=header.first_row)
         if line
     ]
     _insert_rows(connection, rows)
@@ -193,22 +188,46 @@ def _typed_columns(source: Source) -> str:
 
 
 def typed_value(text: str, column: Column) -> str:
-    """Give SQL that reads `text`, SQL of a text, as the type of `column`; null where it does not read as that."""
+    """Give SQL that reads `text`, SQL of a text, as the type of `column`; null where it does not read as that.
+
+    A moment outside the plausible years of the column does not.
+    """
+    value = _any_value(text, column)
+    if column.type not in MOMENTS:
+        return value
+    first, last = column.plausible_years
+    kind, zone = ("DATE", "") if column.type == "date" else ("TIMESTAMPTZ", " 00:00:00+00")
+    return (
+        f"CASE WHEN ({value}) >= {kind} '{first}-01-01{zone}' AND ({value}) < {kind} '{last + 1}-01-01{zone}' "
+        f"THEN {value} END"
+    )
+
+
+def is_implausible_moment(text: str, column: Column) -> str:
+    """Give SQL that says whether `text`, SQL of a text, is a moment outside the plausible years of `column`."""
+    if column.type not in MOMENTS:
+        return "false"
+    return f"(({_any_value(text, column)}) IS NOT NULL AND ({typed_value(text, column)}) IS NULL)"
+
+
+def _any_value(text: str, column: Column) -> str:
     if column.type == "string":
         return f"({text})"
-    if column.type == "integer":  # a cast would round 12.7 to 13
+    if column.type == "integer":  # a cast would round 12.7 to 13, and pass over the _ in 1_000
         return (
             f"CASE WHEN regexp_full_match(trim({text}), '[+-]?\\d+(\\.0+)?') "
             f"THEN TRY_CAST(split_part(trim({text}), '.', 1) AS BIGINT) END"
         )
     if column.type == "float":  # a sum never holds an infinity or a NaN
-        return f"CASE WHEN isfinite(TRY_CAST({text} AS DOUBLE)) THEN TRY_CAST({text} AS DOUBLE) END"
-    if column.type == "timestamp":  # a cast would pass over a zone that is named, and take infinity
+        number = f"CASE WHEN regexp_full_match(trim({text}), '{_FLOAT}') THEN TRY_CAST({text} AS DOUBLE) END"
+        return f"CASE WHEN isfinite({number}) THEN {number} END"
+    if column.type == "timestamp":  # a cast would pass over a zone that is named, and take infinity or the year 24
         return (
-            f"CASE WHEN regexp_matches(trim({text}), '{_HAS_OFFSET}') THEN TRY_CAST({text} AS TIMESTAMPTZ) "
+            f"CASE WHEN NOT regexp_matches(trim({text}), '{_FULL_YEAR}') THEN NULL "
+            f"WHEN regexp_matches(trim({text}), '{_HAS_OFFSET}') THEN TRY_CAST({text} AS TIMESTAMPTZ) "
             f"WHEN regexp_full_match(trim({text}), '[-0-9T:. ]+') "
             f"THEN timezone('{column.zone}', TRY_CAST({text} AS TIMESTAMP)) END"
         )
     if column.type == "date":  # a cast would cut off a time of day
-        return f"CASE WHEN regexp_full_match(trim({text}), '\\d+-\\d+-\\d+') THEN TRY_CAST({text} AS DATE) END"
+        return f"CASE WHEN regexp_full_match(trim({text}), '-?\\d{{4,}}-\\d+-\\d+') THEN TRY_CAST({text} AS DATE) END"
     return f"TRY_CAST({text} AS {SQL_TYPES[column.type]})"

@@ -39,14 +39,47 @@ COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
 COLUMN_LISTS = ("column_list", "column_set")
 
 
+PLAUSIBLE_YEARS = (1900, 2200)  # of a moment, where its column declares no `years`
+POSSIBLE_YEARS = (1678, 2261)  # what 64 bits of nanoseconds hold: later steps count in them
+
+
 class Column(Declared):
-    """One column of a landed file."""
+    """One column of a landed file.
+
+    `years` are the first and last year of a date or timestamp that are plausible, in UTC; by default PLAUSIBLE_YEARS.
+    A value outside is not read: its row is quarantined as `implausible_year:<column>`.
+    """
 
     type: ColumnType
     description: str = ""
     unit: str | None = None
     required: bool = False
     zone: Annotated[str, AfterValidator(check_zone)] = "UTC"
+    years: tuple[int, int] | None = None
+
+    @property
+    def plausible_years(self) -> tuple[int, int]:
+        """Give the first and last plausible year of a moment."""
+        return self.years or PLAUSIBLE_YEARS
+
+    @classmethod
+    def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find years that are out of order, or that cannot be computed with, and those of a column without moments."""
+        years = list_of(declared.get("years"))
+        if not years:
+            return
+        if declared.get("type") not in ("date", "timestamp"):
+            yield ("years",), f"found years of a column of type {declared.get('type')!r}; allowed: date, timestamp"
+        first, last = POSSIBLE_YEARS
+        whole = [year for year in years if isinstance(year, int) and first <= year <= last]
+        if len(years) != 2 or len(whole) != 2 or whole[0] > whole[1]:
+            yield (
+                ("years",),
+                (
+                    f"found {years}; allowed: first and last year, from {first} to {last}. A date for none, "
+                    "such as 9999-12-31, belongs into null_values of the source"
+                ),
+            )
 
 
 class Expectation(Declared):

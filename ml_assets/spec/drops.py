@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 BY_A_PERSON = "accepted by a person: "  # begins the reason that the ledger has of a person
+FILE_NOTE = "file "  # begins the note that the ledger has of what is odd about a file
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,15 @@ _SQL_TYPES = {
 
 # delta-rs would remove the log of versions older than 30 days, at every hundredth commit
 _PROPERTIES = {"delta.enableExpiredLogCleanup": "false"}
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
 
 class MissingTableError(LookupError):
     """A table that no run has written yet."""
+
+
+class ColumnTypeError(ValueError):
+    """Rows whose column has another type than the table: a write would cast it, and lose what does not fit."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class Lake:
         if strays:
             raise ValueError(f"{table}: rows of drops that are not written here: {sorted(map(str, strays))}")
         self._create(table, rows.schema, [PARTITION])
+        self._refuse_other_types(table, rows.schema)
         days = ", ".join(f"'{day}'" for day in sorted(drops))
         return self._write(table, rows, metadata, mode="overwrite", predicate=f"{PARTITION} IN ({days})")
 
@@ -98,7 +104,16 @@ class Lake:
     def append(self, table: str, rows: pa.Table, metadata: Mapping[str, Any] | None = None) -> int:
         """Add `rows` to `table`."""
         self._create(table, rows.schema, None)
+        self._refuse_other_types(table, rows.schema)
         return self._write(table, rows, metadata, mode="append")
+
+    def rewrite(self, table: str, rows: pa.Table) -> int:
+        """Replace all of a partitioned `table` by `rows`, whose columns or types are others, as a new version."""
+        return self._write(table, rows, None, mode="overwrite", schema_mode="overwrite", partition_by=[PARTITION])
+
+    def column_types(self, table: str) -> dict[str, str]:
+        """Give the SQL type of each column of `table`."""
+        return {field.name: _sql_type(field.type) for field in _pyarrow_schema(self._open(table))}
 
     def files(self, table: str, version: int | None = None, drops: tuple[date, date] | None = None) -> TableFiles:
         """List the live files of `table`, of one version if named, of the drops from..to if given."""
@@ -228,6 +243,20 @@ class Lake:
         except (TableNotFoundError, DeltaError) as error:
             newest = DeltaTable(str(self.folder / table)).version()
             raise MissingTableError(f"{table} has no version {version}; allowed: 0 to {newest}") from error
+
+    def _refuse_other_types(self, table: str, schema: pa.Schema) -> None:
+        import pyarrow as pa
+
+        stored = self.column_types(table)
+        for field in schema:
+            before = stored.get(field.name)
+            if before is None or pa.types.is_null(field.type) or before == (now := _sql_type(field.type)):
+                continue
+            if not (before in _WHOLE and now in _WHOLE):
+                raise ColumnTypeError(
+                    f"{self.folder.name}.{table}.{field.name}: found values of type {now}; allowed: {before}, as its "
+                    "earlier drops have. Give the column another name, or declare the type it had"
+                )
 
     def _create(self, table: str, schema: pa.Schema, partition_by: list[str] | None) -> None:
         if not self.has(table):

@@ -21,6 +21,8 @@ def take_file(landing: Path, received: Path, drop: date, name: str) -> LandedFil
     removed: what was once received can always be read again.
     """
     path = landing / drop.isoformat() / name
+    if path.parent.is_symlink():
+        return None
     try:
         is_file = stat.S_ISREG(path.lstat().st_mode)  # a link could lead anywhere on this machine
         content = path.read_bytes() if is_file else b""
@@ -42,13 +44,36 @@ def landed_drops(landing: Path, calendar: Calendar, names: Collection[str]) -> l
     """List the drops of the calendar in which a file of one of `names` has landed, in order."""
     found: list[date] = []
     for path in landing.iterdir() if landing.is_dir() else ():
-        try:
-            drop = date.fromisoformat(path.name)
-        except ValueError:
-            continue
-        if calendar.is_drop(drop) and any((path / name).exists() for name in names):
+        drop = drop_of_folder(path)
+        if drop is not None and calendar.is_drop(drop) and any(has_landed(landing, drop, name) for name in names):
             found.append(drop)
     return sorted(found)
+
+
+def drop_of_folder(folder: Path) -> date | None:
+    """Give the drop that a folder is named by; None of another name, also of 20240503 and 2024-W18-5."""
+    try:
+        drop = date.fromisoformat(folder.name)
+    except ValueError:
+        return None
+    return drop if drop.isoformat() == folder.name else None
+
+
+def has_landed(landing: Path, drop: date, name: str) -> bool:
+    """Say whether something of that name lies in the folder of a drop; a folder that is a link is not followed."""
+    folder = landing / drop.isoformat()
+    return not folder.is_symlink() and (folder / name).exists()
+
+
+def is_file_name(name: str, file_name: str) -> bool:
+    """Say whether a file of that name is one of the source whose own file is `file_name`.
+
+    >>> [is_file_name(name, "stops.csv") for name in ("stops.csv", "stops.v2.csv", "stops-2.csv", "STOPS.csv")]
+    [True, True, False, False]
+    """
+    stem, suffix = file_name.rsplit(".", 1)
+    is_own = name == file_name or (name.startswith(f"{stem}.") and name.endswith(f".{suffix}"))
+    return is_own and name.isprintable()  # lone surrogates, which stand for bytes that are no UTF-8, are not
 
 
 def write_whole(path: Path, content: bytes) -> None:

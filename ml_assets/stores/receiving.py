@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from ml_assets.spec.drops import LandedFile
-from ml_assets.stores.landing import take_file
+from ml_assets.stores.landing import is_file_name, take_file
 
 REQUEUED = (
     ".requeued-"  # in the name of a file whose rows a person wants judged again, though they were received before
@@ -91,8 +91,10 @@ def receive(
 
 def _names(folder: Path, file_name: str) -> list[str]:
     """List the files of a source in a folder: its own, and those beside it with a label."""
-    stem, suffix = Path(file_name).stem, Path(file_name).suffix
-    labelled = sorted(path.name for path in folder.glob(f"{stem}.*{suffix}") if path.name != file_name)
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    names = sorted(path.name for path in folder.iterdir())
+    labelled = [name for name in names if name != file_name and is_file_name(name, file_name)]
     return [name for name in (file_name, *labelled) if (folder / name).exists() or (folder / name).is_symlink()]
 
 

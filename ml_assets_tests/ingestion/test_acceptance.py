@@ -95,9 +95,9 @@ def test_every_broken_row_has_its_reason(ingest: Ingest) -> None:
         (4, "missing:place", ["missing:place"], None),
         (5, "unreadable:n", ["unreadable:n"], None),
         (6, "known_at_missing", ["known_at_missing"], None),
-        (7, "known_at_missing", ["known_at_missing", "unreadable:seen_at"], None),
+        (7, "unreadable:seen_at", ["known_at_missing", "unreadable:seen_at"], None),
         (8, "known_after_batch", ["known_after_batch"], None),
-        (9, "known_after_batch", ["known_after_batch", "missing:place", "unreadable:n"], None),
+        (9, "unreadable:n", ["known_after_batch", "missing:place", "unreadable:n"], None),
         (10, "malformed_line", ["malformed_line"], "ragged,1"),
     ]
 

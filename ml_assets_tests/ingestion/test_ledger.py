@@ -24,7 +24,13 @@ from ml_assets_tests.ingestion.conftest import CALENDAR, declare
 FIRST, SECOND, THIRD = (date(2013, 1, day) for day in (1, 2, 3))
 SCHEMAS = {
     "received": pa.schema(
-        {"batch_date": pa.date32(), "_file": pa.string(), "refusal": pa.string(), "_is_late": pa.bool_()}
+        {
+            "batch_date": pa.date32(),
+            "_file": pa.string(),
+            "refusal": pa.string(),
+            "warning": pa.string(),
+            "_is_late": pa.bool_(),
+        }
     ),
     "raw": pa.schema({"batch_date": pa.date32(), "_is_late": pa.bool_()}),
     "validated": pa.schema({"batch_date": pa.date32()}),
@@ -57,7 +63,7 @@ def settle(
         for source in spec.sources:
             for kind, schema in SCHEMAS.items():
                 name = f"{kind}_{source.name}"
-                rows = [{"_is_late": False, **row} for row in tables.get(name, [])]
+                rows = [{"_is_late": False, "_file": source.file_name, **row} for row in tables.get(name, [])]
                 connection.register(name, pa.Table.from_pylist(rows, schema))
         connection.register("accepted_gaps", pa.Table.from_pylist(tables.get("accepted_gaps", []), GAPS))
         settled = settle_ledger(connection, spec, drops).to_arrow_table().to_pylist()
@@ -89,7 +95,7 @@ def test_file_that_kept_its_contract_is_admitted_with_counts_and_reasons(spec: U
         "validated": 7,
         "quarantined": 3,
         "late": 0,
-        "reasons": ["duplicate_key x1", "n_big x2"],
+        "reasons": ["n_big x2", "duplicate_key x1"],
         "notes": ["unusual: 10 rows; usual 20"],
     }
 
@@ -111,7 +117,7 @@ def test_refused_file_and_refused_rows_are_refused_by_name(spec: UseCaseSpec) ->
     found = settle(spec, [FIRST, SECOND], tables)
 
     assert [(found[drop, "waited"]["state"], found[drop, "waited"]["reasons"]) for drop in (FIRST, SECOND)] == [
-        ("refused", ["file_refused:empty"]),
+        ("refused", ["file_refused:empty in waited.csv"]),
         ("refused", ["drop_refused:volume"]),
     ]
 

@@ -368,7 +368,7 @@ def test_file_is_refused_and_every_line_is_kept(year: Year, name: str) -> None:
     assert str(verdict.refusal).startswith(refusal)
     assert verdict.validated == []
     assert {reason for reasons in verdict.quarantined.values() for reason in reasons} <= {verdict.refusal}
-    lines = content.decode("latin-1").count("\n") - 1
+    lines = content.decode("latin-1").count("\n") - (name != "no header")  # its first line may be the first row
     assert len(verdict.quarantined) == (lines if lines > 1 else 0)
 
 
@@ -396,8 +396,8 @@ SAME_ROWS: dict[str, Text] = {
     "Windows line ends": lambda text, _rng: text.replace("\n", "\r\n").encode(),
     "old Mac line ends": lambda text, _rng: text.replace("\n", "\r").encode(),
     "byte order mark": lambda text, _rng: text.encode("utf-8-sig"),
-    "everything quoted": lambda text, _rng: "\n".join(
-        ",".join(f'"{cell}"' for cell in line.split(",")) for line in text.splitlines()).encode(),
+    "everything quoted": lambda text, _rng: "".join(
+        ",".join(f'"{cell}"' for cell in line.split(",")) + "\n" for line in text.splitlines()).encode(),
     "blank lines": lambda text, rng: text.replace("\n", "\n\n", rng.randrange(2, 50)).encode(),
     "columns in another order": lambda text, _rng: text_of(
         [dict(reversed(row.items())) for row in rows_of(text)]).encode(),
@@ -416,7 +416,7 @@ def test_what_is_written_in_another_way_says_the_same(year: Year, name: str, sou
     after = year.judge(drop, source, SAME_ROWS[name](published, rng))
 
     assert (after.refusal, after.validated) == (None, before.validated)
-    assert after.warning == ("extra_column:gate" if name == "extra column" else None)
+    assert after.warning == {"extra column": "extra_column:gate"}.get(name)
     assert sorted(after.quarantined.values()) == sorted(before.quarantined.values())
 
 

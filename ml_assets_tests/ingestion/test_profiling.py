@@ -28,6 +28,11 @@ def profile(tmp_path: Path, header: str, rows: Sequence[str]) -> FileProfile:
         (("2024-01-31 10:00", "2024-02-29T23:59:59.5+05:30"), "timestamp"),
         (("31/01/2024", "29/02/2024"), "string"),
         (("1", "two"), "string"),
+        (("12E3", "7E5"), "string"),  # codes
+        (("12345678901234567890", "7"), "string"),  # no 64 bits hold it
+        (("2024_001", "2024_002"), "string"),
+        (("01-01-24", "31-01-24"), "string"),  # any part of it could be the year
+        (("24-02-29", "24-03-01"), "string"),
     ],
 )
 def test_type_is_the_narrowest_that_reads_every_value(values: tuple[str, ...], kind: str, tmp_path: Path) -> None:
@@ -131,3 +136,11 @@ def test_number_that_may_be_one_is_not_taken_for_null(rows: list[str], tmp_path:
     found = profile(tmp_path, "temp_c,n", rows)
 
     assert (found.null_values, found.sentinels) == (("",), ())
+
+
+def test_empty_date_stands_for_null_and_years_outside_the_usual_are_proposed(tmp_path: Path) -> None:
+    found = profile(tmp_path, "born_on,left_on,n", ["1850-03-01,0001-01-01,1", "1990-01-01,2024-01-01,2"])
+
+    assert found.null_values == ("", "0001-01-01")
+    assert (found.column("left_on").type, found.column("left_on").nulls) == ("date", 1)
+    assert (found.column("born_on").unusual_years, found.column("left_on").unusual_years) == ((1850, 2200), None)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ml_assets.ingestion.csv_records import count_lines, read_header, split_lines, split_records
 from ml_assets.spec.contract import Column, Source
+from ml_assets_tests.conftest import drawn
 from ml_assets_tests.ingestion.conftest import DROPS, Ingest, declare, ids
 
 
@@ -36,6 +37,9 @@ def places(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
         ("integer", "1e3", None),
         ("integer", "99999999999999999999", None),
         ("float", "12.75", 12.75),
+        ("float", "-.5e1", -5.0),
+        ("float", "1_000", None),
+        ("integer", "1_000", None),
         ("float", "NaN", None),
         ("float", "-inf", None),
         ("float", "1e999", None),
@@ -45,6 +49,17 @@ def places(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
         ("date", "2013-02-29", None),
         ("date", "2013-02-28 23:00", None),
         ("date", "infinity", None),
+        ("date", "24-02-29", None),
+        ("date", "1899-12-31", None),
+        ("date", "1900-01-01", date(1900, 1, 1)),
+        ("date", "2200-12-31", date(2200, 12, 31)),
+        ("date", "9999-12-31", None),
+        ("date", "-290308-12-22", None),
+        ("timestamp", "24-02-29 09:55:00", None),
+        ("timestamp", "24-02-29 09:55:00Z", None),
+        ("timestamp", "0001-01-01 00:00:00", None),
+        ("timestamp", "-290308-12-22 00:00:00", None),
+        ("timestamp", "10000-01-01 00:00:00Z", None),
         ("timestamp", "2013-02-28T10:15:00.25Z", datetime(2013, 2, 28, 10, 15, 0, 250_000, UTC)),
         ("timestamp", "2013-02-30 10:15", None),
         ("timestamp", "infinity", None),
@@ -99,7 +114,6 @@ def test_text_in_the_null_set_is_null_and_not_unreadable(ingest: Ingest) -> None
     "content",
     [
         pytest.param("id,n,seen_at\na,1,\nb,2,\n", id="as usual"),
-        pytest.param("id,n,seen_at\na,1,\nb,2,", id="no end of the last line"),
         pytest.param(b"\xef\xbb\xbfid,n,seen_at\na,1,\nb,2,\n", id="byte order mark"),
         pytest.param("id,n,seen_at\r\na,1,\r\nb,2,\r\n", id="CRLF"),
         pytest.param("id,n,seen_at\ra,1,\rb,2,\r", id="CR"),
@@ -294,3 +308,27 @@ def test_header_and_lines_are_those_of_the_split_text(text: str) -> None:
             read_header(text)
     else:
         assert read_header(text) == (header, reader.line_num if text else 0)
+
+
+ANY_TEXT = st.text(alphabet=st.sampled_from('ab,"\n\r\ufeff\x00 1'), max_size=40).map(
+    lambda text: text.rstrip("\r")  # it would be part of the line end that follows
+)
+WELL_FORMED = st.lists(st.sampled_from(["a,1", '"a,b",2', '"a""b",3', '5" box,4', "", ",", '"x"y,5', '"']), max_size=6)
+
+
+@drawn(60)
+@given(text=ANY_TEXT | WELL_FORMED.map("\n".join) | WELL_FORMED.map("\r\n".join))
+def test_fate_of_a_row_does_not_depend_on_a_broken_line_beside_it(ingest: Ingest, text: str) -> None:
+    source = declare({"id": "string", "n": "integer"}, null_values=())
+    end = "\r" if "\r" in text and "\n" not in text else "\n"
+
+    alone, _ = ingest.read(source, f"id,n{end}{text}")
+    before, _ = ingest.read(source, f"id,n{end}broken{end}{text}")
+    after, _ = ingest.read(source, f"id,n{end}{text}{end}broken")
+
+    def fates(rows: list[dict[str, Any]], shift: int = 0) -> list[tuple[Any, ...]]:
+        names = ("id", "n", "_text", "_unreadable")
+        return [(row["_line"] - shift, *(row[name] for name in names)) for row in rows if row["_text"] != "broken"]
+
+    assert fates(before, 1) == fates(alone)
+    assert fates(after) == fates(alone)

@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ml_assets.cli.console import console, print_json
+from ml_assets.pipeline.ingestion.contract_changes import find_contract_changes
 from ml_assets.spec.contract_words import rules_in_words
-from ml_assets.spec.declaration import DeclarationError, load_use_case
+from ml_assets.spec.declaration import DECLARATION_FILE, DeclarationError, Mistake, load_use_case
+from ml_assets.spec.marked_yaml import read_marked
+from ml_assets.spec.names import spell_path
+from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import state_paths
+from ml_assets.stores.use_case_state import UseCaseState
 
 
 def run_validate(folders: Sequence[Path], *, as_json: bool) -> bool:
@@ -26,6 +31,7 @@ def run_validate(folders: Sequence[Path], *, as_json: bool) -> bool:
 def _checked(folder: Path) -> dict[str, Any]:
     try:
         spec = load_use_case(folder, state_paths().root)
+        changes = _changes_of_contracts(folder, spec)
     except DeclarationError as error:
         rows = [mistake.as_row() for mistake in error.mistakes]
         return {"use_case": folder.name, "mistakes": rows, "lines": [str(mistake) for mistake in error.mistakes]}
@@ -37,7 +43,32 @@ def _checked(folder: Path) -> dict[str, Any]:
         "rules_about_drops": about_drops,
         "features": len(spec.features.feature_names()),
     }
-    return {"use_case": folder.name, "mistakes": [], **counts}
+    return {"use_case": folder.name, "mistakes": [], **counts, "changes": changes}
+
+
+def _changes_of_contracts(folder: Path, spec: UseCaseSpec) -> list[str]:
+    """Say which columns are declared otherwise than earlier drops stored them.
+
+    Raises
+    ------
+    DeclarationError
+        If stored rows cannot follow.
+    """
+    state = UseCaseState(spec.name, state_paths())
+    line_of = read_marked((folder / DECLARATION_FILE).read_bytes()).line_of
+    notes: list[str] = []
+    mistakes: list[Mistake] = []
+    for place, source in enumerate(spec.sources):
+        for change in find_contract_changes(state, source):
+            key = ("sources", place, "columns", change.column)
+            found = Mistake(Path(DECLARATION_FILE), line_of(("attributes", *key)), spell_path(key), change.message())
+            if change.is_possible:
+                notes.append(str(found))
+            else:
+                mistakes.append(found)
+    if mistakes:
+        raise DeclarationError(folder, mistakes)
+    return notes
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -45,6 +76,8 @@ def _show(found: dict[str, Any]) -> None:
     if not found["mistakes"]:
         sizes = f"{found['sources']} sources, {found['rules']} rules, {found['features']} features"
         console.print(f"[bold green]{name}[/]: {sizes}, no mistake")
+        for line in found["changes"]:
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
         return
     count = len(found["mistakes"])
     console.print(f"[bold red]{name}[/]: {count} mistake{'s' if count > 1 else ''}")

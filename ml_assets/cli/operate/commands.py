@@ -76,13 +76,14 @@ def batch(use_case: UseCaseName, first: From, last: To) -> None:
     All drops of the range are one run.
     """
     from ml_assets.cli.operate.runs import batch_with_progress
-    from ml_assets.cli.operate.status import show_drop_counts
+    from ml_assets.cli.operate.status import show_drop_counts, show_refused_examples
     from ml_assets.stores.paths import state_paths
 
     spec = read_use_case(use_case)
     drops = read_drops(spec, first, last)
     outcome = batch_with_progress(spec, state_paths(), drops[0], drops[-1])
     show_drop_counts(state_of(spec), drops[0], drops[-1])
+    show_refused_examples(state_of(spec), drops[0], drops[-1])
     console.print(f"[dim]run {outcome.run_id}[/]")
     next_steps(
         {

@@ -11,7 +11,7 @@ from ml_assets.cli.console import console, next_steps, printable, say, shown
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import record_of, rejection_of, spell_rejection
-from ml_assets.pipeline.monitoring.status import count_drops, newest_verdict
+from ml_assets.pipeline.monitoring.status import count_drops, newest_verdict, refused_examples
 from ml_assets.reports.quality_text import baseline_sentence, fallback_sentence, first_sentence, gate_sentence
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -71,6 +71,7 @@ def show_facts(facts: dict[str, Any]) -> None:
         if facts[name]:
             more = f" and {len(facts[name]) - _SHOWN} more" if len(facts[name]) > _SHOWN else ""
             _line(name.replace("_", " "), "; ".join(facts[name][:_SHOWN]) + more, colour)
+    _show_left_out(facts)
     champion = facts["champion"]
     if champion is None:
         _line("champion", "none yet: drops have no predictions")
@@ -85,6 +86,30 @@ def show_facts(facts: dict[str, Any]) -> None:
     for verdict in facts["verdicts"]:
         _line("verdict", f"{verdict['as_of']} {verdict['model_version']}: {verdict['verdict']}", "dim")
     next_steps(facts["next"])
+
+
+def _show_left_out(facts: dict[str, Any]) -> None:
+    """Print what is odd about files, what lies in the landing folder unread, and which rows made no example."""
+    for label, name, colour in (("not read", "unread", "yellow"), ("noted", "noted", "yellow")):
+        for text in facts[name][-_SHOWN:]:
+            _line(label, text, colour)
+        if len(facts[name]) > _SHOWN:
+            _line(label, f"and {len(facts[name]) - _SHOWN} more: ml-assets status {facts['use_case']} --json", colour)
+    if facts["examples_refused"]:
+        _line("no example", refused_sentence(facts["use_case"], facts["examples_refused"]), "yellow")
+
+
+def refused_sentence(use_case: str, refused: dict[str, int]) -> str:
+    """Say how many rows made no example and why, and where they are."""
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in refused.items())
+    return f"{sum(refused.values()):,} rows made no example: {reasons}; they are in {use_case}.quarantine_examples"
+
+
+def show_refused_examples(state: UseCaseState, first: date, last: date) -> None:
+    """Print how many rows of a range of drops made no example, where there are any."""
+    refused = refused_examples(state, (first, last))
+    if refused:
+        say(refused_sentence(state.use_case, refused), style="yellow")
 
 
 def _line(label: str, text: str, colour: str = "") -> None:

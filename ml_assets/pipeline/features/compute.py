@@ -12,6 +12,7 @@ from ml_assets.features.lookback import first_needed
 from ml_assets.pipeline.features.closed_drops import refuse_open_drops
 from ml_assets.pipeline.features.examples import stored_counts, stretches
 from ml_assets.pipeline.features.versions import declared_set, drops_to_compute
+from ml_assets.pipeline.ingestion.contract_changes import follow_contract
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
@@ -54,6 +55,8 @@ def _compute(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], tell
     import pyarrow as pa
 
     lake = state.lake
+    for name in sorted({view.source for view in spec.features.views}):  # a backfill may come before the next batch
+        follow_contract(state, spec.source(name), ["validated"])
     with state.connect() as connection:
         number = declared_set(connection, lake, spec)
     counts: Counter[date] = Counter()

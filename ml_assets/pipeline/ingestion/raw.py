@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.reading import read_landed
 from ml_assets.pipeline.features.closed_drops import closed_drops
+from ml_assets.pipeline.ingestion.contract_changes import follow_contract
 from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.contract import Source
@@ -35,6 +36,7 @@ def receive_source(
     not come by `now`, the wall's moment, is refused as `refuse_undue_drops` does.
     """
     refuse_undue_drops(spec, state, drops, now)
+    follow_contract(state, source)
     folders = Folders(state.landing, state.paths.received)
     batch_at = {drop: spec.calendar.batch_at(drop) for drop in drops} if spec.clock == "wall" else None
     closed = closed_drops(state)

@@ -12,7 +12,7 @@ from pathlib import Path
 from ml_assets.ingestion.ledger import DropsNotFinalError
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.landing import landed_drops
+from ml_assets.stores.landing import has_landed, landed_drops
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -67,7 +67,7 @@ def find_ready_drops(
         missing = [
             source
             for source in expected
-            if not (landing / day.isoformat() / source.file_name).exists() and (day, source.name) not in accepted
+            if not has_landed(landing, day, source.file_name) and (day, source.name) not in accepted
         ]
         is_past = day <= past or day == deadline
         waited = [source.name for source in missing if source.when_missing == "wait" or not is_past]
@@ -101,7 +101,7 @@ def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: date, now: dat
         for source in spec.sources
         if source.when_missing == "wait"
         and source.is_expected_in(drop, spec.calendar.start)
-        and not (landing / drop.isoformat() / source.file_name).exists()
+        and not has_landed(landing, drop, source.file_name)
         and (drop, source.name) not in accepted
     ]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.rules import RuleResult
 from ml_assets.pipeline.features.closed_drops import closed_drops
+from ml_assets.pipeline.ingestion.contract_changes import follow_contract
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.spec.contract import SQL_TYPES, Source
 from ml_assets.spec.tables.ingestion import source_table
@@ -55,6 +56,7 @@ def validate_source(spec: UseCaseSpec, state: UseCaseState, source: Source, drop
 
     A closed drop keeps its verdict: what a contract says now holds for what is received from now on.
     """
+    follow_contract(state, source)
     lake, closed = state.lake, closed_drops(state)
     judged = [drop for drop in drops if drop not in closed or not lake.has(f"validated_{source.name}")]
     if judged:

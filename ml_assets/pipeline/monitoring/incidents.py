@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from ml_assets.decisions.findings import DROP_SCOPE, finding_of_verdict, findings_of_drop
@@ -20,9 +20,11 @@ from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
+from ml_assets.stores.unread_files import find_unread
 from ml_assets.stores.use_case_state import UseCaseState
 
 _LOCATION = "code_location"  # scope of what concerns every use case of the location
+_UPLOAD = timedelta(minutes=10)  # how long a file may lie under another name until somebody is told
 _NEWEST = 200  # verdicts looked at in one pass
 
 
@@ -55,6 +57,7 @@ def reconcile_incidents(
     if late is not None:
         landed, findings = late
         found.append(outbox.settle(spec.name, ["overdue/"], landed.isoformat(), findings, now))
+    found.append(outbox.settle(spec.name, ["landing/"], at, _unread(spec, paths, now), now, drop))
     return found
 
 
@@ -125,6 +128,17 @@ def _reconcile_verdicts(spec: UseCaseSpec, paths: StatePaths, outbox: AlertOutbo
         if last is None or datetime.fromisoformat(last) <= verdict["_recorded_at"]:
             found = [finding_of_verdict(spec.name, verdict)]
             yield outbox.settle(spec.name, ("gate",), at, found, now, drop_of(verdict))
+
+
+def _unread(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> list[Finding]:
+    """Give what lies in the landing folder and is read by nothing; an upload has some minutes to end."""
+    folder, names = paths.landing / spec.name, [source.file_name for source in spec.sources]
+    return [
+        Finding(f"landing/{entry.name}", "unread_file", "warning", f"nothing reads {entry} (in {folder})",
+                None, None, "it is left where it lies; no row of it is in any table", f"ml-assets status {spec.name}")
+        for entry in find_unread(folder, spec.calendar, names)
+        if now - entry.modified_at >= _UPLOAD
+    ]  # fmt: skip
 
 
 def _overdue(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> tuple[date, list[Finding]] | None:

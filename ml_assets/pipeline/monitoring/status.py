@@ -10,12 +10,14 @@ from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.champion.record import promotions_in
 from ml_assets.pipeline.monitoring.serving_quality import newest_verdict_by, serving_fallback
 from ml_assets.serving.routing import champion_of
+from ml_assets.spec.drops import FILE_NOTE
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import content_hash
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.rows import read_rows
+from ml_assets.stores.unread_files import find_unread
 from ml_assets.stores.use_case_state import UseCaseState
 
 _SHOWN_VERDICTS = 5
@@ -25,6 +27,8 @@ _DROP_COUNTS = (
     "sum(validated)::BIGINT AS validated, sum(quarantined)::BIGINT AS quarantined "
     "FROM t GROUP BY source ORDER BY source"
 )
+_NOTED = 20  # notes about files, the newest
+_REFUSED_EXAMPLES = "SELECT reason, count(*) AS n FROM t GROUP BY 1 ORDER BY n DESC, 1"
 _SCORED_BY = "SELECT batch_date, max(model_version) AS model_version, count(*) AS n FROM t GROUP BY 1 ORDER BY 1"
 
 
@@ -58,8 +62,9 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
     that follow to what they are for.
     """
     lake = state.lake
-    landed = landed_drops(state.landing, spec.calendar, [source.file_name for source in spec.sources])
-    ledger = read_rows(lake, "drops", ["batch_date", "source", "state", "reasons"])
+    files = [source.file_name for source in spec.sources]
+    landed = landed_drops(state.landing, spec.calendar, files)
+    ledger = read_rows(lake, "drops", None)
     ledger.sort(key=lambda row: (row["batch_date"], row["source"]))
     computed = {
         row["batch_date"]: row["examples"] for row in read_rows(lake, CLOSED_DROPS.name, ["batch_date", "examples"])
@@ -80,6 +85,9 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
             f"{row['source']} of {row['batch_date']}: {'; '.join(row['reasons'] or [])}"
             for row in ledger if row["state"] == "refused"
         ],
+        "unread": [str(entry) for entry in find_unread(state.landing, spec.calendar, files)],
+        "noted": _noted(ledger),
+        "examples_refused": refused_examples(state),
         "champion": _champion(spec, verdicts),
         "not_scored_by_champion": _not_scored_by_champion(verdicts, scored, [drop for drop in run if computed[drop]]),
         "verdicts": [
@@ -102,6 +110,21 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
 
 def _named(ledger: Sequence[dict[str, Any]], drop_state: str) -> list[str]:
     return [f"{row['source']} of {row['batch_date']}" for row in ledger if row["state"] == drop_state]
+
+
+def _noted(ledger: Sequence[dict[str, Any]]) -> list[str]:
+    """Give what is odd about files that were read, of the newest drops."""
+    notes = [
+        f"{row['source']} of {row['batch_date']}: {note.removeprefix(FILE_NOTE)}"
+        for row in ledger for note in row.get("notes") or [] if note.startswith(FILE_NOTE)
+    ]  # fmt: skip
+    return notes[-_NOTED:]
+
+
+def refused_examples(state: UseCaseState, drops: tuple[date, date] | None = None) -> dict[str, int]:
+    """Count the rows that made no example, by reason, the most frequent first."""
+    rows = query_table(state, "quarantine_examples", _REFUSED_EXAMPLES, drops)
+    return {row["reason"]: row["n"] for row in rows}
 
 
 def _predictions(scored: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

@@ -38,7 +38,7 @@ DROPS = Table(
     quarantined | BIGINT    | rows that do not | rows
     late        | BIGINT    | of the landed rows, those of late or revised files | rows
     reasons     | VARCHAR[] | why it is refused, missing or partly in quarantine | | there is nothing to say
-    notes       | VARCHAR[] | what rules about the whole drop measured, or could not judge | | there is nothing to say
+    notes       | VARCHAR[] | what rules about the drop measured; what is odd about a file | | there is nothing to say
 """),
 )
 ACCEPTED_GAPS = Table(
@@ -72,7 +72,7 @@ def source_tables(source: Source) -> tuple[Table, ...]:
     size_bytes   | BIGINT  | of the file | bytes | nothing landed
     rows         | BIGINT  | rows in it, as split | rows
     refusal      | VARCHAR | why the whole file was refused | | it was not
-    warning      | VARCHAR | what is odd about it, and stops nothing | | nothing is
+    warning      | VARCHAR | what is odd about it; of a refused file, what was found | | nothing is
     _is_late     | BOOLEAN | whether it came beside the drop's own file
     _modified_ns | BIGINT  | when the file last changed | ns since 1970 | nothing landed
     """)
@@ -85,7 +85,7 @@ def source_tables(source: Source) -> tuple[Table, ...]:
     is_judged   | BOOLEAN | false where there was too little to judge by
     """)
     reasons = read_columns("""
-    reason  | VARCHAR   | the first of its reason codes, by alphabet
+    reason  | VARCHAR   | its cause: of its reason codes the one that the others follow from
     reasons | VARCHAR[] | every reason code
     """)
     quarantined = (*DROP, *reasons, *own, _TIMES[2], *_PROVENANCE, *_READING)

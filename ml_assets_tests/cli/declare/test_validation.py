@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ml_assets.cli import app
+from ml_assets.stores.lake import Lake
 from ml_assets_tests.rehearsal import DEFS_FOLDER
 from ml_assets_tests.spec.test_malformed import write_case
 
@@ -116,3 +118,34 @@ def test_delivery_into_the_state_of_this_machine_is_a_mistake_with_its_line(tmp_
     declared.write_text(f"{text}\n  deliveries:\n    - {{table: worklist, folder: {state / 'lake'}}}\n")
     assert "allowed: a folder below the delivered files" in run("batch", "flight_delays", "--from", "2013-01-01",
                                                                "--to", "2013-01-01").stderr  # fmt: skip
+
+
+def test_contract_that_stored_rows_cannot_follow_is_a_mistake_with_its_line(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    drop, declared = date(2013, 1, 1), tmp_path / "defs" / "flight_delays" / "defs.yaml"
+    rows = pa.table({"batch_date": [drop], "origin": ["EWR"], "visibility_mi": ["far"], "gone": [1]})
+    Lake(tmp_path / "state" / "lake" / "flight_delays").replace_drops("validated_weather", rows, [drop])
+
+    result = run("validate", "flight_delays")
+
+    (number,) = (place for place, text in enumerate(declared.read_text().splitlines(), 1) if "visibility_mi:" in text)
+    assert result.exit_code == 1
+    assert (
+        f"defs.yaml:{number} sources[2].columns.visibility_mi: found type 'float', and 1 stored values of type "
+        "'string' do not read as that (first 'far' in drop 2013-01-01); allowed: string, or a column of another name"
+    ) in result.stdout
+
+
+def test_validate_says_what_a_changed_contract_means_for_earlier_drops(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    drop = date(2013, 1, 1)
+    rows = pa.table({"batch_date": [drop], "origin": ["EWR"], "gone": [1]})
+    Lake(tmp_path / "state" / "lake" / "flight_delays").replace_drops("validated_weather", rows, [drop])
+
+    result = run("validate", "flight_delays")
+
+    assert result.exit_code == 0
+    assert "visibility_mi: new since 1 drop was run: null in it" in result.stdout
+    assert "gone: no column of the contract any more: the 1 drop that was run keeps it" in result.stdout

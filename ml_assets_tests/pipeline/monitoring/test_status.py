@@ -7,8 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from ml_assets.cli.operate.status import refused_sentence
 from ml_assets.pipeline.champion.decisions import record_of
-from ml_assets.pipeline.monitoring.status import content_hashes, count_drops, facts_of, newest_verdict
+from ml_assets.pipeline.monitoring.status import content_hashes, count_drops, facts_of, newest_verdict, refused_examples
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.tables.models import CHAMPION
 from ml_assets.spec.tables.monitoring import DECISIONS, PERFORMANCE_VERDICTS
@@ -177,3 +178,14 @@ def test_hash_of_a_table_that_was_never_written_is_refused(state: UseCaseState) 
     assert content_hashes(SPEC, state, None, None) == {}
     with pytest.raises(MissingTableError, match="features"):
         content_hashes(SPEC, state, ["features"], None)
+
+
+def test_rows_that_made_no_example_are_counted_by_reason(state: UseCaseState) -> None:
+    reasons = ["outcome_already_known", "example_seen_before", "outcome_already_known"]
+    state.lake.replace_drops("quarantine_examples", pa.table({"batch_date": DROPS[:3], "reason": reasons}), DROPS[:3])
+
+    assert facts_of(SPEC, state)["examples_refused"] == {"outcome_already_known": 2, "example_seen_before": 1}
+    assert refused_examples(state, (DROPS[1], DROPS[1])) == {"example_seen_before": 1}
+    assert refused_sentence("uc", refused_examples(state)) == (
+        "3 rows made no example: outcome_already_known 2, example_seen_before 1; they are in uc.quarantine_examples"
+    )

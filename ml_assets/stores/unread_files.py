@@ -1,0 +1,125 @@
+"""What lies in the landing folder and is read by nothing: each entry, with why and with what is allowed.
+
+In: the landing folder of a use case, its calendar and the names of its files. Out: `UnreadEntry`s. Entries whose name
+begins with a dot are uploads under way and our own working folders; they are left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from ml_assets.spec.calendar import Calendar
+from ml_assets.stores.history import LEFT_OUT
+from ml_assets.stores.landing import drop_of_folder, is_file_name
+
+_PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z")
+_UNDER_WAY = (".part", ".tmp", ".partial", ".filepart", ".crdownload")
+
+
+@dataclass(frozen=True)
+class UnreadEntry:
+    r"""A file or folder that nothing reads.
+
+    Attributes
+    ----------
+    name
+        Its path below the landing folder; bytes that are no UTF-8 are written as `\xff`.
+    drop
+        The drop in whose folder it lies; None outside of such a folder.
+    message
+        What was found, what is allowed and what to do.
+    """
+
+    name: str
+    drop: date | None
+    modified_at: datetime
+    message: str
+
+    def __str__(self) -> str:
+        """Render as name: message."""
+        return f"{self.name}: {self.message}"
+
+
+def find_unread(landing: Path, calendar: Calendar, file_names: Sequence[str]) -> list[UnreadEntry]:
+    """List what lies in the landing folder and is read by nothing, by name."""
+    if not landing.is_dir():
+        return []
+    return sorted(_find(landing, calendar, file_names), key=lambda entry: entry.name)
+
+
+def _find(landing: Path, calendar: Calendar, file_names: Sequence[str]) -> Iterator[UnreadEntry]:
+    for path in landing.iterdir():
+        if path.name.startswith(".") or path.name == LEFT_OUT:
+            continue
+        drop = drop_of_folder(path)
+        why = _why_no_drop(path, drop, calendar)
+        if why is not None:
+            yield _entry(path, path.name, None, why)
+            continue
+        for file in path.iterdir():
+            if file.name.startswith(".") or _is_read(file.name, file_names):
+                continue
+            yield _entry(file, f"{path.name}/{file.name}", drop, _why_no_file(file, file_names))
+
+
+def _entry(path: Path, name: str, drop: date | None, why: str) -> UnreadEntry:
+    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return UnreadEntry(shown, drop, datetime.fromtimestamp(path.lstat().st_mtime, UTC), why)
+
+
+def _why_no_drop(path: Path, drop: date | None, calendar: Calendar) -> str | None:
+    """Say why an entry of the landing folder is not read as a drop; None where it is."""
+    if path.is_symlink():
+        return "found a link, which is not followed; allowed: a folder with the files themselves"
+    if not path.is_dir():
+        return "found a file beside the folders of the drops; allowed: files inside a folder such as 2024-05-03"
+    if drop is None:
+        meant = _meant_date(path.name)
+        return f"found a folder whose name is no drop; allowed: {meant or 'a date such as 2024-05-03'}"
+    if not calendar.is_drop(drop):
+        return (
+            f"found a date that is no drop of the calendar; allowed: every {calendar.every.days} days from "
+            f"{calendar.start}" + (f" to {calendar.end}" if calendar.end else "")
+        )
+    return None
+
+
+def _meant_date(name: str) -> str | None:
+    found = re.fullmatch(r"(\d{4})\D?(\d{1,2})\D?(\d{1,2})", name)
+    try:
+        return found and date(*map(int, found.groups())).isoformat()
+    except ValueError:
+        return None
+
+
+def _is_read(name: str, file_names: Sequence[str]) -> bool:
+    return any(is_file_name(name, file_name) for file_name in file_names)
+
+
+def _why_no_file(file: Path, file_names: Sequence[str]) -> str:
+    name = file.name
+    own = next((each for each in file_names if name.lower().startswith(Path(each).stem)), None)
+    allowed = own or ", ".join(file_names)
+    if not name.isprintable() or not _is_utf8(name):
+        return f"found a name that is not plain UTF-8; allowed: {allowed}"
+    if name.lower().endswith(_UNDER_WAY):
+        return f"found an upload that has not ended; allowed: {allowed}, renamed when it is whole"
+    if name.lower().endswith(_PACKED):
+        return f"found a packed file; allowed: {allowed}, unpacked"
+    if file.is_dir():
+        return f"found a folder; allowed: {allowed}"
+    late = f", or {Path(own).stem}.LABEL.csv for what comes late" if own else ""
+    return f"found a name of no source; allowed: {allowed}{late}"
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,138 @@
+"""Files whose lines, ends, quotes or bytes are not as they should be."""
+
+from __future__ import annotations
+
+import gzip
+
+from ml_assets_tests.ingestion.corpus.case import HEADER, Case, case, row
+
+_LINES = "Lines and quotes"
+_HEADERS = "Headers"
+_BYTES = "Encodings and other formats"
+_INCHES = {"id": "string", "what": "string", "n": "integer"}
+_MALFORMED = {"malformed_line": 1}
+_MISSING = "file_refused:missing_column:id,seen_at,kg,n"
+_EXPORT = {"order_id": "string", "ordered_at": "timestamp", "depot": "string", "kg": "float"}
+A, B = row("a"), row("b", n="2")
+FILE = HEADER + A + B
+
+LINES: tuple[Case, ...] = (
+    case(_LINES, "as usual", FILE, 2),
+    case(_LINES, "lines end with CRLF", FILE.replace("\n", "\r\n"), 2),
+    case(_LINES, "lines end with CR", FILE.replace("\n", "\r"), 2),
+    case(_LINES, "CRLF and LF mixed", HEADER + A.replace("\n", "\r\n") + B, 2, noted="mixed_line_ends"),
+    case(_LINES, "header ends with CRLF, rows with LF", HEADER.replace("\n", "\r\n") + A + B, 2,
+         noted="mixed_line_ends"),
+    case(_LINES, "lone CR between two rows of an LF file", HEADER + A.replace("\n", "\r") + B, 0,
+         quarantined=_MALFORMED, noted="mixed_line_ends"),
+    case(_LINES, "lone CR inside a bare cell", HEADER + row("x\ry"), 1, noted="mixed_line_ends",
+         values=("id", ("x\ry",))),
+    case(_LINES, "lone CR inside a quoted cell", HEADER + row('"x\ry"'), 1, noted="mixed_line_ends",
+         values=("id", ("x\ry",))),
+    case(_LINES, "CRLF inside a quoted cell", HEADER + row('"x\r\ny"') + B, 2, noted="mixed_line_ends",
+         values=("id", ("b", "x\ny"))),
+    case(_LINES, "no end of the last line", FILE.rstrip("\n"), 2, noted="last_line_unended:line_3"),
+    case(_LINES, "cut inside the last number: 12 of 123", HEADER + A + row("b", n="123")[:-2], 2,
+         noted="last_line_unended:line_3"),
+    case(_LINES, "cut before the last cell", HEADER + A + "b,2013-01-01T10:00:00Z,1.5", 1, quarantined=_MALFORMED,
+         noted="last_line_unended:line_3"),
+    case(_LINES, "cut inside a quoted cell", HEADER + A + '"b', 1, quarantined=_MALFORMED,
+         noted="last_line_unended:line_3"),
+    case(_LINES, "blank lines between and after rows", HEADER + "\n" + A + "\n\n" + B + "\n", 2),
+    case(_LINES, "a header and no row", HEADER, 0),
+    case(_LINES, "a header without its line end", HEADER.rstrip("\n"), 0, noted="last_line_unended:line_1"),
+    case(_LINES, "no byte at all", "", refused="file_refused:empty"),
+    case(_LINES, "blanks and line ends alone", " \n \n", refused="file_refused:empty",
+         quarantined={"file_refused:empty": 1}),
+    case(_LINES, "a comma at the end of each line", FILE.replace("\n", ",\n"), 2, noted="extra_column:"),
+    case(_LINES, "a comma at the end of rows alone", HEADER + A.replace("\n", ",\n"), 1),
+    case(_LINES, "one cell too many", HEADER + A + B.replace("\n", ",x\n"), 1, quarantined=_MALFORMED),
+    case(_LINES, "one cell too few", HEADER + A + "b,2\n", 1, quarantined=_MALFORMED),
+    case(_LINES, "a NUL inside a cell", HEADER + A + row("b\x00"), 1, quarantined=_MALFORMED),
+    case(_LINES, "NULs alone, as a crashed writer leaves them", b"\x00" * 512, refused=_MISSING,
+         quarantined={_MISSING: 1}, noted="header_found:" + "?" * 200 + "..."),
+    case(_LINES, "a block of NULs after whole rows", FILE.encode() + b"\x00" * 512, 2, quarantined=_MALFORMED,
+         noted="last_line_unended:line_4"),
+    case(_LINES, "a line of 3 MB", HEADER + A + row("x" * 3_000_000), 1, quarantined=_MALFORMED),
+    case(_LINES, "a cell of 200 kB", HEADER + A + row("x" * 200_000), 2),
+    case(_LINES, "a cell of 200 kB beside a broken line", HEADER + row("x" * 200_000) + "broken\n", 1,
+         quarantined=_MALFORMED),
+    case(_LINES, 'the mark of inches in a bare cell: 5" disk', 'id,what,n\nA,5" disk,1\nB,7" disk,2\n', 2,
+         columns=_INCHES, values=("what", ('5" disk', '7" disk'))),
+    case(_LINES, "the mark of inches beside a broken line", 'id,what,n\nA,5" disk,1\nB,7" disk,2\nC,x\n', 2,
+         columns=_INCHES, quarantined=_MALFORMED),
+    case(_LINES, "one mark of inches in the file", 'id,what,n\nA,5" disk,1\nC,x\n', 1, columns=_INCHES,
+         quarantined=_MALFORMED),
+    case(_LINES, "commas and doubled quotes inside quotes", HEADER + row('"a,""b"""'), 1, values=("id", ('a,"b"',))),
+    case(_LINES, "a line end inside quotes", HEADER + row('"a\nb"') + B, 2, values=("id", ("a\nb", "b"))),
+    case(_LINES, "a line end inside quotes beside a broken line", HEADER + row('"a\nb"') + "x\n" + B, 2,
+         quarantined=_MALFORMED),
+    case(_LINES, "a quote that never closes", HEADER + A + row('"b') + row("c"), 2, quarantined=_MALFORMED),
+    case(_LINES, "a quote that closes lines later at the end of a cell: one row, by the rule of CSV",
+         HEADER + row('"a') + B + row('c"'), 1, values=("id", (f"{A}{B}c",))),
+    case(_LINES, "text after a closing quote", HEADER + A + row('"b"b'), 1, quarantined=_MALFORMED),
+    case(_LINES, "a blank after a closing quote", HEADER + A + row('"b" '), 1, quarantined=_MALFORMED),
+    case(_LINES, "line separators of Unicode inside a cell", HEADER + row("a\u2028b\x0bc\x85d"), 1,
+         values=("id", ("a\u2028b\x0bc\x85d",))),
+    case(_LINES, "two files joined: the header comes again", FILE + HEADER + row("c"), 3, quarantined=_MALFORMED),
+    case(_LINES, "two files joined: a byte-order mark and the header come again",
+         FILE + "\ufeff" + HEADER + row("c"), 3,
+         quarantined=_MALFORMED, noted="byte_order_mark_inside:line_4"),
+    case(_LINES, "a byte-order mark begins a row in mid-file", HEADER + A + "\ufeff" + B, 2,
+         noted="byte_order_mark_inside:line_3", values=("id", ("a", "b"))),
+    case(_LINES, "a byte-order mark before a quoted cell in mid-file", HEADER + A + "\ufeff" + row('"b"'), 2,
+         noted="byte_order_mark_inside:line_3", values=("id", ("a", "b"))),
+)  # fmt: skip
+
+HEADERS: tuple[Case, ...] = (
+    case(_HEADERS, "columns in another order", f"n,kg,seen_at,id\n1,1.5,{row()[2:22]},a\n", 1),
+    case(_HEADERS, "quoted names with blanks", FILE.replace("id,seen_at", '"id"," seen_at "'), 2),
+    case(_HEADERS, "spelled as an export spells it", "Order ID,Ordered At,Depot,KG\nP1,2013-01-01 10:00:00,N,1.5\n", 1,
+         columns=_EXPORT, source={"key": ["order_id"]},
+         noted="header_spelled:Order ID as order_id,Ordered At as ordered_at,Depot as depot,KG as kg"),
+    case(_HEADERS, "in capitals", FILE.replace("id,seen_at,kg,n", "ID,SEEN_AT,KG,N"), 2,
+         noted="header_spelled:ID as id,SEEN_AT as seen_at,KG as kg,N as n"),
+    case(_HEADERS, "a column outside the contract", FILE.replace("n\n", "n,x\n", 1).replace("1\n", "1,\n"), 1,
+         quarantined=_MALFORMED, noted="extra_column:x"),
+    case(_HEADERS, "a column twice", FILE.replace("id,seen_at", "id,id"), refused="file_refused:column_twice:id",
+         quarantined={"file_refused:column_twice:id": 2}, noted="header_found:id,id,kg,n"),
+    case(_HEADERS, "a column is missing", FILE.replace("id,seen_at", "id,then"),
+         refused="file_refused:missing_column:seen_at",
+         quarantined={"file_refused:missing_column:seen_at": 2}, noted="header_found:id,then,kg,n"),
+    case(_HEADERS, "none: the first row is kept too", A + B, refused=_MISSING, quarantined={_MISSING: 2},
+         noted="header_found:a,2013-01-01T10:00:00Z,1.5,1"),
+    case(_HEADERS, "a title above it", "Report of sales\nfrom 2013-01-01\n\n" + FILE, refused=_MISSING,
+         quarantined={_MISSING: 5}, noted="header_found:Report of sales"),
+    case(_HEADERS, "sep=, above it", "sep=,\n" + FILE, refused=_MISSING, quarantined={_MISSING: 4},
+         noted="header_found:sep=,"),
+    case(_HEADERS, "separated by semicolons", FILE.replace(",", ";"), refused=_MISSING, quarantined={_MISSING: 2},
+         noted="header_found:id;seen_at;kg;n; separated_by:semicolon"),
+    case(_HEADERS, "separated by tabs", FILE.replace(",", "\t"), refused=_MISSING, quarantined={_MISSING: 2},
+         noted="header_found:id\tseen_at\tkg\tn; separated_by:tab"),
+    case(_HEADERS, "separated by |", FILE.replace(",", "|"), refused=_MISSING, quarantined={_MISSING: 2},
+         noted="header_found:id|seen_at|kg|n; separated_by:pipe"),
+    case(_HEADERS, "over two lines", 'id,"seen_at\n",kg,"n"\n' + A, 1),
+    case(_HEADERS, "a quote that never closes", '"id,seen_at,kg,n\n' + A, refused=_MISSING, quarantined={_MISSING: 2},
+         noted=f"header_found:{HEADER}{A}".rstrip().replace("\n", "?")),
+)  # fmt: skip
+
+BYTES: tuple[Case, ...] = (
+    case(_BYTES, "a byte-order mark", b"\xef\xbb\xbf" + FILE.encode(), 2, values=("id", ("a", "b"))),
+    case(_BYTES, "two byte-order marks", b"\xef\xbb\xbf" * 2 + FILE.encode(), 2, values=("id", ("a", "b"))),
+    case(_BYTES, "Latin-1", FILE.replace("a,", "ä,", 1).encode("latin-1"), refused="file_refused:not_utf8",
+         quarantined={"file_refused:not_utf8": 2}, noted="byte_16"),
+    case(_BYTES, "cut inside a character", FILE.encode() + "ä".encode()[:1], refused="file_refused:not_utf8",
+         quarantined={"file_refused:not_utf8": 3}, noted="byte_74"),
+    case(_BYTES, "a lone surrogate", FILE.encode() + b"\xed\xa0\x80", refused="file_refused:not_utf8",
+         quarantined={"file_refused:not_utf8": 3}, noted="byte_74"),
+    case(_BYTES, "UTF-16", FILE.encode("utf-16"), refused="file_refused:not_utf8",
+         quarantined={"file_refused:not_utf8": 3}, noted="looks_like:utf16"),
+    case(_BYTES, "gzip under the name of a CSV", gzip.compress(FILE.encode(), mtime=0),
+         refused="file_refused:not_utf8", quarantined={}, noted="looks_like:gzip"),
+    case(_BYTES, "a workbook under the name of a CSV", b"PK\x03\x04\x14\x00\xff\xfe\n1\n2\n",
+         refused="file_refused:not_utf8", quarantined={"file_refused:not_utf8": 2}, noted="looks_like:zip_or_xlsx"),
+    case(_BYTES, "a page that says 404", "<html><body>\n<h1>Not Found</h1>\n</body></html>\n", refused=_MISSING,
+         quarantined={_MISSING: 3}, noted="header_found:<html><body>"),
+    case(_BYTES, "JSON", '[{"id": "a"}]\n', refused=_MISSING, quarantined={_MISSING: 1},
+         noted='header_found:[{"id": "a"}]'),
+)  # fmt: skip
