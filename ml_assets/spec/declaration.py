@@ -85,8 +85,27 @@ def locate_use_case(folder: Path, state: Path | None = None) -> Located:
     DeclarationError
         With every mistake found: YAML that does not read, unknown or missing keys, values out of
         range, references to names that do not exist, SQL that is not there or does not fit the
-        columns it reads. Only YAML that does not read at all hides what else is wrong.
+        columns it reads. Only YAML that does not read at all hides what else is wrong. Should reading fail otherwise,
+        that is the mistake: one use case never takes others with it.
     """
+    try:
+        return _locate(folder, state)
+    except DeclarationError:
+        raise
+    except Exception as error:
+        raise DeclarationError(folder, [_of_text(YamlFault(1, "", unexpected("cannot be read", error)))]) from error
+
+
+def unexpected(said: str, error: Exception) -> str:
+    """Say what failed and how, on one line.
+
+    >>> unexpected("cannot be read", KeyError("a"))
+    "cannot be read: KeyError: 'a'"
+    """
+    return f"{said}: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _locate(folder: Path, state: Path | None) -> Located:
     try:
         read = read_marked((folder / DECLARATION_FILE).read_bytes())
     except OSError as error:
@@ -102,6 +121,15 @@ def locate_use_case(folder: Path, state: Path | None = None) -> Located:
             folder, sorted(mistakes, key=lambda each: (each.file, each.line))
         )  # defs.yaml, then sql/
     return Located(spec, declaration.places(spec))
+
+
+def is_readable(folder: Path) -> bool:
+    """Say whether the YAML of a declaration reads at all, whatever it declares."""
+    try:
+        read_marked((folder / DECLARATION_FILE).read_bytes())
+    except (OSError, UnreadableYamlError):
+        return False
+    return True
 
 
 def find_use_cases(defs_folder: Path) -> list[Path]:

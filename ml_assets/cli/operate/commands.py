@@ -266,15 +266,21 @@ def fingerprint(
 
 
 @commands.command()
-def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
+def ui(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name by which a proxy of yours is asked for this UI; repeatable."),
+    ] = None,
+) -> None:
     """Open the Dagster UI and its daemon, on this machine only.
 
-    They use the same instance as the commands.
+    They use the same instance as the commands. The printed address holds a token; $ML_ASSETS_UI_TOKEN sets it.
     """
     from ml_assets.cli.operate.webserver import serve
     from ml_assets.stores.paths import state_paths
 
-    serve(state_paths(), port)
+    serve(state_paths(), port, allow_host or ())
 
 
 @commands.command()
