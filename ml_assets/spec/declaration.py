@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ml_assets.spec.deliveries import misplaced_folders
+from ml_assets.spec.deliveries import DeliveryRoots, misplaced_folders
 from ml_assets.spec.marked_yaml import MarkedYaml, UnreadableYamlError, YamlFault, read_marked
 from ml_assets.spec.names import DECIDE, KeyPath, did_you_mean, listed, not_among, spell_path, undecided_lines
 from ml_assets.spec.places import Place, asset_places
@@ -72,13 +72,13 @@ class Located:
     places: Mapping[str, tuple[Place, ...]]
 
 
-def load_use_case(folder: Path, state: Path | None = None) -> UseCaseSpec:
+def load_use_case(folder: Path, roots: DeliveryRoots | None = None) -> UseCaseSpec:
     """Read the declaration in `folder`, as `locate_use_case` does."""
-    return locate_use_case(folder, state).spec
+    return locate_use_case(folder, roots).spec
 
 
-def locate_use_case(folder: Path, state: Path | None = None) -> Located:
-    """Read the declaration in `folder`; what it delivers must not lie in the folder `state`, where that is known.
+def locate_use_case(folder: Path, roots: DeliveryRoots | None = None) -> Located:
+    """Read the declaration in `folder`; what it delivers must lie where `roots` allow it, where they are known.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def locate_use_case(folder: Path, state: Path | None = None) -> Located:
         that is the mistake: one use case never takes others with it.
     """
     try:
-        return _locate(folder, state)
+        return _locate(folder, roots)
     except DeclarationError:
         raise
     except Exception as error:
@@ -105,7 +105,7 @@ def unexpected(said: str, error: Exception) -> str:
     return f"{said}: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _locate(folder: Path, state: Path | None) -> Located:
+def _locate(folder: Path, roots: DeliveryRoots | None) -> Located:
     try:
         read = read_marked((folder / DECLARATION_FILE).read_bytes())
     except OSError as error:
@@ -113,7 +113,7 @@ def _locate(folder: Path, state: Path | None) -> Located:
         raise DeclarationError(folder, [_of_text(found)]) from error
     except UnreadableYamlError as error:
         raise DeclarationError(folder, [_of_text(error.fault)]) from error
-    declaration = _Declaration(folder, read, state)
+    declaration = _Declaration(folder, read, roots)
     spec = declaration.check()
     if spec is None or declaration.mistakes:
         mistakes = dict.fromkeys(declaration.mistakes)
@@ -150,9 +150,9 @@ class _SqlFile:
 class _Declaration:
     """A declaration that was read, and the mistakes found in it so far."""
 
-    def __init__(self, folder: Path, read: MarkedYaml, state: Path | None) -> None:
+    def __init__(self, folder: Path, read: MarkedYaml, roots: DeliveryRoots | None) -> None:
         self._folder = folder
-        self._state = state
+        self._roots = roots
         self._read = read
         self.mistakes = [_of_text(fault) for fault in read.faults]
 
@@ -179,7 +179,7 @@ class _Declaration:
             else:
                 said = (spell_path(placed.path), placed.fault.message)
                 self.mistakes.append(Mistake(file.path, placed.fault.line, *said))
-        for path, message in misplaced_folders(declared, self._state) if self._state else ():
+        for path, message in misplaced_folders(declared, self._roots) if self._roots else ():
             self._note(path, message)
         name = declared.get("name")
         if isinstance(name, str) and name != self._folder.name:

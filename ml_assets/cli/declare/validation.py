@@ -9,7 +9,7 @@ from typing import Any
 from ml_assets.cli.console import console, print_json
 from ml_assets.spec.contract_words import rules_in_words
 from ml_assets.spec.declaration import DeclarationError, load_use_case
-from ml_assets.stores.paths import state_paths
+from ml_assets.stores.paths import delivery_roots
 
 
 def run_validate(folders: Sequence[Path], *, as_json: bool) -> bool:
@@ -25,7 +25,7 @@ def run_validate(folders: Sequence[Path], *, as_json: bool) -> bool:
 
 def _checked(folder: Path) -> dict[str, Any]:
     try:
-        spec = load_use_case(folder, state_paths().root)
+        spec = load_use_case(folder, delivery_roots())
     except DeclarationError as error:
         rows = [mistake.as_row() for mistake in error.mistakes]
         return {"use_case": folder.name, "mistakes": rows, "lines": [str(mistake) for mistake in error.mistakes]}

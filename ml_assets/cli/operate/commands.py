@@ -101,6 +101,7 @@ def status(
     from ml_assets.cli.operate.status import show_facts
     from ml_assets.pipeline.monitoring.status import facts_of
     from ml_assets.spec.declaration import DeclarationError, load_use_case
+    from ml_assets.stores.paths import delivery_roots
 
     names = [use_case] if use_case else use_case_names()
     found: list[dict[str, Any]] = []
@@ -110,7 +111,7 @@ def status(
             found.append(facts_of(spec, state_of(spec)))
             continue
         try:
-            spec = load_use_case(defs_folder() / name)
+            spec = load_use_case(defs_folder() / name, delivery_roots())
             found.append(facts_of(spec, state_of(spec)))
         except DeclarationError as error:
             found.append({"use_case": name, "broken": [str(mistake) for mistake in error.mistakes]})

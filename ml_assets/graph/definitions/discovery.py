@@ -20,7 +20,7 @@ from ml_assets.spec.declaration import (
 )
 from ml_assets.spec.places import Place
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.paths import state_paths
+from ml_assets.stores.paths import delivery_roots, state_paths
 
 
 def load_use_cases(package: Path, discover: Callable[[], dg.Definitions]) -> dg.Definitions:
@@ -67,7 +67,7 @@ def load_location(build: Callable[[], dg.Definitions]) -> dg.Definitions:
 def build_folder(folder: Path) -> dg.Definitions:
     """Build the use case in `folder`, or, when its declaration is broken, one asset that says why."""
     try:
-        found = locate_use_case(folder, state_paths().root)
+        found = locate_use_case(folder, delivery_roots())
         return build_declared(found.spec, found.places)
     except DeclarationError as error:
         logging.getLogger("ml_assets").error("%s is broken and was left out:\n%s", folder.name, error)
@@ -91,7 +91,7 @@ def build_declared(spec: UseCaseSpec, places: Mapping[str, Sequence[Place]] | No
 
 def _is_broken(folder: Path) -> bool:
     try:
-        locate_use_case(folder, state_paths().root)
+        locate_use_case(folder, delivery_roots())
     except DeclarationError:
         return True
     return False
