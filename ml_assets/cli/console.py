@@ -171,11 +171,16 @@ def explained_errors() -> Iterator[None]:
     """Turn the errors that a person can act on into one line; anything else keeps its trace."""
     import duckdb
 
+    from ml_assets.reports.evidently_page import UnsafePageError
     from ml_assets.spec.user_sql import UserSqlError
     from ml_assets.stores.lake import MissingTableError
     from ml_assets.stores.model_store import TamperedModelError
+    from ml_assets.stores.sql_limits import SqlLimitError
 
+    readable = (UserSqlError, MissingTableError, TamperedModelError, LookupError, SqlLimitError, UnsafePageError)
     try:
         yield
-    except (UserSqlError, MissingTableError, TamperedModelError, LookupError, duckdb.Error) as error:
+    except duckdb.OutOfMemoryException:
+        raise  # all commands say what to do about it
+    except (*readable, duckdb.Error) as error:
         raise fail(str(error)) from error
