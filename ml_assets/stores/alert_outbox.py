@@ -158,7 +158,8 @@ class AlertOutbox:
 
     def pending(self, now: datetime) -> list[Message]:
         """List the messages that are not sent and whose next try is due, the least tried and the oldest first."""
-        query = "SELECT * FROM messages WHERE sent_at IS NULL AND next_try_at <= ? AND attempts < ? ORDER BY attempts, rowid"
+        condition = "sent_at IS NULL AND next_try_at <= ? AND attempts < ?"
+        query = f"SELECT * FROM messages WHERE {condition} ORDER BY attempts, rowid"
         return [Message(**dict(row)) for row in self._read(query, (_utc(now), MOST_TRIES))]
 
     def dead_letters(self) -> list[Message]:
@@ -216,6 +217,13 @@ class AlertOutbox:
                         "UPDATE messages SET attempts = ?, next_try_at = ?, last_error = ? WHERE message_id = ?",
                         [attempts, due, error, message_id],
                     )
+
+    def postpone(self, message_ids: Iterable[str], now: datetime) -> None:
+        """Leave messages alone for a while that wait behind a failed one; it counts as no try of theirs."""
+        due = _utc(now + timedelta(seconds=FIRST_WAIT_S))
+        query = "UPDATE messages SET next_try_at = ? WHERE message_id = ? AND sent_at IS NULL AND next_try_at < ?"
+        with self._transaction() as connection:
+            connection.executemany(query, [(due, message_id, due) for message_id in message_ids])
 
     def _read(self, query: str, values: Sequence[object]) -> list[sqlite3.Row]:
         if not self._file.exists():

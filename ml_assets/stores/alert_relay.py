@@ -92,7 +92,8 @@ def relay(outbox: AlertOutbox, urls: Sequence[str], now: datetime, *, timeout_s:
 
     URLs are sent to side by side: one that hangs keeps none of the others waiting. A URL that fails is left alone for
     the rest of the pass, and none gets new messages after `PASS_S` seconds, so a pass ends within `PASS_S` and
-    `timeout_s`, and what failed is due again later (see AlertOutbox.mark_failed). Without URLs nothing is sent.
+    `timeout_s`. What failed is due again later (see AlertOutbox.mark_failed), also what waits behind it. Without URLs
+    nothing is sent.
 
     Raises
     ------
@@ -120,6 +121,8 @@ def relay(outbox: AlertOutbox, urls: Sequence[str], now: datetime, *, timeout_s:
             failed_with.setdefault("; ".join(found), []).append(message_id)
         for reason, message_ids in failed_with.items():
             outbox.mark_failed(message_ids, now, reason)
+        if errors:
+            outbox.postpone([one.message_id for one in due if one.message_id not in {*sent, *errors}], now)
     return RelayResult(len(sent), len(errors), outbox.unsent(), tuple(failed_with))
 
 

@@ -97,7 +97,7 @@ def test_same_model_of_another_attempt_keeps_its_version(registry: ModelRegistry
     assert again == [first] * 3
     assert other[1] == "2"
     versions = client_of(registry).search_model_versions(f"name = '{NAME}'")
-    assert sorted(each.version for each in versions) == ["1", "2"]
+    assert sorted(int(each.version) for each in versions) == [1, 2]
     assert all(OUTCOME not in each.tags for each in versions)
 
 

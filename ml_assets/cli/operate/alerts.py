@@ -47,9 +47,7 @@ def run_alerts(paths: StatePaths, use_case: str | None, asked: AlertOptions, now
         if asked.test or asked.send:
             _need_urls(urls)
         trials = send_test(urls) if asked.test else None
-        if asked.send:
-            outbox.retry_dead_letters(now)
-        result = relay(outbox, urls, now) if asked.send else None
+        result = _send(outbox, urls, now) if asked.send else None
         incidents = outbox.incidents(use_case, open_only=not asked.everything)
         messages = outbox.messages(use_case)
         known = {incident.incident_id: incident for incident in outbox.incidents(use_case)}
@@ -78,6 +76,11 @@ def run_alerts(paths: StatePaths, use_case: str | None, asked: AlertOptions, now
         _show_relayed(result)
         next_steps({"ml-assets alerts": "open incidents, and whether their messages were sent"})
     return not any(trial.error for trial in trials or []) and not (result and result.failed)
+
+
+def _send(outbox: AlertOutbox, urls: Sequence[str], now: datetime) -> RelayResult:
+    outbox.retry_dead_letters(now)
+    return relay(outbox, urls, now)
 
 
 def _check_use_case(outbox: AlertOutbox, use_case: str | None) -> None:
