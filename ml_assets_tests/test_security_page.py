@@ -17,10 +17,10 @@ def test_each_attack_names_a_test_that_is_there() -> None:
 
     assert len(rows) > 25
     assert [row for row, found in zip(rows, named, strict=True) if found is None] == []
-    missing = [found[0] for found in named if found and found[2] not in tests_of(ROOT / found[1])]
+    missing = [found[0] for found in named if found and found[2] not in functions_in(ROOT / found[1])]
     assert missing == []
 
 
-def tests_of(path: Path) -> set[str]:
+def functions_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
