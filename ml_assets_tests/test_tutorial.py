@@ -55,7 +55,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")
     served = "served {} {}\n"
     monkeypatch.setattr(
-        "ml_assets.cli.operate.webserver.serve", lambda paths, port: sys.stdout.write(served.format(paths.root, port))
+        "ml_assets.cli.operate.webserver.serve",
+        lambda paths, port, _hosts: sys.stdout.write(served.format(paths.root, port)),
     )
     monkeypatch.chdir(tmp_path)
     return tmp_path

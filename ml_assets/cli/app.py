@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-import typer
+from typing import Any
 
+import typer
+from typer.core import TyperGroup
+
+from ml_assets.cli.console import fail
 from ml_assets.cli.declare.commands import commands as declare
 from ml_assets.cli.models.commands import commands as models
 from ml_assets.cli.operate.commands import commands as operate
 from ml_assets.cli.replay.commands import commands as replay
 
+
+class _Commands(TyperGroup):
+    """All commands; what the machine lacks ends any of them with one line instead of a trace."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            from ml_assets.cli.machine_errors import explain_machine_error
+            from ml_assets.stores.paths import state_paths
+
+            said = explain_machine_error(error, state_paths().root)
+            if said is None:
+                raise
+            raise fail(said) from error
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Run a batch machine-learning system that is a Dagster asset graph.",
     no_args_is_help=True,
     add_completion=False,

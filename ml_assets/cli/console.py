@@ -19,7 +19,7 @@ from rich.text import Text
 
 from ml_assets.spec.declaration import DeclarationError, find_use_cases, load_use_case
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
-from ml_assets.stores.paths import state_paths
+from ml_assets.stores.paths import delivery_roots, state_paths
 from ml_assets.stores.use_case_state import UseCaseState
 
 console = Console(emoji=False)
@@ -55,7 +55,7 @@ def read_use_case(name: str) -> UseCaseSpec:
     if name not in names:
         raise fail(f"there is no use case {name!r}; allowed: {', '.join(names)}{did_you_mean(name, names)}")
     try:
-        return load_use_case(DEFS_FOLDER / name, state_paths().root)
+        return load_use_case(DEFS_FOLDER / name, delivery_roots())
     except DeclarationError as error:
         raise fail(f"{len(error.mistakes)} mistakes in the declaration of {name}:\n{error}") from error
 
@@ -171,11 +171,16 @@ def explained_errors() -> Iterator[None]:
     """Turn the errors that a person can act on into one line; anything else keeps its trace."""
     import duckdb
 
+    from ml_assets.reports.evidently_page import UnsafePageError
     from ml_assets.spec.user_sql import UserSqlError
     from ml_assets.stores.lake import MissingTableError
     from ml_assets.stores.model_store import TamperedModelError
+    from ml_assets.stores.sql_limits import SqlLimitError
 
+    readable = (UserSqlError, MissingTableError, TamperedModelError, LookupError, SqlLimitError, UnsafePageError)
     try:
         yield
-    except (UserSqlError, MissingTableError, TamperedModelError, LookupError, duckdb.Error) as error:
+    except duckdb.OutOfMemoryException:
+        raise  # all commands say what to do about it
+    except (*readable, duckdb.Error) as error:
         raise fail(str(error)) from error

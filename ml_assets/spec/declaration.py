@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ml_assets.spec.deliveries import misplaced_folders
+from ml_assets.spec.deliveries import DeliveryRoots, misplaced_folders
 from ml_assets.spec.marked_yaml import MarkedYaml, UnreadableYamlError, YamlFault, read_marked
 from ml_assets.spec.names import DECIDE, KeyPath, did_you_mean, listed, not_among, spell_path, undecided_lines
 from ml_assets.spec.places import Place, asset_places
@@ -72,21 +72,40 @@ class Located:
     places: Mapping[str, tuple[Place, ...]]
 
 
-def load_use_case(folder: Path, state: Path | None = None) -> UseCaseSpec:
+def load_use_case(folder: Path, roots: DeliveryRoots | None = None) -> UseCaseSpec:
     """Read the declaration in `folder`, as `locate_use_case` does."""
-    return locate_use_case(folder, state).spec
+    return locate_use_case(folder, roots).spec
 
 
-def locate_use_case(folder: Path, state: Path | None = None) -> Located:
-    """Read the declaration in `folder`; what it delivers must not lie in the folder `state`, where that is known.
+def locate_use_case(folder: Path, roots: DeliveryRoots | None = None) -> Located:
+    """Read the declaration in `folder`; what it delivers must lie where `roots` allow it, where they are known.
 
     Raises
     ------
     DeclarationError
         With every mistake found: YAML that does not read, unknown or missing keys, values out of
         range, references to names that do not exist, SQL that is not there or does not fit the
-        columns it reads. Only YAML that does not read at all hides what else is wrong.
+        columns it reads. Only YAML that does not read at all hides what else is wrong. Should reading fail otherwise,
+        that is the mistake: one use case never takes others with it.
     """
+    try:
+        return _locate(folder, roots)
+    except DeclarationError:
+        raise
+    except Exception as error:
+        raise DeclarationError(folder, [_of_text(YamlFault(1, "", unexpected("cannot be read", error)))]) from error
+
+
+def unexpected(said: str, error: Exception) -> str:
+    """Say what failed and how, on one line.
+
+    >>> unexpected("cannot be read", KeyError("a"))
+    "cannot be read: KeyError: 'a'"
+    """
+    return f"{said}: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _locate(folder: Path, roots: DeliveryRoots | None) -> Located:
     try:
         read = read_marked((folder / DECLARATION_FILE).read_bytes())
     except OSError as error:
@@ -94,7 +113,7 @@ def locate_use_case(folder: Path, state: Path | None = None) -> Located:
         raise DeclarationError(folder, [_of_text(found)]) from error
     except UnreadableYamlError as error:
         raise DeclarationError(folder, [_of_text(error.fault)]) from error
-    declaration = _Declaration(folder, read, state)
+    declaration = _Declaration(folder, read, roots)
     spec = declaration.check()
     if spec is None or declaration.mistakes:
         mistakes = dict.fromkeys(declaration.mistakes)
@@ -102,6 +121,15 @@ def locate_use_case(folder: Path, state: Path | None = None) -> Located:
             folder, sorted(mistakes, key=lambda each: (each.file, each.line))
         )  # defs.yaml, then sql/
     return Located(spec, declaration.places(spec))
+
+
+def is_readable(folder: Path) -> bool:
+    """Say whether the YAML of a declaration reads at all, whatever it declares."""
+    try:
+        read_marked((folder / DECLARATION_FILE).read_bytes())
+    except (OSError, UnreadableYamlError):
+        return False
+    return True
 
 
 def find_use_cases(defs_folder: Path) -> list[Path]:
@@ -122,9 +150,9 @@ class _SqlFile:
 class _Declaration:
     """A declaration that was read, and the mistakes found in it so far."""
 
-    def __init__(self, folder: Path, read: MarkedYaml, state: Path | None) -> None:
+    def __init__(self, folder: Path, read: MarkedYaml, roots: DeliveryRoots | None) -> None:
         self._folder = folder
-        self._state = state
+        self._roots = roots
         self._read = read
         self.mistakes = [_of_text(fault) for fault in read.faults]
 
@@ -151,7 +179,7 @@ class _Declaration:
             else:
                 said = (spell_path(placed.path), placed.fault.message)
                 self.mistakes.append(Mistake(file.path, placed.fault.line, *said))
-        for path, message in misplaced_folders(declared, self._state) if self._state else ():
+        for path, message in misplaced_folders(declared, self._roots) if self._roots else ():
             self._note(path, message)
         name = declared.get("name")
         if isinstance(name, str) and name != self._folder.name:

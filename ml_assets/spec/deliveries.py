@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -10,18 +11,54 @@ from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.untyped import list_of, mapping_of
 
 DeliveredTable = Literal["worklist", "predictions"]
+FOLDERS_VARIABLE = "ML_ASSETS_DELIVERY_FOLDERS"  # of the machine: who may edit a declaration cannot write everywhere
+
+
+@dataclass(frozen=True)
+class DeliveryRoots:
+    """Where a machine lets files be delivered: below `state`/delivered/<use case>, and below each of `allowed`."""
+
+    state: Path
+    allowed: tuple[Path, ...] = ()
+
+    def refusal(self, use_case: str, folder: Path) -> str | None:
+        """Say why a folder is refused, links resolved; None where files may go there.
+
+        Examples
+        --------
+        >>> roots = DeliveryRoots(Path("/srv/data"), (Path("/srv/desk"),))
+        >>> [roots.refusal("late", Path(each)) for each in ("/srv/data/delivered/late/desk", "/srv/desk/late")]
+        [None, None]
+        >>> print(roots.refusal("late", Path("/srv/data/lake")))
+        lies in the state of this machine; allowed: below /srv/data/delivered/late, or outside /srv/data
+        >>> print(roots.refusal("late", Path("/etc")))
+        is not among the folders of $ML_ASSETS_DELIVERY_FOLDERS; allowed: a folder below the delivered files, as in
+        desk/late, or one below /srv/desk
+        """
+        resolved, own = folder.resolve(), self.state / "delivered" / use_case
+        if resolved.is_relative_to(own.resolve()):
+            return None
+        if resolved.is_relative_to(self.state.resolve()):
+            return f"lies in the state of this machine; allowed: below {own}, or outside {self.state}"
+        if any(resolved.is_relative_to(root.resolve()) for root in self.allowed):
+            return None
+        known = " or ".join(str(root) for root in self.allowed) or "one that you add to this variable (now: none)"
+        allowed = f"a folder below the delivered files, as in desk/late, or one below {known}"
+        return f"is not among the folders of ${FOLDERS_VARIABLE}; allowed: {allowed}"
 
 
 class Delivery(Declared):
     """One file a drop: `<folder>/<drop>.<format>`.
 
-    `folder` is below the delivered files of the use case, by default named as the table. An absolute one is whoever
-    declares it's own choice, and lies outside the state of the use case.
+    `folder` is below the delivered files of the use case, by default named as the table; an absolute one lies below a
+    folder that the machine allows (`DeliveryRoots`). `escape_formulas` writes texts of a CSV file that a spreadsheet
+    would run, such as `=HYPERLINK(…)`, with a `'` before them; declare `false` where a program reads the file.
     """
 
     table: DeliveredTable
     format: Literal["csv", "parquet"] = "csv"
     folder: str = ""
+    escape_formulas: bool = True
 
     @property
     def path(self) -> PurePosixPath:
@@ -43,6 +80,11 @@ class Delivery(Declared):
         ~/desk ["found '~/desk'; allowed: a folder below the delivered files, as in desk/late, or an absolute path;
         without .. or ~"]
         """
+        if "escape_formulas" in declared and declared.get("format", "csv") != "csv":
+            yield (
+                ("escape_formulas",),
+                "found with another format; allowed: with format csv, the others keep their types",
+            )
         folder = declared.get("folder")
         if not isinstance(folder, str):
             return
@@ -53,30 +95,28 @@ class Delivery(Declared):
             yield ("folder",), f"found {folder!r}; allowed: {allowed}"
 
 
-def misplaced_folders(declared: Mapping[str, Any], state: Path) -> Iterator[Fault]:
-    """Find absolute folders that lie in the state of this machine, in a use case that may not be sound.
+def misplaced_folders(declared: Mapping[str, Any], roots: DeliveryRoots) -> Iterator[Fault]:
+    """Find absolute folders where this machine lets no file be delivered, in a use case that may not be sound.
 
     Examples
     --------
-    >>> for folder in ("/srv/data/lake", "/srv/data/delivered/late/desk", "/srv/desk", "desk"):
-    ...     found = misplaced_folders({"name": "late", "deliveries": [{"folder": folder}]}, Path("/srv/data"))
+    >>> roots = DeliveryRoots(Path("/srv/data"), (Path("/srv/desk"),))
+    >>> for folder in ("/srv/data/lake", "/srv/data/delivered/late/desk", "/srv/desk/late", "desk"):
+    ...     found = misplaced_folders({"name": "late", "deliveries": [{"folder": folder}]}, roots)
     ...     print(folder, [message for _, message in found])
-    /srv/data/lake ["found '/srv/data/lake', which lies in the state of this machine; allowed: a folder below the
-    delivered files, as in desk/late, or an absolute one outside /srv/data"]
+    /srv/data/lake ["found '/srv/data/lake', which lies in the state of this machine; allowed: below
+    /srv/data/delivered/late, or outside /srv/data"]
     /srv/data/delivered/late/desk []
-    /srv/desk []
+    /srv/desk/late []
     desk []
     """
-    own = state / "delivered" / str(declared.get("name"))
     for place, each in enumerate(list_of(declared.get("deliveries"))):
         folder = mapping_of(each).get("folder")
         if not isinstance(folder, str) or not folder.isprintable() or not PurePosixPath(folder).is_absolute():
             continue
-        resolved = Path(folder).resolve()
-        if resolved.is_relative_to(state.resolve()) and not resolved.is_relative_to(own.resolve()):
-            allowed = f"a folder below the delivered files, as in desk/late, or an absolute one outside {state}"
-            said = f"found {folder!r}, which lies in the state of this machine; allowed: {allowed}"
-            yield ("deliveries", place, "folder"), said
+        refusal = roots.refusal(str(declared.get("name")), Path(folder))
+        if refusal is not None:
+            yield ("deliveries", place, "folder"), f"found {folder!r}, which {refusal}"
 
 
 def repeated_files(declared: Mapping[str, Any]) -> Iterator[Fault]:

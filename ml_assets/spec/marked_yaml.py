@@ -22,7 +22,7 @@ DEEPEST = 24  # a use case nests seven deep
 _TOO_DEEP = f"found nesting deeper than {DEEPEST}; allowed: as deep as a use case goes"
 _KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "value")
 _TAGS = {f"tag:yaml.org,2002:{kind}" for kind in _KINDS}
-_MOST_NODES = 50_000  # aliases of aliases grow without end
+MOST_NODES = 50_000  # aliases of aliases grow without end
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def read_marked(data: bytes) -> MarkedYaml:
     Raises
     ------
     UnreadableYamlError
-        If it is not UTF-8, not YAML, nested too deep, or more than one document.
+        If it is not UTF-8, not YAML, nested too deep, more than one document, or more values than any use case has
+        once its aliases are written out.
 
     Examples
     --------
@@ -190,23 +191,36 @@ class _Builder:
         self.read = MarkedYaml()
         self._loader = loader
         self._nodes = 0
+        self._open: set[int] = set()  # the mappings and lists that are being built: none may hold itself
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
         line = node.start_mark.line + 1
         self.read.lines.setdefault(path, line)
-        self._nodes += 1
         if node.tag not in _TAGS:
             self._note(line, path, f"found the tag {node.tag}; allowed: values without a tag")
             return None
-        if len(path) > DEEPEST or self._nodes > _MOST_NODES:
-            if self._nodes <= _MOST_NODES + 1 and not any("alias" in fault.message for fault in self.read.faults):
-                self._note(line, path[:2], "found an alias that holds itself, or too many; allowed: aliases that end")
-            return None
+        self._bound(node, path)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        self._open.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(child, (*path, place)) for place, child in enumerate(node.value)]
-        return self._scalar(node, path)
+            found: Any = self._mapping(node, path)
+        else:
+            found = [self.build(child, (*path, place)) for place, child in enumerate(node.value)]
+        self._open.remove(id(node))
+        return found
+
+    def _bound(self, node: yaml.Node, path: KeyPath) -> None:
+        """Stop where aliases would make more of a small file than memory holds."""
+        self._nodes += 1
+        line, key = self.read.line_of(path), spell_path(path[:3]) if path else ""
+        if id(node) in self._open:
+            found = "found an alias inside of what it stands for; allowed: aliases that end. Write the values out"
+            raise UnreadableYamlError(YamlFault(line, key, found))
+        if self._nodes > MOST_NODES or len(path) > DEEPEST:
+            found = f"found more than {MOST_NODES:,} values, or deeper than {DEEPEST}, once its aliases are written out"
+            said = f"{found}; allowed: fewer. Use fewer `*alias` and `<<`, or another use case"
+            raise UnreadableYamlError(YamlFault(line, key, said))
 
     def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
         style: str | None = getattr(node, "style", None)
@@ -245,8 +259,12 @@ class _Builder:
     def _merged(self, node: yaml.Node, path: KeyPath) -> Iterator[dict[str, Any]]:
         parts: list[yaml.Node] = node.value if isinstance(node, yaml.SequenceNode) else [node]
         for part in parts:
-            if isinstance(part, yaml.MappingNode):
-                yield self.build(part, path)
+            found = self.build(part, path)
+            if isinstance(found, dict):
+                yield cast("dict[str, Any]", found)
+            elif part.tag in _TAGS:
+                said = "found `<<` of what is no mapping; allowed: `<<: *name` of a mapping, or a list of such"
+                self._note(part.start_mark.line + 1, path, said)
 
     def _note(self, line: int, path: KeyPath, message: str) -> None:
         self.read.faults.append(YamlFault(line, spell_path(path) if path else "", message))

@@ -21,6 +21,7 @@ from ml_assets.stores.write_lock import write_lock
 
 FIRST_WAIT_S = 30
 LONGEST_WAIT_S = 3600
+MOST_TRIES = 48  # about two days; then a message is a dead letter until somebody asks for it to be sent
 _ADDED_COLUMNS = ("opened_drop", "closed_drop")  # of incidents, after files of older versions were made
 
 _SCHEMA = """
@@ -157,8 +158,22 @@ class AlertOutbox:
 
     def pending(self, now: datetime) -> list[Message]:
         """List the messages that are not sent and whose next try is due, the least tried and the oldest first."""
-        query = "SELECT * FROM messages WHERE sent_at IS NULL AND next_try_at <= ? ORDER BY attempts, rowid"
-        return [Message(**dict(row)) for row in self._read(query, (_utc(now),))]
+        condition = "sent_at IS NULL AND next_try_at <= ? AND attempts < ?"
+        query = f"SELECT * FROM messages WHERE {condition} ORDER BY attempts, rowid"
+        return [Message(**dict(row)) for row in self._read(query, (_utc(now), MOST_TRIES))]
+
+    def dead_letters(self) -> list[Message]:
+        """List the messages that failed so often that they are not tried any more, the oldest first."""
+        query = "SELECT * FROM messages WHERE sent_at IS NULL AND attempts >= ? ORDER BY rowid"
+        return [Message(**dict(row)) for row in self._read(query, (MOST_TRIES,))]
+
+    def retry_dead_letters(self, now: datetime) -> int:
+        """Make dead letters due now, as if they had never been tried; give how many."""
+        if not self.dead_letters():
+            return 0
+        query = "UPDATE messages SET attempts = 0, next_try_at = ? WHERE sent_at IS NULL AND attempts >= ?"
+        with self._transaction() as connection:
+            return connection.execute(query, [_utc(now), MOST_TRIES]).rowcount
 
     def unsent(self) -> int:
         """Count the messages that are not sent, due or not."""
@@ -202,6 +217,13 @@ class AlertOutbox:
                         "UPDATE messages SET attempts = ?, next_try_at = ?, last_error = ? WHERE message_id = ?",
                         [attempts, due, error, message_id],
                     )
+
+    def postpone(self, message_ids: Iterable[str], now: datetime) -> None:
+        """Leave messages alone for a while that wait behind a failed one; it counts as no try of theirs."""
+        due = _utc(now + timedelta(seconds=FIRST_WAIT_S))
+        query = "UPDATE messages SET next_try_at = ? WHERE message_id = ? AND sent_at IS NULL AND next_try_at < ?"
+        with self._transaction() as connection:
+            connection.executemany(query, [(due, message_id, due) for message_id in message_ids])
 
     def _read(self, query: str, values: Sequence[object]) -> list[sqlite3.Row]:
         if not self._file.exists():

@@ -11,7 +11,9 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from apprise import NotifyBase
 
 URLS_VARIABLE = "ML_ASSETS_ALERT_URLS"
+PASS_S = 20  # a sensor has a minute for all that it does
 SINGLE_MESSAGES = 5  # of a use case in one pass; more go as a digest
 LONGEST_BODY = 3_500  # characters: what chats still show whole
 LONGEST_LINE = 160
@@ -87,8 +90,10 @@ def masked(url: str) -> str:
 def relay(outbox: AlertOutbox, urls: Sequence[str], now: datetime, *, timeout_s: float = 10) -> RelayResult:
     """Send what is due to each URL that does not have it yet; one pass at a time, others wait.
 
-    A URL that fails is left alone for the rest of the pass, so a receiver that hangs costs `timeout_s` once. What
-    failed is due again later (see AlertOutbox.mark_failed). Without URLs nothing is sent or marked.
+    URLs are sent to side by side: one that hangs keeps none of the others waiting. A URL that fails is left alone for
+    the rest of the pass, and none gets new messages after `PASS_S` seconds, so a pass ends within `PASS_S` and
+    `timeout_s`. What failed is due again later (see AlertOutbox.mark_failed), also what waits behind it. Without URLs
+    nothing is sent.
 
     Raises
     ------
@@ -100,16 +105,14 @@ def relay(outbox: AlertOutbox, urls: Sequence[str], now: datetime, *, timeout_s:
     with write_lock(outbox.folder, "relay"):
         due, delivered = outbox.pending(now), outbox.deliveries()
         errors: dict[str, list[str]] = {}
-        for receiver in [Receiver(url, timeout_s) for url in urls]:
-            missing = [message for message in due if (message.message_id, receiver.key) not in delivered]
-            for letter in letters_of(missing):
-                error = receiver.send(letter)
-                if error is not None:
-                    for message_id in letter.ids:
-                        errors.setdefault(message_id, []).append(f"{receiver.label}: {error}")
-                    break
-                outbox.record_delivery(letter.ids, receiver.key, now)
-                delivered |= {(message_id, receiver.key) for message_id in letter.ids}
+        receivers = [Receiver(url, timeout_s) for url in urls]
+        _load_apprise()
+        with ThreadPoolExecutor(len(receivers)) as pool:
+            passes = pool.map(lambda receiver: _send_due(outbox, receiver, due, delivered, now), receivers)
+            for receiver, (taken, failed, error) in zip(receivers, passes, strict=True):
+                delivered |= {(message_id, receiver.key) for message_id in taken}
+                for message_id in failed:
+                    errors.setdefault(message_id, []).append(f"{receiver.label}: {error}")
         keys = [url_key_of(url) for url in urls]
         sent = [one.message_id for one in due if all((one.message_id, key) in delivered for key in keys)]
         outbox.mark_sent(sent, now)
@@ -118,7 +121,27 @@ def relay(outbox: AlertOutbox, urls: Sequence[str], now: datetime, *, timeout_s:
             failed_with.setdefault("; ".join(found), []).append(message_id)
         for reason, message_ids in failed_with.items():
             outbox.mark_failed(message_ids, now, reason)
+        if errors:
+            outbox.postpone([one.message_id for one in due if one.message_id not in {*sent, *errors}], now)
     return RelayResult(len(sent), len(errors), outbox.unsent(), tuple(failed_with))
+
+
+def _send_due(
+    outbox: AlertOutbox, receiver: Receiver, due: Sequence[Message], delivered: Set[tuple[str, str]], now: datetime
+) -> tuple[list[str], tuple[str, ...], str]:
+    """Send one URL what it does not have; give what it took, what failed, and why."""
+    missing = [message for message in due if (message.message_id, receiver.key) not in delivered]
+    taken: list[str] = []
+    begun = time.monotonic()
+    for letter in letters_of(missing):
+        if time.monotonic() - begun > PASS_S:
+            break
+        error = receiver.send(letter)
+        if error is not None:
+            return taken, letter.ids, error
+        outbox.record_delivery(letter.ids, receiver.key, now)
+        taken += letter.ids
+    return taken, (), ""
 
 
 def send_test(urls: Sequence[str], *, timeout_s: float = 10) -> list[Trial]:
@@ -214,6 +237,11 @@ def _service_of(url: str, timeout_s: float) -> NotifyBase | None:
         if "overflow=" not in url:
             service.overflow_mode = OverflowMode.SPLIT
     return service
+
+
+def _load_apprise() -> None:
+    """Import Apprise once, before threads that would import it at the same time."""
+    import apprise  # noqa: F401
 
 
 def _quiet_apprise() -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.deliveries import Delivery
 from ml_assets.stores.landing import write_whole
-from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.paths import StatePaths, delivery_roots
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+# what begins a formula, also in the wide forms of these characters
+_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20].", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
 class DeliveryError(RuntimeError):
@@ -49,24 +55,56 @@ def folder_of(paths: StatePaths, use_case: str, delivery: Delivery) -> Path:
     Raises
     ------
     DeliveryError
-        If it leads, also by a link, out of the delivered files, or if an absolute one leads into other state.
+        If it leads, also by a link, out of the delivered files, or if an absolute one leads where this machine allows
+        none.
     """
     own = paths.delivered / use_case
     folder = own / delivery.path  # an absolute path stands for itself
     resolved = folder.resolve()
-    is_inside = resolved.is_relative_to(own.resolve())
-    if not delivery.path.is_absolute() and not is_inside:
+    if not delivery.path.is_absolute() and not resolved.is_relative_to(own.resolve()):
         raise DeliveryError(f"{folder} leads to {resolved}; allowed: folders below {own}, or an absolute path declared")
-    if not is_inside and resolved.is_relative_to(paths.root.resolve()):
-        raise DeliveryError(f"{folder} lies in the state of this machine; allowed: {own}, or a folder outside it")
+    refusal = delivery_roots(paths).refusal(use_case, folder)
+    if refusal is not None:
+        raise DeliveryError(f"{folder} {refusal}")
     return folder
 
 
 def _content(rows: pa.Table, delivery: Delivery) -> bytes:
     if delivery.format == "csv":
-        return rows.to_pandas().to_csv(index=False, lineterminator="\n").encode()
+        frame = rows.to_pandas()
+        if delivery.escape_formulas:
+            for name in frame.columns:
+                if frame[name].dtype.kind == "O":
+                    frame[name] = frame[name].map(_escaped)
+        rows_written = _UnixRows()
+        frame.to_csv(rows_written, index=False, lineterminator="\r\n")
+        return rows_written.getvalue().encode()
     import pyarrow.parquet as pq
 
     buffer = io.BytesIO()
     pq.write_table(rows, buffer)
     return buffer.getvalue()
+
+
+class _UnixRows(io.StringIO):
+    """Takes rows that end in CR LF, one a call, as the csv module writes them, and ends them in LF.
+
+    With a line end of LF alone the csv module leaves a CR in a cell unquoted, and what follows it begins a row.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(newline="")
+
+    def write(self, row: str, /) -> int:
+        return super().write(row.removesuffix("\r\n") + "\n")
+
+
+def _escaped(value: object) -> object:
+    r"""Write a text that a spreadsheet would take for a formula with a quote before it; numbers and others stay.
+
+    >>> [_escaped(each) for each in ("=1+1", "-1.5", "+2e3", "-", "@SUM(A1)", "\t=1", "a=b", 7, None)]
+    ["'=1+1", '-1.5', '+2e3', '-', "'@SUM(A1)", "'\t=1", 'a=b', 7, None]
+    """
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value

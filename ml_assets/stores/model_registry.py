@@ -1,6 +1,7 @@
 """MLflow: every candidate with its parameters, metrics and plots, and a mirror of what serves.
 
-What served which drop is recorded in the `champion` table; aliases have no history.
+What served which drop is recorded in the `champion` table; aliases have no history. Since MLflow is a mirror, it never
+stops a retraining: what it could not be told is logged as a warning, and the tables of the lake stand.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 import logging
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ml_assets.stores.write_lock import write_lock
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from ml_assets.training.tuning import Trial
 
+T = TypeVar("T")
 OUTCOME = "outcome"  # the tag that says what became of a candidate
 ABANDONED = "abandoned"
 
@@ -45,8 +47,20 @@ class ModelRegistry:
         self.use_case = use_case
 
     def log_candidate(self, log: CandidateLog) -> tuple[str, str]:
-        """Record a candidate as a run and a registered version; give the ids of both."""
-        client = self._client()
+        """Record a candidate as a run and a registered version; give the ids of both, empty where MLflow failed.
+
+        A model that has a version already, of an attempt that died, keeps it: a retraining makes the same model again.
+        """
+        return self._mirror(f"the candidate {log.name}", lambda client: self._log(client, log), ("", ""))
+
+    def _log(self, client: MlflowClient, log: CandidateLog) -> tuple[str, str]:
+        model_version = log.tags.get("model_version")
+        for known in client.search_model_versions(f"name = '{self.use_case}'"):
+            if model_version is not None and known.tags.get("model_version") == model_version:
+                if OUTCOME in known.tags:
+                    client.delete_model_version_tag(self.use_case, known.version, OUTCOME)
+                client.set_registered_model_alias(self.use_case, "challenger", known.version)
+                return str(known.run_id), str(known.version)
         experiment = self._experiment(client)
         run_id = client.create_run(experiment, run_name=log.name, tags=dict(log.tags)).info.run_id
         _log_values(client, run_id, log.parameters, log.metrics)
@@ -70,7 +84,12 @@ class ModelRegistry:
 
     def name_champion(self, version: str) -> None:
         """Point the alias `champion` to a registered version, for people who look there."""
-        self._client().set_registered_model_alias(self.use_case, "champion", version)
+        if version:
+            self._mirror(
+                f"that version {version} serves",
+                lambda client: client.set_registered_model_alias(self.use_case, "champion", version),
+                None,
+            )
 
     def settle(self, recorded: Mapping[str, str]) -> list[str]:
         """Mark what an earlier process left half done, and name it: runs still open, candidates without a verdict.
@@ -78,7 +97,9 @@ class ModelRegistry:
         For whoever is about to write, who holds the lock: no other process can be in the middle of one. `recorded`
         gives the verdict of each model that has one: a process may have died between the record and this mirror.
         """
-        client = self._client()
+        return self._mirror("what an earlier retraining left", lambda client: self._settle(client, recorded), [])
+
+    def _settle(self, client: MlflowClient, recorded: Mapping[str, str]) -> list[str]:
         self._experiment(client)
         found: list[str] = []
         for version in client.search_model_versions(f"name = '{self.use_case}'"):
@@ -96,12 +117,31 @@ class ModelRegistry:
 
     def tell_outcome(self, version: str, outcome: str) -> None:
         """Tag a registered version with what became of it: promoted, refused, and so on."""
-        self._client().set_model_version_tag(self.use_case, version, OUTCOME, outcome)
+        if version:
+            self._mirror(
+                f"that version {version} is {outcome}",
+                lambda client: client.set_model_version_tag(self.use_case, version, OUTCOME, outcome),
+                None,
+            )
 
     def version_of(self, model_version: str) -> str | None:
         """Find the registered version of a model; None when it was never registered."""
         versions = self._client().search_model_versions(f"name = '{self.use_case}'")
         return next((str(v.version) for v in versions if v.tags.get("model_version") == model_version), None)
+
+    def _mirror(self, what: str, work: Callable[[MlflowClient], T], otherwise: T) -> T:
+        """Do `work` on MLflow's store; where it fails, warn and give `otherwise`."""
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            return work(self._client())
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            logging.getLogger("ml_assets").warning(
+                "MLflow in %s could not be told %s (%s). The retraining goes on: the tables of the lake decide, MLflow "
+                "only shows them", self.folder, what, str(error).partition("\n")[0],
+            )  # fmt: skip
+            return otherwise
 
     def _client(self) -> MlflowClient:
         from mlflow import MlflowClient

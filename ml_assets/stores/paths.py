@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml_assets.spec.deliveries import FOLDERS_VARIABLE, DeliveryRoots
+
 DATA_VARIABLE = "ML_ASSETS_DATA"
 
 
@@ -83,3 +85,13 @@ def state_paths() -> StatePaths:
     """Give the state of this machine: $ML_ASSETS_DATA, or data/ beside the package."""
     named = os.environ.get(DATA_VARIABLE)
     return StatePaths(Path(named).expanduser().resolve() if named else project_root() / "data")
+
+
+def delivery_roots(paths: StatePaths | None = None) -> DeliveryRoots:
+    """Give where files may be delivered: in the state, and below the folders of $ML_ASSETS_DELIVERY_FOLDERS.
+
+    They are separated as in $PATH; what is no absolute path allows nothing.
+    """
+    named = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
+    allowed = [Path(each).expanduser() for each in named if each.strip()]
+    return DeliveryRoots((paths or state_paths()).root, tuple(each for each in allowed if each.is_absolute()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.spec.user_sql import check_repeatable, check_select
 from ml_assets.stores.lake import TableFiles, scan_sql
+from ml_assets.stores.sql_limits import sql_limits
 
 if TYPE_CHECKING:
     import duckdb
@@ -17,19 +18,21 @@ if TYPE_CHECKING:
 
 
 def restrict_to_tables(
-    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableFiles], *, threads: int = 2, memory: str = "8GB"
+    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableFiles], *, threads: int | None = None
 ) -> None:
     """Make `tables` the only thing the SQL of `connection` can reach, as views by their names.
 
     Names are `table` or `schema.table`. Allowed paths are the live files alone: a folder would show
     files that no version knows. What may be asked is checked apart, since COPY TO an allowed file
-    would still pass here.
+    would still pass here. Threads, memory and the folder to spill to are those of the machine (`sql_limits`).
     """
+    limits = sql_limits()
     files = [file for table in tables.values() for file in table.files]
     connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-    connection.execute(f"SET threads = {int(threads)}")
-    connection.execute(f"SET memory_limit = '{memory}'")
-    connection.execute("SET temp_directory = ''")
+    connection.execute(f"SET threads = {int(threads or limits.threads)}")
+    connection.execute(f"SET memory_limit = '{limits.memory}'")
+    spill = str(limits.spill).replace("'", "''")
+    connection.execute(f"SET temp_directory = '{spill}'")
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute("SET autoload_known_extensions = false")
     connection.execute("SET python_enable_replacements = false")

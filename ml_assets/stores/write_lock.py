@@ -1,4 +1,4 @@
-"""One write at a time a use case, across processes."""
+"""Locks across processes: one write at a time a use case, one UI a state folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 
 @contextmanager
@@ -29,3 +30,37 @@ def write_lock(folder: Path, name: str, on_wait: Callable[[str], None] | None = 
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+class LockHeldError(RuntimeError):
+    """A lock that another process holds; `holder` is what that process wrote about itself."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        self.holder = holder
+        super().__init__(f"{path} is held by {holder}")
+
+
+@contextmanager
+def lock_at_once(folder: Path, name: str, holder: str) -> Iterator[TextIO]:
+    """Hold the lock `name` in `folder`, or raise at once where another process holds it.
+
+    A child process that inherits the file holds the lock too: it is free when all of them have ended.
+
+    Raises
+    ------
+    LockHeldError
+        With what the holder wrote about itself.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.lock"
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise LockHeldError(path, file.read().strip() or "an unknown process") from error
+        file.seek(0)
+        file.truncate()
+        file.write(holder)
+        file.flush()
+        yield file

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+# What runs code where a value is not shown as text; each marks the document, for a browser to find.
+_MARK = "document.documentElement.dataset.ran=1"
+RUNS_CODE = (
+    f"</script><script>{_MARK}</script>",
+    f'"><svg onload={_MARK}>',
+    f"'><img src=x onerror='{_MARK}'>",
+    f"</style><script>{_MARK}</script>",
+    f"--><script>{_MARK}</script>",
+    f"javascript:{_MARK}",
+    f"<a href='javascript:{_MARK}' autofocus onfocus='{_MARK}'>a</a>",
+    f'";{_MARK};//',
+    f"';{_MARK};//",
+    f"`${{{_MARK}}}`",
+    f"\u2028{_MARK}//",
+    f'<iframe srcdoc="<script>parent.{_MARK}</script>">',
+)
 HOSTILE = (
+    *RUNS_CODE,
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "</td></tr></table><h1>",

@@ -322,3 +322,38 @@ def test_urls_are_separated_by_white_space_alone(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.delenv("ML_ASSETS_ALERT_URLS")
     assert urls_from_environment() == []
+
+
+def test_urls_that_hang_keep_no_other_waiting_and_are_tried_later_and_later(outbox: AlertOutbox) -> None:
+    expected, now = fill(outbox, 3), NOW
+    with receiving(*["hang"] * 9) as first, receiving(*["hang"] * 9) as second, receiving() as third:
+        urls = [f"{each.url}?rto=30" for each in (first, second, third)]
+        began = time.monotonic()
+        result = relay(outbox, urls, now, timeout_s=TIMEOUT_S)
+        took_s = time.monotonic() - began
+        soon = relay(outbox, urls, now + timedelta(seconds=29), timeout_s=TIMEOUT_S)
+
+        assert sorted(ids_in(third.taken())) == sorted(expected)
+    assert took_s < 2 * TIMEOUT_S + 1  # side by side: not the sum
+    assert result.failed == 1
+    assert soon == RelayResult(0, 0, pending=3)  # nothing is tried before its time
+    assert {message.next_try_at for message in outbox.messages()} == {"2026-01-05T09:00:30.000+00:00"}
+    assert sorted(message.attempts for message in outbox.messages()) == [0, 0, 1]
+
+
+def test_message_that_fails_for_two_days_is_a_dead_letter_until_it_is_asked_for(outbox: AlertOutbox) -> None:
+    (message_id,) = fill(outbox, 1)
+    now = NOW
+    while outbox.pending(now):
+        outbox.mark_failed([message_id], now, "no answer")
+        now = datetime.fromisoformat(outbox.messages()[0].next_try_at)
+
+    assert timedelta(days=1) < now - NOW < timedelta(days=3)
+    assert [message.message_id for message in outbox.dead_letters()] == [message_id]
+    assert outbox.unsent() == 1
+    with receiving() as receiver:
+        assert relay(outbox, [receiver.url], now + timedelta(days=9)) == RelayResult(0, 0, pending=1)
+
+        assert outbox.retry_dead_letters(now) == 1
+        assert relay(outbox, [receiver.url], now) == RelayResult(sent=1, failed=0, pending=0)
+    assert outbox.dead_letters() == []

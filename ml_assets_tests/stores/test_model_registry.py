@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,41 @@ def test_settling_tells_each_version_what_became_of_it_once(registry: ModelRegis
     }  # fmt: skip
     assert named == ["orphan"]
     assert registry.settle({}) == []
+
+
+def test_same_model_of_another_attempt_keeps_its_version(registry: ModelRegistry) -> None:
+    first = registry.log_candidate(log_of("m1"))
+    registry.settle({})  # the attempt died: its version is marked as abandoned
+
+    again = [registry.log_candidate(log_of("m1")) for _ in range(3)]
+    other = registry.log_candidate(log_of("m2"))
+
+    assert again == [first] * 3
+    assert other[1] == "2"
+    versions = client_of(registry).search_model_versions(f"name = '{NAME}'")
+    assert sorted(int(each.version) for each in versions) == [1, 2]
+    assert all(OUTCOME not in each.tags for each in versions)
+
+
+@pytest.mark.slow  # MLflow waits for its database
+def test_locked_or_broken_mlflow_stops_nothing_and_is_told(
+    registry: ModelRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.log_candidate(log_of("m1"))
+    database = registry.folder / "mlflow.db"
+    with sqlite3.connect(database, isolation_level=None) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        assert registry.log_candidate(log_of("m2")) == ("", "")
+        registry.name_champion("1")
+        registry.tell_outcome("1", "promoted")
+        assert registry.settle({}) == []
+        holder.rollback()
+    told = [record.getMessage() for record in caplog.records if "could not be told" in record.getMessage()]
+
+    registry.name_champion("")  # of the candidate that MLflow never heard of
+    registry.tell_outcome("", "refused")
+
+    assert len(told) == 4
+    assert told[0].startswith(f"MLflow in {registry.folder} could not be told the candidate m2 (")
+    assert registry.version_of("m1") == "1"
+    assert registry.version_of("m2") is None

@@ -13,7 +13,7 @@ from ml_assets.spec.declaration import DECLARATION_FILE, DeclarationError, Mista
 from ml_assets.spec.marked_yaml import read_marked
 from ml_assets.spec.names import spell_path
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.paths import state_paths
+from ml_assets.stores.paths import delivery_roots, state_paths
 from ml_assets.stores.use_case_state import UseCaseState
 
 
@@ -30,7 +30,7 @@ def run_validate(folders: Sequence[Path], *, as_json: bool) -> bool:
 
 def _checked(folder: Path) -> dict[str, Any]:
     try:
-        spec = load_use_case(folder, state_paths().root)
+        spec = load_use_case(folder, delivery_roots())
         changes = _changes_of_contracts(folder, spec)
     except DeclarationError as error:
         rows = [mistake.as_row() for mistake in error.mistakes]

@@ -13,7 +13,7 @@ from ml_assets.cli.console import console, fail, next_steps, print_json, printab
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.decisions.incidents import Incident, measured_against
 from ml_assets.spec.use_case import did_you_mean
-from ml_assets.stores.alert_outbox import AlertOutbox, AlertOutboxError, Message
+from ml_assets.stores.alert_outbox import MOST_TRIES, AlertOutbox, AlertOutboxError, Message
 from ml_assets.stores.alert_relay import (
     URLS_VARIABLE,
     RelayResult,
@@ -47,11 +47,11 @@ def run_alerts(paths: StatePaths, use_case: str | None, asked: AlertOptions, now
         if asked.test or asked.send:
             _need_urls(urls)
         trials = send_test(urls) if asked.test else None
-        result = relay(outbox, urls, now) if asked.send else None
+        result = _send(outbox, urls, now) if asked.send else None
         incidents = outbox.incidents(use_case, open_only=not asked.everything)
         messages = outbox.messages(use_case)
         known = {incident.incident_id: incident for incident in outbox.incidents(use_case)}
-        unsent = outbox.unsent()
+        unsent, dead = outbox.unsent(), len(outbox.dead_letters())
     except AlertOutboxError as error:
         raise fail(str(error)) from error
     if asked.as_json:
@@ -59,6 +59,7 @@ def run_alerts(paths: StatePaths, use_case: str | None, asked: AlertOptions, now
             "incidents": [asdict(incident) for incident in incidents],
             "messages": [asdict(message) for message in (messages if asked.everything else messages[-LAST_MESSAGES:])],
             "unsent": unsent,
+            "dead_letters": dead,
             "urls": [masked(url) for url in urls],
         }
         if trials is not None:
@@ -75,6 +76,11 @@ def run_alerts(paths: StatePaths, use_case: str | None, asked: AlertOptions, now
         _show_relayed(result)
         next_steps({"ml-assets alerts": "open incidents, and whether their messages were sent"})
     return not any(trial.error for trial in trials or []) and not (result and result.failed)
+
+
+def _send(outbox: AlertOutbox, urls: Sequence[str], now: datetime) -> RelayResult:
+    outbox.retry_dead_letters(now)
+    return relay(outbox, urls, now)
 
 
 def _check_use_case(outbox: AlertOutbox, use_case: str | None) -> None:
@@ -166,6 +172,8 @@ def _show_incident(incident: Incident, *, everything: bool) -> None:
 def _fate(message: Message, urls: Sequence[str], *, with_times: bool) -> str:
     if message.sent_at is not None:
         return f"yes, {_moment(message.sent_at)}" if with_times else "yes"
+    if message.attempts >= MOST_TRIES:
+        return f"given up after {message.attempts} tries, `alerts --send` tries again: {message.last_error}"
     if message.last_error is not None:
         again = f"next try {_moment(message.next_try_at)}" if with_times else "tried again later"
         return f"failed {message.attempts}x, {again}: {message.last_error}"

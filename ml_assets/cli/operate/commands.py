@@ -102,6 +102,7 @@ def status(
     from ml_assets.cli.operate.status import show_facts
     from ml_assets.pipeline.monitoring.status import facts_of
     from ml_assets.spec.declaration import DeclarationError, load_use_case
+    from ml_assets.stores.paths import delivery_roots
 
     names = [use_case] if use_case else use_case_names()
     found: list[dict[str, Any]] = []
@@ -111,7 +112,7 @@ def status(
             found.append(facts_of(spec, state_of(spec)))
             continue
         try:
-            spec = load_use_case(defs_folder() / name)
+            spec = load_use_case(defs_folder() / name, delivery_roots())
             found.append(facts_of(spec, state_of(spec)))
         except DeclarationError as error:
             found.append({"use_case": name, "broken": [str(mistake) for mistake in error.mistakes]})
@@ -286,15 +287,21 @@ def housekeep(
 
 
 @commands.command()
-def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
+def ui(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name by which a proxy of yours is asked for this UI; repeatable."),
+    ] = None,
+) -> None:
     """Open the Dagster UI and its daemon, on this machine only.
 
-    They use the same instance as the commands.
+    They use the same instance as the commands. The printed address holds a token; $ML_ASSETS_UI_TOKEN sets it.
     """
     from ml_assets.cli.operate.webserver import serve
     from ml_assets.stores.paths import state_paths
 
-    serve(state_paths(), port)
+    serve(state_paths(), port, allow_host or ())
 
 
 @commands.command()

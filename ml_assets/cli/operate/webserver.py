@@ -1,62 +1,104 @@
-"""Webserver and daemon on this machine alone, ended together."""
+"""Starts the webserver and the daemon on this machine alone, and ends them together."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import FrameType
 
 from ml_assets.cli.console import console, fail
+from ml_assets.cli.operate.request_guard import TOKEN_VARIABLE, GuardRules, TokenError
+from ml_assets.cli.operate.ui_process import HOSTS_VARIABLE, PORT_VARIABLE
 from ml_assets.stores.paths import DATA_VARIABLE, StatePaths, project_root
+from ml_assets.stores.write_lock import LockHeldError, lock_at_once
 
 _OF_RUNS = (" - dagster - DEBUG - ", " - dagster - INFO - ")  # each event of each run; the UI shows them better
+_PATIENCE_S = 20  # for a process that was asked to end
 
 
-def serve(paths: StatePaths, port: int) -> None:
-    """Run the UI until interrupted. It has no password, so it listens on 127.0.0.1 and nowhere else."""
+def serve(paths: StatePaths, port: int, hosts: Sequence[str] = ()) -> None:
+    """Run the UI until interrupted, on 127.0.0.1 alone, for whoever has the token that is printed.
+
+    The token is that of $ML_ASSETS_UI_TOKEN, or a new one. One UI a state folder: two daemons would launch runs twice.
+    """
+    try:
+        rules = GuardRules(os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(24), port, tuple(hosts))
+    except TokenError as error:
+        raise fail(str(error)) from error
+    address = f"http://127.0.0.1:{port}"
+    try:
+        with lock_at_once(paths.locks, "ui", f"process {os.getpid()}, {address}") as lock:
+            _refuse_taken_port(port)
+            _run(paths, rules, address, lock.fileno())
+    except LockHeldError as error:
+        raise fail(f"a UI of {paths.root} already runs: {error.holder}. Open it, or stop it first") from error
+
+
+def _run(paths: StatePaths, rules: GuardRules, address: str, lock: int) -> None:
     from ml_assets.graph.runs.launch import make_instance
 
     make_instance(paths)
     environment = {**os.environ, "DAGSTER_HOME": str(paths.dagster_home), DATA_VARIABLE: str(paths.root)}
-    workspace = str(project_root() / "workspace.yaml")
-    module = [sys.executable, "-m"]
-    commands = [
-        [*module, "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", workspace, "--log-level", "warning"],
-        [*module, "dagster._daemon", "run", "-w", workspace, "--log-level", "warning"],
-    ]
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
-    processes = [_start(command, environment) for command in commands]
-    console.print(f"[bold]http://127.0.0.1:{port}[/]  (Ctrl-C ends it; state in {paths.root})", soft_wrap=True)
+    environment.pop(TOKEN_VARIABLE, None)  # runs have no use for it
+    guarded = {TOKEN_VARIABLE: rules.token, PORT_VARIABLE: str(rules.port), HOSTS_VARIABLE: " ".join(rules.hosts)}
+    signal.signal(signal.SIGTERM, _interrupt)
+    processes = [_start("webserver", {**environment, **guarded}, lock), _start("daemon", environment, lock)]
+    shown = f"[bold]{address}/?token={rules.token}[/]  (Ctrl-C ends it; state in {paths.root})"
+    console.print(shown, soft_wrap=True, highlight=False)
     try:
         while all(process.poll() is None for process in processes):
             time.sleep(0.5)
-        raise fail("the webserver or the daemon ended by itself; is the port taken? --port names another")
+        raise fail("the webserver or the daemon ended by itself; the lines above say why")
     except KeyboardInterrupt:
         console.print("ending")
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait()
+        _end(processes)
 
 
-def _start(command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
-    """Start a process whose output, and that of the runs it launches, is printed but for the events of runs."""
+def _refuse_taken_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the webserver itself binds
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise fail(f"--port {port}: {reason}; allowed: a free port from 1024 to 65535") from error
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _start(kind: str, environment: dict[str, str], lock: int) -> subprocess.Popen[str]:
+    """Start a process whose output, and that of the runs it launches, is printed but for the events of runs.
+
+    It ends when its standard input closes, so also when this process is killed; until then it holds the lock too.
+    """
+    command = [sys.executable, "-m", "ml_assets.cli.operate.ui_process", kind, str(project_root() / "workspace.yaml")]
     process = subprocess.Popen(  # noqa: S603
-        command, env=environment, cwd=project_root(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        errors="replace",
+        command, env=environment, cwd=project_root(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, errors="replace", pass_fds=[lock],
     )  # fmt: skip
     threading.Thread(target=_print_but_events, args=(process.stdout,), daemon=True).start()
     return process
+
+
+def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _print_but_events(lines: Iterable[str]) -> None:

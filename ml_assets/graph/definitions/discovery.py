@@ -12,31 +12,34 @@ from ml_assets.graph.definitions.use_case import build_broken_use_case, build_us
 from ml_assets.spec.declaration import (
     DECLARATION_FILE,
     DeclarationError,
-    Located,
     Mistake,
     find_use_cases,
+    is_readable,
     locate_use_case,
+    unexpected,
 )
 from ml_assets.spec.places import Place
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.paths import state_paths
+from ml_assets.stores.paths import delivery_roots, state_paths
 
 
 def load_use_cases(package: Path, discover: Callable[[], dg.Definitions]) -> dg.Definitions:
     """Load what `discover` finds below `package`/defs, or, when it gives up, each use case by itself.
 
     Dagster reads every defs.yaml before any component sees its own, and stops at the first that is
-    no YAML, holds a tab, or names another type (seen). Where all declarations are sound, its
-    error is about something else, and is raised.
+    no YAML, holds a tab, or names another type (seen). Its reader writes aliases out without bounds,
+    so it sees no file that ours refuses. Where all declarations are sound, its error is about
+    something else, and is raised.
     """
+    folders = find_use_cases(package / "defs")
     try:
-        return discover()
+        if all(is_readable(folder) for folder in folders):
+            return discover()
     except Exception:
-        folders = find_use_cases(package / "defs")
         if not any(_is_broken(folder) for folder in folders):
             raise
-        logging.getLogger("ml_assets").warning("a declaration cannot be read: each use case is loaded by itself")
-        return dg.Definitions.merge(*(build_folder(folder) for folder in folders))
+    logging.getLogger("ml_assets").warning("a declaration cannot be read: each use case is loaded by itself")
+    return dg.Definitions.merge(*(build_folder(folder) for folder in folders))
 
 
 def load_location(build: Callable[[], dg.Definitions]) -> dg.Definitions:
@@ -64,7 +67,7 @@ def load_location(build: Callable[[], dg.Definitions]) -> dg.Definitions:
 def build_folder(folder: Path) -> dg.Definitions:
     """Build the use case in `folder`, or, when its declaration is broken, one asset that says why."""
     try:
-        found = _load(folder)
+        found = locate_use_case(folder, delivery_roots())
         return build_declared(found.spec, found.places)
     except DeclarationError as error:
         logging.getLogger("ml_assets").error("%s is broken and was left out:\n%s", folder.name, error)
@@ -82,27 +85,13 @@ def build_declared(spec: UseCaseSpec, places: Mapping[str, Sequence[Place]] | No
     try:
         return build_use_case(spec, places=places)
     except Exception as error:
-        raise _as_mistake(Path(spec.name), "cannot be built", error) from error
-
-
-def _load(folder: Path) -> Located:
-    """Read a declaration; should reading it fail otherwise than by mistakes, that is the mistake."""
-    try:
-        return locate_use_case(folder, state_paths().root)
-    except DeclarationError:
-        raise
-    except Exception as error:
-        raise _as_mistake(folder, "cannot be read", error) from error
-
-
-def _as_mistake(folder: Path, said: str, error: Exception) -> DeclarationError:
-    reason = f"{said}: {type(error).__name__}: {' '.join(str(error).split())}"
-    return DeclarationError(folder, [Mistake(Path(DECLARATION_FILE), 1, "", reason)])
+        mistake = Mistake(Path(DECLARATION_FILE), 1, "", unexpected("cannot be built", error))
+        raise DeclarationError(Path(spec.name), [mistake]) from error
 
 
 def _is_broken(folder: Path) -> bool:
     try:
-        _load(folder)
+        locate_use_case(folder, delivery_roots())
     except DeclarationError:
         return True
     return False

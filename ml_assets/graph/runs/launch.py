@@ -1,12 +1,10 @@
 """Runs the jobs of a use case on the instance that the UI shows, from any program."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +20,7 @@ from ml_assets.graph.runs.event_log import store_events_in_batches
 from ml_assets.graph.runs.lost_runs import PROCESS_TAG, end_lost_runs
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.instance_settings import put_instance_settings
 from ml_assets.stores.paths import StatePaths, project_root
 from ml_assets.stores.processes import this_process
 from ml_assets.stores.write_lock import write_lock
@@ -55,19 +54,11 @@ def make_instance(paths: StatePaths) -> None:
     os.environ["DAGSTER_HOME"] = str(paths.dagster_home)  # where the event log looks
     store_events_in_batches()
     with write_lock(paths.locks, "dagster_home"):
-        prepare_home(paths.dagster_home)
+        put_instance_settings(project_root() / "dagster.yaml", paths.dagster_home)
         with dg.DagsterInstance.from_config(str(paths.dagster_home)) as instance:
             instance.get_runs(limit=1)
             instance.all_asset_keys()
             instance.all_instigator_state()
-
-
-def prepare_home(home: Path) -> None:
-    """Put the settings of the project into DAGSTER_HOME, replacing those of an older checkout."""
-    home.mkdir(parents=True, exist_ok=True)
-    settings, target = project_root() / "dagster.yaml", home / "dagster.yaml"
-    if not target.exists() or target.read_bytes() != settings.read_bytes():
-        shutil.copyfile(settings, target)
 
 
 def run_batch(

@@ -9,8 +9,8 @@ REASONS = "STRUCT(code VARCHAR, passed BOOLEAN, message VARCHAR, measured DOUBLE
 _AS_OF = read_columns("as_of | DATE | the drop up to which everything was known")
 _MADE_FROM = read_columns("""
     _training_set_version | BIGINT  | lake version of the training set
-    _mlflow_run_id        | VARCHAR | the run in MLflow
-    _registry_version     | VARCHAR | the registered version in MLflow
+    _mlflow_run_id        | VARCHAR | the run in MLflow; empty where MLflow could not be told
+    _registry_version     | VARCHAR | the registered version in MLflow; empty where MLflow could not be told
 """)
 CANDIDATE_MODEL = Table(
     "candidate_model",

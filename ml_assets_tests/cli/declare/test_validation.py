@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from datetime import date
@@ -116,7 +117,7 @@ def test_delivery_into_the_state_of_this_machine_is_a_mistake_with_its_line(tmp_
         said = f"defs.yaml:{line} deliveries[0].folder: found '{folder}', which lies in the state of this machine"
         assert (said in result.stdout) == is_wrong
     declared.write_text(f"{text}\n  deliveries:\n    - {{table: worklist, folder: {state / 'lake'}}}\n")
-    assert "allowed: a folder below the delivered files" in run("batch", "flight_delays", "--from", "2013-01-01",
+    assert "allowed: below " in run("batch", "flight_delays", "--from", "2013-01-01",
                                                                "--to", "2013-01-01").stderr  # fmt: skip
 
 
@@ -149,3 +150,21 @@ def test_validate_says_what_a_changed_contract_means_for_earlier_drops(tmp_path:
     assert result.exit_code == 0
     assert "visibility_mi: new since 1 drop was run: null in it" in result.stdout
     assert "gone: no column of the contract any more: the 1 drop that was run keeps it" in result.stdout
+
+
+@pytest.mark.parametrize("command", [("validate",), ("validate", "flight_delays"), ("status",)])
+def test_delivery_to_a_folder_that_the_machine_does_not_allow_is_a_mistake_wherever_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    declared = tmp_path / "defs" / "flight_delays" / "defs.yaml"
+    declared.write_text(f"{declared.read_text()}\n  deliveries:\n    - {{table: worklist, folder: /etc}}\n")
+
+    refused = run(*command)
+    monkeypatch.setenv("ML_ASSETS_DELIVERY_FOLDERS", f"/srv/desk{os.pathsep}/etc")
+    allowed = run(*command)
+
+    said = (
+        "deliveries[0].folder: found '/etc', which is not among the folders of $ML_ASSETS_DELIVERY_FOLDERS; allowed: "
+    )
+    assert said in " ".join(refused.stdout.split())
+    assert "deliveries[0]" not in allowed.stdout

@@ -107,7 +107,7 @@ def test_use_case_whose_reading_fails_is_left_out_like_one_with_mistakes(
     def fail(_: object) -> None:
         raise RecursionError("a fault of the parser")
 
-    monkeypatch.setattr("ml_assets.graph.definitions.discovery.locate_use_case", fail)
+    monkeypatch.setattr("ml_assets.spec.declaration._locate", fail)
 
     assert keys_by_use_case(load(package)) == {"flight_delays": {"broken_declaration"}}
 

@@ -12,10 +12,10 @@ import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml_assets.graph.runs.event_log import BatchedSqliteEventLogStorage
-from ml_assets.graph.runs.launch import RunOutcome, open_instance, prepare_home, run_batch, run_retrain
+from ml_assets.graph.runs.launch import RunOutcome, open_instance, run_batch, run_retrain
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.stores.alert_outbox import AlertOutbox
-from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.paths import StatePaths
 from ml_assets_tests.rehearsal import Rehearsal, day, rehearse
 
 pytestmark = pytest.mark.xdist_group("launch")  # one worker runs the shared drops once
@@ -97,18 +97,6 @@ def test_incidents_are_told_after_a_run_by_the_drop_they_concern(two_days: TwoDa
     (failed,) = [each for each in found if each.kind == "failed_run"]
     assert (failed.monitor, failed.since) == ("run/flight_delays_retrain", "2013-01-02")
     assert failed.opened_at != failed.since
-
-
-def test_home_is_given_the_settings_of_the_project_and_keeps_its_own_files(tmp_path: Path) -> None:
-    home = StatePaths(tmp_path).dagster_home
-    home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry: {enabled: true}\n")
-    (home / "history").mkdir()
-
-    prepare_home(home)
-
-    assert (home / "dagster.yaml").read_bytes() == (project_root() / "dagster.yaml").read_bytes()
-    assert (home / "history").is_dir()
 
 
 def test_processes_that_start_on_a_fresh_state_at_once_leave_one_good_instance(tmp_path: Path) -> None:

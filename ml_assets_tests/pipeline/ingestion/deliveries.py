@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ml_assets_tests.rehearsal import flagship
 
 ORDERS = {"id": "string", "ordered_at": "timestamp", "depot": "string", "kg": "float", "n": "integer"}
 Row = dict[str, Any]
+_NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def orders(columns: dict[str, Any] | None = None, **more: Any) -> Source:
@@ -66,9 +67,9 @@ class Deliveries:
     def run(self, drops: Sequence[date], *, closes: bool = False) -> list[Row]:
         """Run drops up to their ledger and give its rows; `closes` marks them as those whose features are stored."""
         for source in self.sources:
-            receive_source(self.spec, self.state, source, drops)
+            receive_source(self.spec, self.state, source, drops, _NOW)
             validate_source(self.spec, self.state, source, drops)
-        build_ledger(self.spec, self.state, drops)
+        build_ledger(self.spec, self.state, drops, _NOW)
         if closes:
             closed = [{"batch_date": drop, "examples": 0, "_feature_set": 1} for drop in drops]
             self.lake.replace_drops(CLOSED_DROPS.name, arrow_rows(CLOSED_DROPS, closed), drops)
