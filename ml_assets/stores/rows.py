@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from ml_assets.stores.engine import open_reader
 from ml_assets.stores.lake import Lake
 
 
@@ -18,12 +19,9 @@ def read_rows(
     where: str = "",
 ) -> list[dict[str, Any]]:
     """Read a small table, all its columns where none is named; no rows when it was never written."""
-    import duckdb
-
     if not lake.has(table):
         return []
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    with open_reader() as connection:
         relation = lake.relation(connection, table, drops)
         if where:
             relation = relation.filter(where)

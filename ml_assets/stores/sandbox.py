@@ -39,6 +39,11 @@ def restrict_to_tables(
     connection.execute("SET allowed_paths = [" + ", ".join("'" + file.replace("'", "''") + "'" for file in files) + "]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+    show_tables(connection, tables)
+
+
+def show_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableFiles]) -> None:
+    """Make views of `tables` by their names, `table` or `schema.table`: for SQL of our own, which nothing shuts in."""
     for name, table in tables.items():
         schema, _, bare = name.rpartition(".")
         if schema:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ml_assets.stores.engine import open_database, open_session
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@contextmanager
-def open_engine() -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open DuckDB in memory and close it at the end."""
-    import duckdb
-
-    with duckdb.connect() as connection:
-        yield connection
-
-
 @dataclass(frozen=True)
 class UseCaseState:
     """Where the tables, models and files of a use case are, and how DuckDB is opened over them.
@@ -38,7 +30,7 @@ class UseCaseState:
     use_case
         Name of the use case; the folders below `paths` are named by it.
     open_connection
-        Opens a DuckDB connection, such as `DuckDBResource.get_connection`.
+        Opens a DuckDB database of its own, such as `DuckDBResource.get_connection`.
     kept
         What one step worked out and a later step of the same run looks at again, by step and key. It lives as long as
         this object: a run has its own.
@@ -46,7 +38,7 @@ class UseCaseState:
 
     use_case: str
     paths: StatePaths
-    open_connection: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]] = open_engine
+    open_connection: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]] = open_database
     kept: dict[str, tuple[object, Any]] = field(
         default_factory=dict[str, tuple[object, Any]], compare=False, repr=False
     )
@@ -60,7 +52,7 @@ class UseCaseState:
     @property
     def lake(self) -> Lake:
         """The tables."""
-        return Lake(self.paths.lake / self.use_case)
+        return self.keep_newest("lake", self.paths, lambda: Lake(self.paths.lake / self.use_case))
 
     @property
     def models(self) -> ModelStore:
@@ -81,9 +73,13 @@ class UseCaseState:
         """The folder of landed drops."""
         return self.paths.landing / self.use_case
 
+    def connect(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """Open a DuckDB session, in UTC, for SQL of our own."""
+        return open_session()
+
     @contextmanager
-    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open a DuckDB connection whose session is in UTC and draws no progress bar."""
+    def connect_apart(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open a DuckDB database of its own, in UTC, which SQL of users can be shut in."""
         with self.open_connection() as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             yield connection

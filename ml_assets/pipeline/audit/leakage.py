@@ -81,9 +81,9 @@ def audit_leakage(
         If no drop can be audited.
     """
     lake = state.lake
-    with state.connect() as connection:
+    with state.connect_apart() as connection:
         stale = tuple(stale_drops(connection, lake, spec))
-    with state.connect() as connection:
+    with state.connect_apart() as connection:
         moments = _sample(connection, lake, request, stale)
     if not moments:
         raise NothingToAuditError(
@@ -91,7 +91,7 @@ def audit_leakage(
             f"`ml-assets backfill {spec.name} --features`"
         )
     audit = Audit(left_out=stale)
-    with state.connect() as connection:
+    with state.connect_apart() as connection:
         _lay_tables(connection, spec, lake, sorted({drop for drop, *_ in moments}), everywhere=request.lands_everywhere)
         for source in spec.sources:
             accepted = f"{'accepted' if request.lands_everywhere else 'all'}_{source.name}"

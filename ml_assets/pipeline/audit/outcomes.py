@@ -34,7 +34,7 @@ def audit_outcomes(spec: UseCaseSpec, state: UseCaseState) -> list[Finding]:
     if "plan" not in recorded:
         return []
     plan = DrawPlan.from_json(recorded["plan"])
-    with state.connect() as connection:
+    with state.connect_apart() as connection:
         tables = {name: lake.files(name) for name in ("training_set", "labels", "examples", "features")}
         tables["features"] = tables["features"].of_drops(_looked_at(spec, tables["features"]))
         restrict_to_tables(connection, tables)

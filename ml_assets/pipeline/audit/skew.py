@@ -102,7 +102,9 @@ def _lay_served(connection: duckdb.DuckDBPyConnection, lake: Lake, version: int,
     rows = scan(connection, lake.files("features", version, (min(drops), max(drops))))
     listed = ", ".join(f"DATE '{drop}'" for drop in drops)
     rows = rows.filter(f"batch_date IN ({listed})")
-    is_first = connection.execute("SELECT count(*) = 0 FROM duckdb_tables() WHERE table_name = '_served'").fetchall()
+    is_first = connection.execute(
+        "SELECT count(*) = 0 FROM duckdb_tables() WHERE table_name = '_served' AND database_name = current_database()"
+    ).fetchall()
     rows.create_view("_more", replace=True)
     connection.execute(
         "CREATE TABLE _served AS SELECT * FROM _more" if is_first[0][0] else "CREATE OR REPLACE TABLE _served AS "

@@ -99,7 +99,7 @@ def _findings(audit: Audit, said: str, suspicions: Sequence[Suspicion]) -> tuple
 def check_known_in_time(state: UseCaseState, plan: DrawPlan, version: int) -> CheckOutcome:
     """Judge the stored rows against the stored labels, without the query that drew them."""
     lake = state.lake
-    with state.connect() as connection:
+    with state.connect_apart() as connection:
         restrict_to_tables(
             connection, {"training_set": lake.files("training_set", version), "labels": lake.files("labels")}
         )

@@ -18,7 +18,7 @@ from ml_assets.training.group_gaps import group_gaps
 
 def store_behaviours(spec: UseCaseSpec, state: UseCaseState, found: Comparison) -> list[Row]:
     """Try the declared behaviours and measure gaps between groups, and store the rows. Grain: a behaviour or group."""
-    with state.connect() as connection:
+    with state.connect_apart() as connection:
         restrict_to_tables(connection, {})
         if spec.features.holidays:
             year = found.row.as_of.year

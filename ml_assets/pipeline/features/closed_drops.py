@@ -9,7 +9,7 @@ from ml_assets.ingestion.ledger import DropsNotFinalError, find_gaps, require_fi
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.rows import read_rows
-from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.sandbox import show_tables
 from ml_assets.stores.use_case_state import UseCaseState
 
 
@@ -22,7 +22,7 @@ def refuse_open_drops(spec: UseCaseSpec, state: UseCaseState, last: date) -> Non
     """Refuse to run while a drop up to `last` has no final state; a closed drop had one, by what was declared then."""
     closed = closed_drops(state)
     with state.connect() as connection:
-        restrict_to_tables(connection, {"drops": state.lake.files("drops")})
+        show_tables(connection, {"drops": state.lake.files("drops")})
         require_final([gap for gap in find_gaps(connection, spec, last) if gap.drop not in closed], spec.name)
 
 

@@ -60,7 +60,7 @@ def _compute(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], tell
     with state.connect() as connection:
         number = declared_set(connection, lake, spec)
     counts: Counter[date] = Counter()
-    with state.connect() as connection:
+    with state.connect_apart() as connection:
         tables = {
             f"validated_{source}": lake.files(
                 f"validated_{source}", drops=(first_needed(spec, source, drops[0]), drops[-1])

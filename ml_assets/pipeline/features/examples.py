@@ -43,7 +43,7 @@ def _draw_examples(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]
     """Draw the examples of drops that follow each other; note how many of each are in quarantine."""
     lake, sources = state.lake, spec.examples.sources
     first, last = spec.calendar.start, drops[-1]
-    with state.connect() as connection:
+    with state.connect_apart() as connection:
         tables = {
             f"validated_{source}": lake.files(f"validated_{source}", drops=(drops[0], last)) for source in sources
         }

@@ -16,7 +16,7 @@ from ml_assets.training.labels import settle_labels
 def store_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DropResult:
     """Draw the labels that each drop brought, by the declared SELECT, and store them. Grain: an example."""
     sources, bounds = spec.labels.sources, (drops[0], drops[-1])
-    with state.connect() as connection:
+    with state.connect_apart() as connection:
         read = {f"validated_{source}": state.lake.files(f"validated_{source}", drops=bounds) for source in sources}
         restrict_to_tables(connection, read)
         select_by_drop(connection, spec.labels.sql, sources, drops, spec.calendar)

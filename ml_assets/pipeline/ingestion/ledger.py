@@ -11,7 +11,7 @@ from ml_assets.ingestion.ledger import settle_ledger
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS, refuse_undue_drops
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.sandbox import show_tables
 from ml_assets.stores.use_case_state import UseCaseState
 
 
@@ -31,7 +31,7 @@ def build_ledger(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], 
     if state.lake.has(ACCEPTED_GAPS):
         views[ACCEPTED_GAPS] = state.lake.files(ACCEPTED_GAPS)
     with state.connect() as connection:
-        restrict_to_tables(connection, views)
+        show_tables(connection, views)
         if ACCEPTED_GAPS not in views:
             connection.execute(f"CREATE TEMP TABLE {ACCEPTED_GAPS} (batch_date DATE, source VARCHAR, reason VARCHAR)")
         ledger = settle_ledger(connection, spec, drops).to_arrow_table()

@@ -79,7 +79,7 @@ def validate_source(spec: UseCaseSpec, state: UseCaseState, source: Source, drop
 def _judge(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date]) -> None:
     """Judge the rows of `drops` by the contract, and keep what was found."""
     lake = state.lake
-    with state.connect() as connection:
+    with state.connect_apart() as connection:
         received = _restrict_to_judged_tables(connection, spec, source, lake, drops)
         landed = sorted(drop for drop, refusal in received if refusal is None)
         keys = {name: spec.source(name).key for name in source.reads}

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.spec.tables.monitoring import DRIFT_REPORT, FEED_HEALTH
+from ml_assets.stores.engine import open_reader
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.table_rows import arrow_rows
 
@@ -23,12 +24,9 @@ def read_monitors(
 
     All columns where none is named. No rows where neither table was written yet.
     """
-    import duckdb
-
     if not any(lake.has(table) for table in MONITORS):
         return []
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    with open_reader() as connection:
         rows = scan_monitors(connection, lake, drops).filter(where)
         return rows.project(", ".join(columns or ["*"])).to_arrow_table().to_pylist()
 

@@ -38,7 +38,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.sequential import DailyMeans, Reference
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.rows import read_rows
-from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.sandbox import show_tables
 from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -69,7 +69,7 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
         promotions = [as_promotion(each) for each in read_verdicts(connection, lake) if each.verdict == "promoted"]
         gains = _gains_at_gate(connection, lake)
         read = ("features", "labels", "predictions", SHADOWS)
-        restrict_to_tables(connection, {name: lake.files(name, drops=bounds) for name in read})
+        show_tables(connection, {name: lake.files(name, drops=bounds) for name in read})
         scored = read_scored(connection, spec, drops, _fallback_drops(spec, bounds, promotions))
     rows = measure_performance(scored, drops, spec.monitoring, spec.worklist.capacity)
     verdicts: dict[date, dict[str, Any]] = {}

@@ -21,7 +21,7 @@ from ml_assets.spec.tables import declared_lake_tables
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle
-from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.sandbox import show_tables
 from ml_assets.stores.table_rows import arrow_schema
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -65,13 +65,13 @@ def score_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -
         require_trained_features(connection, lake, spec, by_model)
         reach = drops_read(spec, drops)
         tables = {f"features_{version}": lake.files("features", version, reach) for version in set(read.values())}
-        restrict_to_tables(connection, tables | {"labels": lake.files("labels", drops=reach)})
+        show_tables(connection, tables | {"labels": lake.files("labels", drops=reach)})
         table, notes = _score_drops(PriorCorrector(connection, spec), state, champions, read)
     lake.replace_drops("predictions", table, drops)
     with state.connect() as connection:
         names = ["predictions", "examples", *(["champion"] if promotions else [])]
         stored = {name: lake.files(name, drops=None if name == "champion" else bounds) for name in names}
-        restrict_to_tables(connection, stored)
+        show_tables(connection, stored)
         checks = tuple(_check_stored(connection, champions))
     if all(check.passed for check in checks if check.is_error):
         for drop in drops:

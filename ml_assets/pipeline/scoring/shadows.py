@@ -18,7 +18,7 @@ from ml_assets.spec.tables.models import SHADOW_PREDICTIONS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle, ModelStore, TamperedModelError
-from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.sandbox import show_tables
 from ml_assets.stores.table_rows import arrow_schema
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -41,7 +41,7 @@ def score_shadows(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date])
         verdicts = read_verdicts(connection, lake)
         reach = drops_read(spec, drops)
         features = lake.files("features", drops=reach)
-        restrict_to_tables(connection, {"features": features, "labels": lake.files("labels", drops=reach)})
+        show_tables(connection, {"features": features, "labels": lake.files("labels", drops=reach)})
         # read once: a query a drop would open every file of the range each time
         name = f"features_{features.version}"
         connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM features")

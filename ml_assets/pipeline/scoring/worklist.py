@@ -11,7 +11,7 @@ from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.deliveries import deliver_drop
 from ml_assets.serving.worklist import draw_worklist, unpredicted_weights
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.sandbox import show_tables
 from ml_assets.stores.use_case_state import UseCaseState
 
 
@@ -25,7 +25,7 @@ def store_worklist(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]
     bounds = (drops[0], drops[-1])
     with state.connect() as connection:
         tables = {name: state.lake.files(name, drops=bounds) for name in ("predictions", "examples")}
-        restrict_to_tables(connection, tables)
+        show_tables(connection, tables)
         rows = draw_worklist(connection, spec.worklist).to_arrow_table()
         missing = unpredicted_weights(connection, spec.worklist)
     state.lake.replace_drops("worklist", rows, drops)
