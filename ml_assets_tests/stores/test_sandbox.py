@@ -92,7 +92,7 @@ def test_variables_of_the_program_are_no_tables(shut: duckdb.DuckDBPyConnection)
 
 def test_select_sees_only_the_rows_of_its_drop_and_its_batch(shut: duckdb.DuckDBPyConnection) -> None:
     sql = """
-        SELECT count(id) AS stops, max(id) AS last, any_value(batch_at) AS at, any_value(previous_batch_at) AS before
+        SELECT count(id) AS stops, max(id) AS last, min(batch_at) AS at, min(previous_batch_at) AS before
         FROM batch LEFT JOIN stops ON true;
     """
 
