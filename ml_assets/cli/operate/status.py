@@ -80,6 +80,9 @@ def show_facts(facts: dict[str, Any]) -> None:
         measured = f"log loss {log_loss}, AUC {auc} on its window"
         _line("champion", f"{champion['model_version']}, serves from {champion['serves_from']} "
               f"(gate {champion['gate']}; {measured})")  # fmt: skip
+        if champion["damage"]:
+            _line("damaged", f"{champion['damage']}; no drop can be scored until it is back: restore the file, or "
+                  f"ml-assets rollback {facts['use_case']}", "bold red")  # fmt: skip
     _show_predictions(facts)
     _show_quality(facts)
     _show_watch(facts)

@@ -13,7 +13,7 @@ from ml_assets.spec.tables.models import CANDIDATE_MODEL, CHAMPION, EVALUATION
 from ml_assets.stats.day_blocks import Interval
 from ml_assets.stats.window_measures import WindowMeasures
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.model_store import StoredModel
+from ml_assets.stores.model_store import ModelStore, StoredModel, TamperedModelError
 from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.training.candidate import MeasuredRung
 
@@ -222,6 +222,22 @@ def champion_in(record: Sequence[Mapping[str, Any]], drop: date) -> dict[str, An
     """Give the entry of what serves a drop by this record; None before the first champion."""
     found = champion_of(drop, promotions_in(record))
     return None if found is None else dict(next(row for row in record if row["sequence"] == found.sequence))
+
+
+def newest_champion(record: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Give the entry of what serves the drops to come; None before the first champion."""
+    promoted = [row for row in record if row["verdict"] == PROMOTED]
+    return max(promoted, key=lambda row: (row["serves_after"], row["sequence"]), default=None)
+
+
+def damage_of(models: ModelStore, entry: Mapping[str, Any] | None) -> str | None:
+    """Say which file of a model is gone or not the one that the gate saw; None where all are."""
+    try:
+        if entry is not None:
+            models.verify(entry["model_version"], entry["artifact_sha256"])
+    except TamperedModelError as error:
+        return str(error)
+    return None
 
 
 def drop_of(row: Mapping[str, Any]) -> date:

@@ -9,7 +9,7 @@ from typing import Any
 from ml_assets.decisions.findings import DROP_SCOPE, finding_of_verdict, findings_of_drop
 from ml_assets.decisions.incidents import Changes, Finding
 from ml_assets.pipeline.champion.decisions import record_of
-from ml_assets.pipeline.champion.record import drop_of
+from ml_assets.pipeline.champion.record import damage_of, drop_of, newest_champion
 from ml_assets.pipeline.ingestion.ready_drops import overdue_sources
 from ml_assets.pipeline.monitoring.decisions import stale_parts
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
@@ -50,6 +50,7 @@ def reconcile_incidents(
         outbox.settle(spec.name, ["declaration"], at, [], now, drop),
         *_reconcile_drops(spec, paths, outbox, now),
         *_reconcile_verdicts(spec, paths, outbox, now),
+        outbox.settle(spec.name, ["model_files"], at, _damaged_model(spec, paths), now, drop),
         outbox.settle(spec.name, ["run/"], at, failed_runs, now, drop),
         outbox.settle(spec.name, ["check/"], at, failed_checks, now, drop),
     ]
@@ -59,6 +60,20 @@ def reconcile_incidents(
         found.append(outbox.settle(spec.name, ["overdue/"], landed.isoformat(), findings, now))
     found.append(outbox.settle(spec.name, ["landing/"], at, _unread(spec, paths, now), now, drop))
     return found
+
+
+def _damaged_model(spec: UseCaseSpec, paths: StatePaths) -> list[Finding]:
+    """Find that files of the model that serves are gone or changed."""
+    state = UseCaseState(spec.name, paths)
+    champion = newest_champion(record_of(state))
+    damage = damage_of(state.models, champion)
+    if champion is None or damage is None:
+        return []
+    return [
+        Finding("model_files", "damaged_model", "error", damage, None, None,
+                f"{champion['model_version']} scores no drop from now on; what was scored before still stands",
+                f"restore the file from a backup, or ml-assets rollback {spec.name}")
+    ]  # fmt: skip
 
 
 def _newest_begun(use_case: str, paths: StatePaths) -> date | None:

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from ml_assets.pipeline.champion.decisions import record_of
-from ml_assets.pipeline.champion.record import promotions_in
+from ml_assets.pipeline.champion.record import damage_of, newest_champion, promotions_in
 from ml_assets.pipeline.monitoring.serving_quality import newest_verdict_by, serving_fallback
 from ml_assets.serving.routing import champion_of
 from ml_assets.spec.drops import FILE_NOTE
@@ -88,7 +88,7 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
         "unread": [str(entry) for entry in find_unread(state.landing, spec.calendar, files)],
         "noted": _noted(ledger),
         "examples_refused": refused_examples(state),
-        "champion": _champion(spec, verdicts),
+        "champion": _champion(spec, state, verdicts),
         "not_scored_by_champion": _not_scored_by_champion(verdicts, scored, [drop for drop in run if computed[drop]]),
         "verdicts": [
             {name: row[name] for name in ("as_of", "model_version", "verdict", "gate")}
@@ -145,15 +145,15 @@ def _failure(state: UseCaseState) -> str | None:
     return max(decided, key=lambda row: row["batch_date"]).get("failure") if decided else None
 
 
-def _champion(spec: UseCaseSpec, verdicts: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    promoted = [row for row in verdicts if row["verdict"] == "promoted"]
-    if not promoted:
+def _champion(spec: UseCaseSpec, state: UseCaseState, verdicts: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    newest = newest_champion(verdicts)
+    if newest is None:
         return None
-    newest = max(promoted, key=lambda row: (row["serves_after"], row["sequence"]))
     after = newest["serves_after"]
     return {
         "model_version": newest["model_version"], "as_of": after, "serves_from": spec.calendar.next_drop(after),
         "gate": newest["gate"], "log_loss": newest["candidate_log_loss"], "auc": newest["candidate_auc"],
+        "damage": damage_of(state.models, newest),
     }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import date
+import hashlib
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,21 @@ import pytest
 
 from ml_assets.cli.operate.status import refused_sentence
 from ml_assets.pipeline.champion.decisions import record_of
+from ml_assets.pipeline.monitoring.incidents import reconcile_incidents
 from ml_assets.pipeline.monitoring.status import content_hashes, count_drops, facts_of, newest_verdict, refused_examples
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.tables.models import CHAMPION
 from ml_assets.spec.tables.monitoring import DECISIONS, PERFORMANCE_VERDICTS
+from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import MissingTableError
 from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.rows import read_rows
 from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.rehearsal import day, flagship
 
 SPEC = flagship()
+NOW = datetime(2013, 1, 9, tzinfo=UTC)
 DROPS = [day(number) for number in range(1, 6)]
 
 
@@ -48,7 +53,7 @@ def close(state: UseCaseState, examples: dict[date, int]) -> None:
 def promote(state: UseCaseState, *after: date) -> None:
     rows = [
         {"sequence": number, "verdict": "promoted", "model_version": f"m{number}", "artifact_sha256": "a",
-         "as_of": drop, "serves_after": drop, "gate": "enabled", "candidate_log_loss": 0.5}
+         "as_of": drop, "serves_after": drop, "gate": "enabled", "candidate_log_loss": 0.5, "_recorded_at": NOW}
         for number, drop in enumerate(after, 1)
     ]  # fmt: skip
     state.lake.replace("champion", arrow_rows(CHAMPION, rows))
@@ -113,6 +118,7 @@ def test_drops_of_another_champion_than_serves_them_are_scored_next(state: UseCa
 
     facts = facts_of(SPEC, state)
 
+    assert "the file is gone" in facts["champion"].pop("damage")  # no model was made here
     assert facts["champion"] == {"model_version": "m2", "as_of": day(2), "serves_from": day(3), "gate": "enabled",
                                  "log_loss": 0.5, "auc": None}  # fmt: skip
     assert facts["not_scored_by_champion"] == [day(3)]
@@ -189,3 +195,28 @@ def test_rows_that_made_no_example_are_counted_by_reason(state: UseCaseState) ->
     assert refused_sentence("uc", refused_examples(state)) == (
         "3 rows made no example: outcome_already_known 2, example_seen_before 1; they are in uc.quarantine_examples"
     )
+
+
+def test_champion_whose_files_are_gone_is_named_with_the_file_and_opens_an_incident_until_they_are_back(
+    state: UseCaseState,
+) -> None:
+    promote(state, day(2))
+    file = state.models.folder / "m1" / "manifest.json"
+
+    gone = facts_of(SPEC, state)["champion"]["damage"]
+    reconcile_incidents(SPEC, state.paths, [], [], NOW)
+    (opened,) = [each for each in AlertOutbox(state.paths).incidents(SPEC.name) if each.kind == "damaged_model"]
+
+    assert gone == f"{file}: the file is gone; its model cannot serve"
+    assert (opened.message, opened.closed_at) == (gone, None)
+
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b'{"files": {}}')
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    record = read_rows(state.lake, "champion", None)
+    state.lake.replace("champion", arrow_rows(CHAMPION, [{**row, "artifact_sha256": sha256} for row in record]))
+    reconcile_incidents(SPEC, state.paths, [], [], NOW + timedelta(seconds=10))
+
+    assert facts_of(SPEC, state)["champion"]["damage"] is None
+    assert not [each for each in AlertOutbox(state.paths).incidents(SPEC.name, open_only=True)
+                if each.kind == "damaged_model"]  # fmt: skip
