@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PROVENANCE = ("_file", "_sha256", "_line", "_is_late", "_text", "_unreadable", "_refused")
 IN_ORDER = "_is_late DESC, _file, _line"  # of the rows of a drop: of two versions of a fact the later one counts
+_SET_BACK_MIN = (60, 30, 120)  # by how much clocks are set back: nearly everywhere, on Lord Howe, at Troll
 MOMENTS = ("date", "timestamp")
 _FLOAT = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _FULL_YEAR = r"^-?\d{4,}\D"  # of fewer digits it could be any part of a date
@@ -210,6 +211,16 @@ def is_implausible_moment(text: str, column: Column) -> str:
     return f"(({_any_value(text, column)}) IS NOT NULL AND ({typed_value(text, column)}) IS NULL)"
 
 
+def _local_moment(local: str, column: Column) -> str:
+    """Give SQL for the moment of `local`, a local time of a column's zone. DuckDB takes the later one of two."""
+    latest = f"timezone('{column.zone}', {local})"
+    if column.zone == "UTC" or column.ambiguous == "latest":
+        return latest
+    earlier = [f"{latest} - INTERVAL {minutes} MINUTE" for minutes in _SET_BACK_MIN]
+    cases = " ".join(f"WHEN timezone('{column.zone}', {each}) = {local} THEN {each}" for each in earlier)
+    return f"CASE {cases} ELSE {latest} END"
+
+
 def _any_value(text: str, column: Column) -> str:
     if column.type == "string":
         return f"({text})"
@@ -226,7 +237,7 @@ def _any_value(text: str, column: Column) -> str:
             f"CASE WHEN NOT regexp_matches(trim({text}), '{_FULL_YEAR}') THEN NULL "
             f"WHEN regexp_matches(trim({text}), '{_HAS_OFFSET}') THEN TRY_CAST({text} AS TIMESTAMPTZ) "
             f"WHEN regexp_full_match(trim({text}), '[-0-9T:. ]+') "
-            f"THEN timezone('{column.zone}', TRY_CAST({text} AS TIMESTAMP)) END"
+            f"THEN {_local_moment(f'TRY_CAST({text} AS TIMESTAMP)', column)} END"
         )
     if column.type == "date":  # a cast would cut off a time of day
         return f"CASE WHEN regexp_full_match(trim({text}), '-?\\d{{4,}}-\\d+-\\d+') THEN TRY_CAST({text} AS DATE) END"

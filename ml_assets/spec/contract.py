@@ -46,6 +46,8 @@ POSSIBLE_YEARS = (1678, 2261)  # what 64 bits of nanoseconds hold: later steps c
 class Column(Declared):
     """One column of a landed file.
 
+    A timestamp without an offset is a local time of `zone`. In the hour that clocks set back go through twice it may
+    mean two moments: `ambiguous` says which, by default the earlier one, as the calendar reads the time of its batch.
     `years` are the first and last year of a date or timestamp that are plausible, in UTC; by default PLAUSIBLE_YEARS.
     A value outside is not read: its row is quarantined as `implausible_year:<column>`.
     """
@@ -55,6 +57,7 @@ class Column(Declared):
     unit: str | None = None
     required: bool = False
     zone: Annotated[str, AfterValidator(check_zone)] = "UTC"
+    ambiguous: Literal["earliest", "latest"] = "earliest"
     years: tuple[int, int] | None = None
 
     @property

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,31 @@ def test_offset_outranks_the_clock_of_the_column(ingest: Ingest) -> None:
     found, _ = read_values(ingest, "timestamp", *texts, zone="America/New_York")
 
     assert [moment.hour for moment in found] == [10, 9, 15, 8]
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("America/New_York", "2024-11-03"), ("America/New_York", "2024-03-10"), ("Europe/London", "2024-10-27"),
+        ("Australia/Sydney", "2024-04-07"), ("Australia/Lord_Howe", "2024-04-07"), ("Antarctica/Troll", "2024-10-27"),
+        ("Asia/Kolkata", "2024-05-01"),
+    ],
+)  # fmt: skip
+def test_local_time_that_comes_twice_is_the_moment_that_a_calendar_reads_unless_declared_otherwise(
+    zone: str, day: str, ingest: Ingest
+) -> None:
+    texts = [f"{day} {hour:02}:{minute}:00" for hour in range(5) for minute in ("00", "15", "30", "45")]
+    local = [datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)) for text in texts]
+    real = [each.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) for each in local]
+    exists = [moment == each.replace(tzinfo=None) for moment, each in zip(real, local, strict=True)]
+
+    earliest, _ = read_values(ingest, "timestamp", *texts, zone=zone)
+    latest, _ = read_values(ingest, "timestamp", *texts, zone=zone, ambiguous="latest")
+
+    for text, moment, last, one, there in zip(texts, earliest, latest, local, exists, strict=True):
+        if there:
+            assert moment == one.astimezone(UTC), text
+            assert last == one.replace(fold=1).astimezone(UTC), text
 
 
 def test_moment_with_a_zone_by_name_is_unreadable_and_not_read_on_another_clock(ingest: Ingest) -> None:
