@@ -217,7 +217,6 @@ def _lineage(facts: CardFacts) -> Section:
     rows = [
         ["model version", found.row.model_version],
         ["artifact sha256", found.row.artifact_sha256],
-        ["MLflow run, registered version", f"{found.row.mlflow_run_id}, {found.row.registry_version}"],
         ["training set", f"version {found.row.training_set_version}, content {found.candidate.training_set_hash}"],
         ["went on from", found.candidate.started_from or "nothing: trained anew"],
         ["recipe", found.candidate.recipe.model_dump_json(exclude_defaults=True)],
