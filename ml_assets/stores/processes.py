@@ -36,3 +36,8 @@ def _is_alive(number: int) -> str:
     except OSError:
         return "alive"
     return "alive"
+
+
+def is_running(number: int) -> bool:
+    """Return whether this machine has a process of a number."""
+    return _started(number) != ""

@@ -268,6 +268,25 @@ def fingerprint(
 
 
 @commands.command()
+def doctor(
+    use_case: UseCaseName,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="First remove what killed processes left, and end their runs.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look over the state: disk, databases, tables, models, messages.
+
+    Ends with 1 if something is wrong, and says what to do about it.
+    """
+    from ml_assets.cli.operate.doctor import run_doctor
+
+    spec = read_use_case(use_case)
+    if not run_doctor(state_of(spec), is_repair=repair, as_json=as_json):
+        raise typer.Exit(1)
+
+
+@commands.command()
 def housekeep(
     use_case: UseCaseName,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")] = False,
