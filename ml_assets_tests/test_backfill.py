@@ -124,7 +124,7 @@ def test_training_on_a_mixture_is_a_persons_choice(served: Rehearsal, tmp_path: 
 def test_champion_does_not_score_features_that_mean_something_else(served: Rehearsal, tmp_path: Path) -> None:
     state = go_on_from(served, tmp_path)
     features = state.spec.features
-    other = [each.model_copy(update={"sql": "distance_mi / 2"}) if each.name == "distance_mi" else each
+    other = [each.model_copy(update={"sql": "distance_mi + 1"}) if each.name == "distance_mi" else each
              for each in features.expressions]  # fmt: skip
     changed = features.model_copy(update={"expressions": tuple(other)})
     state = replace(state, spec=state.spec.model_copy(update={"features": changed}))

@@ -107,7 +107,8 @@ def test_assets_groups_and_checks_are_these(loaded: dg.Definitions) -> None:
 
 def test_jobs_split_the_assets_between_them(loaded: dg.Definitions) -> None:
     jobs = {job.name: job for job in loaded.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert sorted(jobs) == ["flight_delays_batch", "flight_delays_retrain"]
+    assert sorted(jobs) == ["flight_delays_batch", "flight_delays_housekeep", "flight_delays_retrain"]
+    assert jobs.pop("flight_delays_housekeep").tags["ml_assets/write"] == "flight_delays"
 
     batch, retrain = ({named(key) for key in job.asset_layer.selected_asset_keys} for _, job in sorted(jobs.items()))
 

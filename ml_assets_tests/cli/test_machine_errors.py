@@ -59,6 +59,11 @@ def test_full_disk_is_told_with_its_path_and_what_was_written_before_stands(smal
     assert run(small_disk, "status", "flight_delays").exit_code == 0
 
 
+@pytest.fixture(autouse=True)
+def _home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")  # a run sets it; restored after the test
+
+
 @pytest.mark.parametrize("arguments", [LAND, BATCH])
 @pytest.mark.parametrize("state", ["/sys/fs/none", "/dev/null"])
 def test_folder_that_cannot_be_written_to_is_told(state: str, arguments: tuple[str, ...]) -> None:

@@ -17,6 +17,7 @@ from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.rehearsal import day, small_spec
 
 SPEC = small_spec()
+QUIET = {"telemetry": {"enabled": False}}
 OLD = timedelta(days=120)  # beyond what is kept of a refused candidate
 
 
@@ -77,7 +78,7 @@ def test_logs_of_old_runs_go_and_the_list_of_runs_stays(tmp_path: Path) -> None:
     paths = StatePaths(tmp_path)
     paths.dagster_home.mkdir()
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    with dg.DagsterInstance.local_temp(str(paths.dagster_home)) as instance:
+    with dg.DagsterInstance.local_temp(str(paths.dagster_home), overrides=QUIET) as instance:
         run_id = _batch.execute_in_process(instance=instance, run_config=quiet).run_id
         events = paths.dagster_home / "history" / "runs" / f"{run_id}.db"
         assert events.exists()

@@ -275,7 +275,7 @@ def doctor(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look over the state: disk, databases, tables, models, messages.
+    """Look over disk, databases, tables, models, messages.
 
     Ends with 1 if something is wrong, and says what to do about it.
     """

@@ -52,7 +52,7 @@ def test_four_use_cases_and_a_broken_one_load_with_every_job(package: Path) -> N
     loaded = load(package)
 
     jobs = {job.name for job in loaded.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert jobs == {f"{name}_{kind}" for name in SOUND for kind in ("batch", "retrain")}
+    assert jobs == {f"{name}_{kind}" for name in SOUND for kind in ("batch", "retrain", "housekeep")}
     graph = loaded.resolve_asset_graph()
     assert {key.path[0] for key in graph.get_all_asset_keys()} == {*SOUND, "broken"}
 
