@@ -200,3 +200,14 @@ def test_broken_declaration_removes_only_itself_and_shows_its_mistakes(
     )
     assert "Mend them, check with `ml-assets validate broken_delays`" in said
     assert "broken_delays is broken and was left out" in caplog.text
+
+
+def test_assets_by_hand_only_measure_and_the_job_of_retraining_judges(loaded: dg.Definitions) -> None:
+    job = loaded.resolve_job_def("flight_delays_retrain")
+    evaluation = "flight_delays__models__evaluation"
+
+    schema = job.graph.node_named(evaluation).definition.config_schema
+    assert schema is not None
+    assert schema.as_field().default_value["gate"] == "dry_run"
+    assert job.run_config is not None
+    assert job.run_config["ops"][evaluation]["config"] == {"gate": "as_declared"}
