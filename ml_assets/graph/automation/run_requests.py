@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DROP_TAG = "ml_assets/drop"
 REASON_TAG = "ml_assets/reason"
+REPLAY_TAG = "ml_assets/replay"
 _OPEN = [
     dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
@@ -67,12 +68,15 @@ def is_under_way(instance: dg.DagsterInstance, job: str) -> str:
 
 
 def ended_attempts(instance: dg.DagsterInstance, about: dg.RunsFilter) -> list[datetime]:
-    """Give when the runs `about` some work that failed or were cancelled ended, since one of them succeeded."""
+    """Give when the runs `about` some work that failed or were cancelled ended, since one of them succeeded.
+
+    Those of a replay do not count: who starts a replay again wants it to go on now.
+    """
     found: list[datetime] = []
     for record in instance.get_run_records(about, limit=20):
         if record.dagster_run.status == dg.DagsterRunStatus.SUCCESS:
             break
-        if record.dagster_run.is_finished:
+        if record.dagster_run.is_finished and REPLAY_TAG not in record.dagster_run.tags:
             found.append(datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp)
     return found
 

@@ -11,7 +11,7 @@ from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
 from ml_assets.decisions.retraining import TRIGGERS
 from ml_assets.graph.assets.layout import TRIGGER_TAG, WRITE_TAG
-from ml_assets.graph.automation.run_requests import REASON_TAG, retrain_config
+from ml_assets.graph.automation.run_requests import REASON_TAG, REPLAY_TAG, retrain_config
 from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
 from ml_assets.graph.definitions.use_case import build_use_case
 from ml_assets.graph.runs.launch import REPOSITORY, open_instance, outcome_of
@@ -23,7 +23,6 @@ from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 
-REPLAY_TAG = "ml_assets/replay"
 _RUNS_A_STEP = 6  # a batch, one retraining a trigger, and room for a drop that was landed again
 
 
