@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ml_assets.stores.model_registry import ABANDONED, OUTCOME
+from ml_assets.stores.model_registry import OUTCOME
 from ml_assets_tests.rehearsal import Rehearsal, go_on_from
 from ml_assets_tests.served import DRAWING, JUDGING, RECORD, SECOND_AS_OF, SPEC, served_by
 
@@ -134,8 +134,7 @@ def test_retraining_killed_at_a_point_leaves_the_old_champion_and_the_next_compl
     assert [(row["model_version"], row["verdict"]) for row in again] == [(first, "promoted"), (left, "promoted")]
     assert served_by(state) == {**dict.fromkeys(range(10, 14), first), 14: left}
     outcomes, runs, alias = mlflow_of(state)
-    before = {"model_saved": [], "champion_recorded": ["promoted"]}.get(point, [ABANDONED])
-    assert outcomes == {first: ["promoted"], left: [*before, "promoted"]}
+    assert outcomes == {first: ["promoted"], left: ["promoted"]}  # the same model keeps its version
     assert (runs.pop(half), set(runs.values())) == ("KILLED", {"FINISHED"})
     assert alias == left
     assert list((state.paths.models / SPEC.name).rglob("abandoned.txt")) == [other / "abandoned.txt"]
