@@ -55,3 +55,21 @@ def test_removing_the_changed_file_takes_those_of_the_project_again(settings: Pa
 
     assert (tmp_path / "dagster.yaml").read_text() == settings.read_text()
     assert not (tmp_path / "dagster.yaml.new").exists()
+
+
+def test_file_of_an_earlier_release_is_replaced_and_kept_beside(
+    settings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.write_text("# The Dagster instance.\nstorage: new.module\n")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("# The Dagster instance.\nstorage: gone.module\n")
+
+    assert put_instance_settings(settings, home)
+    assert put_instance_settings(settings, home)
+
+    assert (home / "dagster.yaml").read_text() == settings.read_text()
+    assert (home / "dagster.yaml.before").read_text() == "# The Dagster instance.\nstorage: gone.module\n"
+    assert len(caplog.records) == 1
+    (home / "dagster.yaml").write_text("# The Dagster instance.\nmine: true\n")
+    assert not put_instance_settings(settings, home)
