@@ -27,6 +27,9 @@ _PROPERTIES = {"delta.enableExpiredLogCleanup": "false"}
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
 
+_NAMED_BEFORE = {"closed_drops": "computed_drops"}  # what tables of earlier releases were called
+
+
 class MissingTableError(LookupError):
     """A table that no run has written yet."""
 
@@ -255,6 +258,9 @@ class Lake:
         if kept is not None and is_newest and self._commit(table, kept.version()) == commit:
             return kept
         self._newest.pop(table, None)
+        before = self.folder / _NAMED_BEFORE.get(table, table)
+        if before.name != table and before.exists() and not (self.folder / table).exists():
+            before.rename(self.folder / table)
         if not DeltaTable.is_deltatable(str(self.folder / table)):
             return None
         opened = DeltaTable(str(self.folder / table))
