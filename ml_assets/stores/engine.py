@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import duckdb
 
-_SETTINGS = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
+SETTINGS = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
 _NUMBERS = count()
 
 
 @contextmanager
 def open_database() -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a database of its own, in UTC, and close it at the end."""
+    """Open a database of its own and close it at the end."""
     import duckdb
 
     with duckdb.connect() as connection:
-        connection.execute(_SETTINGS)
         yield connection
 
 
@@ -34,7 +33,7 @@ def open_database() -> Iterator[duckdb.DuckDBPyConnection]:
 def open_reader() -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a session for queries that make no table and no view."""
     with _database().cursor() as connection:
-        connection.execute(_SETTINGS)
+        connection.execute(SETTINGS)
         yield connection
 
 
@@ -43,7 +42,7 @@ def open_session() -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a session whose tables and views are its own, and drop them at the end."""
     name = f"session_{next(_NUMBERS)}"
     with _database().cursor() as connection:
-        connection.execute(f"{_SETTINGS}; ATTACH ':memory:' AS {name}; USE {name}")
+        connection.execute(f"{SETTINGS}; ATTACH ':memory:' AS {name}; USE {name}")
         try:
             yield connection
         finally:

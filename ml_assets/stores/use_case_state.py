@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ml_assets.stores.engine import open_database, open_session
+from ml_assets.stores.engine import SETTINGS, open_database, open_session
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 
@@ -81,5 +81,5 @@ class UseCaseState:
     def connect_apart(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open a DuckDB database of its own, in UTC, which SQL of users can be shut in."""
         with self.open_connection() as connection:
-            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            connection.execute(SETTINGS)
             yield connection

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from ml_assets.spec.contract import Source
 from ml_assets.spec.contract_words import rules_in_words
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.engine import open_session
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.use_case_state import UseCaseState
+
+if TYPE_CHECKING:
+    import duckdb
 
 SHOWN_DROPS = 400  # of more, the newest: a bar of a year is 2 px wide
 _EXAMPLES = 3
@@ -73,8 +75,7 @@ def _rules(connection: duckdb.DuckDBPyConnection, lake: Lake, source: Source) ->
 
 def gather_facts(spec: UseCaseSpec, source: Source, lake: Lake) -> SourceFacts:
     """Read what there is about a source, of the newest drops; nothing where no run has written it."""
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    with open_session() as connection:
         drops = _read(connection, lake, "drops", _LEDGER.format(source.name))[-SHOWN_DROPS:]
         bounds = (drops[0]["batch_date"], drops[-1]["batch_date"]) if drops else (spec.calendar.start, date.max)
         results = _read(connection, lake, f"contract_{source.name}", _RESULTS, drops=bounds)

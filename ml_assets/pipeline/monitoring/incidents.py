@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -45,12 +45,14 @@ def reconcile_incidents(
         The wall's moment.
     """
     outbox, at, drop = AlertOutbox(paths), now.isoformat(), _newest_begun(spec.name, paths)
+    state = UseCaseState(spec.name, paths)
+    record = record_of(state)
     found = [
         outbox.settle(_LOCATION, [_LOCATION], at, [], now),  # a sensor or a command asks, so the location loads
         outbox.settle(spec.name, ["declaration"], at, [], now, drop),
         *_reconcile_drops(spec, paths, outbox, now),
-        *_reconcile_verdicts(spec, paths, outbox, now),
-        outbox.settle(spec.name, ["model_files"], at, _damaged_model(spec, paths), now, drop),
+        *_reconcile_verdicts(spec, record, outbox, now),
+        outbox.settle(spec.name, ["model_files"], at, _damaged_model(spec, state, record), now, drop),
         outbox.settle(spec.name, ["run/"], at, failed_runs, now, drop),
         outbox.settle(spec.name, ["check/"], at, failed_checks, now, drop),
     ]
@@ -62,10 +64,9 @@ def reconcile_incidents(
     return found
 
 
-def _damaged_model(spec: UseCaseSpec, paths: StatePaths) -> list[Finding]:
+def _damaged_model(spec: UseCaseSpec, state: UseCaseState, record: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """Find that files of the model that serves are gone or changed."""
-    state = UseCaseState(spec.name, paths)
-    champion = newest_champion(record_of(state))
+    champion = newest_champion(record)
     damage = damage_of(state.models, champion)
     if champion is None or damage is None:
         return []
@@ -136,9 +137,11 @@ def _by_drop(rows: Iterable[dict[str, Any]]) -> dict[date, list[dict[str, Any]]]
     return found
 
 
-def _reconcile_verdicts(spec: UseCaseSpec, paths: StatePaths, outbox: AlertOutbox, now: datetime) -> Iterable[Changes]:
+def _reconcile_verdicts(
+    spec: UseCaseSpec, record: Sequence[Mapping[str, Any]], outbox: AlertOutbox, now: datetime
+) -> Iterable[Changes]:
     last = outbox.last_settled(spec.name, ("gate",))
-    for verdict in record_of(UseCaseState(spec.name, paths))[-_NEWEST:]:
+    for verdict in record[-_NEWEST:]:
         at = verdict["_recorded_at"].isoformat()
         if last is None or datetime.fromisoformat(last) <= verdict["_recorded_at"]:
             found = [finding_of_verdict(spec.name, verdict)]

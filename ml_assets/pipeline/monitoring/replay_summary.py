@@ -15,6 +15,7 @@ from ml_assets.pipeline.monitoring.quality_over_time import read_scored
 from ml_assets.serving.routing import champion_of
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
+from ml_assets.stores.engine import open_session
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 
@@ -55,11 +56,8 @@ def summarize_replay(
         them: `drop` is what a retraining is as of, or the drop after which a decision holds; `decisions`, counts by
         action; `incidents` that opened in the drops; `seconds`. A table that is not there yet gives no rows.
     """
-    import duckdb
-
     lake, first, last = Lake(paths.lake / spec.name), steps[0][0], steps[-1][-1]
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    with open_session() as connection:
         scored = read_scored(connection, spec, lake, (first, last))
         drift = _drift(connection, lake, (first, last))
         verdicts = read_record(connection, lake)
