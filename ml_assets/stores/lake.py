@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ml_assets.stores.commit_record import CommitRecord, UndoneRunError, cut_log, read_record, stamp_of, write_record
 
 if TYPE_CHECKING:
     import duckdb
@@ -63,15 +66,67 @@ class Lake:
     Every write is one atomic commit that keeps the versions before it, until `forget` removes the old ones. Files are
     never listed from the folder: a killed writer leaves some that no version knows. A table that was opened stays open:
     two looks at its log tell whether somebody has written to it since, where opening it costs some 15 ms.
+
+    Between `begin` and `commit` a run writes, and sees what it has written. Everybody else reads the versions that the
+    commit record names: see stores/commit_record.py. A write outside of these two is committed at once.
+
+    Attributes
+    ----------
+    folder
+        The folder of the tables.
+    is_pinned
+        Read what is committed now, for as long as this object lives, whatever is committed later.
+    is_writing
+        A run writes through this object.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_pinned: bool = False) -> None:
         self.folder = folder
-        self._newest: dict[str, tuple[int, DeltaTable]] = {}
+        self.is_pinned = is_pinned
+        self._opened_at: dict[str, tuple[int, DeltaTable]] = {}
+        self.is_writing = False
+        self._record = read_record(folder)
+
+    def begin(self, writer: str, resumes: str = "") -> None:
+        """Begin a run, under the write lock: undo what another one left, unless `resumes` names it.
+
+        Raises
+        ------
+        UndoneRunError
+            Where the run that is resumed was undone.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._opened_at.clear()
+        for table in _NAMED_BEFORE:
+            self._rename_older(table)
+        record = self._committed_now() or CommitRecord(tables=self._newest_versions())
+        if resumes and resumes in record.undone:
+            raise UndoneRunError(
+                f"run {resumes} did not end, and what it wrote was undone when another run began; allowed: to run its "
+                "drops again as a whole"
+            )
+        if not (resumes and resumes == record.writer):
+            self._undo(record)
+            record = record.without_writer()
+        self._put(record.of_writer(writer))
+        self.is_writing = True
+
+    def commit(self) -> None:
+        """End the run: from now on everybody sees what it wrote."""
+        record = self._committed_now()
+        if not self.is_writing or record is None:
+            raise RuntimeError(f"{self.folder}: nothing was begun")
+        self._put(record.committed(self._newest_versions()))
+        self.is_writing = False
+
+    def leave(self) -> None:
+        """End the run without a commit: what it wrote is seen by none but a run that resumes it."""
+        self.is_writing = False
 
     def tables(self) -> list[str]:
         """Name the tables that exist."""
-        return sorted(path.parent.name for path in self.folder.glob("*/_delta_log"))
+        record = None if self.is_writing else self._committed_now()
+        return self._stored_tables() if record is None else sorted(record.tables)
 
     def has(self, table: str) -> bool:
         """Say whether `table` was ever written."""
@@ -151,16 +206,16 @@ class Lake:
 
     def metadata(self, table: str, version: int | None = None) -> dict[str, Any]:
         """Give what was recorded with a version of `table`, the newest if none is named."""
-        opened = self._open(table)
-        wanted = opened.version() if version is None else version
-        for commit in opened.history():
+        newest = self._open(table).version()
+        wanted = newest if version is None else version
+        for commit in self._commits(table):
             if commit.get("version") == wanted:
                 return json.loads(commit.get(_METADATA_KEY, "{}"))
-        raise MissingTableError(f"{table} has no version {wanted}; allowed: 0 to {opened.version()}")
+        raise MissingTableError(f"{table} has no version {wanted}; allowed: 0 to {newest}")
 
     def history(self, table: str) -> list[dict[str, Any]]:
         """List what was recorded with each version of `table`, newest first, with its version."""
-        commits = self._open(table).history()
+        commits = self._commits(table)
         return [{"version": commit["version"], **json.loads(commit.get(_METADATA_KEY, "{}"))} for commit in commits]
 
     def committed_at(self, table: str, version: int) -> int:
@@ -216,7 +271,12 @@ class Lake:
         return {drop for drop in now.keys() | before.keys() if drop <= last and now.get(drop) != before.get(drop)}
 
     def _committed(self, table: str) -> dict[int, int]:
-        return {commit["version"]: commit["timestamp"] for commit in self._open(table).history()}
+        return {commit["version"]: commit["timestamp"] for commit in self._commits(table)}
+
+    def _commits(self, table: str) -> list[dict[str, Any]]:
+        """List the commits up to the version that is read, newest first; delta-rs numbers them from the newest."""
+        until, newest = self._open(table).version(), self._open_newest(table)
+        return [] if newest is None else [each for each in newest.history() if each["version"] <= until]
 
     def _written(self, table: str, version: int) -> dict[date, int]:
         """Give when the newest file of each drop was written, in ms since 1970."""
@@ -250,24 +310,77 @@ class Lake:
             raise MissingTableError(f"{table} has no version {version}; allowed: 0 to {newest.version()}") from error
 
     def _opened(self, table: str) -> DeltaTable | None:
-        """Give the newest version of a table; None where there is none."""
+        """Give the version of a table that is read here; None where there is none."""
+        record = None if self.is_writing else self._committed_now()
+        if record is None:
+            return self._open_newest(table)
+        version = record.tables.get(table)
+        return None if version is None else self._open_version(table, version)
+
+    def _open_newest(self, table: str) -> DeltaTable | None:
         from deltalake import DeltaTable
 
-        commit, kept = self._newest.get(table, (None, None))
-        is_newest = kept is not None and self._commit(table, kept.version() + 1) is None
-        if kept is not None and is_newest and self._commit(table, kept.version()) == commit:
+        _, kept = self._opened_at.get(table, (None, None))
+        if kept is not None and self._commit(table, kept.version() + 1) is None and self._is_kept(table, kept):
             return kept
-        self._newest.pop(table, None)
-        before = self.folder / _NAMED_BEFORE.get(table, table)
-        if before.name != table and before.exists() and not (self.folder / table).exists():
-            before.rename(self.folder / table)
+        self._opened_at.pop(table, None)
+        self._rename_older(table)
         if not DeltaTable.is_deltatable(str(self.folder / table)):
             return None
-        opened = DeltaTable(str(self.folder / table))
+        return self._keep(table, DeltaTable(str(self.folder / table)))
+
+    def _open_version(self, table: str, version: int) -> DeltaTable | None:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
+
+        _, kept = self._opened_at.get(table, (None, None))
+        if kept is not None and kept.version() == version and self._is_kept(table, kept):
+            return kept
+        try:
+            return self._keep(table, DeltaTable(str(self.folder / table), version=version))
+        except TableNotFoundError:
+            return None
+
+    def _keep(self, table: str, opened: DeltaTable) -> DeltaTable:
         commit = self._commit(table, opened.version())
         if commit is not None:
-            self._newest[table] = (commit, opened)
+            self._opened_at[table] = (commit, opened)
         return opened
+
+    def _is_kept(self, table: str, kept: DeltaTable) -> bool:
+        return self._opened_at[table][0] == self._commit(table, kept.version())
+
+    def _rename_older(self, table: str) -> None:
+        now, before = self.folder / table, self.folder / _NAMED_BEFORE.get(table, table)
+        if before != now and before.exists() and not now.exists():
+            before.rename(now)
+
+    def _stored_tables(self) -> list[str]:
+        return sorted(path.parent.name for path in self.folder.glob("*/_delta_log"))
+
+    def _newest_versions(self) -> dict[str, int]:
+        found = {table: self._open_newest(table) for table in self._stored_tables()}
+        return {table: opened.version() for table, opened in found.items() if opened is not None}
+
+    def _committed_now(self) -> CommitRecord | None:
+        """Give the commit record, read again where it was written since; None where no run has begun yet."""
+        if not self.is_pinned and (self._record and self._record[0]) != stamp_of(self.folder):
+            self._record = read_record(self.folder)
+        return self._record and self._record[1]
+
+    def _put(self, record: CommitRecord) -> None:
+        write_record(self.folder, record)
+        self._record = read_record(self.folder)
+
+    def _undo(self, record: CommitRecord) -> None:
+        """Take back what lies past the committed versions."""
+        for table, version in self._newest_versions().items():
+            committed = record.tables.get(table)
+            self._opened_at.pop(table, None)
+            if committed is None:
+                shutil.rmtree(self.folder / table)
+            elif version > committed:
+                cut_log(self.folder / table, committed)
 
     def _commit(self, table: str, version: int) -> int | None:
         """Tell one commit of a table from every other; None where it is not there."""
@@ -297,6 +410,7 @@ class Lake:
             write_deltalake(
                 str(self.folder / table), schema.empty_table(), partition_by=partition_by, configuration=_PROPERTIES
             )
+            self._commit_at_once(table)
 
     def _write(self, table: str, rows: pa.Table, metadata: Mapping[str, Any] | None, **options: Any) -> int:
         from deltalake import CommitProperties, write_deltalake
@@ -315,7 +429,17 @@ class Lake:
             commit_properties=CommitProperties(custom_metadata={_METADATA_KEY: text}),
             **options,
         )
-        return self._open(table).version()
+        return self._commit_at_once(table)
+
+    def _commit_at_once(self, table: str) -> int:
+        """Give the version just written; outside of a run it is committed."""
+        opened = self._open_newest(table)
+        if opened is None:
+            raise MissingTableError(f"{self.folder.name}.{table} is gone while it was written")
+        record = self._committed_now()
+        if not self.is_writing and record is not None:
+            self._put(record.committed({**record.tables, table: opened.version()}))
+        return opened.version()
 
 
 def _unneeded_log(folder: Path, before: datetime) -> list[Path]:

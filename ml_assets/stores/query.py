@@ -31,7 +31,7 @@ def known_tables(paths: StatePaths) -> dict[str, Lake]:
     """Give every table that a query can name, with the lake it lies in."""
     if not paths.lake.is_dir():
         return {}
-    lakes = [Lake(folder) for folder in sorted(paths.lake.iterdir()) if folder.is_dir()]
+    lakes = [Lake(folder, is_pinned=True) for folder in sorted(paths.lake.iterdir()) if folder.is_dir()]
     return {f"{lake.folder.name}.{table}": lake for lake in lakes for table in lake.tables()}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ml_assets.stores.engine import SETTINGS, open_database, open_session
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.write_lock import write_lock
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,6 +54,31 @@ class UseCaseState:
     def lake(self) -> Lake:
         """The tables."""
         return self.keep_newest("lake", self.paths, lambda: Lake(self.paths.lake / self.use_case))
+
+    @contextmanager
+    def writing(
+        self, writer: str, *, resumes: str = "", on_wait: Callable[[str], None] | None = None
+    ) -> Iterator[Lake]:
+        """Hold the write lock of the use case, and commit what is written to its tables when the block ends.
+
+        Where it raises, or leaves the lake itself, nothing of it is seen: the next block undoes it, unless it `resumes`
+        this `writer`.
+        """
+        with write_lock(self.paths.locks, self.use_case, on_wait=on_wait):
+            lake = self.lake
+            lake.begin(writer, resumes)
+            try:
+                yield lake
+            except BaseException:
+                lake.leave()
+                raise
+            if lake.is_writing:
+                lake.commit()
+
+    def pinned(self) -> UseCaseState:
+        """Give the state as it is committed now, for reading several tables that belong together."""
+        lake = Lake(self.paths.lake / self.use_case, is_pinned=True)
+        return UseCaseState(self.use_case, self.paths, self.open_connection, {"lake": (self.paths, lake)})
 
     @property
     def models(self) -> ModelStore:

@@ -10,15 +10,15 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 from pydantic import PrivateAttr
 
+from ml_assets.graph.runs.endings import ended_in_order, resumed_run
 from ml_assets.graph.runs.lost_runs import PROCESS_TAG
 from ml_assets.stores.paths import StatePaths, state_paths
 from ml_assets.stores.processes import this_process
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.stores.write_lock import write_lock
 
 
 class StateResource(dg.ConfigurableResource):
-    """Gives assets the state of their use case, and holds its write lock until the run ends.
+    """Gives assets the state of their use case, holds its write lock until the run ends, and commits what it wrote.
 
     `root` is the folder of all state; by default the one that this machine's environment names when a run begins.
     """
@@ -26,25 +26,38 @@ class StateResource(dg.ConfigurableResource):
     root: str | None = None
     _held: ExitStack = PrivateAttr()
     _states: dict[str, UseCaseState] = PrivateAttr()
-    _log: dg.DagsterLogManager | None = PrivateAttr()
+    _run: dg.InitResourceContext = PrivateAttr()
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["StateResource"]:
-        """Release every write lock when the run ends. The run is tagged with its process, which may be killed."""
-        self._log, self._states = context.log, {}
+        """Commit and release when the run ends. The run is tagged with its process, which may be killed.
+
+        Of a run whose step raised, or that was cancelled, nothing is committed.
+        """
+        self._run, self._states = context, {}
         if context.run and context.instance and context.instance.has_run(context.run.run_id):
             context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: this_process()})
         with ExitStack() as self._held:
             yield self
+            if not ended_in_order(context):
+                self._log("nothing that this run wrote is seen by others: not all of its steps have ended")
+                for state in self._states.values():
+                    state.lake.leave()
 
     def of(self, use_case: str) -> UseCaseState:
         """Give the state of a use case. The first call in a run takes its write lock, waiting for another holder."""
         if use_case not in self._states:
             paths = StatePaths(Path(self.root)) if self.root else state_paths()
-            on_wait = self._log.warning if self._log else None
-            self._held.enter_context(write_lock(paths.locks, use_case, on_wait=on_wait))
-            self._states[use_case] = UseCaseState(use_case, paths, DuckDBResource(database=":memory:").get_connection)
+            state = UseCaseState(use_case, paths, DuckDBResource(database=":memory:").get_connection)
+            run = self._run.run
+            writer, resumes = (run.run_id, resumed_run(run)) if run else (this_process(), "")
+            self._held.enter_context(state.writing(writer, resumes=resumes, on_wait=self._log))
+            self._states[use_case] = state
         return self._states[use_case]
+
+    def _log(self, message: str) -> None:
+        if self._run.log is not None:
+            self._run.log.warning(message)
 
 
 @cache

@@ -14,7 +14,6 @@ from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.stores.write_lock import write_lock
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,8 +46,7 @@ def decide_waiting(
 
     Raises NotDecidableError when none waits by that name, or a rejection is taken back without a reason.
     """
-    with write_lock(state.paths.locks, spec.name), state.connect() as connection:
-        lake = state.lake
+    with state.writing(f"decision of {asked.by}") as lake, state.connect() as connection:
         record = read_record(connection, lake)
         entry = _find_undecided(record, model_version, verdict, asked)
         if verdict == PROMOTED:
@@ -80,8 +78,7 @@ def roll_back(spec: UseCaseSpec, state: UseCaseState, entry: Row, asked: PersonD
 
     Raises NotDecidableError where it was trained on features that are declared otherwise, or not at all.
     """
-    with write_lock(state.paths.locks, spec.name), state.connect() as connection:
-        lake = state.lake
+    with state.writing(f"decision of {asked.by}") as lake, state.connect() as connection:
         _require_declared(connection, spec, state, entry)
         decision = Decision(
             PROMOTED, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note

@@ -25,7 +25,6 @@ from ml_assets.stores.landing import has_landed, write_whole
 from ml_assets.stores.receiving import REQUEUED
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.stores.write_lock import write_lock
 
 # No changed contract brings these back: another row says the same, the text was never read, or the drop was refused.
 _NEVER_REQUEUED = ("already_known", "duplicate_key", "file_refused:not_utf8", "drop_refused:")
@@ -167,8 +166,8 @@ def accept_gap(spec: UseCaseSpec, state: UseCaseState, gap: AcceptedGap, now: da
             )
         _require_missing(spec, state, source, drop, states.get(drop, "missing"))
     rows = [{"batch_date": drop, "source": source.name, "reason": reason, "_recorded_at": now} for drop in drops]
-    with write_lock(state.paths.locks, spec.name):
-        state.lake.append(ACCEPTED_GAPS, pa.Table.from_pylist(rows))
+    with state.writing("accepted gap") as lake:
+        lake.append(ACCEPTED_GAPS, pa.Table.from_pylist(rows))
 
 
 def _find_source(spec: UseCaseSpec, name: str) -> Source:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.stores.processes import this_process
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.stores.write_lock import write_lock
 
 Step = Callable[[], Iterable[CheckOutcome]]
 Tell = Callable[[str], None]
@@ -66,6 +66,7 @@ def run_steps(
 ) -> StepsResult:
     """Run `steps` in their order, all of them or `only` some, while no other run writes to the use case.
 
+    What they write is committed when all have ended, or when a blocking check has failed; where one raises, nothing is.
     In the graph, steps that do not depend on the one that failed run on; here none does.
 
     Raises
@@ -78,7 +79,8 @@ def run_steps(
     _require_known(only, steps)
     done: list[str] = []
     checks: dict[str, CheckOutcome] = {}
-    with write_lock(state.paths.locks, state.use_case, on_wait=tell):
+    blocked: StepsStoppedError | None = None
+    with state.writing(f"steps of process {this_process()}", on_wait=tell):
         for name, step in steps.items():
             if only and name not in only:
                 continue
@@ -90,15 +92,20 @@ def run_steps(
                 said = f"{state.use_case}: {name} stopped: {type(error).__name__}: {error}"
                 raise StepsStoppedError(said, name, StepsResult(tuple(done), checks)) from error
             done.append(name)
-            _stop_if_blocked(state.use_case, name, StepsResult(tuple(done), checks))
+            blocked = _find_blocked(state.use_case, name, StepsResult(tuple(done), checks))
+            if blocked is not None:
+                break  # what was refused, and why, is committed
+    if blocked is not None:
+        raise blocked
     return StepsResult(tuple(done), checks)
 
 
-def _stop_if_blocked(use_case: str, step: str, result: StepsResult) -> None:
+def _find_blocked(use_case: str, step: str, result: StepsResult) -> StepsStoppedError | None:
     for name, outcome in result.checks.items():
         if name in BLOCKING_CHECKS and outcome.is_error and not outcome.passed:
             said = f"{use_case}: the check {name} failed and nothing after {step} was run: {outcome.description}"
-            raise StepsStoppedError(said, step, result, name)
+            return StepsStoppedError(said, step, result, name)
+    return None
 
 
 def _require_known(only: Collection[str], steps: Mapping[str, Step]) -> None:
