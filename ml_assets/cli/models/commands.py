@@ -89,7 +89,7 @@ def champion(
     spec = read_use_case(use_case)
     day = read_drops(spec, drop, drop, "--drop")[0] if drop else None
     with explained_errors():
-        run_champion(spec, state_of(spec), day, read_moment(known_at) if known_at else None, as_json=as_json)
+        run_champion(spec, state_of(spec).pinned(), day, read_moment(known_at) if known_at else None, as_json=as_json)
 
 
 @commands.command()
@@ -161,7 +161,7 @@ def explain(
     from ml_assets.cli.models.explain import run_explain_model, run_explain_prediction, run_explain_retrain
 
     spec = read_use_case(use_case)
-    state = state_of(spec)
+    state = state_of(spec).pinned()
     with explained_errors():
         if what == "prediction":
             day = read_drops(spec, drop, drop, "--drop")[0] if drop else None

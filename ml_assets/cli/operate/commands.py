@@ -82,8 +82,8 @@ def batch(use_case: UseCaseName, first: From, last: To) -> None:
     spec = read_use_case(use_case)
     drops = read_drops(spec, first, last)
     outcome = batch_with_progress(spec, state_paths(), drops[0], drops[-1])
-    show_drop_counts(state_of(spec), drops[0], drops[-1])
-    show_refused_examples(state_of(spec), drops[0], drops[-1])
+    show_drop_counts(state_of(spec).pinned(), drops[0], drops[-1])
+    show_refused_examples(state_of(spec).pinned(), drops[0], drops[-1])
     console.print(f"[dim]run {outcome.run_id}[/]")
     next_steps(
         {
@@ -109,11 +109,11 @@ def status(
     for name in names:
         if use_case:
             spec = read_use_case(name)
-            found.append(facts_of(spec, state_of(spec)))
+            found.append(facts_of(spec, state_of(spec).pinned()))
             continue
         try:
             spec = load_use_case(defs_folder() / name, delivery_roots())
-            found.append(facts_of(spec, state_of(spec)))
+            found.append(facts_of(spec, state_of(spec).pinned()))
         except DeclarationError as error:
             found.append({"use_case": name, "broken": [str(mistake) for mistake in error.mistakes]})
     if as_json:
@@ -159,7 +159,7 @@ def drift(
 
     spec = read_use_case(use_case)
     asked = read_drops(spec, drop, drop, "--drop")[0] if drop else None
-    run_drift(spec, state_of(spec), DriftOptions(asked, page, as_json))
+    run_drift(spec, state_of(spec).pinned(), DriftOptions(asked, page, as_json))
 
 
 @commands.command()
@@ -186,7 +186,7 @@ def performance(
     if begins and ends and begins > ends:
         raise fail(f"--from {begins} is after --to {ends}")
     with explained_errors():
-        run_performance(spec, state_of(spec), PerformanceOptions(begins, ends, as_json))
+        run_performance(spec, state_of(spec).pinned(), PerformanceOptions(begins, ends, as_json))
 
 
 @commands.command()
@@ -259,7 +259,7 @@ def fingerprint(
     spec = read_use_case(use_case)
     until = read_drops(spec, last, last, "--to")[0] if last else None
     with explained_errors():
-        hashes = content_hashes(spec, state_of(spec), tables, until)
+        hashes = content_hashes(spec, state_of(spec).pinned(), tables, until)
     if as_json:
         print_json(hashes)
     else:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 TABLE = DECISIONS.name
 _LOOKED_BACK = 200  # newest drops that tell whether a champion has failed; thin ones are taken together
+_RETRAINED_WITHIN = 7  # drops; a replay retrains once a step
 LONG_HISTORY = 80  # drops since a change from which on more of them are no reason to retrain
 
 
@@ -292,11 +293,11 @@ def _row(known: RetrainingState, decision: Decision, rule: RetrainingSpec) -> di
     }
 
 
-def stale_parts(spec: UseCaseSpec, row: Mapping[str, Any]) -> list[str]:
-    """Say what of a decided drop is not fresh."""
+def stale_parts(spec: UseCaseSpec, row: Mapping[str, Any], patience: timedelta = timedelta()) -> list[str]:
+    """Say what of a decided drop is not fresh; of a champion's age once it is over its limit for `patience`."""
     said: list[str] = []
     age, limit = row["training_age_days"], _stale_limit_of(spec, row)
-    if age is not None and age > limit:
+    if age is not None and age > limit + patience / timedelta(days=1):
         said.append(
             f"the champion's newest training row is {age:.0f} days older than what has matured; allowed: {limit:.0f}"
         )
@@ -305,6 +306,15 @@ def stale_parts(spec: UseCaseSpec, row: Mapping[str, Any]) -> list[str]:
     if not row["is_reported"]:
         said.append("the drop has no drift report")
     return said
+
+
+def parts_to_tell(spec: UseCaseSpec, row: Mapping[str, Any]) -> list[str]:
+    """Say what of a decided drop is not fresh and people should hear of: not an age that a retraining is asked for.
+
+    Where none has come for some drops, they should.
+    """
+    is_asked = row["action"] == "retrain"
+    return stale_parts(spec, row, _RETRAINED_WITHIN * spec.calendar.every if is_asked else timedelta())
 
 
 def _stale_limit_of(spec: UseCaseSpec, row: Mapping[str, Any]) -> float:

@@ -11,7 +11,7 @@ from ml_assets.decisions.incidents import Changes, Finding
 from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.champion.record import damage_of, drop_of, newest_champion
 from ml_assets.pipeline.ingestion.ready_drops import overdue_sources
-from ml_assets.pipeline.monitoring.decisions import stale_parts
+from ml_assets.pipeline.monitoring.decisions import parts_to_tell
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
@@ -45,12 +45,12 @@ def reconcile_incidents(
         The wall's moment.
     """
     outbox, at, drop = AlertOutbox(paths), now.isoformat(), _newest_begun(spec.name, paths)
-    state = UseCaseState(spec.name, paths)
+    state = UseCaseState(spec.name, paths).pinned()
     record = record_of(state)
     found = [
         outbox.settle(_LOCATION, [_LOCATION], at, [], now),  # a sensor or a command asks, so the location loads
         outbox.settle(spec.name, ["declaration"], at, [], now, drop),
-        *_reconcile_drops(spec, paths, outbox, now),
+        *_reconcile_drops(spec, state.lake, outbox, now),
         *_reconcile_verdicts(spec, record, outbox, now),
         outbox.settle(spec.name, ["model_files"], at, _damaged_model(spec, state, record), now, drop),
         outbox.settle(spec.name, ["run/"], at, failed_runs, now, drop),
@@ -107,8 +107,7 @@ def send_alerts(paths: StatePaths, now: datetime) -> RelayResult | None:
     return relay(AlertOutbox(paths), urls, now) if urls else None
 
 
-def _reconcile_drops(spec: UseCaseSpec, paths: StatePaths, outbox: AlertOutbox, now: datetime) -> Iterable[Changes]:
-    lake = Lake(paths.lake / spec.name)
+def _reconcile_drops(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: datetime) -> Iterable[Changes]:
     last = outbox.last_settled(spec.name, DROP_SCOPE)
     since = date.fromisoformat(last) if last else spec.calendar.start
     bounds = (since, date.max)
@@ -123,7 +122,7 @@ def _reconcile_drops(spec: UseCaseSpec, paths: StatePaths, outbox: AlertOutbox, 
             ledger=ledger.get(drop, []),
             alarms=alarms.get(drop, []),
             performance=performance.get(drop),
-            stale=stale_parts(spec, decided[drop]),
+            stale=parts_to_tell(spec, decided[drop]),
             decision=decided[drop],
             max_ece=spec.model.gate.max_ece,
         )

@@ -1,0 +1,84 @@
+"""Kill a replay at every fail point and so many times at random, and compare what is left with one that nobody killed.
+
+python -m ml_assets_tests.kills --folder FOLDER [--kills 50] [--seed 1] [--drops 30]
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets_tests.kills.fail_points import FailPoint
+from ml_assets_tests.kills.killed_replay import (
+    Left,
+    Plan,
+    choose_fail_points,
+    kill_at_points,
+    kill_at_random,
+    look_at,
+    prepare,
+    run_unkilled,
+)
+
+
+def _say(message: str) -> None:
+    sys.stdout.write(f"{message}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run what is asked for; the exit code is 1 where anything differs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="a folder that is not there yet")
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--most", type=float, default=8.0, help="seconds until a kill, at most")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--drops", type=int, default=30)
+    asked = parser.parse_args()
+    plan, random, root = Plan(asked.drops), Random(asked.seed), asked.folder  # noqa: S311 - the same kills each time
+    spec = prepare(root / "landed")
+    unkilled = run_unkilled(spec, root / "landed", root / "unkilled", plan)
+    wanted = look_at(spec, root / "unkilled")
+    _say(f"nobody killed: {unkilled.seconds:.0f} s, {len(wanted.hashes)} tables, {len(wanted.incidents)} incidents, "
+         f"{len(unkilled.passed)} fail points passed {sum(unkilled.passed.values()):,} times")  # fmt: skip
+    are_equal = _kill_at_every_point(spec, root, plan, choose_fail_points(unkilled.passed, random), wanted)
+    shutil.copytree(root / "landed", root / "random")
+    kills = kill_at_random(spec, root / "random", plan, random, asked.kills, asked.most)
+    _say(f"killed {kills} times at random")
+    return 0 if _compare(spec, root / "random", wanted) and are_equal else 1
+
+
+def _kill_at_every_point(spec: UseCaseSpec, root: Path, plan: Plan, points: Sequence[FailPoint], wanted: Left) -> bool:
+    """Kill at all points, in a new replay what an earlier one no longer came by."""
+    left, are_equal = list(points), True
+    for number in range(3):
+        folder = root / f"points_{number}"
+        shutil.copytree(root / "landed", folder)
+        left = kill_at_points(spec, folder, plan, left)
+        are_equal = _compare(spec, folder, wanted) and are_equal
+        if not left:
+            break
+    _say(f"killed at {len(points) - len(left)} of {len(points)} fail points")
+    for point in left:
+        _say(f"not met: {point}")
+    return are_equal
+
+
+def _compare(spec: UseCaseSpec, folder: Path, wanted: Left) -> bool:
+    found = look_at(spec, folder)
+    tables = wanted.hashes.keys() | found.hashes.keys()
+    differ = sorted(table for table in tables if wanted.hashes.get(table) != found.hashes.get(table))
+    others = [each for each in found.incidents if each not in wanted.incidents]
+    others += [each for each in wanted.incidents if each not in found.incidents]
+    _say(f"{folder.name}: {len(tables) - len(differ)} of {len(tables)} tables equal {differ or ''}, "
+         f"{len(others)} incidents differ {others or ''}")  # fmt: skip
+    return not differ and not others
+
+
+if __name__ == "__main__":
+    sys.exit(main())
