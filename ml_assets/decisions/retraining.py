@@ -21,7 +21,7 @@ PerformanceState = Literal["ok", "failed", "not enough data", "no champion"]
 
 _FAILED = "performance/champion"
 _LEARNED_FROM = "training/"  # alarms against the drops before say that something broke or jumped: evidence, no reason
-MOST_DOUBLINGS = 2  # of `stale_after`, one for each candidate that was refused since the last promotion
+MOST_DOUBLINGS = 2  # of `stale_after`, one for each candidate that gained little since the last one that paid
 TRIGGERS: tuple[Trigger, ...] = ("performance", "drift", "staleness")  # the first that fires is the reason
 
 
@@ -111,6 +111,8 @@ class RetrainingState:
         What is known of a change that the champion has not learned, or has learned from few rows; None without one.
     refused_gains
         What each candidate refused since the last promotion gained over the champion; None where that is unknown.
+    poor_gains
+        What the newest candidates gained, refused or promoted, back to the last promotion that paid.
     failure
         Why the champion has failed; None where it has not.
     fallback_since
@@ -128,6 +130,7 @@ class RetrainingState:
     training_age: timedelta | None = None
     change: ChangeState | None = None
     refused_gains: tuple[float | None, ...] = ()
+    poor_gains: tuple[float | None, ...] = ()
     failure: str | None = None
     fallback_since: date | None = None
 
@@ -302,26 +305,26 @@ def _staleness(state: RetrainingState, rule: RetrainingSpec) -> _Cause | None:
             return None
         said = f"no champion serves, and {age.days} days of history are there"
         return _Cause("staleness", said, "freshness/champion", float(age.days), float(rule.first_after.days))
-    backed_off = stale_limit(rule, len(state.refused_gains))
+    backed_off = stale_limit(rule, len(state.poor_gains))
     if state.training_age is None or state.training_age <= backed_off:
         return None
     age_days, limit_days = state.training_age / timedelta(days=1), backed_off / timedelta(days=1)
     reason = f"the champion's newest training row is {age_days:.0f} days older than what has matured"
-    if state.refused_gains:
-        gained = ", ".join("not measured" if gain is None else f"{gain:+.1%}" for gain in state.refused_gains[-3:])
-        n = len(state.refused_gains)
-        count = "a candidate" if n == 1 else f"{n} candidates"
-        reason += f"; {count} since its promotion gained too little: {gained} of log loss"
+    if state.poor_gains:
+        gained = ", ".join("not measured" if gain is None else f"{gain:+.1%}" for gain in state.poor_gains[-3:])
+        n = len(state.poor_gains)
+        count = "the newest candidate" if n == 1 else f"the newest {n} candidates"
+        reason += f"; {count} gained little: {gained} of log loss"
     return _Cause("staleness", reason, "freshness/training", age_days, limit_days)
 
 
-def stale_limit(rule: RetrainingSpec, n_refused: int) -> timedelta:
+def stale_limit(rule: RetrainingSpec, n_poor: int) -> timedelta:
     """Give the age from which on a champion is stale: doubled by each candidate that gained too little, at most twice.
 
     >>> stale_limit(RetrainingSpec(stale_after=timedelta(days=42)), 5).days
     168
     """
-    return rule.stale_after * 2 ** min(n_refused, MOST_DOUBLINGS)
+    return rule.stale_after * 2 ** min(n_poor, MOST_DOUBLINGS)
 
 
 def _evidence(state: RetrainingState) -> list[str]:

@@ -181,9 +181,9 @@ def test_staleness_backs_off_when_candidates_gain_nothing() -> None:
     age = RULE.stale_after + timedelta(days=1)
     old = {"training_age": age, "last_attempt": None}
     assert decide(state(**old), RULE).trigger == "staleness"
-    assert decide(state(**old, refused_gains=(0.001,)), RULE).action == "nothing"
-    later = decide(state(training_age=4 * age, last_attempt=None, refused_gains=(None, 0.01, 0.0, -0.02, 0.001)), RULE)
-    assert "5 candidates since its promotion gained too little: +0.0%, -2.0%, +0.1% of log loss" in later.reason
+    assert decide(state(**old, poor_gains=(0.001,)), RULE).action == "nothing"
+    later = decide(state(training_age=4 * age, last_attempt=None, poor_gains=(None, 0.01, 0.0, -0.02, 0.001)), RULE)
+    assert "the newest 5 candidates gained little: +0.0%, -2.0%, +0.1% of log loss" in later.reason
 
 
 def test_a_risen_loss_that_waits_for_rows_does_not_hold_back_a_drift_that_is_free_to_retrain() -> None:

@@ -130,6 +130,7 @@ def decide_drops(
             training_age=_training_age(spec, drop, bundle),
             change=_change(spec, drop, judged.since, bundle, last_attempts.get("performance")),
             refused_gains=_refused_gains(before),
+            poor_gains=poor_gains(before, spec.model.gate.min_gain),
             failure=failure,
             fallback_since=spec.calendar.next_drop(champion["serves_after"]) if champion and is_fallback else None,
         )
@@ -221,6 +222,21 @@ def _refused_gains(attempts: Sequence[Mapping[str, Any]]) -> tuple[float | None,
     return tuple(gains[as_of] for as_of in sorted(gains))
 
 
+def poor_gains(attempts: Sequence[Mapping[str, Any]], least: float) -> tuple[float | None, ...]:
+    """Give what the newest candidates gained, in order, back to the last one that was promoted for `least` or more.
+
+    One that was promoted for less, because it knows newer rows, has not shown that retraining pays.
+    """
+    newest = {row["as_of"]: row for row in attempts if row["verdict"] in (PROMOTED, "refused")}
+    gains: list[float | None] = []
+    for as_of in sorted(newest, reverse=True):
+        gain = newest[as_of]["gain"]
+        if newest[as_of]["verdict"] == PROMOTED and (gain is None or gain >= least):
+            break  # the first champion has no gain: there was nothing to compare it with
+        gains.append(gain)
+    return tuple(reversed(gains))
+
+
 def _training_age(spec: UseCaseSpec, drop: date, bundle: ModelBundle | None) -> timedelta | None:
     """How much younger the newest matured example is than the champion's newest training row, never below zero.
 
@@ -286,7 +302,7 @@ def _row(known: RetrainingState, decision: Decision, rule: RetrainingSpec) -> di
         "evidence": list(decision.evidence),
         "champion_as_of": known.champion_as_of,
         "training_age_days": known.training_age / timedelta(days=1) if known.training_age is not None else None,
-        "stale_after_days": stale_limit(rule, len(known.refused_gains)) / timedelta(days=1),
+        "stale_after_days": stale_limit(rule, len(known.poor_gains)) / timedelta(days=1),
         "refused": len(known.refused_gains),
         "failure": known.failure,
         "fallback_since": known.fallback_since,
