@@ -51,6 +51,7 @@ _SLOW = (
     "evidently",
     "matplotlib",
 )
+_OF_EACH_DROP = ("raw_applications", "drops", "features", "drift_report", "decisions")
 STOPPED = 3  # how an attempt ends that an error stopped
 
 
@@ -139,14 +140,14 @@ def look_at(spec: UseCaseSpec, root: Path) -> Left:
     return Left(*json.loads(target.read_text()))
 
 
-def half_drops(root: Path, use_case: str) -> set[date]:
-    """Give the drops that readers see in some tables of a batch and not in the others: there is to be none."""
+def _refuse_half_drops(root: Path, use_case: str) -> None:
+    """Refuse a drop that readers see in some tables of a batch and not in the others."""
     lake = Lake(StatePaths(root).lake / use_case, is_pinned=True)
     if not (lake.folder / FILE).exists():
-        return set()
-    tables = [name for name in ("raw_applications", "drops", "features", "drift_report", "decisions") if lake.has(name)]
-    seen = [lake.files(name).drops() for name in tables]
-    return set.union(*seen) - set.intersection(*seen) if seen else set()
+        return
+    seen = {name: lake.files(name).drops() for name in _OF_EACH_DROP if lake.has(name)}
+    if len(set(map(frozenset, seen.values()))) > 1 or len(seen) not in (0, len(_OF_EACH_DROP)):
+        raise RuntimeError(f"readers see a part of a drop: {seen}")
 
 
 def _replay(spec: UseCaseSpec, paths: StatePaths, plan: Plan, target: FailPoint | None, passed: Path) -> None:
@@ -220,6 +221,5 @@ def require_sound(spec: UseCaseSpec, root: Path, ended: Ended, what: object) -> 
     """Refuse an attempt that an error stopped, and a drop of which readers see a part."""
     if ended.code not in (0, -signal.SIGKILL):
         raise RuntimeError(f"{what}: the replay ended with {ended.code}")
-    half = half_drops(root, spec.name)
-    if half:
-        raise RuntimeError(f"{what}: readers see a part of the drops {sorted(map(str, half))}")
+    if _fork(lambda: _refuse_half_drops(root, spec.name)) != 0:
+        raise RuntimeError(f"{what}: readers see a part of a drop")
