@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import sqlite3.dbapi2
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -59,7 +60,8 @@ class Watch:
             return connect(*given, **{"factory": Connection, **named})
 
         sqlite3.connect = connecting
-        sqlite3.dbapi2.connect = connecting
+        sqlite3.dbapi2.connect = connecting  # what SQLAlchemy takes
+        sqlite3.dbapi2.connect = connecting  # pyright: ignore[reportAttributeAccessIssue]
 
     def _watched(self, kind: str, call: Callable[..., Any], of_target: int = 0) -> Callable[..., Any]:
         def watched(*given: Any, **named: Any) -> Any:
