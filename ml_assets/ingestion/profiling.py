@@ -47,6 +47,8 @@ class ColumnProfile:
         Of strings: the length they all have, else None.
     note
         What a person should know, such as dates that are written another way.
+    null_values
+        Texts that mean null here and are values of another column.
     """
 
     name: str
@@ -60,6 +62,7 @@ class ColumnProfile:
     categories: tuple[tuple[str, int], ...] = ()
     length: int | None = None
     note: str = ""
+    null_values: tuple[str, ...] = ()
 
     @property
     def is_moment(self) -> bool:
@@ -96,7 +99,8 @@ class FileProfile:
 
     `in_order` holds pairs of timestamps, the first never after the second. `filled_later` names a timestamp that is
     the second of such a pair and empty in some rows, and the columns that are empty in the same rows: what is known
-    of a thing only when it is over. `sentinels` are among the `null_values`.
+    of a thing only when it is over. `null_values` mean null in every column; what is a value of another column does so
+    in its own alone. `sentinels` are among both.
     """
 
     name: str
@@ -137,22 +141,42 @@ def profile_rows(connection: duckdb.DuckDBPyConnection, name: str, texts: Sequen
     rows, malformed = connection.execute(
         "SELECT count(*) FILTER (_text IS NULL), count(_text) FROM _landed_text"
     ).fetchall()[0]
-    kinds, null_values = {}, [""]
+    kinds, nulls = {}, dict[str, list[str]]()
     for column in names:
-        kinds[column], nulls = _kind_of(connection, column, is_text=column in texts)
-        null_values += [value for value in nulls if value not in null_values]
+        kinds[column], nulls[column] = _kind_of(connection, column, is_text=column in texts)
     sentinels = _sentinels(connection, kinds)
-    null_values += dict.fromkeys(each.value for each in sentinels)
+    for each in sentinels:
+        nulls[each.column].append(each.value)
+    own = _values_elsewhere(connection, nulls)
+    found = dict.fromkeys(value for column in names for value in nulls[column] if value not in own)
+    null_values, own_nulls = ["", *found], {column: [each for each in nulls[column] if each in own] for column in names}
     shown = ", ".join(
-        f'{typed_value(_cell(column, null_values), _any_column(kind))} AS "{column}"' for column, kind in kinds.items()
+        f'{typed_value(_cell(column, [*null_values, *own_nulls[column]]), _any_column(kind))} AS "{column}"'
+        for column, kind in kinds.items()
     )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE _typed AS SELECT {shown} FROM _landed_text WHERE _text IS NULL")
-    columns = tuple(_profile(connection, column, kind, rows) for column, kind in kinds.items())
+    columns = tuple(
+        replace(_profile(connection, column, kind, rows), null_values=tuple(own_nulls[column]))
+        for column, kind in kinds.items()
+    )
     profile = FileProfile(name, rows, malformed, columns, tuple(null_values))
     key, reason = find_key(connection, profile)
     in_order = _pairs_in_order(connection, profile)
     later = _filled_later(connection, profile, in_order)
     return replace(profile, key=key, key_reason=reason, in_order=in_order, filled_later=later, sentinels=sentinels)
+
+
+def _values_elsewhere(connection: duckdb.DuckDBPyConnection, nulls: Mapping[str, Sequence[str]]) -> set[str]:
+    """Give the texts that mean null in one column and are values of another, as NA is a country."""
+    words = sorted({value for values in nulls.values() for value in values})
+    others = {word: [column for column, values in nulls.items() if word not in values] for word in words}
+    found: set[str] = set()
+    for word, columns in others.items():
+        listed = ", ".join(f'"{column}"' for column in columns)
+        query = f"SELECT count(*) FROM _landed_text WHERE _text IS NULL AND ? IN ({listed})"
+        if columns and connection.execute(query, [word]).fetchall()[0][0]:
+            found.add(word)
+    return found
 
 
 def _any_column(kind: ColumnType) -> Column:
@@ -191,12 +215,8 @@ def _kind_of(connection: duckdb.DuckDBPyConnection, column: str, *, is_text: boo
 
 
 def _sentinels(connection: duckdb.DuckDBPyConnection, kinds: Mapping[str, ColumnType]) -> tuple[Sentinel, ...]:
-    """Find numbers such as -999 that repeat where nothing else is below zero.
-
-    Words for null hold for every column of a source: one that is a value anywhere in it is none.
-    """
+    """Find numbers such as -999 that repeat where nothing else is below zero."""
     found: list[Sentinel] = []
-    values: set[str] = set()
     for column, kind in kinds.items():
         counts = connection.execute(
             f'SELECT "{column}", count(*) FROM _landed_text WHERE _text IS NULL AND regexp_full_match("{column}", ?) '
@@ -212,12 +232,8 @@ def _sentinels(connection: duckdb.DuckDBPyConnection, kinds: Mapping[str, Column
                 f"WHERE _text IS NULL AND NOT regexp_full_match(coalesce(\"{column}\", ''), ?)",
                 [_SENTINELS],
             ).fetchall()[0][0]
-        for value, count in counts:
-            if is_alone and count > 1:
-                found.append(Sentinel(value, column, count))
-            else:
-                values.add(value)
-    return tuple(each for each in found if each.value not in values)
+        found += [Sentinel(value, column, count) for value, count in counts if is_alone and count > 1]
+    return tuple(found)
 
 
 def _profile(connection: duckdb.DuckDBPyConnection, column: str, kind: ColumnType, rows: int) -> ColumnProfile:

@@ -173,9 +173,10 @@ def _insert_rows(connection: duckdb.DuckDBPyConnection, rows: list[list[object]]
 
 
 def _typed_columns(source: Source) -> str:
-    nulls = ", ".join("'" + value.replace("'", "''") + "'" for value in source.null_values)
     typed, unreadable = [], []
     for name, column in source.columns.items():
+        words = (*source.null_values, *column.null_values)
+        nulls = ", ".join("'" + value.replace("'", "''") + "'" for value in words)
         text = f"coalesce(\"{name}\", '')"
         text = f"CASE WHEN _text IS NULL AND {text} NOT IN ({nulls}) THEN {text} END" if nulls else text
         value = typed_value(text, column)

@@ -100,8 +100,15 @@ def _contract(source: Source) -> dict[str, str]:
         "key": ", ".join(source.key),
         "happened at": source.event_at or "the moment it became known",
         "known at": "its batch: nothing is claimed" if source.known_at == RECEIVED else source.known_at,
-        "texts that mean null": ", ".join(repr(value) for value in source.null_values) or "none",
+        "texts that mean null": _null_texts(source),
     }
+
+
+def _null_texts(source: Source) -> str:
+    everywhere = ", ".join(repr(value) for value in source.null_values)
+    own = [f"{', '.join(map(repr, column.null_values))} in {name}"
+           for name, column in source.columns.items() if column.null_values]  # fmt: skip
+    return "; ".join([*([everywhere] if everywhere else []), *own]) or "none"
 
 
 def _columns(source: Source) -> PageTable:

@@ -50,6 +50,7 @@ class Column(Declared):
     mean two moments: `ambiguous` says which, by default the earlier one, as the calendar reads the time of its batch.
     `years` are the first and last year of a date or timestamp that are plausible, in UTC; by default PLAUSIBLE_YEARS.
     A value outside is not read: its row is quarantined as `implausible_year:<column>`.
+    `null_values` are texts that mean null in this column, beside those of its source.
     """
 
     type: ColumnType
@@ -59,6 +60,7 @@ class Column(Declared):
     zone: Annotated[str, AfterValidator(check_zone)] = "UTC"
     ambiguous: Literal["earliest", "latest"] = "earliest"
     years: tuple[int, int] | None = None
+    null_values: tuple[str, ...] = ()
 
     @property
     def plausible_years(self) -> tuple[int, int]:

@@ -42,15 +42,32 @@ def test_type_is_the_narrowest_that_reads_every_value(values: tuple[str, ...], k
 
 
 def test_word_for_null_counts_only_where_a_column_reads_narrower_without_it(tmp_path: Path) -> None:
-    found = profile(tmp_path, "amount,country", ["12,NA", "NA,DE", ",FR"])
+    found = profile(tmp_path, "amount,n", ["12,1", "NA,2", ",3"])
 
-    assert found.null_values == ("", "NA")
+    assert (found.null_values, found.column("amount").null_values) == (("", "NA"), ())
     assert (found.column("amount").type, found.column("amount").nulls, found.column("amount").highest) == (
         "integer", 2, 12,
     )  # fmt: skip
     only_text = profile(tmp_path, "country,n", ["NA,1", "DE,2"])
     assert only_text.null_values == ("",)
     assert only_text.column("country").nulls == 0  # Namibia
+
+
+def test_word_that_is_a_value_of_another_column_is_null_in_its_own_alone(tmp_path: Path) -> None:
+    found = profile(tmp_path, "floors,country", ["12,NA", "NA,DE", ",FR"])
+
+    assert found.null_values == ("",)
+    assert (found.column("floors").null_values, found.column("country").null_values) == (("NA",), ())
+    assert (found.column("floors").type, found.column("floors").nulls, found.column("country").nulls) == (
+        "integer", 2, 0,
+    )  # fmt: skip
+
+
+def test_number_that_is_a_value_of_another_column_is_null_in_its_own_alone(tmp_path: Path) -> None:
+    found = profile(tmp_path, "temp_c,n", ["12.5,-999", "-999,5", "-999,-1", "3,2"])
+
+    assert found.null_values == ("",)
+    assert (found.column("temp_c").null_values, found.column("n").null_values) == (("-999",), ())
 
 
 def test_timestamp_without_offset_has_a_clock_to_be_named(tmp_path: Path) -> None:
@@ -128,7 +145,6 @@ def test_number_that_repeats_where_nothing_else_is_below_zero_is_taken_for_null(
     [
         ["12.5,3", "-999,4", "0,6"],  # once: an outlier
         ["-12.5,3", "-999,4", "-999,5"],  # others are below zero too
-        ["12.5,3", "-999,-999", "-999,5", "1,-1"],  # a value of another column
         ["-999,3", "-999,4"],  # nothing beside it
     ],
 )

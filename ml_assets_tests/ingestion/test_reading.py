@@ -24,6 +24,17 @@ def read_values(ingest: Ingest, kind: str, *texts: str, **column: Any) -> tuple[
     return [row["value"] for row in rows], [fault and fault[0] for fault in (row["_unreadable"] for row in rows)]
 
 
+def test_words_for_null_may_be_of_one_column_alone(ingest: Ingest) -> None:
+    floors = Column(type="integer", null_values=("NA", "-999"))
+    columns = {"id": Column(type="integer"), "floors": floors, "country": Column(type="string")}
+    source = Source(name="stops", key=("id",), columns=columns)
+
+    rows, _ = ingest.read(source, "id,floors,country\n1,NA,NA\n2,-999,-999\n3,4,\n4,x,DE")
+
+    assert [(row["floors"], row["country"]) for row in rows] == [(None, "NA"), (None, "-999"), (4, None), (None, "DE")]
+    assert [row["_unreadable"] for row in rows] == [None, None, None, ["floors=x"]]
+
+
 def places(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(row["id"], row["_line"], row["_text"]) for row in rows]
 
