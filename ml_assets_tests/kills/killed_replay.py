@@ -119,7 +119,10 @@ def choose_fail_points(passed: dict[str, int], random: Random) -> list[FailPoint
 
 @dataclass(frozen=True)
 class Left:
-    """What a replay left: the hash of the rows of every table that readers see, and its incidents."""
+    """What a replay left: the hash of the rows of every table that readers see, and its incidents.
+
+    Those of runs and of their checks tell what became of each attempt, so they are left out.
+    """
 
     hashes: dict[str, str]
     incidents: list[list[Any]]
@@ -132,7 +135,11 @@ def look_at(spec: UseCaseSpec, root: Path) -> Left:
     def look() -> None:
         hashes = content_hashes(spec, UseCaseState(spec.name, StatePaths(root)), None, None)
         found = AlertOutbox(StatePaths(root)).incidents(spec.name)
-        listed = [[each.kind, each.monitor, each.opened_drop, each.closed_drop] for each in found if not each.is_event]
+        listed = [
+            [each.kind, each.monitor, each.opened_drop, each.closed_drop]
+            for each in found
+            if not each.is_event and each.monitor.partition("/")[0] not in ("run", "check")
+        ]
         target.write_text(json.dumps([hashes, sorted(listed, key=str)]))
 
     if _fork(look) != 0:
