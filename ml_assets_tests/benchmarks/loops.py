@@ -35,6 +35,7 @@ from ml_assets.cli.declare.new import begin_use_case
 from ml_assets.cli.declare.new_facts import Decided
 from ml_assets.cli.operate.history import Options, run_history
 from ml_assets.pipeline.monitoring.incidents import reconcile_incidents
+from ml_assets.pipeline.monitoring.newest_decision import newest_decision
 from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
 from ml_assets.pipeline.runs.retraining import RetrainingContext, run_retraining_steps
 from ml_assets.pipeline.runs.steps import StepsStoppedError
@@ -220,8 +221,8 @@ def run_world(world: World, seed: int, folder: Path, tell: Callable[[str], None]
         now = datetime.combine(step[-1], datetime.min.time(), UTC)
         run_batch_steps(spec, state, step, BatchContext(now))
         reconcile_incidents(spec, paths, [], [], now)
-        decision = read_rows(state.lake, "decisions", None, (step[-1], step[-1]))[0]
-        if decision["action"] == "retrain":
+        decision = newest_decision(spec, paths)
+        if decision is not None and decision["action"] == "retrain" and not decision["is_judged"]:
             context = RetrainingContext(now, asked_by=decision["trigger"])
             try:
                 run_retraining_steps(spec, state, Retraining(as_of=step[-1].isoformat()), context)

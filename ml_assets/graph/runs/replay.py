@@ -85,10 +85,12 @@ class _Session:
             if land is not None:
                 self._timed(seconds, "land", lambda: land(drops))
             self._timed(seconds, "batch", lambda: runs.extend(self._batch(drops)))
-        if self._newest() == drops[-1]:
+        row = self._decision(drops[-1])
+        newest = newest_decision(self._spec, self._paths)
+        if newest is not None and newest["batch_date"] == drops[-1]:
+            row = newest
             self._timed(seconds, "retrain", lambda: runs.extend(self._retrain(drops[-1], is_due)))
             self._timed(seconds, "alerts", lambda: self._tick(f"{self._spec.name}_alerts"))
-        row = self._decision(drops[-1])
         return StepOutcome(tuple(drops), row["action"], row["reason"], tuple(runs), seconds)
 
     def _is_done(self, drops: Sequence[date]) -> bool:
@@ -99,10 +101,6 @@ class _Session:
 
     def _decision(self, drop: date) -> dict[str, Any]:
         return read_rows(self._lake, "decisions", None, (drop, drop))[0]
-
-    def _newest(self) -> date | None:
-        newest = newest_decision(self._spec, self._paths)
-        return newest["batch_date"] if newest else None
 
     def _batch(self, drops: Sequence[date]) -> list[str]:
         done: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from ml_assets.spec.use_case import UseCaseSpec
@@ -11,12 +12,27 @@ from ml_assets.stores.rows import read_rows
 
 
 def newest_decision(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Any] | None:
-    """Give the newest row of `decisions`, and whether a verdict as of its drop was given since (`is_judged`)."""
-    lake = Lake(paths.lake / spec.name)
+    """Give what the newest drop of `decisions` asks for, and whether a verdict as of it was given (`is_judged`).
+
+    Drops that were run together, as in a step of a replay or after days without a run, may hold a request for retraining
+    that nobody could act on before the next of them was decided. Where the newest one then has nothing to ask for, it
+    asks for what the last of these did; `asked_in` is the drop of the request.
+    """
+    lake = Lake(paths.lake / spec.name, is_pinned=True)
     days = [row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])]
     if not days:
         return None
     newest = max(days)
-    row = read_rows(lake, "decisions", None, (newest, newest))[0]
     judged = {verdict["as_of"] for verdict in read_rows(lake, "champion", ["as_of"])}
-    return {**row, "is_judged": newest in judged}
+    since = max(newest - spec.retraining.replay_every, max(judged, default=date.min))
+    recent = [row for row in read_rows(lake, "decisions", None, (since, newest)) if row["batch_date"] > since]
+    recent.sort(key=lambda row: row["batch_date"])
+    row = recent[-1] if recent else read_rows(lake, "decisions", None, (newest, newest))[0]
+    asked = [each for each in recent if each["action"] == "retrain"]
+    found = {**row, "asked_in": newest, "is_judged": newest in judged}
+    if row["action"] != "nothing" or not asked:
+        return found
+    request = asked[-1]
+    taken = {name: request[name] for name in ("action", "trigger", "monitor", "measurement", "threshold")}
+    return {**found, **taken, "asked_in": request["batch_date"],
+            "reason": f"{request['reason']} (asked for in drop {request['batch_date']})"}  # fmt: skip
