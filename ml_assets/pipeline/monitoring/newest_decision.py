@@ -12,11 +12,11 @@ from ml_assets.stores.rows import read_rows
 
 
 def newest_decision(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Any] | None:
-    """Give what the newest drop of `decisions` asks for, and whether a verdict as of it was given (`is_judged`).
-
     """Give what the newest drop of `decisions` asks for; `is_judged` says whether a verdict as of it was given.
-    that nobody could act on before the next of them was decided. Where the newest one then has nothing to ask for, it
-    asks for what the last of these did; `asked_in` is the drop of the request.
+
+    Drops that were run together, as in a step of a replay or after an outage, may hold a request for retraining that
+    nobody could act on before the next of them was decided. Where the newest one then has nothing to ask for, it asks
+    for what the last of these did; `asked_in` is the drop of the request.
     """
     lake = Lake(paths.lake / spec.name, is_pinned=True)
     days = [row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])]
