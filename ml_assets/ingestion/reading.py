@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from ml_assets.ingestion.csv_records import read_header, split_lines, split_records
 from ml_assets.ingestion.landed_headers import LandedHeader, decode_landed, read_landed_header
@@ -54,7 +58,67 @@ def read_landed(
     counted = connection.execute("SELECT batch_date, _file, count(*) FROM _landed_text GROUP BY ALL").fetchall()
     counts = {(drop, name): number for drop, name, number in counted}
     typed = connection.sql(f"SELECT {_typed_columns(source)} FROM _landed_text ORDER BY batch_date, {IN_ORDER}")
-    return typed, [replace(receipt, rows=counts.get((receipt.drop, receipt.name), 0)) for receipt in receipts]
+    skipped = _skipped_times(connection, source, [file.drop for file in files])
+    found: list[Receipt] = []
+    for receipt in receipts:
+        place = (receipt.drop, receipt.name)
+        said = [*([receipt.warning] if receipt.warning else []), *skipped.get(place, [])]
+        found.append(replace(receipt, rows=counts.get(place, 0), warning="; ".join(said) or None))
+    return typed, found
+
+
+def _skipped_times(
+    connection: duckdb.DuckDBPyConnection, source: Source, drops: Sequence[date]
+) -> dict[tuple[date, str], list[str]]:
+    """Say by file how many local times its clock never showed, since it was set forward past them.
+
+    They are read as so much later as it was set forward. Looked for in the years of the drops and those beside.
+    """
+    found: dict[tuple[date, str], list[str]] = defaultdict(list)
+    for name, column in source.columns.items():
+        if column.type != "timestamp" or column.zone == "UTC" or not drops:
+            continue
+        days = days_set_forward(column.zone, min(drops).year - 1, max(drops).year + 1)
+        if not days:
+            continue
+        local = f'TRY_CAST("{name}" AS TIMESTAMP)'
+        rows = connection.execute(
+            f'SELECT batch_date, _file, count(*), min(trim("{name}")) FROM _landed_text WHERE _text IS NULL AND '
+            f"regexp_full_match(trim(\"{name}\"), '[-0-9T:. ]+') AND list_contains(?, CAST({local} AS DATE)) AND "
+            f"timezone('{column.zone}', timezone('{column.zone}', {local})) <> {local} GROUP BY ALL",
+            [days],
+        ).fetchall()
+        for drop, file, count, first in rows:
+            found[drop, file].append(
+                f"{count} times of {name} that {column.zone} never had, as {first}, are read as after its clocks were "
+                "set forward"
+            )
+    return found
+
+
+@cache
+def days_set_forward(zone: str, first: int, last: int) -> list[date]:
+    """Name the days of some years on which the clocks of a zone are set forward.
+
+    Examples
+    --------
+    >>> days_set_forward("Europe/Berlin", 2024, 2025)
+    [datetime.date(2024, 3, 31), datetime.date(2025, 3, 30)]
+    """
+    clock, day = ZoneInfo(zone), timedelta(days=1)
+    offsets = [
+        (at.date(), at.astimezone(clock).utcoffset() or timedelta(0))
+        for at in (datetime(first, 1, 1, tzinfo=UTC) + number * day for number in range(366 * (last - first + 1) + 1))
+    ]
+    changed = [(before, after) for (before, was), (after, now) in pairwise(offsets) if now > was]
+    return sorted({each for pair in changed for each in pair if _is_set_forward(clock, each)})
+
+
+def _is_set_forward(clock: ZoneInfo, day: date) -> bool:
+    """Say whether a day has fewer hours than others on a clock."""
+    begins = datetime(day.year, day.month, day.day, tzinfo=clock)
+    ends = datetime.combine(day + timedelta(days=1), datetime.min.time(), clock)
+    return ends.astimezone(UTC) - begins.astimezone(UTC) < timedelta(days=1)
 
 
 def _create_text_table(connection: duckdb.DuckDBPyConnection, source: Source) -> None:

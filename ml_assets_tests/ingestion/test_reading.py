@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import csv
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.ingestion.csv_records import count_lines, read_header, split_lines, split_records
+from ml_assets.ingestion.reading import days_set_forward
 from ml_assets.spec.contract import Column, Source
 from ml_assets_tests.conftest import drawn
 from ml_assets_tests.ingestion.conftest import DROPS, Ingest, declare, ids
@@ -33,6 +34,34 @@ def test_words_for_null_may_be_of_one_column_alone(ingest: Ingest) -> None:
 
     assert [(row["floors"], row["country"]) for row in rows] == [(None, "NA"), (None, "-999"), (4, None), (None, "DE")]
     assert [row["_unreadable"] for row in rows] == [None, None, None, ["floors=x"]]
+
+
+def test_local_times_that_a_clock_never_showed_are_told_with_their_file(ingest: Ingest) -> None:
+    columns = {"id": Column(type="integer"), "at": Column(type="timestamp", zone="Europe/Berlin")}
+    source = Source(name="stops", key=("id",), columns=columns)
+    times = ("2013-03-31 01:59", "2013-03-31 02:00", "2013-03-31 02:59:59", "2013-03-31 03:00", "2013-10-27 02:30",
+             "2013-03-31 02:30+00:00", "soon")  # fmt: skip
+    lines = [f"{number},{text}" for number, text in enumerate(times)]
+
+    rows, receipts = ingest.read(source, "\n".join(["id,at", *lines, ""]))
+
+    assert [receipt.warning for receipt in receipts] == [
+        "2 times of at that Europe/Berlin never had, as 2013-03-31 02:00, are read as after its clocks were set forward"
+    ]
+    assert [f"{row['at']:%H:%M}" for row in rows[1:3]] == ["01:00", "01:59"]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo"])
+def test_days_set_forward_are_those_on_which_a_clock_skips_times(zone: str) -> None:
+    clock = ZoneInfo(zone)
+    minutes = (datetime(2023, 1, 1) + timedelta(minutes=10 * number) for number in range(2 * 366 * 144))  # noqa: DTZ001
+    skipped = {
+        each.date()
+        for each in minutes
+        if each.replace(tzinfo=clock).astimezone(UTC).astimezone(clock).replace(tzinfo=None) != each
+    }
+
+    assert [day for day in days_set_forward(zone, 2023, 2024) if day.year < 2025] == sorted(skipped)
 
 
 def places(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
