@@ -21,6 +21,7 @@ from ml_assets.stores.model_store import ModelStore
 from ml_assets.training.boosted_trees import FittedBoostedTrees
 from ml_assets_tests.rehearsal import (
     SOURCES,
+    UP_TO_FEATURES,
     Rehearsal,
     checks_of,
     day,
@@ -352,6 +353,8 @@ def test_drops_run_before_those_they_follow_are_asked_for_again_and_not_forgotte
 ) -> None:
     state = rehearse(tmp_path, landed, 6)
     state.batch(3, 4, raise_on_error=False)  # refused: nothing before it was run
+    assert not state.lake.has("drops")  # and nothing of it is seen
+    state.run_assets([name for name in UP_TO_FEATURES if not name.startswith("features/")], 3, 4)
     state.ingest(1, 2)
 
     hole = state.batch(5, 6, raise_on_error=False)
