@@ -1,9 +1,10 @@
 """Schedules: the deadline of each batch, and periodic retraining."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
+from ml_assets.graph import clock
 from ml_assets.graph.assets.layout import TRIGGER_TAG, WRITE_TAG
 from ml_assets.graph.automation.run_requests import REASON_TAG, batch_request, retrain_config
 from ml_assets.graph.automation.sensors import Job
@@ -43,7 +44,7 @@ def _batch_schedule(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
         if not calendar.is_drop(drop):
             return dg.SkipReason(f"{drop} is no drop of the calendar")
         ready = find_ready_drops(
-            spec, paths or state_paths(), now=datetime.now(UTC), settle_seconds=0, until=drop, deadline=drop
+            spec, paths or state_paths(), now=clock.now(), settle_seconds=0, until=drop, deadline=drop
         )
         if isinstance(ready, str):
             return dg.SkipReason(ready)

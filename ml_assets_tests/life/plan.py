@@ -1,0 +1,74 @@
+"""What goes wrong, and when: decided by the seed before the life begins.
+
+Each drop has at most one trouble, drawn from a shuffled round of all kinds, so that a short life meets nearly all of
+them and a long one each of them often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Literal, get_args
+
+import numpy as np
+
+from ml_assets_tests.life.use_case import Edition, Setting
+
+Trouble = Literal[
+    "late_file", "late_by_days", "early_file", "missing_file", "missing_for_good", "revised_while_open", "revised_file",
+    "broken_rows", "broken_file", "duplicate_rows", "same_file_again", "unread_file", "cancelled_run", "killed_run",
+    "failed_run", "failed_retraining", "killed_retraining", "outage", "restart", "alerts_fail", "alerts_hang",
+    "rollback",
+]  # fmt: skip
+TROUBLES: tuple[Trouble, ...] = get_args(Trouble)
+_QUIET_START = 4  # drops without a trouble: something has to be there to go wrong
+_QUIET_END = 7  # what comes late has a drop that receives it
+OUTAGE_DAYS = (2, 9)
+
+
+class Plan:
+    """The troubles of a life, and the editions of its declaration."""
+
+    def __init__(
+        self, setting: Setting, drops: Sequence[date], seed: int, *, share: float, outages_often: bool
+    ) -> None:
+        rng = np.random.default_rng([seed, 7])
+        self.drops, self._setting = list(drops), setting
+        self._troubles: dict[date, Trouble] = {}
+        rounds = _rounds(rng)
+        for drop in self.drops[_QUIET_START:-_QUIET_END]:
+            if rng.random() < share:
+                self._troubles[drop] = next(rounds)
+        self._outages = {drop: int(rng.integers(*OUTAGE_DAYS)) for drop in self.drops}
+        if outages_often:
+            self._switch_off_often(rng)
+        n = len(self.drops)
+        self.priority_from = self.drops[int(n * 0.3)]
+        self.broken_in = self.drops[int(n * 0.45)]
+        self.renamed_from = self.drops[int(n * 0.6)]
+
+    def trouble_of(self, drop: date) -> Trouble | None:
+        """Give what goes wrong around a drop."""
+        return self._troubles.get(drop)
+
+    def outage_of(self, drop: date) -> timedelta:
+        """Give how long an outage lasts that begins with a drop."""
+        return self._setting.every * self._outages[drop] - timedelta(hours=4)
+
+    def edition_of(self, drop: date) -> Edition:
+        """Give the edition of the declaration, and of the files, from a drop on."""
+        return Edition("agent" if drop >= self.renamed_from else "clerk", drop >= self.priority_from)
+
+    def _switch_off_often(self, rng: np.random.Generator) -> None:
+        """Switch the machine off for two weeks or three in each month, as one that is used now and then."""
+        place = 12
+        while place < len(self.drops) - 45:
+            length = int(rng.integers(14, 22))
+            self._troubles[self.drops[place]], self._outages[self.drops[place]] = "outage", length
+            place += length + int(rng.integers(7, 12))
+
+
+def _rounds(rng: np.random.Generator) -> Iterator[Trouble]:
+    while True:
+        for place in rng.permutation(len(TROUBLES)):
+            yield TROUBLES[int(place)]
