@@ -1,6 +1,6 @@
 """Schedules: the deadline of each batch, and periodic retraining."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
 
@@ -39,10 +39,10 @@ def _batch_schedule(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
     def deadline(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         from ml_assets.pipeline.ingestion.ready_drops import find_ready_drops
 
-        moment: datetime = context.scheduled_execution_time
-        drop = calendar.drop_receiving(moment)
-        if not calendar.is_drop(drop):
-            return dg.SkipReason(f"{drop} is no drop of the calendar")
+        # where clocks change at the batch, its cron comes up to an hour before it or after it
+        drop = calendar.day_of(context.scheduled_execution_time)
+        if not calendar.is_drop(drop) or calendar.batch_at(drop) > clock.now():
+            return dg.SkipReason(f"the calendar has no batch on {drop}, or it comes later that day")
         ready = find_ready_drops(
             spec, paths or state_paths(), now=clock.now(), settle_seconds=0, until=drop, deadline=drop
         )
