@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import time
 from datetime import date, timedelta
 from pathlib import Path
+from statistics import mean
 
 from ml_assets_tests.life.driver import Life
 from ml_assets_tests.life.plan import Plan
@@ -37,9 +39,14 @@ def main() -> int:
             sys.stdout.flush()
 
     life = Life(asked.folder, world, plan, show)
-    record = life.live()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    with (asked.folder / "life.log").open("w", encoding="utf-8") as log, contextlib.redirect_stderr(log):
+        record = life.live()
     for title, counted in (("events", record.events), ("runs", record.runs)):
         sys.stdout.write(f"\n{title}\n" + "".join(f"  {n:>6} {what}\n" for what, n in sorted(counted.items())))
+    sys.stdout.write("\nCPU seconds, mean of the first twenty and of the last twenty\n")
+    for what, spent in sorted(record.seconds.items()):
+        sys.stdout.write(f"  {mean(spent[:20]):>6.2f} {mean(spent[-20:]):>6.2f} {what}, {len(spent)} times\n")
     broken = promises_of(life.machine.paths, life.sink, life.good, record)
     sys.stdout.write("\npromises\n")
     for promise, problems in broken.items():

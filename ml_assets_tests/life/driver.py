@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import heapq
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from unittest import mock
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -65,9 +67,9 @@ class Life:
 
     def live(self) -> Record:
         """Live through all drops; then put right what is still wrong, and retrain once more."""
-        os.environ[URLS_VARIABLE] = self.sink.start()
         write_use_case(self.machine.defs / NAME, self.setting, self._edition)
-        with clock_injected(self.clock):
+        with mock.patch.dict(os.environ), clock_injected(self.clock):
+            os.environ[URLS_VARIABLE] = self.sink.start()
             self.machine.start()
             self.machine.switch_on_schedules()
             try:
@@ -222,7 +224,9 @@ class Life:
     def _look(self) -> None:
         """Let the daemons look; execute what they launched, and let them look again until nothing is left to do."""
         if self._is_on:
+            begun = time.process_time()
             self.machine.look()
+            self.record.seconds.setdefault("look", []).append(time.process_time() - begun)
             if self.machine.launcher.launched:
                 self._work()
 
@@ -241,13 +245,16 @@ class Life:
         job = self.machine.run(run_id).job_name.removeprefix(f"{NAME}_")
         mishap = self._mishaps.pop(job, None)
         before = self.good.look() if mishap is not None else None
+        begun = time.process_time()
         run = self.machine.execute(run_id, mishap)
         self.record.runs[f"{job} {run.status.value.lower()}"] += 1
         if mishap is not None and before is not None:
             self.record.kept_broken += [f"{mishap.kind} {job} {run_id[:8]}: {each}" for each in self.good.lost(before)]
         if job == "batch":
             self.good.remember()
-        if run.status != dg.DagsterRunStatus.SUCCESS:
+        if run.status == dg.DagsterRunStatus.SUCCESS:
+            self.record.seconds.setdefault(job, []).append(time.process_time() - begun)
+        else:
             self.record.ended.append(EndedRun(run.job_name, run_id, self.clock.moment))
             for wait in _RETRIES:
                 self._at(self.clock.moment + wait, self._look)

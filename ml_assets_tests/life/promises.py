@@ -69,6 +69,8 @@ class Record:
         How often each kind of event was, and each job ended how.
     kept_broken
         What a run that went wrong has changed of the good state.
+    seconds
+        CPU time of each look of the daemons and of each run that succeeded, in their order.
     newest
         For each source and key that kept the contract the row that was landed last.
     """
@@ -77,6 +79,7 @@ class Record:
     runs: Counter[str] = field(default_factory=Counter[str])
     kept_broken: list[str] = field(default_factory=list[str])
     last_retraining: str = ""
+    seconds: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     ended: list[EndedRun] = field(default_factory=list[EndedRun])
     newest: dict[tuple[str, str], LandedRow] = field(default_factory=dict[tuple[str, str], LandedRow])
 
