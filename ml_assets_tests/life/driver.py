@@ -56,7 +56,7 @@ class Life:
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._numbers = count()
         self._is_on = True
-        self._mishaps: dict[str, Mishap] = {}
+        self._mishaps: dict[str, list[Mishap]] = {"batch": [], "retrain": []}
         self._edition = plan.edition_of(plan.drops[0])
         self.good = GoodState(self.machine.paths.root, NAME)
 
@@ -166,7 +166,8 @@ class Life:
             self._at(moment, action)
         kind, _, where = trouble.partition("_")
         if where in ("run", "retraining"):
-            self._mishaps["batch" if where == "run" else "retrain"] = Mishap(kind, float(self._rng.random()))
+            share = float(self._rng.uniform(0.05, 0.85))
+            self._mishaps["batch" if where == "run" else "retrain"].append(Mishap(kind, share))
         if trouble in ("alerts_fail", "alerts_hang"):
             self._break_alerts(batch, trouble)
 
@@ -186,7 +187,7 @@ class Life:
 
     def _land(self, drop: date, source: str, how: Trouble | None = None, *, share: float = 0.0, name: str = "") -> None:
         """Land a file of a drop: as it should be, broken, or with a share of its rows corrected."""
-        zone, edition = self.setting.zone, self.plan.edition_of(drop)
+        zone, edition = self.setting.zone, self._edition
         rng = np.random.default_rng([self.world.seed, drop.toordinal(), 3])
         orders = self.world.orders_of(drop) if source == "orders" else self.world.outcomes_of(drop)
         orders = files.heavier(orders, rng, share) if share else orders
@@ -243,7 +244,7 @@ class Life:
 
     def _execute(self, run_id: str) -> None:
         job = self.machine.run(run_id).job_name.removeprefix(f"{NAME}_")
-        mishap = self._mishaps.pop(job, None)
+        mishap = self._mishaps[job].pop(0) if self._mishaps.get(job) else None
         before = self.good.look() if mishap is not None else None
         begun = time.process_time()
         run = self.machine.execute(run_id, mishap)
@@ -323,8 +324,9 @@ class Life:
         self._look()
 
     def _ask_for_retraining(self) -> None:
-        """Start a retraining in the UI, as of the newest drop."""
-        if not self._is_on or not self.machine.has_runs_of("batch"):
+        """Start a retraining in the UI, as of the newest drop; before there is enough to learn from nobody would."""
+        age = self.clock.moment - self.calendar.batch_at(self.setting.start)
+        if not self._is_on or age < self.spec.retraining.first_after:
             return
         self.record.events["retraining_by_a_person"] += 1
         self.machine.submit_retraining(self.spec)
@@ -350,7 +352,7 @@ class Life:
         last = self.calendar.batch_at(self.plan.drops[-1])
         self._go_on_until(last + timedelta(hours=2))
         self.sink.mode, self._is_on = "takes", True
-        self._mishaps.clear()
+        self._mishaps = {}
         self._agenda.clear()
         for hours in range(1, 14, 2):
             self._at(last + timedelta(hours=2 + hours), self._look)

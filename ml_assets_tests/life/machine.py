@@ -186,11 +186,6 @@ class Machine:
                 execute_run(InMemoryJob(self.repository.get_job(run.job_name)), run, self.instance)
         return self.run(run_id)
 
-    def has_runs_of(self, job: str) -> bool:
-        """Say whether a job of any use case has ever succeeded."""
-        done = self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))
-        return any(run.job_name.endswith(f"_{job}") for run in done)
-
     def submit_retraining(self, spec: UseCaseSpec) -> None:
         """Put a retraining as of the newest drop into the queue, as the launchpad of the UI does."""
         job_name = retrain_job_name(spec.name)
@@ -229,7 +224,7 @@ class Machine:
             return
         steps = len(self.repository.get_job(run.job_name).nodes)
         wanted = max(1, int(mishap.share * steps))
-        broken = self.paths.received if run.job_name.endswith("_batch") else self.paths.models
+        broken = self.paths.lake / run.job_name.rpartition("_")[0]
         undo: list[Callable[[], object]] = []
 
         def go_wrong(entry: dg.EventLogEntry) -> None:

@@ -21,8 +21,9 @@ Trouble = Literal[
     "rollback",
 ]  # fmt: skip
 TROUBLES: tuple[Trouble, ...] = get_args(Trouble)
-_QUIET_START = 4  # drops without a trouble: something has to be there to go wrong
+_QUIET_START = 3  # drops without a trouble: something has to be there to go wrong
 _QUIET_END = 7  # what comes late has a drop that receives it
+_CHANGES = (0.3, 0.45, 0.6)  # when the contract gains a column, is broken, and renames one, as parts of the life
 OUTAGE_DAYS = (2, 9)
 
 
@@ -34,18 +35,29 @@ class Plan:
     ) -> None:
         rng = np.random.default_rng([seed, 7])
         self.drops, self._setting = list(drops), setting
-        self._troubles: dict[date, Trouble] = {}
-        rounds = _rounds(rng)
-        for drop in self.drops[_QUIET_START:-_QUIET_END]:
-            if rng.random() < share:
-                self._troubles[drop] = next(rounds)
+        self.priority_from, self.broken_in, self.renamed_from = (
+            self.drops[int(len(self.drops) * part)] for part in _CHANGES
+        )
+        self._changes = sorted(map(self.drops.index, (self.priority_from, self.broken_in, self.renamed_from)))
         self._outages = {drop: int(rng.integers(*OUTAGE_DAYS)) for drop in self.drops}
+        self._troubles: dict[date, Trouble] = {}
         if outages_often:
             self._switch_off_often(rng)
-        n = len(self.drops)
-        self.priority_from = self.drops[int(n * 0.3)]
-        self.broken_in = self.drops[int(n * 0.45)]
-        self.renamed_from = self.drops[int(n * 0.6)]
+        rounds = _rounds(rng)
+        for place, drop in enumerate(self.drops[:-_QUIET_END]):
+            is_quiet = place < _QUIET_START or any(0 <= change - place <= 1 for change in self._changes)
+            if rng.random() < share and not is_quiet and drop not in self._troubles:
+                self._troubles[drop] = next(rounds)
+        for drop in [drop for drop, trouble in self._troubles.items() if trouble == "outage"]:
+            self._end_before_change(drop)
+
+    def _end_before_change(self, drop: date) -> None:
+        """End an outage before a change: people declare while the machine is on, and nothing waits for the old."""
+        place = self.drops.index(drop)
+        room = [change - place - 1 for change in self._changes if change > place]
+        self._outages[drop] = min([self._outages[drop], *room])
+        if self._outages[drop] < 1:
+            del self._troubles[drop]
 
     def trouble_of(self, drop: date) -> Trouble | None:
         """Give what goes wrong around a drop."""

@@ -39,7 +39,7 @@ PROMISES = (
 )
 
 
-def begin(folder: Path, setting: Setting, drops: int, seed: int, share: float = 0.8) -> Life:
+def begin(folder: Path, setting: Setting, drops: int, seed: int, share: float = 0.95) -> Life:
     """Begin a life of so many drops, in a share of which something goes wrong."""
     world = World(setting, seed)
     days = world.calendar.drops_between(setting.start, setting.start + setting.every * (drops - 1))
@@ -50,8 +50,8 @@ def begin(folder: Path, setting: Setting, drops: int, seed: int, share: float = 
 def lives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Life]:
     """Live a daily and a weekly life."""
     found = {
-        "daily": begin(tmp_path_factory.mktemp("daily"), DAILY, 36, 23),
-        "weekly": begin(tmp_path_factory.mktemp("weekly"), WEEKLY, 28, 38, 0.7),
+        "daily": begin(tmp_path_factory.mktemp("daily"), DAILY, 38, 31),
+        "weekly": begin(tmp_path_factory.mktemp("weekly"), WEEKLY, 28, 15),
     }
     for life in found.values():
         life.live()

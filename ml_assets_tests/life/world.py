@@ -92,7 +92,7 @@ class World:
         """Say how likely a parcel is late: depots change slowly, and the truck for good after 300 days."""
         season = 1.2 * np.sin(2 * np.pi * (age / 200 + DEPOTS.index(depot) / len(DEPOTS)))
         truck = 1.5 if carrier == "truck" and age >= 300 else 0.0
-        return float(-1.2 + season + 0.06 * weight + truck - (0.8 if carrier == "bike" else 0.0))
+        return float(-2.4 + season + 0.25 * weight + truck - (2.0 if carrier == "bike" else 0.0))
 
     def _written(self, moment: datetime) -> datetime:
         """Give a moment that a local time without an offset names: of an hour that comes twice, the first."""
