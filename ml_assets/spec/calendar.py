@@ -136,6 +136,17 @@ class Calendar(Declared):
         """
         return datetime.combine(drop, self.at, tzinfo=self._zone).astimezone(UTC)
 
+    def day_of(self, moment: datetime) -> date:
+        """Give the local day of a moment: what a drop is named by whose batch runs then.
+
+        Examples
+        --------
+        >>> calendar = Calendar(start="2013-01-01", at="01:30", timezone="America/New_York")
+        >>> calendar.day_of(datetime(2013, 11, 3, 6, 30, tzinfo=UTC))  # 01:30 again, an hour after the batch
+        datetime.date(2013, 11, 3)
+        """
+        return moment.astimezone(self._zone).date()
+
     def interval_of(self, drop: date) -> tuple[datetime, datetime]:
         """Give (previous batch, batch] of `drop`, in UTC: open at its start, closed at its end."""
         return self.batch_at(drop - self.every), self.batch_at(drop)
@@ -173,8 +184,7 @@ class Calendar(Declared):
         >>> calendar.drop_receiving(calendar.batch_at(date(2013, 3, 10)) + MICROSECOND)
         datetime.date(2013, 3, 11)
         """
-        local_day = moment.astimezone(self._zone).date()
-        day = self.start + ((local_day - self.start) // self.every) * self.every
+        day = self.start + ((self.day_of(moment) - self.start) // self.every) * self.every
         while self.batch_at(day) < moment:
             day += self.every
         while self.batch_at(day - self.every) >= moment:

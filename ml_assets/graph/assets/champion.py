@@ -1,12 +1,12 @@
 """Assets of the decision: the verdict, the record of what serves, and the model card."""
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
+from ml_assets.graph import clock
 from ml_assets.graph.assets.layout import TRIGGER_TAG, asset_key, described, pool_of
 from ml_assets.graph.assets.metadata import check_results, markdown
 from ml_assets.graph.assets.tables import table_metadata
@@ -104,7 +104,7 @@ def _champion(spec: UseCaseSpec) -> dg.AssetsDefinition:
     def champion(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
         from ml_assets.pipeline.champion.promote import record_verdict
 
-        about = (datetime.now(UTC), context.run.run_id, context.run.tags.get(TRIGGER_TAG, ""))
+        about = (clock.now(), context.run.run_id, context.run.tags.get(TRIGGER_TAG, ""))
         recorded = record_verdict(store.of(spec.name), *about)
         metadata = _recorded_metadata(spec, recorded)
         return dg.MaterializeResult(

@@ -1,6 +1,5 @@
 """Assets of monitoring: feeds, drift, performance, and what follows from them."""
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from ml_assets.graph import clock
 from ml_assets.graph.assets.layout import (
     asset_key,
     by_drop,
@@ -163,7 +163,7 @@ def _decisions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.pipeline.monitoring.decisions import store_decisions
 
         state = store.of(spec.name)
-        decided = store_decisions(spec, state, partition_keys(context), datetime.now(UTC))
+        decided = store_decisions(spec, state, partition_keys(context), clock.now())
         describe_drops(context, state, decided.result)
         newest = decided.newest
         context.log.info(f"{newest['batch_date']}: {newest['action']}: {newest['reason']}")

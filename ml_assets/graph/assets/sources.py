@@ -1,9 +1,8 @@
 """Assets of the sources: what landed, what was accepted, what was not, and the ledger over all of them."""
 
-from datetime import UTC, datetime
-
 import dagster as dg
 
+from ml_assets.graph import clock
 from ml_assets.graph.assets.columns import describe_columns
 from ml_assets.graph.assets.layout import (
     asset_key,
@@ -61,7 +60,7 @@ def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
 
         state = store.of(spec.name)
         with retried_reads():
-            received = receive_source(spec, state, source, partition_keys(context), datetime.now(UTC))
+            received = receive_source(spec, state, source, partition_keys(context), clock.now())
         describe_drops(context, state, received)
 
     return raw
@@ -152,7 +151,7 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.pipeline.ingestion.ledger import build_ledger
 
         state = store.of(spec.name)
-        ledger = build_ledger(spec, state, partition_keys(context), datetime.now(UTC))
+        ledger = build_ledger(spec, state, partition_keys(context), clock.now())
         describe_drops(context, state, ledger)
         return dg.MaterializeResult(check_results=check_results(ledger.checks))
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import dagster as dg
 
 from ml_assets.decisions.incidents import Changes
+from ml_assets.graph import clock
 from ml_assets.graph.automation.failures import failed_checks, failed_runs
 from ml_assets.graph.runs.lost_runs import end_lost_runs
 from ml_assets.spec.use_case import UseCaseSpec
@@ -29,7 +30,7 @@ def alert_sensor(
     def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         from ml_assets.pipeline.monitoring.incidents import send_alerts
 
-        at, now = paths or state_paths(), datetime.now(UTC)
+        at, now = paths or state_paths(), clock.now()
         end_lost_runs(context.instance)
         changes = reconcile(spec, at, context.instance, checks, now)
         sent = send_alerts(at, now)
@@ -56,7 +57,7 @@ def broken_alert_sensor(name: str, mistakes: Sequence[str]) -> dg.SensorDefiniti
     def alerts() -> dg.SkipReason:
         from ml_assets.pipeline.monitoring.incidents import open_broken_declaration, send_alerts
 
-        paths, now = state_paths(), datetime.now(UTC)
+        paths, now = state_paths(), clock.now()
         open_broken_declaration(name, mistakes, paths, now)
         send_alerts(paths, now)
         return dg.SkipReason(f"{len(mistakes)} mistakes in the declaration of {name}")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage import asset_check_execution_record as executions
 
 from ml_assets.decisions.incidents import Finding
 from ml_assets.spec.use_case import UseCaseSpec
@@ -35,9 +36,12 @@ def failed_runs(spec: UseCaseSpec, instance: dg.DagsterInstance) -> list[Finding
 def failed_checks(instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey]) -> list[Finding]:
     """Give the checks whose newest result failed, but for those that have findings of their own."""
     keys = [key for key in checks if key.name not in _TOLD_APART]
-    found: list[Finding] = []
-    for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(keys).items():
-        event = record.event.dagster_event if record.event else None
+    found, store = list[Finding](), instance.event_log_storage
+    for key, newest in store.get_latest_asset_check_execution_by_key(keys).items():
+        ended, record = executions.COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES, newest
+        if newest.status not in ended:  # a run goes on, or ended before this check: what was found last still holds
+            record = next(iter(store.get_asset_check_execution_history(key, limit=1, status=ended)), None)
+        event = record.event.dagster_event if record and record.event else None
         evaluation: Any = event.event_specific_data if event else None
         if evaluation is None or getattr(evaluation, "passed", True):
             continue

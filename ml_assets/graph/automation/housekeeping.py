@@ -1,9 +1,8 @@
 """The daily job that removes what a use case keeps no longer."""
 
-from datetime import UTC, datetime
-
 import dagster as dg
 
+from ml_assets.graph import clock
 from ml_assets.graph.assets.layout import WRITE_TAG, pool_of
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.graph.runs.run_logs import remove_run_logs
@@ -17,7 +16,7 @@ def build_housekeeping(spec: UseCaseSpec) -> dg.ScheduleDefinition:
     def housekeep_op(context: dg.OpExecutionContext, store: StateResource) -> None:
         from ml_assets.pipeline.housekeeping import housekeep
 
-        state, now = store.of(spec.name), datetime.now(UTC)
+        state, now = store.of(spec.name), clock.now()
         removed = [*housekeep(spec, state, now), remove_run_logs(spec, state.paths, context.instance, now)]
         for each in removed:
             context.log.info(f"{each.what}: {each.files} files, {each.bytes:,} bytes; {each.rule}")

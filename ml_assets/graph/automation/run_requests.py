@@ -7,6 +7,7 @@ import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml_assets.decisions.attempts import next_attempt
+from ml_assets.graph import clock
 from ml_assets.graph.assets.layout import WRITE_TAG
 from ml_assets.graph.assets.training import BY_MARGIN, NEWEST
 from ml_assets.graph.definitions.jobs import batch_job_name
@@ -49,7 +50,7 @@ def batch_request(
     tags = {WRITE_TAG: spec.name, DROP_TAG: ready.key, **range_tags(ready.first, ready.last)}
     job = batch_job_name(spec.name)
     ended = ended_attempts(instance, dg.RunsFilter(job_name=job, tags={DROP_TAG: ready.key}))
-    refused = is_under_way(instance, job) or next_attempt(ended, datetime.now(UTC))
+    refused = is_under_way(instance, job) or next_attempt(ended, clock.now())
     if refused:
         return dg.SkipReason(
             f"drops {ready.first} to {ready.last} as they landed: {refused}; to try now: "

@@ -1,9 +1,10 @@
 """Schedules: the deadline of each batch, and periodic retraining."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
 
+from ml_assets.graph import clock
 from ml_assets.graph.assets.layout import TRIGGER_TAG, WRITE_TAG
 from ml_assets.graph.automation.run_requests import REASON_TAG, batch_request, retrain_config
 from ml_assets.graph.automation.sensors import Job
@@ -38,12 +39,12 @@ def _batch_schedule(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
     def deadline(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         from ml_assets.pipeline.ingestion.ready_drops import find_ready_drops
 
-        moment: datetime = context.scheduled_execution_time
-        drop = calendar.drop_receiving(moment)
-        if not calendar.is_drop(drop):
-            return dg.SkipReason(f"{drop} is no drop of the calendar")
+        # where clocks change at the batch, its cron comes up to an hour before it or after it
+        drop = calendar.day_of(context.scheduled_execution_time)
+        if not calendar.is_drop(drop) or calendar.batch_at(drop) > clock.now():
+            return dg.SkipReason(f"the calendar has no batch on {drop}, or it comes later that day")
         ready = find_ready_drops(
-            spec, paths or state_paths(), now=datetime.now(UTC), settle_seconds=0, until=drop, deadline=drop
+            spec, paths or state_paths(), now=clock.now(), settle_seconds=0, until=drop, deadline=drop
         )
         if isinstance(ready, str):
             return dg.SkipReason(ready)

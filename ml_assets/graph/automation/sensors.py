@@ -4,13 +4,14 @@ They are thin: what is due is read from tables and the landing folder, what to d
 be evaluated again without harm, since a sensor's cursor is written only after its runs were launched.
 """
 
-from datetime import UTC, date, datetime
+from datetime import date
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from ml_assets.decisions.attempts import next_attempt
 from ml_assets.decisions.retraining import TRIGGERS, Trigger
+from ml_assets.graph import clock
 from ml_assets.graph.assets.layout import TRIGGER_TAG, WRITE_TAG
 from ml_assets.graph.automation.run_requests import (
     DROP_TAG,
@@ -53,7 +54,7 @@ def _landing_sensor(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
         ready = find_ready_drops(
             spec,
             paths or state_paths(),
-            now=datetime.now(UTC),
+            now=clock.now(),
             settle_seconds=0 if until else _SETTLE_SECONDS,
             until=until,
         )
@@ -94,7 +95,7 @@ def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, paths: St
         key = f"retrain:{drop}"
         # failures of other drops count as well: a fault that stays must not cost a retraining in every drop
         ended = ended_attempts(context.instance, dg.RunsFilter(job_name=job))
-        refused = is_under_way(context.instance, job) or next_attempt(ended, datetime.now(UTC), is_endless=True)
+        refused = is_under_way(context.instance, job) or next_attempt(ended, clock.now(), is_endless=True)
         if refused:
             return dg.SkipReason(f"{said}; {job}: {refused}")
         return dg.RunRequest(

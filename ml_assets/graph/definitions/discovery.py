@@ -3,11 +3,11 @@
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 
+from ml_assets.graph import clock
 from ml_assets.graph.definitions.use_case import build_broken_use_case, build_use_case
 from ml_assets.spec.declaration import (
     DECLARATION_FILE,
@@ -57,7 +57,7 @@ def load_location(build: Callable[[], dg.Definitions]) -> dg.Definitions:
     except Exception as error:
         from ml_assets.pipeline.monitoring.incidents import open_location_incident, send_alerts
 
-        paths, now = state_paths(), datetime.now(UTC)
+        paths, now = state_paths(), clock.now()
         open_location_incident(error, paths, now)
         send_alerts(paths, now)
         raise

@@ -4,13 +4,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
+from ml_assets.graph import clock
 from ml_assets.graph.assets.layout import BACKFILL_TAG, asset_key
 from ml_assets.graph.automation.alerts import reconcile
 from ml_assets.graph.automation.run_requests import range_tags, retrain_config
@@ -110,7 +111,7 @@ def _run(spec: UseCaseSpec, paths: StatePaths, work: _Work, on_event: OnEvent | 
             asset_selection=list(work.only) or None,
         )  # fmt: skip
         checks = definitions.resolve_asset_graph().asset_check_keys
-        reconcile(spec, paths, instance, sorted(checks), datetime.now(UTC))  # as the alert sensor would
+        reconcile(spec, paths, instance, sorted(checks), clock.now())  # as the alert sensor would
     return outcome_of(work.job_name, result)
 
 
