@@ -27,9 +27,6 @@ _PROPERTIES = {"delta.enableExpiredLogCleanup": "false"}
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
 
-_NAMED_BEFORE = {"closed_drops": "computed_drops"}  # what tables of earlier releases were called
-
-
 class MissingTableError(LookupError):
     """A table that no run has written yet."""
 
@@ -113,6 +110,18 @@ class Lake:
     def rewrite(self, table: str, rows: pa.Table) -> int:
         """Replace all of a partitioned `table` by `rows`, whose columns or types are others, as a new version."""
         return self._write(table, rows, None, mode="overwrite", schema_mode="overwrite", partition_by=[PARTITION])
+
+    def rename(self, table: str, name: str) -> None:
+        """Give a table another name."""
+        (self.folder / table).rename(self.folder / name)
+
+    def has_properties(self, table: str) -> bool:
+        """Say whether delta-rs is told to keep the versions of `table`."""
+        return not _PROPERTIES.items() - self._open(table).metadata().configuration.items()
+
+    def set_properties(self, table: str) -> None:
+        """Tell delta-rs to keep the versions of `table`, as a new version."""
+        self._open(table).alter.set_table_properties(_PROPERTIES)
 
     def column_types(self, table: str) -> dict[str, str]:
         """Give the SQL type of each column of `table`."""
@@ -258,9 +267,6 @@ class Lake:
         if kept is not None and is_newest and self._commit(table, kept.version()) == commit:
             return kept
         self._newest.pop(table, None)
-        before = self.folder / _NAMED_BEFORE.get(table, table)
-        if before.name != table and before.exists() and not (self.folder / table).exists():
-            before.rename(self.folder / table)
         if not DeltaTable.is_deltatable(str(self.folder / table)):
             return None
         opened = DeltaTable(str(self.folder / table))
@@ -305,9 +311,7 @@ class Lake:
         text = json.dumps(dict(metadata or {}), sort_keys=True, default=str)
         target, configuration = str(self.folder / table), _PROPERTIES
         if self.has(table):
-            opened, configuration = self._open(table), None
-            if _PROPERTIES.items() - opened.metadata().configuration.items():  # made by an older version
-                opened.alter.set_table_properties(_PROPERTIES)
+            configuration = None
         write_deltalake(
             target,
             rows,

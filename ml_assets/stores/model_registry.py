@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ml_assets.stores.database_copies import keep_copy
 from ml_assets.stores.write_lock import write_lock
 
 if TYPE_CHECKING:
@@ -177,3 +178,27 @@ def _log_values(client: MlflowClient, run_id: str, parameters: Mapping[str, Any]
         metrics=[Metric(name, value, 0, 0) for name, value in finite.items()],
         params=[Param(name, str(value)) for name, value in parameters.items()],
     )
+
+
+def migrate_registry(folder: Path, *, is_dry_run: bool = False) -> str:
+    """Bring MLflow's tables to the schema of this MLflow and say so; empty where they have it.
+
+    The database as it was is kept beside it, named by its schema.
+    """
+    file = folder / "mlflow.db"
+    if not file.exists():
+        return ""
+    import sqlalchemy
+    from mlflow.store.db import utils
+
+    engine = sqlalchemy.create_engine(f"sqlite:///{file}")
+    try:
+        found, wanted = utils._get_schema_version(engine), utils._get_latest_schema_revision()  # noqa: SLF001 - no other way
+        if found == wanted:
+            return ""
+        if not is_dry_run:
+            keep_copy(file, f"before_{found}")
+            utils._upgrade_db(engine)  # noqa: SLF001
+    finally:
+        engine.dispose()
+    return f"mlflow/mlflow.db: schema {found} becomes {wanted}; the file before is kept as mlflow.db.before_{found}"

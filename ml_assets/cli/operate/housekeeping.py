@@ -9,8 +9,8 @@ from ml_assets.cli.console import next_steps, print_json
 from ml_assets.cli.tables import print_table
 from ml_assets.pipeline.housekeeping import housekeep
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.state_version import writing
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.stores.write_lock import write_lock
 
 
 def run_housekeeping(spec: UseCaseSpec, state: UseCaseState, now: datetime, *, is_dry_run: bool, as_json: bool) -> None:
@@ -18,7 +18,7 @@ def run_housekeeping(spec: UseCaseSpec, state: UseCaseState, now: datetime, *, i
     from ml_assets.graph.runs.launch import open_instance
     from ml_assets.graph.runs.run_logs import remove_run_logs
 
-    with write_lock(state.paths.locks, spec.name):
+    with writing(state.paths, spec.name):
         removed = housekeep(spec, state, now, is_dry_run=is_dry_run)
     with open_instance(state.paths) as instance:
         removed.append(remove_run_logs(spec, state.paths, instance, now, is_dry_run=is_dry_run))

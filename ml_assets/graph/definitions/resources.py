@@ -13,8 +13,8 @@ from pydantic import PrivateAttr
 from ml_assets.graph.runs.lost_runs import PROCESS_TAG
 from ml_assets.stores.paths import StatePaths, state_paths
 from ml_assets.stores.processes import this_process
+from ml_assets.stores.state_version import writing
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.stores.write_lock import write_lock
 
 
 class StateResource(dg.ConfigurableResource):
@@ -42,7 +42,7 @@ class StateResource(dg.ConfigurableResource):
         if use_case not in self._states:
             paths = StatePaths(Path(self.root)) if self.root else state_paths()
             on_wait = self._log.warning if self._log else None
-            self._held.enter_context(write_lock(paths.locks, use_case, on_wait=on_wait))
+            self._held.enter_context(writing(paths, use_case, on_wait))
             self._states[use_case] = UseCaseState(use_case, paths, DuckDBResource(database=":memory:").get_connection)
         return self._states[use_case]
 

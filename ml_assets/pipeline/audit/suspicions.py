@@ -19,8 +19,8 @@ from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.tables.features import ACCEPTED_FEATURES
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.rows import read_rows
+from ml_assets.stores.state_version import writing
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.stores.write_lock import write_lock
 
 # from here on hardly any honest column is: it is the outcome, or almost
 IMPLAUSIBLE = {"target": 0.98, "absence": 0.9}
@@ -112,5 +112,5 @@ def accept_feature(
     if not reason.strip():
         raise AcceptanceError("--reason: found nothing; allowed: why its values are known as of the prediction")
     row = {"feature": feature, "reason": reason.strip(), "accepted_by": by, "_recorded_at": now}
-    with write_lock(state.paths.locks, spec.name):
+    with writing(state.paths, spec.name):
         state.lake.append(ACCEPTED_FEATURES.name, pa.Table.from_pylist([row]))

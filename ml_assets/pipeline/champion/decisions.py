@@ -13,8 +13,8 @@ from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
+from ml_assets.stores.state_version import writing
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.stores.write_lock import write_lock
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,7 +47,7 @@ def decide_waiting(
 
     Raises NotDecidableError when none waits by that name, or a rejection is taken back without a reason.
     """
-    with write_lock(state.paths.locks, spec.name), state.connect() as connection:
+    with writing(state.paths, spec.name), state.connect() as connection:
         lake = state.lake
         record = read_record(connection, lake)
         entry = _find_undecided(record, model_version, verdict, asked)
@@ -80,7 +80,7 @@ def roll_back(spec: UseCaseSpec, state: UseCaseState, entry: Row, asked: PersonD
 
     Raises NotDecidableError where it was trained on features that are declared otherwise, or not at all.
     """
-    with write_lock(state.paths.locks, spec.name), state.connect() as connection:
+    with writing(state.paths, spec.name), state.connect() as connection:
         lake = state.lake
         _require_declared(connection, spec, state, entry)
         decision = Decision(

@@ -24,8 +24,8 @@ from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 from ml_assets.stores.landing import has_landed, write_whole
 from ml_assets.stores.receiving import REQUEUED
 from ml_assets.stores.rows import read_rows
+from ml_assets.stores.state_version import writing
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.stores.write_lock import write_lock
 
 # No changed contract brings these back: another row says the same, the text was never read, or the drop was refused.
 _NEVER_REQUEUED = ("already_known", "duplicate_key", "file_refused:not_utf8", "drop_refused:")
@@ -167,7 +167,7 @@ def accept_gap(spec: UseCaseSpec, state: UseCaseState, gap: AcceptedGap, now: da
             )
         _require_missing(spec, state, source, drop, states.get(drop, "missing"))
     rows = [{"batch_date": drop, "source": source.name, "reason": reason, "_recorded_at": now} for drop in drops]
-    with write_lock(state.paths.locks, spec.name):
+    with writing(state.paths, spec.name):
         state.lake.append(ACCEPTED_GAPS, pa.Table.from_pylist(rows))
 
 

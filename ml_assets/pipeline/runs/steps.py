@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.stores.state_version import writing
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.stores.write_lock import write_lock
 
 Step = Callable[[], Iterable[CheckOutcome]]
 Tell = Callable[[str], None]
@@ -78,7 +78,7 @@ def run_steps(
     _require_known(only, steps)
     done: list[str] = []
     checks: dict[str, CheckOutcome] = {}
-    with write_lock(state.paths.locks, state.use_case, on_wait=tell):
+    with writing(state.paths, state.use_case, tell):
         for name, step in steps.items():
             if only and name not in only:
                 continue
