@@ -43,7 +43,6 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake, content_hash
 from ml_assets.stores.model_registry import ModelRegistry
 from ml_assets.stores.paths import StatePaths
-from ml_assets.stores.state_version import begin_state
 from ml_assets.stores.use_case_state import UseCaseState
 
 DEFS_FOLDER = Path(ml_assets.__file__).parent / "defs"
@@ -281,9 +280,8 @@ def rehearse(root: Path, landed: Path | None = None, last: int = 0) -> Rehearsal
 
 
 def give_registry(paths: StatePaths) -> None:
-    """Begin a folder of state with the empty store of MLflow, which takes seconds to make: once a process is enough."""
+    """Give a folder of state the empty store of MLflow, which takes seconds to make: once a process is enough."""
     paths.mlflow.mkdir(parents=True, exist_ok=True)
-    begin_state(paths)
     (paths.mlflow / "mlflow.db").write_bytes(_empty_registry())
 
 

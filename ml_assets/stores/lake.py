@@ -9,6 +9,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.stores.state_version import begin_lake
+
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
@@ -300,6 +302,7 @@ class Lake:
         if not self.has(table):
             from deltalake import write_deltalake
 
+            begin_lake(self.folder)
             write_deltalake(
                 str(self.folder / table), schema.empty_table(), partition_by=partition_by, configuration=_PROPERTIES
             )
@@ -312,6 +315,8 @@ class Lake:
         target, configuration = str(self.folder / table), _PROPERTIES
         if self.has(table):
             configuration = None
+        else:
+            begin_lake(self.folder)
         write_deltalake(
             target,
             rows,

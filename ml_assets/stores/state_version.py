@@ -20,7 +20,7 @@ from ml_assets.stores.write_lock import lock_at_once, write_lock
 STATE_VERSION = 1
 VERSION_FILE = "state.json"
 RESTORING = ".restoring"  # a folder that is there while a backup is restored
-_MADE_BY_RUNS = ("lake", "models", "dagster_home")
+_MADE_BY_RUNS = ("lake", "dagster_home")
 
 
 class StateVersionError(RuntimeError):
@@ -65,6 +65,12 @@ def begin_state(paths: StatePaths) -> None:
         declare_version(paths)
 
 
+def begin_lake(folder: Path) -> None:
+    """Declare the version of a new state, whose first table is about to be made below `<state>/lake/<use case>`."""
+    if folder.parent.name == "lake" and not folder.parent.exists():
+        begin_state(StatePaths(folder.parent.parent))
+
+
 def declare_version(paths: StatePaths, **facts: Any) -> None:
     """Write that a state has the version of this software; `facts` are added to those it carries."""
     kept = _read(paths.root / VERSION_FILE)
@@ -94,6 +100,19 @@ def alone(paths: StatePaths) -> Iterator[None]:
 
 
 @contextmanager
+def keeping_files(paths: StatePaths, use_case: str) -> Iterator[None]:
+    """Hold the lock of whoever copies files of a use case, and of whoever removes some.
+
+    Raises
+    ------
+    LockHeldError
+        At once, where another process holds it.
+    """
+    with lock_at_once(paths.locks, f"{use_case}.files", str(os.getpid())):
+        yield
+
+
+@contextmanager
 def writing(paths: StatePaths, use_case: str, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
     """Hold the write lock of a use case, in a state that this software may write to."""
     begin_state(paths)
@@ -104,8 +123,8 @@ def writing(paths: StatePaths, use_case: str, on_wait: Callable[[str], None] | N
 def _read(file: Path) -> dict[str, Any]:
     try:
         return json.loads(file.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise StateVersionError(f"{file}: found {error}; allowed: what ml_assets wrote, such as "
                                 f'{{"version": {STATE_VERSION}}}. Take it from a backup') from error  # fmt: skip

@@ -12,8 +12,6 @@ from typer.testing import CliRunner, Result
 
 from ml_assets.cli import app
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.paths import StatePaths
-from ml_assets.stores.state_version import begin_state
 from ml_assets.stores.write_lock import write_lock
 from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
@@ -24,7 +22,7 @@ PANELS = {
     "Models": ("retrain", "champion", "approve", "rollback", "reproduce", "explain", "tune", "economy", "audit",
                "accept-feature", "rebuild"),
     "History": ("replay", "demo"),
-    "Upkeep": ("migrate",),
+    "Upkeep": ("migrate", "backup", "restore"),
 }  # fmt: skip
 COMMANDS = tuple(command for commands in PANELS.values() for command in commands)
 DROPS = [date(2013, 1, 1), date(2013, 1, 2)]
@@ -45,7 +43,6 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def lake(state: Path) -> Lake:
     """Give a lake with two predictions, one of them without a score."""
-    begin_state(StatePaths(state))
     lake = Lake(state / "lake" / "flight_delays")
     scores = [0.5, float("nan")]
     lake.replace_drops(

@@ -11,7 +11,6 @@ import pytest
 import ml_assets
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
-from ml_assets.stores.state_version import begin_state
 
 DROPS = [date(2013, 1, day) for day in (1, 2, 3)]
 
@@ -19,7 +18,6 @@ DROPS = [date(2013, 1, day) for day in (1, 2, 3)]
 @pytest.fixture
 def data(tmp_path: Path) -> StatePaths:
     paths = StatePaths(tmp_path)
-    begin_state(paths)
     lake = Lake(paths.lake / "flights")
     scores = pa.table({"batch_date": DROPS[::-1], "score": [0.3, 0.2, 0.1], "_run_id": ["c", "b", "a"]})
     lake.replace_drops("predictions", scores, DROPS)
@@ -71,7 +69,6 @@ def test_unknown_table_is_named_with_the_nearest(data: StatePaths) -> None:
 
 def test_features_are_read_as_they_were_when_they_were_scored(tmp_path: Path) -> None:
     data = StatePaths(tmp_path)
-    begin_state(data)
     lake = Lake(data.lake / "flights")
     for day, value in ((0, 1.0), (1, 2.0), (2, 3.0)):
         version = lake.replace_drops("features", pa.table({"batch_date": [DROPS[day]], "x": [value]}), [DROPS[day]])
