@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import typer
@@ -12,6 +14,7 @@ from ml_assets.cli.declare.commands import commands as declare
 from ml_assets.cli.models.commands import commands as models
 from ml_assets.cli.operate.commands import commands as operate
 from ml_assets.cli.replay.commands import commands as replay
+from ml_assets.cli.upkeep.commands import commands as upkeep
 
 
 class _Commands(TyperGroup):
@@ -41,10 +44,34 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-PANELS = {"Declare a use case": declare, "Run and watch": operate, "Models": models, "History": replay}
+PANELS = {
+    "Declare a use case": declare, "Run and watch": operate, "Models": models, "History": replay, "Upkeep": upkeep
+}  # fmt: skip
+_ON_ANY_STATE = {"new", "test", "tables", "migrate", "restore"}  # they open no state, or look at its version themselves
+
+
+def _on_a_state_of_now(run: Callable[..., None]) -> Callable[..., None]:
+    """Let a command refuse a state of another version before it begins."""
+
+    @wraps(run)
+    def checked(*arguments: Any, **options: Any) -> None:
+        from ml_assets.stores.paths import state_paths
+        from ml_assets.stores.state_version import StateVersionError, check_state
+
+        try:
+            check_state(state_paths())
+        except StateVersionError as error:
+            raise fail(str(error)) from error
+        run(*arguments, **options)
+
+    return checked
+
+
 for title, part in PANELS.items():
     for command in part.registered_commands:
         command.rich_help_panel = title
+        if command.callback is not None and command.callback.__name__ not in _ON_ANY_STATE:
+            command.callback = _on_a_state_of_now(command.callback)
     app.add_typer(part)
 
 

@@ -1,8 +1,8 @@
-"""Removes what a use case keeps no longer: old versions of tables, and models that were never promoted."""
+"""Removes what a use case keeps no longer: old versions of tables, models that were never promoted, runs, pages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,10 @@ from typing import Any
 from ml_assets.pipeline.champion.record import PROMOTED, read_record
 from ml_assets.spec.calendar import format_duration
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.sql_limits import forget_spilled
+from ml_assets.stores.state_version import keeping_files
 from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.stores.write_lock import LockHeldError
 
 _TRAINING_SET = "training_set"
 
@@ -29,8 +32,16 @@ def housekeep(spec: UseCaseSpec, state: UseCaseState, now: datetime, *, is_dry_r
     """Remove what is older than `retention` declares. Doing it again removes nothing more.
 
     Call it under the write lock of the use case. The newest rows of every table, promoted models and the training sets
-    they were fitted on are never removed.
+    they were fitted on are never removed; nothing is while a backup is made.
     """
+    try:
+        with keeping_files(state.paths, spec.name):
+            return _housekeep(spec, state, now, is_dry_run=is_dry_run)
+    except LockHeldError as error:
+        return [_removed("nothing", [], f"a backup is being made (process {error.holder}); run it again after that")]
+
+
+def _housekeep(spec: UseCaseSpec, state: UseCaseState, now: datetime, *, is_dry_run: bool) -> list[Removed]:
     with state.connect() as connection:
         record = read_record(connection, state.lake)
     rule = spec.retention
@@ -42,7 +53,33 @@ def housekeep(spec: UseCaseSpec, state: UseCaseState, now: datetime, *, is_dry_r
         for size in state.models.remove(version, is_dry_run=is_dry_run)
     ]
     days = format_duration(rule.candidates)
-    return [*found, _removed("models", models, f"refused, tried or abandoned more than {days} ago")]
+    found.append(_removed("models", models, f"refused, tried or abandoned more than {days} ago"))
+    promoted = {row["model_version"] for row in record if row["verdict"] == PROMOTED}
+    needed = promoted | {row["model_version"] for row in record[-1:]}  # the newest candidate may still be looked at
+    runs = state.registry.forget(now - rule.registry, needed, is_dry_run=is_dry_run) if _has_registry(state) else []
+    found.append(_removed("runs of MLflow", runs, f"not promoted, more than {format_duration(rule.registry)} ago"))
+    pages = _forget_pages(state, promoted, now - rule.pages, is_dry_run=is_dry_run)
+    found.append(_removed("pages", pages, f"drawn more than {format_duration(rule.pages)} ago"))
+    spilled = forget_spilled(now - rule.spill, is_dry_run=is_dry_run)
+    rest = f"of killed processes, written to more than {format_duration(rule.spill)} ago"
+    return [*found, _removed("spilled by SQL", spilled, rest)]
+
+
+def _has_registry(state: UseCaseState) -> bool:
+    """Say whether MLflow was told anything yet: to look would make its tables."""
+    return (state.paths.mlflow / "mlflow.db").exists()
+
+
+def _forget_pages(state: UseCaseState, promoted: Collection[str], before: datetime, *, is_dry_run: bool) -> list[int]:
+    """Remove old pages, but the cards of promoted models and those of drift, which have a rule of their own."""
+    folder, sizes = state.paths.reports / state.use_case, list[int]()
+    for path in sorted(folder.rglob("*")):
+        is_kept = path.parent == folder / "drift" or (path.parent.name == "models" and path.stem in promoted)
+        if path.is_file() and not is_kept and path.stat().st_mtime < before.timestamp():
+            sizes.append(path.stat().st_size)
+            if not is_dry_run:
+                path.unlink()
+    return sizes
 
 
 def _forget_versions(

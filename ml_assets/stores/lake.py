@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.stores.commit_record import CommitRecord, UndoneRunError, cut_log, read_record, stamp_of, write_record
+from ml_assets.stores.state_version import begin_lake
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,9 +29,6 @@ _SQL_TYPES = {
 # delta-rs would remove the log of versions older than 30 days, at every hundredth commit
 _PROPERTIES = {"delta.enableExpiredLogCleanup": "false"}
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
-
-
-_NAMED_BEFORE = {"closed_drops": "computed_drops"}  # what tables of earlier releases were called
 
 
 class MissingTableError(LookupError):
@@ -97,8 +95,6 @@ class Lake:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._opened_at.clear()
-        for table in _NAMED_BEFORE:
-            self._rename_older(table)
         record = self._committed_now() or CommitRecord(tables=self._newest_versions())
         if resumes and resumes in record.undone:
             raise UndoneRunError(
@@ -168,6 +164,18 @@ class Lake:
     def rewrite(self, table: str, rows: pa.Table) -> int:
         """Replace all of a partitioned `table` by `rows`, whose columns or types are others, as a new version."""
         return self._write(table, rows, None, mode="overwrite", schema_mode="overwrite", partition_by=[PARTITION])
+
+    def rename(self, table: str, name: str) -> None:
+        """Give a table another name."""
+        (self.folder / table).rename(self.folder / name)
+
+    def has_properties(self, table: str) -> bool:
+        """Say whether delta-rs is told to keep the versions of `table`."""
+        return not _PROPERTIES.items() - self._open(table).metadata().configuration.items()
+
+    def set_properties(self, table: str) -> None:
+        """Tell delta-rs to keep the versions of `table`, as a new version."""
+        self._open(table).alter.set_table_properties(_PROPERTIES)
 
     def column_types(self, table: str) -> dict[str, str]:
         """Give the SQL type of each column of `table`."""
@@ -324,7 +332,6 @@ class Lake:
         if kept is not None and self._commit(table, kept.version() + 1) is None and self._is_kept(table, kept):
             return kept
         self._opened_at.pop(table, None)
-        self._rename_older(table)
         if not DeltaTable.is_deltatable(str(self.folder / table)):
             return None
         return self._keep(table, DeltaTable(str(self.folder / table)))
@@ -349,11 +356,6 @@ class Lake:
 
     def _is_kept(self, table: str, kept: DeltaTable) -> bool:
         return self._opened_at[table][0] == self._commit(table, kept.version())
-
-    def _rename_older(self, table: str) -> None:
-        now, before = self.folder / table, self.folder / _NAMED_BEFORE.get(table, table)
-        if before != now and before.exists() and not now.exists():
-            before.rename(now)
 
     def _stored_tables(self) -> list[str]:
         return sorted(path.parent.name for path in self.folder.glob("*/_delta_log"))
@@ -407,6 +409,7 @@ class Lake:
         if not self.has(table):
             from deltalake import write_deltalake
 
+            begin_lake(self.folder)
             write_deltalake(
                 str(self.folder / table), schema.empty_table(), partition_by=partition_by, configuration=_PROPERTIES
             )
@@ -419,9 +422,9 @@ class Lake:
         text = json.dumps(dict(metadata or {}), sort_keys=True, default=str)
         target, configuration = str(self.folder / table), _PROPERTIES
         if self.has(table):
-            opened, configuration = self._open(table), None
-            if _PROPERTIES.items() - opened.metadata().configuration.items():  # made by an older version
-                opened.alter.set_table_properties(_PROPERTIES)
+            configuration = None
+        else:
+            begin_lake(self.folder)
         write_deltalake(
             target,
             rows,

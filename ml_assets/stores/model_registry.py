@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ml_assets.stores.database_copies import keep_copy
 from ml_assets.stores.write_lock import write_lock
 
 if TYPE_CHECKING:
@@ -124,6 +127,48 @@ class ModelRegistry:
                 None,
             )
 
+    def forget(self, before: datetime, keep: Collection[str], *, is_dry_run: bool = False) -> list[int]:
+        """Remove runs and registered versions from before a moment, with their artifacts, and give the sizes of those.
+
+        Models of `keep`, those that an alias points to, and their trials stay.
+        """
+        said = f"that what is older than {before:%Y-%m-%d} is removed"
+        return self._mirror(said, lambda client: self._forget(client, before, keep, is_dry_run=is_dry_run), [])
+
+    def _forget(self, client: MlflowClient, before: datetime, keep: Collection[str], *, is_dry_run: bool) -> list[int]:
+        from mlflow.entities import ViewType
+
+        experiment, before_ms = client.get_experiment_by_name(self.use_case), before.timestamp() * 1000
+        if experiment is None:
+            return []
+        named = set(client.get_registered_model(self.use_case).aliases.values())
+        needed: set[str] = set()
+        for version in client.search_model_versions(f"name = '{self.use_case}'"):
+            is_kept = version.tags.get("model_version") in keep or version.version in named
+            if is_kept or version.creation_timestamp >= before_ms:
+                needed.add(str(version.run_id))
+            elif not is_dry_run:
+                client.delete_model_version(self.use_case, version.version)
+        sizes: list[int] = []
+        for run in client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL, max_results=50_000):
+            own = {run.info.run_id, run.data.tags.get("mlflow.parentRunId")}
+            if run.info.start_time < before_ms and not own & needed:
+                sizes += self._remove_run(run.info.run_id, is_dry_run=is_dry_run)
+        return sizes
+
+    def _remove_run(self, run_id: str, *, is_dry_run: bool) -> list[int]:
+        """Remove a run for good with its artifacts, as `mlflow gc` does."""
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        artifacts = self.folder / "artifacts" / self.use_case / run_id
+        files = [path for path in artifacts.rglob("*") if path.is_file()]
+        sizes = [path.stat().st_size for path in files]
+        if not is_dry_run:
+            shutil.rmtree(artifacts, ignore_errors=True)
+            store = SqlAlchemyStore(f"sqlite:///{self.folder / 'mlflow.db'}", str(self.folder / "artifacts"))
+            store._hard_delete_run(run_id)  # noqa: SLF001 - no other way
+        return sizes or [0]
+
     def version_of(self, model_version: str) -> str | None:
         """Find the registered version of a model; None when it was never registered."""
         versions = self._client().search_model_versions(f"name = '{self.use_case}'")
@@ -177,3 +222,27 @@ def _log_values(client: MlflowClient, run_id: str, parameters: Mapping[str, Any]
         metrics=[Metric(name, value, 0, 0) for name, value in finite.items()],
         params=[Param(name, str(value)) for name, value in parameters.items()],
     )
+
+
+def migrate_registry(folder: Path, *, is_dry_run: bool = False) -> str:
+    """Bring MLflow's tables to the schema of this MLflow and say so; empty where they have it.
+
+    The database as it was is kept beside it, named by its schema.
+    """
+    file = folder / "mlflow.db"
+    if not file.exists():
+        return ""
+    import sqlalchemy
+    from mlflow.store.db import utils
+
+    engine = sqlalchemy.create_engine(f"sqlite:///{file}")
+    try:
+        found, wanted = utils._get_schema_version(engine), utils._get_latest_schema_revision()  # noqa: SLF001 - no other way
+        if found == wanted:
+            return ""
+        if not is_dry_run:
+            keep_copy(file, f"before_{found}")
+            utils._upgrade_db(engine)  # noqa: SLF001
+    finally:
+        engine.dispose()
+    return f"mlflow/mlflow.db: schema {found} becomes {wanted}; the file before is kept as mlflow.db.before_{found}"

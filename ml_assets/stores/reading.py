@@ -9,6 +9,7 @@ from ml_assets.spec.use_case import did_you_mean
 from ml_assets.stores.lake import PARTITION
 from ml_assets.stores.paths import StatePaths, state_paths
 from ml_assets.stores.query import known_tables
+from ml_assets.stores.state_version import check_state
 
 if TYPE_CHECKING:
     import duckdb
@@ -62,7 +63,9 @@ def read(
     import duckdb
 
     until = _drop(as_of)
-    tables = known_tables(data or state_paths())
+    paths = data or state_paths()
+    check_state(paths)
+    tables = known_tables(paths)
     name = f"{use_case}.{table}"
     if name not in tables:
         listed = ", ".join(tables) or "none, since no run has written one yet"

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
+
+from ml_assets.stores.processes import is_running
 
 THREADS_VARIABLE = "ML_ASSETS_SQL_THREADS"
 MEMORY_VARIABLE = "ML_ASSETS_SQL_MEMORY"
 SPILL_VARIABLE = "ML_ASSETS_SQL_SPILL"
+_SPILL = "ml_assets_sql_"  # before the number of the process
 _MOST_THREADS = 2  # by default: fits and other runs want the cores too
 _SHARE_OF_MEMORY = 0.6
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -58,7 +63,26 @@ def sql_limits(environment: Mapping[str, str] | None = None) -> SqlLimits:
     folder = Path(given.get(SPILL_VARIABLE) or tempfile.gettempdir())
     if not folder.is_absolute():
         raise SqlLimitError(f"${SPILL_VARIABLE}: found {str(folder)!r}; allowed: an absolute path of a folder")
-    return SqlLimits(int(threads), memory, folder / f"ml_assets_sql_{os.getpid()}_{uuid4().hex[:12]}")
+    return SqlLimits(int(threads), memory, folder / f"{_SPILL}{os.getpid()}_{uuid4().hex[:12]}")
+
+
+def forget_spilled(before: datetime, *, is_dry_run: bool = False) -> list[int]:
+    """Remove folders that killed processes spilled to, last written to before a moment; give the sizes of the files."""
+    sizes: list[int] = []
+    for folder in sql_limits().spill.parent.glob(f"{_SPILL}*_*"):
+        number = folder.name.removeprefix(_SPILL).partition("_")[0]
+        try:
+            files = [path for path in folder.rglob("*") if path.is_file()]
+            newest = max(path.stat().st_mtime for path in (folder, *files))
+            if not number.isdigit() or is_running(int(number)) or newest >= before.timestamp():
+                continue
+            found = [path.stat().st_size for path in files]
+            if not is_dry_run:
+                shutil.rmtree(folder)
+        except OSError:  # gone by now, or another user's
+            continue
+        sizes += found or [0]
+    return sizes
 
 
 def _memory_bytes() -> int:

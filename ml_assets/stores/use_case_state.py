@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ml_assets.stores.engine import SETTINGS, open_database, open_session
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
-from ml_assets.stores.write_lock import write_lock
+from ml_assets.stores.state_version import writing
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,7 +64,7 @@ class UseCaseState:
         Where it raises, or leaves the lake itself, nothing of it is seen: the next block undoes it, unless it `resumes`
         this `writer`.
         """
-        with write_lock(self.paths.locks, self.use_case, on_wait=on_wait):
+        with writing(self.paths, self.use_case, on_wait):
             lake = self.lake
             lake.begin(writer, resumes)
             try:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from ml_assets.cli import app
 from ml_assets.stores.lake import Lake
+from ml_assets.stores.write_lock import write_lock
 from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
 PANELS = {
@@ -21,6 +22,7 @@ PANELS = {
     "Models": ("retrain", "champion", "approve", "rollback", "reproduce", "explain", "tune", "economy", "audit",
                "accept-feature", "rebuild"),
     "History": ("replay", "demo"),
+    "Upkeep": ("migrate", "backup", "restore"),
 }  # fmt: skip
 COMMANDS = tuple(command for commands in PANELS.values() for command in commands)
 DROPS = [date(2013, 1, 1), date(2013, 1, 2)]
@@ -326,3 +328,29 @@ def test_batch_of_a_drop_that_never_landed_fails_and_says_where_to_put_it(state:
     assert facts["missing"] == []  # nothing of a drop that has not come is in the ledger
     assert facts["missing_accepted"] == []
     assert list(facts["next"]) == ["ml-assets land flight_delays --from 2013-01-01 --to 2013-01-01"]
+
+
+def test_state_of_another_version_is_refused_in_one_line_and_migrated_once(lake: Lake, state: Path) -> None:
+    (state / "state.json").unlink()
+
+    assert "found a state of version 0; allowed: 1. Run `ml-assets migrate` once" in refused("status", "flight_delays")
+    assert run("status", "--help").exit_code == 0
+    planned = run("migrate", "--dry-run")
+    assert not (state / "state.json").exists()
+    result = run("migrate")
+
+    assert (planned.exit_code, result.exit_code) == (0, 0), result.output
+    assert "state.json: version 1" in result.stdout
+    assert lake.version("predictions") == 1
+    (state / "state.json").write_text('{"version": 9}')
+    assert "found a state of version 9; allowed: 1. It was written by a newer release" in refused("migrate")
+
+
+@pytest.mark.usefixtures("lake")
+def test_nothing_is_migrated_while_a_run_goes_on(state: Path) -> None:
+    (state / "state.json").unlink()
+    with write_lock(state / "locks", "flight_delays"):
+        said = refused("migrate")
+
+    assert "flight_delays.lock is held by" in said
+    assert "no UI and no run" in said

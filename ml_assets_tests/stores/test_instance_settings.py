@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.stores.instance_settings import put_instance_settings
+from ml_assets.stores.instance_settings import put_instance_settings, replace_settings
 
 
 @pytest.fixture
@@ -57,19 +57,19 @@ def test_removing_the_changed_file_takes_those_of_the_project_again(settings: Pa
     assert not (tmp_path / "dagster.yaml.new").exists()
 
 
-def test_file_of_an_earlier_release_is_replaced_and_kept_beside(
-    settings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_file_of_an_earlier_release_is_replaced_and_kept_beside(settings: Path, tmp_path: Path) -> None:
     settings.write_text("# The Dagster instance.\nstorage: new.module\n")
     home = tmp_path / "home"
     home.mkdir()
     (home / "dagster.yaml").write_text("# The Dagster instance.\nstorage: gone.module\n")
 
-    assert put_instance_settings(settings, home)
-    assert put_instance_settings(settings, home)
+    assert replace_settings(settings, home, is_dry_run=True)
+    assert (home / "dagster.yaml").read_text().endswith("gone.module\n")
+    assert replace_settings(settings, home)
+    assert not replace_settings(settings, home)
 
     assert (home / "dagster.yaml").read_text() == settings.read_text()
     assert (home / "dagster.yaml.before").read_text() == "# The Dagster instance.\nstorage: gone.module\n"
-    assert len(caplog.records) == 1
+    assert put_instance_settings(settings, home)
     (home / "dagster.yaml").write_text("# The Dagster instance.\nmine: true\n")
-    assert not put_instance_settings(settings, home)
+    assert not replace_settings(settings, home)

@@ -190,6 +190,7 @@ def test_versions_outlive_the_hundredth_commit_and_the_thirtieth_day(
     lake = Lake(tmp_path / "stops")
     if is_of_an_older_release:
         write_deltalake(str(lake.folder / "flights"), rows({FIRST: [1]}), partition_by=["batch_date"])
+        lake.set_properties("flights")
     else:
         lake.replace_drops("flights", rows({FIRST: [1]}), [FIRST])
     write_many(lake, 105)
@@ -243,10 +244,3 @@ def test_versions_that_are_needed_stay_readable_whatever_their_age(lake: Lake) -
     assert removed != []
     assert read(lake, version=needed) == [(FIRST, 7)]
     assert lake.metadata("flights", needed) == {"plan": "a"}
-
-
-def test_table_of_an_earlier_release_is_found_under_the_name_it_has_now(lake: Lake) -> None:
-    (lake.folder / "flights").rename(lake.folder / "computed_drops")
-
-    assert read(lake, "closed_drops") == [(FIRST, 1), (FIRST, 2), (SECOND, 3), (THIRD, 4)]
-    assert lake.tables() == ["closed_drops"]

@@ -294,7 +294,8 @@ def housekeep(
 ) -> None:
     """Remove what `retention` of the declaration keeps no longer.
 
-    Old versions of tables, models that were never promoted, logs of runs. The daemon does it once a day.
+    Old versions of tables, models that were never promoted and their runs in MLflow, pages, logs of runs, what killed
+    processes left of SQL. The daemon does it once a day.
     """
     from datetime import UTC, datetime
 

@@ -24,6 +24,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.instance_settings import put_instance_settings
 from ml_assets.stores.paths import StatePaths, project_root
 from ml_assets.stores.processes import this_process
+from ml_assets.stores.state_version import begin_state
 from ml_assets.stores.write_lock import write_lock
 
 # the code location of workspace.yaml: the UI lists a job's runs by it
@@ -52,6 +53,7 @@ def open_instance(paths: StatePaths) -> Iterator[dg.DagsterInstance]:
 
 def make_instance(paths: StatePaths) -> None:
     """Make the instance and its tables, one process at a time: several that start at once would corrupt them."""
+    begin_state(paths)
     os.environ["DAGSTER_HOME"] = str(paths.dagster_home)  # where the event log looks
     store_events_in_batches()
     with write_lock(paths.locks, "dagster_home"):
@@ -60,6 +62,22 @@ def make_instance(paths: StatePaths) -> None:
             instance.get_runs(limit=1)
             instance.all_asset_keys()
             instance.all_instigator_state()
+
+
+def migrate_instance(paths: StatePaths, *, is_dry_run: bool = False) -> list[str]:
+    """Bring the tables of Dagster's instance to the schema of this Dagster, and say which were behind."""
+    if not (paths.dagster_home / "dagster.yaml").exists():
+        return []
+    os.environ["DAGSTER_HOME"] = str(paths.dagster_home)
+    with dg.DagsterInstance.from_config(str(paths.dagster_home)) as instance:
+        stores: Mapping[str, Any] = {
+            "runs": instance.run_storage, "events": instance.event_log_storage, "schedules": instance.schedule_storage
+        }  # fmt: skip
+        versions = {name: store.alembic_version() for name, store in stores.items()}
+        behind = [f"Dagster's {name}: schema {v[0]} becomes {v[1]}" for name, v in versions.items() if v[0] != v[1]]
+        if behind and not is_dry_run:
+            instance.upgrade()
+    return behind
 
 
 def run_batch(

@@ -195,26 +195,7 @@ def read_record(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[dict[
     """Read every verdict ever given and every decision of a person, in the order recorded."""
     if not lake.has("champion"):
         return []
-    return [
-        {
-            **row,
-            "decided_by": row.get("decided_by") or GATE,
-            "serves_after": row.get("serves_after") or row["as_of"],
-            "serves": row.get("serves") or "model",
-            "asked_by": row.get("asked_by"),
-            "reasons": row.get("reasons") and [_reason(each) for each in row["reasons"]],
-        }
-        for row in lake.relation(connection, "champion").order("sequence").to_arrow_table().to_pylist()
-    ]
-
-
-def _reason(recorded: Mapping[str, Any] | str) -> Mapping[str, Any]:
-    """Give a reason as rows have it now; earlier releases wrote `kept code: message` or `broken code: message`."""
-    if not isinstance(recorded, str):
-        return recorded
-    outcome, _, rest = recorded.partition(" ")
-    code, _, message = rest.partition(": ")
-    return {"code": code, "message": message, "measured": None, "threshold": None, "passed": outcome == "kept"}
+    return lake.relation(connection, "champion").order("sequence").to_arrow_table().to_pylist()
 
 
 def read_promotions(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[Promotion]:

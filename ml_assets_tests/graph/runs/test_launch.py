@@ -12,7 +12,7 @@ import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml_assets.graph.runs.event_log import BatchedSqliteEventLogStorage
-from ml_assets.graph.runs.launch import RunOutcome, open_instance, run_batch, run_retrain
+from ml_assets.graph.runs.launch import RunOutcome, migrate_instance, open_instance, run_batch, run_retrain
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.paths import StatePaths
@@ -111,3 +111,23 @@ def test_processes_that_start_on_a_fresh_state_at_once_leave_one_good_instance(t
     for database in (home / "history" / "runs.db", home / "schedules" / "schedules.db"):
         with closing(sqlite3.connect(database)) as connection:
             assert len(connection.execute("SELECT version_num FROM alembic_version").fetchall()) == 1
+
+
+def test_tables_of_an_older_dagster_are_brought_to_the_schema_of_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")
+    paths = StatePaths(tmp_path)
+    with open_instance(paths):
+        pass
+    with closing(sqlite3.connect(paths.dagster_home / "schedules" / "schedules.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '54666da3db5c'")  # before ticks had selectors
+
+    planned = migrate_instance(paths, is_dry_run=True)
+    done = migrate_instance(paths)
+
+    assert planned == done
+    assert len(done) == 1
+    assert done[0].startswith("Dagster's schedules: schema 54666da3db5c becomes ")
+    assert migrate_instance(paths) == []

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pytest
 
 from ml_assets.decisions.promotion import Outcome, Verdict
@@ -176,20 +175,3 @@ def test_retraining_that_gives_a_rejected_model_again_says_that_it_was_rejected(
 
     assert not again.outcome.passed
     assert "may was rejected by ann on 2013-07-01: odd slices, and that stands" in again.outcome.description
-
-
-def test_reasons_of_an_earlier_release_are_read_as_rows(tmp_path: Path) -> None:
-    lake = Lake(tmp_path / "trips")
-    texts = ["kept finite: the log loss is finite", "broken gain: too little: -0.1"]
-    rows = {"sequence": [1, 2], "verdict": ["refused", "promoted"], "as_of": [date(2013, 1, 1)] * 2}
-    lake.append("champion", pa.table({**rows, "reasons": [texts, None]}))
-
-    with duckdb.connect() as connection:
-        first, second = read_record(connection, lake)
-
-    nothing = {"measured": None, "threshold": None}
-    assert first["reasons"] == [
-        {"code": "finite", "message": "the log loss is finite", **nothing, "passed": True},
-        {"code": "gain", "message": "too little: -0.1", **nothing, "passed": False},
-    ]
-    assert second["reasons"] is None

@@ -1,0 +1,1 @@
+"""Commands that keep a state for years: a new release, a backup, a restore."""
