@@ -12,7 +12,7 @@ from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.use_case_state import UseCaseState
 
 PASSED = CheckOutcome("final", True, "9 states final")
-WARNED = CheckOutcome("complete", False, "3 of 9 drops have no champion yet")
+WARNED = CheckOutcome("complete", False, "3 of 9 drops are scored in part")
 
 
 @pytest.fixture
