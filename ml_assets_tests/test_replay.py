@@ -153,7 +153,7 @@ def test_drops_before_the_first_champion_have_no_predictions_and_the_check_says_
 
     assert check.passed  # every use case begins so
     assert check.severity == dg.AssetCheckSeverity.WARN
-    assert check.description == "0 of 15 drops are scored in part; 15 come before any champion"
+    assert check.description == "0 of 15 drops are scored in part; 15 before any champion"
     assert history.checks_after["predictions:complete"].passed
     first = history.state.rows("predictions", "SELECT min(batch_date) AS first FROM t")
     assert first == [{"first": day(FIRST_AS_OF + 1)}]

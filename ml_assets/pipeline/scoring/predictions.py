@@ -175,6 +175,6 @@ def _check_stored(
     yield CheckOutcome(
         "complete",
         passed=not partial,
-        description=f"{len(partial)} of {len(champions)} drops are scored in part; {len(bare)} come before any champion",
+        description=f"{len(partial)} of {len(champions)} drops are scored in part; {len(bare)} before any champion",
         measured={"without champion": len(bare), "scored in part": len(partial), "scored": sum(scored.values())},
     )
