@@ -109,7 +109,7 @@ class Life:
         for days in range(self.setting.every.days):
             noon = datetime.combine(drop + timedelta(days=days), self.calendar.at, ZoneInfo(self.setting.zone))
             self._at((noon + timedelta(hours=12)).astimezone(UTC) + timedelta(seconds=1), self._look_at_schedules)
-            if days:
+            if days in (1, 4):  # a week has days on which nothing happens
                 self._at(noon.astimezone(UTC) + timedelta(seconds=1), self._look_once)
         if trouble is not None:
             self._plan_trouble(drop, batch, trouble)

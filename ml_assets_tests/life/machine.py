@@ -104,6 +104,9 @@ class Machine:
         store_events_in_batches()
         for module in _STORAGES:  # Dagster makes a new engine for each query, and compiles each again
             self._open.enter_context(mock.patch(f"{module}.create_engine", cache(sqlalchemy.create_engine)))
+        # the console: the event log keeps every line
+        console = "dagster._core.execution.context_creation_job.default_system_loggers"
+        self._open.enter_context(mock.patch(console, return_value=[]))
         self.instance = self._open.enter_context(dg.DagsterInstance.from_config(str(home)))
         self._queue = QueuedRunCoordinatorDaemon(interval_seconds=1)
         self._open.callback(self._queue.__exit__, None, None, None)

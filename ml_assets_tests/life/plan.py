@@ -54,7 +54,7 @@ class Plan:
     def _end_before_change(self, drop: date) -> None:
         """End an outage before a change: people declare while the machine is on, and nothing waits for the old."""
         place = self.drops.index(drop)
-        room = [change - place - 1 for change in self._changes if change > place]
+        room = [change - place - 1 for change in self._changes if change >= place]
         self._outages[drop] = min([self._outages[drop], *room])
         if self._outages[drop] < 1:
             del self._troubles[drop]
