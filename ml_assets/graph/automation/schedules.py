@@ -43,7 +43,7 @@ def _batch_schedule(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
         if not calendar.is_drop(drop):
             return dg.SkipReason(f"{drop} is no drop of the calendar")
         ready = find_ready_drops(
-            spec, paths or state_paths(), now=datetime.now(UTC), settle_seconds=0, until=drop, deadline=drop
+            spec, paths or state_paths(), now=datetime.now(UTC), settles=False, until=drop, deadline=drop
         )
         if isinstance(ready, str):
             return dg.SkipReason(ready)

@@ -27,7 +27,6 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, state_paths
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
-_SETTLE_SECONDS = 3.0  # a landed file that changed less than this ago may still be written
 
 
 def build_run_sensors(
@@ -54,7 +53,7 @@ def _landing_sensor(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
             spec,
             paths or state_paths(),
             now=datetime.now(UTC),
-            settle_seconds=0 if until else _SETTLE_SECONDS,
+            settles=until is None,
             until=until,
         )
         if isinstance(ready, str):

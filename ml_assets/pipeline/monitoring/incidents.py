@@ -150,7 +150,7 @@ def _reconcile_verdicts(
 
 def _unread(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> list[Finding]:
     """Give what lies in the landing folder and is read by nothing; an upload has some minutes to end."""
-    folder, names = paths.landing / spec.name, [source.file_name for source in spec.sources]
+    folder, names = paths.landing / spec.name, [source.expected_file for source in spec.sources]
     return [
         Finding(f"landing/{entry.name}", "unread_file", "warning", f"nothing reads {entry} (in {folder})",
                 None, None, "it is left where it lies; no row of it is in any table", f"ml-assets status {spec.name}")
@@ -161,7 +161,7 @@ def _unread(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> list[Finding
 
 def _overdue(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> tuple[date, list[Finding]] | None:
     """Give the newest drop that is due, and the sources that earlier or due drops still wait for."""
-    landed = landed_drops(paths.landing / spec.name, spec.calendar, [source.file_name for source in spec.sources])
+    landed = landed_drops(paths.landing / spec.name, spec.calendar, [source.expected_file for source in spec.sources])
     if not landed:
         return None
     by_source: dict[str, list[date]] = {}
