@@ -130,7 +130,8 @@ def _late_files(
                 said = {last.sha256} if last else set[str]()
                 if name != expected.name and REQUEUED not in name:
                     said |= contents
-                if file.sha256 not in said and file.refusal is None:
+                is_told = file.refusal is not None and last is not None and last.refusal == file.refusal
+                if file.sha256 not in said and not is_told:
                     found.append(replace(file, name=f"{drop}/{name}", is_late=True))
         looks.is_nothing_new = not found
     return found

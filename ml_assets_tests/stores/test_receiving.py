@@ -169,7 +169,8 @@ def test_link_beside_a_closed_drop_is_not_followed(source: Source, tmp_path: Pat
     (tmp_path / "secret").write_text("secret")
     (source.folders.landing / str(FIRST) / "stops.link.csv").symlink_to(tmp_path / "secret")
 
-    assert source.receive([SECOND], closed={FIRST}) == []
+    (refused,) = source.receive([SECOND], closed={FIRST})
+    assert (refused.refusal, refused.sha256, refused.size_bytes) == ("file_refused:not_a_file", "", 0)
 
 
 def test_requeued_file_is_received_once_though_its_content_was_received_before(source: Source) -> None:
@@ -307,3 +308,28 @@ def test_file_that_was_refused_by_its_checksum_is_received_once_it_is_right(sour
     source.land(FIRST, "whole")
 
     assert named(source.receive([SECOND], closed=[FIRST]))[0] == (SECOND, "2013-01-01/stops.csv", "whole")
+
+
+def test_late_file_that_cannot_be_read_is_received_as_refused_once(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.land(SECOND, "two")
+    source.land(THIRD, "three")
+    source.land(FIRST, "late")
+    read = Path.read_bytes
+
+    def locked(path: Path) -> bytes:
+        if path.parent.name == str(FIRST):
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", locked)
+    found = source.receive([SECOND], closed=[FIRST])
+    later = source.receive([THIRD], closed=[FIRST, SECOND])
+    monkeypatch.undo()
+    mended = source.receive([THIRD], closed=[FIRST, SECOND])
+
+    refused = [(file.name, file.refusal, file.is_late) for file in found if file.refusal]
+    assert refused == [("2013-01-01/stops.csv", "file_refused:unreadable:eacces", True)]
+    assert [file.name for file in later] == ["stops.csv"]
+    assert [file.name for file in mended] == ["2013-01-01/stops.csv", "stops.csv"]

@@ -16,6 +16,7 @@ from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.alert_relay import RelayResult, relay, urls_from_environment
+from ml_assets.stores.failed_measures import MIRROR, FailedMeasure, failed_measures
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.paths import StatePaths
@@ -56,11 +57,37 @@ def reconcile_incidents(
         outbox.settle(spec.name, ["run/"], at, failed_runs, now, drop),
         outbox.settle(spec.name, ["check/"], at, failed_checks, now, drop),
     ]
+    found.append(outbox.settle(spec.name, ["not_computed/"], at, _not_computed(spec, paths), now, drop))
     late = _overdue(spec, paths, now)
     if late is not None:
         landed, findings = late
         found.append(outbox.settle(spec.name, ["overdue/"], landed.isoformat(), findings, now))
     found.append(outbox.settle(spec.name, ["landing/"], at, _unread(spec, paths, now), now, drop))
+    return found
+
+
+def _not_computed(spec: UseCaseSpec, paths: StatePaths) -> list[Finding]:
+    """Find what the newest runs could not compute, a finding a step, and what MLflow could not be told."""
+    by_step: dict[str, list[FailedMeasure]] = {}
+    for each in failed_measures(paths.alerts, spec.name):
+        by_step.setdefault(each.step, []).append(each)
+    found: list[Finding] = []
+    for step, failed in sorted(by_step.items()):
+        first, more = failed[0], f" and {len(failed) - 1} more" if failed[1:] else ""
+        if step == MIRROR:
+            found.append(
+                Finding("not_computed/mlflow", "mirror_failed", "info",
+                        f"MLflow could not be told {first.measure}: {first.error}", None, None,
+                        "the tables of the lake decide, and the retraining went on; MLflow only shows them",
+                        f"ml-assets doctor {spec.name}")
+            )  # fmt: skip
+            continue
+        found.append(
+            Finding(f"not_computed/{step}", "not_computed", "warning",
+                    f"{step} of drop {first.drop}: {first.measure}{more} was not computed: {first.error}",
+                    float(len(failed)), 0.0, "everything else was computed, and the batch went on",
+                    f"ml-assets status {spec.name}")
+        )  # fmt: skip
     return found
 
 
