@@ -161,6 +161,13 @@ def _ledger(use_case: str, drop: str, ledger: Sequence[Row]) -> list[Finding]:
     }
     found: list[Finding] = []
     for row in ledger:
+        late = [reason for reason in row["reasons"] or () if reason.startswith("late: ") and " file_refused:" in reason]
+        if late:
+            said = f"{row['source']}: what came late by drop {drop} could not be read: {'; '.join(late)}"
+            found.append(
+                Finding(f"drop/{row['source']}/late", "refused_late_file", "warning", said, None, None,
+                        "none of its rows is used; it is tried again when it changes", f"ml-assets status {use_case}")
+            )  # fmt: skip
         if row["state"] in words:
             # what came late for other drops, and what became of its rows, is no reason for this one
             said_of_it = cast("list[str]", row["reasons"] or [])

@@ -61,7 +61,7 @@ def decode_landed(content: bytes) -> str:
 def read_landed_header(file: LandedFile, source: Source) -> LandedHeader:
     """Read the header of a landed file and compare it with the contract of its source."""
     if file.refusal is not None:
-        return LandedHeader((), file.refusal)
+        return LandedHeader((), file.refusal, file.found)
     content = file.copy.read_bytes()
     try:
         text = decode_landed(content)

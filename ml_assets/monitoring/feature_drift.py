@@ -33,6 +33,7 @@ from ml_assets.stats.binning import (
     learn_numeric_bins,
 )
 from ml_assets.stats.divergence import expected_psi, jensen_shannon, ks, psi, wasserstein
+from ml_assets.stats.not_computed import measured
 
 ReferenceName = Literal["before", "training"]
 SCORE = "score"
@@ -42,6 +43,9 @@ LOG_PSI_FLOOR = 0.25  # placebos whose log PSI varies less than this say little 
 _QUANTILES = 2001  # points that stand for the reference in KS and Wasserstein: both move by less than 1/2000 of a share
 _NAMED = 5  # features named with the whole
 _RARE_GROUPS = 64  # bins into which the categories without a bin of their own are hashed, where they are most rows
+
+
+_FAILED = "not computed: the measure failed"
 
 
 @dataclass(frozen=True)
@@ -164,8 +168,16 @@ class DriftReference:
         importance
             What each feature weighs in the mean; features weigh alike where none of them weighs anything.
         """
-        readings = [self._compare(drop, feature, window, rate) for feature in sorted({*self._columns, *window.columns})]
-        return [*readings, self._compare_all(drop, window, readings, rate, importance)]
+        readings = [
+            measured(
+                f"drift of {feature}",
+                lambda name=feature: self._compare(drop, name, window, rate),
+                DriftReading(drop, self.name, feature, _unknown(), 0, self._n, _FAILED),
+            )
+            for feature in sorted({*self._columns, *window.columns})
+        ]
+        together = [each for each in readings if each.detail != _FAILED]
+        return [*readings, self._compare_all(drop, window, together, rate, importance)]
 
     def _compare(self, drop: date, feature: str, window: FeatureRows, rate: float) -> DriftReading:
         column, values = self._columns.get(feature), window.columns.get(feature)

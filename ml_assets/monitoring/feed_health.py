@@ -22,6 +22,7 @@ from ml_assets.monitoring.standing import (
     standing_of,
 )
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.not_computed import measured
 
 # Least deviations that count as one, in the unit of each statistic. Shares are compared as log odds, medians by their
 # distance from the usual one, far ones as logarithms.
@@ -113,12 +114,18 @@ class FeedHealth:
 
     def read(self, drop: date) -> list[FeedReading]:
         """Read every monitor in `drop`; a source that sent nothing in it has no reading."""
-        found = [self._read_series(drop, each) for each in self._series if drop in each.values]
+        read = [
+            measured(f"{each.statistic} of {each.source}", lambda one=each: self._read_series(drop, one), None)
+            for each in self._series
+            if drop in each.values
+        ]
+        found = [reading for reading in read if reading is not None]
         # which columns are categories is known once the first drops are there
         is_known = drop >= self._spec.calendar.start + self._spec.monitoring.min_placebos * self._spec.calendar.every
         for counted in self._categories:
             if is_known and drop in counted.counts:
-                found += self._read_categories(drop, counted)
+                name = f"categories of {counted.source}.{counted.column}"
+                found += measured(name, lambda one=counted: self._read_categories(drop, one), [])
         for reading in found:
             if reading.standing.is_over:
                 self._note((reading.source, reading.column, reading.statistic), [drop])

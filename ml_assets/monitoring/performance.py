@@ -7,7 +7,7 @@ then, by the label known by D: one that comes later changes no report, and the e
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from ml_assets.stats.classification import (
     pointwise_log_loss,
     precision_at,
 )
+from ml_assets.stats.not_computed import measured
 
 if TYPE_CHECKING:
     import duckdb
@@ -236,17 +237,18 @@ def _measures(labels: FloatArray, scores: FloatArray, costs: Costs) -> Row:
     is_known = ~np.isnan(labels)
     y, p = labels[is_known], scores[is_known]
     share = float(y.mean()) if y.size else math.nan
-    loss, entropy = log_loss(y, p), log_loss(y, np.full(y.size, share))
-    measured = {
-        "mean_score": float(p.mean()) if y.size else math.nan,
-        "auc": auc(y, p),
-        "log_loss": loss,
-        "log_loss_over_entropy": loss / entropy if 0 < share < 1 else math.nan,
-        "brier": brier(y, p),
-        "ece": expected_calibration_error(y, p),
-        "cost": _mean_cost(y, p, costs),
+    work: dict[str, Callable[[], float]] = {
+        "mean_score": lambda: float(p.mean()) if y.size else math.nan,
+        "auc": lambda: auc(y, p),
+        "log_loss": lambda: log_loss(y, p),
+        "log_loss_over_entropy": lambda: (
+            log_loss(y, p) / log_loss(y, np.full(y.size, share)) if 0 < share < 1 else math.nan
+        ),
+        "brier": lambda: brier(y, p),
+        "ece": lambda: expected_calibration_error(y, p),
+        "cost": lambda: _mean_cost(y, p, costs),
     }
-    return {name: finite_or_none(value) for name, value in measured.items()}
+    return {name: finite_or_none(measured(name, each, math.nan)) for name, each in work.items()}
 
 
 def _measure_slice(labels: FloatArray, scores: FloatArray, monitoring: MonitoringSpec) -> Row:

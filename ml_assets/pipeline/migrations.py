@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from ml_assets.pipeline.champion.record import GATE
@@ -38,9 +37,7 @@ class Migration:
     plan: Callable[[StatePaths], Iterator[Change]]
 
 
-def migrate(
-    paths: StatePaths, now: datetime, migrate_instance: MigrateInstance, *, is_dry_run: bool = False
-) -> Iterator[str]:
+def migrate(paths: StatePaths, migrate_instance: MigrateInstance, *, is_dry_run: bool = False) -> Iterator[str]:
     """Take a state along, and say what was done as it is done; with `is_dry_run` what would be.
 
     Call it while nothing else writes to the state. `migrate_instance` does the same for the tables of the orchestrator,
@@ -60,7 +57,7 @@ def migrate(
         yield said
     if found is not None and found < STATE_VERSION:
         if not is_dry_run:
-            declare_version(paths, landing_verified_ns=int(now.timestamp() * 1e9))
+            declare_version(paths)
         yield f"state.json: version {STATE_VERSION}"
 
 

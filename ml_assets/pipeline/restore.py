@@ -79,7 +79,7 @@ def restore(source: Path, paths: StatePaths, now: datetime, tell: Tell, *, may_s
                 f"{paths.root}: found a state with {', '.join(occupied)}; allowed: an empty folder, or --set-aside, "
                 f"which moves what is there to {paths.root / SET_ASIDE}"
             )
-        _stage(source, manifest, paths, now, tell)
+        _stage(source, manifest, paths, tell)
         write_whole(
             _staging(paths) / _PLAN, json.dumps({"backup": identity, "aside": f"{now:%Y-%m-%d_%H%M%S}"}).encode()
         )
@@ -91,7 +91,7 @@ def _staging(paths: StatePaths) -> Path:
     return paths.root / f"{RESTORING}.tmp"
 
 
-def _stage(source: Path, manifest: Manifest, paths: StatePaths, now: datetime, tell: Tell) -> None:
+def _stage(source: Path, manifest: Manifest, paths: StatePaths, tell: Tell) -> None:
     """Copy and check everything beside the state, and point what holds addresses to where it will be."""
     staging = _staging(paths)
     shutil.rmtree(staging, ignore_errors=True)
@@ -103,9 +103,6 @@ def _stage(source: Path, manifest: Manifest, paths: StatePaths, now: datetime, t
         shutil.rmtree(staging)
         raise
     _point_registry(staging / "mlflow" / "mlflow.db", Path(manifest.root), paths.root)
-    version = json.loads((staging / VERSION_FILE).read_bytes())
-    version["landing_verified_ns"] = int(now.timestamp() * 1e9)  # the files that are put back have other inode times
-    write_whole(staging / VERSION_FILE, json.dumps(version, indent=1, sort_keys=True).encode())
 
 
 def _point_registry(file: Path, before: Path, root: Path) -> None:

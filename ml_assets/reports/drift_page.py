@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from ml_assets.monitoring.feature_drift import block_of
 from ml_assets.pipeline.monitoring.drift import TABLE as DRIFT_REPORT
 from ml_assets.reports.evidently_page import draw_page
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.not_computed import measured
+from ml_assets.stores.failed_measures import noting_failures
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -22,6 +25,12 @@ if TYPE_CHECKING:
 
 
 _COLUMNS = 30  # about four seconds; every further column costs the same again
+
+
+def write_due_page(spec: UseCaseSpec, state: UseCaseState, drop: date) -> tuple[Path, tuple[str, ...]] | None:
+    """Write the page of `drop` as `write_drift_page` does; one that cannot be drawn is told, and stops nothing."""
+    with noting_failures(state.paths.alerts, spec.name, "drift_page", drop):
+        return measured("Evidently's page", partial(write_drift_page, spec, state, drop), None)
 
 
 def write_drift_page(spec: UseCaseSpec, state: UseCaseState, drop: date) -> tuple[Path, tuple[str, ...]] | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import partial
 
 from ml_assets.reports.pictures import Picture, log_loss_by_day_png
+from ml_assets.stats.not_computed import measured
+from ml_assets.stores.failed_measures import noting_failures
 from ml_assets.stores.use_case_state import UseCaseState
 
 REPORT = "performance_report"
@@ -18,6 +21,11 @@ def log_loss_picture(state: UseCaseState, drops: Sequence[date]) -> Picture | No
 
     None where nothing matured with a score.
     """
+    with noting_failures(state.paths.alerts, state.use_case, "performance_picture", drops[-1]):
+        return measured("the picture of log losses", partial(_draw_log_losses, state, drops), None)
+
+
+def _draw_log_losses(state: UseCaseState, drops: Sequence[date]) -> Picture | None:
     first, last = min(drops[0], drops[-1] - _PICTURED), drops[-1]
     lines = {}
     with state.connect() as connection:

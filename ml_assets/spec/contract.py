@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
-from ml_assets.spec.calendar import check_zone
+from ml_assets.spec.calendar import Duration, check_zone
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.drop_rules import (
     DROP_RULES,
@@ -19,6 +19,7 @@ from ml_assets.spec.drop_rules import (
     VolumeRule,
     drop_rule_faults,
 )
+from ml_assets.spec.drops import ExpectedFile
 from ml_assets.spec.names import DECIDE, Identifier, KeyPath, not_among
 from ml_assets.spec.untyped import list_of, mapping_of, names_in
 
@@ -150,6 +151,40 @@ def columns_asked(arguments: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]
             yield (argument, place), name
 
 
+class Upload(Declared):
+    """How it is known that a landed file is whole.
+
+    Attributes
+    ----------
+    settled
+        A file that changed less than this ago may still be written; automation waits. By default, and without a marker,
+        three seconds.
+    marker
+        Name of a file that the sender writes beside it last; until it is there, the file has not landed. `{file}`
+        stands for the name of the file, as in `{file}.done`; without it, as in `_SUCCESS`, one is for the whole drop.
+    """
+
+    settled: Duration | None = None
+    marker: str | None = None
+
+    @property
+    def settles_for(self) -> timedelta:
+        """Give how long a file is not taken after it changed."""
+        return timedelta(0) if self.marker else self.settled or timedelta(seconds=3)
+
+    @classmethod
+    def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find two answers to one question, and a marker that is no file of the folder."""
+        marker = declared.get("marker")
+        if marker is not None and declared.get("settled") is not None:
+            yield ("settled",), "found beside a marker, which says that a file is whole; allowed: one of both"
+        if isinstance(marker, str) and ("/" in marker or marker in ("", "{file}") or marker.startswith(".")):
+            yield (
+                ("marker",),
+                f"found {marker!r}; allowed: the name of a file of the folder, such as {{file}}.done, _SUCCESS",
+            )
+
+
 def _repeated_reasons(declared: Mapping[str, Any]) -> Iterator[Fault]:
     known: set[str] = set()
     for part in ("expectations", "rules", *DROP_RULES):
@@ -172,6 +207,7 @@ class Source(Declared):
     arrives: Annotated[Literal["every drop", "once", "sometimes"], BeforeValidator(_as_arrival)] = "every drop"
     until: date | None = None
     when_missing: Literal["wait", "go_on"] = "wait"
+    upload: Upload = Field(default_factory=Upload)
     key: tuple[str, ...] = Field(min_length=1)
     event_at: str | None = None
     known_at: str = RECEIVED
@@ -202,6 +238,11 @@ class Source(Declared):
     def file_name(self) -> str:
         """Name the file of this source inside the folder of a drop."""
         return f"{self.name}.csv"
+
+    @property
+    def expected_file(self) -> ExpectedFile:
+        """Give the file of this source inside the folder of a drop, with its marker."""
+        return ExpectedFile(self.file_name, self.upload.marker or "")
 
     def is_required(self, column: str) -> bool:
         """Say whether a row without a value in `column` breaks the contract."""

@@ -11,6 +11,22 @@ FILE_NOTE = "file "  # begins the note that the ledger has of what is odd about 
 
 
 @dataclass(frozen=True)
+class ExpectedFile:
+    """The file of a source in the folder of a drop: its name, and the marker without which it is not whole."""
+
+    name: str
+    marker: str = ""
+
+    def marker_of(self, name: str) -> str:
+        """Name the marker of the file `name` of this source; empty where none is declared.
+
+        >>> ExpectedFile("orders.csv", "{file}.done").marker_of("orders.v2.csv")
+        'orders.v2.csv.done'
+        """
+        return self.marker.replace("{file}", name)
+
+
+@dataclass(frozen=True)
 class LandedFile:
     """One received file: what it was called, and the copy that its content names.
 
@@ -22,6 +38,8 @@ class LandedFile:
         `<source>.csv`, or `<source>.<anything>.csv`; the drop of its folder stands before it where that is earlier.
     refusal
         The reason code of what landed but could not be read at all; there is no copy then.
+    found
+        Of a refused file, what was found.
     is_late
         It is not the drop's own file, but came late, revises an earlier one, or was landed beside it.
     modified_ns
@@ -36,6 +54,7 @@ class LandedFile:
     refusal: str | None = None
     is_late: bool = False
     modified_ns: int = 0
+    found: str | None = None
 
 
 @dataclass(frozen=True)

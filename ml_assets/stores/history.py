@@ -233,6 +233,8 @@ def _stage(
         connection.sql(f"SELECT {columns} FROM _sorted WHERE batch_date = DATE '{drop}' ORDER BY _line").write_csv(
             str(folder / source.file_name), header=True
         )
+        if source.upload.marker:
+            (folder / source.expected_file.marker_of(source.file_name)).touch()
         if on_drop is not None:
             on_drop(source.name, drop)
     if left:
@@ -249,7 +251,7 @@ def _refuse_changes(landing: Path, staged: Path, drops: Sequence[str]) -> None:
     changed = [
         f"{drop}/{file.name}"
         for drop in drops
-        for file in sorted((staged / drop).iterdir())
+        for file in sorted((staged / drop).glob("*.csv"))
         if os.path.lexists(landing / drop / file.name) and not _is_same(file, landing / drop / file.name)
     ]
     if changed:
@@ -269,7 +271,7 @@ def _land_drop(staged: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         staged.rename(target)
         return
-    for file in sorted(staged.iterdir()):
+    for file in sorted(staged.iterdir(), key=lambda file: (file.suffix != ".csv", file.name)):  # markers last
         if not (target / file.name).exists():  # what is there has the same content
             file.rename(target / file.name)
 

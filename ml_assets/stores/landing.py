@@ -11,7 +11,10 @@ from datetime import date
 from pathlib import Path
 
 from ml_assets.spec.calendar import Calendar
-from ml_assets.spec.drops import LandedFile
+from ml_assets.spec.drops import ExpectedFile, LandedFile
+
+CHECKSUM = ".sha256"  # behind the name of a file, the one with its checksum
+REQUEUED = ".requeued-"  # in the name of a file whose rows a person wants judged again, though they came before
 
 
 def take_file(landing: Path, received: Path, drop: date, name: str) -> LandedFile | None:
@@ -34,18 +37,31 @@ def take_file(landing: Path, received: Path, drop: date, name: str) -> LandedFil
     if not is_file:
         return LandedFile(drop, name, "", 0, path, "file_refused:not_a_file")
     sha256 = hashlib.sha256(content).hexdigest()
+    said = _said_by_sender(path)
+    if said is not None and said != sha256:
+        found = f"sha256 {sha256[:12]}..., {name}{CHECKSUM} says {said[:12]}..."
+        return LandedFile(drop, name, "", 0, path, "file_refused:checksum_mismatch", found=found)
     copy = received / f"{sha256}.csv"
     if not copy.exists() or hashlib.sha256(copy.read_bytes()).hexdigest() != sha256:
         write_whole(copy, content)
     return LandedFile(drop, name, sha256, len(content), copy)
 
 
-def landed_drops(landing: Path, calendar: Calendar, names: Collection[str]) -> list[date]:
-    """List the drops of the calendar in which a file of one of `names` has landed, in order."""
+def _said_by_sender(path: Path) -> str | None:
+    """Give the sha256 that a sender wrote beside a file, as `sha256sum` does; None where there is none."""
+    try:
+        words = path.with_name(f"{path.name}{CHECKSUM}").read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return None
+    return words[0].lower() if words else ""
+
+
+def landed_drops(landing: Path, calendar: Calendar, files: Collection[ExpectedFile]) -> list[date]:
+    """List the drops of the calendar in which one of `files` has landed, in order."""
     found: list[date] = []
     for path in landing.iterdir() if landing.is_dir() else ():
         drop = drop_of_folder(path)
-        if drop is not None and calendar.is_drop(drop) and any(has_landed(landing, drop, name) for name in names):
+        if drop is not None and calendar.is_drop(drop) and any(has_landed(landing, drop, file) for file in files):
             found.append(drop)
     return sorted(found)
 
@@ -59,10 +75,15 @@ def drop_of_folder(folder: Path) -> date | None:
     return drop if drop.isoformat() == folder.name else None
 
 
-def has_landed(landing: Path, drop: date, name: str) -> bool:
-    """Say whether something of that name lies in the folder of a drop; a folder that is a link is not followed."""
+def has_landed(landing: Path, drop: date, file: ExpectedFile) -> bool:
+    """Say whether a file lies in the folder of a drop, with its marker; a folder that is a link is not followed."""
     folder = landing / drop.isoformat()
-    return not folder.is_symlink() and (folder / name).exists()
+    return not folder.is_symlink() and (folder / file.name).exists() and is_marked(folder, file.name, file)
+
+
+def is_marked(folder: Path, name: str, file: ExpectedFile) -> bool:
+    """Say whether the file `name` of a source is whole by its marker, or needs none, as one of `requeue`."""
+    return not file.marker or REQUEUED in name or (folder / file.marker_of(name)).exists()
 
 
 def is_file_name(name: str, file_name: str) -> bool:

@@ -11,12 +11,14 @@ import math
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ml_assets.stores.database_copies import keep_copy
+from ml_assets.stores.failed_measures import MIRROR, FailedMeasure, keep_failures
 from ml_assets.stores.write_lock import write_lock
 
 if TYPE_CHECKING:
@@ -179,9 +181,15 @@ class ModelRegistry:
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
+        alerts = self.folder.parent / "alerts"
         try:
-            return work(self._client())
+            found = work(self._client())
+            keep_failures(alerts, self.use_case, MIRROR, [])
+            return found
         except (MlflowException, SQLAlchemyError, OSError) as error:
+            said = FailedMeasure(MIRROR, "", what, str(error).partition("\n")[0])
+            with suppress(OSError):
+                keep_failures(alerts, self.use_case, MIRROR, [said])
             logging.getLogger("ml_assets").warning(
                 "MLflow in %s could not be told %s (%s). The retraining goes on: the tables of the lake decide, MLflow "
                 "only shows them", self.folder, what, str(error).partition("\n")[0],

@@ -8,17 +8,15 @@ now. A closed drop is what was recorded; its files are read from the copies that
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Self
 
-from ml_assets.spec.drops import LandedFile
-from ml_assets.stores.landing import is_file_name, take_file
-
-REQUEUED = (
-    ".requeued-"  # in the name of a file whose rows a person wants judged again, though they were received before
-)
+from ml_assets.spec.drops import ExpectedFile, LandedFile
+from ml_assets.stores.landing import REQUEUED, is_file_name, is_marked, take_file
 
 
 class LostCopyError(RuntimeError):
@@ -52,7 +50,7 @@ class Folders:
 
 def receive(
     folders: Folders,
-    file_name: str,
+    expected: ExpectedFile,
     drops: Sequence[date],
     closed: Collection[date],
     recorded: Sequence[Recorded],
@@ -62,8 +60,8 @@ def receive(
 
     Parameters
     ----------
-    file_name
-        `<source>.csv`.
+    expected
+        `<source>.csv`, with its marker.
     closed
         Drops whose features were computed: these keep what was recorded.
     recorded
@@ -81,52 +79,95 @@ def receive(
     found = [_again(folders, each) for each in recorded if each.drop in asked and each.drop in closed]
     open_drops = [drop for drop in drops if drop not in closed]
     for drop in open_drops:
-        found += [_taken(folders, drop, name, file_name) for name in _names(folders.landing / str(drop), file_name)]
+        found += [_taken(folders, drop, name, expected) for name in _names(folders.landing / str(drop), expected)]
     if open_drops:
         kept = [each for each in recorded if each.drop in closed]  # a run that failed has received nothing
-        for file in _late_files(folders, file_name, open_drops[0], closed, kept):
+        for file in _late_files(folders, expected, open_drops[0], closed, kept):
             found.append(replace(file, drop=_received_in(file, open_drops, batch_at)))
-    return sorted(_once(found, file_name, recorded), key=lambda file: (file.drop, file.name))
+    return sorted(_once(found, expected.name, recorded), key=lambda file: (file.drop, file.name))
 
 
-def _names(folder: Path, file_name: str) -> list[str]:
-    """List the files of a source in a folder: its own, and those beside it with a label."""
+def _names(folder: Path, expected: ExpectedFile) -> list[str]:
+    """List the whole files of a source in a folder: its own, and those beside it with a label."""
     if folder.is_symlink() or not folder.is_dir():
         return []
     names = sorted(path.name for path in folder.iterdir())
-    labelled = [name for name in names if name != file_name and is_file_name(name, file_name)]
-    return [name for name in (file_name, *labelled) if (folder / name).exists() or (folder / name).is_symlink()]
+    labelled = [name for name in names if name != expected.name and is_file_name(name, expected.name)]
+    own = [name for name in names if name == expected.name]
+    return [name for name in (*own, *labelled) if is_marked(folder, name, expected)]
 
 
-def _taken(folders: Folders, drop: date, name: str, file_name: str) -> LandedFile:
+def _taken(folders: Folders, drop: date, name: str, expected: ExpectedFile) -> LandedFile:
     modified_ns = _modified_ns(folders.landing / str(drop) / name)
     file = take_file(folders.landing, folders.received, drop, name)
     if file is None:  # it was there a moment ago
         return LandedFile(drop, name, "", 0, folders.landing / str(drop) / name, "file_refused:unreadable:enoent")
-    return replace(file, is_late=name != file_name, modified_ns=modified_ns)
+    return replace(file, is_late=name != expected.name, modified_ns=modified_ns)
 
 
 def _late_files(
-    folders: Folders, file_name: str, before: date, closed: Collection[date], recorded: Sequence[Recorded]
-) -> Iterable[LandedFile]:
-    """Find what landed for closed drops and was not received with them."""
+    folders: Folders, expected: ExpectedFile, before: date, closed: Collection[date], recorded: Sequence[Recorded]
+) -> list[LandedFile]:
+    """Find what landed for closed drops and was not received with them.
+
+    A file with the size and time of its receipt is that file, unless the system says that it was changed since all of
+    them were last read: whoever writes it can set the time of change, and not that.
+    """
     newest: dict[tuple[str, str], Recorded] = {}
     for each in sorted(recorded, key=lambda each: each.drop):
         newest[each.folder(), each.name.rpartition("/")[2]] = each
     contents = {each.sha256 for each in recorded}
-    for drop in sorted(drop for drop in closed if drop < before):
-        folder = folders.landing / str(drop)
-        for name in _names(folder, file_name):
-            stat, last = (folder / name).lstat(), newest.get((str(drop), name))
-            if last and (REQUEUED in name or (last.size_bytes, last.modified_ns) == (stat.st_size, stat.st_mtime_ns)):
-                continue
-            file = _taken(folders, drop, name, file_name)
-            # a file of its own is news when it differs from what it last was; a labelled one when nobody said it before
-            said = {last.sha256} if last else set()
-            if name != file_name and REQUEUED not in name:
-                said |= contents
-            if file.sha256 not in said and file.refusal is None:
-                yield replace(file, name=f"{drop}/{name}", is_late=True)
+    found: list[LandedFile] = []
+    with _Looks(folders, expected.name) as looks:
+        for drop in sorted(drop for drop in closed if drop < before):
+            folder = folders.landing / str(drop)
+            for name in _names(folder, expected):
+                last = newest.get((str(drop), name))
+                if last and (REQUEUED in name or looks.is_unchanged(folder / name, last)):
+                    continue
+                file = _taken(folders, drop, name, expected)
+                # a file of its own is news when it differs from what it last was; a labelled one when nobody said it
+                said = {last.sha256} if last else set[str]()
+                if name != expected.name and REQUEUED not in name:
+                    said |= contents
+                is_told = file.refusal is not None and last is not None and last.refusal == file.refusal
+                if file.sha256 not in said and not is_told:
+                    found.append(replace(file, name=f"{drop}/{name}", is_late=True))
+        looks.is_nothing_new = not found
+    return found
+
+
+class _Looks:
+    """When all files that landed for closed drops were last found to be the recorded ones, by the clock of the files.
+
+    It is the time of an empty file beside the copies; without that file every file is read once more.
+    """
+
+    def __init__(self, folders: Folders, file_name: str) -> None:
+        self._file = folders.received / ".looked" / f"{folders.landing.name}.{file_name}"
+        self._begun = self._file.with_name(f".{self._file.name}.{os.getpid()}.tmp")
+        self._last_ns, self._has_read, self.is_nothing_new = _modified_ns(self._file), False, False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def is_unchanged(self, path: Path, last: Recorded) -> bool:
+        """Say whether a file is the recorded one without reading it."""
+        stat = path.lstat()
+        if (last.size_bytes, last.modified_ns) != (stat.st_size, stat.st_mtime_ns):
+            return False
+        if stat.st_ctime_ns < self._last_ns:
+            return True
+        if not self._has_read:
+            self._begun.parent.mkdir(parents=True, exist_ok=True)
+            self._begun.touch()
+            self._has_read = True
+        return False
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._has_read and self.is_nothing_new and kind is None:
+            self._begun.replace(self._file)
+        self._begun.unlink(missing_ok=True)
 
 
 def _received_in(file: LandedFile, open_drops: Sequence[date], batch_at: Mapping[date, datetime] | None) -> date:

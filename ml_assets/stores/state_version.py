@@ -71,16 +71,9 @@ def begin_lake(folder: Path) -> None:
         begin_state(StatePaths(folder.parent.parent))
 
 
-def declare_version(paths: StatePaths, **facts: Any) -> None:
-    """Write that a state has the version of this software; `facts` are added to those it carries."""
-    kept = _read(paths.root / VERSION_FILE)
-    content = json.dumps({**kept, **facts, "version": STATE_VERSION}, indent=1, sort_keys=True)
-    write_whole(paths.root / VERSION_FILE, content.encode())
-
-
-def verified_ns(paths: StatePaths) -> int:
-    """Give until when, in ns since 1970, every landed file is known to be the recorded one: a restore or migration."""
-    return int(_read(paths.root / VERSION_FILE).get("landing_verified_ns", 0))
+def declare_version(paths: StatePaths) -> None:
+    """Write that a state has the version of this software."""
+    write_whole(paths.root / VERSION_FILE, json.dumps({"version": STATE_VERSION}).encode())
 
 
 @contextmanager

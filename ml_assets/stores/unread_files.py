@@ -14,8 +14,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.drops import ExpectedFile
 from ml_assets.stores.history import LEFT_OUT
-from ml_assets.stores.landing import drop_of_folder, is_file_name
+from ml_assets.stores.landing import CHECKSUM, drop_of_folder, is_file_name, is_marked
 
 _PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z")
 _UNDER_WAY = (".part", ".tmp", ".partial", ".filepart", ".crdownload")
@@ -45,14 +46,31 @@ class UnreadEntry:
         return f"{self.name}: {self.message}"
 
 
-def find_unread(landing: Path, calendar: Calendar, file_names: Sequence[str]) -> list[UnreadEntry]:
+def find_unread(landing: Path, calendar: Calendar, files: Sequence[ExpectedFile]) -> list[UnreadEntry]:
     """List what lies in the landing folder and is read by nothing, by name."""
     if not landing.is_dir():
         return []
-    return sorted(_find(landing, calendar, file_names), key=lambda entry: entry.name)
+    return sorted(_find(landing, calendar, files), key=lambda entry: entry.name)
 
 
-def _find(landing: Path, calendar: Calendar, file_names: Sequence[str]) -> Iterator[UnreadEntry]:
+def find_unmarked(landing: Path, calendar: Calendar, files: Sequence[ExpectedFile]) -> list[str]:
+    """Say which files wait for their marker, in order of drop."""
+    found: list[str] = []
+    marked = [file for file in files if file.marker]
+    for folder in sorted(landing.iterdir()) if marked and landing.is_dir() else ():
+        drop = drop_of_folder(folder)
+        if drop is None or folder.is_symlink() or not calendar.is_drop(drop):
+            continue
+        for file in marked:
+            found += [
+                f"{name} of {drop} is there, its marker {file.marker_of(name)} is not"
+                for name in sorted(path.name for path in folder.iterdir())
+                if is_file_name(name, file.name) and not is_marked(folder, name, file)
+            ]
+    return found
+
+
+def _find(landing: Path, calendar: Calendar, files: Sequence[ExpectedFile]) -> Iterator[UnreadEntry]:
     for path in landing.iterdir():
         if path.name.startswith(".") or path.name == LEFT_OUT:
             continue
@@ -62,9 +80,9 @@ def _find(landing: Path, calendar: Calendar, file_names: Sequence[str]) -> Itera
             yield _entry(path, path.name, None, why)
             continue
         for file in path.iterdir():
-            if file.name.startswith(".") or _is_read(file.name, file_names):
+            if file.name.startswith(".") or _is_read(file.name, files):
                 continue
-            yield _entry(file, f"{path.name}/{file.name}", drop, _why_no_file(file, file_names))
+            yield _entry(file, f"{path.name}/{file.name}", drop, _why_no_file(file, [each.name for each in files]))
 
 
 def _entry(path: Path, name: str, drop: date | None, why: str) -> UnreadEntry:
@@ -97,8 +115,18 @@ def _meant_date(name: str) -> str | None:
         return None
 
 
-def _is_read(name: str, file_names: Sequence[str]) -> bool:
-    return any(is_file_name(name, file_name) for file_name in file_names)
+def _is_read(name: str, files: Sequence[ExpectedFile]) -> bool:
+    """Say whether a file is one of a source, its checksum or its marker."""
+    bare = name.removesuffix(CHECKSUM)
+    return any(is_file_name(bare, file.name) or _is_marker(name, file) for file in files)
+
+
+def _is_marker(name: str, file: ExpectedFile) -> bool:
+    before, stands, after = file.marker.partition("{file}")
+    if not stands:
+        return name == file.marker
+    is_around = name.startswith(before) and name.endswith(after)
+    return is_around and is_file_name(name.removeprefix(before).removesuffix(after), file.name)
 
 
 def _why_no_file(file: Path, file_names: Sequence[str]) -> str:

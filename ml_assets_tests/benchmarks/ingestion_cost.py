@@ -87,7 +87,7 @@ def ingest(source: Source, paths: StatePaths) -> dict[str, float]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         folders = Folders(paths.landing / "flight_delays", paths.received)
-        files = receive(folders, source.file_name, [DROP], set(), [])
+        files = receive(folders, source.expected_file, [DROP], set(), [])
         clock.note("receive")
         relation, receipts = read_landed(connection, source, files)
         rows = relation.to_arrow_table()
@@ -135,7 +135,7 @@ def prepared(root: Path, source: str, rows: int) -> tuple[StatePaths, Path]:
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             folders = Folders(root / "first", paths.received)
-            files = receive(folders, f"{name}.csv", [START], set(), [])
+            files = receive(folders, flagship().source(name).expected_file, [START], set(), [])
             relation, _ = read_landed(connection, flagship().source(name), files)
             rows_of = relation.project("* EXCLUDE (_text), batch_date::TIMESTAMPTZ AS known_at").to_arrow_table()
         lake.replace_drops(f"validated_{name}", rows_of, [START])

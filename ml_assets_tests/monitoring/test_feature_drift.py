@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ml_assets.monitoring.feature_drift import OVERALL, DriftReading, DriftReference, FeatureRows, block_of, window_rows
 from ml_assets.stats.binning import learn_numeric_bins
 from ml_assets.stats.divergence import psi
+from ml_assets.stats.not_computed import collecting
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 START = date(2013, 1, 1)
@@ -303,3 +305,25 @@ def test_window_is_cut_by_drops() -> None:
 
     assert (cut.drops[0], cut.drops[-1], len(cut.days)) == (START + 4 * DAY, START + 10 * DAY, 7 * A_DAY)
     assert (int(cut.days.min()), int(cut.days.max())) == (0, 6)
+
+
+def test_measure_of_one_feature_that_fails_is_named_and_the_others_stand(
+    reference: DriftReference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = rows(7)
+    whole = compare(reference, window)
+    real = DriftReference._compare
+
+    def failing(self: DriftReference, drop: date, feature: str, *more: Any) -> DriftReading:
+        if feature == "level":
+            raise FloatingPointError("overflow")
+        return real(self, drop, feature, *more)
+
+    monkeypatch.setattr(DriftReference, "_compare", failing)
+    with collecting() as failed:
+        found = compare(reference, window)
+
+    assert [each.measure for each in failed] == ["drift of level"]
+    assert found["level"].detail == "not computed: the measure failed"
+    others = [name for name in whole if name not in {"level", OVERALL}]
+    assert [str(found[name]) for name in others] == [str(whole[name]) for name in others]

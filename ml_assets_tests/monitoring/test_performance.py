@@ -23,6 +23,7 @@ from ml_assets.monitoring.performance_verdict import judge_performance
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.monitoring import Costs, MonitoringSpec
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.not_computed import collecting
 
 APRIL_1, APRIL_2, APRIL_3, APRIL_4 = (date(2013, 4, number) for number in (1, 2, 3, 4))
 MONITORING = MonitoringSpec(slices=("origin",), min_slice=3, costs=Costs(false_alarm=1, missed=3))
@@ -269,3 +270,17 @@ def test_labels_that_lie_below_the_scores_on_every_day_are_named_a_prior_shift(s
     assert (shifted["prior_state"], shifted["share_gap"]) == ("shifted", pytest.approx(-0.35))
     assert usual["prior_state"] == "cannot tell"
     assert judge(served(1, 0.8), spec)["prior_state"] == "not enough data"
+
+
+def test_measure_that_fails_is_null_and_the_others_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> float:
+        raise ZeroDivisionError("no bins")
+
+    whole = rows_of(DAY, APRIL_3)
+    monkeypatch.setattr("ml_assets.monitoring.performance.expected_calibration_error", failing)
+    with collecting() as failed:
+        found = rows_of(DAY, APRIL_3)
+
+    assert [each.measure for each in failed] == ["ece"]
+    assert [{**row, "ece": None} for row in whole] == [{**row, "ece": None} for row in found]
+    assert all(row.get("ece") is None for row in found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -27,7 +27,6 @@ from ml_assets.stores.state_version import (
 )
 from ml_assets_tests.rehearsal import give_registry
 
-NOW = datetime(2013, 7, 1, tzinfo=UTC)
 TEXTS = ["kept finite: the log loss is finite", "broken gain: too little: -0.1"]
 DAY = date(2013, 1, 1)
 
@@ -48,7 +47,7 @@ def paths(tmp_path: Path) -> StatePaths:
 
 
 def run(paths: StatePaths, *, is_dry_run: bool = False) -> list[str]:
-    return list(migrate(paths, NOW, lambda _: [], is_dry_run=is_dry_run))
+    return list(migrate(paths, lambda _: [], is_dry_run=is_dry_run))
 
 
 def test_state_of_an_earlier_release_is_refused_until_it_was_migrated(paths: StatePaths) -> None:
@@ -93,7 +92,7 @@ def test_record_of_an_earlier_release_gets_the_columns_of_now_and_its_table_keep
 
 @pytest.mark.parametrize("changes", range(6))
 def test_migration_that_is_killed_after_any_change_goes_on_from_there(paths: StatePaths, changes: int) -> None:
-    going_on = migrate(paths, NOW, lambda _: [])
+    going_on = migrate(paths, lambda _: [])
     first = [next(going_on) for _ in range(changes)]
     assert found_version(paths) == 0
 

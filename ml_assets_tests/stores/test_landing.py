@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.drops import ExpectedFile
 from ml_assets.stores.landing import landed_drops, take_file, write_whole
 
 DROP = date(2013, 1, 2)
@@ -67,8 +68,8 @@ def test_drops_are_the_folders_named_by_a_date(landed: Path) -> None:
         (landed / "landing" / name / "stops.csv").touch()
     calendar = Calendar(start=date(2012, 12, 1), at=time(4), timezone="America/New_York")
 
-    assert landed_drops(landed / "landing", calendar, ["stops.csv"]) == [date(2012, 12, 31), DROP]
-    assert landed_drops(landed / "nowhere", calendar, ["stops.csv"]) == []
+    assert landed_drops(landed / "landing", calendar, [ExpectedFile("stops.csv")]) == [date(2012, 12, 31), DROP]
+    assert landed_drops(landed / "nowhere", calendar, [ExpectedFile("stops.csv")]) == []
 
 
 def test_what_landed_but_is_no_file_is_refused_and_not_followed(landed: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ml_assets.stores.failed_measures import failed_measures
 from ml_assets.stores.model_registry import ABANDONED, OUTCOME, CandidateLog, ModelRegistry
 from ml_assets.training.tuning import Trial
 from ml_assets_tests.rehearsal import Rehearsal
@@ -114,12 +115,14 @@ def test_locked_or_broken_mlflow_stops_nothing_and_is_told(
         registry.tell_outcome("1", "promoted")
         assert registry.settle({}) == []
         holder.rollback()
-    told = [record.getMessage() for record in caplog.records if "could not be told" in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("MLflow in")]
+    kept = [each.measure for each in failed_measures(registry.folder.parent / "alerts", registry.use_case)]
 
     registry.name_champion("")  # of the candidate that MLflow never heard of
     registry.tell_outcome("", "refused")
 
     assert len(told) == 4
+    assert kept == ["what an earlier retraining left"]
     assert told[0].startswith(f"MLflow in {registry.folder} could not be told the candidate m2 (")
     assert registry.version_of("m1") == "1"
     assert registry.version_of("m2") is None

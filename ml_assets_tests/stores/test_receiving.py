@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -10,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.spec.drops import LandedFile
+from ml_assets.spec.drops import ExpectedFile, LandedFile
+from ml_assets.stores.landing import take_file
 from ml_assets.stores.receiving import Folders, LostCopyError, Recorded, receive
 
 FIRST, SECOND, THIRD = (date(2013, 1, day) for day in (1, 2, 3))
@@ -22,6 +25,7 @@ class Source:
 
     root: Path
     recorded: list[Recorded] = field(default_factory=list)
+    expected: ExpectedFile = field(default_factory=lambda: ExpectedFile("stops.csv"))
 
     @property
     def folders(self) -> Folders:
@@ -39,7 +43,7 @@ class Source:
         self, drops: Sequence[date], closed: Collection[date] = (), batch_at: dict[date, datetime] | None = None
     ) -> list[LandedFile]:
         """Receive, and record it as the asset does: the drops are replaced."""
-        found = receive(self.folders, "stops.csv", drops, closed, self.recorded, batch_at)
+        found = receive(self.folders, self.expected, drops, closed, self.recorded, batch_at)
         self.recorded = [each for each in self.recorded if each.drop not in drops] + [
             Recorded(f.drop, f.name, f.sha256, f.size_bytes, f.refusal, f.is_late, f.modified_ns) for f in found
         ]
@@ -137,7 +141,7 @@ def test_by_the_clock_on_the_wall_a_late_file_belongs_to_the_drop_it_was_written
     source.receive([FIRST])
     for written, drop in ((datetime(2013, 1, 2, 3, tzinfo=UTC), SECOND), (datetime(2013, 1, 2, 5, tzinfo=UTC), THIRD)):
         source.land(FIRST, f"revised {written}", at=written.timestamp())
-        (file,) = receive(source.folders, "stops.csv", [SECOND, THIRD], {FIRST}, source.recorded, batch_at)
+        (file,) = receive(source.folders, source.expected, [SECOND, THIRD], {FIRST}, source.recorded, batch_at)
         assert file.drop == drop
 
 
@@ -165,7 +169,8 @@ def test_link_beside_a_closed_drop_is_not_followed(source: Source, tmp_path: Pat
     (tmp_path / "secret").write_text("secret")
     (source.folders.landing / str(FIRST) / "stops.link.csv").symlink_to(tmp_path / "secret")
 
-    assert source.receive([SECOND], closed={FIRST}) == []
+    (refused,) = source.receive([SECOND], closed={FIRST})
+    assert (refused.refusal, refused.sha256, refused.size_bytes) == ("file_refused:not_a_file", "", 0)
 
 
 def test_requeued_file_is_received_once_though_its_content_was_received_before(source: Source) -> None:
@@ -205,3 +210,126 @@ def test_run_of_a_later_drop_that_failed_takes_nothing_from_an_earlier_one(sourc
     source.receive([THIRD], closed={FIRST})  # the second drop is open: this run fails after it received
 
     assert named(source.receive([SECOND], closed={FIRST})) == [(SECOND, "2013-01-01/stops.csv", "revised")]
+
+
+def test_revised_file_of_the_same_size_and_time_is_seen_and_received_in_the_next_drop(source: Source) -> None:
+    path = source.land(FIRST, "own", at=1_357_000_000)
+    source.receive([FIRST])
+    source.land(SECOND, "two")
+    assert named(source.receive([SECOND], closed=[FIRST])) == [(SECOND, "stops.csv", "two")]
+
+    path.write_text("OWN")
+    os.utime(path, (1_357_000_000, 1_357_000_000))
+    source.land(THIRD, "three")
+
+    assert named(source.receive([THIRD], closed=[FIRST, SECOND])) == [
+        (THIRD, "2013-01-01/stops.csv", "OWN"),
+        (THIRD, "stops.csv", "three"),
+    ]
+
+
+def test_files_of_closed_drops_are_read_again_only_when_they_changed(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[date, str]] = []
+
+    def counted(landing: Path, received: Path, drop: date, name: str) -> LandedFile | None:
+        read.append((drop, name))
+        return take_file(landing, received, drop, name)
+
+    monkeypatch.setattr("ml_assets.stores.receiving.take_file", counted)
+    for drop in (FIRST, SECOND):
+        source.land(drop, str(drop))
+        source.receive([drop])
+    source.land(THIRD, "three")
+    looks: list[list[tuple[date, str]]] = []
+    for _ in range(2):
+        read.clear()
+        source.receive([THIRD], closed=[FIRST, SECOND])
+        looks.append(list(read))
+        time.sleep(0.01)  # beyond a tick of the clock of files
+    (source.folders.landing / str(FIRST) / "stops.csv").touch()  # another time, the same content
+    read.clear()
+    source.receive([THIRD], closed=[FIRST, SECOND])
+
+    own = (THIRD, "stops.csv")
+    assert looks == [[own, (FIRST, "stops.csv"), (SECOND, "stops.csv")], [own]]
+    assert read == [own, (FIRST, "stops.csv")]
+
+
+@pytest.mark.parametrize("marker", ["{file}.done", "_SUCCESS"])
+def test_file_without_its_marker_has_not_landed(source: Source, marker: str) -> None:
+    source.expected = ExpectedFile("stops.csv", marker)
+    source.land(FIRST, "own")
+    source.land(FIRST, "more", "stops.second.csv")
+    assert source.receive([FIRST]) == []
+
+    source.land(FIRST, "", marker.replace("{file}", "stops.csv"))
+
+    names = [name for _, name, _ in named(source.receive([FIRST]))]
+    assert names == (["stops.csv"] if "{" in marker else ["stops.csv", "stops.second.csv"])
+
+
+def test_late_file_waits_for_its_marker(source: Source) -> None:
+    source.expected = ExpectedFile("stops.csv", "{file}.done")
+    source.land(SECOND, "two")
+    source.land(SECOND, "", "stops.csv.done")
+    source.land(FIRST, "half")
+    assert [name for _, name, _ in named(source.receive([SECOND], closed=[FIRST]))] == ["stops.csv"]
+
+    source.land(FIRST, "", "stops.csv.done")
+
+    found = [name for _, name, _ in named(source.receive([SECOND], closed=[FIRST]))]
+    assert found == ["2013-01-01/stops.csv", "stops.csv"]
+
+
+def test_file_is_refused_where_its_sender_gave_another_checksum(source: Source) -> None:
+    right = hashlib.sha256(b"own").hexdigest()
+    source.land(FIRST, "own")
+    source.land(FIRST, f"{right.upper()}  stops.csv\n", "stops.csv.sha256")
+    source.land(SECOND, "cut")
+    source.land(SECOND, right, "stops.csv.sha256")
+
+    first, second = source.receive([FIRST, SECOND])
+
+    assert (first.refusal, first.sha256) == (None, right)
+    assert (second.refusal, second.sha256) == ("file_refused:checksum_mismatch", "")
+    cut = hashlib.sha256(b"cut").hexdigest()
+    assert second.found == f"sha256 {cut[:12]}..., stops.csv.sha256 says {right[:12]}..."
+
+
+def test_file_that_was_refused_by_its_checksum_is_received_once_it_is_right(source: Source) -> None:
+    source.land(FIRST, "cut")
+    source.land(FIRST, hashlib.sha256(b"whole").hexdigest(), "stops.csv.sha256")
+    source.receive([FIRST])
+    source.land(SECOND, "two")
+    assert len(source.receive([SECOND], closed=[FIRST])) == 1
+
+    source.land(FIRST, "whole")
+
+    assert named(source.receive([SECOND], closed=[FIRST]))[0] == (SECOND, "2013-01-01/stops.csv", "whole")
+
+
+def test_late_file_that_cannot_be_read_is_received_as_refused_once(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.land(SECOND, "two")
+    source.land(THIRD, "three")
+    source.land(FIRST, "late")
+    read = Path.read_bytes
+
+    def locked(path: Path) -> bytes:
+        if path.parent.name == str(FIRST):
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", locked)
+    found = source.receive([SECOND], closed=[FIRST])
+    later = source.receive([THIRD], closed=[FIRST, SECOND])
+    monkeypatch.undo()
+    mended = source.receive([THIRD], closed=[FIRST, SECOND])
+
+    refused = [(file.name, file.refusal, file.is_late) for file in found if file.refusal]
+    assert refused == [("2013-01-01/stops.csv", "file_refused:unreadable:eacces", True)]
+    assert [file.name for file in later] == ["stops.csv"]
+    assert [file.name for file in mended] == ["2013-01-01/stops.csv", "stops.csv"]

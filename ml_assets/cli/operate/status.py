@@ -93,7 +93,11 @@ def show_facts(facts: dict[str, Any]) -> None:
 
 def _show_left_out(facts: dict[str, Any]) -> None:
     """Print what is odd about files, what lies in the landing folder unread, and which rows made no example."""
-    for label, name, colour in (("not read", "unread", "yellow"), ("noted", "noted", "yellow")):
+    for label, name, colour in (
+        ("no marker", "unmarked", "yellow"),
+        ("not read", "unread", "yellow"),
+        ("noted", "noted", "yellow"),
+    ):
         for text in facts[name][-_SHOWN:]:
             _line(label, text, colour)
         if len(facts[name]) > _SHOWN:

@@ -22,12 +22,10 @@ def migrate(
     Names and columns of tables, settings and the schemas of Dagster and MLflow. Stop the UI and all runs before. A
     migration that was killed goes on when it is started again.
     """
-    from datetime import UTC, datetime
-
     from ml_assets.cli.upkeep.migrating import run_migrate
     from ml_assets.stores.paths import state_paths
 
-    run_migrate(state_paths(), datetime.now(UTC), is_dry_run=dry_run, as_json=as_json)
+    run_migrate(state_paths(), is_dry_run=dry_run, as_json=as_json)
 
 
 @commands.command()

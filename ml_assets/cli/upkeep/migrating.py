@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
 from ml_assets.cli.console import console, fail, next_steps, print_json, say
 from ml_assets.pipeline.migrations import migrate
@@ -13,7 +12,7 @@ from ml_assets.stores.state_version import STATE_VERSION, StateVersionError, alo
 from ml_assets.stores.write_lock import LockHeldError
 
 
-def run_migrate(paths: StatePaths, now: datetime, *, is_dry_run: bool, as_json: bool) -> None:
+def run_migrate(paths: StatePaths, *, is_dry_run: bool, as_json: bool) -> None:
     """Take the state along and print each change as it is made."""
     try:
         found = found_version(paths)
@@ -22,7 +21,7 @@ def run_migrate(paths: StatePaths, now: datetime, *, is_dry_run: bool, as_json: 
         if found > STATE_VERSION:
             check_state(paths)
         with only_process(paths):
-            done = _changes(paths, now, is_dry_run=is_dry_run, is_shown=not as_json)
+            done = _changes(paths, is_dry_run=is_dry_run, is_shown=not as_json)
     except StateVersionError as error:
         raise fail(str(error)) from error
     if as_json:
@@ -33,13 +32,11 @@ def run_migrate(paths: StatePaths, now: datetime, *, is_dry_run: bool, as_json: 
     next_steps({"ml-assets migrate": "do it"} if is_dry_run and done else {"ml-assets status": "what stands"})
 
 
-def _changes(paths: StatePaths, now: datetime, *, is_dry_run: bool, is_shown: bool) -> list[str]:
+def _changes(paths: StatePaths, *, is_dry_run: bool, is_shown: bool) -> list[str]:
     from ml_assets.graph.runs.launch import migrate_instance
 
     done: list[str] = []
-    for said in migrate(
-        paths, now, lambda look_only: migrate_instance(paths, is_dry_run=look_only), is_dry_run=is_dry_run
-    ):
+    for said in migrate(paths, lambda look_only: migrate_instance(paths, is_dry_run=look_only), is_dry_run=is_dry_run):
         done.append(said)
         if is_shown:
             say(said)

@@ -92,7 +92,7 @@ def _drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
     )  # fmt: skip
     def drift_report(context: dg.AssetExecutionContext, config: DriftConfig, store: StateResource) -> None:
         from ml_assets.pipeline.monitoring.drift import store_drift_report
-        from ml_assets.reports.drift_page import is_page_due, write_drift_page
+        from ml_assets.reports.drift_page import is_page_due, write_due_page
         from ml_assets.reports.monitor_tables import nearest_table, placebo_table
 
         state, drops = store.of(spec.name), partition_keys(context)
@@ -101,7 +101,7 @@ def _drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         shown: dict[str, Any] = {"nearest to alarm": markdown(nearest_table(rows, drops[-1])),
                  "what thresholds rest on": markdown(placebo_table(rows, found.measures, drops[-1]))}  # fmt: skip
         if is_page_due(config.page.value, rows, drops[-1], spec.calendar.previous_drop(drops[-1])):
-            shown |= _page(write_drift_page(spec, state, drops[-1]))
+            shown |= _page(write_due_page(spec, state, drops[-1]))
         describe_drops(context, state, found.monitors.result, on_last=shown)
 
     return drift_report

@@ -28,7 +28,6 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, state_paths
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
-_SETTLE_SECONDS = 3.0  # a landed file that changed less than this ago may still be written
 
 
 def build_run_sensors(
@@ -55,7 +54,7 @@ def _landing_sensor(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
             spec,
             paths or state_paths(),
             now=clock.now(),
-            settle_seconds=0 if until else _SETTLE_SECONDS,
+            settles=until is None,
             until=until,
         )
         if isinstance(ready, str):

@@ -21,8 +21,7 @@ from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS
 from ml_assets.spec.contract import Source
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
-from ml_assets.stores.landing import has_landed, write_whole
-from ml_assets.stores.receiving import REQUEUED
+from ml_assets.stores.landing import REQUEUED, has_landed, write_whole
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -194,7 +193,7 @@ def _require_missing(spec: UseCaseSpec, state: UseCaseState, source: Source, dro
     name = source.name
     if not source.is_expected_in(drop, spec.calendar.start):
         raise CorrectionError(f"{name} is not expected in {drop}: there is nothing to accept")
-    if has_landed(state.landing, drop, source.file_name):
+    if has_landed(state.landing, drop, source.expected_file):
         raise CorrectionError(
             f"{name} of {drop} has landed; run `ml-assets batch {spec.name} --from {drop} --to {drop}`"
         )

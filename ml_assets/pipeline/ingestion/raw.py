@@ -42,7 +42,7 @@ def receive_source(
     closed = closed_drops(state)
     with state.connect() as connection:
         recorded = _recorded(connection, state.lake, source)
-        files = receive(folders, source.file_name, drops, closed, recorded, batch_at)
+        files = receive(folders, source.expected_file, drops, closed, recorded, batch_at)
         relation, receipts = read_landed(connection, source, files)
         rows = relation.to_arrow_table()
     state.lake.replace_drops(f"received_{source.name}", receipt_rows(source, receipts), drops)

@@ -10,9 +10,10 @@ from datetime import date, datetime
 from pathlib import Path
 
 from ml_assets.ingestion.ledger import DropsNotFinalError
+from ml_assets.spec.contract import Source
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.landing import has_landed, landed_drops
+from ml_assets.stores.landing import CHECKSUM, has_landed, landed_drops
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -36,7 +37,7 @@ def find_ready_drops(
     paths: StatePaths,
     *,
     now: datetime,
-    settle_seconds: float,
+    settles: bool,
     until: date | None = None,
     deadline: date | None = None,
 ) -> ReadyRange | str:
@@ -45,12 +46,11 @@ def find_ready_drops(
     A drop is complete when every source due in it has landed. A source that is not waited for is missed once the batch
     is past: by the wall's clock, or, where the clock is the data's, once a later drop has landed; and at the
     `deadline`, a drop that is run with what is there. The first drop that is not complete stops the range: no drop is
-    skipped. What landed for a drop that has not begun waits. A file that changed less than `settle_seconds` before
-    `now` may still be written.
+    skipped. What landed for a drop that has not begun waits. Where it `settles`, a file that changed less before `now`
+    than its source declares may still be written; one with a marker is whole.
     """
     landing, lake = paths.landing / spec.name, Lake(paths.lake / spec.name)
-    files = [source.file_name for source in spec.sources]
-    landed = landed_drops(landing, spec.calendar, files)
+    landed = landed_drops(landing, spec.calendar, [source.expected_file for source in spec.sources])
     if not landed:
         return "nothing has landed yet"
     done, past = _decided_drops(lake), _newest_past(spec, landed[-1], now)
@@ -67,16 +67,16 @@ def find_ready_drops(
         missing = [
             source
             for source in expected
-            if not has_landed(landing, day, source.file_name) and (day, source.name) not in accepted
+            if not has_landed(landing, day, source.expected_file) and (day, source.name) not in accepted
         ]
         is_past = day <= past or day == deadline
         waited = [source.name for source in missing if source.when_missing == "wait" or not is_past]
         if waited and day != deadline:
-            why = f"drop {day} waits for {', '.join(waited)}"
+            why = f"drop {day} waits for {', '.join(_with_marker(landing, day, spec.source(name)) for name in waited)}"
             break
-        age = min((_age_of(landing / day.isoformat() / name, now) for name in files), default=settle_seconds)
-        if settle_seconds and age < settle_seconds:
-            why = f"drop {day} changed {max(0.0, age):.0f} s ago and may still be written"
+        unsettled = [said for source in spec.sources if (said := _unsettled(landing / day.isoformat(), source, now))]
+        if settles and unsettled:
+            why = f"drop {day}: {unsettled[0]}"
             break
         taken.append(day)
         day = spec.calendar.next_drop(day)
@@ -101,7 +101,7 @@ def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: date, now: dat
         for source in spec.sources
         if source.when_missing == "wait"
         and source.is_expected_in(drop, spec.calendar.start)
-        and not has_landed(landing, drop, source.file_name)
+        and not has_landed(landing, drop, source.expected_file)
         and (drop, source.name) not in accepted
     ]
 
@@ -114,7 +114,7 @@ def refuse_undue_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
     DropsNotFinalError
         Naming the first of them and the newest drop that can be run.
     """
-    landed = landed_drops(state.landing, spec.calendar, [source.file_name for source in spec.sources])
+    landed = landed_drops(state.landing, spec.calendar, [source.expected_file for source in spec.sources])
     known = [*landed, *(state.lake.files("drops").drops() if state.lake.has("drops") else ())]
     newest = max(known, default=None)
     if newest is not None and spec.clock == "wall":
@@ -152,6 +152,26 @@ def _ready_range(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date], re
             if path.is_file():
                 content.update(hashlib.sha256(path.read_bytes()).digest())
     return ReadyRange(drops[0], drops[-1], f"{drops[0]}..{drops[-1]}:{content.hexdigest()[:16]}", reason)
+
+
+def _with_marker(landing: Path, drop: date, source: Source) -> str:
+    """Name a source that is waited for, and its marker where only that is missing."""
+    file = source.expected_file
+    is_there = file.marker and (landing / drop.isoformat() / file.name).exists()
+    return (
+        f"{source.name} ({file.name} is there, its marker {file.marker_of(file.name)} is not)"
+        if is_there
+        else source.name
+    )
+
+
+def _unsettled(folder: Path, source: Source, now: datetime) -> str:
+    """Say which file of a source may still be written; empty where none is, or a marker tells."""
+    for name in (source.file_name, f"{source.file_name}{CHECKSUM}"):
+        age = _age_of(folder / name, now)
+        if age < source.upload.settles_for.total_seconds():
+            return f"{name} changed {max(0.0, age):.0f} s ago and may still be written"
+    return ""
 
 
 def _age_of(path: Path, now: datetime) -> float:

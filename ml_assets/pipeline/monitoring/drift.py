@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,8 @@ from ml_assets.pipeline.monitoring.monitor_results import (
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.spec.tables.monitoring import DRIFT_REPORT
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.not_computed import measured
+from ml_assets.stores.failed_measures import noting_failures
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.table_rows import arrow_rows
@@ -64,16 +67,18 @@ def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
     Given which feeds looked broken by then, and what the report said of the drops before.
     """
     require_features(state, drops)
-    with state.connect() as connection:
+    with noting_failures(state.paths.alerts, spec.name, TABLE, drops[-1]) as failed, state.connect() as connection:
         recent = recent_readings(connection, spec, state.lake, TABLE, drops[0])
         faults = read_faults(connection, spec, state.lake, drops[-1])
-        by_drop, measures = _feature_rows(connection, spec, state, drops, faults)
+        nothing: tuple[dict[date, list[Row]], list[FamilyMeasure]] = ({drop: [] for drop in drops}, [])
+        work = partial(_feature_rows, connection, spec, state, drops, faults)
+        by_drop, measures = measured("drift of all features", work, nothing)
     for drop in drops:
         settle_alarms(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar.every, recent.measured)
         diagnose_features(by_drop[drop], spec, faults)
     rows = [row for drop in drops for row in by_drop[drop]]
     state.lake.replace_drops(TABLE, arrow_rows(DRIFT_REPORT, rows), drops)
-    outcome = monitor_outcome("drift", drops[-1], rows, known_changes(spec, drops[-1]))
+    outcome = monitor_outcome("drift", drops[-1], rows, known_changes(spec, drops[-1]), failed)
     return DriftResult(monitor_result(rows, drops, outcome), measures)
 
 
@@ -102,7 +107,8 @@ def _feature_rows(
             if promotion is None:
                 champion = None
             elif champion is None or champion.promotion != promotion:
-                champion = _champion_reference(connection, spec, state, promotion, faults)
+                work = partial(_champion_reference, connection, spec, state, promotion, faults)
+                champion = measured(f"drift against the training rows of {promotion.model_version}", work, None)
             broken = faults.broken_drops(calendar.previous_drop(block.first))
             reference = rows.cut(block.reference_first, block.reference_last, champion and champion.bundle, broken)
             before = DriftReference("before", reference, count_drops(monitoring.window, calendar.every))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 from duckdb import DuckDBPyConnection
@@ -21,6 +22,8 @@ from ml_assets.pipeline.monitoring.monitor_results import (
 )
 from ml_assets.spec.tables.monitoring import FEED_HEALTH
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.not_computed import measured
+from ml_assets.stores.failed_measures import noting_failures
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -33,7 +36,7 @@ TABLE = FEED_HEALTH.name
 
 def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> MonitorResult:
     """Measure every monitor of the feeds in `drops`, given the drops before them, and store the rows."""
-    with state.connect() as connection:
+    with noting_failures(state.paths.alerts, spec.name, TABLE, drops[-1]) as failed, state.connect() as connection:
         over = _earlier(connection, spec, state.lake, drops[0])
         recent = recent_readings(connection, spec, state.lake, TABLE, drops[0])
         by_drop = _feed_rows(connection, spec, state.lake, drops, over)
@@ -42,7 +45,7 @@ def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[da
         diagnose_feeds(by_drop[drop])
     rows = [row for drop in drops for row in by_drop[drop]]
     state.lake.replace_drops(TABLE, arrow_rows(FEED_HEALTH, rows), drops)
-    return monitor_result(rows, drops, monitor_outcome("feeds", drops[-1], rows))
+    return monitor_result(rows, drops, monitor_outcome("feeds", drops[-1], rows, failed=failed))
 
 
 def read_faults(connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, known_by: date) -> FaultRecord:
@@ -93,7 +96,9 @@ def _feed_rows(
         start = spec.calendar.start
         beginning = (start, start + (monitoring.min_placebos - 1) * spec.calendar.every)
         lake.relation(connection, f"raw_{source.name}", beginning).create_view(f"first_{source.name}", replace=True)
-        found = profile_source(connection, source, spec.calendar.drops_between(first, drops[-1]))
+        drops_of_it = spec.calendar.drops_between(first, drops[-1])
+        work = partial(profile_source, connection, source, drops_of_it)
+        found = measured(f"the profile of {source.name}", work, ([], []))
         series += found[0]
         categories += found[1]
     health = FeedHealth(spec, series, categories, over)

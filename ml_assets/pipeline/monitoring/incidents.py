@@ -16,6 +16,7 @@ from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.alert_relay import RelayResult, relay, urls_from_environment
+from ml_assets.stores.failed_measures import MIRROR, FailedMeasure, failed_measures
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.paths import StatePaths
@@ -56,11 +57,37 @@ def reconcile_incidents(
         outbox.settle(spec.name, ["run/"], at, failed_runs, now, drop),
         outbox.settle(spec.name, ["check/"], at, failed_checks, now, drop),
     ]
+    found.append(outbox.settle(spec.name, ["not_computed/"], at, _not_computed(spec, paths), now, drop))
     late = _overdue(spec, paths, now)
     if late is not None:
         landed, findings = late
         found.append(outbox.settle(spec.name, ["overdue/"], landed.isoformat(), findings, now))
     found.append(outbox.settle(spec.name, ["landing/"], at, _unread(spec, paths, now), now, drop))
+    return found
+
+
+def _not_computed(spec: UseCaseSpec, paths: StatePaths) -> list[Finding]:
+    """Find what the newest runs could not compute, a finding a step, and what MLflow could not be told."""
+    by_step: dict[str, list[FailedMeasure]] = {}
+    for each in failed_measures(paths.alerts, spec.name):
+        by_step.setdefault(each.step, []).append(each)
+    found: list[Finding] = []
+    for step, failed in sorted(by_step.items()):
+        first, more = failed[0], f" and {len(failed) - 1} more" if failed[1:] else ""
+        if step == MIRROR:
+            found.append(
+                Finding("not_computed/mlflow", "mirror_failed", "info",
+                        f"MLflow could not be told {first.measure}: {first.error}", None, None,
+                        "the tables of the lake decide, and the retraining went on; MLflow only shows them",
+                        f"ml-assets doctor {spec.name}")
+            )  # fmt: skip
+            continue
+        found.append(
+            Finding(f"not_computed/{step}", "not_computed", "warning",
+                    f"{step} of drop {first.drop}: {first.measure}{more} was not computed: {first.error}",
+                    float(len(failed)), 0.0, "everything else was computed, and the batch went on",
+                    f"ml-assets status {spec.name}")
+        )  # fmt: skip
     return found
 
 
@@ -149,7 +176,7 @@ def _reconcile_verdicts(
 
 def _unread(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> list[Finding]:
     """Give what lies in the landing folder and is read by nothing; an upload has some minutes to end."""
-    folder, names = paths.landing / spec.name, [source.file_name for source in spec.sources]
+    folder, names = paths.landing / spec.name, [source.expected_file for source in spec.sources]
     return [
         Finding(f"landing/{entry.name}", "unread_file", "warning", f"nothing reads {entry} (in {folder})",
                 None, None, "it is left where it lies; no row of it is in any table", f"ml-assets status {spec.name}")
@@ -160,7 +187,7 @@ def _unread(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> list[Finding
 
 def _overdue(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> tuple[date, list[Finding]] | None:
     """Give the newest drop that is due, and the sources that earlier or due drops still wait for."""
-    landed = landed_drops(paths.landing / spec.name, spec.calendar, [source.file_name for source in spec.sources])
+    landed = landed_drops(paths.landing / spec.name, spec.calendar, [source.expected_file for source in spec.sources])
     if not landed:
         return None
     by_source: dict[str, list[date]] = {}

@@ -12,6 +12,7 @@ from duckdb import DuckDBPyConnection
 from ml_assets.monitoring.drift_report import TOLD, Row, history_key
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.not_computed import NotComputed
 from ml_assets.stores.lake import Lake
 
 
@@ -57,8 +58,10 @@ def recent_readings(
     return found
 
 
-def monitor_outcome(name: str, newest: date, rows: Sequence[Row], known_changes: Sequence[str] = ()) -> CheckOutcome:
-    """Say which monitors alarm in the newest drop; too little data to judge by is named as that."""
+def monitor_outcome(
+    name: str, newest: date, rows: Sequence[Row], known_changes: Sequence[str] = (), failed: Sequence[NotComputed] = ()
+) -> CheckOutcome:
+    """Say which monitors alarm in the newest drop, and what failed; too little data to judge by is named as that."""
     mine = [row for row in rows if row["batch_date"] == newest]
     alarms = sorted((row for row in mine if row["state"] == "alarm"), key=lambda row: -row["ratio"])
     judged = sum(row["state"] != "not enough data" for row in mine)
@@ -72,7 +75,7 @@ def monitor_outcome(name: str, newest: date, rows: Sequence[Row], known_changes:
         said = f"none of {judged} monitors alarms in {newest}"
     return CheckOutcome(
         name,
-        passed=not alarms,
-        description="; ".join([said, *known_changes]),
+        passed=not alarms and not failed,
+        description="; ".join([said, *known_changes, *(f"{each.measure} was not computed" for each in failed)]),
         measured={"monitors judged": judged, "alarms": len(alarms), "not enough data": len(mine) - judged},
     )

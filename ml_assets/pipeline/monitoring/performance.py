@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +36,9 @@ from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.shadows import as_promotion
 from ml_assets.spec.tables.monitoring import PERFORMANCE_REPORT, PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.not_computed import NotComputed, measured
 from ml_assets.stats.sequential import DailyMeans, Reference
+from ml_assets.stores.failed_measures import noting_failures
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.sandbox import show_tables
@@ -71,18 +74,22 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
         read = ("features", "labels", "predictions", SHADOWS)
         show_tables(connection, {name: lake.files(name, drops=bounds) for name in read})
         scored = read_scored(connection, spec, drops, _fallback_drops(spec, bounds, promotions))
-    rows = measure_performance(scored, drops, spec.monitoring, spec.worklist.capacity)
-    verdicts: dict[date, dict[str, Any]] = {}
-    followed = _FollowedLosses(spec, state, rows, drops[0], promotions)
-    for drop in drops:
-        champion = champion_of(drop, promotions)
-        version, gain = _serving(champion, gains)
-        verdicts[drop] = judge_performance(scored, spec, drop, version, gain, followed.rises(champion, drop))
+    with noting_failures(state.paths.alerts, spec.name, REPORT, drops[-1]) as failed:
+        rows = measure_performance(scored, drops, spec.monitoring, spec.worklist.capacity)
+        verdicts: dict[date, dict[str, Any]] = {}
+        followed = _FollowedLosses(spec, state, rows, drops[0], promotions)
+        for drop in drops:
+            champion = champion_of(drop, promotions)
+            version, gain = _serving(champion, gains)
+            rises = measured("the rise of losses", partial(followed.rises, champion, drop), NO_RISES)
+            judge = partial(judge_performance, scored, spec, drop, version, gain, rises)
+            unjudged = {"batch_date": drop, "model_version": version, "state": "not enough data", "n": 0, "n_days": 0}
+            verdicts[drop] = measured("the verdict on the champion", judge, unjudged)
     lake.replace_drops(REPORT, arrow_rows(PERFORMANCE_REPORT, rows), drops)
     lake.replace_drops(VERDICTS, arrow_rows(PERFORMANCE_VERDICTS, verdicts.values()), drops)
     newest = verdicts[drops[-1]]
     counts = Counter(row["batch_date"] for row in rows)
-    result = DropResult(counts, _notes(drops, rows, verdicts), checks=(performance_outcome(newest),))
+    result = DropResult(counts, _notes(drops, rows, verdicts), checks=(performance_outcome(newest, failed),))
     return PerformanceResult(result, newest)
 
 
@@ -200,11 +207,12 @@ def _notes(
     return notes
 
 
-def performance_outcome(verdict: Mapping[str, Any]) -> CheckOutcome:
-    """Fail on a failed verdict; too little to judge by passes, and says so first."""
+def performance_outcome(verdict: Mapping[str, Any], failed: Sequence[NotComputed] = ()) -> CheckOutcome:
+    """Fail on a failed verdict, and where a measure failed; too little to judge by passes, and says so first."""
     state, gate = verdict["state"], verdict.get("threshold")
     counted = (
-        f"{verdict['n']} examples of {verdict['n_days']} days, {verdict['window_from']} to {verdict['window_until']}"
+        f"{verdict['n']} examples of {verdict['n_days']} days, {verdict.get('window_from')} to "
+        f"{verdict.get('window_until')}"
     )
     if state == "no champion":
         said = "not enough data: no model serves yet"
@@ -230,8 +238,8 @@ def performance_outcome(verdict: Mapping[str, Any]) -> CheckOutcome:
         said = f"the champion has done worse than the baseline since {verdict['behind_since']}; {said}"
     return CheckOutcome(
         "performance",
-        passed=state != "failed",
-        description=said,
+        passed=state != "failed" and not failed,
+        description="; ".join([said, *(f"{each.measure} was not computed" for each in failed)]),
     )
 
 

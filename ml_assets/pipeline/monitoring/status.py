@@ -17,7 +17,7 @@ from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import content_hash
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.rows import read_rows
-from ml_assets.stores.unread_files import find_unread
+from ml_assets.stores.unread_files import find_unmarked, find_unread
 from ml_assets.stores.use_case_state import UseCaseState
 
 _SHOWN_VERDICTS = 5
@@ -62,7 +62,7 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
     that follow to what they are for.
     """
     lake = state.lake
-    files = [source.file_name for source in spec.sources]
+    files = [source.expected_file for source in spec.sources]
     landed = landed_drops(state.landing, spec.calendar, files)
     ledger = read_rows(lake, "drops", None)
     ledger.sort(key=lambda row: (row["batch_date"], row["source"]))
@@ -85,6 +85,7 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
             f"{row['source']} of {row['batch_date']}: {'; '.join(row['reasons'] or [])}"
             for row in ledger if row["state"] == "refused"
         ],
+        "unmarked": find_unmarked(state.landing, spec.calendar, files),
         "unread": [str(entry) for entry in find_unread(state.landing, spec.calendar, files)],
         "noted": _noted(ledger),
         "examples_refused": refused_examples(state),
