@@ -83,7 +83,7 @@ def test_short_lives_meet_every_kind_of_trouble(lives: dict[str, Life]) -> None:
 def test_two_lives_of_one_seed_leave_the_same_tables(tmp_path: Path) -> None:
     hashes: list[dict[str, str]] = []
     for name in ("one", "two"):
-        life = begin(tmp_path / name, DAILY, 16, 3)
+        life = begin(tmp_path / name, DAILY, 12, 3)
         life.live()
         hashes.append(content_hashes(life.machine.paths))
 
