@@ -4,11 +4,13 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo ui test test-slow test-all check bench bench-tools clean lock
+.PHONY: help install demo ui test test-slow test-all check life bench bench-tools clean lock
 
 PYTHON ?= python3
 WORKERS ?= 2
 BENCH_TIMES ?= 1 10
+LIFE_FOLDER ?= /tmp/ml_assets_life
+LIFE_ARGS ?= --days 730 --zone Asia/Kolkata --cadence daily
 BIN := .venv/bin
 BENCH_STAMP := .venv-bench/.installed
 STAMP := .venv/.installed
@@ -80,6 +82,10 @@ check: $(STAMP) ## format, lint, types, import contracts and make test; CI runs 
 	@$(BIN)/lint-imports --no-logo
 	@echo "== tests"
 	@$(MAKE) --no-print-directory test
+
+life: export OMP_NUM_THREADS := 1
+life: $(STAMP) ## live two simulated years in an empty LIFE_FOLDER and check the promises; docs/life.md has LIFE_ARGS
+	@$(BIN)/python -m ml_assets_tests.life --folder $(LIFE_FOLDER) $(LIFE_ARGS)
 
 # Polars, Feast, River and what they need stay out of .venv: they are measured beside it, and nothing imports them.
 $(BENCH_STAMP): requirements-bench.txt

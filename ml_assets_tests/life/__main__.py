@@ -23,6 +23,11 @@ ZONES = {"Asia/Kolkata": "06:00", "Europe/Berlin": "02:30", "America/New_York": 
 def main() -> int:
     """Read the arguments, live, and give how many promises were broken."""
     asked = _arguments()
+    if asked.folder.exists() and any(asked.folder.iterdir()):
+        sys.stderr.write(
+            f"--folder: found files in {asked.folder}; allowed: an empty folder, or one that is not there\n"
+        )
+        return 2
     at = asked.at or ZONES.get(asked.zone, "04:00")
     setting = Setting(asked.start, asked.zone, at, timedelta(days=7 if asked.cadence == "weekly" else 1))
     world = World(setting, asked.seed)

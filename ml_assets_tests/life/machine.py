@@ -117,6 +117,7 @@ class Machine:
         """Load the code location, as its declaration is now."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.BetaWarning)
+            warnings.filterwarnings("ignore", message=".*`ScheduleDefinition.environment_vars`")  # Dagster's own use
             origin = InProcessCodeLocationOrigin(
                 LoadableTargetOrigin(executable_path=sys.executable, module_name="ml_assets_tests.life.location",
                                      attribute="defs"),
