@@ -8,11 +8,17 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
+from ml_assets.stores.unchanged import keep_unchanged, table_marks
 
 
 def newest_decision(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Any] | None:
     """Give the newest row of `decisions`, and whether a verdict as of its drop was given since (`is_judged`)."""
-    lake = Lake(paths.lake / spec.name)
+    folder = paths.lake / spec.name
+    mark = table_marks(folder, ("decisions", "champion"))
+    return keep_unchanged(("newest decision", folder), mark, lambda: _read(Lake(folder)))
+
+
+def _read(lake: Lake) -> dict[str, Any] | None:
     days = [row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])]
     if not days:
         return None
