@@ -70,10 +70,16 @@ def land(
 
 
 @commands.command()
-def batch(use_case: UseCaseName, first: From, last: To) -> None:
+def batch(
+    use_case: UseCaseName,
+    first: From,
+    last: To,
+    step: Annotated[int, typer.Option(min=1, help="Drops per run; a longer range is several runs, in order.")] = 100,
+) -> None:
     """Run drops: from landed files to predictions and worklist.
 
-    All drops of the range are one run.
+    Up to 100 drops are one run. Of a longer range each run ends before the next begins, so that memory does not grow
+    with the range and what was run stays when a later run fails.
     """
     from ml_assets.cli.operate.runs import batch_with_progress
     from ml_assets.cli.operate.status import show_drop_counts, show_refused_examples
@@ -81,7 +87,7 @@ def batch(use_case: UseCaseName, first: From, last: To) -> None:
 
     spec = read_use_case(use_case)
     drops = read_drops(spec, first, last)
-    outcome = batch_with_progress(spec, state_paths(), drops[0], drops[-1])
+    outcome = batch_with_progress(spec, state_paths(), drops, step)
     show_drop_counts(state_of(spec).pinned(), drops[0], drops[-1])
     show_refused_examples(state_of(spec).pinned(), drops[0], drops[-1])
     console.print(f"[dim]run {outcome.run_id}[/]")

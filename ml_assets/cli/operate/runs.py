@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -21,14 +21,22 @@ if TYPE_CHECKING:
 _TOLD_BY_VERDICT = "gate"
 
 
-def batch_with_progress(spec: UseCaseSpec, paths: StatePaths, first: date, last: date) -> RunOutcome:
-    """Run a range of drops and show the steps as they go by."""
+def batch_with_progress(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date], step: int) -> RunOutcome:
+    """Run drops in order, `step` of them a run, and show the steps as they go by; give how the last run ended."""
     from ml_assets.graph.runs.launch import run_batch
 
-    steps = 2 * len(spec.sources) + 16
-    return _watched(
-        spec, f"batch {first} to {last}", steps, lambda on_event: run_batch(spec, paths, first, last, on_event)
-    )
+    starts = range(0, len(drops), step)
+    for number, start in enumerate(starts, 1):
+        first, last = drops[start], drops[start : start + step][-1]
+        counted = f", run {number} of {len(starts)}" if len(starts) > 1 else ""
+
+        def work(on_event: OnEvent, first: date = first, last: date = last) -> RunOutcome:
+            return run_batch(spec, paths, first, last, on_event)
+
+        outcome = _watched(spec, f"batch {first} to {last}{counted}", 2 * len(spec.sources) + 16, work)
+        if counted:
+            console.print(f"[dim]{number} of {len(starts)}: {first} to {last}, run {outcome.run_id}[/]")
+    return outcome
 
 
 def retrain_with_progress(spec: UseCaseSpec, paths: StatePaths, asked: Retraining) -> RunOutcome:

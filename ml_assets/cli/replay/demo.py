@@ -30,7 +30,7 @@ def run_demo(paths: StatePaths) -> None:
     land_bundled(spec, paths, history)
     is_unchanged = _is_run(state, history)
     if not is_unchanged:
-        batch_with_progress(spec, paths, history[0], history[-1])
+        batch_with_progress(spec, paths, history, len(history))
     promoted = f"as_of = '{as_of}' AND verdict = 'promoted'"
     has_champion = bool(read_rows(state.lake, "champion", ["as_of"], where=promoted))
     if not (is_unchanged and has_champion):

@@ -22,7 +22,7 @@ def alert_sensor(
     @dg.sensor(
         name=f"{spec.name}_alerts",
         target=None,
-        minimum_interval_seconds=10,
+        minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Opens and closes incidents by what the tables, the checks and the runs say, and sends one message "
         "for each to the URLs of ML_ASSETS_ALERT_URLS. It starts no run.",

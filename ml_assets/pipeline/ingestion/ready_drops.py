@@ -16,6 +16,14 @@ from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import CHECKSUM, has_landed, landed_drops
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
+from ml_assets.stores.unchanged import (
+    file_mark,
+    forget_unchanged,
+    keep_unchanged,
+    landing_marks,
+    table_marks,
+    time_mark,
+)
 from ml_assets.stores.use_case_state import UseCaseState
 
 ACCEPTED_GAPS = "accepted_gaps"
@@ -49,10 +57,28 @@ def find_ready_drops(
     skipped. What landed for a drop that has not begun waits. Where it `settles`, a file that changed less before `now`
     than its source declares may still be written; one with a marker is whole.
     """
+    folder, name = paths.lake / spec.name, ("ready drops", paths.root, spec.name, settles, until, deadline)
+    drop = spec.calendar.drop_receiving(now)
+    mark = (
+        id(spec), table_marks(folder, ("decisions", ACCEPTED_GAPS)), landing_marks(paths.landing / spec.name), drop,
+        spec.calendar.batch_at(drop) <= now, time_mark(now),
+    )  # fmt: skip
+    is_settling, found = keep_unchanged(
+        name, mark, lambda: _find_ready_drops(spec, paths, now, settles=settles, until=until, deadline=deadline)
+    )
+    if is_settling or not isinstance(found, str):
+        forget_unchanged(name)  # what is waited for is time, or a run whose files may be landed again meanwhile
+    return found
+
+
+def _find_ready_drops(
+    spec: UseCaseSpec, paths: StatePaths, now: datetime, *, settles: bool, until: date | None, deadline: date | None
+) -> tuple[bool, ReadyRange | str]:
+    """Give what is ready, and whether a file of the next drop may still be written."""
     landing, lake = paths.landing / spec.name, Lake(paths.lake / spec.name)
     landed = landed_drops(landing, spec.calendar, [source.expected_file for source in spec.sources])
     if not landed:
-        return "nothing has landed yet"
+        return False, "nothing has landed yet"
     done, past = _decided_drops(lake), _newest_past(spec, landed[-1], now)
     newest = max(landed[-1], past, deadline or past)
     if spec.clock == "wall":
@@ -60,6 +86,7 @@ def find_ready_drops(
     start = next((drop for drop in spec.calendar.drops_between(spec.calendar.start, newest) if drop not in done), None)
     accepted = accepted_gaps(lake)
     taken: list[date] = []
+    is_settling = False
     why = "every drop that landed was run"
     day = start
     while day is not None and len(taken) < _AT_ONCE and (until is None or day <= until) and day <= newest:
@@ -76,14 +103,14 @@ def find_ready_drops(
             break
         unsettled = [said for source in spec.sources if (said := _unsettled(landing / day.isoformat(), source, now))]
         if settles and unsettled:
-            why = f"drop {day}: {unsettled[0]}"
+            is_settling, why = True, f"drop {day}: {unsettled[0]}"
             break
         taken.append(day)
         day = spec.calendar.next_drop(day)
     if not taken:
-        return f"up to {until} {why}" if until is not None else why
-    return _ready_range(spec, paths, taken, f"drops {taken[0]} to {taken[-1]} have landed" if len(taken) > 1 else
-                f"drop {taken[0]} has landed")  # fmt: skip
+        return is_settling, f"up to {until} {why}" if until is not None else why
+    reason = f"drops {taken[0]} to {taken[-1]} have landed" if len(taken) > 1 else f"drop {taken[0]} has landed"
+    return is_settling, _ready_range(spec, paths, taken, reason)
 
 
 def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: date, now: datetime) -> list[tuple[date, str]]:
@@ -150,8 +177,14 @@ def _ready_range(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date], re
             path = paths.landing / spec.name / drop.isoformat() / source.file_name
             content.update(f"{drop}/{source.name}".encode())
             if path.is_file():
-                content.update(hashlib.sha256(path.read_bytes()).digest())
+                mark = file_mark(path)
+                content.update(keep_unchanged(("content", path), mark, lambda p=path: _digest(p)))
     return ReadyRange(drops[0], drops[-1], f"{drops[0]}..{drops[-1]}:{content.hexdigest()[:16]}", reason)
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _with_marker(landing: Path, drop: date, source: Source) -> str:

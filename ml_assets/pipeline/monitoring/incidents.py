@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from ml_assets.decisions.findings import DROP_SCOPE, finding_of_verdict, finding
 from ml_assets.decisions.incidents import Changes, Finding
 from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.champion.record import damage_of, drop_of, newest_champion
-from ml_assets.pipeline.ingestion.ready_drops import overdue_sources
+from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS, overdue_sources
 from ml_assets.pipeline.monitoring.decisions import parts_to_tell
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
 from ml_assets.spec.use_case import UseCaseSpec
@@ -21,11 +21,20 @@ from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
+from ml_assets.stores.unchanged import (
+    folder_marks,
+    is_unchanged,
+    keep_unchanged,
+    landing_marks,
+    table_marks,
+    time_mark,
+)
 from ml_assets.stores.unread_files import find_unread
 from ml_assets.stores.use_case_state import UseCaseState
 
 _LOCATION = "code_location"  # scope of what concerns every use case of the location
 _UPLOAD = timedelta(minutes=10)  # how long a file may lie under another name until somebody is told
+_READ = ("drops", "decisions", "performance_verdicts", "feed_health", "drift_report", "champion", ACCEPTED_GAPS)
 _NEWEST = 200  # verdicts looked at in one pass
 
 
@@ -45,6 +54,39 @@ def reconcile_incidents(
     now
         The wall's moment.
     """
+    name = ("incidents", paths.root, spec.name)
+    mark = (*_marks(spec, paths, now), tuple(failed_runs), tuple(failed_checks))
+    if is_unchanged(name, mark):
+        return []
+    found = _reconcile_all(spec, paths, failed_runs, failed_checks, now)
+    keep_unchanged(name, mark, lambda: None)
+    return found
+
+
+def _marks(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> tuple[Hashable, ...]:
+    """Mark all that incidents are found from, but for what the orchestrator says."""
+    lake, drop = paths.lake / spec.name, spec.calendar.drop_receiving(now)
+    tables = table_marks(lake, _READ)
+    version = keep_unchanged(("champion", lake), tables, lambda: _serving(spec.name, paths))
+    return (
+        id(spec), tables, landing_marks(paths.landing / spec.name), drop, spec.calendar.batch_at(drop) <= now,
+        time_mark(now), folder_marks(paths.models / spec.name / version) if version else None,
+        folder_marks(paths.alerts / "not_computed" / spec.name),
+    )  # fmt: skip
+
+
+def _serving(use_case: str, paths: StatePaths) -> str | None:
+    champion = newest_champion(record_of(UseCaseState(use_case, paths)))
+    return champion["model_version"] if champion else None
+
+
+def _reconcile_all(
+    spec: UseCaseSpec,
+    paths: StatePaths,
+    failed_runs: Sequence[Finding],
+    failed_checks: Sequence[Finding],
+    now: datetime,
+) -> list[Changes]:
     outbox, at, drop = AlertOutbox(paths), now.isoformat(), _newest_begun(spec.name, paths)
     state = UseCaseState(spec.name, paths).pinned()
     record = record_of(state)

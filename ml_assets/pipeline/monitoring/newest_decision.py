@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
+from ml_assets.stores.unchanged import keep_unchanged, table_marks
 
 
 def newest_decision(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Any] | None:
@@ -18,13 +19,18 @@ def newest_decision(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Any] | No
     nobody could act on before the next of them was decided. Where the newest one then has nothing to ask for, it asks
     for what the last of these did; `asked_in` is the drop of the request.
     """
-    lake = Lake(paths.lake / spec.name, is_pinned=True)
+    folder, reach = paths.lake / spec.name, spec.retraining.replay_every
+    mark = table_marks(folder, ("decisions", "champion"))
+    return keep_unchanged(("newest decision", folder, reach), mark, lambda: _read(Lake(folder, is_pinned=True), reach))
+
+
+def _read(lake: Lake, reach: timedelta) -> dict[str, Any] | None:
     days = [row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])]
     if not days:
         return None
     newest = max(days)
     judged = {verdict["as_of"] for verdict in read_rows(lake, "champion", ["as_of"])}
-    since = max(newest - spec.retraining.replay_every, max(judged, default=date.min))
+    since = max(newest - reach, max(judged, default=date.min))
     recent = [row for row in read_rows(lake, "decisions", None, (since, newest)) if row["batch_date"] > since]
     recent.sort(key=lambda row: row["batch_date"])
     row = recent[-1] if recent else read_rows(lake, "decisions", None, (newest, newest))[0]

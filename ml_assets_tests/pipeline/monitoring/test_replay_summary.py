@@ -93,7 +93,7 @@ def _write_monitoring(lake: Lake) -> None:
         (19, "promoted", "enabled", 0.1, []), (20, "promoted", "enabled", 0.1, []),
     ]  # fmt: skip
     lake.append("champion", arrow_rows(CHAMPION, [
-        {"as_of": jan(day), "serves_after": jan(day), "sequence": number,
+        {"as_of": jan(day), "serves_after": jan(day), "sequence": number, "decided_by": "gate", "serves": "model",
          "rung": "xgboost", "model_version": f"m{day}",
          "artifact_sha256": "", "verdict": verdict, "gate": gate, "gain": gain, "gain_lower": gain,
          "gain_upper": gain, "reasons": reasons}

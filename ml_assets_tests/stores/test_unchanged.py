@@ -1,0 +1,84 @@
+"""Marks that tell whether anything has changed, without reading it."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.unchanged import (
+    file_mark,
+    folder_marks,
+    forget_unchanged,
+    keep_unchanged,
+    landing_marks,
+    table_marks,
+    time_mark,
+)
+
+DAY = date(2013, 1, 1)
+ROWS = pa.table({"batch_date": [DAY], "action": ["nothing"]})
+A_TICK = 0.02  # beyond one of the clock of files
+
+
+def test_work_is_done_once_for_a_mark() -> None:
+    done: list[int] = []
+
+    def work() -> int:
+        done.append(1)
+        return len(done)
+
+    assert [keep_unchanged("a work", mark, work) for mark in (1, 1, 2, 2, 1)] == [1, 1, 2, 2, 3]
+    forget_unchanged("a work")
+    assert keep_unchanged("a work", 1, work) == 4
+
+
+def test_commit_and_file_beside_the_tables_change_the_marks_of_a_lake(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "flights")
+    marks = [table_marks(lake.folder, ["decisions", "champion"])]
+    for change in (
+        lambda: lake.replace_drops("decisions", ROWS, [DAY]),
+        lambda: lake.replace_drops("decisions", ROWS, [DAY]),
+        lambda: (lake.folder / "committed.json").write_text("1"),
+    ):
+        time.sleep(A_TICK)
+        change()
+        marks.append(table_marks(lake.folder, ["decisions", "champion"]))
+
+    assert len(set(marks)) == len(marks)
+    assert table_marks(lake.folder, ["decisions", "champion"]) == marks[-1]
+
+
+def test_new_file_changes_the_marks_of_the_landing_folder(tmp_path: Path) -> None:
+    (tmp_path / "2013-01-01").mkdir()
+    before = landing_marks(tmp_path)
+    time.sleep(A_TICK)
+    (tmp_path / "2013-01-01" / "stops.csv").touch()
+
+    assert landing_marks(tmp_path) != before
+    assert landing_marks(tmp_path / "nowhere") is None
+
+
+def test_content_of_the_same_size_and_time_changes_the_mark_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "model.json"
+    file.write_text("1")
+    os.utime(file, (1, 1))
+    before = file_mark(file), folder_marks(tmp_path)
+    time.sleep(A_TICK)
+
+    file.write_text("2")
+    os.utime(file, (1, 1))
+
+    assert file_mark(file) != before[0]
+    assert folder_marks(tmp_path) != before[1]
+
+
+def test_a_look_is_taken_again_after_five_minutes() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    assert time_mark(now) == time_mark(now + timedelta(seconds=299))
+    assert time_mark(now) != time_mark(now + timedelta(seconds=300))
