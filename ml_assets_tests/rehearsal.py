@@ -40,9 +40,10 @@ from ml_assets.reports.model_card import build_card, write_card
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.drop_rules import DROP_RULES
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.lake import Lake, content_hash
+from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_registry import ModelRegistry
 from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.use_case_state import UseCaseState
 
 DEFS_FOLDER = Path(ml_assets.__file__).parent / "defs"

@@ -17,7 +17,6 @@ from ml_assets.stores.landing import write_whole
 
 Stamp = tuple[int, int]
 FILE = "commit.json"
-_LOG = "_delta_log"
 _KEPT = 50  # undone runs that are remembered, to refuse a resumed one
 
 
@@ -88,16 +87,3 @@ def _stamp(found: os.stat_result) -> Stamp:
 def write_record(folder: Path, record: CommitRecord) -> None:
     """Replace the record, whole or not at all."""
     write_whole(folder / FILE, json.dumps(asdict(record), sort_keys=True).encode())
-
-
-def cut_log(table: Path, version: int) -> None:
-    """Take back what was committed to a Delta table after `version`, the newest first: killed within, it can go on.
-
-    Files of data stay until housekeeping finds that no version needs them.
-    """
-    log = table / _LOG
-    later = [path for path in log.iterdir() if path.name[:20].isdigit() and int(path.name[:20]) > version]
-    if any(".checkpoint" in path.name for path in later):
-        (log / "_last_checkpoint").unlink(missing_ok=True)  # it may name one of them; the log is listed without it
-    for path in sorted(later, key=lambda path: path.name, reverse=True):
-        path.unlink()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ml_assets.stores.lake import PARTITION
+from ml_assets.stores.table_files import PARTITION
 
 if TYPE_CHECKING:
     import duckdb

@@ -3,59 +3,36 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.stores.commit_record import CommitRecord, UndoneRunError, cut_log, read_record, stamp_of, write_record
+from ml_assets.stores.commit_record import CommitRecord, UndoneRunError, read_record, stamp_of, write_record
+from ml_assets.stores.delta_log import take_back, unneeded_log
 from ml_assets.stores.state_version import begin_lake
+from ml_assets.stores.table_files import (
+    PARTITION,
+    TableFiles,
+    drop_of,
+    pyarrow_schema,
+    refuse_other_types,
+    scan,
+    sql_type,
+)
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
     from deltalake import DeltaTable
 
-PARTITION = "batch_date"
 _METADATA_KEY = "ml_assets"
-_SQL_TYPES = {
-    "bool": "BOOLEAN", "int8": "TINYINT", "int16": "SMALLINT", "int32": "INTEGER", "int64": "BIGINT", "float": "FLOAT",
-    "double": "DOUBLE", "string": "VARCHAR", "string_view": "VARCHAR", "binary": "BLOB", "date32[day]": "DATE",
-}  # fmt: skip
-
-
 # delta-rs would remove the log of versions older than 30 days, at every hundredth commit
 _PROPERTIES = {"delta.enableExpiredLogCleanup": "false"}
-_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
 
 class MissingTableError(LookupError):
     """A table that no run has written yet."""
-
-
-class ColumnTypeError(ValueError):
-    """Rows whose column has another type than the table: a write would cast it, and lose what does not fit."""
-
-
-@dataclass(frozen=True)
-class TableFiles:
-    """The live files of one version of a table, and the columns an empty read would have."""
-
-    table: str
-    version: int
-    files: tuple[str, ...]
-    schema: pa.Schema
-    is_partitioned: bool
-
-    def drops(self) -> set[date]:
-        """Name the drops that have files."""
-        return {_drop_of(file) for file in self.files} if self.is_partitioned else set()
-
-    def of_drops(self, drops: Collection[date]) -> TableFiles:
-        """Give the files of some drops alone."""
-        return replace(self, files=tuple(file for file in self.files if _drop_of(file) in drops))
 
 
 class Lake:
@@ -102,7 +79,8 @@ class Lake:
                 "drops again as a whole"
             )
         if not (resumes and resumes == record.writer):
-            self._undo(record)
+            take_back(self.folder, self._newest_versions(), record.tables)
+            self._opened_at.clear()
             record = record.without_writer()
         self._put(record.of_writer(writer))
         self.is_writing = True
@@ -147,7 +125,7 @@ class Lake:
         if strays:
             raise ValueError(f"{table}: rows of drops that are not written here: {sorted(map(str, strays))}")
         self._create(table, rows.schema, [PARTITION])
-        self._refuse_other_types(table, rows.schema)
+        refuse_other_types(f"{self.folder.name}.{table}", self.column_types(table), rows.schema)
         days = ", ".join(f"'{day}'" for day in sorted(drops))
         return self._write(table, rows, metadata, mode="overwrite", predicate=f"{PARTITION} IN ({days})")
 
@@ -158,7 +136,7 @@ class Lake:
     def append(self, table: str, rows: pa.Table, metadata: Mapping[str, Any] | None = None) -> int:
         """Add `rows` to `table`."""
         self._create(table, rows.schema, None)
-        self._refuse_other_types(table, rows.schema)
+        refuse_other_types(f"{self.folder.name}.{table}", self.column_types(table), rows.schema)
         return self._write(table, rows, metadata, mode="append")
 
     def rewrite(self, table: str, rows: pa.Table) -> int:
@@ -179,7 +157,7 @@ class Lake:
 
     def column_types(self, table: str) -> dict[str, str]:
         """Give the SQL type of each column of `table`."""
-        return {field.name: _sql_type(field.type) for field in _pyarrow_schema(self._open(table))}
+        return {field.name: sql_type(field.type) for field in pyarrow_schema(self._open(table))}
 
     def files(self, table: str, version: int | None = None, drops: tuple[date, date] | None = None) -> TableFiles:
         """List the live files of `table`, of one version if named, of the drops from..to if given."""
@@ -192,7 +170,7 @@ class Lake:
             table=table,
             version=opened.version(),
             files=tuple(sorted(opened.file_uris(file_pruning_predicate=filters))),
-            schema=_pyarrow_schema(opened),
+            schema=pyarrow_schema(opened),
             is_partitioned=PARTITION in partitions,
         )
 
@@ -255,7 +233,7 @@ class Lake:
         )
         unneeded = [folder / file for file in files]
         if not keep:
-            unneeded += _unneeded_log(folder / "_delta_log", before)
+            unneeded += unneeded_log(folder / "_delta_log", before)
         sizes = [path.stat().st_size for path in unneeded]
         for path in unneeded if not is_dry_run else ():
             path.unlink(missing_ok=True)
@@ -293,14 +271,14 @@ class Lake:
         found: dict[date, int] = {}
         files = pa.table(self._open(table, version).get_add_actions(flatten=True))
         for file, at in zip(*(files[name].to_pylist() for name in ("path", "modification_time")), strict=True):
-            drop = _drop_of(file)
+            drop = drop_of(file)
             found[drop] = max(found.get(drop, at), at)
         return found
 
     def _files_by_drop(self, table: str, version: int | None) -> dict[date, set[str]]:
         found: dict[date, set[str]] = {}
         for file in self._open(table, version).file_uris():
-            found.setdefault(_drop_of(file), set()).add(file)
+            found.setdefault(drop_of(file), set()).add(file)
         return found
 
     def _open(self, table: str, version: int | None = None) -> DeltaTable:
@@ -374,36 +352,12 @@ class Lake:
         write_record(self.folder, record)
         self._record = read_record(self.folder)
 
-    def _undo(self, record: CommitRecord) -> None:
-        """Take back what lies past the committed versions."""
-        for table, version in self._newest_versions().items():
-            committed = record.tables.get(table)
-            self._opened_at.pop(table, None)
-            if committed is None:
-                shutil.rmtree(self.folder / table)
-            elif version > committed:
-                cut_log(self.folder / table, committed)
-
     def _commit(self, table: str, version: int) -> int | None:
         """Tell one commit of a table from every other; None where it is not there."""
         try:
             return (self.folder / table / "_delta_log" / f"{version:020}.json").stat().st_mtime_ns
         except OSError:
             return None
-
-    def _refuse_other_types(self, table: str, schema: pa.Schema) -> None:
-        import pyarrow as pa
-
-        stored = self.column_types(table)
-        for field in schema:
-            before = stored.get(field.name)
-            if before is None or pa.types.is_null(field.type) or before == (now := _sql_type(field.type)):
-                continue
-            if not (before in _WHOLE and now in _WHOLE):
-                raise ColumnTypeError(
-                    f"{self.folder.name}.{table}.{field.name}: found values of type {now}; allowed: {before}, as its "
-                    "earlier drops have. Give the column another name, or declare the type it had"
-                )
 
     def _create(self, table: str, schema: pa.Schema, partition_by: list[str] | None) -> None:
         if not self.has(table):
@@ -443,74 +397,3 @@ class Lake:
         if not self.is_writing and record is not None:
             self._put(record.committed({**record.tables, table: opened.version()}))
         return opened.version()
-
-
-def _unneeded_log(folder: Path, before: datetime) -> list[Path]:
-    """List the files of a log that precede its newest checkpoint from before a moment."""
-    numbered = {path: int(path.name[:20]) for path in folder.iterdir() if path.name[:20].isdigit()}
-    old = [
-        number
-        for path, number in numbered.items()
-        if ".checkpoint" in path.name and path.stat().st_mtime < before.timestamp()
-    ]
-    return sorted(path for path, number in numbered.items() if number < max(old, default=0))
-
-
-def _drop_of(file: str) -> date:
-    return date.fromisoformat(file.rpartition(f"{PARTITION}=")[2].partition("/")[0])
-
-
-def scan(connection: duckdb.DuckDBPyConnection, table: TableFiles) -> duckdb.DuckDBPyRelation:
-    """Read the files of a table lazily; an empty table still has its columns."""
-    if not table.files:
-        return connection.from_arrow(table.schema.empty_table())
-    return connection.sql(scan_sql(table))
-
-
-def scan_sql(table: TableFiles) -> str:
-    """Give the table function that reads exactly the live files of a table.
-
-    A column that came later is null in the files before it, also where only those are read.
-    """
-    files = ", ".join("'" + file.replace("'", "''") + "'" for file in table.files)
-    hive = (
-        f"hive_partitioning=true, hive_types={{'{PARTITION}': DATE}}"
-        if table.is_partitioned
-        else "hive_partitioning=false"
-    )
-    columns = ", ".join(f'"{name}"' for name in table.schema.names)
-    empty = ", ".join(f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in table.schema)
-    read = f"SELECT * FROM read_parquet([{files}], union_by_name=true, {hive})"
-    return f"SELECT {columns} FROM ({read} UNION ALL BY NAME SELECT {empty} WHERE false)"
-
-
-def _sql_type(kind: pa.DataType) -> str:
-    import pyarrow as pa
-
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return f"{_sql_type(kind.value_type)}[]"
-    if pa.types.is_struct(kind):
-        fields = (f'"{field.name}" {_sql_type(field.type)}' for field in kind)
-        return f"STRUCT({', '.join(fields)})"
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMPTZ" if kind.tz else "TIMESTAMP"
-    return _SQL_TYPES[str(kind).removeprefix("large_")]
-
-
-def content_hash(relation: duckdb.DuckDBPyRelation) -> str:
-    """Hash the rows of a table, in no order, without the columns that start with an underscore.
-
-    Those hold run ids, lake versions, wall-clock times and file names: two runs that computed the
-    same values have the same hash.
-    """
-    columns = sorted(name for name in relation.columns if not name.startswith("_"))
-    row = ", ".join(f'"{name}"' for name in columns)
-    lines = relation.project(f"sha256(CAST(row({row}) AS VARCHAR)) AS line")
-    found = lines.aggregate("coalesce(sha256(string_agg(line, '' ORDER BY line)), sha256(''))")
-    return found.limit(1).fetchall()[0][0]
-
-
-def _pyarrow_schema(table: DeltaTable) -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema(table.schema().to_arrow())

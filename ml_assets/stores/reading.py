@@ -6,10 +6,10 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.use_case import did_you_mean
-from ml_assets.stores.lake import PARTITION
 from ml_assets.stores.paths import StatePaths, state_paths
 from ml_assets.stores.query import known_tables
 from ml_assets.stores.state_version import check_state
+from ml_assets.stores.table_files import PARTITION
 
 if TYPE_CHECKING:
     import duckdb

@@ -7,8 +7,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.user_sql import check_repeatable, check_select
-from ml_assets.stores.lake import TableFiles, scan_sql
 from ml_assets.stores.sql_limits import sql_limits
+from ml_assets.stores.table_files import TableFiles, scan_sql
 
 if TYPE_CHECKING:
     import duckdb

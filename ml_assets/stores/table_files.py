@@ -1,50 +1,127 @@
-"""The files of a Delta table up to one version: its log, and the data that any version of that log names."""
+"""The files of one version of a table, and SQL that reads exactly these."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-from urllib.parse import unquote
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING
 
-_NO_VERSION = 10**20
-_LOG = "_delta_log"
-_NEWEST_CHECKPOINT = "_last_checkpoint"
-
-
-def files_up_to(folder: Path, version: int) -> list[Path]:
-    """List the files of a table that its versions up to `version` are read from, below `folder`.
-
-    A file is never changed once a version names it, so they can be copied while the table is written to. Files that
-    only versions removed by housekeeping named are gone, and left out.
-    """
-    log = sorted(path for path in (folder / _LOG).iterdir() if _number(path) <= version)
-    newest = folder / _LOG / _NEWEST_CHECKPOINT
-    if newest.exists() and json.loads(newest.read_bytes())["version"] <= version:
-        log.append(newest)
-    named = {path for file in log if file.suffix == ".json" for path in _added(file)}
-    checkpoints = [_number(path) for path in log if ".checkpoint" in path.name]
-    if checkpoints:  # commits before it may be gone
-        named |= _files_of(folder, min(checkpoints))
-    data = (folder / name for name in sorted(named))
-    return [*log, *(path for path in data if path.exists())]
-
-
-def _number(path: Path) -> int:
-    return int(path.name[:20]) if path.name[:20].isdigit() else _NO_VERSION
-
-
-def _added(commit: Path) -> Iterator[str]:
-    for line in commit.read_text(encoding="utf-8").splitlines():
-        added = json.loads(line).get("add")
-        if added is not None:
-            yield unquote(added["path"])
-
-
-def _files_of(folder: Path, version: int) -> set[str]:
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
     from deltalake import DeltaTable
 
-    found = DeltaTable(str(folder), version=version).get_add_actions()
+PARTITION = "batch_date"
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+_SQL_TYPES = {
+    "bool": "BOOLEAN", "int8": "TINYINT", "int16": "SMALLINT", "int32": "INTEGER", "int64": "BIGINT", "float": "FLOAT",
+    "double": "DOUBLE", "string": "VARCHAR", "string_view": "VARCHAR", "binary": "BLOB", "date32[day]": "DATE",
+}  # fmt: skip
+
+
+class ColumnTypeError(ValueError):
+    """Rows whose column has another type than the table: a write would cast it, and lose what does not fit."""
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """The live files of one version of a table, and the columns an empty read would have."""
+
+    table: str
+    version: int
+    files: tuple[str, ...]
+    schema: pa.Schema
+    is_partitioned: bool
+
+    def drops(self) -> set[date]:
+        """Name the drops that have files."""
+        return {drop_of(file) for file in self.files} if self.is_partitioned else set()
+
+    def of_drops(self, drops: Collection[date]) -> TableFiles:
+        """Give the files of some drops alone."""
+        return replace(self, files=tuple(file for file in self.files if drop_of(file) in drops))
+
+
+def scan(connection: duckdb.DuckDBPyConnection, table: TableFiles) -> duckdb.DuckDBPyRelation:
+    """Read the files of a table lazily; an empty table still has its columns."""
+    if not table.files:
+        return connection.from_arrow(table.schema.empty_table())
+    return connection.sql(scan_sql(table))
+
+
+def scan_sql(table: TableFiles) -> str:
+    """Give the table function that reads exactly the live files of a table.
+
+    A column that came later is null in the files before it, also where only those are read.
+    """
+    files = ", ".join("'" + file.replace("'", "''") + "'" for file in table.files)
+    hive = (
+        f"hive_partitioning=true, hive_types={{'{PARTITION}': DATE}}"
+        if table.is_partitioned
+        else "hive_partitioning=false"
+    )
+    columns = ", ".join(f'"{name}"' for name in table.schema.names)
+    empty = ", ".join(f'NULL::{sql_type(field.type)} AS "{field.name}"' for field in table.schema)
+    read = f"SELECT * FROM read_parquet([{files}], union_by_name=true, {hive})"
+    return f"SELECT {columns} FROM ({read} UNION ALL BY NAME SELECT {empty} WHERE false)"
+
+
+def content_hash(relation: duckdb.DuckDBPyRelation) -> str:
+    """Hash the rows of a table, in no order, without the columns that start with an underscore.
+
+    Those hold run ids, lake versions, wall-clock times and file names: two runs that computed the
+    same values have the same hash.
+    """
+    columns = sorted(name for name in relation.columns if not name.startswith("_"))
+    row = ", ".join(f'"{name}"' for name in columns)
+    lines = relation.project(f"sha256(CAST(row({row}) AS VARCHAR)) AS line")
+    found = lines.aggregate("coalesce(sha256(string_agg(line, '' ORDER BY line)), sha256(''))")
+    return found.limit(1).fetchall()[0][0]
+
+
+def sql_type(kind: pa.DataType) -> str:
+    """Give the SQL type of a column."""
     import pyarrow as pa
 
-    return {unquote(path) for path in pa.table(found)["path"].to_pylist()}
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return f"{sql_type(kind.value_type)}[]"
+    if pa.types.is_struct(kind):
+        fields = (f'"{field.name}" {sql_type(field.type)}' for field in kind)
+        return f"STRUCT({', '.join(fields)})"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMPTZ" if kind.tz else "TIMESTAMP"
+    return _SQL_TYPES[str(kind).removeprefix("large_")]
+
+
+def drop_of(file: str) -> date:
+    """Give the drop that a file of a partitioned table belongs to."""
+    return date.fromisoformat(file.rpartition(f"{PARTITION}=")[2].partition("/")[0])
+
+
+def refuse_other_types(table: str, stored: Mapping[str, str], schema: pa.Schema) -> None:
+    """Refuse rows whose columns have other types than those that are stored.
+
+    Raises
+    ------
+    ColumnTypeError
+        Naming the column, both types and what to do.
+    """
+    import pyarrow as pa
+
+    for field in schema:
+        before = stored.get(field.name)
+        if before is None or pa.types.is_null(field.type) or before == (now := sql_type(field.type)):
+            continue
+        if not (before in _WHOLE and now in _WHOLE):
+            raise ColumnTypeError(
+                f"{table}.{field.name}: found values of type {now}; allowed: {before}, as its earlier drops have. Give "
+                "the column another name, or declare the type it had"
+            )
+
+
+def pyarrow_schema(table: DeltaTable) -> pa.Schema:
+    """Give the columns of a Delta table."""
+    import pyarrow as pa
+
+    return pa.schema(table.schema().to_arrow())

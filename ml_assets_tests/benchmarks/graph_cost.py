@@ -30,10 +30,11 @@ from ml_assets.pipeline.ingestion.validated import result_rows
 from ml_assets.spec.contract import Source
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.lake import Lake, content_hash
+from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import take_file
 from ml_assets.stores.paths import StatePaths, project_root
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
+from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.telemetry import switch_off_telemetry
 from ml_assets.training.labels import settle_labels
 

@@ -35,9 +35,10 @@ from ml_assets.graph.runs.launch import RunOutcome, open_instance, run_batch, ru
 from ml_assets.pipeline.ingestion.corrections import AcceptedGap, accept_gap
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.stores.alert_outbox import AlertOutbox
-from ml_assets.stores.lake import Lake, content_hash
+from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
+from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.telemetry import switch_off_telemetry
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.rehearsal import flagship

@@ -21,8 +21,9 @@ from rich.table import Table
 
 from ml_assets.graph.runs.launch import run_features
 from ml_assets.spec.declaration import load_use_case
-from ml_assets.stores.lake import Lake, content_hash
+from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.telemetry import switch_off_telemetry
 
 STEP = "flight_delays__features__features"

@@ -24,8 +24,8 @@ from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.reports.candidate_tables import holdout_plots
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.lake import content_hash
 from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.rehearsal import checks_of, flagship, give_registry, publish_card, run_job, small_spec
 from ml_assets_tests.second_use_case.generate import write_past

@@ -22,10 +22,11 @@ import pandas as pd
 from deltalake import DeltaTable
 
 from ml_assets.stores.engine import open_database
-from ml_assets.stores.lake import Lake, content_hash
+from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelStore
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.query import ask
+from ml_assets.stores.table_files import content_hash
 from ml_assets_tests.life.good_state import GoodState, read_table
 from ml_assets_tests.life.sink import Sink
 from ml_assets_tests.life.use_case import NAME, SOURCES

@@ -14,7 +14,8 @@ from deltalake import write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.stores.lake import Lake, MissingTableError, content_hash
+from ml_assets.stores.lake import Lake, MissingTableError
+from ml_assets.stores.table_files import content_hash
 
 FIRST, SECOND, THIRD = (date(2013, 1, day) for day in (1, 2, 3))
 DROPS = [FIRST, SECOND, THIRD]

@@ -10,8 +10,8 @@ from ml_assets.features.drawn_rows import read_drawn
 from ml_assets.features.outcome_leakage import Finding, find_filled_afterwards, find_telling_absence
 from ml_assets.features.shared_rows import report_entities, report_near_duplicates, report_twins
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.lake import TableFiles
 from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.table_files import TableFiles
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.training_set import DrawPlan
 

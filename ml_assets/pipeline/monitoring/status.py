@@ -14,9 +14,9 @@ from ml_assets.spec.drops import FILE_NOTE
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
-from ml_assets.stores.lake import content_hash
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.rows import read_rows
+from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.unread_files import find_unmarked, find_unread
 from ml_assets.stores.use_case_state import UseCaseState
 
