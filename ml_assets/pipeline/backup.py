@@ -14,11 +14,11 @@ from datetime import datetime
 from pathlib import Path
 
 from ml_assets.stores.backup_files import MANIFEST, BackupError, BackupFile, Manifest, copy_file, copy_live_database
+from ml_assets.stores.delta_log import files_up_to
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.state_version import STATE_VERSION, VERSION_FILE, keeping_files, writing
-from ml_assets.stores.table_files import files_up_to
 from ml_assets.stores.write_lock import LockHeldError
 
 Tell = Callable[[str, int, int], None]  # what is done now, files done, files known so far

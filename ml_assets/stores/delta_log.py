@@ -1,13 +1,17 @@
-"""Files of the log of a Delta table: what is taken back, and what no version needs."""
+"""Files of the log of a Delta table: what is taken back, what a version is read from, and what no version needs."""
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote
 
+_NO_VERSION = 10**20
 _LOG = "_delta_log"
+_NEWEST_CHECKPOINT = "_last_checkpoint"
 
 
 def take_back(folder: Path, newest: Mapping[str, int], committed: Mapping[str, int]) -> None:
@@ -24,9 +28,9 @@ def _cut(log: Path, version: int) -> None:
 
     Files of data stay until housekeeping finds that no version needs them.
     """
-    later = [path for path in log.iterdir() if path.name[:20].isdigit() and int(path.name[:20]) > version]
+    later = [path for path in log.iterdir() if version < _number(path) < _NO_VERSION]
     if any(".checkpoint" in path.name for path in later):
-        (log / "_last_checkpoint").unlink(missing_ok=True)  # it may name one of them; the log is listed without it
+        (log / _NEWEST_CHECKPOINT).unlink(missing_ok=True)  # it may name one of them; the log is listed without it
     for path in sorted(later, key=lambda path: path.name, reverse=True):
         path.unlink()
 
@@ -40,3 +44,40 @@ def unneeded_log(folder: Path, before: datetime) -> list[Path]:
         if ".checkpoint" in path.name and path.stat().st_mtime < before.timestamp()
     ]
     return sorted(path for path, number in numbered.items() if number < max(old, default=0))
+
+
+def files_up_to(folder: Path, version: int) -> list[Path]:
+    """List the files of a table that its versions up to `version` are read from, below `folder`.
+
+    A file is never changed once a version names it, so they can be copied while the table is written to. Files that
+    only versions removed by housekeeping named are gone, and left out.
+    """
+    log = sorted(path for path in (folder / _LOG).iterdir() if _number(path) <= version)
+    newest = folder / _LOG / _NEWEST_CHECKPOINT
+    if newest.exists() and json.loads(newest.read_bytes())["version"] <= version:
+        log.append(newest)
+    named = {path for file in log if file.suffix == ".json" for path in _added(file)}
+    checkpoints = [_number(path) for path in log if ".checkpoint" in path.name]
+    if checkpoints:  # commits before it may be gone
+        named |= _files_of(folder, min(checkpoints))
+    data = (folder / name for name in sorted(named))
+    return [*log, *(path for path in data if path.exists())]
+
+
+def _number(path: Path) -> int:
+    return int(path.name[:20]) if path.name[:20].isdigit() else _NO_VERSION
+
+
+def _added(commit: Path) -> Iterator[str]:
+    for line in commit.read_text(encoding="utf-8").splitlines():
+        added = json.loads(line).get("add")
+        if added is not None:
+            yield unquote(added["path"])
+
+
+def _files_of(folder: Path, version: int) -> set[str]:
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+    found = DeltaTable(str(folder), version=version).get_add_actions()
+    return {unquote(path) for path in pa.table(found)["path"].to_pylist()}

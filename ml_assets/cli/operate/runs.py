@@ -23,9 +23,9 @@ _TOLD_BY_VERDICT = "gate"
 
 def batch_with_progress(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date], step: int) -> RunOutcome:
     """Run drops in order, `step` of them a run, and show the steps as they go by; give how the last run ended."""
-    from ml_assets.graph.runs.launch import run_batch
+    from ml_assets.graph.runs.launch import RunOutcome, run_batch
 
-    starts = range(0, len(drops), step)
+    starts, outcome = range(0, len(drops), step), RunOutcome("", succeeded=True, failures=())
     for number, start in enumerate(starts, 1):
         first, last = drops[start], drops[start : start + step][-1]
         counted = f", run {number} of {len(starts)}" if len(starts) > 1 else ""

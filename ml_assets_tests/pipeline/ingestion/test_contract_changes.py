@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from ml_assets.pipeline.ingestion.contract_changes import ContractChangeError, find_contract_changes
-from ml_assets.stores.table_files import ColumnTypeError, Lake
+from ml_assets.stores.lake import Lake
+from ml_assets.stores.table_files import ColumnTypeError
 from ml_assets_tests.pipeline.ingestion.deliveries import ORDERS, Deliveries, orders
 
 DAYS = [date(2013, 1, day) for day in range(1, 8)]
