@@ -30,7 +30,7 @@ from ml_assets_tests.life import world as files
 from ml_assets_tests.life.good_state import GoodState
 from ml_assets_tests.life.machine import Machine, Mishap
 from ml_assets_tests.life.plan import Plan, Trouble
-from ml_assets_tests.life.promises import EndedRun, LandedRow, Record
+from ml_assets_tests.life.promises import EndedRun, LandedRow, Record, seen_in_part
 from ml_assets_tests.life.sink import Sink
 from ml_assets_tests.life.time_machine import LifeClock, clock_injected
 from ml_assets_tests.life.use_case import DEPOTS, NAME, SOURCES, Edition, write_use_case
@@ -256,6 +256,7 @@ class Life:
         if run.status == dg.DagsterRunStatus.SUCCESS:
             self.record.seconds.setdefault(job, []).append(time.process_time() - begun)
         else:
+            self.record.seen_in_part += [f"run {run_id[:8]}: {each}" for each in seen_in_part(self.machine.paths)]
             self.record.ended.append(EndedRun(run.job_name, run_id, self.clock.moment))
             for wait in _RETRIES:
                 self._at(self.clock.moment + wait, self._look)

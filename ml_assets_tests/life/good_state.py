@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date
@@ -50,7 +51,7 @@ class GoodState:
     def _decided(self) -> set[date]:
         if not self._has("decisions"):
             return set()
-        files = DeltaTable(str(self._folder("decisions"))).file_uris()
+        files = committed_table(self.root, self.use_case, "decisions").file_uris()
         return {date.fromisoformat(file.rpartition("batch_date=")[2].partition("/")[0]) for file in files}
 
     def _of_drops(self, drops: set[date]) -> dict[str, str]:
@@ -68,16 +69,29 @@ class GoodState:
                 found[f"delivered {file.stem}"] = hashlib.sha256(file.read_bytes()).hexdigest()
         return found
 
-    def _folder(self, table: str) -> Path:
-        return self.root / "lake" / self.use_case / table
-
     def _has(self, table: str) -> bool:
-        return DeltaTable.is_deltatable(str(self._folder(table)))
+        return is_committed(self.root, self.use_case, table)
+
+
+def is_committed(root: Path, use_case: str, table: str) -> bool:
+    """Say whether a run that wrote the table has committed."""
+    return table in _committed_versions(root / "lake" / use_case)
+
+
+def committed_table(root: Path, use_case: str, table: str) -> DeltaTable:
+    """Open a table in the version that was committed last."""
+    lake = root / "lake" / use_case
+    return DeltaTable(str(lake / table), version=_committed_versions(lake)[table])
+
+
+def _committed_versions(lake: Path) -> dict[str, int]:
+    record = lake / "commit.json"
+    return json.loads(record.read_text(encoding="utf-8"))["tables"] if record.exists() else {}
 
 
 def read_table(root: Path, use_case: str, table: str, drops: Collection[date] | None = None) -> pd.DataFrame:
-    """Read the newest version of a table of the lake by its live files, or some drops of it."""
-    opened = DeltaTable(str(root / "lake" / use_case / table))
+    """Read the committed version of a table of the lake by its live files, or some drops of it."""
+    opened = committed_table(root, use_case, table)
     is_by_drop = bool(opened.metadata().partition_columns)
     files = opened.file_uris()
     if drops is not None:

@@ -43,6 +43,7 @@ from ml_assets.graph.runs.event_log import store_events_in_batches
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.state_version import begin_state
 from ml_assets_tests.life.launcher import WaitingLauncher
 from ml_assets_tests.life.location import DEFS_VARIABLE
 from ml_assets_tests.life.time_machine import LifeClock
@@ -96,6 +97,7 @@ class Machine:
 
     def start(self) -> None:
         """Start the instance and its daemons, and load the code location."""
+        begin_state(self.paths)
         home = self.paths.dagster_home
         home.mkdir(parents=True, exist_ok=True)
         settings = _SETTINGS + (project_root() / "dagster.yaml").read_text(encoding="utf-8")

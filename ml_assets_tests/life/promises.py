@@ -15,11 +15,10 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
-from deltalake import DeltaTable
 
 from ml_assets.stores.engine import open_database
 from ml_assets.stores.lake import Lake
@@ -27,12 +26,13 @@ from ml_assets.stores.model_store import ModelStore
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.query import ask
 from ml_assets.stores.table_files import content_hash
-from ml_assets_tests.life.good_state import GoodState, read_table
+from ml_assets_tests.life.good_state import GoodState, is_committed, read_table
 from ml_assets_tests.life.sink import Sink
 from ml_assets_tests.life.use_case import NAME, SOURCES
 
 _VALUES = {"orders": ["depot", "carrier", "weight_kg"], "outcomes": ["depot", "hours_late"]}
 _LINE = ["batch_date", "_file", "_line"]
+_PARTS = ("drops", "examples", "features", "predictions", "worklist", "drift_report")  # tables of a batch
 _SOON = timedelta(minutes=30)  # from the end of a run to the look that tells of it
 # which kind of incident tells of which trouble
 _TOLD_AS = {
@@ -70,6 +70,8 @@ class Record:
         How often each kind of event was, and each job ended how.
     kept_broken
         What a run that went wrong has changed of the good state.
+    seen_in_part
+        Drops of which readers saw a part after a run that did not succeed.
     seconds
         CPU time of each look of the daemons and of each run that succeeded, in their order.
     newest
@@ -79,6 +81,7 @@ class Record:
     events: Counter[str] = field(default_factory=Counter[str])
     runs: Counter[str] = field(default_factory=Counter[str])
     kept_broken: list[str] = field(default_factory=list[str])
+    seen_in_part: list[str] = field(default_factory=list[str])
     last_retraining: str = ""
     seconds: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     ended: list[EndedRun] = field(default_factory=list[EndedRun])
@@ -89,7 +92,8 @@ def promises_of(paths: StatePaths, sink: Sink, good: GoodState, record: Record) 
     """Check every promise about one life; give what breaks each."""
     return {
         "1 each accepted row is counted once": rows_counted_once(paths, list(record.newest.values())),
-        "2 readers see only committed drops": readers_see_decided_drops(paths, good.remembered, good.look()),
+        "2 readers see only committed drops": record.seen_in_part
+        + readers_see_committed_drops(paths, good.remembered, good.look()),
         "3 landed = accepted + quarantined": landed_is_accepted_and_quarantined(paths),
         "4 the champion is loadable and passed the gate": champion_is_loadable(paths),
         "5 alerts arrive at least once with a stable id": alerts_are_delivered(paths, sink, record.events),
@@ -130,30 +134,33 @@ def rows_counted_once(paths: StatePaths, newest: Sequence[LandedRow]) -> list[st
     return broken + _some("drops scored in part", partly)
 
 
-def readers_see_decided_drops(paths: StatePaths, remembered: dict[str, str], now: dict[str, str]) -> list[str]:
-    """Say which decided drops lack a table, or are not what they were when they were decided.
-
-    This is what holds today: the decision is the last table of a drop that is written, so a drop that has one is whole.
-    Readers that ask for other tables can see a drop that is still written: `seen_before_decided` counts those.
-    """
+def readers_see_committed_drops(paths: StatePaths, remembered: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Say which decided drops lack a table, or are not what they were when they were decided."""
     broken = [f"{key} has changed since it was decided" for key in remembered if now.get(key) != remembered[key]]
     decided = set(_table(paths, "decisions")["batch_date"])
     for table in ("drops", "closed_drops"):
         found = set(_table(paths, table)["batch_date"])
         broken += _some(f"decided drops without {table}", sorted(map(str, decided - found)))
-    broken += _some("scored drops without a decision", sorted(map(str, seen_before_decided(paths))))
+    return broken + seen_in_part(paths)
+
+
+def seen_in_part(paths: StatePaths) -> list[str]:
+    """Give the drops of which `ml-assets sql` shows a table while it shows no decision, the last thing of a batch.
+
+    Asked after each run that did not succeed: what it wrote until then is nobody's to see.
+    """
+    if not is_committed(paths.root, NAME, "decisions"):
+        return []
+    broken: list[str] = []
+    for table in (table for table in _PARTS if is_committed(paths.root, NAME, table)):
+        with open_database() as connection:
+            found = ask(
+                connection, paths,
+                f"SELECT DISTINCT batch_date FROM {NAME}.{table} WHERE batch_date NOT IN "
+                f"(SELECT batch_date FROM {NAME}.decisions)",
+            )  # fmt: skip
+            broken += [f"{table} of {row[0]} is seen before its batch has ended" for row in found.fetchall()]
     return broken
-
-
-def seen_before_decided(paths: StatePaths) -> set[date]:
-    """Give the drops of which `ml-assets sql` shows predictions, and that have no decision yet."""
-    with open_database() as connection:
-        found = ask(
-            connection, paths,
-            f"SELECT DISTINCT batch_date FROM {NAME}.predictions WHERE batch_date NOT IN "
-            f"(SELECT batch_date FROM {NAME}.decisions)",
-        )  # fmt: skip
-        return {row[0] for row in found.fetchall()}
 
 
 def landed_is_accepted_and_quarantined(paths: StatePaths) -> list[str]:
@@ -253,7 +260,7 @@ def content_hashes(paths: StatePaths) -> dict[str, str]:
 
 
 def _table(paths: StatePaths, table: str) -> pd.DataFrame:
-    if not DeltaTable.is_deltatable(str(paths.lake / NAME / table)):
+    if not is_committed(paths.root, NAME, table):
         return pd.DataFrame(columns=["batch_date", "example_id"])
     return read_table(paths.root, NAME, table)
 

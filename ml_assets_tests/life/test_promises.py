@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from ml_assets.decisions.incidents import Finding
 from ml_assets.stores.alert_outbox import AlertOutbox
-from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.life.good_state import GoodState
 from ml_assets_tests.life.promises import (
     EndedRun,
     alerts_are_delivered,
     failures_are_told,
     landed_is_accepted_and_quarantined,
+    seen_in_part,
 )
 from ml_assets_tests.life.sink import Sink
 from ml_assets_tests.life.use_case import NAME, SOURCES
@@ -29,15 +31,15 @@ LINES = (1, 2, 3)
 FAILED = Finding(f"run/{NAME}_batch", "failed_run", "error", "run abc failed", None, None, "", "")
 
 
-def write(lake: Lake, table: str, rows: list[dict[str, object]]) -> None:
-    lake.replace_drops(table, pa.Table.from_pylist(rows), [DROP])
+def write(paths: StatePaths, table: str, rows: list[dict[str, Any]]) -> None:
+    with UseCaseState(NAME, paths).writing("a test") as lake:
+        lake.replace_drops(table, pa.Table.from_pylist(rows), [row["batch_date"] for row in rows])
 
 
 @pytest.fixture
 def paths(tmp_path: Path) -> StatePaths:
     """Give a state in which three rows of each source landed, two were accepted and one set aside."""
     found = StatePaths(tmp_path)
-    lake = Lake(found.lake / NAME)
     found.received.mkdir()
     ledger: list[dict[str, object]] = []
     for source in SOURCES:
@@ -45,12 +47,12 @@ def paths(tmp_path: Path) -> StatePaths:
             {"batch_date": DROP, "_file": f"{source}.csv", "_line": line} for line in LINES
         ]
         (found.received / f"{source}.csv").write_text("order_id\n" + "".join(f"P{line}\n" for line in LINES))
-        write(lake, f"received_{source}", [{"batch_date": DROP, "_file": f"{source}.csv", "sha256": source}])
-        write(lake, f"raw_{source}", rows)
-        write(lake, f"validated_{source}", rows[:2])
-        write(lake, f"quarantine_{source}", rows[2:])
+        write(found, f"received_{source}", [{"batch_date": DROP, "_file": f"{source}.csv", "sha256": source}])
+        write(found, f"raw_{source}", rows)
+        write(found, f"validated_{source}", rows[:2])
+        write(found, f"quarantine_{source}", rows[2:])
         ledger.append({"batch_date": DROP, "source": source, "landed": 3, "validated": 2, "quarantined": 1})
-    write(lake, "drops", ledger)
+    write(found, "drops", ledger)
     return found
 
 
@@ -60,7 +62,7 @@ def test_rows_that_add_up_break_nothing(paths: StatePaths) -> None:
 
 def test_row_that_is_neither_accepted_nor_set_aside_is_seen(paths: StatePaths) -> None:
     kept = {"batch_date": DROP, "_file": "orders.csv", "_line": 1}
-    write(Lake(paths.lake / NAME), "validated_orders", [kept])
+    write(paths, "validated_orders", [kept])
 
     (broken,) = landed_is_accepted_and_quarantined(paths)
 
@@ -94,13 +96,23 @@ def test_message_that_nobody_took_is_seen(tmp_path: Path) -> None:
                       "1 troubles without an alert: unread_file"]  # fmt: skip
 
 
+def test_part_of_a_batch_that_readers_see_is_seen(tmp_path: Path) -> None:
+    paths = StatePaths(tmp_path)
+    write(paths, "decisions", [{"batch_date": date(2024, 5, 2), "action": "nothing"}])
+    assert seen_in_part(paths) == []
+
+    write(paths, "predictions", [{"batch_date": DROP, "example_id": "P1", "score": 0.5}])
+
+    assert seen_in_part(paths) == ["predictions of 2024-05-03 is seen before its batch has ended"]
+
+
 def test_decided_drop_that_changes_is_seen(tmp_path: Path) -> None:
-    lake, good = Lake(tmp_path / "lake" / NAME), GoodState(tmp_path, NAME)
-    write(lake, "decisions", [{"batch_date": DROP, "action": "nothing"}])
-    write(lake, "predictions", [{"batch_date": DROP, "example_id": "P1", "score": 0.5}])
+    paths, good = StatePaths(tmp_path), GoodState(tmp_path, NAME)
+    write(paths, "decisions", [{"batch_date": DROP, "action": "nothing"}])
+    write(paths, "predictions", [{"batch_date": DROP, "example_id": "P1", "score": 0.5}])
     good.remember()
     before = good.look()
 
-    write(lake, "predictions", [{"batch_date": DROP, "example_id": "P1", "score": 0.6}])
+    write(paths, "predictions", [{"batch_date": DROP, "example_id": "P1", "score": 0.6}])
 
     assert good.lost(before) == good.lost(good.remembered) == ["predictions 2024-05-03"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -88,6 +89,26 @@ def test_history_without_bound_begins_with_the_calendar() -> None:
 
     assert isinstance(mapping, dg.TimeWindowPartitionMapping)
     assert sorted(upstream.partitions_subset.get_partition_keys()) == ["2013-01-01", "2013-01-02", "2013-01-03"]
+
+
+def test_history_of_weekly_drops_is_found_in_few_steps_of_the_calendar(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = with_calendar(start="2006-01-01", end="2026-12-31", every="7d")
+    partitions, steps = partitions_of(spec), 0
+    back = dg.TimeWindowPartitionsDefinition.get_prev_partition_window
+
+    def counted(*asked: Any, **named: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        return back(*asked, **named)
+
+    monkeypatch.setattr(dg.TimeWindowPartitionsDefinition, "get_prev_partition_window", counted)
+    subset = partitions.subset_with_partition_keys(["2025-12-28"])
+    upstream = history_mapping(None, spec.calendar.every).get_upstream_mapped_partitions_result_for_partitions(
+        subset, partitions, partitions
+    )
+
+    assert min(upstream.partitions_subset.get_partition_keys()) == "2006-01-01"
+    assert steps < 2_000  # of 0.1 ms each, in every batch
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Tokyo", "Australia/Sydney", "America/New_York", "UTC"])
