@@ -61,7 +61,7 @@ class Plan:
 
     drops: int = 30
     every: int = 3
-    retrain_after: int = 5
+    retrain_after: int = 10
 
 
 @dataclass(frozen=True)
