@@ -5,6 +5,7 @@ Two years are lived by `python -m ml_assets_tests.life`.
 
 from __future__ import annotations
 
+import os
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from ml_assets_tests.life.world import World
 
 pytestmark = [
     pytest.mark.slow,  # a hundred runs, some in processes that are killed
+    pytest.mark.skipif("ML_ASSETS_LIVES" not in os.environ, reason="takes half an hour: ML_ASSETS_LIVES=1 lives them"),
     pytest.mark.xdist_group("life"),
     # great_expectations 1.24 imports sre_constants and sre_parse, which Python 3.11 calls deprecated
     pytest.mark.filterwarnings("ignore:module 'sre_.*' is deprecated:DeprecationWarning"),
