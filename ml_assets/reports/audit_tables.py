@@ -8,7 +8,7 @@ from ml_assets.features.outcome_leakage import Finding
 from ml_assets.pipeline.audit.leakage import Audit
 from ml_assets.pipeline.audit.skew import ServedComparison
 from ml_assets.pipeline.audit.training_set_audit import TrainingSetAudit
-from ml_assets.reports.markdown import markdown_table
+from ml_assets.reports.markdown import Formatted, markdown_table
 
 _SHOWN = 20
 
@@ -38,13 +38,13 @@ def skew_table(compared: ServedComparison) -> str:
     return markdown_table(["feature", "why", "examples", "drops", "largest difference"], rows) if rows else "none"
 
 
-def audit_metadata(audit: TrainingSetAudit) -> dict[str, str]:
-    """Give what the audit found beside its alarms: by name, Markdown or a sentence."""
+def audit_facts(audit: TrainingSetAudit) -> dict[str, str]:
+    """Give what the audit found beside its alarms: by name, Markdown (`Formatted`) or a sentence."""
     told = max((each for each in audit.columns if each.kind == "target"), key=lambda f: f.value, default=None)
     return {
-        "could not be known": leak_table(audit.leakage) if audit.leakage.leaks else "none",
+        "could not be known": Formatted(leak_table(audit.leakage)) if audit.leakage.leaks else "none",
         "strongest single column": f"{told.column}, AUC {told.value:.3f}" if told else "not enough data",
         "suspected": "; ".join(map(str, audit.suspicions)) or "none",
         **{each.kind: each.says for each in audit.columns if each.limit is None and each.kind != "entities"},
-        "entities": entity_table(audit.columns),
+        "entities": Formatted(entity_table(audit.columns)),
     }

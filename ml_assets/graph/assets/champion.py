@@ -1,21 +1,16 @@
 """Assets of the decision: the verdict, the record of what serves, and the model card."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
 from ml_assets.graph import clock
 from ml_assets.graph.assets.layout import TRIGGER_TAG, asset_key, described, pool_of
-from ml_assets.graph.assets.metadata import check_results, markdown
+from ml_assets.graph.assets.metadata import check_results, laid_out, markdown
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.spec.use_case import UseCaseSpec
-
-if TYPE_CHECKING:
-    from ml_assets.pipeline.champion.promote import RecordedVerdict
-    from ml_assets.pipeline.evaluation.verdict import JudgedCandidate
 
 # One version for ever. A new verdict changes no earlier prediction, since a champion serves the drops after its as_of;
 # with a version a verdict, each would show every past drop of what reads the record as out of date.
@@ -63,29 +58,14 @@ def _evaluation(spec: UseCaseSpec) -> dg.AssetsDefinition:
     )
     def evaluation(context: dg.AssetExecutionContext, config: GateConfig, store: StateResource) -> dg.MaterializeResult:
         from ml_assets.pipeline.evaluation.verdict import judge_candidate
+        from ml_assets.reports.retraining_facts import judged_facts
 
         mode = None if config.gate is GateMode.as_declared else config.gate.value
         judged = judge_candidate(spec, store.of(spec.name), mode)
         context.log.info(f"{judged.comparison.row.model_version}: {judged.verdict.outcome}")
-        return dg.MaterializeResult(metadata=_judged_metadata(judged))
+        return dg.MaterializeResult(metadata=laid_out(judged_facts(judged)))
 
     return evaluation
-
-
-def _judged_metadata(judged: "JudgedCandidate") -> dict[str, Any]:
-    from ml_assets.reports.evidence_tables import reason_table
-
-    found, gain, days = judged.comparison, judged.gain, judged.comparison.days
-    return {
-        "verdict": judged.verdict.outcome,
-        "as_of": str(found.row.as_of),
-        "candidate": found.row.model_version,
-        "champion before": found.incumbent.model_version if found.incumbent else "none",
-        "window": f"{min(days)} to {max(days)}" if days else "empty",
-        "examples": int(found.labels.size),
-        "reasons": markdown(reason_table(judged.verdict)),
-        **({"gain": gain.estimate, "gain lower": gain.lower, "gain upper": gain.upper} if gain else {}),
-    }
 
 
 def _champion(spec: UseCaseSpec) -> dg.AssetsDefinition:
@@ -103,30 +83,16 @@ def _champion(spec: UseCaseSpec) -> dg.AssetsDefinition:
     )
     def champion(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
         from ml_assets.pipeline.champion.promote import record_verdict
+        from ml_assets.reports.retraining_facts import recorded_facts
 
         about = (clock.now(), context.run.run_id, context.run.tags.get(TRIGGER_TAG, ""))
         recorded = record_verdict(store.of(spec.name), *about)
-        metadata = _recorded_metadata(spec, recorded)
+        shown = {**laid_out(recorded_facts(spec, recorded)), "dagster/row_count": len(recorded.record)}
         return dg.MaterializeResult(
-            metadata=metadata, check_results=check_results([recorded.outcome]), data_version=RECORD_VERSION
+            metadata=shown, check_results=check_results([recorded.outcome]), data_version=RECORD_VERSION
         )
 
     return champion
-
-
-def _recorded_metadata(spec: UseCaseSpec, recorded: "RecordedVerdict") -> dict[str, Any]:
-    from ml_assets.reports.evidence_tables import record_list
-
-    verdict, serving = recorded.verdict, recorded.serving
-    return {
-        "verdict": verdict["verdict"],
-        "model version": verdict["model_version"],
-        "gate": verdict["gate"],
-        "serves from": recorded.serves_from(spec),
-        "recorded": "as a new verdict" if recorded.is_new else "before: the same verdict stands",
-        "record": markdown(record_list(recorded.record, None if serving is None else serving["sequence"])),
-        "dagster/row_count": len(recorded.record),
-    }
 
 
 def _model_card(spec: UseCaseSpec) -> dg.AssetsDefinition:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import dagster as dg
 
 from ml_assets.graph.assets.layout import CONTENT_VERSION
+from ml_assets.reports.markdown import Formatted
 from ml_assets.spec.tables import main_table
 from ml_assets.stores.drop_versions import drop_versions
 from ml_assets.stores.use_case_state import UseCaseState
@@ -68,6 +69,11 @@ def check_results(
 def markdown(text: str) -> dg.MarkdownMetadataValue:
     """Give Markdown as metadata that the UI lays out."""
     return dg.MetadataValue.md(text)
+
+
+def laid_out(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Give facts as metadata; what is Markdown among them the UI lays out."""
+    return {name: markdown(each) if isinstance(each, Formatted) else each for name, each in facts.items()}
 
 
 def pictures(*shown: "Picture | None", **named: "Picture | None") -> dict[str, dg.MarkdownMetadataValue]:

@@ -1,23 +1,18 @@
 """Assets of training: the training set and the candidate fitted on it."""
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from ml_assets.graph.assets.columns import describe_columns
 from ml_assets.graph.assets.layout import asset_key, described, pool_of
-from ml_assets.graph.assets.metadata import check_results, markdown, pictures
+from ml_assets.graph.assets.metadata import check_results, laid_out, markdown
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.spec.use_case import UseCaseSpec
-
-if TYPE_CHECKING:
-    from ml_assets.pipeline.training.candidate import FittedCandidate
-    from ml_assets.pipeline.training.training_set import TrainingSetResult
 
 BY_MARGIN, NEWEST = "by_margin", "newest"
 
@@ -104,18 +99,19 @@ def _training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.pipeline.audit.skew import compare_with_served, skew_outcome
         from ml_assets.pipeline.audit.training_set_audit import audit_training_set, check_known_in_time, store_audit
         from ml_assets.pipeline.training.training_set import store_training_set
-        from ml_assets.reports.audit_tables import audit_metadata, skew_table
+        from ml_assets.reports.audit_tables import audit_facts, skew_table
+        from ml_assets.reports.retraining_facts import drawn_facts
 
         state = store.of(spec.name)
         drawn = store_training_set(spec, state, _asked(config.as_of), mix_features=config.mix_features)
         context.log.info(f"training set as of {drawn.plan.as_of}: version {drawn.version}, {drawn.size} examples")
-        yield dg.MaterializeResult(
-            metadata=_drawn_metadata(spec, drawn), data_version=dg.DataVersion(drawn.content_hash)
-        )
+        columns = describe_columns(spec, "training", "training_set", drawn.columns)
+        shown = {**drawn_facts(drawn), "dagster/row_count": drawn.size, **columns}
+        yield dg.MaterializeResult(metadata=shown, data_version=dg.DataVersion(drawn.content_hash))
         yield from check_results([check_known_in_time(state, drawn.plan, drawn.version)])
         audit = audit_training_set(spec, state, drawn.as_of, drawn.before)
         store_audit(state, audit, drawn.version)
-        yield from check_results([audit.outcome], more=_marked(audit_metadata(audit)))
+        yield from check_results([audit.outcome], more=laid_out(audit_facts(audit)))
         compared = compare_with_served(spec, state)
         yield from check_results([skew_outcome(compared)], more={"differences": markdown(skew_table(compared))})
 
@@ -124,29 +120,6 @@ def _training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
 
 def _asked(as_of: str) -> str:
     return "" if as_of == NEWEST else str(as_of)
-
-
-def _drawn_metadata(spec: UseCaseSpec, drawn: "TrainingSetResult") -> dict[str, Any]:
-    plan = drawn.plan
-    return {
-        "as_of": str(plan.as_of),
-        "dagster/row_count": drawn.size,
-        "train": drawn.rows["train"],
-        "holdout": drawn.rows["holdout"],
-        "holdout from": plan.holdout_after,
-        "matured until": plan.matured_until,
-        "left out, with a broken feed": ", ".join(plan.excluded) or "none",
-        "resolved without label": drawn.without_label,
-        "content hash": drawn.content_hash,
-        "lake version": drawn.version,
-        **{f"input version/{table}": number for table, number in drawn.inputs.items()},
-        **describe_columns(spec, "training", "training_set", drawn.columns),
-    }
-
-
-def _marked(shown: Mapping[str, str]) -> dict[str, Any]:
-    """Lay out as Markdown what is a table."""
-    return {name: markdown(text) if text.startswith("|") else text for name, text in shown.items()}
 
 
 def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
@@ -171,6 +144,7 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.pipeline.champion.abandoned import mark_abandoned
         from ml_assets.pipeline.training.candidate import fit_candidate, record_candidate
         from ml_assets.reports.candidate_tables import holdout_plots
+        from ml_assets.reports.retraining_facts import fitted_facts
 
         state = store.of(spec.name)
         for version in mark_abandoned(state):
@@ -178,35 +152,10 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
         fitted = fit_candidate(spec, state, rung=_fixed(config.rung), tune=config.tune, tell=context.log.info)
         plots = holdout_plots(fitted.rows, fitted.climbed.rungs)
         run_id = record_candidate(state, fitted, plots, context.run.run_id)
-        return dg.MaterializeResult(metadata=_fitted_metadata(fitted, plots) | {"mlflow run": run_id})
+        return dg.MaterializeResult(metadata=laid_out(fitted_facts(fitted, plots)) | {"mlflow run": run_id})
 
     return candidate_model
 
 
 def _fixed(rung: str) -> str:
     return "" if rung == BY_MARGIN else str(rung)
-
-
-def _fitted_metadata(fitted: "FittedCandidate", plots: Mapping[str, bytes]) -> dict[str, Any]:
-    from ml_assets.reports.candidate_tables import candidates_table, date_like_list, importance_table
-    from ml_assets.reports.pictures import Picture
-    from ml_assets.training.estimators import feature_importance
-
-    chosen, stored, bundle = fitted.climbed.chosen, fitted.stored, fitted.bundle
-    importance = dict(sorted(feature_importance(chosen.model).items(), key=lambda item: -item[1]))
-    return {
-        "as_of": bundle.as_of,
-        "rung": chosen.rung.name,
-        "model version": stored.model_version,
-        "artifact sha256": stored.artifact_sha256,
-        "artifact bytes": sum(path.stat().st_size for path in stored.folder.rglob("*") if path.is_file()),
-        "training set version": fitted.training_set_version,
-        "rungs": markdown(candidates_table(fitted.climbed)),
-        "top features": markdown(importance_table(importance)),
-        "features that act as a date": markdown(date_like_list(fitted.rows, bundle.features)),
-        **{key: float(value) for key, value in chosen.measures.items() if math.isfinite(value)},
-        **pictures(
-            calibration=Picture(plots["calibration.png"], "holdout: observed share against mean score"),
-            scores=Picture(plots["scores.png"], "holdout: distribution of scores"),
-        ),
-    }
