@@ -62,17 +62,17 @@ def read_landed(
     found: list[Receipt] = []
     for receipt in receipts:
         place = (receipt.drop, receipt.name)
-        said = [*([receipt.warning] if receipt.warning else []), *skipped.get(place, [])]
-        found.append(replace(receipt, rows=counts.get(place, 0), warning="; ".join(said) or None))
+        warnings = [*([receipt.warning] if receipt.warning else []), *skipped.get(place, [])]
+        found.append(replace(receipt, rows=counts.get(place, 0), warning="; ".join(warnings) or None))
     return typed, found
 
 
 def _skipped_times(
     connection: duckdb.DuckDBPyConnection, source: Source, drops: Sequence[date]
 ) -> dict[tuple[date, str], list[str]]:
-    """Say by file how many local times its clock never showed, since it was set forward past them.
+    """Count, for each file, the local times that do not exist because clocks were set forward past them.
 
-    They are read as so much later as it was set forward. Looked for in the years of the drops and those beside.
+    Such a time is read as later by the size of the change. Years looked at: those of the drops, one before, one after.
     """
     found: dict[tuple[date, str], list[str]] = defaultdict(list)
     for name, column in source.columns.items():

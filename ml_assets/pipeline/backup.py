@@ -31,7 +31,7 @@ class NotedTables:
     """The versions of all tables of a use case at one moment, and what lies beside them."""
 
     versions: dict[str, int]
-    beside: dict[str, bytes]
+    other_files: dict[str, bytes]
 
 
 def use_cases_in(paths: StatePaths) -> list[str]:
@@ -69,7 +69,7 @@ def back_up(
             with writing(paths, name, on_wait):
                 noted = note_tables(Lake(paths.lake / name))
             tables[name] = noted.versions
-            copies.write({f"lake/{name}/{file}": content for file, content in noted.beside.items()})
+            copies.write({f"lake/{name}/{file}": content for file, content in noted.other_files.items()})
             folder = paths.lake / name
             copies.take([path for t, v in noted.versions.items() for path in files_up_to(folder / t, v)], is_sure=True)
             copies.take([paths.root / part / name for part in _OF_A_USE_CASE])
@@ -84,8 +84,8 @@ def back_up(
 def note_tables(lake: Lake) -> NotedTables:
     """Decide which version of each table is backed up: the newest. Call it while no run writes to the use case."""
     versions = {table: version for table in lake.tables() if (version := lake.version(table)) is not None}
-    beside = {path.name: path.read_bytes() for path in lake.folder.glob("*") if path.is_file()}
-    return NotedTables(versions, beside)
+    other_files = {path.name: path.read_bytes() for path in lake.folder.glob("*") if path.is_file()}
+    return NotedTables(versions, other_files)
 
 
 def _require_new(paths: StatePaths, to: Path) -> None:

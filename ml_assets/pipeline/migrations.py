@@ -47,14 +47,14 @@ def migrate(paths: StatePaths, migrate_instance: MigrateInstance, *, is_dry_run:
     for migration in MIGRATIONS:
         if found is None or found >= migration.to:
             continue
-        for said, work in migration.plan(paths):
+        for text, work in migration.plan(paths):
             if not is_dry_run:
                 work()
-            yield said
-    for said, work in _schemas(paths, migrate_instance):  # those of a library change with the library
+            yield text
+    for text, work in _schemas(paths, migrate_instance):  # those of a library change with the library
         if not is_dry_run:
             work()
-        yield said
+        yield text
     if found is not None and found < STATE_VERSION:
         if not is_dry_run:
             declare_version(paths)
@@ -63,8 +63,8 @@ def migrate(paths: StatePaths, migrate_instance: MigrateInstance, *, is_dry_run:
 
 def _to_first_version(paths: StatePaths) -> Iterator[Change]:
     if replace_settings(_SETTINGS, paths.dagster_home, is_dry_run=True):
-        said = "dagster_home/dagster.yaml: that of an earlier release is replaced, and kept as dagster.yaml.before"
-        yield said, lambda: replace_settings(_SETTINGS, paths.dagster_home)
+        text = "dagster_home/dagster.yaml: that of an earlier release is replaced, and kept as dagster.yaml.before"
+        yield text, lambda: replace_settings(_SETTINGS, paths.dagster_home)
     for folder in sorted(paths.lake.glob("*/")):
         yield from _tables_of(Lake(folder))
 
@@ -82,8 +82,8 @@ def _tables_of(lake: Lake) -> Iterator[Change]:
         rows = read_rows(lake, table.name, None)
         completed = [_completed(table, row) for row in rows]
         if completed != rows or (lake.has(table.name) and lake.column_types(table.name)["reasons"] == "VARCHAR[]"):
-            said = f"{use_case}.{table.name}: {len(rows)} rows written with the columns of now, as a new version"
-            yield said, lambda t=table, r=completed: lake.replace(t.name, arrow_rows(t, r))
+            text = f"{use_case}.{table.name}: {len(rows)} rows written with the columns of now, as a new version"
+            yield text, lambda t=table, r=completed: lake.replace(t.name, arrow_rows(t, r))
 
 
 def _completed(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,11 +108,11 @@ def _reason(recorded: Mapping[str, Any] | str) -> Mapping[str, Any]:
 
 def _schemas(paths: StatePaths, migrate_instance: MigrateInstance) -> Iterator[Change]:
     is_readable = not replace_settings(_SETTINGS, paths.dagster_home, is_dry_run=True)
-    for position, said in enumerate(migrate_instance(True) if is_readable else ()):
-        yield said, lambda first=position == 0: _upgrade_instance(paths, migrate_instance) if first else None
-    said = migrate_registry(paths.mlflow, is_dry_run=True)
-    if said:
-        yield said, lambda: migrate_registry(paths.mlflow)
+    for position, text in enumerate(migrate_instance(True) if is_readable else ()):
+        yield text, lambda first=position == 0: _upgrade_instance(paths, migrate_instance) if first else None
+    text = migrate_registry(paths.mlflow, is_dry_run=True)
+    if text:
+        yield text, lambda: migrate_registry(paths.mlflow)
 
 
 def _upgrade_instance(paths: StatePaths, migrate_instance: MigrateInstance) -> None:

@@ -156,28 +156,29 @@ class Upload(Declared):
 
     Attributes
     ----------
-    settled
+    stable_for
         A file that changed less than this ago may still be written; automation waits. By default, and without a marker,
         three seconds.
     marker
-        Name of a file that the sender writes beside it last; until it is there, the file has not landed. `{file}`
-        stands for the name of the file, as in `{file}.done`; without it, as in `_SUCCESS`, one is for the whole drop.
+        Name of a file that the sender writes last, in the same folder; until it is there, the file has not landed.
+        `{file}` stands for the name of the file, as in `{file}.done`; without it, as in `_SUCCESS`, one marker is for
+        the whole drop.
     """
 
-    settled: Duration | None = None
+    stable_for: Duration | None = None
     marker: str | None = None
 
     @property
-    def settles_for(self) -> timedelta:
+    def wait_after_change(self) -> timedelta:
         """Give how long a file is not taken after it changed."""
-        return timedelta(0) if self.marker else self.settled or timedelta(seconds=3)
+        return timedelta(0) if self.marker else self.stable_for or timedelta(seconds=3)
 
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
         """Find two answers to one question, and a marker that is no file of the folder."""
         marker = declared.get("marker")
-        if marker is not None and declared.get("settled") is not None:
-            yield ("settled",), "found beside a marker, which says that a file is whole; allowed: one of both"
+        if marker is not None and declared.get("stable_for") is not None:
+            yield ("stable_for",), "found together with a marker, which says that a file is whole; allowed: one of both"
         if isinstance(marker, str) and ("/" in marker or marker in ("", "{file}") or marker.startswith(".")):
             yield (
                 ("marker",),

@@ -18,7 +18,7 @@ U = TypeVar("U")
 
 @dataclass(frozen=True)
 class NotComputed:
-    """A measure that raised, and what it said."""
+    """A measure that raised, and the text of its error."""
 
     measure: str
     error: str
@@ -56,6 +56,6 @@ def measured(name: str, work: Callable[[], T], otherwise: U) -> T | U:
         if found is None:
             raise
         if name not in {each.measure for each in found}:
-            said = " ".join(str(error).split())
-            found.append(NotComputed(name, f"{type(error).__name__}: {said}"[:500]))
+            message = " ".join(str(error).split())
+            found.append(NotComputed(name, f"{type(error).__name__}: {message}"[:500]))
         return otherwise

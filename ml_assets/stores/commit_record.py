@@ -1,8 +1,8 @@
 """What is committed: one version of each table, in a file that is replaced as a whole.
 
-Delta commits one table at a time, and a run writes many. Whoever reads looks up here which versions go together, and
-sees what a run wrote in all tables or in none. What lies past these versions was written by the run that is under way,
-or by one that was killed or failed: the next run undoes it.
+Delta commits one table at a time, and a run writes many. The record names one version of each table; readers use these
+versions, so they see all that a run wrote or nothing of it. Newer versions were written by a run that has not ended, or
+by one that was killed or failed: the next run removes them.
 """
 
 from __future__ import annotations

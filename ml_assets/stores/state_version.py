@@ -51,11 +51,11 @@ def check_state(paths: StatePaths) -> None:
     found = found_version(paths)
     if found is None or found == STATE_VERSION:
         return
-    said = f"{paths.root}: found a state of version {found}; allowed: {STATE_VERSION}. "
+    message = f"{paths.root}: found a state of version {found}; allowed: {STATE_VERSION}. "
     if found > STATE_VERSION:
-        raise StateVersionError(f"{said}It was written by a newer release: install that one, or name another state "
+        raise StateVersionError(f"{message}It was written by a newer release: install that one, or name another state "
                                 "with $ML_ASSETS_DATA")  # fmt: skip
-    raise StateVersionError(f"{said}Run `ml-assets migrate` once; `ml-assets migrate --dry-run` lists what it does")
+    raise StateVersionError(f"{message}Run `ml-assets migrate` once; `ml-assets migrate --dry-run` lists what it does")
 
 
 def begin_state(paths: StatePaths) -> None:

@@ -76,7 +76,8 @@ def asked_by_sensor(defs: Path, paths: StatePaths) -> list[ReadyRange]:
     """Give the ranges that the landing sensor asks for, one after another, as if each was run at once."""
     spec, found = load_use_case(defs / "late_loans"), list[ReadyRange]()
     lake = Lake(paths.lake / spec.name)
-    while isinstance(ready := find_ready_drops(spec, paths, now=datetime.now(UTC), settles=False), ReadyRange):  # noqa: TID251
+    now = datetime.now(UTC)  # noqa: TID251 - whatever has landed by the time it is run
+    while isinstance(ready := find_ready_drops(spec, paths, now=now, is_patient=False), ReadyRange):
         found.append(ready)
         drops = spec.calendar.drops_between(ready.first, ready.last)
         lake.replace_drops("decisions", pa.table({"batch_date": drops, "action": ["nothing"] * len(drops)}), drops)

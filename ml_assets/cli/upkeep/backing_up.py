@@ -28,7 +28,7 @@ def run_backup(paths: StatePaths, to: Path, use_cases: Sequence[str], now: datet
         raise fail(f"{paths.root}: found no state; nothing has landed yet, so there is nothing to back up")
     with _progress(f"backup to {to}") as tell:
         manifest = back_up(
-            paths, to, use_cases or known, now, tell, on_wait=lambda said: errors.print(said, markup=False)
+            paths, to, use_cases or known, now, tell, on_wait=lambda message: errors.print(message, markup=False)
         )
     if as_json:
         print_json({"to": to, **_facts(manifest)})

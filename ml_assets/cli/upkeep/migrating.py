@@ -36,10 +36,12 @@ def _changes(paths: StatePaths, *, is_dry_run: bool, is_shown: bool) -> list[str
     from ml_assets.graph.runs.launch import migrate_instance
 
     done: list[str] = []
-    for said in migrate(paths, lambda look_only: migrate_instance(paths, is_dry_run=look_only), is_dry_run=is_dry_run):
-        done.append(said)
+    for message in migrate(
+        paths, lambda look_only: migrate_instance(paths, is_dry_run=look_only), is_dry_run=is_dry_run
+    ):
+        done.append(message)
         if is_shown:
-            say(said)
+            say(message)
     return done
 
 

@@ -44,7 +44,7 @@ def _batch_schedule(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
         if not calendar.is_drop(drop) or calendar.batch_at(drop) > clock.now():
             return dg.SkipReason(f"the calendar has no batch on {drop}, or it comes later that day")
         ready = find_ready_drops(
-            spec, paths or state_paths(), now=clock.now(), settles=False, until=drop, deadline=drop
+            spec, paths or state_paths(), now=clock.now(), is_patient=False, until=drop, deadline=drop
         )
         if isinstance(ready, str):
             return dg.SkipReason(ready)

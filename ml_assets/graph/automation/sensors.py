@@ -54,7 +54,7 @@ def _landing_sensor(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
             spec,
             paths or state_paths(),
             now=clock.now(),
-            settles=until is None,
+            is_patient=until is None,
             until=until,
         )
         if isinstance(ready, str):

@@ -18,7 +18,9 @@ def end_lost_runs(instance: dg.DagsterInstance, *, is_restored: bool = False) ->
         process = run.tags.get(PROCESS_TAG)
         if not is_restored and (process is None or not has_ended(process)):
             continue
-        said = f"its process ({process}) has ended without a word: killed, the machine went down, or a backup restored"
+        said = (
+            f"its process ({process}) ended without a result: killed, the machine went down, or a backup was restored"
+        )
         if run.status == dg.DagsterRunStatus.CANCELING:
             instance.report_run_canceled(run, said)
         else:

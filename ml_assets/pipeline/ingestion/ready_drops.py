@@ -45,7 +45,7 @@ def find_ready_drops(
     paths: StatePaths,
     *,
     now: datetime,
-    settles: bool,
+    is_patient: bool,
     until: date | None = None,
     deadline: date | None = None,
 ) -> ReadyRange | str:
@@ -54,25 +54,25 @@ def find_ready_drops(
     A drop is complete when every source due in it has landed. A source that is not waited for is missed once the batch
     is past: by the wall's clock, or, where the clock is the data's, once a later drop has landed; and at the
     `deadline`, a drop that is run with what is there. The first drop that is not complete stops the range: no drop is
-    skipped. What landed for a drop that has not begun waits. Where it `settles`, a file that changed less before `now`
-    than its source declares may still be written; one with a marker is whole.
+    skipped. What landed for a drop that has not begun waits. With `is_patient`, a file that changed shorter ago
+    than its source declares waits too: it may still be written. One with a marker is whole.
     """
-    folder, name = paths.lake / spec.name, ("ready drops", paths.root, spec.name, settles, until, deadline)
+    folder, name = paths.lake / spec.name, ("ready drops", paths.root, spec.name, is_patient, until, deadline)
     drop = spec.calendar.drop_receiving(now)
     mark = (
         id(spec), table_marks(folder, ("decisions", ACCEPTED_GAPS)), landing_marks(paths.landing / spec.name), drop,
         spec.calendar.batch_at(drop) <= now, time_mark(now),
     )  # fmt: skip
-    is_settling, found = keep_unchanged(
-        name, mark, lambda: _find_ready_drops(spec, paths, now, settles=settles, until=until, deadline=deadline)
+    is_changing, found = keep_unchanged(
+        name, mark, lambda: _find_ready_drops(spec, paths, now, is_patient=is_patient, until=until, deadline=deadline)
     )
-    if is_settling or not isinstance(found, str):
+    if is_changing or not isinstance(found, str):
         forget_unchanged(name)  # what is waited for is time, or a run whose files may be landed again meanwhile
     return found
 
 
 def _find_ready_drops(
-    spec: UseCaseSpec, paths: StatePaths, now: datetime, *, settles: bool, until: date | None, deadline: date | None
+    spec: UseCaseSpec, paths: StatePaths, now: datetime, *, is_patient: bool, until: date | None, deadline: date | None
 ) -> tuple[bool, ReadyRange | str]:
     """Give what is ready, and whether a file of the next drop may still be written."""
     landing, lake = paths.landing / spec.name, Lake(paths.lake / spec.name)
@@ -86,7 +86,7 @@ def _find_ready_drops(
     start = next((drop for drop in spec.calendar.drops_between(spec.calendar.start, newest) if drop not in done), None)
     accepted = accepted_gaps(lake)
     taken: list[date] = []
-    is_settling = False
+    is_changing = False
     why = "every drop that landed was run"
     day = start
     while day is not None and len(taken) < _AT_ONCE and (until is None or day <= until) and day <= newest:
@@ -101,16 +101,16 @@ def _find_ready_drops(
         if waited and day != deadline:
             why = f"drop {day} waits for {', '.join(_with_marker(landing, day, spec.source(name)) for name in waited)}"
             break
-        unsettled = [said for source in spec.sources if (said := _unsettled(landing / day.isoformat(), source, now))]
-        if settles and unsettled:
-            is_settling, why = True, f"drop {day}: {unsettled[0]}"
+        unstable = [said for source in spec.sources if (said := _why_unstable(landing / day.isoformat(), source, now))]
+        if is_patient and unstable:
+            is_changing, why = True, f"drop {day}: {unstable[0]}"
             break
         taken.append(day)
         day = spec.calendar.next_drop(day)
     if not taken:
-        return is_settling, f"up to {until} {why}" if until is not None else why
+        return is_changing, f"up to {until} {why}" if until is not None else why
     reason = f"drops {taken[0]} to {taken[-1]} have landed" if len(taken) > 1 else f"drop {taken[0]} has landed"
-    return is_settling, _ready_range(spec, paths, taken, reason)
+    return is_changing, _ready_range(spec, paths, taken, reason)
 
 
 def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: date, now: datetime) -> list[tuple[date, str]]:
@@ -198,11 +198,11 @@ def _with_marker(landing: Path, drop: date, source: Source) -> str:
     )
 
 
-def _unsettled(folder: Path, source: Source, now: datetime) -> str:
+def _why_unstable(folder: Path, source: Source, now: datetime) -> str:
     """Say which file of a source may still be written; empty where none is, or a marker tells."""
     for name in (source.file_name, f"{source.file_name}{CHECKSUM}"):
         age = _age_of(folder / name, now)
-        if age < source.upload.settles_for.total_seconds():
+        if age < source.upload.wait_after_change.total_seconds():
             return f"{name} changed {max(0.0, age):.0f} s ago and may still be written"
     return ""
 

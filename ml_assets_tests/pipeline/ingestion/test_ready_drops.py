@@ -58,7 +58,7 @@ def settle(paths: StatePaths, *numbers: int, action: str = "nothing") -> None:
 
 
 def take(paths: StatePaths, until: date | None = None, deadline: date | None = None) -> ReadyRange | str:
-    return find_ready_drops(SPEC, paths, now=NOW, settles=True, until=until, deadline=deadline)
+    return find_ready_drops(SPEC, paths, now=NOW, is_patient=True, until=until, deadline=deadline)
 
 
 def bounds(due: ReadyRange | str) -> tuple[date, date]:
@@ -162,7 +162,7 @@ def test_newest_decision_knows_whether_a_candidate_was_judged_since(paths: State
 
 def on_the_wall(paths: StatePaths, now: datetime) -> ReadyRange | str:
     spec = SPEC.model_copy(update={"clock": "wall"})
-    return find_ready_drops(spec, paths, now=now, settles=False)
+    return find_ready_drops(spec, paths, now=now, is_patient=False)
 
 
 def test_file_that_lands_early_for_tomorrow_does_not_make_today_past(paths: StatePaths) -> None:
@@ -189,8 +189,8 @@ def test_drop_without_any_file_is_run_once_it_is_past_where_its_sources_are_gone
     spec = SPEC.model_copy(update={"clock": "wall", "sources": sources})
     batch = SPEC.calendar.batch_at(day(2))
 
-    before = find_ready_drops(spec, paths, now=batch - timedelta(minutes=1), settles=False)
-    after = find_ready_drops(spec, paths, now=batch, settles=False)
+    before = find_ready_drops(spec, paths, now=batch - timedelta(minutes=1), is_patient=False)
+    after = find_ready_drops(spec, paths, now=batch, is_patient=False)
 
     assert before == "every drop that landed was run"
     assert bounds(after) == (day(2), day(2))
@@ -217,8 +217,8 @@ def test_file_whose_sender_has_a_clock_ahead_is_taken_once_it_is_stable_here(pat
         file = paths.landing / SPEC.name / "2013-01-01" / f"{source}.csv"
         os.utime(file, (now.timestamp() + 86_400, now.timestamp() + 86_400))
 
-    early = find_ready_drops(SPEC, paths, now=now, settles=True)
-    later = find_ready_drops(SPEC, paths, now=now + timedelta(seconds=10), settles=True)
+    early = find_ready_drops(SPEC, paths, now=now, is_patient=True)
+    later = find_ready_drops(SPEC, paths, now=now + timedelta(seconds=10), is_patient=True)
 
     assert "may still be written" in str(early)
     assert bounds(later) == (day(1), day(1))
@@ -237,19 +237,19 @@ def test_file_waits_for_its_marker_and_is_whole_once_that_is_there(paths: StateP
         os.utime(file, (WRITTEN - 60, WRITTEN - 60))
     spec, name = uploaded(marker="{file}.done"), SPEC.sources[0].name
 
-    before = find_ready_drops(spec, paths, now=NOW, settles=True)
+    before = find_ready_drops(spec, paths, now=NOW, is_patient=True)
     (paths.landing / SPEC.name / str(day(1)) / f"{name}.csv.done").touch()
 
     assert before == f"drop 2013-01-01 waits for {name} ({name}.csv is there, its marker {name}.csv.done is not)"
-    assert bounds(find_ready_drops(spec, paths, now=NOW, settles=True)) == (day(1), day(1))
+    assert bounds(find_ready_drops(spec, paths, now=NOW, is_patient=True)) == (day(1), day(1))
 
 
 def test_source_says_how_long_its_files_settle_and_a_checksum_settles_with_its_file(paths: StatePaths) -> None:
     land(paths, 1, age=60)
-    spec, name = uploaded(settled="2min"), SPEC.sources[0].name
+    spec, name = uploaded(stable_for="2min"), SPEC.sources[0].name
     checksum = paths.landing / SPEC.name / str(day(1)) / f"{name}.csv.sha256"
 
-    assert find_ready_drops(spec, paths, now=NOW, settles=True) == (
+    assert find_ready_drops(spec, paths, now=NOW, is_patient=True) == (
         f"drop 2013-01-01: {name}.csv changed 60 s ago and may still be written"
     )
     assert bounds(take(paths)) == (day(1), day(1))

@@ -58,7 +58,7 @@ def decide(paths: StatePaths, number: int) -> None:
 
 
 def look(paths: StatePaths, now: datetime = NOW) -> str:
-    found = find_ready_drops(SPEC, paths, now=now, settles=False)
+    found = find_ready_drops(SPEC, paths, now=now, is_patient=False)
     return found if isinstance(found, str) else found.key.partition(":")[0]
 
 
