@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 _LOOK_AGAIN_S = 300  # whatever the marks say: two changes within one tick of the file system's clock look like one
+_MOST = 2000  # results kept in a process: those of the newest names; the others are worked out again
 _kept: dict[Hashable, tuple[Hashable, Any]] = {}
 
 
@@ -21,7 +22,11 @@ def keep_unchanged(name: Hashable, mark: Hashable, work: Callable[[], T]) -> T:
     """Give what `work` gave for the same `mark`, or do it; what it gave last is kept under `name`."""
     found = _kept.get(name)
     if found is None or found[0] != mark:
-        found = _kept[name] = (mark, work())
+        found = (mark, work())
+        _kept.pop(name, None)  # the newest stand last
+        _kept[name] = found
+        while len(_kept) > _MOST:
+            _kept.pop(next(iter(_kept)), None)
     return found[1]
 
 

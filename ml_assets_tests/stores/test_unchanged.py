@@ -37,6 +37,17 @@ def test_work_is_done_once_for_a_mark() -> None:
     assert keep_unchanged("a work", 1, work) == 4
 
 
+def test_what_is_kept_is_bounded_and_the_oldest_goes_first() -> None:
+    done: list[int] = []
+    for number in range(2001):
+        keep_unchanged(("bounded", number), 1, lambda: done.append(1))
+
+    keep_unchanged(("bounded", 2000), 1, lambda: done.append(1))
+    assert len(done) == 2001
+    keep_unchanged(("bounded", 0), 1, lambda: done.append(1))
+    assert len(done) == 2002
+
+
 def test_commit_and_file_beside_the_tables_change_the_marks_of_a_lake(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "flights")
     marks = [table_marks(lake.folder, ["decisions", "champion"])]
