@@ -16,7 +16,7 @@ from ml_assets_tests.rehearsal import Rehearsal, go_on_from
 from ml_assets_tests.served import DRAWING, JUDGING, RECORD, SECOND_AS_OF, SPEC, served_by
 
 pytestmark = [
-    pytest.mark.slow,  # four killed processes, and a retraining after each
+    pytest.mark.slow,  # five killed processes, and a retraining after each
     pytest.mark.xdist_group("models"),  # with cli/test_models.py, on one history
 ]
 
@@ -25,7 +25,8 @@ FAIL_POINTS = {
     "model_saved": ("ml_assets.stores.model_store", "ModelStore.save", True),
     "candidate_registered": ("ml_assets.stores.model_registry", "ModelRegistry.log_candidate", True),
     "verdict_given": ("ml_assets.pipeline.champion.promote", "append_verdict", False),
-    "champion_recorded": ("ml_assets.stores.model_registry", "ModelRegistry.tell_outcome", False),
+    "champion_written": ("ml_assets.stores.model_registry", "ModelRegistry.tell_outcome", False),
+    "committed": ("ml_assets.stores.lake", "Lake.commit", True),
 }
 RUNG = "logistic_regression"
 
@@ -116,13 +117,13 @@ def test_retraining_killed_at_a_point_leaves_the_old_champion_and_the_next_compl
     state = Rehearsal(SPEC, killed / point)
     record = state.rows("champion", RECORD)
     first = record[0]["model_version"]
-    is_recorded = point == "champion_recorded"
+    is_committed = point == "committed"
     (left,) = {path.name for path in (state.paths.models / SPEC.name).iterdir()} - {first}
 
     state.score(14, 14)
-    assert served_by(state)[14] == (left if is_recorded else first)  # the record decides, and nothing else
-    assert [row["model_version"] for row in record] == ([first, left] if is_recorded else [first])
-    assert mlflow_of(state)[2] == first
+    assert served_by(state)[14] == (left if is_committed else first)  # the commit decides, and nothing else
+    assert [row["model_version"] for row in record] == ([first, left] if is_committed else [first])
+    assert mlflow_of(state)[2] == (left if is_committed else first)
 
     other = state.paths.models / SPEC.name / "2013-01-12-xgboost-0123456789"
     other.mkdir()  # of a drop that is not trained as of again
