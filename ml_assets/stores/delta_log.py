@@ -14,6 +14,11 @@ _LOG = "_delta_log"
 _NEWEST_CHECKPOINT = "_last_checkpoint"
 
 
+def newest_version(folder: Path) -> int | None:
+    """Give the version of the newest commit of a table, from the names of its log alone; None where there is none."""
+    return max((_number(path) for path in (folder / _LOG).glob("*.json") if path.name[:20].isdigit()), default=None)
+
+
 def take_back(folder: Path, newest: Mapping[str, int], committed: Mapping[str, int]) -> None:
     """Take back what lies past the committed versions of the tables in `folder`; what has none is removed."""
     for table, version in newest.items():

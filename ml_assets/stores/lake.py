@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.stores.commit_record import CommitRecord, UndoneRunError, read_record, stamp_of, write_record
-from ml_assets.stores.delta_log import take_back, unneeded_log
+from ml_assets.stores.delta_log import newest_version, take_back, unneeded_log
+from ml_assets.stores.open_tables import OpenTables
 from ml_assets.stores.state_version import begin_lake
 from ml_assets.stores.table_files import (
     PARTITION,
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 _METADATA_KEY = "ml_assets"
-# delta-rs would remove the log of versions older than 30 days, at every hundredth commit
-_PROPERTIES = {"delta.enableExpiredLogCleanup": "false"}
+_PROPERTIES = {
+    "delta.enableExpiredLogCleanup": "false",  # else versions older than 30 days go, at every checkpoint
+    "delta.checkpointInterval": "20",  # a table is opened from its checkpoint and each commit since: 1 ms a commit
+    "delta.dataSkippingNumIndexedCols": "0",  # files are chosen by drop alone: no extremes of columns are kept
+}
 
 
 class MissingTableError(LookupError):
@@ -39,8 +43,7 @@ class Lake:
     """The tables of one use case, under `folder`.
 
     Every write is one atomic commit that keeps the versions before it, until `forget` removes the old ones. Files are
-    never listed from the folder: a killed writer leaves some that no version knows. A table that was opened stays open:
-    two looks at its log tell whether somebody has written to it since, where opening it costs some 15 ms.
+    never listed from the folder: a killed writer leaves some that no version knows.
 
     Between `begin` and `commit` a run writes, and sees what it has written. Everybody else reads the versions that the
     commit record names: see stores/commit_record.py. A write outside of these two is committed at once.
@@ -58,7 +61,7 @@ class Lake:
     def __init__(self, folder: Path, *, is_pinned: bool = False) -> None:
         self.folder = folder
         self.is_pinned = is_pinned
-        self._opened_at: dict[str, tuple[int, DeltaTable]] = {}
+        self._opened_tables = OpenTables(folder)
         self.is_writing = False
         self._record = read_record(folder)
 
@@ -71,7 +74,6 @@ class Lake:
             Where the run that is resumed was undone.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._opened_at.clear()
         record = self._committed_now() or CommitRecord(tables=self._newest_versions())
         if resumes and resumes in record.undone:
             raise UndoneRunError(
@@ -80,7 +82,6 @@ class Lake:
             )
         if not (resumes and resumes == record.writer):
             take_back(self.folder, self._newest_versions(), record.tables)
-            self._opened_at.clear()
             record = record.without_writer()
         self._put(record.of_writer(writer))
         self.is_writing = True
@@ -261,7 +262,7 @@ class Lake:
 
     def _commits(self, table: str) -> list[dict[str, Any]]:
         """List the commits up to the version that is read, newest first; delta-rs numbers them from the newest."""
-        until, newest = self._open(table).version(), self._open_newest(table)
+        until, newest = self._open(table).version(), self._opened_tables.newest(table)
         return [] if newest is None else [each for each in newest.history() if each["version"] <= until]
 
     def _written(self, table: str, version: int) -> dict[date, int]:
@@ -299,48 +300,17 @@ class Lake:
         """Give the version of a table that is read here; None where there is none."""
         record = None if self.is_writing else self._committed_now()
         if record is None:
-            return self._open_newest(table)
+            return self._opened_tables.newest(table)
         version = record.tables.get(table)
-        return None if version is None else self._open_version(table, version)
-
-    def _open_newest(self, table: str) -> DeltaTable | None:
-        from deltalake import DeltaTable
-
-        _, kept = self._opened_at.get(table, (None, None))
-        if kept is not None and self._commit(table, kept.version() + 1) is None and self._is_kept(table, kept):
-            return kept
-        self._opened_at.pop(table, None)
-        if not DeltaTable.is_deltatable(str(self.folder / table)):
-            return None
-        return self._keep(table, DeltaTable(str(self.folder / table)))
-
-    def _open_version(self, table: str, version: int) -> DeltaTable | None:
-        from deltalake import DeltaTable
-        from deltalake.exceptions import TableNotFoundError
-
-        _, kept = self._opened_at.get(table, (None, None))
-        if kept is not None and kept.version() == version and self._is_kept(table, kept):
-            return kept
-        try:
-            return self._keep(table, DeltaTable(str(self.folder / table), version=version))
-        except TableNotFoundError:
-            return None
-
-    def _keep(self, table: str, opened: DeltaTable) -> DeltaTable:
-        commit = self._commit(table, opened.version())
-        if commit is not None:
-            self._opened_at[table] = (commit, opened)
-        return opened
-
-    def _is_kept(self, table: str, kept: DeltaTable) -> bool:
-        return self._opened_at[table][0] == self._commit(table, kept.version())
+        return None if version is None else self._opened_tables.at(table, version)
 
     def _stored_tables(self) -> list[str]:
         return sorted(path.parent.name for path in self.folder.glob("*/_delta_log"))
 
     def _newest_versions(self) -> dict[str, int]:
-        found = {table: self._open_newest(table) for table in self._stored_tables()}
-        return {table: opened.version() for table, opened in found.items() if opened is not None}
+        """Give the newest version of each table, from the names in its log."""
+        found = {table: newest_version(self.folder / table) for table in self._stored_tables()}
+        return {table: version for table, version in found.items() if version is not None}
 
     def _committed_now(self) -> CommitRecord | None:
         """Give the commit record, read again where it was written since; None where no run has begun yet."""
@@ -351,13 +321,6 @@ class Lake:
     def _put(self, record: CommitRecord) -> None:
         write_record(self.folder, record)
         self._record = read_record(self.folder)
-
-    def _commit(self, table: str, version: int) -> int | None:
-        """Tell one commit of a table from every other; None where it is not there."""
-        try:
-            return (self.folder / table / "_delta_log" / f"{version:020}.json").stat().st_mtime_ns
-        except OSError:
-            return None
 
     def _create(self, table: str, schema: pa.Schema, partition_by: list[str] | None) -> None:
         if not self.has(table):
@@ -374,23 +337,23 @@ class Lake:
 
         options.setdefault("schema_mode", "merge")
         text = json.dumps(dict(metadata or {}), sort_keys=True, default=str)
-        target, configuration = str(self.folder / table), _PROPERTIES
-        if self.has(table):
-            configuration = None
-        else:
+        target = self._opened_tables.newest(table)
+        if target is None:
             begin_lake(self.folder)
         write_deltalake(
-            target,
+            str(self.folder / table) if target is None else target,
             rows,
-            configuration=configuration,
+            configuration=_PROPERTIES if target is None else None,
             commit_properties=CommitProperties(custom_metadata={_METADATA_KEY: text}),
             **options,
         )
+        if target is not None:
+            self._opened_tables.keep(table, target)  # the write has moved it on
         return self._commit_at_once(table)
 
     def _commit_at_once(self, table: str) -> int:
         """Give the version just written; outside of a run it is committed."""
-        opened = self._open_newest(table)
+        opened = self._opened_tables.newest(table)
         if opened is None:
             raise MissingTableError(f"{self.folder.name}.{table} is gone while it was written")
         record = self._committed_now()
