@@ -19,12 +19,13 @@ from ml_assets_tests.life.use_case import Setting
 from ml_assets_tests.life.world import World
 
 pytestmark = [
-    pytest.mark.slow,  # a hundred runs, some in processes that are killed
-    pytest.mark.skipif("ML_ASSETS_LIVES" not in os.environ, reason="takes half an hour: ML_ASSETS_LIVES=1 lives them"),
+    pytest.mark.slow,  # fifty runs, some in processes that are killed
     pytest.mark.xdist_group("life"),
     # great_expectations 1.24 imports sre_constants and sre_parse, which Python 3.11 calls deprecated
     pytest.mark.filterwarnings("ignore:module 'sre_.*' is deprecated:DeprecationWarning"),
 ]
+
+asked_for = pytest.mark.skipif("ML_ASSETS_LIVES" not in os.environ, reason="half an hour more: ML_ASSETS_LIVES=1")
 
 DAILY = Setting(date(2024, 1, 1), "Asia/Kolkata", "06:00", timedelta(days=1))
 # its clocks are set back on 27 October 2024, a Sunday, when 02:30 comes twice
@@ -48,16 +49,22 @@ def begin(folder: Path, setting: Setting, drops: int, seed: int, share: float = 
     return Life(folder, world, Plan(setting, days, seed, share=share, outages_often=False))
 
 
+def _live(folder: Path, setting: Setting, drops: int, seed: int) -> Life:
+    life = begin(folder, setting, drops, seed)
+    life.live()
+    return life
+
+
 @pytest.fixture(scope="module")
-def lives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Life]:
-    """Live a daily and a weekly life."""
-    found = {
-        "daily": begin(tmp_path_factory.mktemp("daily"), DAILY, 38, 31),
-        "weekly": begin(tmp_path_factory.mktemp("weekly"), WEEKLY, 28, 15),
-    }
-    for life in found.values():
-        life.live()
-    return found
+def daily(tmp_path_factory: pytest.TempPathFactory) -> Life:
+    """Live a daily life."""
+    return _live(tmp_path_factory.mktemp("daily"), DAILY, 38, 31)
+
+
+@pytest.fixture(scope="module")
+def weekly(tmp_path_factory: pytest.TempPathFactory) -> Life:
+    """Live a weekly life."""
+    return _live(tmp_path_factory.mktemp("weekly"), WEEKLY, 28, 15)
 
 
 @cache
@@ -65,25 +72,31 @@ def _kept(life: Life) -> dict[str, list[str]]:
     return promises_of(life.machine.paths, life.sink, life.good, life.record)
 
 
-@pytest.mark.parametrize("cadence", ["daily", "weekly"])
 @pytest.mark.parametrize("promise", PROMISES)
-def test_promise_holds_at_the_end_of_a_life(lives: dict[str, Life], cadence: str, promise: str) -> None:
-    assert _kept(lives[cadence])[promise] == []
+def test_promise_holds_at_the_end_of_a_daily_life(daily: Life, promise: str) -> None:
+    assert _kept(daily)[promise] == []
 
 
-def test_no_promise_is_left_out(lives: dict[str, Life]) -> None:
-    assert tuple(_kept(lives["daily"])) == PROMISES
+@asked_for
+@pytest.mark.parametrize("promise", PROMISES)
+def test_promise_holds_at_the_end_of_a_weekly_life(weekly: Life, promise: str) -> None:
+    assert _kept(weekly)[promise] == []
 
 
-def test_short_lives_meet_every_kind_of_trouble(lives: dict[str, Life]) -> None:
-    met = {kind for life in lives.values() for kind, times in life.record.events.items() if times}
+def test_no_promise_is_left_out(daily: Life) -> None:
+    assert tuple(_kept(daily)) == PROMISES
+
+
+@asked_for
+def test_short_lives_meet_every_kind_of_trouble(daily: Life, weekly: Life) -> None:
+    met = {kind for life in (daily, weekly) for kind, times in life.record.events.items() if times}
 
     assert {*TROUBLES, "clock_change_night", "contract_gains_column", "contract_renames_column",
             "broken_declaration"} <= met  # fmt: skip
 
 
-def test_two_lives_of_one_seed_leave_the_same_tables(lives: dict[str, Life], tmp_path: Path) -> None:
-    again = begin(tmp_path, DAILY, 38, 31)
-    again.live()
+@asked_for
+def test_two_lives_of_one_seed_leave_the_same_tables(daily: Life, tmp_path: Path) -> None:
+    again = _live(tmp_path, DAILY, 38, 31)
 
-    assert content_hashes(again.machine.paths) == content_hashes(lives["daily"].machine.paths)
+    assert content_hashes(again.machine.paths) == content_hashes(daily.machine.paths)
