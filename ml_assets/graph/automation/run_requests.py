@@ -11,6 +11,7 @@ from ml_assets.graph import clock
 from ml_assets.graph.assets.layout import WRITE_TAG
 from ml_assets.graph.assets.training import BY_MARGIN, NEWEST
 from ml_assets.graph.definitions.jobs import batch_job_name
+from ml_assets.graph.definitions.loggers import BY_DEFAULT
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -34,7 +35,8 @@ def retrain_config(spec: UseCaseSpec, asked: Retraining) -> dict[str, Any]:
             f"{spec.name}__training__training_set": {"config": draw},
             f"{spec.name}__models__candidate_model": {"config": {"rung": asked.rung or BY_MARGIN, "tune": asked.tune}},
             f"{spec.name}__models__evaluation": {"config": {"gate": asked.gate}},
-        }
+        },
+        "loggers": BY_DEFAULT,
     }
 
 
@@ -56,7 +58,8 @@ def batch_request(
             f"drops {ready.first} to {ready.last} as they landed: {refused}; to try now: "
             f"`ml-assets batch {spec.name} --from {ready.first} --to {ready.last}`"
         )
-    return dg.RunRequest(run_key=run_key(instance, ready.key), tags={**tags, REASON_TAG: ready.reason})
+    tags[REASON_TAG] = ready.reason
+    return dg.RunRequest(run_key=run_key(instance, ready.key), run_config={"loggers": BY_DEFAULT}, tags=tags)
 
 
 def is_under_way(instance: dg.DagsterInstance, job: str) -> str:

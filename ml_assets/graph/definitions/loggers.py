@@ -5,6 +5,7 @@ import logging
 import dagster as dg
 from dagster._utils.log import create_console_logger
 
+BY_DEFAULT = {"console": {}}  # in a run's configuration; a run without it prints all that its event log keeps
 _CONFIG = {"log_level": dg.Field(str, default_value="WARNING", description="The least level that is printed.")}
 
 

@@ -22,7 +22,7 @@ from ml_assets.graph.automation.schedules import build_schedules
 from ml_assets.graph.automation.sensors import build_run_sensors
 from ml_assets.graph.definitions.annotations import annotate
 from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
-from ml_assets.graph.definitions.loggers import quiet_console
+from ml_assets.graph.definitions.loggers import BY_DEFAULT, quiet_console
 from ml_assets.graph.definitions.resources import shared_resources
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.declaration import DeclarationError
@@ -64,6 +64,7 @@ def _build(spec: UseCaseSpec, root: Path | None, places: Mapping[str, Sequence[P
     batch_job = dg.define_asset_job(
         batch_job_name(spec.name),
         selection=dg.AssetSelection.assets(*batch) | dg.AssetSelection.checks(*checks),
+        config={"loggers": BY_DEFAULT},
         tags=tags,
         description="A drop, or a range of drops, from landing to predictions, worklist, reports and decision.",
     )
