@@ -50,15 +50,21 @@ class Picture:
 
 
 def reliability_png(labels: NDArray[np.float64], scores: Mapping[str, NDArray[np.float64]]) -> bytes:
-    """Draw observed share against mean score, one line a model; the diagonal is perfect calibration."""
+    """Draw observed share against mean score, one line a model; the diagonal is perfect calibration.
+
+    Each point stands for a tenth of the examples, and the axes end where the points do.
+    """
+    top = 0.0
     with picture_figure() as (figure, axes):
-        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--")
         for name, values in scores.items():
             curve = reliability_curve(labels, values)
             filled = np.asarray(curve.n) > 0
             axes.plot(curve.mean_score[filled], curve.observed_share[filled], marker="o", markersize=3,
                       label=label_text(name))  # fmt: skip
-        axes.set(xlabel="mean score", ylabel="observed share", xlim=(0, 1), ylim=(0, 1))
+            top = max([top, *curve.mean_score[filled], *curve.observed_share[filled]])
+        end = min(1.0, 1.1 * top) or 1.0
+        axes.plot([0, end], [0, end], color="0.7", linewidth=1, linestyle="--")
+        axes.set(xlabel="mean score", ylabel="observed share", xlim=(0, end), ylim=(0, end))
         axes.legend()
         return png_of(figure)
 

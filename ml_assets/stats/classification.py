@@ -21,7 +21,7 @@ LOG_LOSS_CLIP = 1e-15
 
 @dataclass(frozen=True)
 class ReliabilityCurve:
-    """Per equal-width bin of the score: what was said, and what happened.
+    """Per bin of scores: what was said, and what happened.
 
     Attributes
     ----------
@@ -85,15 +85,15 @@ def brier(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def reliability_curve(labels: ArrayLike, scores: ArrayLike, *, bins: int = 10) -> ReliabilityCurve:
-    """Mean score and observed share per bin of equal width.
+    """Mean score and observed share per bin of equal count, those of `expected_calibration_error`.
 
-    Bin b of B holds scores in [b/B, (b+1)/B); the last one holds 1 as well. Empty bins are kept, with NaN, so that
-    curves of different rows line up. Raises ValueError on invalid labels, scores, or fewer than one bin.
+    Empty bins are kept, with NaN. With rare positives bins of equal width would leave one point near zero and hide how
+    the scores in it compare. Raises ValueError on invalid labels, scores, or fewer than one bin.
     """
     if bins < 1:
         raise ValueError(f"bins must be at least 1, got {bins}")
     y, p = _checked(labels, scores)
-    bin_of = equal_width_bin(p, bins)
+    bin_of = equal_count_bin(p, bins)
     n = np.bincount(bin_of, minlength=bins).astype(np.int64)
     filled = np.where(n > 0, n, np.nan)
     return ReliabilityCurve(
@@ -101,15 +101,6 @@ def reliability_curve(labels: ArrayLike, scores: ArrayLike, *, bins: int = 10) -
         observed_share=np.bincount(bin_of, weights=y, minlength=bins) / filled,
         n=n,
     )
-
-
-def equal_width_bin(scores: FloatArray, bins: int) -> NDArray[np.int64]:
-    """The number of the bin that holds each score; see `reliability_curve`.
-
-    >>> equal_width_bin(np.array([0.0, 0.25, 0.5, 1.0]), 10).tolist()
-    [0, 2, 5, 9]
-    """
-    return np.searchsorted(np.linspace(0.0, 1.0, bins + 1)[1:-1], scores, side="right").astype(np.int64)
 
 
 def equal_count_bin(scores: FloatArray, bins: int) -> NDArray[np.int64]:

@@ -94,25 +94,28 @@ def test_bins_of_equal_count_hold_as_many_examples_where_no_scores_tie() -> None
     assert np.bincount(c.equal_count_bin(scores, 10)).tolist() == [20] * 10
 
 
-def test_a_score_on_an_edge_belongs_to_the_bin_above_and_one_to_the_last() -> None:
-    curve = c.reliability_curve([0, 1, 1, 1], [0.0, 0.5, 0.75, 1.0], bins=4)
+def test_points_of_the_reliability_curve_hold_as_many_examples_each_and_equal_scores_share_one() -> None:
+    assert c.reliability_curve([0, 1, 1, 1], [0.0, 0.5, 0.75, 1.0], bins=2).mean_score.tolist() == [0.25, 0.875]
 
-    assert curve.n.tolist() == [1, 0, 1, 2]
-    assert curve.mean_score.tolist()[2:] == [0.5, 0.875]
-    assert math.isnan(curve.observed_share[1])
+    curve = c.reliability_curve([0, 1, 1, 1, 0], [0.1, 0.1, 0.1, 0.1, 0.9], bins=5)
+
+    assert curve.n.tolist() == [0, 0, 4, 0, 1]
+    assert curve.observed_share.tolist()[2::2] == [0.75, 0.0]
+    assert math.isnan(curve.mean_score[1])
 
 
-def test_reliability_curve_agrees_with_scikit_learn_on_filled_bins() -> None:
+def test_reliability_curve_agrees_with_scikit_learn_where_no_scores_are_equal() -> None:
     from sklearn.calibration import calibration_curve
 
-    labels, scores = _flights()
-    scores = scores * 0.99 + 0.0037  # off the edges, whose side scikit-learn chooses otherwise
-    observed, said = calibration_curve(labels, scores, n_bins=10)
+    rng = np.random.default_rng(0)
+    scores = rng.random(2000) ** 6  # few are above a half
+    labels = rng.random(2000) < scores
+    observed, said = calibration_curve(labels, scores, n_bins=10, strategy="quantile")
 
     curve = c.reliability_curve(labels, scores)
 
-    assert curve.observed_share[curve.n > 0] == pytest.approx(observed)
-    assert curve.mean_score[curve.n > 0] == pytest.approx(said)
+    assert curve.observed_share == pytest.approx(observed)
+    assert curve.mean_score == pytest.approx(said)
 
 
 def test_an_example_without_label_takes_a_place_on_the_list_but_is_not_judged() -> None:
