@@ -64,6 +64,8 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
                               "trained as of an earlier drop."),
             dg.AssetCheckSpec("complete", asset=key, description="Every example of a drop with a champion is "
                               "scored."),
+            dg.AssetCheckSpec("can_abstain", asset=key, description="The champion knows the range of its inputs, where "
+                              "`abstain` is declared."),
         ],
         metadata=table_metadata(spec, "predictions/predictions"),
         **described(spec, "predictions", "delta", "xgboost", *_formats(spec, "predictions")),

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_NO_RANGE = "cannot abstain"  # the model of a drop that knows no range of its inputs, though `abstain` is declared
+
+
 @dataclass(frozen=True)
 class ScoredDrops:
     """The predictions of drops. Grain of `rows`: an example, as stored."""
@@ -72,7 +75,7 @@ def score_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -
         names = ["predictions", "examples", *(["champion"] if promotions else [])]
         stored = {name: lake.files(name, drops=None if name == "champion" else bounds) for name in names}
         show_tables(connection, stored)
-        checks = tuple(_check_stored(connection, champions))
+        checks = (*_check_stored(connection, champions), _check_range(notes))
     if all(check.passed for check in checks if check.is_error):
         for drop in drops:
             notes[drop] |= deliver_drop(spec, state, "predictions", drop, table)
@@ -131,6 +134,8 @@ def _score_drops(
             scored.append(frame.assign(_features_version=read[drop]))
             notes[drop] |= {"mean score": float(frame["score"].mean()), **describe_shift(prior)}
             notes[drop]["abstained"] = int(frame["abstained"].notna().sum())
+            if corrector.spec.model.abstain is not None and bundle.envelope is None:
+                notes[drop][_NO_RANGE] = version
             if champion.serves == "baseline":
                 notes[drop]["fallback"] = "the baseline serves: the champion has failed"
     return _prediction_table(corrector.spec, scored), notes
@@ -177,4 +182,20 @@ def _check_stored(
         passed=not partial,
         description=f"{len(partial)} of {len(champions)} drops are scored in part; {len(bare)} before any champion",
         measured={"without champion": len(bare), "scored in part": len(partial), "scored": sum(scored.values())},
+    )
+
+
+def _check_range(notes: Mapping[date, Mapping[str, object]]) -> CheckOutcome:
+    """Find drops whose champion was fitted before `abstain` was declared: it scores whatever it is given."""
+    without = {drop: note[_NO_RANGE] for drop, note in notes.items() if _NO_RANGE in note}
+    models = ", ".join(sorted({str(model) for model in without.values()}))
+    description = (
+        f"{models} cannot abstain: it was fitted without `abstain` and scores inputs far outside its training rows, "
+        f"in {len(without)} of {len(notes)} drops; the next model that is promoted can"
+    )
+    return CheckOutcome(
+        "can_abstain",
+        passed=not without,
+        description=description if without else "every champion abstains as declared",
+        measured={"drops of a champion that cannot": len(without)},
     )
