@@ -55,6 +55,7 @@ CHECKS = {
     "training/training_set:served_as_trained",
     "models/champion:gate",
     "models/behaviours:behaviour",
+    "predictions/predictions:can_abstain",
     "predictions/predictions:complete",
     "predictions/predictions:trained_before",
     "predictions/shadow_predictions:shadows_scored",
