@@ -17,6 +17,10 @@ from ml_assets.stores.processes import this_process
 from ml_assets.stores.use_case_state import UseCaseState
 
 
+class UncommittedRunError(dg.DagsterError):
+    """A run whose tables could not be committed; Dagster takes other errors at this point for no failure of the run."""
+
+
 class StateResource(dg.ConfigurableResource):
     """Gives assets the state of their use case, holds its write lock until the run ends, and commits what it wrote.
 
@@ -32,17 +36,23 @@ class StateResource(dg.ConfigurableResource):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["StateResource"]:
         """Commit and release when the run ends. The run is tagged with its process, which may be killed.
 
-        Of a run whose step raised, or that was cancelled, nothing is committed.
+        Of a run whose step raised, or that was cancelled, nothing is committed. A run that cannot be committed fails.
         """
         self._run, self._states = context, {}
         if context.run and context.instance and context.instance.has_run(context.run.run_id):
             context.instance.add_run_tags(context.run.run_id, {PROCESS_TAG: this_process()})
-        with ExitStack() as self._held:
-            yield self
-            if not ended_in_order(context):
-                self._log("nothing that this run wrote is seen by others: not all of its steps have ended")
-                for state in self._states.values():
-                    state.lake.leave()
+        try:
+            with ExitStack() as self._held:
+                yield self
+                if not ended_in_order(context):
+                    self._log("nothing that this run wrote is seen by others: not all of its steps have ended")
+                    for state in self._states.values():
+                        state.lake.leave()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UncommittedRunError(
+                f"what this run wrote could not be committed, and nobody sees it: {type(error).__name__}: {error}; the "
+                "next run undoes it: run its drops again"
+            ) from None
 
     def of(self, use_case: str) -> UseCaseState:
         """Give the state of a use case. The first call in a run takes its write lock, waiting for another holder."""

@@ -110,3 +110,25 @@ def test_run_resumed_after_another_one_is_refused(
     causes = [event.step_failure_data.error for event in resumed.all_events if event.is_step_failure]
     assert any("what it wrote was undone" in str(error) for error in causes)
     assert seen(tmp_path) == before
+
+
+def test_run_that_cannot_be_committed_fails_and_says_so(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Lake) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Lake, "commit", refuse)
+
+    ended = run(instance)
+
+    assert not ended.success
+    (failure,) = [event for event in ended.all_events if event.is_run_failure]
+    assert failure.job_failure_data.error is not None
+    assert "could not be committed, and nobody sees it: OSError: [Errno 28]" in failure.job_failure_data.error.message
+    assert seen(tmp_path) == dict.fromkeys(NAMES)
+    monkeypatch.undo()
+    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path))
+    monkeypatch.setenv(FAULT, "")
+    assert run(instance).success
+    assert None not in seen(tmp_path).values()
