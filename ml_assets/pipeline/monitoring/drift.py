@@ -42,6 +42,7 @@ from ml_assets.stores.failed_measures import noting_failures
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.table_rows import arrow_rows
+from ml_assets.stores.unchanged import keep_unchanged
 from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 TABLE = DRIFT_REPORT.name
 _BLOCKS_AT_ONCE = 8  # windows whose rows are in memory together, with the reference before them
 _MEASURES = 2  # of a family of features: the largest z, and the mean weighted by importance
-_kept: dict[tuple[str, ...], DriftReference] = {}  # the newest training reference: a champion serves for weeks
 
 
 @dataclass(frozen=True)
@@ -169,11 +169,13 @@ def _champion_reference(
     files = state.lake.files("features", drops=(spec.calendar.start, until)).files
     broken = faults.broken_drops(promotion.as_of)
     key = (spec.name, promotion.artifact_sha256, str(length), *map(str, broken), *files)
-    if key not in _kept:
-        _kept.clear()
+
+    def learn() -> DriftReference:
         rows = _load_features(connection, spec, state.lake, spec.calendar.start, until)
-        _kept[key] = DriftReference("training", rows.cut(spec.calendar.start, until, bundle, broken), length)
-    return _ChampionReference(promotion, bundle, _kept[key])
+        return DriftReference("training", rows.cut(spec.calendar.start, until, bundle, broken), length)
+
+    name = ("training reference", state.paths.root, spec.name)  # a champion serves for weeks: in a replay for many runs
+    return _ChampionReference(promotion, bundle, keep_unchanged(name, key, learn))
 
 
 def _importance_shares(bundle: ModelBundle) -> dict[str, float]:
