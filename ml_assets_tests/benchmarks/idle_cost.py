@@ -2,8 +2,8 @@
 
     python -m ml_assets_tests.benchmarks.idle_cost --minutes 5
 
-Each location runs under Dagster's daemon for so many minutes, over a state in which every landed drop was run. Printed
-is the processor time of the daemon and its code server after a warm-up, scaled to an hour, and the difference.
+Each location runs under the daemon and the code server of `ml-assets ui` for so many minutes, over a state in which every
+landed drop was run. Printed is their processor time after a warm-up, scaled to an hour, and the difference.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 from ml_assets.graph.runs.launch import make_instance
 from ml_assets.spec.use_case import UseCaseSpec
@@ -79,21 +80,35 @@ def measure(served: Path, count: int, minutes: float) -> float:
             "DAGSTER_HOME": str(paths.dagster_home), DATA_VARIABLE: str(paths.root), "IDLE_USE_CASES": str(count),
             "ML_ASSETS_ALERT_URLS": "",
         }  # fmt: skip
-        command = [sys.executable, "-c", "from dagster._daemon.cli import main; main()", "run", "-w", str(workspace)]
+        serving = Path(folder) / "served_workspace.yaml"
         with (Path(folder) / "log").open("w") as log:
-            daemon = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            processes = [_start(["code", str(workspace), str(serving)], environment, log)]
             try:
+                while not serving.exists() and processes[0].poll() is None:
+                    time.sleep(0.1)
+                processes.append(_start(["daemon", str(serving)], environment, log))
                 time.sleep(_WARM_UP_S)
                 _wait_for_ticks(paths, 2 * _SENSORS * count)
-                before, begun = processor_seconds(daemon.pid), time.monotonic()
+                before, begun = _spent_by(processes), time.monotonic()
                 time.sleep(minutes * 60)
-                spent, lasted = processor_seconds(daemon.pid) - before, time.monotonic() - begun
+                spent, lasted = _spent_by(processes) - before, time.monotonic() - begun
+                if any(process.poll() is not None for process in processes):
+                    raise RuntimeError(f"a process has ended: {log.name}")
             finally:
-                daemon.terminate()
-                daemon.wait(60)
-        if daemon.returncode not in {0, -15}:
-            raise RuntimeError(f"the daemon ended with {daemon.returncode}")
+                for process in processes[::-1]:
+                    process.terminate()
+                    process.wait(60)
     return spent / lasted * 3600
+
+
+def _start(arguments: list[str], environment: dict[str, str], log: IO[str]) -> subprocess.Popen[bytes]:
+    """Start a process of `ml-assets ui`, which lives as long as its standard input is open."""
+    command = [sys.executable, "-m", "ml_assets.cli.operate.ui_process", *arguments]
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log)
+
+
+def _spent_by(processes: list[subprocess.Popen[bytes]]) -> float:
+    return sum(processor_seconds(process.pid) for process in processes)
 
 
 def _wait_for_ticks(paths: StatePaths, wanted: int) -> None:

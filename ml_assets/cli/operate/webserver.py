@@ -1,4 +1,4 @@
-"""Starts the webserver and the daemon on this machine alone, and ends them together."""
+"""Starts the code server, the webserver and the daemon on this machine alone, and ends them together."""
 
 from __future__ import annotations
 
@@ -49,17 +49,25 @@ def _run(paths: StatePaths, rules: GuardRules, address: str, lock: int) -> None:
     environment.pop(TOKEN_VARIABLE, None)  # runs have no use for it
     guarded = {TOKEN_VARIABLE: rules.token, PORT_VARIABLE: str(rules.port), HOSTS_VARIABLE: " ".join(rules.hosts)}
     signal.signal(signal.SIGTERM, _interrupt)
-    processes = [_start("webserver", {**environment, **guarded}, lock), _start("daemon", environment, lock)]
-    shown = f"[bold]{address}/?token={rules.token}[/]  (Ctrl-C ends it; state in {paths.root})"
-    console.print(shown, soft_wrap=True, highlight=False)
+    served = paths.dagster_home / "served_workspace.yaml"
+    served.unlink(missing_ok=True)
+    processes: list[subprocess.Popen[str]] = []
     try:
+        processes.append(_start(["code", str(project_root() / "workspace.yaml"), str(served)], environment, lock))
+        with console.status("loading the definitions"):
+            while not served.exists() and processes[0].poll() is None:
+                time.sleep(0.1)
+        processes.append(_start(["webserver", str(served)], {**environment, **guarded}, lock))
+        processes.append(_start(["daemon", str(served)], environment, lock))
+        shown = f"[bold]{address}/?token={rules.token}[/]  (Ctrl-C ends it; state in {paths.root})"
+        console.print(shown, soft_wrap=True, highlight=False)
         while all(process.poll() is None for process in processes):
             time.sleep(0.5)
-        raise fail("the webserver or the daemon ended by itself; the lines above say why")
+        raise fail("the code server, the webserver or the daemon ended by itself; the lines above say why")
     except KeyboardInterrupt:
         console.print("ending")
     finally:
-        _end(processes)
+        _end(processes[::-1])
 
 
 def _refuse_taken_port(port: int) -> None:
@@ -76,12 +84,12 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _start(kind: str, environment: dict[str, str], lock: int) -> subprocess.Popen[str]:
+def _start(arguments: Sequence[str], environment: dict[str, str], lock: int) -> subprocess.Popen[str]:
     """Start a process whose output, and that of the runs it launches, is printed but for the events of runs.
 
     It ends when its standard input closes, so also when this process is killed; until then it holds the lock too.
     """
-    command = [sys.executable, "-m", "ml_assets.cli.operate.ui_process", kind, str(project_root() / "workspace.yaml")]
+    command = [sys.executable, "-m", "ml_assets.cli.operate.ui_process", *arguments]
     process = subprocess.Popen(  # noqa: S603
         command, env=environment, cwd=project_root(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, errors="replace", pass_fds=[lock],
