@@ -3,6 +3,7 @@
 import dagster as dg
 
 from ml_assets.features.lookback import view_lookback
+from ml_assets.graph import clock
 from ml_assets.graph.assets.columns import describe_columns
 from ml_assets.graph.assets.layout import (
     BACKFILL_TAG,
@@ -39,7 +40,7 @@ def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.pipeline.features.labels import store_labels
 
         state = store.of(spec.name)
-        stored = store_labels(spec, state, partition_keys(context))
+        stored = store_labels(spec, state, partition_keys(context), clock.now())
         describe_drops(context, state, stored, on_last=describe_columns(spec, "training", "labels", types))
 
     return labels

@@ -65,7 +65,7 @@ def _feed_health(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.reports.monitor_tables import nearest_table
 
         state, drops = store.of(spec.name), partition_keys(context)
-        found = store_feed_health(spec, state, drops)
+        found = store_feed_health(spec, state, drops, clock.now())
         nearest = markdown(nearest_table(found.rows, drops[-1]))
         describe_drops(context, state, found.result, on_last={"nearest to alarm": nearest})
 

@@ -85,7 +85,7 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         from ml_assets.pipeline.ingestion.validated import validate_source
 
         state = store.of(spec.name)
-        found = validate_source(spec, state, source, partition_keys(context))
+        found = validate_source(spec, state, source, partition_keys(context), clock.now())
         shown = describe_columns(spec, "validated", source.name, types)
         describe_drops(context, state, found.validated, validated_key, on_last=_page(spec, source, state) | shown)
         describe_drops(context, state, found.quarantine, quarantine_key)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
+from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
@@ -13,8 +14,12 @@ from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.labels import settle_labels
 
 
-def store_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DropResult:
-    """Draw the labels that each drop brought, by the declared SELECT, and store them. Grain: an example."""
+def store_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime) -> DropResult:
+    """Draw the labels that each drop brought, by the declared SELECT, and store them. Grain: an example.
+
+    A drop that has not come by `now`, the wall's moment, is refused as `refuse_undue_drops` does.
+    """
+    refuse_undue_drops(spec, state, drops, now)
     sources, bounds = spec.labels.sources, (drops[0], drops[-1])
     with state.connect_apart() as connection:
         read = {f"validated_{source}": state.lake.files(f"validated_{source}", drops=bounds) for source in sources}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.rules import RuleResult
 from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.ingestion.contract_changes import follow_contract
+from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.spec.contract import SQL_TYPES, Source
 from ml_assets.spec.tables.ingestion import source_table
@@ -51,11 +52,15 @@ class ValidationResult:
     quarantine: DropResult
 
 
-def validate_source(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date]) -> ValidationResult:
+def validate_source(
+    spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date], now: datetime
+) -> ValidationResult:
     """Judge the raw rows of `drops` by the contract; accepted + quarantined = landed.
 
-    A closed drop keeps its verdict: what a contract says now holds for what is received from now on.
+    A closed drop keeps its verdict: what a contract says now holds for what is received from now on. A drop that has
+    not come by `now`, the wall's moment, is refused as `refuse_undue_drops` does.
     """
+    refuse_undue_drops(spec, state, drops, now)
     follow_contract(state, source)
     lake, closed = state.lake, closed_drops(state)
     judged = [drop for drop in drops if drop not in closed or not lake.has(f"validated_{source.name}")]

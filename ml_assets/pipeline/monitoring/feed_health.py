@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from ml_assets.monitoring.diagnosis import FaultRecord, FaultyReading, diagnose_
 from ml_assets.monitoring.drift_report import Row, feed_rows, settle_alarms
 from ml_assets.monitoring.feed_health import FeedHealth
 from ml_assets.monitoring.feed_profile import profile_source
+from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
 from ml_assets.pipeline.monitoring.monitor_results import (
     MonitorResult,
     monitor_outcome,
@@ -34,8 +35,12 @@ if TYPE_CHECKING:
 TABLE = FEED_HEALTH.name
 
 
-def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> MonitorResult:
-    """Measure every monitor of the feeds in `drops`, given the drops before them, and store the rows."""
+def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime) -> MonitorResult:
+    """Measure every monitor of the feeds in `drops`, given the drops before them, and store the rows.
+
+    A drop that has not come by `now`, the wall's moment, is refused as `refuse_undue_drops` does.
+    """
+    refuse_undue_drops(spec, state, drops, now)
     with noting_failures(state.paths.alerts, spec.name, TABLE, drops[-1]) as failed, state.connect() as connection:
         over = _earlier(connection, spec, state.lake, drops[0])
         recent = recent_readings(connection, spec, state.lake, TABLE, drops[0])

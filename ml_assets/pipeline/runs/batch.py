@@ -71,17 +71,17 @@ def batch_steps(
         f"raw/{each.name}": partial(_receive, spec, state, each, drops, context.now) for each in spec.sources
     }
     validating: dict[str, Step] = {
-        f"validated/{each.name}": partial(_validate, spec, state, each, drops) for each in sources
+        f"validated/{each.name}": partial(_validate, spec, state, each, drops, context.now) for each in sources
     }
     return receiving | validating | {
         "raw/drops": lambda: build_ledger(spec, state, drops, context.now).checks,
-        "training/labels": lambda: store_labels(spec, state, drops).checks,
+        "training/labels": lambda: store_labels(spec, state, drops, context.now).checks,
         "features/examples": lambda: store_examples(spec, state, drops, is_backfill=is_backfill).checks,
         "features/features": lambda: store_features(spec, state, drops, is_backfill=is_backfill, tell=tell).checks,
         "predictions/predictions": lambda: score_drops(spec, state, drops).result.checks,
         "predictions/worklist": lambda: store_worklist(spec, state, drops).checks,
         "predictions/shadow_predictions": lambda: score_shadows(spec, state, drops).checks,
-        "monitoring/feed_health": lambda: store_feed_health(spec, state, drops).result.checks,
+        "monitoring/feed_health": lambda: store_feed_health(spec, state, drops, context.now).result.checks,
         "monitoring/drift_report": lambda: store_drift_report(spec, state, drops).monitors.result.checks,
         "monitoring/performance_report": lambda: report_performance(spec, state, drops).result.checks,
         "monitoring/decisions": lambda: store_decisions(spec, state, drops, context.now).result.checks,
@@ -94,5 +94,7 @@ def _receive(
     return receive_source(spec, state, source, drops, now).checks
 
 
-def _validate(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date]) -> Sequence[CheckOutcome]:
-    return validate_source(spec, state, source, drops).validated.checks
+def _validate(
+    spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date], now: datetime
+) -> Sequence[CheckOutcome]:
+    return validate_source(spec, state, source, drops, now).validated.checks

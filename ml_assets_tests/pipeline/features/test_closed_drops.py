@@ -1,4 +1,4 @@
-"""What a drop whose batch has not come is refused by: everything that predicts, watches or decides."""
+"""What a drop whose batch has not come is refused by: every step."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import pytest
 
 from ml_assets.ingestion.ledger import DropsNotFinalError
 from ml_assets.pipeline.features.closed_drops import require_features
+from ml_assets.pipeline.features.labels import store_labels
+from ml_assets.pipeline.ingestion.validated import validate_source
 from ml_assets.pipeline.monitoring.decisions import store_decisions
 from ml_assets.pipeline.monitoring.drift import store_drift_report
+from ml_assets.pipeline.monitoring.feed_health import store_feed_health
 from ml_assets.pipeline.monitoring.performance import report_performance
 from ml_assets.pipeline.scoring.predictions import score_drops
 from ml_assets.pipeline.scoring.shadows import score_shadows
@@ -56,3 +59,24 @@ def test_step_refuses_a_drop_without_features_and_writes_nothing(
 
 def test_drops_whose_features_are_stored_pass(state: UseCaseState) -> None:
     require_features(state, [day(1), day(2)])
+
+
+def validate_first_source(*asked: Any) -> object:
+    """Validate one source, with the arguments of the other steps."""
+    spec, state, drops, now = asked
+    return validate_source(spec, state, spec.sources[0], drops, now)
+
+
+@pytest.mark.parametrize("step", [validate_first_source, store_labels, store_feed_health])
+def test_step_before_the_features_refuses_a_drop_that_has_not_come_and_writes_nothing(
+    step: Callable[..., Any], state: UseCaseState
+) -> None:
+    landed = state.landing / "2013-01-02" / "weather.csv"
+    landed.parent.mkdir(parents=True)
+    landed.write_text("origin\n")
+    before = state.lake.tables()
+
+    with pytest.raises(DropsNotFinalError, match="drop 2013-01-10 has not come yet: the newest that can be run is"):
+        step(SPEC, state, [day(10)], *NOW)
+
+    assert state.lake.tables() == before

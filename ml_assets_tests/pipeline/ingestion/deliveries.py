@@ -68,7 +68,7 @@ class Deliveries:
         """Run drops up to their ledger and give its rows; `closes` marks them as those whose features are stored."""
         for source in self.sources:
             receive_source(self.spec, self.state, source, drops, _NOW)
-            validate_source(self.spec, self.state, source, drops)
+            validate_source(self.spec, self.state, source, drops, _NOW)
         build_ledger(self.spec, self.state, drops, _NOW)
         if closes:
             closed = [{"batch_date": drop, "examples": 0, "_feature_set": 1} for drop in drops]
