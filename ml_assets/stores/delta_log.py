@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote
 
+from ml_assets.stores.landing import write_whole
+
 _NO_VERSION = 10**20
 _LOG = "_delta_log"
 _NEWEST_CHECKPOINT = "_last_checkpoint"
+_FORGOTTEN = "_forgotten.json"  # ours; Delta passes over it
 
 
 def newest_version(folder: Path) -> int | None:
@@ -40,6 +44,32 @@ def _cut(log: Path, version: int) -> None:
         path.unlink()
 
 
+@dataclass(frozen=True)
+class Forgotten:
+    """Which versions of a table can no longer be read: those before `first`, but for the ones that were `kept`."""
+
+    first: int = 0
+    kept: tuple[int, ...] = ()
+
+    def readable(self, versions: Iterable[int]) -> set[int]:
+        """Give those of `versions` that can be read."""
+        return {version for version in versions if version >= self.first or version in self.kept}
+
+
+def read_forgotten(folder: Path) -> Forgotten:
+    """Read which versions of a table housekeeping has removed the files of."""
+    path = folder / _LOG / _FORGOTTEN
+    if not path.exists():
+        return Forgotten()
+    content = json.loads(path.read_bytes())
+    return Forgotten(content["first"], tuple(content["kept"]))
+
+
+def write_forgotten(folder: Path, forgotten: Forgotten) -> None:
+    """Note which versions cannot be read from now on, before their files are removed."""
+    write_whole(folder / _LOG / _FORGOTTEN, json.dumps(asdict(forgotten)).encode())
+
+
 def unneeded_log(folder: Path, before: datetime) -> list[Path]:
     """List the files of a log that precede its newest checkpoint from before a moment."""
     numbered = {path: int(path.name[:20]) for path in folder.iterdir() if path.name[:20].isdigit()}
@@ -58,6 +88,7 @@ def files_up_to(folder: Path, version: int) -> list[Path]:
     only versions removed by housekeeping named are gone, and left out.
     """
     log = sorted(path for path in (folder / _LOG).iterdir() if _number(path) <= version)
+    log += [path for path in [folder / _LOG / _FORGOTTEN] if path.exists()]
     newest = folder / _LOG / _NEWEST_CHECKPOINT
     if newest.exists() and json.loads(newest.read_bytes())["version"] <= version:
         log.append(newest)

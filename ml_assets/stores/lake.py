@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.stores.commit_record import CommitRecord, UndoneRunError, read_record, stamp_of, write_record
-from ml_assets.stores.delta_log import newest_version, take_back, unneeded_log
+from ml_assets.stores.delta_log import (
+    Forgotten,
+    newest_version,
+    read_forgotten,
+    take_back,
+    unneeded_log,
+    write_forgotten,
+)
 from ml_assets.stores.open_tables import OpenTables
 from ml_assets.stores.state_version import begin_lake
 from ml_assets.stores.table_files import (
@@ -216,8 +224,8 @@ class Lake:
         return max((version for version, at in self._committed(table).items() if at <= moment_ms), default=None)
 
     def kept_versions(self, table: str) -> set[int]:
-        """Give the versions of `table` that can still be read."""
-        return set(self._committed(table)) if self.has(table) else set()
+        """Give the versions of `table` that can still be read: see `forget`."""
+        return read_forgotten(self.folder / table).readable(self._committed(table)) if self.has(table) else set()
 
     def forget(
         self, table: str, before: datetime, now: datetime, *, keep: Collection[int] = (), is_dry_run: bool = False
@@ -228,6 +236,8 @@ class Lake:
         made, as Delta's own vacuum would: the newest version stays the one that was last written.
         """
         folder = self.folder / table
+        if not is_dry_run:
+            write_forgotten(folder, Forgotten(self.version_at(table, int(before.timestamp() * 1000)) or 0, tuple(keep)))
         hours = max(0, int((now - before).total_seconds() // 3600))
         files = self._open(table).vacuum(
             hours, dry_run=True, enforce_retention_duration=False, full=True, keep_versions=[*keep] or None
@@ -291,10 +301,12 @@ class Lake:
             raise MissingTableError(f"{self.folder.name}.{table} is not there yet: no run has written it")
         if version is None or version == newest.version():
             return newest
-        try:
-            return DeltaTable(str(self.folder / table), version=version)
-        except (TableNotFoundError, DeltaError) as error:
-            raise MissingTableError(f"{table} has no version {version}; allowed: 0 to {newest.version()}") from error
+        kept = read_forgotten(self.folder / table)
+        if kept.readable([version]):
+            with suppress(TableNotFoundError, DeltaError):
+                return DeltaTable(str(self.folder / table), version=version)
+        was = f"; those before {kept.first} are not kept: see `retention.versions`" if kept.first else ""
+        raise MissingTableError(f"{table} has no version {version}; allowed: {kept.first} to {newest.version()}{was}")
 
     def _opened(self, table: str) -> DeltaTable | None:
         """Give the version of a table that is read here; None where there is none."""

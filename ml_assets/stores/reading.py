@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -89,14 +90,26 @@ def read(
 
 
 def _as_served(connection: duckdb.DuckDBPyConnection, lake: Lake, until: date | None) -> duckdb.DuckDBPyRelation:
-    """Give the features of each drop up to `until` from the version its predictions were made from."""
+    """Give the features of each drop up to `until` from the version its predictions were made from.
+
+    Where that is no longer kept, they are the drop's own of today, as a score of that drop today would read them, and a
+    warning says so.
+    """
     if not lake.has("predictions"):
         return lake.relation(connection, "features").filter("false")
     found = lake.relation(connection, "predictions").project("batch_date, _features_version").distinct().fetchall()
+    kept, newest = lake.kept_versions("features"), lake.version("features") or 0
     by_version: dict[int, list[date]] = {}
     for drop, version in found:
         if version is not None and (until is None or drop <= until):  # a later version may have more columns
-            by_version.setdefault(version, []).append(drop)
+            by_version.setdefault(version if version in kept else newest, []).append(drop)
+    forgotten = sum(version is not None and version not in kept for _, version in found)
+    if forgotten:
+        warnings.warn(
+            f"{lake.folder.name}: {forgotten} drops were scored from versions of features that are no longer kept "
+            "(retention.versions); theirs are the features of today",
+            stacklevel=4,
+        )
     for version, drops in by_version.items():
         listed = ", ".join(f"DATE '{drop}'" for drop in drops)
         part = lake.relation(connection, "features", (min(drops), max(drops)), version)

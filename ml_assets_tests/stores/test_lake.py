@@ -233,6 +233,22 @@ def test_old_log_is_forgotten_up_to_a_checkpoint_and_what_is_left_can_be_read(la
     assert lake.forget("flights", now - timedelta(days=100), now) == []
 
 
+def test_versions_that_were_forgotten_are_named_as_such_and_the_others_can_be_read(lake: Lake) -> None:
+    for number in range(4):
+        lake.replace("flights", rows({FIRST: [number]}))
+    now = datetime.now(UTC)  # noqa: TID251 - files are dated by the machine
+
+    lake.forget("flights", now, now, keep=[1])
+
+    newest = lake.version("flights") or 0
+    assert lake.kept_versions("flights") == {1, newest}
+    assert all(read(lake, version=version) for version in lake.kept_versions("flights"))
+    with pytest.raises(MissingTableError, match=f"no version 2; allowed: {newest} to {newest}; those before {newest}"):
+        read(lake, version=2)
+    lake.replace("flights", rows({FIRST: [5]}))
+    assert lake.kept_versions("flights") == {1, newest, newest + 1}
+
+
 def test_versions_that_are_needed_stay_readable_whatever_their_age(lake: Lake) -> None:
     lake.replace("flights", rows({FIRST: [7]}), {"plan": "a"})
     needed = lake.version("flights") or 0

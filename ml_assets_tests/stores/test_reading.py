@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 import ml_assets
+from ml_assets.stores.delta_log import Forgotten, write_forgotten
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 
@@ -86,5 +87,9 @@ def test_features_are_read_as_they_were_when_they_were_scored(tmp_path: Path) ->
                                                [lake.version("features")]}), [DROPS[2]])  # fmt: skip
     assert list(ml_assets.read("flights", "features", as_of=DROPS[1], as_served=True, data=data)) == ["batch_date", "x"]
     assert "added" in ml_assets.read("flights", "features", as_served=True, data=data)
+    write_forgotten(lake.folder / "features", Forgotten(lake.version("features") or 0))
+    with pytest.warns(UserWarning, match="flights: 2 drops were scored from versions of features that are no longer"):
+        served = ml_assets.read("flights", "features", as_served=True, data=data)
+    assert served["x"].tolist() == [10.0, 20.0, 30.0]
     with pytest.raises(ValueError, match="as_served: found for predictions; allowed: features"):
         ml_assets.read("flights", "predictions", as_served=True, data=data)

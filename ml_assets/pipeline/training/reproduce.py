@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_assets.pipeline.champion.decisions import NotDecidableError
 from ml_assets.pipeline.champion.record import read_record
@@ -15,11 +15,16 @@ from ml_assets.pipeline.training.bundle import BundleFacts, Taken, make_bundle
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.pipeline.training.training_set import draw
 from ml_assets.spec.names import did_you_mean
+from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelStore, installed_libraries
+from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.candidate import Start, climb
 from ml_assets.training.history import within_history
 from ml_assets.training.training_set import DrawPlan
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Reproduced:
 def reproduce(state: UseCaseState, model_version: str, tell: Callable[[str], None]) -> Reproduced:
     """Draw the training set again from its recorded plan and inputs, train by the recorded recipe, and compare.
 
+    Where housekeeping has removed the inputs, the training set that was stored is taken.
+
     Raises NotDecidableError on a model that no verdict names.
     """
     store, lake = state.models, state.lake
@@ -59,9 +66,8 @@ def reproduce(state: UseCaseState, model_version: str, tell: Callable[[str], Non
         entry = _entry(record, model_version)
         recorded = store.load(entry["model_version"], entry["artifact_sha256"])
         drawn = lake.metadata(TRAINING_SET, entry["_training_set_version"])
-        tell(f"drawing training set version {entry['_training_set_version']} again")
-        again = draw(connection, lake, DrawPlan.from_json(drawn["plan"]), drawn["inputs"])
-        rows = connection.from_arrow(again.rows).order("batch_date, example_id").df()
+        again, again_hash = _draw_again(connection, lake, entry["_training_set_version"], drawn, tell)
+        rows = again.order("batch_date, example_id").df()
     start = None
     if recorded.started_from is not None:
         before = store.load(recorded.started_from, _entry(record, recorded.started_from)["artifact_sha256"])
@@ -72,9 +78,7 @@ def reproduce(state: UseCaseState, model_version: str, tell: Callable[[str], Non
         recorded.recipe, rows, recorded.features, start=start, on_rung=lambda r: tell(f"{r.rung.name} is done")
     )
     plan = drawn["plan"]
-    facts = BundleFacts(
-        recorded.as_of, plan["holdout_after"], plan["matured_until"], again.content_hash, recorded.features
-    )
+    facts = BundleFacts(recorded.as_of, plan["holdout_after"], plan["matured_until"], again_hash, recorded.features)
     bundle = make_bundle(Taken(recorded.recipe, rungs, recorded.rung), rows, facts, start=start, tell=tell)
     with TemporaryDirectory() as folder:
         stored = ModelStore(Path(folder)).save(bundle)
@@ -84,11 +88,29 @@ def reproduce(state: UseCaseState, model_version: str, tell: Callable[[str], Non
         model_version,
         entry["artifact_sha256"],
         stored.artifact_sha256,
-        again.content_hash,
+        again_hash,
         drawn["content_hash"],
         differing,
         {name: (then[name], now.get(name, "no longer used")) for name in then if then[name] != now.get(name)},
     )
+
+
+def _draw_again(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    version: int,
+    drawn: Mapping[str, Any],
+    tell: Callable[[str], None],
+) -> tuple[duckdb.DuckDBPyRelation, str]:
+    """Draw a training set again, and give it with its content hash; the stored one where its inputs are not kept."""
+    forgotten = [table for table, its in drawn["inputs"].items() if its not in lake.kept_versions(table)]
+    if forgotten:
+        tell(f"training set version {version} is read as stored: what {', '.join(forgotten)} held then is not kept")
+        stored = lake.relation(connection, TRAINING_SET, version=version)
+        return stored, content_hash(stored)
+    tell(f"drawing training set version {version} again")
+    again = draw(connection, lake, DrawPlan.from_json(drawn["plan"]), drawn["inputs"])
+    return connection.from_arrow(again.rows), again.content_hash
 
 
 def _entry(record: list[dict[str, Any]], model_version: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ml_assets.decisions.reasons import spell_reason
 from ml_assets.graph.automation.alerts import reconcile
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
+from ml_assets.stores.delta_log import Forgotten, write_forgotten
 from ml_assets_tests.rehearsal import Rehearsal, _forgetful_instance, day, failures_of, go_on_from
 from ml_assets_tests.served import (
     DRAWING,
@@ -384,6 +385,19 @@ def test_champion_is_made_again_with_the_same_bytes(two: Two, monkeypatch: pytes
     assert found["sha256"] == found["recorded_sha256"]
     assert found["training_set_hash"] == found["recorded_training_set_hash"]
     assert (found["differing"], found["libraries"]) == ([], {})
+
+
+def test_champion_whose_inputs_are_no_longer_kept_is_made_again_from_its_stored_training_set(
+    two: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = at(go_on_from(two.state, tmp_path), monkeypatch)
+    for table in ("features", "labels"):
+        write_forgotten(state.lake.folder / table, Forgotten(first=10**6))  # as after `retention.versions`
+
+    result = run("reproduce", NAME, two.second)
+
+    assert result.exit_code == 0, result.output
+    assert "is read as stored: what features, labels held then is not kept" in said(result)
 
 
 def test_model_of_another_seed_than_it_says_is_told_apart_by_its_files(
