@@ -13,6 +13,8 @@ import pytest
 from ml_assets.decisions.attempts import next_attempt
 from ml_assets.graph.automation.failures import failed_runs
 from ml_assets.graph.automation.run_requests import DROP_TAG, batch_request, ended_attempts, run_key
+from ml_assets.graph.automation.sensors import build_run_sensors
+from ml_assets.graph.definitions.jobs import retrain_job_name
 from ml_assets.graph.runs.lost_runs import PROCESS_TAG, end_lost_runs
 from ml_assets.pipeline.ingestion.ready_drops import ReadyRange
 from ml_assets.stores.processes import this_process
@@ -27,6 +29,11 @@ WIDER = ReadyRange(date(2013, 1, 1), date(2013, 1, 3), "2013-01-01..2013-01-03:d
 @dg.job(name=BATCH)
 def batch() -> None:
     """Stand for the batch of the use case: only the records of its runs matter here."""
+
+
+@dg.job(name=retrain_job_name(SPEC.name))
+def retrain() -> None:
+    """Stand for the retraining of the use case."""
 
 
 @pytest.fixture
@@ -136,3 +143,57 @@ def test_pauses_grow_and_a_batch_is_left_to_a_person_in_the_end() -> None:
     assert "until somebody mends" in str(next_attempt([failed] * 5, failed + timedelta(days=365)))
     assert next_attempt([failed] * 9, failed + timedelta(hours=23), is_endless=True) is not None
     assert next_attempt([failed] * 9, failed + timedelta(days=1), is_endless=True) is None
+
+
+DECISION = {
+    "batch_date": date(2013, 1, 9), "action": "retrain", "trigger": "drift", "reason": "2 features have drifted",
+    "monitor": "training/distance_mi", "measurement": 7.5, "threshold": 4.2, "is_judged": False,
+}  # fmt: skip
+
+
+def retraining_asked(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, **decided: object
+) -> list[str] | str:
+    """Tick the sensor of drift with the newest decision, and give the keys it asks with, or why it asks for nothing."""
+    newest = {**DECISION, **decided}
+    monkeypatch.setattr("ml_assets.pipeline.monitoring.newest_decision.newest_decision", lambda *_: newest)
+    sensors = {sensor.name: sensor for sensor in build_run_sensors(SPEC, batch, retrain, None)}
+    with dg.build_sensor_context(instance) as context:
+        tick = sensors[f"{SPEC.name}_retrain_on_drift"].evaluate_tick(context)
+    return [str(request.run_key) for request in tick.run_requests or []] or str(tick.skip_message)
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_no_second_retraining_is_asked_for_while_one_waits_or_goes_on(
+    status: dg.DagsterRunStatus, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert retraining_asked(instance, monkeypatch) == ["retrain:2013-01-09:0"]
+    instance.create_run_for_job(retrain, status=status, tags={DROP_TAG: "retrain:2013-01-08"})
+
+    assert "a run of it is queued or goes on" in retraining_asked(instance, monkeypatch)
+
+
+def test_failed_retrainings_of_earlier_drops_count_and_then_one_a_day_is_tried(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        made = instance.create_run_for_job(
+            retrain, status=dg.DagsterRunStatus.STARTED, tags={DROP_TAG: f"retrain:2013-01-0{number + 1}"}
+        )
+        instance.report_run_failed(made, "failed")
+
+    assert "failed 5 times; tried again from" in retraining_asked(instance, monkeypatch)
+    tomorrow = datetime.now(UTC) + timedelta(days=1, minutes=1)  # noqa: TID251 - runs are dated by the wall
+    monkeypatch.setattr("ml_assets.graph.clock.now", lambda: tomorrow)
+    assert retraining_asked(instance, monkeypatch) == ["retrain:2013-01-09:0"]
+
+
+@pytest.mark.parametrize(
+    ("decided", "why"),
+    [({"action": "nothing"}, "no retraining for drift"), ({"trigger": "staleness"}, "no retraining for drift"),
+     ({"is_judged": True}, "a candidate as of this drop was judged already")],
+)  # fmt: skip
+def test_sensor_says_why_it_asks_for_no_retraining(
+    decided: dict[str, object], why: str, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert why in retraining_asked(instance, monkeypatch, **decided)
