@@ -106,6 +106,11 @@ class Lake:
         """End the run without a commit: what it wrote is seen by none but a run that resumes it."""
         self.is_writing = False
 
+    def unfinished_run(self) -> str:
+        """Name the run that writes, or that ended without a commit; empty where there is none."""
+        record = self._committed_now()
+        return record.writer if record else ""
+
     def tables(self) -> list[str]:
         """Name the tables that exist."""
         record = None if self.is_writing else self._committed_now()

@@ -32,6 +32,18 @@ def write_lock(folder: Path, name: str, on_wait: Callable[[str], None] | None = 
         yield
 
 
+def is_locked(folder: Path, name: str) -> bool:
+    """Say whether a process holds the lock `name` in `folder`."""
+    try:
+        with (folder / f"{name}.lock").open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 class LockHeldError(RuntimeError):
     """A lock that another process holds; `holder` is what that process wrote about itself."""
 

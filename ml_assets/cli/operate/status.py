@@ -67,6 +67,9 @@ def show_facts(facts: dict[str, Any]) -> None:
     for name in ("landed", "run"):
         span = facts[name]
         _line(name, f"{span['first']} to {span['last']}, {span['drops']} drops" if span else "nothing yet")
+    if facts["unfinished"]:
+        _line("not ended", f"run {facts['unfinished']} has ended without a commit: it failed, was cancelled or killed. "
+              "Nobody sees what it wrote; the next run undoes it", "red")  # fmt: skip
     for name, colour in (("missing", "red"), ("refused", "yellow"), ("missing_accepted", "dim")):
         if facts[name]:
             more = f" and {len(facts[name]) - _SHOWN} more" if len(facts[name]) > _SHOWN else ""

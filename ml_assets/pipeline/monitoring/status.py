@@ -19,6 +19,7 @@ from ml_assets.stores.rows import read_rows
 from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.unread_files import find_unmarked, find_unread
 from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.stores.write_lock import is_locked
 
 _SHOWN_VERDICTS = 5
 _DROP_COUNTS = (
@@ -58,8 +59,8 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
     """Gather what is known of a use case, as plain values.
 
     `quality` is the newest row of `performance_verdicts`; `fallback` what serves in the place of a failed champion, and
-    `failure` why the champion of the newest drop has failed, each null where that is not so. `next` maps the commands
-    that follow to what they are for.
+    `failure` why the champion of the newest drop has failed, each null where that is not so. `unfinished` is the run
+    that ended without a commit, if there is one. `next` maps the commands that follow to what they are for.
     """
     lake = state.lake
     files = [source.expected_file for source in spec.sources]
@@ -78,6 +79,7 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
         "description": spec.description,
         "landed": _span(landed),
         "run": _span(run),
+        "unfinished": None if is_locked(state.paths.locks, spec.name) else lake.unfinished_run() or None,
         "landed_not_run": [drop for drop in landed if drop not in computed],
         "missing": _named(ledger, "missing"),
         "missing_accepted": _named(ledger, "missing_accepted"),

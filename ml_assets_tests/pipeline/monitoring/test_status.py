@@ -16,11 +16,12 @@ from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.tables.models import CHAMPION
 from ml_assets.spec.tables.monitoring import DECISIONS, PERFORMANCE_VERDICTS
 from ml_assets.stores.alert_outbox import AlertOutbox
-from ml_assets.stores.lake import MissingTableError
+from ml_assets.stores.lake import Lake, MissingTableError
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.stores.write_lock import write_lock
 from ml_assets_tests.rehearsal import day, flagship
 
 SPEC = flagship()
@@ -101,6 +102,19 @@ def test_what_is_missing_comes_before_everything_else(state: UseCaseState) -> No
     assert facts["missing_accepted"] == ["planes of 2013-01-03"]
     assert facts["refused"] == ["weather of 2013-01-01: late x2"]
     assert list(facts["next"]) == ["ml-assets batch flight_delays --from 2013-01-02 --to 2013-01-05"]
+
+
+def test_run_that_ended_without_a_commit_is_named_and_one_that_goes_on_is_not(state: UseCaseState) -> None:
+    land(state, day(1))
+    lake = Lake(state.lake.folder)
+    lake.begin("killed-run")
+
+    killed = facts_of(SPEC, state)["unfinished"]
+    with write_lock(state.paths.locks, SPEC.name):
+        going_on = facts_of(SPEC, state)["unfinished"]
+    lake.commit()
+
+    assert (killed, going_on, facts_of(SPEC, state)["unfinished"]) == ("killed-run", None, None)
 
 
 def test_without_a_champion_training_comes_next(state: UseCaseState) -> None:
