@@ -7,7 +7,7 @@ one message. Nothing is read here; rows come from the tables of one drop.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 from ml_assets.decisions.incidents import Finding, Severity
@@ -16,6 +16,7 @@ from ml_assets.spec.drops import BY_A_PERSON
 Row = Mapping[str, Any]
 DROP_SCOPE = ("drop/", "feed/", "drift/", "performance", "freshness/", "decision")
 _MANY_REFUSED = 2  # in a row, while the champion does worse
+_ENDS_AT = 0.75  # of its threshold: an incident about a window that moves by a drop stays open until that
 _NAMED = 4  # monitors named in one message; the report has them all
 
 
@@ -52,6 +53,7 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
     found += _drift(use_case, drop, alarms, doing)
     found += _performance(use_case, performance, doing)
     found += [*_failing(use_case, performance, decision, doing), *_calibration(use_case, performance, doing, max_ece)]
+    found += _waning(performance, max_ece, {finding.kind for finding in found})
     if stale:
         found.append(
             Finding("freshness/champion", "freshness", "warning", "; ".join(stale), None, None, doing,
@@ -138,6 +140,23 @@ def _calibration(use_case: str, performance: Row | None, doing: str, max_ece: fl
         )
         found.append(Finding("performance/calibration", "miscalibrated", "warning", said, ece, max_ece, doing, look_at))
     return found
+
+
+def _waning(performance: Row | None, max_ece: float, told: Collection[str]) -> list[Finding]:
+    """Give what was over its threshold, if it was, and is not far below it: kinds that were `told` are over it."""
+    performance = performance or {}
+    ece, chance = performance.get("ece"), performance.get("ece_by_chance")
+    ece = ece if ece is not None and chance is not None and ece > chance else None
+    measured = {
+        ("performance", "loss_risen"): (performance.get("loss_level"), performance.get("loss_limit")),
+        ("performance/prior", "prior_shift"): (performance.get("prior_level"), performance.get("prior_limit")),
+        ("performance/calibration", "miscalibrated"): (ece, max_ece),
+    }
+    return [
+        Finding(monitor, kind, "info", "", level, limit, "", "", is_waning=True)
+        for (monitor, kind), (level, limit) in measured.items()
+        if kind not in told and level is not None and limit is not None and level > _ENDS_AT * limit
+    ]
 
 
 def _doing(decision: Row | None) -> str:

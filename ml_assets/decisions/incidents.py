@@ -37,6 +37,9 @@ class Finding:
         The command or page to look at.
     is_event
         It happened and is over, such as a promotion: opened and closed at once, with one message.
+    is_waning
+        It is no longer over its threshold, and near: an open incident stays open as it was last told, and none opens.
+        Without this, what wavers about a threshold would be told again and again.
     """
 
     monitor: str
@@ -48,6 +51,7 @@ class Finding:
     doing: str
     look_at: str
     is_event: bool = False
+    is_waning: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +111,9 @@ def settle(
     """Compare what is found at `at` with what is open.
 
     A finding without an open incident opens one; an open incident inside the scope that is not found any more closes;
-    an incident that stays open says what was found last, without a message. Of two findings with one key the worse one
-    counts. The order of the arguments is irrelevant, and settling the same findings again changes nothing.
+    an incident that stays open says what was found last, without a message, and what it said before where that wanes.
+    Of two findings with one key the worse one counts. The order of the arguments is irrelevant, and settling the same
+    findings again changes nothing.
 
     Parameters
     ----------
@@ -136,11 +141,18 @@ def settle(
     found = _worst_by_key(findings)
     events = [_opened(finding, use_case, at, drop) for finding in found.values() if finding.is_event]
     lasting = {key: finding for key, finding in found.items() if not finding.is_event}
-    new = [_opened(finding, use_case, at, drop) for key, finding in lasting.items() if key not in known]
+    new = [
+        _opened(finding, use_case, at, drop)
+        for key, finding in lasting.items() if key not in known and not finding.is_waning
+    ]  # fmt: skip
+    kept = [
+        one if lasting[key].is_waning else replace(one, **asdict(lasting[key]))
+        for key, one in known.items() if key in lasting
+    ]  # fmt: skip
     gone = [one for key, one in known.items() if key not in lasting and one.monitor.startswith(scope)]
     return Changes(
         opened=_ordered([*new, *events]),
-        still_open=_ordered([replace(one, **asdict(lasting[key])) for key, one in known.items() if key in lasting]),
+        still_open=_ordered(kept),
         closed=_ordered([replace(incident, closed_at=at, closed_drop=drop) for incident in gone]),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ml_assets.decisions.findings import finding_of_verdict, findings_of_drop
+from ml_assets.decisions.incidents import Finding
 
 DROP = "2013-07-09"
 WAIT = {"action": "wait", "would_change": "the cooldown ends with drop 2013-07-20"}
@@ -145,10 +146,18 @@ VERDICT: dict[str, Any] = {
 
 
 def told(**changes: Any) -> list[tuple[str, str]]:
-    """Give kind and message of what a verdict that failed leads to."""
+    """Give kind and message of what a verdict that failed opens."""
+    return [(finding.kind, finding.message) for finding in of_verdict(**changes) if not finding.is_waning]
+
+
+def waning(**changes: Any) -> set[str]:
+    """Give the kinds of which open incidents stay open, and none opens."""
+    return {finding.kind for finding in of_verdict(**changes) if finding.is_waning}
+
+
+def of_verdict(**changes: Any) -> list[Finding]:
     decision = {**WAIT, "refused": 0, "failure": None, "fallback_since": None, **changes.pop("decision", {})}
-    findings = found(performance={**VERDICT, **changes}, decision=decision, max_ece=0.05)
-    return [(finding.kind, finding.message) for finding in findings]
+    return found(performance={**VERDICT, **changes}, decision=decision, max_ece=0.05)
 
 
 def test_a_risen_loss_is_told_with_its_first_drop_and_what_it_was_before() -> None:
@@ -191,3 +200,12 @@ def test_labels_away_from_scores_worse_than_the_first_and_miscalibrated_are_told
     assert found_now["prior_shift"].startswith("since drop 2013-06-25 positives are more frequent than the scores say")
     assert "log loss higher by 3.0%" in found_now["worse_than_first"]
     assert "the gate allows 5.0%, and chance alone gives up to 2.0%" in found_now["miscalibrated"]
+
+
+def test_what_is_under_its_threshold_by_less_than_a_quarter_keeps_what_is_open_and_opens_nothing() -> None:
+    near = {"loss_level": 4.0, "prior_level": 3.1, "ece": 0.04}
+
+    assert waning(**near) == {"loss_risen", "prior_shift", "miscalibrated"}
+    assert waning(loss_level=3.7, prior_level=2.9, ece=0.037) == set()
+    assert "miscalibrated" not in waning(**near, ece_by_chance=0.045)
+    assert waning(loss_since="2013-06-22", prior_since="2013-06-25", ece=0.08) == set()  # these are told

@@ -71,6 +71,16 @@ def test_a_finding_opens_once_stays_open_and_closes_once() -> None:
     assert third == Changes(closed=(replace(opened, closed_at="2013-07-03", closed_drop="2013-07-03"),))
 
 
+def test_what_wavers_about_its_threshold_is_one_incident() -> None:
+    waning = replace(DRIFT, message="", measurement=0.1, is_waning=True)
+    (opened,) = _settle([], DRIFT, at="2013-07-01").opened
+
+    assert _settle([], waning, at="2013-07-01") == Changes()
+    assert _settle([opened], waning, at="2013-07-02") == Changes(still_open=(opened,))
+    assert _settle([opened], DRIFT, at="2013-07-03").still_open == (opened,)
+    assert len(_settle([opened], at="2013-07-04").closed) == 1
+
+
 def test_id_of_an_incident_is_the_same_wherever_it_is_worked_out() -> None:
     (opened,) = _settle([], DRIFT, at="2013-07-01").opened
 
