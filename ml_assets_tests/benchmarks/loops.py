@@ -362,10 +362,11 @@ def _say(message: str) -> None:
 
 def write_page(found: Sequence[dict[str, Any]], page: Path) -> None:
     """Write what was found as a page, a row a world and seed."""
-    heads = ["world", "seed", "noticed after", "recovered after", "incidents before", "retrainings (promoted)",
+    heads = ["world", "seed", "noticed after", "drift after", "recovered after", "incidents before", "retrainings (promoted)",
              "against never", "worst 60 drops against never", "against the best schedule", "against ADWIN",
              "against DDM"]  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    regrets: list[float] = []
     for row in sorted(found, key=lambda row: (_place(row["world"]), row["seed"])):
         rivals = row["rivals"]
         schedules = {name: each for name, each in rivals.items() if name.startswith("every")}
@@ -375,11 +376,16 @@ def write_page(found: Sequence[dict[str, Any]], page: Path) -> None:
         over = [best, rivals.get("ADWIN"), rivals.get("DDM")]
         never = row["loss_served"] / row["loss_never"] - 1 if row["loss_never"] else None
         cells = [
-            row["world"], row["seed"], _drops(row.get("noticed_after")), _drops(row.get("recovered_after")), false,
+            row["world"], row["seed"], _drops(row.get("noticed_after")), _drops(row.get("drift_after")),
+            _drops(row.get("recovered_after")), false,
             f"{len(row['retrainings'])} ({promoted})", _percent(never), _percent(row["worst_60_against_never"]),
             *(_percent(each and each["served_over_it"]) for each in over),
         ]  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
+        regrets += [best["served_over_it"]] if best else []
+    left = [world.name for world in WORLDS if world.name not in {row["world"] for row in found}]
+    lines += ["", f"Against the best schedule, mean of {len(regrets)} worlds: {_percent(float(np.mean(regrets)))}." if regrets
+              else "Rivals were left out.", "", f"Not run: {', '.join(left) or 'none'}."]  # fmt: skip
     page.write_text(_PAGE.format(table="\n".join(lines), days=DAYS, change=CHANGE))
 
 
@@ -401,14 +407,15 @@ Made by `python -m ml_assets_tests.benchmarks.loops`: worlds whose truth is know
 with its defaults, {days} drops, the change (if there is one) in drop {change}. Steps are weeks: a batch of seven drops, then
 a retraining where the newest decision asks for one.
 
-- *noticed after*: drops from the change to the first `performance_verdicts` that failed.
+- *noticed after*: drops from the change to the first `performance_verdicts` that failed; *drift after*: to the first alarm
+  of a feature or the score against the champion's training rows.
 - *recovered after*: drops from the change until twenty drops in a row cost at most 5 % more log loss than a model that was
   given 80 drops of the new truth alone.
 - *incidents before*: incidents told before the change, or at all where nothing changes.
 - *against* another policy: the mean log loss of what was served, relative to that policy's on the same days; above zero
   it would have been better. Schedules retrain every 7, 28 or 84 days on all, or the newest 28 or 84 days; the best of them
-  is picked in hindsight; they act daily, where the steps here are weeks. ADWIN and DDM are River's, with their defaults, fed with each outcome as it becomes known. All
-  rivals fit the kind of model that made the worlds, which the ladder of a use case first has to find.
+  is picked in hindsight; they act daily, where the steps here are weeks. ADWIN and DDM are River's, with their defaults,
+  fed with each outcome as it becomes known. All rivals fit the kind of model that made the worlds, which the ladder of a use case first has to find.
 
 {table}
 """
