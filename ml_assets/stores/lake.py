@@ -73,8 +73,8 @@ class Lake:
         self.is_writing = False
         self._record = read_record(folder)
 
-    def begin(self, writer: str, resumes: str = "") -> None:
-        """Begin a run, under the write lock: undo what another one left, unless `resumes` names it.
+    def begin(self, writer: str, resumes: str = "") -> str:
+        """Begin a run, under the write lock: undo what another one left, unless `resumes` names it; give which it was.
 
         Raises
         ------
@@ -88,11 +88,14 @@ class Lake:
                 f"run {resumes} did not end, and what it wrote was undone when another run began; allowed: to run its "
                 "drops again as a whole"
             )
-        if not (resumes and resumes == record.writer):
+        is_resumed = bool(resumes) and resumes == record.writer
+        undone = "" if is_resumed else record.writer
+        if not is_resumed:
             take_back(self.folder, self._newest_versions(), record.tables)
             record = record.without_writer()
         self._put(record.of_writer(writer))
         self.is_writing = True
+        return undone
 
     def commit(self) -> None:
         """End the run: from now on everybody sees what it wrote."""

@@ -56,17 +56,17 @@ class UseCaseState:
         return self.keep_newest("lake", self.paths, lambda: Lake(self.paths.lake / self.use_case))
 
     @contextmanager
-    def writing(
-        self, writer: str, *, resumes: str = "", on_wait: Callable[[str], None] | None = None
-    ) -> Iterator[Lake]:
+    def writing(self, writer: str, *, resumes: str = "", tell: Callable[[str], None] | None = None) -> Iterator[Lake]:
         """Hold the write lock of the use case, and commit what is written to its tables when the block ends.
 
         Where it raises, or leaves the lake itself, nothing of it is seen: the next block undoes it, unless it `resumes`
-        this `writer`.
+        this `writer`. `tell` is given who holds the lock, while it waits, and what was undone.
         """
-        with writing(self.paths, self.use_case, on_wait):
+        with writing(self.paths, self.use_case, tell):
             lake = self.lake
-            lake.begin(writer, resumes)
+            undone = lake.begin(writer, resumes)
+            if undone and tell is not None:
+                tell(f"{self.use_case}: what run {undone} wrote is undone: it ended without a commit")
             try:
                 yield lake
             except BaseException:

@@ -85,7 +85,9 @@ def test_what_a_failed_run_wrote_is_seen_by_none_and_undone_by_the_next(state: U
         lake.append("new", rows(SECOND, 3))
     assert read(state.lake, "one") == [(FIRST, 1)]
 
-    with state.writing("third") as lake:
+    told: list[str] = []
+    with state.writing("third", tell=told.append) as lake:
+        assert told == ["stops: what run second wrote is undone: it ended without a commit"]
         assert read(lake, "one") == [(FIRST, 1)]
         assert not lake.has("new")
         assert lake.versions(["one", "other"]) == versions

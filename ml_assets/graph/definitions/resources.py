@@ -61,7 +61,7 @@ class StateResource(dg.ConfigurableResource):
             state = UseCaseState(use_case, paths, DuckDBResource(database=":memory:").get_connection)
             run = self._run.run
             writer, resumes = (run.run_id, resumed_run(run)) if run else (this_process(), "")
-            self._held.enter_context(state.writing(writer, resumes=resumes, on_wait=self._log))
+            self._held.enter_context(state.writing(writer, resumes=resumes, tell=self._log))
             self._states[use_case] = state
         return self._states[use_case]
 

@@ -80,7 +80,7 @@ def run_steps(
     done: list[str] = []
     checks: dict[str, CheckOutcome] = {}
     blocked: StepsStoppedError | None = None
-    with state.writing(f"steps of process {this_process()}", on_wait=tell):
+    with state.writing(f"steps of process {this_process()}", tell=tell):
         for name, step in steps.items():
             if only and name not in only:
                 continue
