@@ -57,10 +57,11 @@ def _run(paths: StatePaths, rules: GuardRules, address: str, lock: int) -> None:
         with console.status("loading the definitions"):
             while not served.exists() and processes[0].poll() is None:
                 time.sleep(0.1)
-        processes.append(_start(["webserver", str(served)], {**environment, **guarded}, lock))
-        processes.append(_start(["daemon", str(served)], environment, lock))
-        shown = f"[bold]{address}/?token={rules.token}[/]  (Ctrl-C ends it; state in {paths.root})"
-        console.print(shown, soft_wrap=True, highlight=False)
+        if served.exists():
+            processes.append(_start(["webserver", str(served)], {**environment, **guarded}, lock))
+            processes.append(_start(["daemon", str(served)], environment, lock))
+            shown = f"[bold]{address}/?token={rules.token}[/]  (Ctrl-C ends it; state in {paths.root})"
+            console.print(shown, soft_wrap=True, highlight=False)
         while all(process.poll() is None for process in processes):
             time.sleep(0.5)
         raise fail("the code server, the webserver or the daemon ended by itself; the lines above say why")
