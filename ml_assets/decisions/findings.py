@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
-from ml_assets.decisions.incidents import Finding, Severity
+from ml_assets.decisions.incidents import Finding, Severity, Waning
 from ml_assets.spec.drops import BY_A_PERSON
 
 Row = Mapping[str, Any]
@@ -142,7 +142,7 @@ def _calibration(use_case: str, performance: Row | None, doing: str, max_ece: fl
     return found
 
 
-def _waning(performance: Row | None, max_ece: float, told: Collection[str]) -> list[Finding]:
+def _waning(performance: Row | None, max_ece: float, told: Collection[str]) -> list[Waning]:
     """Give what was over its threshold, if it was, and is not far below it: kinds that were `told` are over it."""
     performance = performance or {}
     ece, chance = performance.get("ece"), performance.get("ece_by_chance")
@@ -153,7 +153,7 @@ def _waning(performance: Row | None, max_ece: float, told: Collection[str]) -> l
         ("performance/calibration", "miscalibrated"): (ece, max_ece),
     }
     return [
-        Finding(monitor, kind, "info", "", level, limit, "", "", is_waning=True)
+        Waning(monitor, kind, "info", "", level, limit, "", "")
         for (monitor, kind), (level, limit) in measured.items()
         if kind not in told and level is not None and limit is not None and level > _ENDS_AT * limit
     ]

@@ -37,9 +37,6 @@ class Finding:
         The command or page to look at.
     is_event
         It happened and is over, such as a promotion: opened and closed at once, with one message.
-    is_waning
-        It is no longer over its threshold, and near: an open incident stays open as it was last told, and none opens.
-        Without this, what wavers about a threshold would be told again and again.
     """
 
     monitor: str
@@ -51,7 +48,14 @@ class Finding:
     doing: str
     look_at: str
     is_event: bool = False
-    is_waning: bool = False
+
+
+@dataclass(frozen=True)
+class Waning(Finding):
+    """A finding that is no longer over its threshold, and near: what is open stays open as last told, and none opens.
+
+    Without it, what wavers about a threshold would be told again and again.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,10 +147,10 @@ def settle(
     lasting = {key: finding for key, finding in found.items() if not finding.is_event}
     new = [
         _opened(finding, use_case, at, drop)
-        for key, finding in lasting.items() if key not in known and not finding.is_waning
+        for key, finding in lasting.items() if key not in known and not isinstance(finding, Waning)
     ]  # fmt: skip
     kept = [
-        one if lasting[key].is_waning else replace(one, **asdict(lasting[key]))
+        one if isinstance(lasting[key], Waning) else replace(one, **asdict(lasting[key]))
         for key, one in known.items() if key in lasting
     ]  # fmt: skip
     gone = [one for key, one in known.items() if key not in lasting and one.monitor.startswith(scope)]

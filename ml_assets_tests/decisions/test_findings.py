@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ml_assets.decisions.findings import finding_of_verdict, findings_of_drop
-from ml_assets.decisions.incidents import Finding
+from ml_assets.decisions.incidents import Finding, Waning
 
 DROP = "2013-07-09"
 WAIT = {"action": "wait", "would_change": "the cooldown ends with drop 2013-07-20"}
@@ -147,12 +147,12 @@ VERDICT: dict[str, Any] = {
 
 def told(**changes: Any) -> list[tuple[str, str]]:
     """Give kind and message of what a verdict that failed opens."""
-    return [(finding.kind, finding.message) for finding in of_verdict(**changes) if not finding.is_waning]
+    return [(finding.kind, finding.message) for finding in of_verdict(**changes) if not isinstance(finding, Waning)]
 
 
 def waning(**changes: Any) -> set[str]:
     """Give the kinds of which open incidents stay open, and none opens."""
-    return {finding.kind for finding in of_verdict(**changes) if finding.is_waning}
+    return {finding.kind for finding in of_verdict(**changes) if isinstance(finding, Waning)}
 
 
 def of_verdict(**changes: Any) -> list[Finding]:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.incidents import Changes, Finding, Incident, incident_id_of, message_of, settle
+from ml_assets.decisions.incidents import Changes, Finding, Incident, Waning, incident_id_of, message_of, settle
 
 DRIFT = Finding(
     monitor="drift/weather_temp_f",
@@ -72,7 +72,7 @@ def test_a_finding_opens_once_stays_open_and_closes_once() -> None:
 
 
 def test_what_wavers_about_its_threshold_is_one_incident() -> None:
-    waning = replace(DRIFT, message="", measurement=0.1, is_waning=True)
+    waning = Waning(**{**asdict(DRIFT), "message": "", "measurement": 0.1})
     (opened,) = _settle([], DRIFT, at="2013-07-01").opened
 
     assert _settle([], waning, at="2013-07-01") == Changes()
