@@ -63,7 +63,8 @@ def judge(
     lower end must not fall below `-max_loss`, less what newer training rows are declared to be worth.
 
     The floor on AUC and the ceiling on calibration error do not refuse a candidate that beats a champion which misses
-    them too on the same window: the champion is what would serve instead.
+    them too on the same window: the champion is what would serve instead. Nor does a gain over baseline and constant
+    that is not sure, where the champion does worse than these.
 
     Where the window or the training rows are of one class, that is the reason, and measures are not judged.
 
@@ -109,7 +110,11 @@ def _measured_reasons(
     reasons = [*_data_reasons(candidate, rule), *_absolute_reasons(candidate, champion if is_better else None, rule)]
     reasons += [*_baseline_reasons(candidate, baseline, is_alone=champion is None), *against]
     if evidence is not None:
-        reasons += evidence_reasons(candidate, evidence, rule)
+        found = evidence_reasons(candidate, evidence, rule)
+        if champion is not None and is_better:
+            simple = min(baseline.log_loss, evidence.constant_loss)
+            found = [_excused_by_failing(reason, champion, simple) for reason in found]
+        reasons += found
     return reasons
 
 
@@ -164,6 +169,13 @@ def _excused(reason: Reason, of_champion: float) -> Reason:
         return reason
     said = f"{reason.message}; the champion misses it too on this window ({of_champion:.6g}) and would serve instead, "
     return replace(reason, message=f"{said}and the candidate beats it: not held against it", passed=True)
+
+
+def _excused_by_failing(reason: Reason, champion: WindowMeasures, simple: float) -> Reason:
+    """Do not ask a sure gain over what is simple of a candidate that beats a champion which loses to it."""
+    if reason.code != "gain_over_constant_unsure" or not champion.log_loss > simple:
+        return reason
+    return _excused(reason, 1 - champion.log_loss / simple)
 
 
 def _baseline_reasons(candidate: WindowMeasures, baseline: WindowMeasures, *, is_alone: bool) -> list[Reason]:

@@ -7,10 +7,18 @@ from typing import Any
 
 import pytest
 
-from ml_assets.decisions.evidence import LEAST_SPREAD, ClassCounts, Evidence, GroupGap, SliceGain, evidence_reasons
+from ml_assets.decisions.evidence import (
+    LEAST_SPREAD,
+    ClassCounts,
+    Evidence,
+    GroupGap,
+    SliceGain,
+    evidence_reasons,
+)
 from ml_assets.decisions.promotion import MOST_MONTHS, judge
 from ml_assets.spec.gate import Guardrail
 from ml_assets.stats.day_blocks import Interval
+from ml_assets.stats.window_measures import SimpleGain
 from ml_assets_tests.decisions.test_promotion import CANDIDATE, CHAMPION, GAIN, HEURISTIC, RULE
 
 NOW = datetime(2013, 9, 30, tzinfo=UTC)
@@ -178,3 +186,26 @@ def test_leak_is_told_of_a_candidate_of_one_class_too() -> None:
     verdict = judge(candidate=CANDIDATE, champion=None, baseline=HEURISTIC, gain=None, rule=RULE, evidence=evidence)
 
     assert [reason.code for reason in verdict.reasons if not reason.passed] == ["one_class", "leak_found"]
+
+
+@pytest.mark.parametrize(
+    ("champion_loss", "outcome"),
+    [
+        (HEURISTIC.log_loss + 0.01, "promoted"),  # it does worse than the baseline, and would serve instead
+        (HEURISTIC.log_loss - 0.001, "refused"),
+    ],
+)
+def test_gain_over_what_is_simple_need_not_be_sure_where_the_champion_loses_to_it(
+    champion_loss: float, outcome: str
+) -> None:
+    unsure = SimpleGain("baseline", Interval(0.03, -0.02, 0.08, 0.9, 14, 12_000))
+    champion = replace(CHAMPION, log_loss=champion_loss)
+
+    verdict = judge(
+        candidate=CANDIDATE, champion=champion, baseline=HEURISTIC, gain=GAIN, rule=RULES,
+        evidence=replace(SOUND, over_simple=unsure),
+    )  # fmt: skip
+
+    assert verdict.outcome == outcome
+    (reason,) = [each for each in verdict.reasons if each.code == "gain_over_constant_unsure"]
+    assert ("the champion misses it too" in reason.message) is (outcome == "promoted")
