@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from ml_assets.cli.console import console, fail, next_steps, print_json
+from ml_assets.cli.console import console, fail, next_steps, print_json, say
 from ml_assets.cli.progress import progress_bar
 from ml_assets.pipeline.champion.decisions import PersonDecision, decide_waiting, record_of, waiting_in
 from ml_assets.pipeline.champion.record import champion_in
@@ -97,6 +97,9 @@ def run_reproduce(state: UseCaseState, model_version: str, *, as_json: bool) -> 
         return found.is_equal
     console.print(f"training set  recorded {found.recorded_training_set_hash}", highlight=False)
     console.print(f"              again    {found.training_set_hash}", highlight=False)
+    if found.forgotten:
+        say(f"read as stored: what {', '.join(found.forgotten)} held then is no longer kept (retention.versions)",
+            indent=14)  # fmt: skip
     console.print(f"artifact      recorded {found.recorded_sha256}", highlight=False)
     console.print(f"              again    {found.sha256}", highlight=False)
     if found.is_equal:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ml_assets.pipeline.champion.decisions import NotDecidableError
 from ml_assets.pipeline.champion.record import read_record
@@ -15,16 +15,12 @@ from ml_assets.pipeline.training.bundle import BundleFacts, Taken, make_bundle
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.pipeline.training.training_set import draw
 from ml_assets.spec.names import did_you_mean
-from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelStore, installed_libraries
 from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.candidate import Start, climb
 from ml_assets.training.history import within_history
 from ml_assets.training.training_set import DrawPlan
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,8 @@ class Reproduced:
         What is not equal: files of the model, or the training set.
     libraries
         By name, the recorded version and the one installed, where they differ.
+    forgotten
+        Tables whose version that the training set was drawn from is no longer kept: it was read as stored.
     """
 
     model_version: str
@@ -46,6 +44,7 @@ class Reproduced:
     recorded_training_set_hash: str
     differing: tuple[str, ...]
     libraries: dict[str, tuple[str, str]]
+    forgotten: tuple[str, ...] = ()
 
     @property
     def is_equal(self) -> bool:
@@ -66,7 +65,14 @@ def reproduce(state: UseCaseState, model_version: str, tell: Callable[[str], Non
         entry = _entry(record, model_version)
         recorded = store.load(entry["model_version"], entry["artifact_sha256"])
         drawn = lake.metadata(TRAINING_SET, entry["_training_set_version"])
-        again, again_hash = _draw_again(connection, lake, entry["_training_set_version"], drawn, tell)
+        forgotten = tuple(table for table, its in drawn["inputs"].items() if its not in lake.kept_versions(table))
+        tell(f"{'reading' if forgotten else 'drawing'} training set version {entry['_training_set_version']} again")
+        if forgotten:
+            again = lake.relation(connection, TRAINING_SET, version=entry["_training_set_version"])
+            again_hash = content_hash(again)
+        else:
+            made = draw(connection, lake, DrawPlan.from_json(drawn["plan"]), drawn["inputs"])
+            again, again_hash = connection.from_arrow(made.rows), made.content_hash
         rows = again.order("batch_date, example_id").df()
     start = None
     if recorded.started_from is not None:
@@ -92,25 +98,8 @@ def reproduce(state: UseCaseState, model_version: str, tell: Callable[[str], Non
         drawn["content_hash"],
         differing,
         {name: (then[name], now.get(name, "no longer used")) for name in then if then[name] != now.get(name)},
+        forgotten,
     )
-
-
-def _draw_again(
-    connection: duckdb.DuckDBPyConnection,
-    lake: Lake,
-    version: int,
-    drawn: Mapping[str, Any],
-    tell: Callable[[str], None],
-) -> tuple[duckdb.DuckDBPyRelation, str]:
-    """Draw a training set again, and give it with its content hash; the stored one where its inputs are not kept."""
-    forgotten = [table for table, its in drawn["inputs"].items() if its not in lake.kept_versions(table)]
-    if forgotten:
-        tell(f"training set version {version} is read as stored: what {', '.join(forgotten)} held then is not kept")
-        stored = lake.relation(connection, TRAINING_SET, version=version)
-        return stored, content_hash(stored)
-    tell(f"drawing training set version {version} again")
-    again = draw(connection, lake, DrawPlan.from_json(drawn["plan"]), drawn["inputs"])
-    return connection.from_arrow(again.rows), again.content_hash
 
 
 def _entry(record: list[dict[str, Any]], model_version: str) -> dict[str, Any]:

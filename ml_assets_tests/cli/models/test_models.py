@@ -397,7 +397,8 @@ def test_champion_whose_inputs_are_no_longer_kept_is_made_again_from_its_stored_
     result = run("reproduce", NAME, two.second)
 
     assert result.exit_code == 0, result.output
-    assert "is read as stored: what features, labels held then is not kept" in said(result)
+    assert "equal, byte for byte" in said(result)
+    assert "read as stored: what features, labels held then is no longer kept" in said(result)
 
 
 def test_model_of_another_seed_than_it_says_is_told_apart_by_its_files(
