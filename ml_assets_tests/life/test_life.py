@@ -23,6 +23,8 @@ pytestmark = [
     pytest.mark.xdist_group("life"),
     # great_expectations 1.24 imports sre_constants and sre_parse, which Python 3.11 calls deprecated
     pytest.mark.filterwarnings("ignore:module 'sre_.*' is deprecated:DeprecationWarning"),
+    # apprise 2.2: its e-mail service loads imghdr for pgpy, which Python 3.13 will not have
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
 ]
 
 asked_for = pytest.mark.skipif("ML_ASSETS_LIVES" not in os.environ, reason="half an hour more: ML_ASSETS_LIVES=1")
