@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +19,3 @@ def test_killed_replay_ends_as_one_that_nobody_killed(tmp_path: Path) -> None:
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "random: " in ended.stdout
-    counted = re.search(r"killed at (\d+) of (\d+) fail points", ended.stdout)
-    assert counted is not None
-    met, points = map(int, counted.groups())
-    assert points > 80
-    assert met > 0.9 * points, ended.stdout  # a point that comes once may be passed by a run that was killed before
