@@ -65,7 +65,9 @@ class Watch:
 
     def _watched(self, kind: str, call: Callable[..., Any], of_target: int = 0) -> Callable[..., Any]:
         def watched(*given: Any, **named: Any) -> Any:
-            name = _NUMBERS.sub("N", Path(str(given[of_target])).name) if len(given) > of_target else ""
+            # a table is written to by its path, or through the table that is open
+            target = getattr(given[of_target], "table_uri", given[of_target]) if len(given) > of_target else ""
+            name = _NUMBERS.sub("N", Path(str(target)).name)
             with self.around(f"{kind} {name} {self.caller()}"):
                 return call(*given, **named)
 
