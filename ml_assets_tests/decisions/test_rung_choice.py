@@ -47,8 +47,28 @@ def test_a_loss_that_is_not_finite_is_never_taken_and_named(loss: float) -> None
 
 
 def test_a_ladder_without_a_finite_loss_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"no rung has a finite log loss: \{'a': nan\}"):
+    with pytest.raises(ValueError, match=r"no rung can be taken: a: not taken, its log loss is not finite \(nan\)"):
         choose_rung([("a", math.nan)], margin=0.01)
+
+
+def test_a_rung_that_breaks_a_behaviour_is_passed_over_for_the_best_that_keeps_all() -> None:
+    asked: list[str] = []
+
+    def breaks(name: str) -> str:
+        asked.append(name)
+        return "noise" if name == "trees" else ""
+
+    found = choose_rung([("a", 0.6), ("line", 0.55), ("trees", 0.5), ("weak", 0.58), ("blend", 0.51)], 0.01, breaks)
+
+    assert found.name == "blend"
+    assert found.reasons[2] == "trees: not taken, log loss 0.500000, it breaks noise"
+    assert found.reasons[4].endswith("gains +7.27% over line, asked is 1.00%")
+    assert asked == ["a", "line", "trees", "blend"]  # what would not be taken is not tried
+
+
+def test_a_ladder_of_which_every_rung_breaks_something_is_refused_with_what() -> None:
+    with pytest.raises(ValueError, match=r"a: not taken, log loss 0\.500000, it breaks noise"):
+        choose_rung([("a", 0.5)], 0.01, lambda _: "noise")
 
 
 @given(st.lists(st.floats(0.01, 2) | st.just(math.nan), min_size=1, max_size=6), st.floats(0, 0.2))

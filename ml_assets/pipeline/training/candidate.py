@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.decisions.rung_choice import RungChoice, choose_rung
 from ml_assets.pipeline.champion.record import candidate_table, read_champion_before
+from ml_assets.pipeline.evaluation.behaviours import broken_by
 from ml_assets.pipeline.features.versions import definitions_of, lost_features
 from ml_assets.pipeline.training.bundle import BundleFacts, Taken, make_bundle
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
@@ -19,7 +20,7 @@ from ml_assets.stores.model_registry import CandidateLog
 from ml_assets.stores.model_store import ModelBundle, StoredModel
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.candidate import MeasuredRung, Start, climb
-from ml_assets.training.estimators import needs_both_classes
+from ml_assets.training.estimators import FittedModel, needs_both_classes
 from ml_assets.training.history import choose_history, within_history
 from ml_assets.training.tuning import Trial, tune_ladder
 
@@ -75,7 +76,12 @@ def fit_candidate(
         changes = _changes(connection, state, spec, date.fromisoformat(plan["as_of"]))
     recipe = _with_history(spec, rows, plan["features"], changes, tell)
     rows = within_history(recipe, rows)
-    climbed = _climb(spec, _Choice(recipe, rung, tune), rows, plan["features"], start, tell)
+
+    def breaks(model: FittedModel) -> str:
+        train = rows.loc[rows["split"] == "train", plan["features"]]
+        return broken_by(spec, state, model, train, date.fromisoformat(plan["as_of"]))
+
+    climbed = _climb(spec, _Choice(recipe, rung, tune, breaks), rows, plan["features"], start, tell)
     facts = BundleFacts(plan["as_of"], plan["holdout_after"], plan["matured_until"], record["content_hash"],
                         tuple(plan["features"]))  # fmt: skip
     bundle = make_bundle(Taken(climbed.recipe, climbed.rungs, climbed.choice.name), rows, facts, start=start, tell=tell)
@@ -158,11 +164,12 @@ def _start(
 
 @dataclass(frozen=True)
 class _Choice:
-    """The recipe, and what a person fixes about the candidate."""
+    """The recipe, what a person fixes about the candidate, and which declared behaviours a model breaks."""
 
     recipe: TrainingRecipe
     rung: str
     tune: bool
+    breaks: Callable[[FittedModel], str]
 
 
 def _climb(
@@ -191,10 +198,33 @@ def _climb(
     rungs = climb(recipe, rows, features, start=start, on_rung=tell_rung)
     # a history too short for windows ahead leaves only the holdout to choose on, and the table says so
     losses = [(rung.rung.name, (rung.ahead or rung.measures)["log_loss"]) for rung in rungs]
-    choice = choose_rung(losses, spec.model.margin)
     if asked.rung in [rung.name for rung in recipe.ladder]:
         choice = RungChoice(asked.rung, (f"{asked.rung}: fixed by hand",))
+    else:
+        choice = _choose(recipe, rungs, losses, spec.model.margin, asked.breaks)
     return Climbed(recipe, rungs, RungChoice(choice.name, (*choice.reasons, *left_out)), trials)
+
+
+def _choose(
+    recipe: TrainingRecipe,
+    rungs: Sequence[MeasuredRung],
+    losses: Sequence[tuple[str, float]],
+    margin: float,
+    breaks: Callable[[FittedModel], str],
+) -> RungChoice:
+    """Take the best rung that keeps the declared behaviours; where only shares and counts do, the best of all.
+
+    The gate then refuses that one with the behaviour that it breaks, which tells more than a baseline without a gain.
+    """
+    models = {rung.rung.name: rung.model for rung in rungs}
+    counted = [rung.name for rung in recipe.ladder if not needs_both_classes(rung)]
+
+    def broken(name: str) -> str:
+        return "" if name in counted else breaks(models[name])
+
+    kept = choose_rung(losses, margin, broken)
+    best = choose_rung(losses, margin)
+    return best if kept.name in counted else kept
 
 
 def without_unfittable(recipe: TrainingRecipe, rows: pd.DataFrame) -> tuple[TrainingRecipe, tuple[str, ...]]:
