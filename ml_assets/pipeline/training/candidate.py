@@ -78,7 +78,7 @@ def fit_candidate(
     rows = within_history(recipe, rows)
 
     def breaks(model: FittedModel) -> str:
-        train = rows.loc[rows["split"] == "train", plan["features"]]
+        train = rows.loc[rows["split"] == "train"][list(plan["features"])]
         return broken_by(spec, state, model, train, date.fromisoformat(plan["as_of"]))
 
     climbed = _climb(spec, _Choice(recipe, rung, tune, breaks), rows, plan["features"], start, tell)
@@ -196,19 +196,16 @@ def _climb(
         tell(f"{rung.rung.name}: log loss {said['log_loss']:.4f}, AUC {said['auc']:.4f} {where}")
 
     rungs = climb(recipe, rows, features, start=start, on_rung=tell_rung)
-    # a history too short for windows ahead leaves only the holdout to choose on, and the table says so
-    losses = [(rung.rung.name, (rung.ahead or rung.measures)["log_loss"]) for rung in rungs]
     if asked.rung in [rung.name for rung in recipe.ladder]:
         choice = RungChoice(asked.rung, (f"{asked.rung}: fixed by hand",))
     else:
-        choice = _choose(recipe, rungs, losses, spec.model.margin, asked.breaks)
+        choice = take_rung(recipe, rungs, spec.model.margin, asked.breaks)
     return Climbed(recipe, rungs, RungChoice(choice.name, (*choice.reasons, *left_out)), trials)
 
 
-def _choose(
+def take_rung(
     recipe: TrainingRecipe,
     rungs: Sequence[MeasuredRung],
-    losses: Sequence[tuple[str, float]],
     margin: float,
     breaks: Callable[[FittedModel], str],
 ) -> RungChoice:
@@ -216,6 +213,8 @@ def _choose(
 
     The gate then refuses that one with the behaviour that it breaks, which tells more than a baseline without a gain.
     """
+    # a history too short for windows ahead leaves only the holdout to choose on, and the table says so
+    losses = [(rung.rung.name, (rung.ahead or rung.measures)["log_loss"]) for rung in rungs]
     models = {rung.rung.name: rung.model for rung in rungs}
     counted = [rung.name for rung in recipe.ladder if not needs_both_classes(rung)]
 
