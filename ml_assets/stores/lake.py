@@ -18,6 +18,7 @@ from ml_assets.stores.delta_log import (
     unneeded_log,
     write_forgotten,
 )
+from ml_assets.stores.kept_files import scan
 from ml_assets.stores.open_tables import OpenTables
 from ml_assets.stores.state_version import begin_lake
 from ml_assets.stores.table_files import (
@@ -26,7 +27,6 @@ from ml_assets.stores.table_files import (
     drop_of,
     pyarrow_schema,
     refuse_other_types,
-    scan,
     sql_type,
 )
 

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.user_sql import check_repeatable, check_select
+from ml_assets.stores.kept_files import rows_of
 from ml_assets.stores.sql_limits import sql_limits
 from ml_assets.stores.table_files import TableFiles, scan_sql
 
@@ -46,6 +47,9 @@ def show_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Tabl
     """Make views of `tables` by their names, `table` or `schema.table`: for SQL of our own, which nothing shuts in."""
     for name, table in tables.items():
         schema, _, bare = name.rpartition(".")
+        if not schema and (rows := rows_of(table)) is not None:
+            connection.register(bare, rows)
+            continue
         if schema:
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
         target = f'"{schema}"."{bare}"' if schema else f'"{bare}"'

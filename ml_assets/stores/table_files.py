@@ -43,13 +43,6 @@ class TableFiles:
         return replace(self, files=tuple(file for file in self.files if drop_of(file) in drops))
 
 
-def scan(connection: duckdb.DuckDBPyConnection, table: TableFiles) -> duckdb.DuckDBPyRelation:
-    """Read the files of a table lazily; an empty table still has its columns."""
-    if not table.files:
-        return connection.from_arrow(table.schema.empty_table())
-    return connection.sql(scan_sql(table))
-
-
 def scan_sql(table: TableFiles) -> str:
     """Give the table function that reads exactly the live files of a table.
 

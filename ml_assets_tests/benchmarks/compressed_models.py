@@ -29,10 +29,10 @@ from ml_assets.spec.model import Rung, TrainingRecipe
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import auc, expected_calibration_error, log_loss, pointwise_log_loss
 from ml_assets.stats.day_blocks import paired_day_block_bootstrap
+from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle, ModelStore
 from ml_assets.stores.paths import StatePaths
-from ml_assets.stores.table_files import scan
 from ml_assets.training.candidate import MeasuredRung, climb, foresee
 from ml_assets.training.time_folds import time_folds
 from ml_assets_tests.benchmarks.gate_repeats import draw_rows

@@ -25,9 +25,9 @@ from ml_assets.decisions.promotion import Verdict, judge
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.window_measures import measure_window
+from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
-from ml_assets.stores.table_files import scan
 from ml_assets.training.candidate import climb
 from ml_assets.training.evaluation import gain_over
 from ml_assets.training.training_set import draw_training_set, plan_draw

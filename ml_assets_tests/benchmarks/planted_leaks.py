@@ -31,9 +31,9 @@ from ml_assets.spec.contract import Column
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.features import RowExpression
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths, project_root
-from ml_assets.stores.table_files import scan
 from ml_assets.stores.use_case_state import UseCaseState
 
 OUTCOMES = "validated_flight_outcomes"

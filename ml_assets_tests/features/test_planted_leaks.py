@@ -12,8 +12,8 @@ from ml_assets.pipeline.audit.leakage import AuditRequest, audit_leakage
 from ml_assets.pipeline.training.training_set import draw
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.features import FeatureSpec
+from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.table_files import scan
 from ml_assets.training.training_set import plan_draw
 from ml_assets_tests.benchmarks.planted_leaks import LEAKS, Planted, Scene, audit_scene, rewrite, run_planted
 from ml_assets_tests.features.conftest import LAST, RealSlice

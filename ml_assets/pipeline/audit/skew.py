@@ -11,8 +11,8 @@ from ml_assets.pipeline.features.versions import read_sets
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.spec.feature_versions import changed_features
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.table_files import scan
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.training_set import DrawPlan
 

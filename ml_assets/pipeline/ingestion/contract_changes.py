@@ -15,7 +15,7 @@ from typing import Literal
 from ml_assets.ingestion.reading import typed_value
 from ml_assets.spec.contract import SQL_TYPES, ColumnType, Source
 from ml_assets.spec.tables.ingestion import source_table
-from ml_assets.stores.table_files import scan
+from ml_assets.stores.kept_files import scan
 from ml_assets.stores.table_rows import arrow_schema
 from ml_assets.stores.use_case_state import UseCaseState
 

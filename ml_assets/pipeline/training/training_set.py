@@ -13,8 +13,9 @@ from ml_assets.pipeline.features.versions import require_one_set, stale_drops
 from ml_assets.pipeline.monitoring.feed_health import read_faults
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake, MissingTableError
-from ml_assets.stores.table_files import content_hash, scan
+from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.training_set import (
     DrawPlan,
