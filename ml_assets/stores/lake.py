@@ -25,6 +25,7 @@ from ml_assets.stores.table_files import (
     PARTITION,
     TableFiles,
     drop_of,
+    list_files,
     pyarrow_schema,
     refuse_other_types,
     sql_type,
@@ -70,6 +71,7 @@ class Lake:
         self.folder = folder
         self.is_pinned = is_pinned
         self._opened_tables = OpenTables(folder)
+        self._listed: dict[str, tuple[DeltaTable, TableFiles]] = {}
         self.is_writing = False
         self._record = read_record(folder)
 
@@ -179,17 +181,11 @@ class Lake:
     def files(self, table: str, version: int | None = None, drops: tuple[date, date] | None = None) -> TableFiles:
         """List the live files of `table`, of one version if named, of the drops from..to if given."""
         opened = self._open(table, version)
-        partitions = opened.metadata().partition_columns
-        filters = None
-        if drops is not None:
-            filters = [(PARTITION, ">=", str(drops[0])), (PARTITION, "<=", str(drops[1]))]
-        return TableFiles(
-            table=table,
-            version=opened.version(),
-            files=tuple(sorted(opened.file_uris(file_pruning_predicate=filters))),
-            schema=pyarrow_schema(opened),
-            is_partitioned=PARTITION in partitions,
-        )
+        listed = self._listed.get(table)
+        if listed is None or listed[0] is not opened or listed[1].version != opened.version():
+            listed = (opened, list_files(table, opened))
+            self._listed[table] = listed
+        return listed[1] if drops is None else listed[1].between(*drops)
 
     def relation(
         self,

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from ml_assets.stores.engine import open_reader
+from ml_assets.stores.kept_files import rows_of, scan
 from ml_assets.stores.lake import Lake
 
 
@@ -21,8 +22,11 @@ def read_rows(
     """Read a small table, all its columns where none is named; no rows when it was never written."""
     if not lake.has(table):
         return []
+    files = lake.files(table, drops=drops)
+    if not where and set(columns or ()) <= set(files.schema.names) and (kept := rows_of(files)) is not None:
+        return (kept if columns is None else kept.select(list(columns))).to_pylist()
     with open_reader() as connection:
-        relation = lake.relation(connection, table, drops)
+        relation = scan(connection, files)
         if where:
             relation = relation.filter(where)
         if columns is not None:

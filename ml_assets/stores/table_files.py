@@ -42,6 +42,21 @@ class TableFiles:
         """Give the files of some drops alone."""
         return replace(self, files=tuple(file for file in self.files if drop_of(file) in drops))
 
+    def between(self, first: date, last: date) -> TableFiles:
+        """Give the files of the drops first..last alone."""
+        return replace(self, files=tuple(file for file in self.files if first <= drop_of(file) <= last))
+
+
+def list_files(table: str, opened: DeltaTable) -> TableFiles:
+    """List the live files of an open table."""
+    return TableFiles(
+        table=table,
+        version=opened.version(),
+        files=tuple(sorted(opened.file_uris())),
+        schema=pyarrow_schema(opened),
+        is_partitioned=PARTITION in opened.metadata().partition_columns,
+    )
+
 
 def scan_sql(table: TableFiles) -> str:
     """Give the table function that reads exactly the live files of a table.
