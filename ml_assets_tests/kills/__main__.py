@@ -15,6 +15,7 @@ from random import Random
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets_tests.kills.fail_points import FailPoint
 from ml_assets_tests.kills.killed_replay import (
+    ENOUGH,
     Left,
     Plan,
     choose_fail_points,
@@ -24,6 +25,9 @@ from ml_assets_tests.kills.killed_replay import (
     prepare,
     run_unkilled,
 )
+
+_REPLAYS, _GIVING_UP = 8, 4  # replays at most, and how many of them give up a point that does not come
+_MET = 0.9  # share of the fail points that must be met
 
 
 def _say(message: str) -> None:
@@ -39,7 +43,7 @@ def main() -> int:
     parser.add_argument("--most", type=float, default=8.0, help="seconds until a kill, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--drops", type=int, default=30)
-    parser.add_argument("--retrain-after", type=int, default=10, help="steps of three drops")
+    parser.add_argument("--retrain-after", type=int, default=3, help="steps of three drops")
     asked = parser.parse_args()
     plan, random, root = Plan(asked.drops, retrain_after=asked.retrain_after), Random(asked.seed), asked.folder  # noqa: S311 - the same kills each time
     spec = prepare(root / "landed")
@@ -47,7 +51,7 @@ def main() -> int:
     wanted = look_at(spec, root / "unkilled")
     _say(f"nobody killed: {unkilled.seconds:.0f} s, {len(wanted.hashes)} tables, {len(wanted.incidents)} incidents, "
          f"{len(unkilled.passed)} fail points passed {sum(unkilled.passed.values()):,} times")  # fmt: skip
-    are_equal = _kill_at_every_point(spec, root, plan, choose_fail_points(unkilled.passed, random), wanted)
+    are_equal = _kill_at_every_point(spec, root, plan, choose_fail_points(unkilled.passed, plan, random), wanted)
     shutil.copytree(root / "landed", root / "random")
     kills = kill_at_random(spec, root / "random", plan, random, asked.kills, asked.most)
     _say(f"killed {kills} times at random")
@@ -55,19 +59,23 @@ def main() -> int:
 
 
 def _kill_at_every_point(spec: UseCaseSpec, root: Path, plan: Plan, points: Sequence[FailPoint], wanted: Left) -> bool:
-    """Kill at all points, in a new replay what an earlier one no longer came by."""
+    """Kill at all points, in a new replay what an earlier one did not come by; say whether all was met and is equal.
+
+    The first replays give up a point after some steps, and meet many each. The later ones wait for it: what comes once
+    in a replay, such as the making of a table, is met by the first attempt at the latest.
+    """
     left, are_equal = list(points), True
-    for number in range(2):
+    for number in range(_REPLAYS):
         folder = root / f"points_{number}"
         shutil.copytree(root / "landed", folder)
-        left = kill_at_points(spec, folder, plan, left)
+        left = kill_at_points(spec, folder, plan, left, most_steps=ENOUGH if number < _GIVING_UP else None)
         are_equal = _compare(spec, folder, wanted) and are_equal
         if not left:
             break
     _say(f"killed at {len(points) - len(left)} of {len(points)} fail points")
     for point in left:
         _say(f"not met: {point}")
-    return are_equal
+    return are_equal and len(left) <= (1 - _MET) * len(points)
 
 
 def _compare(spec: UseCaseSpec, folder: Path, wanted: Left) -> bool:

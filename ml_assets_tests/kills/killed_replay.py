@@ -26,7 +26,7 @@ from ml_assets.cli.operate.history import Options, run_history
 from ml_assets.graph.runs.launch import make_instance
 from ml_assets.graph.runs.replay import replay
 from ml_assets.pipeline.monitoring.status import content_hashes
-from ml_assets.pipeline.runs.replay_steps import replay_steps
+from ml_assets.pipeline.runs.replay_steps import StepOutcome, replay_steps
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
@@ -53,6 +53,8 @@ _SLOW = (
 )
 _OF_EACH_DROP = ("raw_applications", "drops", "features", "drift_report", "decisions")
 STOPPED = 3  # how an attempt ends that an error stopped
+MISSED = 4  # and one that did not come by its fail point in as many steps as it was given
+ENOUGH = 3  # steps, one of which retrains: what a fail point of every step is met in
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,12 @@ class Plan:
 
     drops: int = 30
     every: int = 3
-    retrain_after: int = 10
+    retrain_after: int = 3
+
+    @property
+    def steps(self) -> int:
+        """How many steps that is."""
+        return -(-self.drops // self.every)
 
 
 @dataclass(frozen=True)
@@ -87,13 +94,22 @@ def prepare(root: Path) -> UseCaseSpec:
 
 
 def attempt(
-    spec: UseCaseSpec, root: Path, plan: Plan, target: FailPoint | None = None, after: float | None = None
+    spec: UseCaseSpec,
+    root: Path,
+    plan: Plan,
+    target: FailPoint | None = None,
+    *,
+    after: float | None = None,
+    most_steps: int | None = None,
 ) -> Ended:
-    """Replay from where it stands, and be killed at a fail point or `after` so many seconds, if given."""
+    """Replay from where it stands, and be killed at a fail point or `after` so many seconds, if given.
+
+    It stops by itself after `most_steps` that had anything to do.
+    """
     passed = root / "passed.json"
     passed.unlink(missing_ok=True)
     begun = time.perf_counter()
-    code = _fork(lambda: _replay(spec, StatePaths(root), plan, target, passed), after)
+    code = _fork(lambda: _replay(spec, StatePaths(root), plan, Watch(target), passed, most_steps), after)
     counts = json.loads(passed.read_text()) if passed.exists() else {}
     return Ended(code, time.perf_counter() - begun, counts)
 
@@ -110,10 +126,11 @@ def run_unkilled(spec: UseCaseSpec, landed: Path, root: Path, plan: Plan) -> End
     return ended
 
 
-def choose_fail_points(passed: dict[str, int], random: Random) -> list[FailPoint]:
+def choose_fail_points(passed: dict[str, int], plan: Plan, random: Random) -> list[FailPoint]:
     """Choose one of the first passages of every place, before or after it, in the order in which they come."""
     return [
-        FailPoint(place, random.randint(1, min(3, count)), random.random() < 0.5) for place, count in passed.items()
+        FailPoint(place, random.randint(1, max(1, min(3, 2 * count // plan.steps))), random.random() < 0.5)
+        for place, count in passed.items()
     ]
 
 
@@ -157,12 +174,20 @@ def _refuse_half_drops(root: Path, use_case: str) -> None:
         raise RuntimeError(f"readers see a part of a drop: {seen}")
 
 
-def _replay(spec: UseCaseSpec, paths: StatePaths, plan: Plan, target: FailPoint | None, passed: Path) -> None:
+def _replay(
+    spec: UseCaseSpec, paths: StatePaths, plan: Plan, watch: Watch, passed: Path, most_steps: int | None
+) -> None:
     make_instance(paths)  # whoever begins a machine
-    watch = Watch(target)
     watch.begin()
+    worked: list[StepOutcome] = []
+
+    def stop_after(outcome: StepOutcome) -> None:
+        worked.extend([outcome] if outcome.runs else [])
+        if len(worked) == most_steps:
+            raise SystemExit(MISSED)
+
     steps = replay_steps(spec, spec.calendar.start, _last(spec, plan), plan.every)
-    replay(spec, paths, steps, retrain_after=plan.retrain_after)
+    replay(spec, paths, steps, retrain_after=plan.retrain_after, on_step=stop_after)
     counts, modules = dict(watch.passed), [name for name in sys.modules if name.partition(".")[0] in _SLOW]
     passed.write_text(json.dumps(counts))
     passed.with_name("modules.json").write_text(json.dumps(modules))
@@ -185,6 +210,8 @@ def _fork(work: Any, after: float | None = None) -> int:
                 os.dup2(nowhere.fileno(), 1)
                 work()
             code = 0
+        except SystemExit as asked:
+            code = int(str(asked.code))
         except BaseException:  # noqa: BLE001 - whatever it is, the process must not go on as its parent
             traceback.print_exc()
         finally:
@@ -198,14 +225,21 @@ def _fork(work: Any, after: float | None = None) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def kill_at_points(spec: UseCaseSpec, root: Path, plan: Plan, points: Sequence[FailPoint]) -> list[FailPoint]:
-    """Kill one replay at each of `points` in turn, and let it end; give those that it no longer came by."""
+def kill_at_points(
+    spec: UseCaseSpec, root: Path, plan: Plan, points: Sequence[FailPoint], *, most_steps: int | None
+) -> list[FailPoint]:
+    """Kill one replay at each of `points` in turn, and let it end; give those that it did not come by.
+
+    An attempt without `most_steps` that misses its point is the last: it has ended the replay.
+    """
     missed: list[FailPoint] = []
-    for point in points:
-        ended = attempt(spec, root, plan, point)
-        if ended.code == 0:
-            missed.append(point)  # what it does happens once, and was done in an earlier attempt
+    for position, point in enumerate(points):
+        ended = attempt(spec, root, plan, point, most_steps=most_steps)
         require_sound(spec, root, ended, point)
+        if ended.code == 0:
+            missed += points[position:]
+            break
+        missed += [point] if ended.code == MISSED else []
     require_sound(spec, root, attempt(spec, root, plan), "the last attempt")
     return missed
 
@@ -226,7 +260,7 @@ def kill_at_random(spec: UseCaseSpec, root: Path, plan: Plan, random: Random, ki
 
 def require_sound(spec: UseCaseSpec, root: Path, ended: Ended, what: object) -> None:
     """Refuse an attempt that an error stopped, and a drop of which readers see a part."""
-    if ended.code not in (0, -signal.SIGKILL):
+    if ended.code not in (0, MISSED, -signal.SIGKILL):
         raise RuntimeError(f"{what}: the replay ended with {ended.code}")
     if _fork(lambda: _refuse_half_drops(root, spec.name)) != 0:
         raise RuntimeError(f"{what}: readers see a part of a drop")

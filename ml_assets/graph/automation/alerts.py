@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 import dagster as dg
 
@@ -12,6 +13,7 @@ from ml_assets.graph.automation.failures import failed_checks, failed_runs
 from ml_assets.graph.runs.lost_runs import end_lost_runs
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, state_paths
+from ml_assets.stores.unchanged import keep_unchanged
 
 
 def alert_sensor(
@@ -22,7 +24,7 @@ def alert_sensor(
     @dg.sensor(
         name=f"{spec.name}_alerts",
         target=None,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=120,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Opens and closes incidents by what the tables, the checks and the runs say, and sends one message "
         "for each to the URLs of ML_ASSETS_ALERT_URLS. It starts no run.",
@@ -31,8 +33,11 @@ def alert_sensor(
         from ml_assets.pipeline.monitoring.incidents import send_alerts
 
         at, now = paths or state_paths(), clock.now()
-        end_lost_runs(context.instance)
-        changes = reconcile(spec, at, context.instance, checks, now)
+        ref = context.instance_ref  # a code server opens an instance once: that costs more than a quiet tick
+        opened = ref and keep_unchanged("instance", repr(ref), partial(dg.DagsterInstance.from_ref, ref))
+        instance = opened or context.instance
+        end_lost_runs(instance)
+        changes = reconcile(spec, at, instance, checks, now)
         sent = send_alerts(at, now)
         opened = sum(len(change.opened) for change in changes)
         closed = sum(len(change.closed) for change in changes)
@@ -50,7 +55,7 @@ def broken_alert_sensor(name: str, mistakes: Sequence[str]) -> dg.SensorDefiniti
     @dg.sensor(
         name=f"{re.sub(r'[^A-Za-z0-9_]', '_', name)}_alerts",  # a folder may be named as no use case can be
         target=None,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=120,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Tells that the declaration of {name} cannot be used.",
     )

@@ -41,7 +41,7 @@ def _landing_sensor(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
     @dg.sensor(
         name=f"{spec.name}_landing",
         job=batch,
-        minimum_interval_seconds=10,
+        minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Takes the next drops once every file that is due has landed and has stopped changing. The cursor "
         "may name the last drop to take, as a replay does, which lands whole files; empty takes all.",
@@ -50,13 +50,8 @@ def _landing_sensor(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
         from ml_assets.pipeline.ingestion.ready_drops import find_ready_drops
 
         until = date.fromisoformat(context.cursor) if context.cursor else None
-        ready = find_ready_drops(
-            spec,
-            paths or state_paths(),
-            now=clock.now(),
-            is_patient=until is None,
-            until=until,
-        )
+        at, now = paths or state_paths(), clock.now()
+        ready = find_ready_drops(spec, at, now=now, is_patient=until is None, until=until)
         if isinstance(ready, str):
             return dg.SkipReason(ready)
         return batch_request(spec, context.instance, ready)
@@ -74,7 +69,7 @@ def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, paths: St
     @dg.sensor(
         name=f"{spec.name}_retrain_on_{trigger}",
         job=retrain,
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=300,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Starts a retraining when the newest decision asks for one because {said}. The decision, its "
         "cooldown and what blocks it are in the asset decisions; the gate still rules.",
