@@ -35,7 +35,8 @@ class PriorCorrector:
         if rule is None:
             return NO_SHIFT
         drops = self._matured(drop, rule, datetime.fromisoformat(bundle.trained_until))
-        rows = [frame for each in drops if len(frame := self._score(each, model_version, bundle, features))]
+        self._score(drops, model_version, bundle, features)
+        rows = [frame for each in drops if len(frame := self._scored[model_version, features, each])]
         if not rows:
             return NO_SHIFT
         return self._learn(drop, rule, rows)
@@ -74,22 +75,27 @@ class PriorCorrector:
             rule=rule,
         )
 
-    def _score(self, drop: date, model_version: str, bundle: ModelBundle, features: int) -> "pd.DataFrame":
-        """Score the examples of a drop, a row a label that became known of each, in the order they did."""
-        key = (model_version, features, drop)
-        if key not in self._scored:
-            rows = self.connection.execute(
-                f"SELECT f.*, l.label AS _label, l.known_at AS _known_at, l.batch_date AS _landed "
-                f"FROM features_{features} AS f JOIN labels AS l USING (example_id) WHERE f.batch_date = ? "
-                "ORDER BY f.example_id, l.known_at, l.batch_date",
-                [drop],
-            ).df()
-            scored = rows[["example_id", "prediction_at"]].copy()
-            scored["drop"], scored["label"], scored["known_at"] = drop, rows["_label"], rows["_known_at"]
-            scored["landed"] = rows["_landed"].dt.date
-            scored["score"] = bundle.model.predict(rows) if len(rows) else []
-            self._scored[key] = scored.loc[scored["score"].between(0, 1)]  # what is no probability teaches no shift
-        return self._scored[key]
+    def _score(self, drops: Sequence[date], model_version: str, bundle: ModelBundle, features: int) -> None:
+        """Score the examples of the drops that were not scored yet, all at once.
+
+        A row a label that became known of each example of a drop, in the order they did.
+        """
+        missing = [drop for drop in drops if (model_version, features, drop) not in self._scored]
+        if not missing:
+            return
+        rows = self.connection.execute(
+            f"SELECT f.*, l.label AS _label, l.known_at AS _known_at, l.batch_date AS _landed "
+            f"FROM features_{features} AS f JOIN labels AS l USING (example_id) WHERE f.batch_date IN ? "
+            "ORDER BY f.batch_date, f.example_id, l.known_at, l.batch_date",
+            [missing],
+        ).df()
+        scored = rows[["example_id", "prediction_at"]].copy()
+        scored["drop"], scored["label"] = rows["batch_date"].dt.date, rows["_label"]
+        scored["known_at"], scored["landed"] = rows["_known_at"], rows["_landed"].dt.date
+        scored["score"] = bundle.model.predict(rows) if len(rows) else []
+        known = scored.loc[scored["score"].between(0, 1)]  # what is no probability teaches no shift
+        for drop in missing:
+            self._scored[model_version, features, drop] = known.loc[known["drop"] == drop]
 
 
 def drops_read(spec: UseCaseSpec, drops: Sequence[date]) -> tuple[date, date]:
