@@ -23,19 +23,18 @@ from ml_assets.training.group_gaps import group_gaps
 if TYPE_CHECKING:
     import pandas as pd
 
-NEWEST = 5000  # training rows on which a rung is tried before it is chosen
 
+def broken_by(spec: UseCaseSpec, state: UseCaseState, model: FittedModel, features: pd.DataFrame, as_of: date) -> str:
+    """Name the declared behaviours of severity `error` that a model does not keep on rows of `features`.
 
-def broken_by(spec: UseCaseSpec, state: UseCaseState, model: FittedModel, train: pd.DataFrame, as_of: date) -> str:
-    """Name the declared behaviours of severity `error` that a model does not keep on its newest training rows.
-
-    `train` holds their features and nothing else. What the gate would refuse is so known before the choice, without a
-    look at the holdout. `out_of_range` is left out: what a model abstains from hangs on its training rows alone.
+    What the gate would refuse is so known before the choice. It is tried on what the gate tries it on, the holdout, of
+    which nothing but the features is looked at: a choice that no outcome had a part in biases none of its measures.
+    `out_of_range` is left out: what a model abstains from hangs on its training rows alone.
     """
     errors = [each for each in spec.model.behaviours if each.severity == "error" and each.kind != "out_of_range"]
     if not errors:
         return ""
-    tried = _try_on(spec, state, errors, (model, None), train.tail(NEWEST), as_of)
+    tried = _try_on(spec, state, errors, (model, None), features, as_of)
     return "; ".join(f"{each.name} ({each.message})" for each in tried if each.state == "broken")
 
 

@@ -78,8 +78,8 @@ def fit_candidate(
     rows = within_history(recipe, rows)
 
     def breaks(model: FittedModel) -> str:
-        train = rows.loc[rows["split"] == "train"][list(plan["features"])]
-        return broken_by(spec, state, model, train, date.fromisoformat(plan["as_of"]))
+        holdout = rows.loc[rows["split"] == "holdout"][list(plan["features"])]
+        return broken_by(spec, state, model, holdout, date.fromisoformat(plan["as_of"]))
 
     climbed = _climb(spec, _Choice(recipe, rung, tune, breaks), rows, plan["features"], start, tell)
     facts = BundleFacts(plan["as_of"], plan["holdout_after"], plan["matured_until"], record["content_hash"],

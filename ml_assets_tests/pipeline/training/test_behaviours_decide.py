@@ -51,8 +51,8 @@ def declaring(*behaviours: Behaviour) -> UseCaseSpec:
 def taken(spec: UseCaseSpec, folder: Path, rungs: list[MeasuredRung]) -> tuple[str, str]:
     """Give the rung taken, and what is said of the trees."""
     state, rows = UseCaseState(spec.name, StatePaths(folder)), days()
-    train = rows.loc[rows["split"] == "train", ["wind", "rain"]]
-    found = take_rung(RECIPE, rungs, 0.01, lambda model: broken_by(spec, state, model, train, date(2024, 3, 1)))
+    holdout = rows.loc[rows["split"] == "holdout", ["wind", "rain"]]
+    found = take_rung(RECIPE, rungs, 0.01, lambda model: broken_by(spec, state, model, holdout, date(2024, 3, 1)))
     return found.name, next(reason for reason in found.reasons if reason.startswith("trees"))
 
 
