@@ -10,6 +10,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+from ml_assets.graph.assets.layout import WRITE_TAG
 from ml_assets.graph.runs.run_logs import remove_run_logs
 from ml_assets.pipeline.housekeeping import housekeep
 from ml_assets.stores.model_registry import CandidateLog
@@ -71,27 +72,52 @@ def _say() -> None:
     """Do nothing: a run of a job leaves a log."""
 
 
-@dg.job(name=f"{SPEC.name}_batch")
-def _batch() -> None:
+@dg.job(name=f"{SPEC.name}_housekeep", tags={WRITE_TAG: SPEC.name})
+def _housekeep() -> None:
     _say()
 
 
-def test_logs_of_old_runs_go_and_the_list_of_runs_stays(tmp_path: Path) -> None:
+@dg.job(name="another_batch", tags={WRITE_TAG: "another"})
+def _another() -> None:
+    _say()
+
+
+@dg.asset(key=[SPEC.name, "labels"])
+def _own_asset() -> None:
+    """Do nothing, as materialized from its page: such a run has no job of the use case and no tag of it."""
+
+
+@dg.asset(key=["another", "labels"])
+def _other_asset() -> None:
+    """Do nothing for another use case."""
+
+
+def test_logs_of_all_old_runs_of_a_use_case_go_and_the_list_of_runs_stays(tmp_path: Path) -> None:
     paths = StatePaths(tmp_path)
     paths.dagster_home.mkdir()
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    from_page = (
+        dg.Definitions(assets=[_own_asset, _other_asset]).get_repository_def().get_implicit_global_asset_job_def()
+    )
+
     with dg.DagsterInstance.local_temp(str(paths.dagster_home), overrides=QUIET) as instance:
-        run_id = _batch.execute_in_process(instance=instance, run_config=quiet).run_id
-        events = paths.dagster_home / "history" / "runs" / f"{run_id}.db"
-        assert events.exists()
+
+        def run(job: dg.JobDefinition, asset: str = "") -> Path:
+            selected = [dg.AssetKey([asset, "labels"])] if asset else None
+            ended = job.execute_in_process(instance=instance, run_config=quiet, asset_selection=selected)
+            return paths.dagster_home / "history" / "runs" / f"{ended.run_id}.db"
+
+        own = [run(_housekeep), run(from_page, SPEC.name)]
+        others = [run(_another), run(from_page, "another")]
         now = datetime.now(UTC)  # noqa: TID251 - runs have real ages
 
         young = remove_run_logs(SPEC, paths, instance, now)
-        assert (young.files, events.exists()) == (0, True)
+        assert (young.files, [file.exists() for file in own + others]) == (0, [True] * 4)
         old = remove_run_logs(SPEC, paths, instance, now + timedelta(days=31))
 
-        assert (old.files > 0, events.exists()) == (True, False)
-        assert [run.run_id for run in instance.get_runs()] == [run_id]
+        assert old.files > 1
+        assert [file.exists() for file in own + others] == [False, False, True, True]
+        assert len(instance.get_runs()) == 4
 
 
 def aged(path: Path, content: str = "x", age: timedelta = OLD * 4) -> Path:
