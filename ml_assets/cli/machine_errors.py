@@ -19,6 +19,7 @@ from ml_assets.stores.sql_limits import MEMORY_VARIABLE, SPILL_VARIABLE, SqlLimi
 
 _STANDS = "What was written before stands; then run the command again"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL_MB = 1.0
 _ADVICE = {
     (errno.EACCES, errno.EPERM, errno.EROFS): f"Let this user write there, or name another folder with "
     f"${DATA_VARIABLE}. {_STANDS}",
@@ -103,7 +104,7 @@ def _by_number(number: int | None, error: BaseException, state: Path) -> str | N
     if number == errno.EAGAIN:
         return _locked(state) if isinstance(error, sqlite3.Error) else None
     path = _path_of(error, state)
-    if number in _FULL:
+    if number in _FULL or (isinstance(error, sqlite3.Error) and number == errno.EIO and _is_full(path)):
         return f"{path}: {_full_disk(path)}. Free some or move the state with ${DATA_VARIABLE}. {_STANDS}"
     advice = next((said for numbers, said in _ADVICE.items() if number in numbers), None)
     return f"{path}: {os.strerror(number).lower()}. {advice}" if advice else None
@@ -115,12 +116,21 @@ def _locked(state: Path) -> str:
 
 
 def _full_disk(path: str) -> str:
-    """Say how much is left on the disk of a path, of its nearest folder that is there."""
+    """Say how much is left on the disk of a path."""
+    return "no space left on this disk" + (f" ({_free_mb(path):.1f} MB free)" if Path(path).exists() else "")
+
+
+def _is_full(path: str) -> bool:
+    """Say whether SQLite's `disk I/O error`, which it also gives for a full disk, is one."""
+    return _free_mb(path) < _FULL_MB
+
+
+def _free_mb(path: str) -> float:
+    """Give what is left on the disk of a path, of its nearest folder that is there."""
     folder = Path(path)
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    free_mb = shutil.disk_usage(folder).free / 1e6
-    return "no space left on this disk" + (f" ({free_mb:.1f} MB free)" if Path(path).exists() else "")
+    return shutil.disk_usage(folder).free / 1e6
 
 
 def _path_of(error: BaseException, state: Path) -> str:

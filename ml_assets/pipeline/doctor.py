@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -92,8 +93,9 @@ def _databases(state: UseCaseState) -> Iterator[Diagnosis]:
 
 
 def _check_database(file: Path) -> tuple[str, str]:
+    how = "mode=ro" if os.access(file.parent, os.W_OK) else "immutable=1"  # SQLite cannot share what it cannot lock
     try:
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as connection:
+        with closing(sqlite3.connect(f"file:{file}?{how}", uri=True, timeout=5)) as connection:
             said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
         said = str(error)

@@ -7,9 +7,10 @@ or the wall's moment where several evaluations may concern one drop.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -228,8 +229,22 @@ class AlertOutbox:
     def _read(self, query: str, values: Sequence[object]) -> list[sqlite3.Row]:
         if not self._file.exists():
             return []
+        if not os.access(self.folder, os.W_OK):
+            return self._read_only(query, values)
         with self._connection() as connection:
             return connection.execute(query, values).fetchall()
+
+    def _read_only(self, query: str, values: Sequence[object]) -> list[sqlite3.Row]:
+        """Read where nothing can be written, as on a disk that was mounted read-only after an error.
+
+        SQLite cannot make the file there that readers of this database share. Where no writer has left one, the
+        database is read as it lies.
+        """
+        for how in ("mode=ro", "immutable=1"):
+            with suppress(sqlite3.OperationalError), closing(_connect(self._file, self._busy_timeout_s, how)) as opened:
+                opened.row_factory = sqlite3.Row
+                return opened.execute(query, values).fetchall()
+        raise AlertOutboxError(f"{self._file}: it cannot be read, and nothing can be written to {self.folder}")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -279,8 +294,10 @@ def wait_s(attempts: int) -> int:
     return min(FIRST_WAIT_S * 2 ** min(attempts - 1, 10), LONGEST_WAIT_S)
 
 
-def _connect(file: Path, busy_timeout_s: float) -> sqlite3.Connection:
-    return sqlite3.connect(file, timeout=busy_timeout_s, isolation_level=None)  # transactions are begun by hand
+def _connect(file: Path, busy_timeout_s: float, how: str = "mode=rwc") -> sqlite3.Connection:
+    address = f"{file.absolute().as_uri()}?{how}"
+    # transactions are begun by hand
+    return sqlite3.connect(address, uri=True, timeout=busy_timeout_s, isolation_level=None)
 
 
 def _add_missing_columns(connection: sqlite3.Connection) -> None:
@@ -300,6 +317,10 @@ def _missing_columns(connection: sqlite3.Connection) -> list[str]:
 def _explain(file: Path, error: sqlite3.DatabaseError, waited_s: float) -> str:
     if "locked" in str(error):
         return f"{file}: another process has held it for {waited_s:g} s; try again when that has ended"
+    if any(words in str(error) for words in ("readonly", "unable to open", "disk")):  # the machine, not the file
+        return (
+            f"{file}: it cannot be written to ({error}). Let this user write there, and see that its disk is not full"
+        )
     return (
         f"{file}: it cannot be used ({error}); move it away, and the next evaluation starts a new one: "
         "what is still wrong then opens again"
@@ -352,7 +373,7 @@ def _write_message(connection: sqlite3.Connection, incident: Incident, change: C
 
 
 def _incident(row: sqlite3.Row) -> Incident:
-    values = dict(row)
+    values = dict.fromkeys(_ADDED_COLUMNS) | dict(row)  # a file that cannot be written to may lack them
     return Incident(**{**values, "is_event": bool(values["is_event"])})
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -126,6 +127,17 @@ def test_each_lack_has_its_line(error: Exception, said: str) -> None:
     assert found is not None
     assert found.startswith(said)
     assert "\n" not in found
+
+
+@pytest.mark.parametrize(("free", "said"), [(4096, "/srv: no space left"), (10**9, "/srv: input/output error")])
+def test_an_input_output_error_of_sqlite_on_a_full_disk_is_the_full_disk(
+    free: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+
+    found = explain_machine_error(sqlite3.OperationalError("disk I/O error"), Path("/srv"))
+
+    assert (found or "").startswith(said)
 
 
 def test_lack_below_other_errors_is_found_and_other_errors_are_none() -> None:

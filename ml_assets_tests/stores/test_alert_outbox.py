@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ml_assets.decisions.incidents import Changes, Finding
+from ml_assets.stores import alert_outbox
 from ml_assets.stores.alert_outbox import AlertOutbox, AlertOutboxError
 from ml_assets.stores.paths import StatePaths
 
@@ -207,6 +208,30 @@ def test_a_file_that_is_no_database_is_named_with_what_to_do(outbox: AlertOutbox
         settle(outbox, "2013-07-01", LATE)
     with pytest.raises(AlertOutboxError, match="move it away"):
         outbox.incidents()
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_incidents_are_read_where_nothing_can_be_written(
+    outbox: AlertOutbox, monkeypatch: pytest.MonkeyPatch, is_shared: bool
+) -> None:
+    settle(outbox, "2013-07-01", LATE)
+    written = outbox.incidents()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    if not is_shared:  # what SQLite says on a disk that is mounted read-only, unless the file is opened as immutable
+        opening = alert_outbox._connect
+
+        def refuse(file: Path, busy_timeout_s: float, how: str = "mode=rwc") -> sqlite3.Connection:
+            if how != "immutable=1":
+                raise sqlite3.OperationalError("unable to open database file")
+            return opening(file, busy_timeout_s, how)
+
+        monkeypatch.setattr(alert_outbox, "_connect", refuse)
+
+    assert written
+    assert outbox.incidents() == written
+    if not is_shared:
+        with pytest.raises(AlertOutboxError, match=r"written to \(unable to open database file\)\. Let this"):
+            settle(outbox, "2013-07-02", LATE)
 
 
 def test_a_locked_outbox_is_an_error_that_says_so(outbox: AlertOutbox, tmp_path: Path) -> None:
