@@ -224,6 +224,10 @@ def _guardrail_reasons(evidence: Evidence, rule: GateRule) -> Iterator[Reason]:
         return
     for guardrail in rule.guardrails:
         name = guardrail.measure
+        if name == "log_loss_on_old_rows" and name not in evidence.measures:
+            message = "the candidate did not go on from the champion, and so has forgotten nothing"
+            yield Reason("guardrail_held", message, None, guardrail.max_worse, True)
+            continue
         candidate, champion = evidence.measures.get(name, (float("nan"), float("nan")))
         if math.isfinite(candidate) and math.isnan(champion):
             message = f"{name} of {candidate:.6g}; the champion does not give it"

@@ -11,7 +11,7 @@ from ml_assets.spec.declared import Declared
 GateMode = Literal["enabled", "dry_run", "disabled"]
 
 
-GUARDED = ("auc", "average_precision", "log_loss", "brier", "ece", "cost_at_implied_threshold",
+GUARDED = ("auc", "average_precision", "log_loss", "log_loss_on_old_rows", "brier", "ece", "cost_at_implied_threshold",
            "precision_at_capacity", "recall_at_capacity")  # fmt: skip
 
 
@@ -19,7 +19,7 @@ class Guardrail(Declared):
     """A measure of the window that may not get worse by more than this, whatever the log loss gains.
 
     `measure` is one of `evaluation_measures`: those of GUARDED, and `<objective>_mae` and `<measure>_on_list` of the
-    declared objectives.
+    declared objectives. `log_loss_on_old_rows` is of warm starts alone: what was trained anew keeps its guardrail.
     """
 
     measure: str

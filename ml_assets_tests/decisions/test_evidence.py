@@ -128,6 +128,23 @@ def test_broken_evidence_refuses_what_its_measures_would_let_through() -> None:
 @pytest.mark.parametrize(
     ("measures", "code"),
     [
+        ({}, "guardrail_held"),  # trained anew: it has nothing to forget
+        ({"log_loss_on_old_rows": (0.51, 0.5)}, "guardrail_held"),
+        ({"log_loss_on_old_rows": (0.54, 0.5)}, "guardrail_broken"),
+    ],
+)
+def test_guardrail_on_what_is_forgotten_is_of_warm_starts_alone(
+    measures: dict[str, tuple[float, float]], code: str
+) -> None:
+    rules = RULES.model_copy(update={"guardrails": (Guardrail(measure="log_loss_on_old_rows", max_worse=0.02),)})
+    found = evidence_reasons(CANDIDATE, replace(SOUND, measures=measures), rules)
+
+    assert [reason.code for reason in found if reason.code.startswith("guardrail")] == [code]
+
+
+@pytest.mark.parametrize(
+    ("measures", "code"),
+    [
         ({"minutes_mae": (12.0, math.nan)}, "guardrail_held"),  # a new objective: the champion foretells none
         ({"minutes_mae": (12.0, 12.0)}, "guardrail_held"),
         ({"minutes_mae": (14.0, 12.0)}, "guardrail_broken"),

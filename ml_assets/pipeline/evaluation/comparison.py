@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from ml_assets.pipeline.champion.record import CandidateRow, read_candidate, rea
 from ml_assets.pipeline.features.versions import definitions_of, lost_features
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.serving.routing import Part, Promotion
+from ml_assets.stats.classification import log_loss
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.estimators import FittedModel
@@ -20,7 +22,9 @@ from ml_assets.training.evaluation import newest_unseen
 
 if TYPE_CHECKING:
     import pandas as pd
-    from duckdb import DuckDBPyConnection
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+
+_MOST_OLD_ROWS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +48,9 @@ class Comparison:
         Share of positives among the candidate's training rows.
     n_train
         Those rows; None where they were not counted.
+    old_losses
+        Of a candidate that went on from the champion: the log loss of both, by role, on `n_old` rows of what the
+        champion was trained on. Empty of one that was trained anew.
     """
 
     row: CandidateRow
@@ -56,6 +63,8 @@ class Comparison:
     lacking: tuple[str, ...] = ()
     champion_until: datetime | None = None
     n_train: int | None = None
+    old_losses: Mapping[str, float] = field(default_factory=dict[str, float])
+    n_old: int = 0
 
     @property
     def labels(self) -> NDArray[np.float64]:
@@ -97,6 +106,7 @@ def _compare(
     candidate = state.models.load(row.model_version, row.artifact_sha256)
     trained_until = datetime.fromisoformat(candidate.judged_until)
     champion, champion_until, opponent, lacking = None, None, None, ()
+    old = rows.iloc[:0]
     if incumbent is not None:
         champion = state.models.load(incumbent.model_version, incumbent.artifact_sha256)
         champion_until = datetime.fromisoformat(champion.trained_until)
@@ -105,6 +115,8 @@ def _compare(
         now = definitions_of(lake, row.training_set_version)
         lacking = lost_features(connection, lake, incumbent.model_version, champion.features, now)
         champion = None if lacking else champion
+        if champion is not None and candidate.started_from == incumbent.model_version:
+            old = _old_rows(drawn, champion_until)
     window = newest_unseen(rows, trained_until)
     scores = {
         "candidate": candidate.judged_model.predict(window),
@@ -114,9 +126,26 @@ def _compare(
         said = opponent.predict(window)
         # where the champion gives no probability, its baseline is what would serve
         scores["champion"] = np.where((said >= 0) & (said <= 1), said, champion.judged_baseline.predict(window))
+    both = {"candidate": candidate.judged_model, "champion": opponent}
+    old_losses = {
+        role: log_loss(old["label"].to_numpy(dtype=np.float64), model.predict(old))
+        for role, model in both.items()
+        if model is not None and len(old)
+    }
     return Comparison(
-        row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until, n_train
-    )
+        row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until, n_train,
+        old_losses, len(old),
+    )  # fmt: skip
+
+
+def _old_rows(drawn: DuckDBPyRelation, until: datetime) -> pd.DataFrame:
+    """Give rows that a champion was trained on, spread over all of them, to see what of them is forgotten.
+
+    After the backward transfer of Lopez-Paz and Ranzato, "Gradient episodic memory for continual learning" (2017).
+    """
+    known = drawn.filter(f"split = 'train' AND prediction_at <= TIMESTAMPTZ '{until.isoformat()}'")
+    rows = known.order("prediction_at, example_id").df()
+    return rows.iloc[:: -(-len(rows) // _MOST_OLD_ROWS) or 1]
 
 
 def _opponent(champion: ModelBundle, holdout_after: datetime, serves: Part) -> tuple[FittedModel, datetime]:

@@ -32,11 +32,12 @@ def store_measures(spec: UseCaseSpec, state: UseCaseState, found: Comparison) ->
 def measure_rows(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
     """Give a row a model and measure: estimate and interval; cost and lists have no interval."""
     costs = spec.monitoring.costs
+    for role, loss in found.old_losses.items():
+        yield {"as_of": found.row.as_of, "role": role, "model_version": _version(found, role), "level": LEVEL,
+               "measure": "log_loss_on_old_rows", "estimate": loss, "lower": None, "upper": None,
+               "n": found.n_old, "n_days": None}  # fmt: skip
     for role, scores in found.scores.items():
-        version = found.row.model_version if role == "candidate" else None
-        if role == "champion" and found.incumbent is not None:
-            version = found.incumbent.model_version
-        same = {"as_of": found.row.as_of, "role": role, "model_version": version, "level": LEVEL}
+        same = {"as_of": found.row.as_of, "role": role, "model_version": _version(found, role), "level": LEVEL}
         rng = np.random.default_rng(spec.model.seed)
         intervals = measured_intervals(found.labels, scores, found.days, rng=rng, resamples=RESAMPLES, level=LEVEL)
         for name, each in intervals.items():
@@ -54,6 +55,13 @@ def measure_rows(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
             for name, value in more.items():
                 yield {**same, "measure": name, "estimate": value, "lower": None, "upper": None,
                        "n": int(found.labels.size), "n_days": days}  # fmt: skip
+
+
+def _version(found: Comparison, role: str) -> str | None:
+    """Give the version of the model that stands in a role; the baseline has none."""
+    if role == "champion" and found.incumbent is not None:
+        return found.incumbent.model_version
+    return found.row.model_version if role == "candidate" else None
 
 
 def _foretold(spec: UseCaseSpec, found: Comparison, role: str) -> dict[str, FloatArray]:

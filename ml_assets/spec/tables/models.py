@@ -47,12 +47,12 @@ EVALUATION_MEASURES = Table(
     role          | VARCHAR | candidate, champion or baseline
     model_version | VARCHAR | of the model | | the baseline
     measure       | VARCHAR | what was measured
-    estimate      | DOUBLE  | on the window | | undefined
+    estimate      | DOUBLE  | on the window; `log_loss_on_old_rows` on rows the champion was trained on | | undefined
     lower         | DOUBLE  | lower bound from resampled days | | the measure has no interval
     upper         | DOUBLE  | upper bound | | the measure has no interval
     level         | DOUBLE  | coverage that the interval aims at
     n             | BIGINT  | examples of the window | rows
-    n_days        | BIGINT  | their days | days
+    n_days        | BIGINT  | their days | days | not counted
 """),
     is_by_drop=False,
 )
