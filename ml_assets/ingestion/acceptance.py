@@ -151,18 +151,18 @@ def _judge_reading(connection: duckdb.DuckDBPyConnection, source: Source) -> Non
         "CREATE OR REPLACE TEMP TABLE _reasons AS "
         "SELECT _position, _refused AS reason FROM _judged WHERE _refused IS NOT NULL "
         "UNION ALL SELECT _position, 'malformed_line' FROM _judged WHERE _text IS NOT NULL AND _refused IS NULL "
-        f"UNION ALL SELECT _position, {_kind_of_fault(source)} || split_part(fault, '=', 1) FROM "
-        "(SELECT _position, unnest(_unreadable) AS fault FROM _judged) "
+        f"UNION ALL SELECT _position, {_kind_of_fault(source)} || _name FROM (SELECT _position, "
+        "split_part(fault, '=', 1) AS _name, substr(fault, strpos(fault, '=') + 1) AS _found FROM "
+        "(SELECT _position, unnest(_unreadable) AS fault FROM _judged)) "
         "UNION ALL SELECT _position, 'known_after_batch' FROM _judged WHERE claimed_known_at > batch_at "
         f"{unclaimed}{missing}"
     )
 
 
 def _kind_of_fault(source: Source) -> str:
-    """Give SQL of why a `fault`, as `column=text`, was not read: as no value of its type, or as a moment far off."""
-    text = "substr(fault, strpos(fault, '=') + 1)"
+    """Give SQL of why the text `_found` of column `_name` was not read: as no value of its type, or a moment far off."""
     far_off = " OR ".join(
-        f"(split_part(fault, '=', 1) = '{name}' AND {is_implausible_moment(text, column)})"
+        f"(_name = '{name}' AND {is_implausible_moment('_found', column)})"
         for name, column in source.columns.items()
         if column.type in MOMENTS
     )
