@@ -160,7 +160,7 @@ def _judge_reading(connection: duckdb.DuckDBPyConnection, source: Source) -> Non
 
 
 def _kind_of_fault(source: Source) -> str:
-    """Give SQL of why the text `_found` of column `_name` was not read: as no value of its type, or a moment far off."""
+    """Give SQL of why text `_found` of column `_name` was not read: as no value of its type, or as a moment far off."""
     far_off = " OR ".join(
         f"(_name = '{name}' AND {is_implausible_moment('_found', column)})"
         for name, column in source.columns.items()
