@@ -81,8 +81,9 @@ def _performance(use_case: str, performance: Row | None, doing: str) -> list[Fin
     if performance["gain"] is None:
         return []  # worse than the baseline, by drops before the window: told as a champion that has failed
     upper = "" if performance["gain_upper"] is None else f" (up to {performance['gain_upper']:.1%})"
-    said = f"since {performance['window_from']} the champion gains {performance['gain']:.1%} of log loss over the "
-    said += f"baseline{upper}; it must keep {performance['threshold']:.1%}"
+    said = f"the champion {performance['model_version']} gains {performance['gain']:.1%} of log loss over the baseline"
+    said += f"{upper} in rows from {performance['window_from']} to {performance['window_until']}; it must keep "
+    said += f"{performance['threshold']:.1%}"
     measured = (performance["gain"], performance["threshold"])
     return [Finding("performance", "performance", "error", said, *measured, doing, look_at)]
 
@@ -94,10 +95,18 @@ def _failing(use_case: str, performance: Row | None, decision: Row | None, doing
     version = performance.get("model_version")
     since, failure = decision.get("fallback_since"), decision.get("failure")
     if since is not None or failure is not None:
-        said = f"the champion has failed, and since drop {since} the fallback serves in its place; the next promotion "
-        said += f"ends that, or a person: ml-assets rollback {use_case}"
+        said = (
+            f"the champion has failed, and since drop {since} the fallback serves in its place: an earlier model, or "
+        )
+        said += (
+            f"the baseline (ml-assets status {use_case} names it). The next promotion ends that; to look for one now: "
+        )
+        said += f"ml-assets retrain {use_case}"
         if failure is not None:
-            said = f"the champion {version} has failed: {failure}. Is a source wrong? Repair it and run the drops again"
+            said = (
+                f"the champion {version} has failed: {failure}. Where a source is wrong, repair it and run the drops "
+            )
+            said += f"again; else look for a better model: ml-assets retrain {use_case}"
         found.append(Finding("performance/champion", "champion_failed", "error", said, None, None, doing, look_at))
     upper = performance.get("first_gain_upper")
     if upper is not None and upper < 0:

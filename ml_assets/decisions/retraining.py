@@ -211,7 +211,7 @@ def _hindrance(cause: _Cause, state: RetrainingState, rule: RetrainingSpec) -> _
             return None
         return _Hindrance(
             f"only {change.matured} drops since {change.since} have matured labels",
-            f"with {change.wanted} of them it retrains, whatever the cooldown",
+            f"it retrains once {change.wanted} drops since {change.since} have matured labels, whatever the cooldown",
         )
     waiving = (state.fallback_since, state.performance.behind_since) if cause.trigger == "performance" else ()
     if is_over or any(since is not None and last is not None and since > last for since in waiving):
@@ -356,4 +356,4 @@ def _what_is_missing(state: RetrainingState, rule: RetrainingSpec) -> str:
     if ignored:
         held = sum(alarm.importance for alarm in ignored)
         return f"alarmed features hold {held:.1%} of the champion's importance; {rule.important:.0%} would be acted on"
-    return "an alarm of features that matter, lost performance, or training data gone stale"
+    return "an alarm of features that matter, lost performance, or training data gone stale would be needed"

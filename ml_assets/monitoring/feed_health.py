@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import median, stdev
 
-from ml_assets.monitoring.feed_profile import CategoryCounts, Series, monitor_count
+from ml_assets.monitoring.feed_profile import NO_ROWS, CategoryCounts, Series, monitor_count
 from ml_assets.monitoring.standing import (
     FAMILIES,
     Standing,
@@ -117,7 +117,7 @@ class FeedHealth:
         read = [
             measured(f"{each.statistic} of {each.source}", lambda one=each: self._read_series(drop, one), None)
             for each in self._series
-            if drop in each.values
+            if drop in each.values and not self._is_over_and_silent(drop, each)
         ]
         found = [reading for reading in read if reading is not None]
         # which columns are categories is known once the first drops are there
@@ -130,6 +130,12 @@ class FeedHealth:
             if reading.standing.is_over:
                 self._note((reading.source, reading.column, reading.statistic), [drop])
         return found
+
+    def _is_over_and_silent(self, drop: date, series: Series) -> bool:
+        """Say whether no row came in one of the last drops of a calendar that ends: they are there for labels alone."""
+        end = self._spec.calendar.end
+        is_last = end is not None and drop > end - self._spec.labels.matures_after
+        return is_last and series.statistic == "rows" and series.values[drop] == NO_ROWS
 
     def _note(self, monitor: tuple[str, str, str], drops: Iterable[date]) -> None:
         """Keep that a monitor was over: no placebo for itself, nor, if its source was broken, for any monitor of it."""

@@ -23,7 +23,7 @@ _WHOLE = (
     ("", "repeated_share", "avg((before.content IS NOT NULL)::INTEGER)"),
     ("", "quarantined_share", "coalesce(any_value(quarantined), 0) / count(*)"),
 )
-_NO_ROWS = math.log(0.5)  # the logarithm of half a row stands for none
+NO_ROWS = math.log(0.5)  # the logarithm of half a row stands for none
 _FLAG_VALUES = 2
 MAX_CATEGORIES = 200  # a text column with more values in the first drops, or hardly any twice, is a name
 
@@ -103,7 +103,7 @@ def profile_source(
             column,
             statistic,
             {row[0]: row[1 + position] for row in rows if row[1 + position] is not None}
-            | (dict.fromkeys(silent, _NO_ROWS) if statistic == "rows" else {}),
+            | (dict.fromkeys(silent, NO_ROWS) if statistic == "rows" else {}),
             told
             if statistic == "quarantined_share"
             else dict.fromkeys(drops, f"other than {flags[column]:g}")

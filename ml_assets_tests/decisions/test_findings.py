@@ -107,14 +107,19 @@ def test_missing_and_refused_sources_are_told_apart() -> None:
 def test_lost_performance_says_by_how_much() -> None:
     performance = {
         "state": "failed",
+        "model_version": "2013-05-12-blend",
         "window_from": "2013-06-25",
+        "window_until": "2013-07-01",
         "gain": 0.001,
         "gain_upper": 0.012,
         "threshold": 0.02,
     }
     (finding,) = found(performance=performance)
 
-    assert "gains 0.1% of log loss over the baseline (up to 1.2%); it must keep 2.0%" in finding.message
+    assert finding.message == (
+        "the champion 2013-05-12-blend gains 0.1% of log loss over the baseline (up to 1.2%) in rows from 2013-06-25 "
+        "to 2013-07-01; it must keep 2.0%"
+    )
     assert (finding.measurement, finding.threshold) == (0.001, 0.02)
 
 
@@ -184,7 +189,7 @@ def test_a_failed_champion_is_one_incident_before_and_while_the_fallback_serves(
     assert [kind for kind, _ in proven] == [kind for kind, _ in serves] == ["loss_risen", "champion_failed"]
     assert "the champion m5 has failed: it has done worse than the baseline since drop 2013-06-22" in proven[1][1]
     assert "since drop 2013-07-08 the fallback serves in its place" in serves[1][1]
-    assert "ml-assets rollback flights" in serves[1][1]
+    assert "ml-assets retrain flights" in serves[1][1]
 
 
 def test_candidates_that_keep_failing_are_told_from_the_second_on() -> None:

@@ -153,7 +153,7 @@ def test_a_risen_loss_waits_until_enough_of_the_change_has_matured_and_says_so()
     found = decide(state(performance=RISEN, change=replace(CHANGE, matured=5)), RULE)
     assert (found.action, found.trigger) == ("wait", "performance")
     assert "only 5 drops since 2013-04-20 have matured labels" in found.reason
-    assert "with 14 of them it retrains" in found.would_change
+    assert "it retrains once 14 drops since" in found.would_change
 
 
 def test_a_risen_loss_retrains_whatever_the_cooldown_once_there_is_enough_of_the_change() -> None:

@@ -10,7 +10,7 @@ import pytest
 from ml_assets.monitoring.diagnosis import diagnose_feeds
 from ml_assets.monitoring.drift_report import Row, feed_rows, settle_alarms
 from ml_assets.monitoring.feed_health import FeedHealth, FeedReading
-from ml_assets.monitoring.feed_profile import CategoryCounts, Series
+from ml_assets.monitoring.feed_profile import NO_ROWS, CategoryCounts, Series
 from ml_assets_tests.rehearsal import small_spec
 
 START = date(2013, 1, 1)
@@ -60,6 +60,23 @@ def test_fault_that_ends_is_not_over_any_more() -> None:
     found = read(health(series("null_share", values)), "null_share")
 
     assert [drop for drop in DROPS if found[drop].standing.is_over] == DROPS[40:46]
+
+
+@pytest.mark.parametrize(("end", "is_told"), [(DROPS[59], False), (DROPS[59] + timedelta(days=30), True), (None, True)])
+def test_a_source_that_has_ended_is_no_fault_in_the_drops_that_only_labels_come_in(
+    end: date | None, is_told: bool
+) -> None:
+    spec = small_spec()
+    calendar = spec.calendar.model_copy(update={"end": end})
+    labels = spec.labels.model_copy(update={"matures_after": timedelta(days=4)})
+    values = np.where(np.array(DROPS) > DROPS[55], NO_ROWS, np.log(72.0))
+    ended = FeedHealth(
+        spec.model_copy(update={"calendar": calendar, "labels": labels}), [series("rows", values)], (), {}
+    )
+
+    over = [drop for drop, reading in read(ended, "rows").items() if reading.standing.is_over]
+
+    assert over == (DROPS[56:] if is_told else [])
 
 
 def test_change_that_stays_longer_than_any_repair_becomes_usual() -> None:

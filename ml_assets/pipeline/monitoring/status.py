@@ -22,6 +22,7 @@ from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.stores.write_lock import is_locked
 
 _SHOWN_VERDICTS = 5
+_SEVERITIES = ("error", "warning", "info")
 _DROP_COUNTS = (
     "SELECT source, count(*) FILTER (state = 'admitted') AS admitted, count(*) FILTER (state = 'refused') AS refused, "
     "count(*) FILTER (state IN ('missing', 'missing_accepted')) AS missing, sum(landed)::BIGINT AS landed, "
@@ -103,8 +104,9 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
         "failure": _failure(state),
         "decision": _newest_decision(state),
         "incidents": [
-            {"monitor": each.monitor, "kind": each.kind, "since": each.since, "message": each.message}
-            for each in incidents
+            {"monitor": each.monitor, "kind": each.kind, "since": each.since, "severity": each.severity,
+             "message": each.message}
+            for each in sorted(incidents, key=lambda each: (_SEVERITIES.index(each.severity), each.since))
         ],
     }  # fmt: skip
     facts["next"] = _next(spec, facts, landed, run)
@@ -192,10 +194,20 @@ def _next(spec: UseCaseSpec, facts: dict[str, Any], landed: Sequence[date], run:
         return {f"ml-assets batch {name} --from {first} --to {landed[-1]}": "when what is missing has landed"}
     if facts["landed_not_run"]:
         first, last = _first_range(spec, facts["landed_not_run"])
-        return {f"ml-assets batch {name} --from {first} --to {last}": "drops that landed and were not run"}
+        batch = {f"ml-assets batch {name} --from {first} --to {last}": "drops that landed and were not run"}
+        return _asked_retraining(name, facts) | batch
     if facts["champion"] is None:
         return {f"ml-assets retrain {name} --as-of {run[-1]}": "no champion serves yet"}
-    return _next_with_champion(spec, facts, landed[-1])
+    return _asked_retraining(name, facts) | _next_with_champion(spec, facts, landed[-1])
+
+
+def _asked_retraining(name: str, facts: dict[str, Any]) -> dict[str, str]:
+    """Give the retraining that the newest decision asks for, where no candidate was judged as of its drop yet."""
+    decision = facts["decision"]
+    judged = [verdict["as_of"] for verdict in facts["verdicts"]]
+    if decision is None or decision["action"] != "retrain" or decision["drop"] in judged:
+        return {}
+    return {f"ml-assets retrain {name} --as-of {decision['drop']}": "the newest decision asks for it; a daemon runs it"}
 
 
 def _next_with_champion(spec: UseCaseSpec, facts: dict[str, Any], landed: date) -> dict[str, str]:

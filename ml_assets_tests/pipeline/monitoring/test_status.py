@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from ml_assets.cli.operate.status import refused_sentence
+from ml_assets.decisions.incidents import Finding
 from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.monitoring.incidents import reconcile_incidents
 from ml_assets.pipeline.monitoring.status import content_hashes, count_drops, facts_of, newest_verdict, refused_examples
@@ -148,6 +149,30 @@ def test_when_all_is_scored_the_next_drop_is_waited_for(state: UseCaseState) -> 
     predict(state, dict.fromkeys(DROPS[1:], "m1"))
 
     assert next_of(state) == ["ml-assets batch flight_delays --from 2013-01-06 --to 2013-01-06"]
+
+
+def test_a_retraining_that_the_newest_decision_asks_for_comes_next_until_its_candidate_is_judged(
+    state: UseCaseState,
+) -> None:
+    land(state, *DROPS)
+    close(state, dict.fromkeys(DROPS[:4], 3))
+    promote(state, day(1))
+    asked = {"batch_date": day(4), "action": "retrain", "reason": "its loss has risen"}
+    state.lake.replace_drops("decisions", arrow_rows(DECISIONS, [asked]), [day(4)])
+    batch = "ml-assets batch flight_delays --from 2013-01-05 --to 2013-01-05"
+
+    assert next_of(state) == ["ml-assets retrain flight_delays --as-of 2013-01-04", batch]
+    promote(state, day(1), day(4))
+    assert next_of(state) == [batch]
+
+
+def test_incidents_are_listed_by_what_is_worst(state: UseCaseState) -> None:
+    outbox = AlertOutbox(state.paths)
+    for number, severity in enumerate(("warning", "info", "error"), 1):
+        finding = Finding(f"monitor_{number}", "kind", severity, "said", None, None, "doing", "look")
+        outbox.settle(SPEC.name, [f"monitor_{number}"], str(day(number)), [finding], NOW)
+
+    assert [each["severity"] for each in facts_of(SPEC, state)["incidents"]] == ["error", "warning", "info"]
 
 
 def test_quality_is_the_newest_verdict_and_a_column_of_later_versions_is_null(state: UseCaseState) -> None:
