@@ -68,13 +68,17 @@ def _summary(spec: UseCaseSpec, facts: CardFacts) -> Section:
 
 
 def _data(spec: UseCaseSpec, facts: CardFacts) -> Section:
-    plan, inputs = facts.drawn["plan"], facts.drawn["inputs"]
+    plan, inputs, after = facts.drawn["plan"], facts.drawn["inputs"], facts.comparison.candidate.recipe.history_after
     rows = [
         [name, f"{split['n']:,}", f"{split['first']} to {split['last']}", f"{split['share']:.1%}"]
         for name in ("train", "holdout")
         if (split := facts.splits.get(name)) is not None
     ]
     versions = ", ".join(f"{name} version {number}" for name, number in inputs.items())
+    history: list[str] = []
+    if after is not None:
+        history.append(f"It learned from examples after {after:%Y-%m-%d %H:%M} UTC alone, as `model.history` declares "
+                       "or a change asked for; older ones of the training set were left out.")  # fmt: skip
     return Section(
         "What data",
         [
@@ -82,6 +86,7 @@ def _data(spec: UseCaseSpec, facts: CardFacts) -> Section:
             f"Sources: {', '.join(source.name for source in spec.sources)}.",
             f"Labels known by {plan['known_until']}; examples matured by {plan['matured_until']}.",
             "Examples that matured without a label are not in it.",
+            *history,
             f"Left out, because a feed was broken: {', '.join(plan['excluded']) or 'no drop'}.",
         ],
         ["part", "examples", "drops", "share of positives"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_assets.pipeline.champion.record import read_record
-from ml_assets.pipeline.evaluation.comparison import Comparison, compare
+from ml_assets.pipeline.evaluation.comparison import Comparison, compare, learned_from
 from ml_assets.pipeline.evaluation.evidence import BEHAVIOURS, MEASURES, SLICES, require_evidence_of
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.spec.tables.models import MODEL_CARD
@@ -48,7 +48,8 @@ def gather_facts(state: UseCaseState) -> CardFacts:
     with state.connect() as connection:
         drawn = lake.relation(connection, TRAINING_SET, version=found.row.training_set_version)
         splits = (
-            drawn.aggregate(
+            learned_from(drawn, found.candidate)
+            .aggregate(
                 "split, count(*) AS n, avg(label) AS share, min(batch_date) AS first, max(batch_date) AS last", "split"
             )
             .to_arrow_table()

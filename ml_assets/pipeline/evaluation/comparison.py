@@ -102,8 +102,9 @@ def _compare(
     lake = state.lake
     drawn = lake.relation(connection, TRAINING_SET, version=row.training_set_version)
     rows = drawn.filter("split = 'holdout'").order("batch_date, example_id").df()
-    train_share, n_train = drawn.filter("split = 'train'").aggregate("avg(label), count(*)").fetchall()[0]
     candidate = state.models.load(row.model_version, row.artifact_sha256)
+    train = learned_from(drawn, candidate).filter("split = 'train'")
+    train_share, n_train = train.aggregate("avg(label), count(*)").fetchall()[0]
     trained_until = datetime.fromisoformat(candidate.judged_until)
     champion, champion_until, opponent, lacking = None, None, None, ()
     old = rows.iloc[:0]
@@ -136,6 +137,17 @@ def _compare(
         row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until, n_train,
         old_losses, len(old),
     )  # fmt: skip
+
+
+def learned_from(drawn: DuckDBPyRelation, candidate: ModelBundle) -> DuckDBPyRelation:
+    """Give the rows of a training set that a candidate was given: none older than its history, and the holdout.
+
+    A history that begins at a change leaves out most of a training set.
+    """
+    after = candidate.recipe.history_after
+    if after is None:
+        return drawn
+    return drawn.filter(f"split <> 'train' OR prediction_at > TIMESTAMPTZ '{after.isoformat()}'")
 
 
 def _old_rows(drawn: DuckDBPyRelation, until: datetime) -> pd.DataFrame:
