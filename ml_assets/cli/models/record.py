@@ -11,7 +11,7 @@ from rich.markup import escape
 from ml_assets.cli.console import console, fail, next_steps, print_json, say
 from ml_assets.cli.progress import progress_bar
 from ml_assets.pipeline.champion.decisions import PersonDecision, decide_waiting, record_of, waiting_in
-from ml_assets.pipeline.champion.record import champion_in
+from ml_assets.pipeline.champion.record import FALLBACK, champion_in
 from ml_assets.pipeline.training.reproduce import reproduce
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
@@ -47,21 +47,20 @@ def run_champion(
         elif found is None:
             console.print(f"nothing served {drop}: no model was promoted before it")
         else:
-            console.print(
-                f"{drop} is served by {found['model_version']}, {_why(spec, found)}", markup=False, highlight=False
-            )
+            console.print(f"{drop} is served by {_what(found)}, {_why(spec, found)}", markup=False, highlight=False)
         return
     if as_json:
         print_json([_plain(spec, row) for row in record])
         return
     serving = champion_in(record, date.max)
     for row in record:
-        colour = {"promoted": "green", "refused": "red"}.get(row["verdict"], "yellow")
+        verdict = FALLBACK if row["decided_by"] == FALLBACK else row["verdict"]
+        colour = {"promoted": "green", "refused": "red"}.get(verdict, "yellow")
         mark = "  [bold]<- serves[/]" if serving is not None and row["sequence"] == serving["sequence"] else ""
         note = f": {escape(row['note'])}" if row["note"] else ""
         when = f"drops after {row['serves_after']}" if row["verdict"] == "promoted" else f"as of {row['as_of']}"
         console.print(
-            f"{row['sequence']:>3}  [{colour}]{row['verdict']:<17}[/] {row['model_version']}\n"
+            f"{row['sequence']:>3}  [{colour}]{verdict:<17}[/] {_what(row)}\n"
             f"     {when}, by {escape(row['decided_by'])} (gate {row['gate']}){note}{mark}",
             highlight=False,
             soft_wrap=True,
@@ -71,6 +70,11 @@ def run_champion(
     if record:
         steps |= {f"ml-assets explain {spec.name} model {record[-1]['model_version']}": "its model card"}
     next_steps(steps or {f"ml-assets retrain {spec.name}": "no verdict was given yet"})
+
+
+def _what(row: dict[str, Any]) -> str:
+    """Name what of a model serves: itself, or its baseline in its place."""
+    return f"the baseline of {row['model_version']}" if row["serves"] == "baseline" else row["model_version"]
 
 
 def run_approve(
@@ -114,7 +118,8 @@ def run_reproduce(state: UseCaseState, model_version: str, *, as_json: bool) -> 
 def _why(spec: UseCaseSpec, row: dict[str, Any]) -> str:
     first = spec.calendar.next_drop(row["serves_after"])
     note = f": {row['note']}" if row["note"] else ""
-    return f"trained as of {row['as_of']}, from {first} on, {row['verdict']} by {row['decided_by']}{note}"
+    how = "as the fallback" if row["decided_by"] == FALLBACK else f"{row['verdict']} by {row['decided_by']}"
+    return f"trained as of {row['as_of']}, from {first} on, {how}{note}"
 
 
 def _plain(spec: UseCaseSpec, row: dict[str, Any]) -> dict[str, Any]:

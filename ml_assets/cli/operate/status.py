@@ -80,9 +80,10 @@ def show_facts(facts: dict[str, Any]) -> None:
         _line("champion", "none yet: drops have no predictions")
     else:
         log_loss, auc = (shown(champion[name]) or "undefined" for name in ("log_loss", "auc"))
-        measured = f"log loss {log_loss}, AUC {auc} on its window"
-        _line("champion", f"{champion['model_version']}, serves from {champion['serves_from']} "
-              f"(gate {champion['gate']}; {measured})")  # fmt: skip
+        measured = f"(gate {champion['gate']}; log loss {log_loss}, AUC {auc} on its window)"
+        is_replaced = facts["fallback"] is not None and facts["fallback"]["serves"] == "baseline"
+        serves = "has failed, and its baseline serves" if is_replaced else "serves"
+        _line("champion", f"{champion['model_version']}, {serves} from {champion['serves_from']} {measured}")
         if champion["damage"]:
             _line("damaged", f"{champion['damage']}; no drop can be scored until it is back: restore the file, or "
                   f"ml-assets rollback {facts['use_case']}", "bold red")  # fmt: skip

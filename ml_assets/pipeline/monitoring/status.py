@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from ml_assets.pipeline.champion.decisions import record_of
-from ml_assets.pipeline.champion.record import damage_of, newest_champion, promotions_in
+from ml_assets.pipeline.champion.record import FALLBACK, damage_of, newest_champion, promotions_in
 from ml_assets.pipeline.monitoring.serving_quality import newest_verdict_by, serving_fallback
 from ml_assets.serving.routing import champion_of
 from ml_assets.spec.drops import FILE_NOTE
@@ -96,7 +96,7 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
         "not_scored_by_champion": _not_scored_by_champion(verdicts, scored, [drop for drop in run if computed[drop]]),
         "verdicts": [
             {name: row[name] for name in ("as_of", "model_version", "verdict", "gate")}
-            for row in verdicts[:_SHOWN_VERDICTS]
+            for row in [each for each in verdicts if each["decided_by"] != FALLBACK][:_SHOWN_VERDICTS]
         ],
         "predictions": _predictions(scored),
         "quality": newest_verdict_by(lake),
