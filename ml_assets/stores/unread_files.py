@@ -102,7 +102,7 @@ def _why_no_drop(path: Path, drop: date | None, calendar: Calendar) -> str | Non
     if not calendar.is_drop(drop):
         return (
             f"found a date that is no drop of the calendar; allowed: every {calendar.every.days} days from "
-            f"{calendar.start}" + (f" to {calendar.end}" if calendar.end else "")
+            f"{calendar.start}" + (f" to {calendar.end}, `calendar.end` in defs.yaml" if calendar.end else "")
         )
     return None
 

@@ -220,7 +220,7 @@ def _next_with_champion(spec: UseCaseSpec, facts: dict[str, Any], landed: date) 
     following = spec.calendar.next_drop(landed)
     if spec.calendar.is_drop(following):
         return {f"ml-assets batch {name} --from {following} --to {following}": f"when drop {following} has landed"}
-    return {"ml-assets ui": "the calendar has ended; look at what it left"}
+    return {"ml-assets ui": "the calendar has ended, by `calendar.end` in defs.yaml: look at what it left"}
 
 
 def content_hashes(
