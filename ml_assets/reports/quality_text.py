@@ -73,21 +73,24 @@ def sums_sentences(verdict: Row) -> list[str]:
     """Say how far the sums that watch for a rise have come, and whether the base rate has moved.
 
     >>> verdict = {"loss_level": 7.25, "loss_limit": 5.0, "behind_level": None, "behind_limit": None,
-    ...            "label_share": 0.31, "mean_score": 0.2512, "prior_state": "shifted"}
+    ...            "label_share": 0.31, "mean_score": 0.2512, "prior_state": "shifted", "prior_since": "2024-06-28"}
     >>> for said in sums_sentences(verdict):
     ...     print(said)
-    evidence that it does worse than before it served: 7.25, alarm above 5.00
-    evidence that it does worse than the baseline: not known
-    31.0% positives where scores average 25.1%: the prior has shifted
+    evidence, summed since it serves, that it does worse than before it served: 7.25, alarm above 5.00
+    evidence, summed since it serves, that it does worse than the baseline: not known
+    31.0% positives where scores average 25.1%: the prior has shifted, since 2024-06-28
     """
     said: list[str] = []
     for name, than in (("loss", "before it served"), ("behind", "the baseline")):
         level, limit = verdict[f"{name}_level"], verdict[f"{name}_limit"]
         measured = "not known" if level is None or limit is None else f"{level:.2f}, alarm above {limit:.2f}"
-        said.append(f"evidence that it does worse than {than}: {measured}")
+        said.append(f"evidence, summed since it serves, that it does worse than {than}: {measured}")
     if verdict["label_share"] is not None and verdict["mean_score"] is not None:
-        told = {"shifted": "the prior has shifted", "cannot tell": "no more apart than such days are"}
+        told = {"shifted": "apart in this window; told once that has lasted",
+                "cannot tell": "no more apart than such days are"}  # fmt: skip
         prior = told.get(verdict["prior_state"] or "", "not enough data")
+        if verdict["prior_since"] is not None:  # what the incident goes by
+            prior = f"the prior has shifted, since {verdict['prior_since']}"
         share = f"{verdict['label_share']:.1%} positives where scores average {verdict['mean_score']:.1%}"
         said.append(f"{share}: {prior}")
     return said

@@ -99,9 +99,9 @@ def test_performance_stands_above_the_monitors_with_its_sums_and_their_limits(st
         "log loss 0.6000 from 2013-07-01 to 2013-07-02 (90 rows), 0.5000 at the gate: 20.0% higher, risen since "
         "2013-07-01",
         "not enough data to compare with the baseline",
-        "evidence that it does worse than before it served: 7.25, alarm above 5.00",
-        "evidence that it does worse than the baseline: not known",
-        "31.0% positives where scores average 25.0%: the prior has shifted",
+        "evidence, summed since it serves, that it does worse than before it served: 7.25, alarm above 5.00",
+        "evidence, summed since it serves, that it does worse than the baseline: not known",
+        "31.0% positives where scores average 25.0%: apart in this window; told once that has lasted",
     ]
     assert json.loads(run("--json").stdout)["performance"]["loss_level"] == 7.25
     assert json.loads(run("--drop", "2013-07-01", "--json").stdout)["performance"] is None
