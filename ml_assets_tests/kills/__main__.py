@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--most", type=float, default=8.0, help="seconds until a kill, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--drops", type=int, default=30)
-    parser.add_argument("--retrain-after", type=int, default=3, help="steps of three drops")
+    parser.add_argument("--retrain-after", type=int, default=10, help="steps of three drops")
     asked = parser.parse_args()
     plan, random, root = Plan(asked.drops, retrain_after=asked.retrain_after), Random(asked.seed), asked.folder  # noqa: S311 - the same kills each time
     spec = prepare(root / "landed")

@@ -11,7 +11,7 @@ from rich.text import Text
 from ml_assets.cli.console import console, fail, next_steps, print_json, say
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import record_of
-from ml_assets.pipeline.champion.record import GATE
+from ml_assets.pipeline.champion.record import GATE, compared_with
 from ml_assets.pipeline.scoring.explain import explain_prediction, plain_value
 from ml_assets.serving.scoring import NO_PROBABILITY
 from ml_assets.spec.names import did_you_mean
@@ -89,7 +89,8 @@ def run_explain_model(spec: UseCaseSpec, state: UseCaseState, model_version: str
 
 def run_explain_retrain(state: UseCaseState, as_of: date, *, as_json: bool) -> None:
     """Print every verdict and decision as of a drop, with its reasons."""
-    rows = [row for row in record_of(state) if row["as_of"] == as_of]
+    record = record_of(state)
+    rows = [row for row in record if row["as_of"] == as_of]
     if not rows:
         raise fail(f"no verdict was given as of {as_of}")
     if as_json:
@@ -97,7 +98,7 @@ def run_explain_retrain(state: UseCaseState, as_of: date, *, as_json: bool) -> N
         return
     for row in rows:
         say(Text.assemble((row["verdict"], "bold"), f" {row['model_version']} by {row['decided_by']}"))
-        say(f"against {row['champion_before'] or 'no champion'}; window {row['window_from']} to "
+        say(f"against {compared_with(record, row)}; window {row['window_from']} to "
             f"{row['window_until']}, {row['n']} examples", indent=2)  # fmt: skip
         for reason in row["reasons"]:
             say(spell_reason(reason), indent=2, style="dim" if reason["passed"] else "red")

@@ -11,6 +11,7 @@ from ml_assets.cli.console import console, next_steps, printable, say, shown
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import record_of, rejection_of, spell_rejection
+from ml_assets.pipeline.champion.record import compared_with
 from ml_assets.pipeline.monitoring.status import count_drops, newest_verdict, refused_examples
 from ml_assets.reports.quality_text import baseline_sentence, fallback_sentence, first_sentence, gate_sentence
 from ml_assets.stores.rows import read_rows
@@ -45,12 +46,13 @@ def show_verdict(state: UseCaseState) -> None:
     found = newest_verdict(state)
     if found is None:
         return
-    against = f"against {found['champion_before']}" if found["champion_before"] else "no champion before it"
+    record = record_of(state)
+    against = f"against {compared_with(record, found)}" if found["champion_before"] else "no champion before it"
     verdict = (found["verdict"], "bold green" if found["verdict"] == "promoted" else "bold yellow")
     say(Text.assemble(verdict, f" {found['model_version']} (gate {found['gate']}, {against})"))
     for reason in found["reasons"]:
         say(spell_reason(reason), indent=2, style="dim" if reason["passed"] else "red")
-    rejected = rejection_of(record_of(state), found["model_version"])
+    rejected = rejection_of(record, found["model_version"])
     if rejected is not None:
         say(f"{spell_rejection(rejected)}; that stands. To take it back:", style="bold yellow")
         say(f"ml-assets approve {state.use_case} {found['model_version']} --reason TEXT", indent=2)

@@ -215,6 +215,14 @@ def champion_in(record: Sequence[Mapping[str, Any]], drop: date) -> dict[str, An
     return None if found is None else dict(next(row for row in record if row["sequence"] == found.sequence))
 
 
+def compared_with(record: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> str:
+    """Name what a candidate was compared with: the model that served its drop, or the baseline in its place."""
+    name: str | None = verdict["champion_before"]
+    served = champion_in(record, verdict["as_of"])
+    is_fallback = served is not None and (served["model_version"], served["serves"]) == (name, "baseline")
+    return f"the baseline of {name}, which served as the fallback" if is_fallback else name or "no champion"
+
+
 def newest_champion(record: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Give the entry of what serves the drops to come; None before the first champion."""
     promoted = [row for row in record if row["verdict"] == PROMOTED]

@@ -52,7 +52,7 @@ def count_drops(state: UseCaseState, first: date, last: date) -> list[dict[str, 
 
 def newest_verdict(state: UseCaseState) -> dict[str, Any] | None:
     """Give the newest verdict of the gate with its reasons; None before the first."""
-    columns = ["verdict", "gate", "model_version", "champion_before", "reasons"]
+    columns = ["as_of", "verdict", "gate", "model_version", "champion_before", "reasons"]
     return next(iter(read_rows(state.lake, "evaluation", columns)), None)
 
 
