@@ -73,13 +73,19 @@ class Mishap:
 
 
 class _Shared:
-    """Gives the one instance to a sensor, which would else open its own for each tick and look through migrations."""
+    """Gives the one instance to a sensor, which would else open its own for each tick and look through migrations.
 
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        self._instance = instance
+    A sensor that keeps it has the one of the machine as it is now, also after a restart.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._machine.instance, name)
 
     def __enter__(self) -> dg.DagsterInstance:
-        return self._instance
+        return self._machine.instance
 
     def __exit__(self, *_: object) -> None:
         pass
@@ -168,7 +174,7 @@ class Machine:
         errors: list[Any] = []
         with warnings.catch_warnings(), ExitStack() as stack:
             warnings.simplefilter("ignore", dg.BetaWarning)
-            shared = _Shared(self.instance)
+            shared = _Shared(self)
             stack.enter_context(mock.patch.object(dg.DagsterInstance, "from_ref", return_value=shared))
             errors += launch_scheduled_runs(self.workspace, _LOG, self.clock.moment, self._iterations)
             if sensors:
