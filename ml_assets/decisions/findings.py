@@ -95,18 +95,17 @@ def _failing(use_case: str, performance: Row | None, decision: Row | None, doing
     version = performance.get("model_version")
     since, failure = decision.get("fallback_since"), decision.get("failure")
     if since is not None or failure is not None:
+        look_for_one = f"ml-assets retrain {use_case}"
         said = (
             f"the champion has failed, and since drop {since} the fallback serves in its place: an earlier model, or "
-        )
-        said += (
             f"the baseline (ml-assets status {use_case} names it). The next promotion ends that; to look for one now: "
+            f"{look_for_one}"
         )
-        said += f"ml-assets retrain {use_case}"
         if failure is not None:
             said = (
                 f"the champion {version} has failed: {failure}. Where a source is wrong, repair it and run the drops "
+                f"again; else look for a better model: {look_for_one}"
             )
-            said += f"again; else look for a better model: ml-assets retrain {use_case}"
         found.append(Finding("performance/champion", "champion_failed", "error", said, None, None, doing, look_at))
     upper = performance.get("first_gain_upper")
     if upper is not None and upper < 0:

@@ -68,9 +68,10 @@ def rows_of(table: TableFiles) -> pa.Table | None:
     try:
         if sum(map(_KEPT.size, table.files)) > MOST_OF_A_READ:
             return None
+        parts = [_KEPT.read(file, is_partitioned=table.is_partitioned) for file in table.files]
     except FileNotFoundError:
         return None
-    return _stacked([_KEPT.read(file, is_partitioned=table.is_partitioned) for file in table.files], table.schema)
+    return _stacked(parts, table.schema)
 
 
 def scan(connection: duckdb.DuckDBPyConnection, table: TableFiles) -> duckdb.DuckDBPyRelation:

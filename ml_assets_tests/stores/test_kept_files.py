@@ -115,10 +115,16 @@ def test_what_is_too_large_to_keep_is_read_from_its_files(lake: Lake, monkeypatc
         assert str(scan(connection, files).to_arrow_table().to_pylist()) == str(kept.to_pylist())
 
 
-def test_a_file_that_is_gone_is_told_by_its_name(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_files, "_KEPT", kept_files._Kept(10_000_000))
+@pytest.mark.parametrize("is_size_known", [False, True])
+def test_a_file_that_is_gone_is_told_by_its_name(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, is_size_known: bool
+) -> None:
+    kept = kept_files._Kept(10_000_000)
+    monkeypatch.setattr(kept_files, "_KEPT", kept)
     files = lake.files("orders")
     gone = Path(files.files[0])
+    if is_size_known:
+        kept.size(str(gone))
     gone.unlink()
 
     with duckdb.connect() as connection, pytest.raises(duckdb.IOException, match=gone.name):

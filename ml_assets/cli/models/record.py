@@ -72,11 +72,6 @@ def run_champion(
     next_steps(steps or {f"ml-assets retrain {spec.name}": "no verdict was given yet"})
 
 
-def _what(row: dict[str, Any]) -> str:
-    """Name what of a model serves: itself, or its baseline in its place."""
-    return f"the baseline of {row['model_version']}" if row["serves"] == "baseline" else row["model_version"]
-
-
 def run_approve(
     spec: UseCaseSpec, state: UseCaseState, model_version: str, asked: PersonDecision, *, is_rejected: bool
 ) -> None:
@@ -113,6 +108,11 @@ def run_reproduce(state: UseCaseState, model_version: str, *, as_json: bool) -> 
         for name, (then, now) in found.libraries.items():
             console.print(f"  {name} was {then} and is {now}")
     return found.is_equal
+
+
+def _what(row: dict[str, Any]) -> str:
+    """Name what of a model serves: itself, or its baseline in its place."""
+    return f"the baseline of {row['model_version']}" if row["serves"] == "baseline" else row["model_version"]
 
 
 def _why(spec: UseCaseSpec, row: dict[str, Any]) -> str:

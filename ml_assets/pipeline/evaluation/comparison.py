@@ -127,12 +127,11 @@ def _compare(
         said = opponent.predict(window)
         # where the champion gives no probability, its baseline is what would serve
         scores["champion"] = np.where((said >= 0) & (said <= 1), said, champion.judged_baseline.predict(window))
-    both = {"candidate": candidate.judged_model, "champion": opponent}
-    old_losses = {
-        role: log_loss(old["label"].to_numpy(dtype=np.float64), model.predict(old))
-        for role, model in both.items()
-        if model is not None and len(old)
-    }
+    old_losses: dict[str, float] = {}
+    if champion is not None and len(old):  # of its model, also while its baseline serves as the fallback
+        labels = old["label"].to_numpy(dtype=np.float64)
+        both = {"candidate": candidate.judged_model, "champion": champion.model}
+        old_losses = {role: log_loss(labels, model.predict(old)) for role, model in both.items()}
     return Comparison(
         row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until, n_train,
         old_losses, len(old),
