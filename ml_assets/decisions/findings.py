@@ -1,13 +1,14 @@
 """Which rows of the reports people should hear of, and in which words.
 
-One finding a cause: what follows from a broken feed is told with the feed, and the features that moved together are
-one message. Nothing is read here; rows come from the tables of one drop.
+One finding a cause: what follows from a broken feed is told with the feed, scores that are off with the loss that has
+risen, and the features that moved together are one message. Nothing is read here; rows come from the tables of a drop.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from ml_assets.decisions.incidents import Finding, Severity, Waning
@@ -17,6 +18,7 @@ Row = Mapping[str, Any]
 DROP_SCOPE = ("drop/", "feed/", "drift/", "performance", "freshness/", "decision")
 _MANY_REFUSED = 2  # in a row, while the champion does worse
 _ENDS_AT = 0.75  # of its threshold: an incident about a window that moves by a drop stays open until that
+_BY_CHANCE = 0.5  # AUC of scores that say nothing
 _NAMED = 4  # monitors named in one message; the report has them all
 
 
@@ -51,8 +53,9 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
     doing = _doing(decision)
     found = [*_ledger(use_case, drop, ledger), *_feeds(use_case, drop, alarms, doing)]
     found += _drift(use_case, drop, alarms, doing)
-    found += _performance(use_case, performance, doing)
-    found += [*_failing(use_case, performance, decision, doing), *_calibration(use_case, performance, doing, max_ece)]
+    worse, off = _performance(use_case, performance, doing), _calibration(use_case, performance, doing, max_ece)
+    found += [replace(each, message="; ".join([each.message, *(one.message for one in off)])) for each in worse] or off
+    found += _failing(use_case, performance, decision, doing)
     found += _waning(performance, max_ece, {finding.kind for finding in found})
     if stale:
         found.append(
@@ -98,8 +101,8 @@ def _failing(use_case: str, performance: Row | None, decision: Row | None, doing
         look_for_one = f"ml-assets retrain {use_case}"
         said = (
             f"the champion has failed, and since drop {since} the fallback serves in its place: an earlier model, or "
-            f"the baseline (ml-assets status {use_case} names it). The next promotion ends that; to look for one now: "
-            f"{look_for_one}"
+            f"the baseline (ml-assets status {use_case} names it).{_worth_of(performance)} The next promotion ends "
+            f"that; to look for one now: {look_for_one}"
         )
         if failure is not None:
             said = (
@@ -125,16 +128,27 @@ def _failing(use_case: str, performance: Row | None, decision: Row | None, doing
     return found
 
 
+def _worth_of(performance: Row) -> str:
+    """Say where the baseline that serves ranks no better than chance, as far as its matured rows tell."""
+    found, lower = performance.get("fallback_auc"), performance.get("fallback_auc_lower")
+    if found is None or lower is None or lower >= _BY_CHANCE:
+        return ""
+    return (
+        f" What it gives is no better than chance: AUC {found:.2f} (from {lower:.2f}) in what has matured since the "
+        "champion did worse. Until then rely on neither scores nor the order of lists."
+    )
+
+
 def _calibration(use_case: str, performance: Row | None, doing: str, max_ece: float) -> list[Finding]:
     """Tell of labels that have left the scores, and of a calibration error that neither gate nor chance allow."""
     performance, found = performance or {}, list[Finding]()
     look_at = f"ml-assets performance {use_case}"
     window = f"from {performance.get('window_from')} to {performance.get('window_until')}"
-    if performance.get("prior_since") is not None and performance["label_share"] is not None:
-        more = "more" if performance["label_share"] > performance["mean_score"] else "less"
+    if performance.get("prior_since") is not None and performance["prior_share"] is not None:
+        share, score = performance["prior_share"], performance["prior_score"]
         said = (
-            f"since drop {performance['prior_since']} positives are {more} frequent than the scores say: "
-            f"{performance['label_share']:.1%} {window}, where scores average {performance['mean_score']:.1%}. Their "
+            f"since drop {performance['prior_since']} positives are {'more' if share > score else 'less'} frequent "
+            f"than the scores say: {share:.1%} in what has matured since, where scores average {score:.1%}. Their "
             "order may still hold; do not read them as probabilities"
         )
         measured = (performance["prior_level"], performance["prior_limit"])
@@ -171,9 +185,10 @@ def _doing(decision: Row | None) -> str:
     if decision is None:
         return "nothing by itself"
     said = {
-        "retrain": "it trains a candidate; the gate decides whether that serves",
-        "wait": f"it waits: {decision['would_change']}",
-        "fix_upstream": "it does not train on these drops, and goes on scoring; repair the feed and run them again",
+        "retrain": "the retraining sensor, where `ml-assets ui` runs, trains a candidate; the gate decides whether "
+        "that serves",
+        "wait": f"retraining waits: {decision['would_change']}",
+        "fix_upstream": "nothing is trained on these drops, and scoring goes on; repair the feed and run them again",
         "nothing": f"nothing: {decision['would_change']}",
     }
     return said[decision["action"]]

@@ -177,18 +177,28 @@ def message_of(incident: Incident, change: Change) -> tuple[str, str]:
     """Write the title and the body of the one message about this change, as plain text.
 
     The body says what, since when, the measurement against its threshold, what the system does by itself, and where
-    to look; a line without anything to say is left out.
+    to look; a line without anything to say is left out. Of what has closed it says that it is over, and what it was.
     """
     what = f"{incident.kind.replace('_', ' ')} ({incident.monitor})"
     title = f"{incident.use_case}: closed: {what}" if change == "closed" else f"{incident.use_case}: {what}"
     measured = measured_against(incident)
-    lines = [
-        ("", incident.message),
-        *_when(incident, change),
-        ("measured" if change == "opened" else "measured last", measured),
-        ("what happens by itself" if change == "opened" else "what happened by itself", incident.doing),
-        ("look at", incident.look_at),
-    ]
+    if change == "closed":
+        lines = [
+            ("", f"over: what was told is not found any more as of {incident.until}"),
+            ("from", incident.since),
+            ("closed", incident.until or ""),
+            ("told was", incident.message),
+            ("measured last", measured),
+        ]
+    else:
+        lines = [
+            ("", incident.message),
+            *([("at", incident.since)] if incident.is_event
+              else [("severity", incident.severity), ("since", incident.since)]),
+            ("measured", measured),
+            ("what happens by itself", incident.doing),
+            ("look at", incident.look_at),
+        ]  # fmt: skip
     body = "\n".join(f"{label}: {text}" if label else text for label, text in lines if text)
     return " ".join(title.split()), body
 
@@ -199,14 +209,6 @@ def measured_against(finding: Finding) -> str:
         return ""
     threshold = "" if finding.threshold is None else f", threshold {finding.threshold:.6g}"
     return f"{finding.measurement:.6g}{threshold}"
-
-
-def _when(incident: Incident, change: Change) -> list[tuple[str, str]]:
-    if incident.is_event:
-        return [("at", incident.since)]
-    if change == "opened":
-        return [("severity", incident.severity), ("since", incident.since)]
-    return [("from", incident.since), ("closed", incident.until or "")]
 
 
 def _worst_by_key(findings: Iterable[Finding]) -> dict[tuple[str, str], Finding]:

@@ -13,18 +13,20 @@ from ml_assets.monitoring.standing import false_alarm_rate
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import expected_calibration_error, pointwise_log_loss
 from ml_assets.stats.day_blocks import paired_day_block_bootstrap
+from ml_assets.stats.measured_intervals import measured_intervals
 
 _ECE_DRAWS = 50
 LEVEL = 0.8  # coverage of the interval around the gain
 
 
-def judge_performance(
+def judge_performance(  # noqa: PLR0913, PLR0917 - what it is judged by, each of another table
     scored: ScoredExamples,
     spec: UseCaseSpec,
     drop: date,
     model_version: str | None,
     gain_at_gate: float,
     rises: Rises = NO_RISES,
+    serves: str = "model",
 ) -> Row:
     """Judge the champion of `drop` against the baseline beside it, on the window that has matured by then.
 
@@ -36,6 +38,8 @@ def judge_performance(
         Its relative gain in log loss over the baseline when it was promoted.
     rises
         Whether its log loss has risen above what it was before it served, and above the baseline's.
+    serves
+        `baseline` where the baseline of a failed champion gives the scores of `drop`, else `model`.
 
     Returns
     -------
@@ -52,7 +56,9 @@ def judge_performance(
         `ece` of them, null without any. `prior_state`: `shifted` when days as varied as these would
         not give labels so far from the scores at the rate of the false-alarm budget; else `cannot
         tell`. It is named for people: no decision rests on it. `prior_since`: the first drop since which labels have
-        left the scores, by a cumulative sum. `ece_by_chance`: what scores that are right exceed once in the budget.
+        left the scores, by a cumulative sum, where that costs something; `prior_share`, `prior_score`: the means of
+        both since the sum was last zero. `ece_by_chance`: what scores that are right exceed once in the budget.
+        `fallback_auc`, `fallback_auc_lower`: how well the baseline ranks the rows since the change, where it serves.
         `window_from`, `window_until`:
         prediction dates looked at.
     """
@@ -91,8 +97,11 @@ def judge_performance(
         "behind_limit": behind.limit,
         "prior_level": prior.level,
         "prior_limit": prior.limit,
+        "prior_share": prior.share,
+        "prior_score": prior.score,
         "ece_by_chance": _ece_by_chance(spec, p),
         **(_over_first(spec, y, p, others["first_champion"], days) if is_enough else {}),
+        **(_worth_of_fallback(spec, y, baseline, days, behind.since or rise.since) if serves == "baseline" else {}),
     }
     return {
         **row,
@@ -117,6 +126,18 @@ def _over_first(spec: UseCaseSpec, y: FloatArray, p: FloatArray, first: FloatArr
         rng=np.random.default_rng(spec.model.seed), resamples=spec.model.gate.resamples, level=1 - _rate(spec),
     )  # fmt: skip
     return {"first_gain": gain.estimate, "first_gain_upper": gain.upper}
+
+
+def _worth_of_fallback(
+    spec: UseCaseSpec, y: FloatArray, baseline: FloatArray, days: Days, since: date | None
+) -> dict[str, float]:
+    """Say how well the baseline ranks the rows since the champion did worse: before that it may have been better."""
+    late = days >= np.datetime64(since, "D") if since is not None else np.ones(days.size, dtype=bool)
+    found = measured_intervals(
+        y[late], baseline[late], days[late],
+        rng=np.random.default_rng(spec.model.seed), resamples=spec.model.gate.resamples, level=LEVEL,
+    )["auc"]  # fmt: skip
+    return {"fallback_auc": found.estimate, "fallback_auc_lower": found.lower}
 
 
 def _prior_state(spec: UseCaseSpec, y: FloatArray, p: FloatArray, days: Days) -> str:

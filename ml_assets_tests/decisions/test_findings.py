@@ -76,7 +76,7 @@ def test_features_that_drift_are_one_finding_with_what_matters_first() -> None:
     assert (finding.monitor, finding.kind, finding.severity) == ("drift/training", "drift", "warning")
     assert finding.message.startswith("2 features have moved away")
     assert finding.message.index("carrier_late_share_7d") < finding.message.index("is_holiday")
-    assert finding.doing == "it waits: the cooldown ends with drop 2013-07-20"
+    assert finding.doing == "retraining waits: the cooldown ends with drop 2013-07-20"
 
 
 def test_feature_with_values_the_reference_never_had_is_told_by_them() -> None:
@@ -144,8 +144,8 @@ def test_verdicts_are_events() -> None:
 VERDICT: dict[str, Any] = {
     "state": "failed", "model_version": "m5", "window_from": "2013-06-20", "window_until": "2013-07-03", "gain": 0.01,
     "gain_upper": 0.03, "threshold": 0.05, "loss_since": None, "loss_now": 0.52, "loss_at_gate": 0.44,
-    "loss_level": 7.0, "loss_limit": 5.0, "behind_since": None, "prior_since": None, "label_share": 0.31,
-    "mean_score": 0.25, "prior_level": 6.0, "prior_limit": 4.0, "ece": 0.03, "ece_by_chance": 0.02, "first_gain": 0.02,
+    "loss_level": 7.0, "loss_limit": 5.0, "behind_since": None, "prior_since": None, "prior_share": 0.31,
+    "prior_score": 0.25, "prior_level": 6.0, "prior_limit": 4.0, "ece": 0.03, "ece_by_chance": 0.02, "first_gain": 0.02,
     "first_gain_upper": 0.05,
 }  # fmt: skip
 
@@ -198,13 +198,38 @@ def test_candidates_that_keep_failing_are_told_from_the_second_on() -> None:
     assert kinds == [["loss_risen"], ["loss_risen", "candidates_fail"]]
 
 
-def test_labels_away_from_scores_worse_than_the_first_and_miscalibrated_are_told() -> None:
-    found_now = dict(told(prior_since="2013-06-25", first_gain=-0.03, first_gain_upper=-0.01, ece=0.08))
+OFF = {"prior_since": "2013-06-25", "ece": 0.08}
 
-    assert set(found_now) == {"performance", "worse_than_first", "prior_shift", "miscalibrated"}
-    assert found_now["prior_shift"].startswith("since drop 2013-06-25 positives are more frequent than the scores say")
+
+def test_labels_away_from_scores_worse_than_the_first_and_miscalibrated_are_told() -> None:
+    found_now = dict(told(state="ok", first_gain=-0.03, first_gain_upper=-0.01, **OFF))
+
+    assert set(found_now) == {"worse_than_first", "prior_shift", "miscalibrated"}
+    assert found_now["prior_shift"].startswith(
+        "since drop 2013-06-25 positives are more frequent than the scores say: 31.0% in what has matured since, where "
+        "scores average 25.0%"
+    )
     assert "log loss higher by 3.0%" in found_now["worse_than_first"]
     assert "the gate allows 5.0%, and chance alone gives up to 2.0%" in found_now["miscalibrated"]
+
+
+def test_scores_that_are_off_are_told_with_the_loss_that_rose_and_what_was_open_of_them_stays() -> None:
+    ((kind, message),) = told(loss_since="2013-06-22", **OFF)
+
+    assert kind == "loss_risen"
+    assert "positives are more frequent than the scores say" in message
+    assert "the gate allows 5.0%" in message
+    assert waning(loss_since="2013-06-22", **OFF) == {"prior_shift", "miscalibrated"}
+
+
+def test_a_fallback_that_ranks_no_better_than_chance_is_told_to_be_worth_nothing() -> None:
+    decision, since = {"fallback_since": "2013-07-08"}, {"loss_since": "2013-06-22"}
+    (_, poor), (_, good) = (
+        told(decision=decision, fallback_auc=0.52, fallback_auc_lower=lower, **since)[1] for lower in (0.49, 0.51)
+    )
+
+    assert "no better than chance: AUC 0.52 (from 0.49) in what has matured since the champion did worse" in poor
+    assert "chance" not in good
 
 
 def test_what_is_under_its_threshold_by_less_than_a_quarter_keeps_what_is_open_and_opens_nothing() -> None:
@@ -213,4 +238,4 @@ def test_what_is_under_its_threshold_by_less_than_a_quarter_keeps_what_is_open_a
     assert waning(**near) == {"loss_risen", "prior_shift", "miscalibrated"}
     assert waning(loss_level=3.7, prior_level=2.9, ece=0.037) == set()
     assert "miscalibrated" not in waning(**near, ece_by_chance=0.045)
-    assert waning(loss_since="2013-06-22", prior_since="2013-06-25", ece=0.08) == set()  # these are told
+    assert waning(state="ok", **OFF) == {"loss_risen"}  # the others are told

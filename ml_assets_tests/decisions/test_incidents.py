@@ -178,9 +178,11 @@ def test_message_of_a_closing_says_from_when_to_when() -> None:
     title, body = message_of(closed, "closed")
 
     assert title == "flight_delays: closed: drift (drift/weather_temp_f)"
-    assert body.splitlines()[1:4] == [
+    assert body.splitlines() == [
+        "over: what was told is not found any more as of 2013-07-08",
         "from: 2013-07-01",
         "closed: 2013-07-08",
+        "told was: weather_temp_f is not distributed as in training",
         "measured last: 0.31, threshold 0.2",
     ]
 

@@ -83,6 +83,22 @@ def test_while_the_baseline_serves_the_scores_of_what_failed_are_followed(spec: 
     assert not loss_rise(served, losses, date(2014, 1, 1)).is_over
 
 
+def test_a_shift_that_costs_next_to_nothing_is_none_however_many_rows_prove_it(spec: UseCaseSpec) -> None:
+    days = np.random.default_rng(4).normal(0, 1e-4, 60)
+    residuals = learn_residuals(spec, DailyMeans(np.full(60, 1e6), days, np.full(60, 0.01)))
+    rows = [{**row, "n": 1e6, "mean_score": 0.009} for row in reported(np.full(30, 0.05))]
+
+    slight, halved = (
+        prior_rise([{**row, "label_share": share} for row in rows], residuals, date(2014, 1, 1))
+        for share in (0.008, 0.004)
+    )
+
+    assert slight.level > slight.limit
+    assert not slight.is_over
+    assert halved.is_over
+    assert (halved.share, halved.score) == pytest.approx((0.004, 0.009))
+
+
 @pytest.mark.parametrize(("share", "has_shifted"), [(0.3, False), (0.45, True), (0.15, True)])
 def test_labels_that_leave_the_scores_to_either_side_are_a_prior_shift(
     share: float, has_shifted: bool, spec: UseCaseSpec

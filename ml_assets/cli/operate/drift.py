@@ -12,6 +12,7 @@ from rich.text import Text
 from ml_assets.cli.console import console, fail, next_steps, plain_rows, print_json, say
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.monitoring.diagnosis import spell
+from ml_assets.monitoring.sure_change import CONSTANT_CHANGED
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
 from ml_assets.pipeline.monitoring.serving_quality import verdict_of_drop
 from ml_assets.reports.quality_text import baseline_sentence, gate_sentence, sums_sentences
@@ -96,7 +97,7 @@ def _show(
     judged = sum(row["state"] != "not enough data" for row in rows)
     title = f"{spec.name}, drop {drop}: {alarms} of {judged} monitors alarm, {len(rows) - judged} have not enough data"
     shown = rows[: max(alarms, _SHOWN)]
-    spelt = [{**row, **{name: spell(row["statistic"], row[name]) for name in ("value", "usual")}} for row in shown]
+    spelt = [{**row, **{name: spell(row["statistic"], row[name]) for name in _spelt_of(row)}} for row in shown]
     columns = [TableColumn(name, rank, is_text=name == "meaning") for name, rank in _SHOWN_COLUMNS.items()]
     print_table(title, columns, [[row[name] for name in _SHOWN_COLUMNS] for row in spelt], see="--json")
     for row in decided:
@@ -110,6 +111,11 @@ def _show(
     if page is None:
         steps = {f"ml-assets drift {spec.name} --drop {drop} --page": "the distributions, as a page"} | steps
     next_steps(steps)
+
+
+def _spelt_of(row: dict[str, Any]) -> tuple[str, ...]:
+    """Name the figures that are in the unit of the statistic; where a constant changed, z is a share as well."""
+    return ("value", "usual", "z", "threshold") if row["statistic"] == CONSTANT_CHANGED else ("value", "usual")
 
 
 def _page(spec: UseCaseSpec, state: UseCaseState, drop: date) -> Path:

@@ -14,6 +14,7 @@ import numpy as np
 from ml_assets.monitoring.loss_rise import (
     FAILED,
     NO_RISES,
+    UNKNOWN_PRIOR,
     UNKNOWN_RISE,
     Rises,
     learn_losses,
@@ -82,7 +83,8 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
             champion = champion_of(drop, promotions)
             version, gain = _serving(champion, gains)
             rises = measured("the rise of losses", partial(followed.rises, champion, drop), NO_RISES)
-            judge = partial(judge_performance, scored, spec, drop, version, gain, rises)
+            serves = "model" if champion is None else champion.serves
+            judge = partial(judge_performance, scored, spec, drop, version, gain, rises, serves)
             unjudged = {"batch_date": drop, "model_version": version, "state": "not enough data", "n": 0, "n_days": 0}
             verdicts[drop] = measured("the verdict on the champion", judge, unjudged)
     lake.replace_drops(REPORT, arrow_rows(PERFORMANCE_REPORT, rows), drops)
@@ -137,7 +139,7 @@ class _FollowedLosses:
         return Rises(
             loss_rise(rows, followed.losses, drop),
             UNKNOWN_RISE if margins is None else margin_rise(rows, margins, drop),
-            UNKNOWN_RISE if residuals is None else prior_rise(rows, residuals, drop),
+            UNKNOWN_PRIOR if residuals is None else prior_rise(rows, residuals, drop),
         )
 
     def _begun(self, champion: Promotion) -> date:

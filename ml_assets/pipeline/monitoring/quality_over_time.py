@@ -149,7 +149,8 @@ def _events_of_incidents(incidents: Sequence[Incident], drops: tuple[date, date]
     for incident in incidents:
         opened = _drop_of(incident)
         if incident.kind in QUALITY_INCIDENTS and drops[0] <= opened <= drops[1]:
-            yield _event(drops[0], opened, incident.kind, None, incident.message, incident.until)
+            closed = incident.until if incident.until and incident.until[:10] <= drops[1].isoformat() else None
+            yield _event(drops[0], opened, incident.kind, None, incident.message, closed)
 
 
 def _drop_of(incident: Incident) -> date:

@@ -108,10 +108,14 @@ PERFORMANCE_VERDICTS = Table(
     behind_since  | DATE    | first drop since which the champion does worse than the baseline | | it does not
     prior_level   | DOUBLE  | cumulative sum of how far labels lie from scores, in deviations of a day | | not known
     prior_limit   | DOUBLE  | what it exceeds by chance once in the budget | | not known
-    prior_since   | DATE    | first drop since which labels have left the scores | | they have not
+    prior_share   | DOUBLE  | share of positives since that sum was last zero | | it is zero, or not known
+    prior_score   | DOUBLE  | mean score since then | | it is zero, or not known
+    prior_since   | DATE    | first drop since which labels have left the scores at some cost | | they have not
     ece_by_chance | DOUBLE  | calibration error that right scores exceed once in the budget | | none matured
     first_gain    | DOUBLE  | share of the first champion's log loss that the champion saves | | it is the first
     first_gain_upper | DOUBLE | upper bound, as surely as the budget of false alarms asks | | it is the first
+    fallback_auc  | DOUBLE  | AUC of the baseline that serves since the champion did worse | | none serves, or one class
+    fallback_auc_lower | DOUBLE | lower bound of its 80 % interval | | the same
     n             | BIGINT  | matured examples of the window | rows
     n_days        | BIGINT  | their days | days
     label_share   | DOUBLE  | share of positives among them | | none
