@@ -124,8 +124,16 @@ def count_resolved_without_label(connection: duckdb.DuckDBPyConnection, plan: Dr
     ).fetchall()[0][0]
 
 
-def check_size(counts: dict[str, int], plan: DrawPlan) -> None:
-    """Refuse a training set in which a split is empty.
+def first_drawable(spec: UseCaseSpec, first: date) -> date:
+    """Give the first drop as of which both splits can have rows, where `first` is the first drop with features."""
+    drop = first
+    while _holdout_start(spec, drop, spec.matured_by(drop)) <= spec.calendar.batch_at(first):
+        drop = spec.calendar.next_drop(drop)
+    return drop
+
+
+def check_size(counts: dict[str, int], plan: DrawPlan, enough_from: date) -> None:
+    """Refuse a training set in which a split is empty; `enough_from` is the drop as of which neither need be.
 
     Raises
     ------
@@ -136,6 +144,6 @@ def check_size(counts: dict[str, int], plan: DrawPlan) -> None:
     if empty:
         raise NotEnoughDataError(
             f"as of {plan.as_of}: no matured, labelled example to {' and to '.join(empty)} on; train is up to "
-            f"{plan.holdout_after}, holdout from there to {plan.matured_until}. Land and run earlier drops, or retrain "
-            "as of a later one."
+            f"{plan.holdout_after}, holdout from there to {plan.matured_until}. With the drops that were run, both can "
+            f"have some as of {enough_from}, and enough to compare models only later; or land and run earlier drops."
         )

@@ -19,6 +19,7 @@ from ml_assets.training.training_set import (
     check_size,
     count_resolved_without_label,
     draw_training_set,
+    first_drawable,
     plan_draw,
 )
 
@@ -194,6 +195,17 @@ def test_plan_reads_back_from_plain_values(spec: UseCaseSpec) -> None:
 )
 def test_empty_split_is_refused_by_name(spec: UseCaseSpec, counts: dict[str, int], named: str) -> None:
     with pytest.raises(NotEnoughDataError, match=f"as of 2013-01-10: no matured, labelled example {named}"):
-        check_size(counts, plan_draw(spec, date(2013, 1, 10)))
+        check_size(counts, plan_draw(spec, date(2013, 1, 10)), date(2013, 1, 20))
 
-    assert check_size({"train": 1, "holdout": 1}, plan_draw(spec, date(2013, 1, 10))) is None
+    assert check_size({"train": 1, "holdout": 1}, plan_draw(spec, date(2013, 1, 10)), date(2013, 1, 20)) is None
+
+
+def test_the_first_drop_that_can_be_drawn_is_the_first_whose_plan_leaves_something_to_train_on(
+    spec: UseCaseSpec,
+) -> None:
+    first = date(2013, 1, 5)
+    found = first_drawable(spec, first)
+    starts = [datetime.fromisoformat(plan_draw(spec, drop).holdout_after)
+              for drop in (spec.calendar.previous_drop(found), found)]  # fmt: skip
+
+    assert starts[0] <= spec.calendar.batch_at(first) < starts[1]

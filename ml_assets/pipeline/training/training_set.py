@@ -22,6 +22,7 @@ from ml_assets.training.training_set import (
     check_size,
     count_resolved_without_label,
     draw_training_set,
+    first_drawable,
     plan_draw,
 )
 
@@ -110,7 +111,7 @@ def store_training_set(
         drawn = draw(connection, lake, plan, versions)
         connection.register("drawn", drawn.rows)
         counts = dict(connection.sql("SELECT split, count(*) FROM drawn GROUP BY split").fetchall())
-    check_size(counts, plan)
+    check_size(counts, plan, first_drawable(spec, min(computed)))
     record = {"plan": plan.to_json(), "inputs": versions, "content_hash": drawn.content_hash,
               "definitions": feature_definitions(spec)}  # fmt: skip
     before = drawn_before(lake)
