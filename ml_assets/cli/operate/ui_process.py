@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from ml_assets.cli.operate.partition_plots import plot_what_was_run
 from ml_assets.cli.operate.request_guard import TOKEN_VARIABLE, GuardRules, RequestGuard
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def serve_guarded(rules: GuardRules, workspace: str) -> None:
     from dagster._core.workspace.load_target import WorkspaceFileTarget
     from dagster_webserver.app import create_app_from_workspace_process_context
 
+    plot_what_was_run()
     with (
         DagsterInstance.get() as instance,
         WorkspaceProcessContext(instance, WorkspaceFileTarget([workspace]), __version__) as context,

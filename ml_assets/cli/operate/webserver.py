@@ -60,6 +60,9 @@ def _run(paths: StatePaths, rules: GuardRules, address: str, lock: int) -> None:
         if served.exists():
             processes.append(_start(["webserver", str(served)], {**environment, **guarded}, lock))
             processes.append(_start(["daemon", str(served)], environment, lock))
+            with console.status("starting the webserver"):
+                while not _answers(rules.port) and all(process.poll() is None for process in processes):
+                    time.sleep(0.1)
             shown = f"[bold]{address}/?token={rules.token}[/]  (Ctrl-C ends it; state in {paths.root})"
             console.print(shown, soft_wrap=True, highlight=False)
         while all(process.poll() is None for process in processes):
@@ -79,6 +82,12 @@ def _refuse_taken_port(port: int) -> None:
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise fail(f"--port {port}: {reason}; allowed: a free port from 1024 to 65535") from error
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
