@@ -57,13 +57,18 @@ test test-slow test-all: export OPENBLAS_NUM_THREADS := 1
 test test-slow test-all: export MKL_NUM_THREADS := 1
 DRAWN := $(addprefix ml_assets_tests/,cli/declare/test_new_text.py features/test_as_known.py \
 	features/test_point_in_time.py ingestion/test_acceptance.py ingestion/test_drop_rules.py spec/test_malformed.py)
+HALF_HOUR := ml_assets_tests/test_half_hour.py
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
 test: $(STAMP) ## run the tests and docstring examples but the slow ones, with WORKERS=2 processes
 	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(STAMP) ## run the others: a daemon, killed processes, replays, the tutorial, many drawn examples
-	@$(PYTEST) -m slow --ignore=ml_assets_tests/test_automation.py $(PYTEST_ARGS)
+	@# beside the others half an hour of the daemon, which waits for most of it
+	@log=$$(mktemp); $(BIN)/python -m pytest -q $(HALF_HOUR) $(PYTEST_ARGS) >$$log 2>&1 & half_hour=$$!; ended=0; \
+	trap 'kill $$half_hour 2>/dev/null; rm -f $$log' EXIT; \
+	$(PYTEST) -m slow --ignore=ml_assets_tests/test_automation.py --ignore=$(HALF_HOUR) $(PYTEST_ARGS) || ended=$$?; \
+	echo "== half an hour of the daemon"; wait $$half_hour || ended=$$?; cat $$log; exit $$ended
 	@# laws over drawn examples that cost much each: five times as many as `make test` draws
 	@ML_ASSETS_DRAWN=5 $(PYTEST) -m hypothesis $(DRAWN) $(PYTEST_ARGS)
 	@# alone: it holds the daemon to its promised time, and another worker would take the second core

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pandas as pd
 import pytest
 
 from ml_assets.demo.flights import land_flights
-from ml_assets.graph.runs.launch import open_instance
-from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
+from ml_assets_tests.daemon import (
+    USE_CASE,
+    command,
+    drops_in,
+    kinds_of_alerts,
+    lake,
+    runs,
+    ticks,
+    user_interface,
+    wait_for,
+)
 from ml_assets_tests.rehearsal import flagship
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("automation")]  # a real daemon, and three months of drops
 
-USE_CASE = "flight_delays"
 FIRST, LAST, AS_OF = date(2013, 1, 1), date(2013, 3, 28), date(2013, 3, 1)
 LATE_FROM, LATE_MIN = date(2013, 3, 18), 90  # from then on every flight is so much later than it was
 # Seconds: until a sensor that looks once a minute has asked for a run, and from there to the decision. A run takes
@@ -59,79 +57,12 @@ def run_late(folder: Path) -> None:
     rows.to_csv(path, index=False)
 
 
-def command(paths: StatePaths, *arguments: str) -> str:
-    """Run ml-assets as its user would; give what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", "from ml_assets.cli import app; app()", *arguments],
-        env={**os.environ, "ML_ASSETS_DATA": str(paths.root)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def lake(paths: StatePaths) -> Lake:
-    return Lake(paths.lake / USE_CASE)
-
-
-def drops_in(paths: StatePaths, table: str) -> set[date]:
-    import duckdb
-
-    with duckdb.connect() as connection:
-        rows = lake(paths).relation(connection, table).project("batch_date").distinct().fetchall()
-    return {row[0] for row in rows}
-
-
-def runs(paths: StatePaths, job: str) -> list[dg.DagsterRun]:
-    with open_instance(paths) as instance:
-        return list(instance.get_runs(dg.RunsFilter(job_name=job)))
-
-
 def land_aside(paths: StatePaths, drop: date) -> None:
     """Land a drop as another system would: written elsewhere, then moved in whole."""
     aside = paths.root / "aside"
     land_flights(aside, flagship().calendar, drop, drop)
     run_late(aside / drop.isoformat())
     shutil.move(aside / drop.isoformat(), paths.landing / USE_CASE / drop.isoformat())
-
-
-def wait_for(what: str, is_there: Callable[[], bool], patience: float) -> float:
-    begun = time.monotonic()
-    while not is_there():
-        assert time.monotonic() - begun < patience, f"{what}: not there after {patience:.0f} s"
-        time.sleep(0.5)
-    return time.monotonic() - begun
-
-
-@contextmanager
-def user_interface(paths: StatePaths) -> Iterator[int]:
-    """Run `ml-assets ui` on a free port until the test is over."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "ML_ASSETS_DATA": str(paths.root)}
-    log = (paths.root / "ui.log").open("w")
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from ml_assets.cli import app; app()", "ui", "--port", str(port)],
-        env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield port
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-        log.close()
-
-
-def ticks(paths: StatePaths, sensor: str) -> int:
-    with open_instance(paths) as instance:
-        states = {state.instigator_name: state for state in instance.all_instigator_state()}
-        if sensor not in states:
-            return 0
-        state = states[sensor]
-        return len(instance.get_ticks(state.instigator_origin_id, state.selector_id))
 
 
 def test_landed_drop_is_reported_without_a_click_and_its_drift_leads_to_a_retraining(
@@ -173,11 +104,6 @@ def _check_retraining(paths: StatePaths, decision: dict[str, Any]) -> None:
     assert started.tags["ml_assets/reason"] == decision["reason"]
     assert started.tags["ml_assets/monitor"] == decision["monitor"]
     assert float(started.tags["ml_assets/measurement"]) > float(started.tags["ml_assets/threshold"])
-
-
-def kinds_of_alerts(paths: StatePaths) -> set[str]:
-    alerts = json.loads(command(paths, "alerts", USE_CASE, "--json"))
-    return {incident["kind"] for incident in alerts["incidents"]}
 
 
 def _newest_decision(paths: StatePaths) -> dict[str, Any]:

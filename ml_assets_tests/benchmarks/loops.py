@@ -1,8 +1,8 @@
 """Worlds whose truth is known, each a use case made by `new` with its defaults, run for a year without Dagster.
 
 How soon is a change noticed, how many retrainings does it take, and is serving better for them? Each world is two files
-(things to predict, outcomes), landed as a past and run in steps of a week: batch, then a retraining where the newest
-decision asks for one. Served scores are held against the first champion, never retrained; against a logistic regression
+(things to predict, outcomes), landed as a past and run in steps of a week (`--step` days): batch, then a retraining where
+the newest decision asks for one. Served scores are held against the first champion, never retrained; against a logistic regression
 that was given 80 drops of the newest truth; and against other policies (loop_rivals.py): fixed schedules, ADWIN and DDM.
 
     python -m ml_assets_tests.benchmarks.loops --folder FOLDER [--worlds sudden,stationary] [--seeds 1,2,3] [--jobs 2]
@@ -204,7 +204,7 @@ def declare_world(world: World, files: tuple[Path, Path], folder: Path) -> UseCa
     return load_use_case(defs / name)
 
 
-def run_world(world: World, seed: int, folder: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+def run_world(world: World, seed: int, folder: Path, tell: Callable[[str], None], step_days: int = 7) -> dict[str, Any]:
     """Run a world from its first drop to its last; give its figures."""
     begun = time.perf_counter()
     drawn = draw_world(world, seed, range(DAYS))
@@ -216,8 +216,8 @@ def run_world(world: World, seed: int, folder: Path, tell: Callable[[str], None]
     last = START + timedelta(days=DAYS)
     drops = spec.calendar.drops_between(spec.calendar.start, min(last, spec.calendar.end or last))
     retrained: list[dict[str, Any]] = []
-    for first in range(0, len(drops), 7):
-        step = drops[first : first + 7]
+    for first in range(0, len(drops), step_days):
+        step = drops[first : first + step_days]
         now = datetime.combine(step[-1], datetime.min.time(), UTC)
         run_batch_steps(spec, state, step, BatchContext(now))
         reconcile_incidents(spec, paths, [], [], now)
@@ -239,6 +239,7 @@ def run_world(world: World, seed: int, folder: Path, tell: Callable[[str], None]
     return measure_world(world, seed, drawn, state, folder) | {
         "seed": seed,
         "retrainings": retrained,
+        "step": step_days,
         "seconds": seconds,
     }
 
@@ -362,7 +363,7 @@ def _say(message: str) -> None:
 
 def write_page(found: Sequence[dict[str, Any]], page: Path) -> None:
     """Write what was found as a page, a row a world and seed."""
-    heads = ["world", "seed", "noticed after", "drift after", "recovered after", "incidents before", "retrainings (promoted)",
+    heads = ["world", "seed", "step", "noticed after", "drift after", "recovered after", "incidents before", "retrainings (promoted)",
              "against never", "worst 60 drops against never", "against the best schedule", "against ADWIN",
              "against DDM"]  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
@@ -376,7 +377,7 @@ def write_page(found: Sequence[dict[str, Any]], page: Path) -> None:
         over = [best, rivals.get("ADWIN"), rivals.get("DDM")]
         never = row["loss_served"] / row["loss_never"] - 1 if row["loss_never"] else None
         cells = [
-            row["world"], row["seed"], _drops(row.get("noticed_after")), _drops(row.get("drift_after")),
+            row["world"], row["seed"], row.get("step", 7), _drops(row.get("noticed_after")), _drops(row.get("drift_after")),
             _drops(row.get("recovered_after")), false,
             f"{len(row['retrainings'])} ({promoted})", _percent(never), _percent(row["worst_60_against_never"]),
             *(_percent(each and each["served_over_it"]) for each in over),
@@ -404,8 +405,8 @@ def _percent(value: float | None) -> str:
 _PAGE = """# The loop: noticed, retrained, recovered
 
 Made by `python -m ml_assets_tests.benchmarks.loops`: worlds whose truth is known, each a use case made by `ml-assets new`
-with its defaults, {days} drops, the change (if there is one) in drop {change}. Steps are weeks: a batch of seven drops, then
-a retraining where the newest decision asks for one.
+with its defaults, {days} drops, the change (if there is one) in drop {change}. A *step* of so many drops is one batch, then
+a retraining where the newest decision asks for one; the sensors of a daily use case work in steps of one.
 
 - *noticed after*: drops from the change to the first `performance_verdicts` that failed; *drift after*: to the first alarm
   of a feature or the score against the champion's training rows.
@@ -414,17 +415,17 @@ a retraining where the newest decision asks for one.
 - *incidents before*: incidents told before the change, or at all where nothing changes.
 - *against* another policy: the mean log loss of what was served, relative to that policy's on the same days; above zero
   it would have been better. Schedules retrain every 7, 28 or 84 days on all, or the newest 28 or 84 days; the best of them
-  is picked in hindsight; they act daily, where the steps here are weeks. ADWIN and DDM are River's, with their defaults,
+  is picked in hindsight; they act daily. ADWIN and DDM are River's, with their defaults,
   fed with each outcome as it becomes known. All rivals fit the kind of model that made the worlds, which the ladder of a use case first has to find.
 
 {table}
 """
 
 
-def _run_one(name: str, seed: int, folder: Path) -> dict[str, Any]:
+def _run_one(name: str, seed: int, folder: Path, step_days: int) -> dict[str, Any]:
     world = {world.name: world for world in WORLDS}[name]
     made = folder / f"{name}_{seed}"
-    found = run_world(world, seed, made, _say)
+    found = run_world(world, seed, made, _say, step_days)
     (made / "found.json").write_text(json.dumps(found, indent=1, default=str))
     return found
 
@@ -435,6 +436,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="a folder for states and results")
     parser.add_argument("--worlds", default="", help="names, with commas; all by default")
     parser.add_argument("--seeds", default="1", help="numbers, with commas")
+    parser.add_argument("--step", type=int, default=7, help="drops of a step: a batch, then a retraining if asked for")
     parser.add_argument("--jobs", type=int, default=1, help="worlds side by side")
     parser.add_argument("--page", type=Path, help="write the page of what the folder holds, and run nothing")
     asked = parser.parse_args()
@@ -445,7 +447,9 @@ def main() -> None:
     names = [name for name in asked.worlds.split(",") if name] or [world.name for world in WORLDS]
     with ProcessPoolExecutor(asked.jobs) as pool:
         runs = [
-            pool.submit(_run_one, name, int(seed), asked.folder) for seed in asked.seeds.split(",") for name in names
+            pool.submit(_run_one, name, int(seed), asked.folder, asked.step)
+            for seed in asked.seeds.split(",")
+            for name in names
         ]
         for run in runs:
             _say(json.dumps(run.result(), default=str))

@@ -12,6 +12,7 @@ from ml_assets.spec.contract_words import rules_in_words
 from ml_assets.spec.declaration import DECLARATION_FILE, DeclarationError, Mistake, load_use_case
 from ml_assets.spec.marked_yaml import read_marked
 from ml_assets.spec.names import spell_path
+from ml_assets.spec.sql_tests import load_sql_tests
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import delivery_roots, state_paths
 from ml_assets.stores.use_case_state import UseCaseState
@@ -43,7 +44,8 @@ def _checked(folder: Path) -> dict[str, Any]:
         "rules_about_drops": about_drops,
         "features": len(spec.features.feature_names()),
     }
-    return {"use_case": folder.name, "mistakes": [], **counts, "changes": changes}
+    tests = [str(mistake) for mistake in load_sql_tests(folder, spec).mistakes]
+    return {"use_case": folder.name, "mistakes": [], **counts, "changes": changes, "tests": tests}
 
 
 def _changes_of_contracts(folder: Path, spec: UseCaseSpec) -> list[str]:
@@ -78,6 +80,9 @@ def _show(found: dict[str, Any]) -> None:
         console.print(f"[bold green]{name}[/]: {sizes}, no mistake")
         for line in found["changes"]:
             console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        for line in found["tests"]:
+            said = f"  {line}; it stops `ml-assets test {name}` alone"
+            console.print(said, markup=False, highlight=False, soft_wrap=True, style="yellow")
         return
     count = len(found["mistakes"])
     console.print(f"[bold red]{name}[/]: {count} mistake{'s' if count > 1 else ''}")

@@ -84,6 +84,19 @@ def test_validate_gives_a_script_each_mistake_in_parts() -> None:
     ]
 
 
+def test_what_is_left_to_decide_in_sql_tests_is_named_and_is_no_mistake_of_the_declaration(tmp_path: Path) -> None:
+    labels = tmp_path / "defs" / "flight_delays" / "sql_tests" / "labels.yaml"
+    labels.write_text(re.sub(r"label: [01]", "label: decide", labels.read_text(), count=1))
+
+    result = run("validate", "flight_delays")
+
+    assert result.exit_code == 0
+    head, named = result.stdout.splitlines()
+    assert head.endswith("no mistake")
+    assert re.search(r"sql_tests/labels.yaml:\d+ .*found 'decide'; allowed: the value that is right here", named)
+    assert named.endswith("it stops `ml-assets test flight_delays` alone")
+
+
 def test_status_shows_the_broken_one_in_red_and_the_other_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     from rich.console import Console
 
