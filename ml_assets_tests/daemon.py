@@ -89,6 +89,7 @@ def ticks(paths: StatePaths, sensor: str) -> int:
         return len(instance.get_ticks(state.instigator_origin_id, state.selector_id))
 
 
-def kinds_of_alerts(paths: StatePaths) -> set[str]:
-    alerts = json.loads(command(paths, "alerts", USE_CASE, "--json"))
+def kinds_of_alerts(paths: StatePaths, *options: str) -> set[str]:
+    """Give the kinds of open incidents; with `--all` of closed ones too."""
+    alerts = json.loads(command(paths, "alerts", USE_CASE, "--json", *options))
     return {incident["kind"] for incident in alerts["incidents"]}
