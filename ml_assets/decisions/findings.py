@@ -251,7 +251,7 @@ def _feeds(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[
                 abs(worst["z"]),
                 worst["threshold"],
                 doing,
-                _report_query(use_case, drop),
+                _report_query(use_case, drop, "feed_health"),
             )
         )
     return found
@@ -297,9 +297,9 @@ def _named(row: Row) -> str:
     return f"{row['column_name']} (PSI {row['value']:.2g}, usual {row['usual']:.2g}, {importance})"
 
 
-def _report_query(use_case: str, drop: str) -> str:
+def _report_query(use_case: str, drop: str, table: str = "drift_report") -> str:
     return (
-        f'ml-assets sql "SELECT monitor, value, usual, z, threshold, meaning FROM {use_case}.drift_report '
+        f'ml-assets sql "SELECT monitor, value, usual, z, threshold, meaning FROM {use_case}.{table} '
         f"WHERE batch_date = '{drop}' AND state = 'alarm'\""
     )
 

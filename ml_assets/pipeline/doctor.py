@@ -18,6 +18,7 @@ from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.processes import is_running
 from ml_assets.stores.use_case_state import UseCaseState
 
+_PARQUET = b"PAR1"  # the last bytes of a Parquet file
 _LEAST_FREE = 0.05  # of the disk; below, the next batch may find it full
 _LEFT = re.compile(r"\.(\d+)\.tmp$")  # what a process writes before it renames it, with the process's number
 
@@ -46,7 +47,16 @@ def examine(state: UseCaseState) -> list[Diagnosis]:
     parts: Sequence[Callable[[UseCaseState], Iterator[Diagnosis]]] = (
         _disk, _databases, _tables, _models, _left_behind, _messages,
     )  # fmt: skip
-    return [found for part in parts for found in part(state)]
+    return [found for part in parts for found in _each(part, state)]
+
+
+def _each(part: Callable[[UseCaseState], Iterator[Diagnosis]], state: UseCaseState) -> Iterator[Diagnosis]:
+    """Give what a part finds; one that cannot be looked at is a finding itself, and the others go on."""
+    try:
+        yield from part(state)
+    except Exception as error:  # noqa: BLE001 - whatever damage raises is what to tell
+        said = " ".join(f"{error}".split())
+        yield Diagnosis(part.__name__.strip("_").replace("_", " "), said, "take what it names from a backup")
 
 
 def remove_left_behind(paths: StatePaths) -> list[Path]:
@@ -113,12 +123,22 @@ def _tables(state: UseCaseState) -> Iterator[Diagnosis]:
             said = " ".join(str(error).split())
             yield Diagnosis(f"table {table}", f"its log cannot be read: {said}", "take its folder from a backup")
             continue
-        gone = [file for file in files if not Path(file).exists()]
+        gone = [file for file in files if not _is_whole(Path(file))]
         if gone:
-            said = f"{len(gone)} of its {len(files)} files are gone, first {gone[0]}"
+            said = f"{len(gone)} of its {len(files)} files are gone or cut, first {gone[0]}"
             yield Diagnosis(f"table {table}", said, "take them from a backup, or run the drops of these files again")
         else:
             yield Diagnosis(f"table {table}")
+
+
+def _is_whole(file: Path) -> bool:
+    """Say whether a Parquet file is there and ends as one does."""
+    try:
+        with file.open("rb") as opened:
+            opened.seek(-len(_PARQUET), os.SEEK_END)
+            return opened.read() == _PARQUET
+    except OSError:  # gone, or shorter than that
+        return False
 
 
 def _models(state: UseCaseState) -> Iterator[Diagnosis]:

@@ -25,7 +25,8 @@ def gate_sentence(verdict: Row) -> str:
     if verdict["state"] == "no champion":
         return "not measured: no champion serves yet"
     if verdict["loss_now"] is None:
-        return f"not measured: no outcome of what {verdict['model_version']} predicted is due yet"
+        model = verdict["model_version"]
+        return f"not measured: there is no outcome of what {model} predicted; none is due, or none came"
     window = f"from {verdict['window_from']} to {verdict['window_until']} ({counted(verdict['n'], 'row')})"
     said = f"log loss {verdict['loss_now']:.4f} {window}"
     before = verdict["loss_at_gate"]

@@ -85,8 +85,8 @@ def read_manifest(folder: Path) -> Manifest:
         found = Manifest(**content, files=files)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BackupError(
-            f"{file}: not found, so {folder} is no whole backup: one that was killed has no manifest. Take another "
-            "backup; this folder can be removed"
+            f"{file}: not found, so {folder} is no whole backup: name the folder of one. A backup that was killed has "
+            "no manifest either; then take another"
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BackupError(f"{file}: found {error!r}; allowed: what `ml-assets backup` wrote") from error

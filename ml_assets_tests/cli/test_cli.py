@@ -214,7 +214,7 @@ def test_status_of_an_empty_state_says_what_to_do_first(state: Path) -> None:
         "run nothing yet",
         "champion none yet: drops have no predictions",
         "next",
-        "ml-assets land flight_delays --from 2013-01-01 --to 2013-01-01 nothing has landed yet",
+        "ml-assets land flight_delays --help nothing has landed yet: a past, or the files of 2013-01-01",
     ]
     assert not state.exists()
 
@@ -327,7 +327,7 @@ def test_batch_of_a_drop_that_never_landed_fails_and_says_where_to_put_it(state:
     ]
     assert facts["missing"] == []  # nothing of a drop that has not come is in the ledger
     assert facts["missing_accepted"] == []
-    assert list(facts["next"]) == ["ml-assets land flight_delays --from 2013-01-01 --to 2013-01-01"]
+    assert list(facts["next"]) == ["ml-assets land flight_delays --help"]
 
 
 def test_state_of_another_version_is_refused_in_one_line_and_migrated_once(lake: Lake, state: Path) -> None:

@@ -245,7 +245,9 @@ def failures_are_told(paths: StatePaths, ended: Sequence[EndedRun]) -> list[str]
         f"run {run.run_id[:8]} of {run.job} ended at {run.ended_at:%Y-%m-%d %H:%M} and no incident tells of it"
         for run in ended
         if not any(
-            monitor == f"run/{run.job}" and opened <= run.ended_at + _SOON and closed >= run.ended_at
+            monitor.removesuffix("/by_hand") == f"run/{run.job}"
+            and opened <= run.ended_at + _SOON
+            and closed >= run.ended_at
             for monitor, opened, closed in lives
         )
     ]

@@ -58,11 +58,26 @@ def test_state_that_is_not_there_is_said_to_be(tmp_path: Path) -> None:
     assert "is not there yet" in problems(UseCaseState("trips", StatePaths(tmp_path / "none")))["state folder"]
 
 
+def test_file_of_a_table_that_was_cut_is_named(state: UseCaseState) -> None:
+    cut = Path(state.lake.files("rows").files[0])
+    cut.write_bytes(cut.read_bytes()[:-5])
+
+    assert problems(state) == {"table rows": f"1 of its 2 files are gone or cut, first {cut}"}
+
+
+def test_what_cannot_be_looked_at_is_a_finding_and_the_rest_is_looked_at(state: UseCaseState) -> None:
+    state.paths.alerts.mkdir(parents=True, exist_ok=True)
+    (state.paths.alerts / "alerts.sqlite").write_text("junk")
+    Path(state.lake.files("rows").files[0]).unlink()
+
+    assert set(problems(state)) == {"database alerts/alerts.sqlite", "messages", "table rows"}
+
+
 def test_file_of_a_table_that_is_gone_is_named(state: UseCaseState) -> None:
     gone = Path(state.lake.files("rows").files[0])
     gone.unlink()
 
-    assert problems(state) == {"table rows": f"1 of its 2 files are gone, first {gone}"}
+    assert problems(state) == {"table rows": f"1 of its 2 files are gone or cut, first {gone}"}
 
 
 def test_damaged_database_is_named(state: UseCaseState) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 from ml_assets.cli.console import console, fail, next_steps, print_json, say
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import record_of
-from ml_assets.pipeline.champion.record import GATE, compared_with
+from ml_assets.pipeline.champion.record import FALLBACK, GATE, PROMOTED, compared_with
 from ml_assets.pipeline.scoring.explain import explain_prediction, plain_value
 from ml_assets.serving.scoring import NO_PROBABILITY
 from ml_assets.spec.names import did_you_mean
@@ -82,7 +82,8 @@ def run_explain_model(spec: UseCaseSpec, state: UseCaseState, model_version: str
     console.print(Markdown("\n".join(line for line in text.splitlines() if "data:image" not in line)))
     for row in record_of(state):  # the card is of its retraining, and people decide later
         if row["model_version"] == model_version and row["decided_by"] != GATE:
-            said = f"since then {row['verdict']} by {row['decided_by']}, serving drops after {row['serves_after']}"
+            serving = "serving drops after" if row["verdict"] == PROMOTED else "as of"
+            said = f"since then {row['verdict']} by {row['decided_by']}, {serving} {row['serves_after']}"
             say(said + (f": {row['note']}" if row["note"] else ""))
     next_steps({str(path.with_suffix(".html")): "the same as a page, with pictures"})
 
@@ -90,7 +91,7 @@ def run_explain_model(spec: UseCaseSpec, state: UseCaseState, model_version: str
 def run_explain_retrain(state: UseCaseState, as_of: date, *, as_json: bool) -> None:
     """Print every verdict and decision as of a drop, with its reasons."""
     record = record_of(state)
-    rows = [row for row in record if row["as_of"] == as_of]
+    rows = [row for row in record if row["as_of"] == as_of and row["decided_by"] != FALLBACK]
     if not rows:
         raise fail(f"no verdict was given as of {as_of}")
     if as_json:

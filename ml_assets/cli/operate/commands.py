@@ -108,25 +108,27 @@ def status(
     from ml_assets.cli.operate.status import show_facts
     from ml_assets.pipeline.monitoring.status import facts_of
     from ml_assets.spec.declaration import DeclarationError, load_use_case
-    from ml_assets.stores.paths import delivery_roots
+    from ml_assets.stores.paths import delivery_roots, state_paths
 
     names = [use_case] if use_case else use_case_names()
     found: list[dict[str, Any]] = []
     for name in names:
-        if use_case:
-            spec = read_use_case(name)
-            found.append(facts_of(spec, state_of(spec).pinned()))
-            continue
         try:
-            spec = load_use_case(defs_folder() / name, delivery_roots())
+            spec = read_use_case(name) if use_case else load_use_case(defs_folder() / name, delivery_roots())
             found.append(facts_of(spec, state_of(spec).pinned()))
         except DeclarationError as error:
             found.append({"use_case": name, "broken": [str(mistake) for mistake in error.mistakes]})
+        except ValueError as error:  # a damaged table or record; the others are shown
+            found.append({"use_case": name, "unreadable": " ".join(f"{error}".split())})
+    if not use_case:
+        gone = sorted({folder.name for folder in state_paths().lake.glob("*/")} - set(names))
+        found += [{"use_case": name, "undeclared": f"{defs_folder() / name} is not there"} for name in gone]
     if as_json:
         print_json(found)
-        return
-    for facts in found:
+    for facts in () if as_json else found:
         show_facts(facts)
+    if any("unreadable" in facts for facts in found):
+        raise typer.Exit(1)
 
 
 @commands.command()

@@ -58,13 +58,23 @@ def show_verdict(state: UseCaseState) -> None:
         say(f"ml-assets approve {state.use_case} {found['model_version']} --reason TEXT", indent=2)
 
 
+def _show_why_not(facts: dict[str, Any]) -> bool:
+    """Print why nothing is known of a use case, and say whether that is so."""
+    if "broken" in facts:
+        console.print(f"[bold red]broken declaration[/], {len(facts['broken'])} mistakes; nothing of it runs")
+    for mistake in facts.get("broken", ()):
+        say(mistake, indent=2)
+    if "unreadable" in facts:
+        _line("damaged", f"{facts['unreadable']}: ml-assets doctor {facts['use_case']} looks for what is", "red")
+    if "undeclared" in facts:
+        _line("undeclared", f"{facts['undeclared']}: nothing of it runs, and its state is kept", "red")
+    return not {"broken", "unreadable", "undeclared"}.isdisjoint(facts)
+
+
 def show_facts(facts: dict[str, Any]) -> None:
     """Print the facts of one use case."""
     console.print(f"\n[bold]{facts['use_case']}[/]")
-    if "broken" in facts:
-        console.print(f"[bold red]broken declaration[/], {len(facts['broken'])} mistakes; nothing of it runs")
-        for mistake in facts["broken"]:
-            say(mistake, indent=2)
+    if _show_why_not(facts):
         return
     for name in ("landed", "run"):
         span = facts[name]

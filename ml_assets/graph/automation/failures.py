@@ -1,6 +1,7 @@
 """Failed runs and checks of Dagster, as findings for incidents."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import dagster as dg
@@ -12,25 +13,24 @@ from ml_assets.spec.use_case import UseCaseSpec
 _TOLD_APART = frozenset(
     {"drift", "feeds", "performance", "freshness", "champion_stands", "gate"}
 )  # findings of their own, with more to say
+_AGAIN = "tried again after 1 minute, 10 minutes, 1 hour, 6 hours, a retraining then daily; the last good state serves"
+_BY_HAND = "not tried again; the next run of this job that succeeds ends this; the last good state serves"
 
 
 def failed_runs(spec: UseCaseSpec, instance: dg.DagsterInstance) -> list[Finding]:
-    """Give the jobs whose newest finished run failed or was cancelled."""
-    found: list[Finding] = []
+    """Give the jobs of which none succeeded after one failed; a person's is apart, lest it hides one of automation."""
+    found: dict[str, Finding] = {}
+    finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
     for job in (f"{spec.name}_batch", f"{spec.name}_retrain"):
-        finished = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-        newest = instance.get_runs(dg.RunsFilter(job_name=job, statuses=finished), limit=1)
-        if newest and newest[0].status != dg.DagsterRunStatus.SUCCESS:
-            reason = newest[0].tags.get("ml_assets/reason", "started by a person")
-            how = "was cancelled" if newest[0].status == dg.DagsterRunStatus.CANCELED else "failed"
-            message = f"run {newest[0].run_id[:8]} of {job} {how} ({reason})"
-            found.append(
-                Finding(f"run/{job}", "failed_run", "error", message, None, None,
-                        "what automation started is tried again after 1 minute, 10 minutes, 1 hour and 6 hours, "
-                        "a retraining then once a day; the last good state serves",
-                        f"run {newest[0].run_id} in `ml-assets ui`")
-            )  # fmt: skip
-    return found
+        newest = instance.get_runs(dg.RunsFilter(job_name=job, statuses=finished), limit=20)
+        for run in takewhile(lambda each: each.status != dg.DagsterRunStatus.SUCCESS, newest):
+            reason = run.tags.get("ml_assets/reason")
+            monitor = f"run/{job}" if reason else f"run/{job}/by_hand"
+            how = "was cancelled" if run.status == dg.DagsterRunStatus.CANCELED else "failed"
+            message = f"run {run.run_id[:8]} of {job} {how} ({reason or 'started by a person'})"
+            doing, look_at = _AGAIN if reason else _BY_HAND, f"run {run.run_id} in `ml-assets ui`"
+            found.setdefault(monitor, Finding(monitor, "failed_run", "error", message, None, None, doing, look_at))
+    return list(found.values())
 
 
 def failed_checks(instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey]) -> list[Finding]:

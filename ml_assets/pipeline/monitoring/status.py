@@ -188,7 +188,7 @@ def _next(spec: UseCaseSpec, facts: dict[str, Any], landed: Sequence[date], run:
     name = spec.name
     if not landed:
         start = spec.calendar.start
-        return {f"ml-assets land {name} --from {start} --to {start}": "nothing has landed yet"}
+        return {f"ml-assets land {name} --help": f"nothing has landed yet: a past, or the files of {start}"}
     if facts["missing"]:
         first = facts["missing"][0].rpartition(" ")[2]
         return {f"ml-assets batch {name} --from {first} --to {landed[-1]}": "when what is missing has landed"}

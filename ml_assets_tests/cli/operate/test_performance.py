@@ -54,7 +54,7 @@ def test_where_nothing_has_matured_the_verdict_alone_is_told(state: Path) -> Non
 
     result = run("--to", "2013-02-06")
 
-    assert "no outcome of what m1 predicted is due yet" in said(result)
+    assert "there is no outcome of what m1 predicted; none is due, or none came" in said(result)
     assert "No week of prediction has matured yet." in said(result)
     assert "by week of prediction" not in result.stdout
 

@@ -98,6 +98,19 @@ def test_cancelled_run_is_an_incident(instance: dg.DagsterInstance) -> None:
     assert found.message.startswith(f"run {run_id[:8]} of {BATCH} was cancelled")
 
 
+def test_failure_of_automation_is_told_beside_one_of_a_person_whichever_came_first(
+    instance: dg.DagsterInstance,
+) -> None:
+    for tags in ({"ml_assets/reason": "drop 2024-01-02 has landed"}, {}):
+        instance.create_run_for_job(batch, status=dg.DagsterRunStatus.FAILURE, tags=tags)
+
+    found = failed_runs(SPEC, instance)
+
+    assert {each.monitor for each in found} == {f"run/{BATCH}", f"run/{BATCH}/by_hand"}
+    instance.create_run_for_job(batch, status=dg.DagsterRunStatus.SUCCESS)
+    assert failed_runs(SPEC, instance) == []
+
+
 def test_attempts_begin_anew_after_a_success_and_keys_do_not(instance: dg.DagsterInstance) -> None:
     record(instance, dg.DagsterRunStatus.FAILURE)
     done = instance.create_run_for_job(batch, status=dg.DagsterRunStatus.SUCCESS, tags={DROP_TAG: READY.key})

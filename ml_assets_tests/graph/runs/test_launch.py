@@ -95,7 +95,7 @@ def test_incidents_are_told_after_a_run_by_the_drop_they_concern(two_days: TwoDa
     found = AlertOutbox(two_days.state.paths).incidents("flight_delays", open_only=True)
 
     (failed,) = [each for each in found if each.kind == "failed_run"]
-    assert (failed.monitor, failed.since) == ("run/flight_delays_retrain", "2013-01-02")
+    assert (failed.monitor, failed.since) == ("run/flight_delays_retrain/by_hand", "2013-01-02")
     assert failed.opened_at != failed.since
 
 
