@@ -18,6 +18,7 @@ Row = Mapping[str, Any]
 DROP_SCOPE = ("drop/", "feed/", "drift/", "performance", "freshness/", "decision")
 _MANY_REFUSED = 2  # in a row, while the champion does worse
 _ENDS_AT = 0.75  # of its threshold: an incident about a window that moves by a drop stays open until that
+_WORSE_FROM = 0.01  # of log loss: many rows prove also what is of no use to anyone
 _BY_CHANCE = 0.5  # AUC of scores that say nothing
 _NAMED = 4  # monitors named in one message; the report has them all
 
@@ -111,7 +112,7 @@ def _failing(use_case: str, performance: Row | None, decision: Row | None, doing
             )
         found.append(Finding("performance/champion", "champion_failed", "error", said, None, None, doing, look_at))
     upper = performance.get("first_gain_upper")
-    if upper is not None and upper < 0:
+    if upper is not None and upper < 0 and performance["first_gain"] <= -_WORSE_FROM:
         said = (
             f"the champion {version} does worse than the first champion, never retrained, would: log loss higher by "
             f"{-performance['first_gain']:.1%} from {performance['window_from']} to {performance['window_until']}"

@@ -210,6 +210,7 @@ def test_labels_away_from_scores_worse_than_the_first_and_miscalibrated_are_told
         "scores average 25.0%"
     )
     assert "log loss higher by 3.0%" in found_now["worse_than_first"]
+    assert "worse_than_first" not in dict(told(first_gain=-0.003, first_gain_upper=-0.001))
     assert "the gate allows 5.0%, and chance alone gives up to 2.0%" in found_now["miscalibrated"]
 
 
