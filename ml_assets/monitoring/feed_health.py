@@ -146,15 +146,18 @@ class FeedHealth:
     def _history(self, drop: date, monitor: tuple[str, str, str], known: Iterable[date]) -> list[date]:
         """List the drops to compare with: not over, no older than is still worth comparing.
 
-        The newest ones are left out, as many as an alarm looks back on: a fault that has just begun is no placebo.
+        The newest ones are left out, as many as an alarm looks back on: a fault that has just begun is no placebo. A
+        drop without a row, where that was over, never becomes one, and those before it stay worth comparing.
         """
         monitoring, every = self._spec.monitoring, self._spec.calendar.every
         over, there = self._over.get(monitor, set()) | self._broken.get(monitor[0], set()), set(known)
-        relearned = drop - monitoring.relearn_after
-        found: list[date] = []
+        relearned, oldest = drop - monitoring.relearn_after, drop - monitoring.feed_history - monitoring.relearn_after
+        rows, found = self._rows.get(monitor[0], {}), list[date]()
         day = drop - monitoring.persistence.of * every
-        while day >= drop - monitoring.feed_history - monitoring.relearn_after and day >= self._spec.calendar.start:
-            stretch = over and day in over and not self._has_stayed(day, over, relearned)
+        while day >= max(oldest, self._spec.calendar.start):
+            is_empty = day in over and rows.get(day) == NO_ROWS
+            oldest -= every if is_empty else timedelta(0)
+            stretch = is_empty or (day in over and not self._has_stayed(day, over, relearned))
             if day in there and not stretch:
                 found.append(day)
             if len(found) == monitoring.feed_history // every:

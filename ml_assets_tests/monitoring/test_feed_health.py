@@ -94,6 +94,19 @@ def test_change_that_stays_longer_than_any_repair_becomes_usual() -> None:
     assert days[139] not in over
 
 
+def test_a_source_that_sends_nothing_is_never_usual_and_what_was_before_tells_when_it_is_back() -> None:
+    days = [START + timedelta(days=number) for number in range(260)]
+    rng = np.random.default_rng(5)
+    numbers = np.where((np.arange(260) >= 40) & (np.arange(260) < 250), NO_ROWS, np.log(72) + rng.normal(0, 0.02, 260))
+    rows = Series("weather", "", "rows", {day: float(number) for day, number in zip(days, numbers, strict=True)})
+    watched = FeedHealth(small_spec(), [rows], [], {})
+
+    over = {day for day in days if any(reading.standing.is_over for reading in watched.read(day))}
+
+    assert set(days[40:250]) <= over
+    assert not over & set(days[250:])
+
+
 def test_first_drops_are_not_enough_data() -> None:
     found = read(health(series("null_share", after_fault(np.zeros(len(DROPS)), 0.9))), "null_share")
 

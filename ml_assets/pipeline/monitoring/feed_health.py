@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -71,12 +71,21 @@ def _earlier(
     if not lake.has(TABLE):
         return over
     monitoring = spec.monitoring
-    since = first - 2 * monitoring.relearn_after - monitoring.feed_history
+    since, last = first - 2 * monitoring.relearn_after - monitoring.feed_history, spec.calendar.previous_drop(first)
     columns = "batch_date, source, coalesce(column_name, ''), statistic"
-    earlier = lake.relation(connection, TABLE, (since, spec.calendar.previous_drop(first)))
+    if lake.relation(connection, TABLE, (last, last)).filter("ratio > 1 AND statistic = 'rows'").fetchall():
+        since = spec.calendar.start  # a source that sends nothing may have done so for long
+    earlier = lake.relation(connection, TABLE, (since, last))
     for drop, source, column, statistic in earlier.filter("ratio > 1").project(columns).fetchall():
         over[source, column, statistic].append(drop)
     return over
+
+
+def _silent_since(spec: UseCaseSpec, over: Collection[date], first: date) -> date:
+    """Give the first of the drops before `first` in a row whose number of rows was over; `first` where none was."""
+    while spec.calendar.previous_drop(first) in over:
+        first = spec.calendar.previous_drop(first)
+    return first
 
 
 def _feed_rows(
@@ -87,7 +96,8 @@ def _feed_rows(
     over: Mapping[tuple[str, str, str], list[date]],
 ) -> dict[date, list[Row]]:
     monitoring = spec.monitoring
-    first = max(spec.calendar.start, drops[0] - monitoring.feed_history - monitoring.relearn_after)
+    begun = min(_silent_since(spec, over.get((each.name, "", "rows"), ()), drops[0]) for each in spec.sources)
+    first = max(spec.calendar.start, begun - monitoring.feed_history - monitoring.relearn_after)
     series, categories = [], []
     for source in spec.sources:
         if source.arrives != "every drop":

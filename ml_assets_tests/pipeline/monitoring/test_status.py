@@ -74,7 +74,7 @@ def test_nothing_landed_asks_for_the_first_drop_and_writes_nothing(state: UseCas
     facts = facts_of(SPEC, state)
 
     assert (facts["landed"], facts["run"], facts["champion"], facts["decision"]) == (None, None, None, None)
-    assert list(facts["next"]) == ["ml-assets land flight_delays --from 2013-01-01 --to 2013-01-01"]
+    assert list(facts["next"]) == ["ml-assets land flight_delays --help"]
     assert not state.paths.root.joinpath("lake").exists()
 
 
