@@ -2,8 +2,8 @@
 
 What is found here is mechanical: columns that fell silent, categories that vanished while others appeared, rows that
 repeat or are missing, values on another scale. It must not be learned from, so a drop that was over the threshold is
-no placebo for the drops after it, until it has been so for longer than any repair takes (`relearn_after`). A source that
-sends nothing is never taken for usual.
+no placebo for the drops after it, until it has been so for longer than any repair takes (`relearn_after`). A source
+that sends nothing is never taken for usual.
 """
 
 from __future__ import annotations
