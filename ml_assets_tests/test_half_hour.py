@@ -10,7 +10,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -87,27 +88,28 @@ def revise_outcomes(folder: Path) -> None:
     (folder / "flight_outcomes.csv").write_text("".join([head, *reversed(rows)]))
 
 
+def processes_of(session: int) -> Iterator[Path]:
+    """Give the folder below /proc of each process of a session."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            if int((folder / "stat").read_text().rpartition(") ")[2].split()[3]) == session:
+                yield folder
+
+
 def memory_of(session: int) -> int:
     """Give the resident memory, in bytes, of the processes of a session."""
-    found = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(") ")[2].split()
-            if int(fields[3]) == session:
-                found += int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
+    pages = 0
+    for folder in processes_of(session):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            pages += int((folder / "statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def kill_all(session: int) -> None:
     """Kill every process of a session with -9, as a machine that loses its power does."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if int((folder / "stat").read_text().rpartition(") ")[2].split()[3]) == session:
-                os.kill(int(folder.name), signal.SIGKILL)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+    for folder in processes_of(session):
+        with suppress(ProcessLookupError):
+            os.kill(int(folder.name), signal.SIGKILL)
 
 
 def is_running(paths: StatePaths) -> bool:

@@ -135,8 +135,8 @@ def _worth_of(performance: Row) -> str:
     if found is None or lower is None or lower >= _BY_CHANCE:
         return ""
     return (
-        f" What it gives is no better than chance: AUC {found:.2f} (from {lower:.2f}) in what has matured since the "
-        "champion did worse. Until then rely on neither scores nor the order of lists."
+        f" What the baseline gives is no better than chance: AUC {found:.2f} (from {lower:.2f}) in what has matured "
+        "since the champion did worse. Until the next promotion rely on neither scores nor the order of lists."
     )
 
 
@@ -145,7 +145,7 @@ def _calibration(use_case: str, performance: Row | None, doing: str, max_ece: fl
     performance, found = performance or {}, list[Finding]()
     look_at = f"ml-assets performance {use_case}"
     window = f"from {performance.get('window_from')} to {performance.get('window_until')}"
-    if performance.get("prior_since") is not None and performance["prior_share"] is not None:
+    if performance.get("prior_since") is not None and performance.get("prior_share") is not None:
         share, score = performance["prior_share"], performance["prior_score"]
         said = (
             f"since drop {performance['prior_since']} positives are {'more' if share > score else 'less'} frequent "

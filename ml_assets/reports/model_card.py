@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ml_assets.pipeline.champion.record import PROMOTED
+from ml_assets.pipeline.champion.record import spell_decision
 from ml_assets.pipeline.evaluation.card_facts import CardFacts, Row
 from ml_assets.reports.card import Card, Section
 from ml_assets.reports.evidence_pictures import draw_quality
@@ -234,9 +234,7 @@ def _lineage(facts: CardFacts) -> Section:
 
 def _decisions(facts: CardFacts) -> Section:
     sentences = [
-        f"{entry['verdict']} by {entry['decided_by']}, "
-        f"{'serving drops after' if entry['verdict'] == PROMOTED else 'as of'} {entry['serves_after']} "
-        f"(gate {entry['gate']}){': ' + entry['note'] if entry['note'] else ''}"
+        f"{spell_decision(entry)} (gate {entry['gate']}){': ' + entry['note'] if entry['note'] else ''}"
         for entry in facts.entries
     ]
     reasons = facts.entries[-1]["reasons"] if facts.entries else []

@@ -74,7 +74,8 @@ def sums_sentences(verdict: Row) -> list[str]:
     """Say how far the sums that watch for a rise have come, and whether the base rate has moved.
 
     >>> verdict = {"loss_level": 7.25, "loss_limit": 5.0, "behind_level": None, "behind_limit": None,
-    ...            "label_share": 0.31, "mean_score": 0.2512, "prior_state": "shifted", "prior_since": "2024-06-28"}
+    ...            "label_share": 0.3, "mean_score": 0.25, "prior_state": "shifted", "prior_since": "2024-06-28",
+    ...            "prior_share": 0.31, "prior_score": 0.2512}
     >>> for said in sums_sentences(verdict):
     ...     print(said)
     evidence, summed since it serves, that it does worse than before it served: 7.25, alarm above 5.00
@@ -92,7 +93,10 @@ def sums_sentences(verdict: Row) -> list[str]:
         prior = told.get(verdict["prior_state"] or "", "not enough data")
         if verdict["prior_since"] is not None:  # what the incident goes by
             prior = f"the prior has shifted, since {verdict['prior_since']}"
-        share = f"{verdict['label_share']:.1%} positives where scores average {verdict['mean_score']:.1%}"
+        measured = (verdict["label_share"], verdict["mean_score"])
+        if verdict["prior_since"] is not None and verdict.get("prior_share") is not None:
+            measured = (verdict["prior_share"], verdict["prior_score"])
+        share = f"{measured[0]:.1%} positives where scores average {measured[1]:.1%}"
         said.append(f"{share}: {prior}")
     return said
 

@@ -223,6 +223,16 @@ def test_scores_that_are_off_are_told_with_the_loss_that_rose_and_what_was_open_
     assert waning(loss_since="2013-06-22", **OFF) == {"prior_shift", "miscalibrated"}
 
 
+def test_a_verdict_of_an_earlier_release_without_the_means_of_a_prior_tells_none() -> None:
+    earlier = {name: value for name, value in VERDICT.items() if name not in ("prior_share", "prior_score")}
+    decision = {**WAIT, "refused": 0, "failure": None, "fallback_since": None}
+
+    kinds = {each.kind for each in found(performance={**earlier, "state": "ok", "prior_since": "2013-06-25"},
+                                         decision=decision) if not isinstance(each, Waning)}  # fmt: skip
+
+    assert kinds == set()
+
+
 def test_a_fallback_that_ranks_no_better_than_chance_is_told_to_be_worth_nothing() -> None:
     decision, since = {"fallback_since": "2013-07-08"}, {"loss_since": "2013-06-22"}
     (_, poor), (_, good) = (

@@ -11,7 +11,7 @@ from rich.text import Text
 from ml_assets.cli.console import console, fail, next_steps, print_json, say
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import record_of
-from ml_assets.pipeline.champion.record import FALLBACK, GATE, PROMOTED, compared_with
+from ml_assets.pipeline.champion.record import FALLBACK, GATE, compared_with, spell_decision
 from ml_assets.pipeline.scoring.explain import explain_prediction, plain_value
 from ml_assets.serving.scoring import NO_PROBABILITY
 from ml_assets.spec.names import did_you_mean
@@ -82,9 +82,7 @@ def run_explain_model(spec: UseCaseSpec, state: UseCaseState, model_version: str
     console.print(Markdown("\n".join(line for line in text.splitlines() if "data:image" not in line)))
     for row in record_of(state):  # the card is of its retraining, and people decide later
         if row["model_version"] == model_version and row["decided_by"] != GATE:
-            serving = "serving drops after" if row["verdict"] == PROMOTED else "as of"
-            said = f"since then {row['verdict']} by {row['decided_by']}, {serving} {row['serves_after']}"
-            say(said + (f": {row['note']}" if row["note"] else ""))
+            say(f"since then {spell_decision(row)}" + (f": {row['note']}" if row["note"] else ""))
     next_steps({str(path.with_suffix(".html")): "the same as a page, with pictures"})
 
 

@@ -203,6 +203,17 @@ def read_promotions(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[P
     return promotions_in(read_record(connection, lake))
 
 
+def spell_decision(entry: Mapping[str, Any]) -> str:
+    """Say who decided what, and since when that serves, if it does.
+
+    >>> row = {"verdict": "refused", "decided_by": "gate", "serves_after": "2024-10-28"}
+    >>> spell_decision(row), spell_decision({**row, "verdict": "promoted"})
+    ('refused by gate, as of 2024-10-28', 'promoted by gate, serving drops after 2024-10-28')
+    """
+    since = "serving drops after" if entry["verdict"] == PROMOTED else "as of"
+    return f"{entry['verdict']} by {entry['decided_by']}, {since} {entry['serves_after']}"
+
+
 def promotions_in(record: Sequence[Mapping[str, Any]]) -> list[Promotion]:
     """Give the promotions of a record, or of the part of one that was known at some moment."""
     names = ("as_of", "sequence", "model_version", "artifact_sha256", "serves_after", "serves")
