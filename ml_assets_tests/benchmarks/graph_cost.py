@@ -2,8 +2,8 @@
 
     python -m ml_assets_tests.benchmarks.graph_cost [--drops 90]
 
-Both sides land nothing and start from the same landed files, each in a folder of its own. The plain
-side calls what the assets call, in their order, without Dagster; its tables are the same to the hash.
+Both sides start from the same landed files, each in a folder of its own. The plain side calls what the assets call, in
+their order, without Dagster; its tables are the same to the hash.
 """
 
 from __future__ import annotations
@@ -13,82 +13,61 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
+import dagster as dg
 import duckdb
 
 from ml_assets.demo.flights import land_flights
-from ml_assets.features.examples import settle_examples
-from ml_assets.features.feature_table import compute_features
-from ml_assets.graph.runs.launch import run_batch
-from ml_assets.ingestion.acceptance import accept_rows
-from ml_assets.ingestion.ledger import settle_ledger
-from ml_assets.ingestion.reading import read_landed
-from ml_assets.pipeline.ingestion.raw import receipt_rows
-from ml_assets.pipeline.ingestion.validated import result_rows
-from ml_assets.spec.contract import Source
+from ml_assets.graph.automation.run_requests import range_tags
+from ml_assets.graph.definitions.jobs import batch_job_name
+from ml_assets.graph.definitions.use_case import build_use_case
+from ml_assets.graph.runs.launch import open_instance
+from ml_assets.pipeline.runs.batch import BatchContext, batch_steps, run_batch_steps
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.landing import take_file
 from ml_assets.stores.paths import StatePaths, project_root
-from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
 from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.telemetry import switch_off_telemetry
-from ml_assets.training.labels import settle_labels
+from ml_assets.stores.use_case_state import UseCaseState
 
 TABLES = ("drops", "labels", "examples", "features")
+LAYERS = ("raw", "validated", "quarantine", "training", "features")
+
+
+def run_graph(
+    spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date], on_event: Callable[[str, str], None]
+) -> None:
+    """Run the assets up to `features` as one Dagster run on an instance of its own."""
+    definitions = build_use_case(spec, paths.root)
+    job = definitions.resolve_job_def(batch_job_name(spec.name))
+    only = [key for key in job.asset_layer.executable_asset_keys if key.path[1] in LAYERS]
+    with open_instance(paths) as instance:
+        run_id = str(uuid4())
+        instance.add_event_listener(run_id, lambda entry: _tell(entry, on_event))
+        result = job.execute_in_process(
+            instance=instance, run_id=run_id, tags=range_tags(drops[0], drops[-1]), asset_selection=only,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )  # fmt: skip
+        assert result.success
+
+
+def _tell(entry: dg.EventLogEntry, on_event: Callable[[str, str], None]) -> None:
+    event = entry.dagster_event
+    if event is not None and (event.is_step_start or event.is_step_success):
+        on_event(entry.step_key or "", event.event_type_value)
 
 
 def run_plainly(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> None:
-    """Do what the assets up to `features` do, without a graph."""
-    lake, bounds = Lake(paths.lake / spec.name), (drops[0], drops[-1])
-    for source in spec.sources:
-        _ingest(spec, source, paths, lake, drops)
-    kinds = ("received", "raw", "validated", "quarantine", "contract")
-    with duckdb.connect() as connection:
-        tables = [f"{kind}_{source.name}" for source in spec.sources for kind in kinds]
-        restrict_to_tables(connection, {table: lake.files(table, drops=bounds) for table in tables})
-        lake.replace_drops("drops", settle_ledger(connection, spec, drops).to_arrow_table(), drops)
-    with duckdb.connect() as connection:
-        names = [f"validated_{source}" for source in spec.labels.sources]
-        restrict_to_tables(connection, {name: lake.files(name, drops=bounds) for name in names})
-        select_by_drop(connection, spec.labels.sql, spec.labels.sources, drops, spec.calendar)
-        lake.replace_drops("labels", settle_labels(connection).to_arrow_table(), drops)
-    with duckdb.connect() as connection:
-        names = [f"validated_{source}" for source in spec.examples.sources]
-        files = {name: lake.files(name, drops=bounds) for name in names}
-        restrict_to_tables(connection, files | {"_labels": lake.files("labels", drops=bounds)})
-        connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")
-        select_by_drop(connection, spec.examples.sql, spec.examples.sources, drops, spec.calendar)
-        lake.replace_drops(
-            "examples", settle_examples(connection, spec.calendar, drops).accepted.to_arrow_table(), drops
-        )
-    with duckdb.connect() as connection:
-        names = sorted({f"validated_{view.source}" for view in spec.features.views})
-        files = {name: lake.files(name, drops=bounds) for name in names}
-        restrict_to_tables(connection, files | {"examples": lake.files("examples", drops=bounds)})
-        connection.execute("CREATE TEMP TABLE _examples AS SELECT * FROM examples ORDER BY batch_date, example_id")
-        lake.replace_drops("features", compute_features(connection, spec, drops), drops)
-
-
-def _ingest(spec: UseCaseSpec, source: Source, paths: StatePaths, lake: Lake, drops: Sequence[date]) -> None:
-    found = (take_file(paths.landing / spec.name, paths.received, drop, source.file_name) for drop in drops)
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        relation, receipts = read_landed(connection, source, [file for file in found if file is not None])
-        rows = relation.to_arrow_table()
-    lake.replace_drops(f"received_{source.name}", receipt_rows(source, receipts), drops)
-    lake.replace_drops(f"raw_{source.name}", rows, drops)
-    with duckdb.connect() as connection:
-        restrict_to_tables(connection, {"raw": lake.files(f"raw_{source.name}", drops=(drops[0], drops[-1]))})
-        landed = sorted(receipt.drop for receipt in receipts if receipt.refusal is None)
-        accepted = accept_rows(connection, source, spec.calendar, landed)
-        validated, quarantined = accepted.validated.to_arrow_table(), accepted.quarantine.to_arrow_table()
-    lake.replace_drops(f"validated_{source.name}", validated, drops)
-    lake.replace_drops(f"quarantine_{source.name}", quarantined, drops)
-    lake.replace_drops(f"contract_{source.name}", result_rows(source, accepted.results), drops)
+    """Call the same steps without Dagster."""
+    context = BatchContext(datetime.now(UTC))
+    state = UseCaseState(spec.name, paths)
+    steps = batch_steps(spec, state, drops, context)
+    only = [name for name in steps if name.partition("/")[0] in LAYERS]
+    run_batch_steps(spec, state, drops, context, only=only)
 
 
 def hashes(lake: Lake) -> dict[str, str]:
@@ -131,7 +110,7 @@ def main() -> None:
                 paths.landing.symlink_to(landing)
                 if side == "graph":
                     steps.clear()
-                    sides[side] = _timed(lambda p=paths: run_batch(spec, p, drops[0], drops[-1], _clock(steps)))
+                    sides[side] = _timed(lambda p=paths: run_graph(spec, p, drops, _clock(steps)))
                 else:
                     sides[side] = _timed(lambda p=paths: run_plainly(spec, p, drops))
                 seen[side] = hashes(Lake(paths.lake / spec.name))
