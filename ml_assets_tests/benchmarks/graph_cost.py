@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,6 +21,7 @@ import dagster as dg
 import duckdb
 
 from ml_assets.demo.flights import land_flights
+from ml_assets.graph import clock
 from ml_assets.graph.automation.run_requests import range_tags
 from ml_assets.graph.definitions.jobs import batch_job_name
 from ml_assets.graph.definitions.use_case import build_use_case
@@ -63,7 +64,7 @@ def _tell(entry: dg.EventLogEntry, on_event: Callable[[str, str], None]) -> None
 
 def run_plainly(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> None:
     """Call the same steps without Dagster."""
-    context = BatchContext(datetime.now(UTC))
+    context = BatchContext(clock.now())
     state = UseCaseState(spec.name, paths)
     steps = batch_steps(spec, state, drops, context)
     only = [name for name in steps if name.partition("/")[0] in LAYERS]
