@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.monitoring.placebo_family import MIN_WINDOWS, PlaceboFamily
+from ml_assets.monitoring.reference_columns import LearnedColumns, learn_column
 from ml_assets.monitoring.standing import Standing
-from ml_assets.monitoring.sure_change import CONSTANT_CHANGED, UsualValues, learn_constant, learn_seen
+from ml_assets.monitoring.sure_change import CONSTANT_CHANGED, UsualValues, learn_constant
 from ml_assets.monitoring.window_psi import TINY_PSI, chance_psi, log_psi_of_windows, log_steady_psi, n_varying_windows
 from ml_assets.stats.binning import (
     CategoryBins,
@@ -29,8 +30,6 @@ from ml_assets.stats.binning import (
     IntArray,
     NumericBins,
     histograms_by_group,
-    learn_category_bins,
-    learn_numeric_bins,
 )
 from ml_assets.stats.divergence import expected_psi, jensen_shannon, ks, psi, wasserstein
 from ml_assets.stats.not_computed import measured
@@ -40,9 +39,7 @@ SCORE = "score"
 OVERALL = "all features"
 
 LOG_PSI_FLOOR = 0.25  # placebos whose log PSI varies less than this say little of what would be unusual
-_QUANTILES = 2001  # points that stand for the reference in KS and Wasserstein: both move by less than 1/2000 of a share
 _NAMED = 5  # features named with the whole
-_RARE_GROUPS = 64  # bins into which the categories without a bin of their own are hashed, where they are most rows
 
 
 _FAILED = "not computed: the measure failed"
@@ -102,33 +99,19 @@ class FamilyMeasure:
     threshold: float
 
 
-@dataclass(frozen=True)
-class _Column:
-    """A feature of the reference: its bins, its histogram a drop, and its values at quantiles (numbers alone)."""
-
-    bins: NumericBins | CategoryBins
-    by_day: NDArray[np.int64]
-    quantiles: FloatArray | None
-    seen: UsualValues | None
-
-    @property
-    def total(self) -> NDArray[np.int64]:
-        return self.by_day.sum(axis=0)
-
-
 class DriftReference:
-    """Learns bins and placebos from the rows of a reference, once, and compares windows with it.
+    """Holds bins and placebos of a reference, and compares windows with it; `learn_reference` makes one from rows.
 
     `family` is None where the reference holds fewer than three windows side by side. A feature that varied in fewer
     of them is no member: no placebo says what would be unusual for it. Such a feature is judged by the share of other
     values in the window, see `sure_change`.
     """
 
-    def __init__(self, name: ReferenceName, rows: FeatureRows, window: int) -> None:
+    def __init__(self, name: ReferenceName, learned: LearnedColumns, window: int) -> None:
         self.name: ReferenceName = name
-        self.drops = rows.drops
-        self._n = int(rows.days.size)
-        self._columns = {feature: _learn(values, rows, window) for feature, values in rows.columns.items()}
+        self.drops = learned.drops
+        self._n = learned.n_rows
+        self._columns = learned.columns
         placebos = {
             feature: log_psi_of_windows(column.by_day, window)
             for feature, column in self._columns.items()
@@ -287,25 +270,20 @@ class DriftReference:
         return DriftReading(drop, self.name, OVERALL, standing, n_window, self._n, detail)
 
 
+def learn_columns(rows: FeatureRows, window: int) -> LearnedColumns:
+    """Learn the columns of a reference from its rows; `window` is how many drops a window holds."""
+    n_drops = len(rows.drops)
+    columns = {name: learn_column(values, rows.days, n_drops, window) for name, values in rows.columns.items()}
+    return LearnedColumns(rows.drops, int(rows.days.size), columns)
+
+
+def learn_reference(name: ReferenceName, rows: FeatureRows, window: int) -> DriftReference:
+    """Learn bins and placebos from the rows of a reference."""
+    return DriftReference(name, learn_columns(rows, window), window)
+
+
 def _unknown(value: float = math.nan) -> Standing:
     return Standing(value, math.nan, math.inf, math.nan, math.nan, 0, 0.0)
-
-
-def _learn(values: NDArray[np.float64] | NDArray[np.object_], rows: FeatureRows, window: int) -> _Column:
-    quantiles: FloatArray | None = None
-    seen: UsualValues | None = None
-    if values.dtype == object:
-        bins: NumericBins | CategoryBins = learn_category_bins(values, max_groups=_RARE_GROUPS)
-        seen = learn_seen(values.astype(object), rows.days, len(rows.drops), window)
-    else:
-        bins = learn_numeric_bins(values)
-        numbers = values.astype(np.float64, copy=False)
-        finite = np.sort(numbers[np.isfinite(numbers)])
-        if finite.size:
-            places = np.linspace(0, finite.size - 1, min(_QUANTILES, finite.size)).round().astype(np.int64)
-            quantiles = finite[places]
-    by_day = histograms_by_group(bins.code(values), rows.days, len(rows.drops), bins.n_bins)
-    return _Column(bins, by_day, quantiles, seen)
 
 
 def _distances(quantiles: FloatArray | None, values: NDArray[np.float64] | NDArray[np.object_]) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """The rows of tables: small files are kept in memory once they are read, since a file of a table is never changed.
 
 Most tables have a file of a few rows a drop, and a run reads them many times. To read 150 such files takes DuckDB 0.1
-to 0.3 s each time, and their rows in memory 0.02.
+to 0.3 s each time, and their rows in memory 0.02. A process that reads a table for the first time finds most of its
+files in one, see `packed_rows`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from ml_assets.stores.packed_rows import LARGEST_FILE, PackedRows, pack, read_packed
 from ml_assets.stores.table_files import PARTITION, TableFiles, drop_of, scan_sql
 
 if TYPE_CHECKING:
@@ -21,14 +23,16 @@ if TYPE_CHECKING:
 MOST_OF_A_READ = 16_000_000  # bytes of files that are read together; DuckDB reads more than that from disk, lazily
 MOST_KEPT = 256_000_000  # bytes of rows in memory, of all tables
 MOST_SIZES = 100_000  # files whose size is known
+_UNPACKED = 10  # files of a read that lie alone: with so many, they are packed with the others
 
 
 class _Kept:
-    """Files by path, the longest unread first; what is over the limit goes in that order."""
+    """Files and packed rows by path, the longest unread first: what is over the limit goes in that order."""
 
     def __init__(self, most: int) -> None:
         self.most, self.n_bytes = most, 0
         self._files: OrderedDict[str, pa.Table] = OrderedDict()
+        self._packed: OrderedDict[str, PackedRows | None] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._lock = Lock()
 
@@ -51,9 +55,37 @@ class _Kept:
             if path not in self._files:
                 self._files[path] = rows
                 self.n_bytes += rows.nbytes
-            while self.n_bytes > self.most:
-                self.n_bytes -= self._files.popitem(last=False)[1].nbytes
+            self._shrink()
         return rows
+
+    def packed(self, folder: str) -> PackedRows | None:
+        """Give the packed rows of the table in `folder`, as they were when this process first asked."""
+        with self._lock:
+            if folder in self._packed:
+                self._packed.move_to_end(folder)
+                return self._packed[folder]
+        found = read_packed(Path(folder))
+        self.put_packed(folder, found)
+        return found
+
+    def put_packed(self, folder: str, packed: PackedRows | None) -> None:
+        """Keep packed rows of the table in `folder` instead of those before."""
+        with self._lock:
+            before = self._packed.pop(folder, None)
+            self.n_bytes -= 0 if before is None else before.rows.nbytes
+            self._packed[folder] = packed
+            self.n_bytes += 0 if packed is None else packed.rows.nbytes
+            for path in packed.places if packed is not None else ():
+                gone = self._files.pop(f"{folder}/{path}", None)
+                self.n_bytes -= 0 if gone is None else gone.nbytes
+            self._shrink()
+
+    def _shrink(self) -> None:
+        while self.n_bytes > self.most and self._files:
+            self.n_bytes -= self._files.popitem(last=False)[1].nbytes
+        while self.n_bytes > self.most and self._packed:
+            _, packed = self._packed.popitem(last=False)
+            self.n_bytes -= 0 if packed is None else packed.rows.nbytes
 
 
 _KEPT = _Kept(MOST_KEPT)
@@ -66,12 +98,56 @@ def rows_of(table: TableFiles) -> pa.Table | None:
     later is null in the files before it, also where only those are read.
     """
     try:
-        if sum(map(_KEPT.size, table.files)) > MOST_OF_A_READ:
+        n_bytes = sum(map(_KEPT.size, table.files))
+        if n_bytes > MOST_OF_A_READ:
             return None
+        if table.is_partitioned and len(table.files) > 1 and n_bytes < LARGEST_FILE * len(table.files):
+            return _stacked(_small_files(table), table.schema)
         parts = [_KEPT.read(file, is_partitioned=table.is_partitioned) for file in table.files]
     except FileNotFoundError:
         return None
     return _stacked(parts, table.schema)
+
+
+def _small_files(table: TableFiles) -> list[pa.Table]:
+    """Give the rows of files: those that are packed together as one, the others alone. Many of those are packed too."""
+    folder = table.files[0].rpartition(f"/{PARTITION}=")[0]
+    names = [file[len(folder) + 1 :] for file in table.files]
+    packed = _KEPT.packed(folder)
+    alone = [name for name in names if packed is None or name not in packed.places]
+    if len(alone) >= _UNPACKED:
+        packed = _pack(folder, alone, packed, table.schema) or packed
+    return [
+        packed.take(run) if packed is not None and run[0] in packed.places
+        else _KEPT.read(f"{folder}/{run[0]}", is_partitioned=True)
+        for run in _side_by_side(names, packed)
+    ]  # fmt: skip
+
+
+def _side_by_side(names: Sequence[str], packed: PackedRows | None) -> list[list[str]]:
+    """Cut names into runs whose packed rows lie one after the other; what is not packed is a run of its own."""
+    runs: list[list[str]] = []
+    end = -1
+    for name in names:
+        start, n = (-1, 0) if packed is None or name not in packed.places else packed.places[name]
+        if start >= 0 and start == end:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+        end = start + n if start >= 0 else -1
+    return runs
+
+
+def _pack(folder: str, alone: Sequence[str], before: PackedRows | None, schema: pa.Schema) -> PackedRows | None:
+    """Pack files together with those that were packed before and are still there."""
+    parts = {name: _KEPT.read(f"{folder}/{name}", is_partitioned=True) for name in alone}
+    if before is not None:
+        parts |= {name: before.take([name]) for name in before.places if Path(folder, name).exists()}
+    alike = {name: rows for name, part in parts.items() if (rows := _stacked([part], schema)).schema.equals(schema)}
+    packed = pack(Path(folder), alike)
+    if packed is not None:
+        _KEPT.put_packed(folder, packed)
+    return packed
 
 
 def scan(connection: duckdb.DuckDBPyConnection, table: TableFiles) -> duckdb.DuckDBPyRelation:

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections import OrderedDict
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +15,14 @@ from typing import Any
 
 from ml_assets.spec.model import TrainingRecipe
 from ml_assets.stores.landing import write_whole
+from ml_assets.stores.unchanged import folder_marks
 from ml_assets.training.envelope import Envelope
 from ml_assets.training.estimators import FittedModel, load_model
 
 _MANIFEST = "manifest.json"
 _OBJECTIVE = "objective_"  # before its name, the part of a bundle that holds it
 _ABANDONED = "abandoned.txt"
+_MOST_LOADED = 4  # bundles in memory: the champion, the first one, two shadows
 
 
 class TamperedModelError(RuntimeError):
@@ -122,10 +125,11 @@ class StoredModel:
 
 
 class ModelStore:
-    """The models of one use case, under `folder`."""
+    """The models of one use case, under `folder`. The bundles that were loaded last stay in memory."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._loaded: OrderedDict[tuple[str, str], tuple[Hashable, ModelBundle]] = OrderedDict()
 
     def save(self, bundle: ModelBundle) -> StoredModel:
         """Keep a bundle; the same content has the same version, and is kept once."""
@@ -162,7 +166,7 @@ class ModelStore:
         return stored
 
     def load(self, model_version: str, artifact_sha256: str) -> ModelBundle:
-        """Read a bundle back.
+        """Read a bundle back, or give the one that was read while its files have not changed since.
 
         Raises
         ------
@@ -171,6 +175,15 @@ class ModelStore:
         ValueError
             If a file is as recorded and still cannot be read, such as one that an older version of ml_assets wrote.
         """
+        name, marks = (model_version, artifact_sha256), folder_marks(self.folder / model_version)
+        found = self._loaded.pop(name, None)
+        bundle = found[1] if found is not None and found[0] == marks else self._read(model_version, artifact_sha256)
+        self._loaded[name] = (marks, bundle)
+        while len(self._loaded) > _MOST_LOADED:
+            self._loaded.popitem(last=False)
+        return bundle
+
+    def _read(self, model_version: str, artifact_sha256: str) -> ModelBundle:
         folder = self.folder / model_version
         content = _read_checked(folder / _MANIFEST, artifact_sha256)
         manifest = json.loads(content)

@@ -65,6 +65,10 @@ class StatePaths:
         """Hold incidents and the messages about them: alerts.sqlite."""
         return self.root / "alerts"
 
+    def kept(self, use_case: str) -> Path:
+        """Hold results that were worked out once: they can be worked out again, and may be removed at any time."""
+        return self.root / "kept" / use_case
+
     @property
     def locks(self) -> Path:
         """Hold lock files."""

@@ -12,6 +12,7 @@ from ml_assets.stores.engine import SETTINGS, open_database, open_session
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.state_version import writing
+from ml_assets.stores.unchanged import keep_unchanged
 
 if TYPE_CHECKING:
     import duckdb
@@ -82,10 +83,11 @@ class UseCaseState:
 
     @property
     def models(self) -> ModelStore:
-        """The fitted models."""
+        """The fitted models; those read last stay in memory for the next run of this process."""
         from ml_assets.stores.model_store import ModelStore
 
-        return ModelStore(self.paths.models / self.use_case)
+        folder = self.paths.models / self.use_case
+        return keep_unchanged(("models", folder), None, lambda: ModelStore(folder))
 
     @property
     def registry(self) -> ModelRegistry:

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml_assets.monitoring.feature_drift import OVERALL, DriftReading, DriftReference, FeatureRows, block_of, window_rows
+from ml_assets.monitoring.feature_drift import (
+    OVERALL,
+    DriftReading,
+    DriftReference,
+    FeatureRows,
+    block_of,
+    learn_columns,
+    learn_reference,
+    window_rows,
+)
+from ml_assets.monitoring.reference_columns import columns_from_bytes, columns_to_bytes
 from ml_assets.stats.binning import learn_numeric_bins
 from ml_assets.stats.divergence import psi
 from ml_assets.stats.not_computed import collecting
@@ -35,7 +45,7 @@ def rows(n_drops: int, seed: int = 1, **changed: np.ndarray) -> FeatureRows:
 
 @pytest.fixture(scope="module")
 def reference() -> DriftReference:
-    return DriftReference("before", rows(56), 7)
+    return learn_reference("before", rows(56), 7)
 
 
 def compare(reference: DriftReference, window: FeatureRows) -> dict[str, DriftReading]:
@@ -114,14 +124,14 @@ def test_new_and_gone_columns_are_named(reference: DriftReference) -> None:
 
 
 def test_reference_shorter_than_three_windows_is_not_enough_data() -> None:
-    short = DriftReference("before", rows(20), 7)
+    short = learn_reference("before", rows(20), 7)
 
     assert compare(short, rows(7, 2))["level"].standing.threshold == np.inf
 
 
 def test_placebos_are_windows_side_by_side_against_the_rest_of_the_reference() -> None:
     known = rows(23)
-    learned = DriftReference("before", known, 7)
+    learned = learn_reference("before", known, 7)
     bins = learn_numeric_bins(known.columns["level"])
     codes = bins.code(known.columns["level"])
     inside = (known.days >= 9) & (known.days < 16)
@@ -160,7 +170,7 @@ def test_one_odd_drop_decides_nothing_and_two_do(reference: DriftReference) -> N
 def test_constant_that_takes_another_value_is_over_in_the_second_drop(usual: object, other: object, label: str) -> None:
     dtype = object if isinstance(other, str) else float
     before = rows(56, still=np.full(56 * A_DAY, usual, dtype=dtype))
-    learned = DriftReference("before", before, 7)
+    learned = learn_reference("before", before, 7)
     window = rows(7, 2)
     found = []
     for changed in range(4):
@@ -176,7 +186,7 @@ def test_constant_that_takes_another_value_is_over_in_the_second_drop(usual: obj
 
 
 def test_constant_of_a_reference_below_three_windows_is_not_enough_data() -> None:
-    learned = DriftReference("before", rows(20), 7)
+    learned = learn_reference("before", rows(20), 7)
     window = rows(7, 2)
     moved = FeatureRows(window.drops, window.days, {**window.columns, "silent": np.ones(7 * A_DAY)})
 
@@ -186,7 +196,7 @@ def test_constant_of_a_reference_below_three_windows_is_not_enough_data() -> Non
 def test_column_that_varied_in_a_fifth_of_two_windows_has_no_constant() -> None:
     before, window = rows(28), rows(7, 2)
     rain = np.where(np.isin(before.days, (1, 2, 8, 9, 10)), 1.0, 0.0)
-    learned = DriftReference("before", FeatureRows(before.drops, before.days, {**before.columns, "wet": rain}), 7)
+    learned = learn_reference("before", FeatureRows(before.drops, before.days, {**before.columns, "wet": rain}), 7)
     moved = FeatureRows(window.drops, window.days, {**window.columns, "wet": np.ones(7 * A_DAY)})
 
     assert compare(learned, moved)["wet"].standing.threshold == np.inf
@@ -198,7 +208,7 @@ def test_holiday_that_one_week_of_the_reference_had_is_no_change() -> None:
 
     before = rows(56)
     before = FeatureRows(before.drops, before.days, {**before.columns, "holiday": flag(before.days, 20)})
-    learned, window = DriftReference("before", before, 7), rows(7, 2)
+    learned, window = learn_reference("before", before, 7), rows(7, 2)
     over = []
     for holidays in ((3,), (3, 4), (3, 4, 5)):
         moved = {**window.columns, "holiday": flag(window.days, *holidays)}
@@ -211,7 +221,7 @@ def test_unseen_categories_of_half_the_rows_are_over_at_once_also_among_ten_thou
     rng = np.random.default_rng(3)
     names = np.array([f"shop {number}" for number in range(10_000)], dtype=object)
     before = rows(56, shop=rng.choice(names, 56 * A_DAY))
-    learned, window = DriftReference("before", before, 7), rows(7, 2)
+    learned, window = learn_reference("before", before, 7), rows(7, 2)
     usual, half = (rng.choice(names, 7 * A_DAY) for _ in range(2))
     half[rng.random(half.size) < 0.9] = "elsewhere"
     calm, moved = (
@@ -243,7 +253,7 @@ def test_thin_window_like_the_reference_is_not_over(a_day: int) -> None:
     n = 56 * A_DAY
     plain = {name: rng.normal(size=n) for name in "abc"}
     drops = tuple(START + number * DAY for number in range(56))
-    learned = DriftReference("before", FeatureRows(drops, np.repeat(np.arange(56), A_DAY), plain), 7)
+    learned = learn_reference("before", FeatureRows(drops, np.repeat(np.arange(56), A_DAY), plain), 7)
     over = 0
     for seed in range(40):
         draw = np.random.default_rng(100 + seed)
@@ -286,7 +296,7 @@ def test_order_of_rows_changes_nothing() -> None:
     order = order[np.argsort(known.days[order], kind="stable")]  # shuffled within each drop
     shuffled = FeatureRows(known.drops, known.days[order], {k: v[order] for k, v in known.columns.items()})
 
-    first, second = (DriftReference("before", each, 7) for each in (known, shuffled))
+    first, second = (learn_reference("before", each, 7) for each in (known, shuffled))
 
     assert repr(first.compare(START, rows(7, 2), RATE, {})) == repr(second.compare(START, rows(7, 2), RATE, {}))
 
@@ -327,3 +337,27 @@ def test_measure_of_one_feature_that_fails_is_named_and_the_others_stand(
     assert found["level"].detail == "not computed: the measure failed"
     others = [name for name in whole if name not in {"level", OVERALL}]
     assert [str(found[name]) for name in others] == [str(whole[name]) for name in others]
+
+
+def test_reference_read_back_from_its_file_compares_to_the_bit() -> None:
+    known = rows(
+        56, shop=np.random.default_rng(5).choice(np.array([f"shop {n}" for n in range(900)], object), 56 * A_DAY)
+    )
+    learned = learn_columns(known, 7)
+
+    content = columns_to_bytes(learned)
+    again = DriftReference("training", columns_from_bytes(content), 7)
+
+    assert columns_to_bytes(columns_from_bytes(content)) == content
+    window = rows(7, 2, level=np.full(7 * A_DAY, np.inf), shop=np.full(7 * A_DAY, "elsewhere", dtype=object))
+    first = DriftReference("training", learned, 7)
+    assert repr(again.compare(START, window, RATE, {})) == repr(first.compare(START, window, RATE, {}))
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK", b"not a file of columns"])
+def test_damaged_file_of_a_reference_is_no_reference(damage: bytes) -> None:
+    with pytest.raises(ValueError, match="no columns of a drift reference"):
+        columns_from_bytes(damage)
+    whole = columns_to_bytes(learn_columns(rows(20), 7))
+    with pytest.raises(ValueError, match="no columns of a drift reference"):
+        columns_from_bytes(whole[: len(whole) // 2])

@@ -22,8 +22,11 @@ from ml_assets.monitoring.feature_drift import (
     FeatureRows,
     block_of,
     count_drops,
+    learn_columns,
+    learn_reference,
     window_rows,
 )
+from ml_assets.monitoring.reference_columns import LearnedColumns, columns_from_bytes, columns_to_bytes
 from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate, moving_rate
 from ml_assets.pipeline.champion.record import read_promotions
 from ml_assets.pipeline.features.closed_drops import require_features
@@ -39,6 +42,7 @@ from ml_assets.spec.tables.monitoring import DRIFT_REPORT
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import measured
 from ml_assets.stores.failed_measures import noting_failures
+from ml_assets.stores.kept_results import keep_in_file
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.table_rows import arrow_rows
@@ -111,7 +115,7 @@ def _feature_rows(
                 champion = measured(f"drift against the training rows of {promotion.model_version}", work, None)
             broken = faults.broken_drops(calendar.previous_drop(block.first))
             reference = rows.cut(block.reference_first, block.reference_last, champion and champion.bundle, broken)
-            before = DriftReference("before", reference, count_drops(monitoring.window, calendar.every))
+            before = learn_reference("before", reference, count_drops(monitoring.window, calendar.every))
             rows_of_drops, measures = _compare(spec, rows, before, groups[block, promotion], champion)
             found |= rows_of_drops
     return found, measures
@@ -162,7 +166,7 @@ def _champion_reference(
     promotion: Promotion,
     faults: FaultRecord,
 ) -> _ChampionReference:
-    """Learn what a champion was trained on; kept until another champion or other features are asked for."""
+    """Learn what a champion was trained on; kept in a file, by the champion and the features it is learned from."""
     bundle = state.models.load(promotion.model_version, promotion.artifact_sha256)
     until = spec.calendar.drop_receiving(datetime.fromisoformat(bundle.trained_until))
     length = count_drops(spec.monitoring.window, spec.calendar.every)
@@ -170,12 +174,16 @@ def _champion_reference(
     broken = faults.broken_drops(promotion.as_of)
     key = (spec.name, promotion.artifact_sha256, str(length), *map(str, broken), *files)
 
-    def learn() -> DriftReference:
+    def learn() -> LearnedColumns:
         rows = _load_features(connection, spec, state.lake, spec.calendar.start, until)
-        return DriftReference("training", rows.cut(spec.calendar.start, until, bundle, broken), length)
+        return learn_columns(rows.cut(spec.calendar.start, until, bundle, broken), length)
+
+    def read() -> DriftReference:
+        learned = keep_in_file(state.paths.kept(spec.name) / "drift", key, learn, columns_to_bytes, columns_from_bytes)
+        return DriftReference("training", learned, length)
 
     name = ("training reference", state.paths.root, spec.name)  # a champion serves for weeks: in a replay for many runs
-    return _ChampionReference(promotion, bundle, keep_unchanged(name, key, learn))
+    return _ChampionReference(promotion, bundle, keep_unchanged(name, key, read))
 
 
 def _importance_shares(bundle: ModelBundle) -> dict[str, float]:

@@ -1,0 +1,86 @@
+"""The rows of a table's small files in one file beside them: reading one file costs what reading two small ones does.
+
+A table has a file a drop, so that a table of a year is 365 files of a few rows. A file of a table is never changed and
+its name is never used again, so rows that were read from it once can be kept in another form: here as one Arrow file,
+`_rows.arrow`, in the folder of the table. It is no state: it may be removed at any time, Delta does not know it, and
+what it lacks is read from the files themselves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml_assets.stores.landing import write_whole
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NAME = "_rows.arrow"
+LARGEST_FILE = 100_000  # bytes of a file on average, above which reading it alone costs little beside its rows
+_MOST_ROWS = 64_000_000  # bytes in memory of a file of packed rows
+_PLACES = b"places"
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """The rows of several files of a table, one after the other.
+
+    Attributes
+    ----------
+    places
+        First row and number of rows of each file, by its path below the folder of the table, in their order.
+    """
+
+    rows: pa.Table
+    places: Mapping[str, tuple[int, int]]
+
+    def take(self, files: Sequence[str]) -> pa.Table:
+        """Give the rows of files that lie side by side in `places`."""
+        first = self.places[files[0]][0]
+        start, n = self.places[files[-1]]
+        return self.rows.slice(first, start + n - first)
+
+
+def read_packed(folder: Path) -> PackedRows | None:
+    """Read the packed rows of the table in `folder`; None where there are none, or they cannot be read."""
+    import pyarrow as pa
+
+    try:
+        with pa.OSFile(str(folder / NAME)) as file:
+            rows = pa.ipc.open_file(file).read_all()
+        places = json.loads((rows.schema.metadata or {})[_PLACES])
+    except (OSError, pa.ArrowException, KeyError, ValueError):
+        return None
+    return PackedRows(rows.replace_schema_metadata(None), {name: (start, n) for name, start, n in places})
+
+
+def pack(folder: Path, parts: Mapping[str, pa.Table]) -> PackedRows | None:
+    """Write the rows of files, by their paths below the folder of a table, in the order of these paths.
+
+    All have the same columns. None where they are too many to be worth it, or the folder cannot be written.
+    """
+    import pyarrow as pa
+
+    ordered = sorted(parts)
+    tables = [parts[name] for name in ordered]
+    if not tables or sum(table.nbytes for table in tables) > _MOST_ROWS:
+        return None
+    places: list[tuple[str, int, int]] = []
+    start = 0
+    for name, table in zip(ordered, tables, strict=True):
+        places.append((name, start, table.num_rows))
+        start += table.num_rows
+    rows = pa.concat_tables(tables).combine_chunks()
+    described = rows.replace_schema_metadata({_PLACES: json.dumps(places).encode()})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, described.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        writer.write_table(described)
+    try:
+        write_whole(folder / NAME, sink.getvalue().to_pybytes())
+    except OSError:
+        return None
+    return PackedRows(rows, {name: (first, n) for name, first, n in places})
