@@ -43,6 +43,9 @@ $(STAMP): requirements.txt pyproject.toml
 	@rm -f $(STAMP)
 	@$(PIP_INSTALL) --no-compile --require-hashes -r requirements.txt
 	@$(PIP_INSTALL) --no-build-isolation -e .
+	@# compiled now, by all cores: else each command compiles what it imports, for good where PYTHONDONTWRITEBYTECODE is set
+	@$(BIN)/python -m compileall -q -j 0 -x '/plotly/|/faker/|/pip/|/tests?/' $$($(BIN)/python -c 'import sysconfig; \
+		print(sysconfig.get_path("purelib"))') ml_assets || true
 	@touch $(STAMP)
 
 demo: $(STAMP) ## land real days of flights, run the graph, train, gate, predict

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NAME = "_rows.arrow"
-LARGEST_FILE = 100_000  # bytes of a file on average, above which reading it alone costs little beside its rows
+LARGEST_FILE = 400_000  # bytes of a file on average, above which reading it alone costs little beside its rows
 _MOST_ROWS = 64_000_000  # bytes in memory of a file of packed rows
 _PLACES = b"places"
 
@@ -61,14 +61,18 @@ def read_packed(folder: Path) -> PackedRows | None:
 def pack(folder: Path, parts: Mapping[str, pa.Table]) -> PackedRows | None:
     """Write the rows of files, by their paths below the folder of a table, in the order of these paths.
 
-    All have the same columns. None where they are too many to be worth it, or the folder cannot be written.
+    All have the same columns. Of more than fit, those of the oldest drops are left out. None where no two fit, or the
+    folder cannot be written.
     """
     import pyarrow as pa
 
     ordered = sorted(parts)
-    tables = [parts[name] for name in ordered]
-    if not tables or sum(table.nbytes for table in tables) > _MOST_ROWS:
+    n_bytes = sum(part.nbytes for part in parts.values())
+    while ordered and n_bytes > _MOST_ROWS:
+        n_bytes -= parts[ordered.pop(0)].nbytes
+    if len(ordered) < 2:
         return None
+    tables = [parts[name] for name in ordered]
     places: list[tuple[str, int, int]] = []
     start = 0
     for name, table in zip(ordered, tables, strict=True):

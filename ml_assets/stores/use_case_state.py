@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ml_assets.stores.engine import SETTINGS, open_database, open_session
+from ml_assets.stores.kept_scores import KeptScores
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.state_version import writing
@@ -88,6 +89,11 @@ class UseCaseState:
 
         folder = self.paths.models / self.use_case
         return keep_unchanged(("models", folder), None, lambda: ModelStore(folder))
+
+    @property
+    def kept_scores(self) -> KeptScores:
+        """Scores that models gave to the examples of earlier drops."""
+        return KeptScores(self.paths.kept(self.use_case) / "scores")
 
     @property
     def registry(self) -> ModelRegistry:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml_assets.monitoring.diagnosis import FaultRecord, diagnose_features, known_changes
 from ml_assets.monitoring.drift_report import Row, feature_rows, settle_alarms
@@ -43,6 +44,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import measured
 from ml_assets.stores.failed_measures import noting_failures
 from ml_assets.stores.kept_results import keep_in_file
+from ml_assets.stores.kept_scores import scores_schema
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.table_rows import arrow_rows
@@ -51,7 +53,10 @@ from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
     import duckdb
+    import pandas as pd
+    import pyarrow as pa
 
+Score = Callable[["pd.DataFrame"], NDArray[np.float64]]
 TABLE = DRIFT_REPORT.name
 _BLOCKS_AT_ONCE = 8  # windows whose rows are in memory together, with the reference before them
 _MEASURES = 2  # of a family of features: the largest z, and the mean weighted by importance
@@ -114,9 +119,12 @@ def _feature_rows(
                 work = partial(_champion_reference, connection, spec, state, promotion, faults)
                 champion = measured(f"drift against the training rows of {promotion.model_version}", work, None)
             broken = faults.broken_drops(calendar.previous_drop(block.first))
-            reference = rows.cut(block.reference_first, block.reference_last, champion and champion.bundle, broken)
+            score = champion and partial(_kept_scores, state, champion)
+            reference = rows.cut(block.reference_first, block.reference_last, score, broken)
             before = learn_reference("before", reference, count_drops(monitoring.window, calendar.every))
-            rows_of_drops, measures = _compare(spec, rows, before, groups[block, promotion], champion)
+            own = groups[block, promotion]
+            windows = rows.cut(own[0] - monitoring.window + calendar.every, own[-1], score)
+            rows_of_drops, measures = _compare(spec, windows, before, own, champion)
             found |= rows_of_drops
     return found, measures
 
@@ -132,20 +140,21 @@ class _ChampionReference:
 
 def _compare(
     spec: UseCaseSpec,
-    rows: _FeatureFrame,
+    windows: FeatureRows,
     before: DriftReference,
     drops: Sequence[date],
     champion: _ChampionReference | None,
 ) -> tuple[dict[date, list[Row]], list[FamilyMeasure]]:
-    """Compare the windows of drops that share a reference `before` and a champion with both references."""
+    """Compare the windows of drops that share a reference `before` and a champion with both references.
+
+    `windows` are the rows of all of them, with the champion's scores.
+    """
     monitoring, every = spec.monitoring, spec.calendar.every
     length = count_drops(monitoring.window, every)
-    bundle = champion.bundle if champion else None
     references = [before]
     importance = _importance_shares(champion.bundle) if champion else {}
     if champion is not None:
         references.append(champion.reference)
-    windows = rows.cut(drops[0] - monitoring.window + every, drops[-1], bundle)
     rate = moving_rate(false_alarm_rate(monitoring.false_alarm_every, monitoring.window, _MEASURES, FAMILIES), length)
     version = champion.promotion.model_version if champion else None
     found: dict[date, list[Row]] = {}
@@ -176,7 +185,7 @@ def _champion_reference(
 
     def learn() -> LearnedColumns:
         rows = _load_features(connection, spec, state.lake, spec.calendar.start, until)
-        return learn_columns(rows.cut(spec.calendar.start, until, bundle, broken), length)
+        return learn_columns(rows.cut(spec.calendar.start, until, bundle.model.predict, broken), length)
 
     def read() -> DriftReference:
         learned = keep_in_file(state.paths.kept(spec.name) / "drift", key, learn, columns_to_bytes, columns_from_bytes)
@@ -195,6 +204,24 @@ def _importance_shares(bundle: ModelBundle) -> dict[str, float]:
     return shares | {SCORE: 1.0, OVERALL: 1.0}
 
 
+def _kept_scores(state: UseCaseState, champion: _ChampionReference, frame: pd.DataFrame) -> NDArray[np.float64]:
+    """Give the champion's scores of whole drops, ordered by drop and example; what was scored before is kept."""
+    import pyarrow as pa
+
+    drops = sorted(set(frame["batch_date"].dt.date))
+
+    def score(some: Sequence[date]) -> pa.Table:
+        rows = frame.loc[frame["batch_date"].dt.date.isin(some)]
+        scored = rows[["batch_date", "example_id", "prediction_at"]].assign(score=champion.bundle.model.predict(rows))
+        return pa.Table.from_pandas(scored, scores_schema(), preserve_index=False)
+
+    files = state.lake.files("features", drops=(drops[0], drops[-1]))
+    kept = state.kept_scores.of(champion.promotion.model_version, files, drops, score)
+    if kept["example_id"].to_pylist() != frame["example_id"].tolist():
+        return champion.bundle.model.predict(frame)
+    return kept["score"].to_numpy()
+
+
 class _FeatureFrame:
     """Feature rows of a stretch of drops, from which windows and references are cut."""
 
@@ -206,15 +233,15 @@ class _FeatureFrame:
         self._days = np.searchsorted(np.array(drops, dtype="datetime64[D]"), days)
         self._columns = {name: _values(frame[name]) for name in self._names}
 
-    def cut(self, first: date, last: date, bundle: ModelBundle | None, without: Sequence[date] = ()) -> FeatureRows:
-        """Give the rows of first..last, those of the drops `without` left out; with a model also its scores."""
+    def cut(self, first: date, last: date, score: Score | None, without: Sequence[date] = ()) -> FeatureRows:
+        """Give the rows of first..last, those of the drops `without` left out; `score` gives the champion's scores."""
         kept = [position for position, drop in enumerate(self.drops) if first <= drop <= last]
         begin, end = (kept[0], kept[-1] + 1) if kept else (0, 0)
         left_out = [position for position, drop in enumerate(self.drops) if drop in without]
         rows = np.flatnonzero((self._days >= begin) & (self._days < end) & ~np.isin(self._days, left_out))
         columns = {name: values[rows] for name, values in self._columns.items()}
-        if bundle is not None:
-            columns[SCORE] = bundle.model.predict(self._frame.iloc[rows]) if rows.size else np.empty(0)
+        if score is not None:
+            columns[SCORE] = score(self._frame.iloc[rows]) if rows.size else np.empty(0)
         return FeatureRows(self.drops[begin:end], self._days[rows] - begin, columns)
 
 
@@ -223,7 +250,9 @@ def _load_features(
 ) -> _FeatureFrame:
     drops = spec.calendar.drops_between(first, last)
     bounds = (drops[0], drops[-1]) if drops else (first, last)
-    columns = ", ".join(f'"{name}"' for name in ("batch_date", "example_id", *spec.features.feature_names()))
+    columns = ", ".join(
+        f'"{name}"' for name in ("batch_date", "example_id", "prediction_at", *spec.features.feature_names())
+    )
     frame = lake.relation(connection, "features", bounds).project(columns).order("batch_date, example_id").df()
     return _FeatureFrame(spec, drops, frame)
 

@@ -67,9 +67,11 @@ def score_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -
                 by_model.setdefault(champion.model_version, []).append(drop)
         require_trained_features(connection, lake, spec, by_model)
         reach = drops_read(spec, drops)
-        tables = {f"features_{version}": lake.files("features", version, reach) for version in set(read.values())}
+        files = {version: lake.files("features", version, reach) for version in set(read.values())}
+        tables = {f"features_{version}": each for version, each in files.items()}
         show_tables(connection, tables | {"labels": lake.files("labels", drops=reach)})
-        table, notes = _score_drops(PriorCorrector(connection, spec), state, champions, read)
+        corrector = PriorCorrector(connection, spec, state.kept_scores, files)
+        table, notes = _score_drops(corrector, state, champions, read)
     lake.replace_drops("predictions", table, drops)
     with state.connect() as connection:
         names = ["predictions", "examples", *(["champion"] if promotions else [])]

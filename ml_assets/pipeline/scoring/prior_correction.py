@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,22 +12,28 @@ from numpy.typing import NDArray
 from ml_assets.serving.prior_shift import NO_SHIFT, PriorShift, learn_shift
 from ml_assets.spec.prior_correction import PriorCorrection
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.kept_scores import KeptScores, scores_schema
 from ml_assets.stores.model_store import ModelBundle
+from ml_assets.stores.table_files import TableFiles
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
+    import pyarrow as pa
 
 
 @dataclass
 class PriorCorrector:
     """Learns shifts drop by drop; what one model scored of one drop is scored once.
 
-    `connection` has a view `features_<version>` of each version asked for, and `labels`.
+    `connection` has a view `features_<version>` of each version asked for, and `labels`. `files` are those of each
+    version, where scores are kept in `kept` for the next drop.
     """
 
     connection: "duckdb.DuckDBPyConnection"
     spec: UseCaseSpec
+    kept: KeptScores | None = None
+    files: Mapping[int, TableFiles] = field(default_factory=dict[int, TableFiles])
     _scored: dict[tuple[str, int, date], "pd.DataFrame"] = field(default_factory=dict, init=False)
 
     def shift_of(self, drop: date, model_version: str, bundle: ModelBundle, features: int) -> PriorShift:
@@ -83,19 +90,32 @@ class PriorCorrector:
         missing = [drop for drop in drops if (model_version, features, drop) not in self._scored]
         if not missing:
             return
-        rows = self.connection.execute(
-            f"SELECT f.*, l.label AS _label, l.known_at AS _known_at, l.batch_date AS _landed "
-            f"FROM features_{features} AS f JOIN labels AS l USING (example_id) WHERE f.batch_date IN ? "
-            "ORDER BY f.batch_date, f.example_id, l.known_at, l.batch_date",
-            [missing],
+        score = partial(self._score_examples, bundle, features)
+        scores = score(missing) if self.kept is None else self.kept.of(
+            model_version, self.files[features], missing, score
+        )  # fmt: skip
+        self.connection.register("_scores", scores)
+        scored = self.connection.sql(
+            "SELECT s.batch_date AS drop, s.example_id, s.prediction_at, s.score, l.label, l.known_at, "
+            "l.batch_date AS landed FROM _scores AS s JOIN labels AS l USING (example_id) "
+            "ORDER BY s.batch_date, s.example_id, l.known_at, l.batch_date"
         ).df()
-        scored = rows[["example_id", "prediction_at"]].copy()
-        scored["drop"], scored["label"] = rows["batch_date"].dt.date, rows["_label"]
-        scored["known_at"], scored["landed"] = rows["_known_at"], rows["_landed"].dt.date
-        scored["score"] = bundle.model.predict(rows) if len(rows) else []
+        self.connection.unregister("_scores")
+        scored["drop"], scored["landed"] = scored["drop"].dt.date, scored["landed"].dt.date
         known = scored.loc[scored["score"].between(0, 1)]  # what is no probability teaches no shift
         for drop in missing:
             self._scored[model_version, features, drop] = known.loc[known["drop"] == drop]
+
+    def _score_examples(self, bundle: ModelBundle, features: int, drops: Sequence[date]) -> "pa.Table":
+        """Score every example of some drops: `batch_date`, `example_id`, `prediction_at`, `score`."""
+        import pyarrow as pa
+
+        rows = self.connection.execute(
+            f"SELECT * FROM features_{features} WHERE batch_date IN ? ORDER BY batch_date, example_id", [list(drops)]
+        ).df()
+        scored = rows[["batch_date", "example_id", "prediction_at"]].copy()
+        scored["score"] = bundle.model.predict(rows) if len(rows) else []
+        return pa.Table.from_pandas(scored, scores_schema(), preserve_index=False)
 
 
 def drops_read(spec: UseCaseSpec, drops: Sequence[date]) -> tuple[date, date]:

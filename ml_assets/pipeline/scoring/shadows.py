@@ -45,7 +45,11 @@ def score_shadows(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date])
         # read once: a query a drop would open every file of the range each time
         name = f"features_{features.version}"
         connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM features")
-        scorer = _ShadowScorer(PriorCorrector(connection, spec), state.models, features.version)
+        scorer = _ShadowScorer(
+            PriorCorrector(connection, spec, state.kept_scores, {features.version: features}),
+            state.models,
+            features.version,
+        )
         scored = [frame for drop in drops for frame in scorer.score(drop, shadows_of(drop, verdicts))]
     rows = _shadow_table(scored, features.version)
     lake.replace_drops(SHADOWS, rows, drops)

@@ -1,0 +1,120 @@
+"""Scores that a model gave to the examples of drops, kept in a file a model: most are asked for again at the next drop.
+
+The prior shift of a drop rests on what its champion scores on weeks of matured examples, and the drift of the score on
+those of weeks before. A model never changes, and neither does a file of features: scores are named by both, so they
+are never out of date. They may be removed at any time, and are then computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml_assets.stores.landing import write_whole
+from ml_assets.stores.table_files import PARTITION, TableFiles, drop_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_MOST_ROWS = 2_000_000  # of a model: about 60 MB; more are computed each time
+_MOST_DROPS = 400
+_MOST_MODELS = 4
+_MADE_FROM = "_made_from"
+
+
+@dataclass(frozen=True)
+class KeptScores:
+    """The kept scores of a use case, below `folder`."""
+
+    folder: Path
+
+    def of(
+        self,
+        model_version: str,
+        features: TableFiles,
+        drops: Sequence[date],
+        score: Callable[[Sequence[date]], pa.Table],
+    ) -> pa.Table:
+        """Give the scores of `drops`, ordered by drop and as `score` orders the rows of one.
+
+        Parameters
+        ----------
+        features
+            The files the features of these drops are read from.
+        score
+            Gives the scores of all examples of some drops, in the columns of `scores_schema`.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        names = _names_of(features)
+        file = self.folder / f"{model_version}.arrow"
+        kept = _read(file)
+        have = set() if kept is None else set(kept[_MADE_FROM].unique().to_pylist())
+        missing = [drop for drop in drops if drop in names and names[drop] not in have]
+        if missing:
+            scored = score(missing)
+            made_from = pa.array([names[drop] for drop in scored[PARTITION].to_pylist()], pa.string())
+            scored = scored.append_column(_MADE_FROM, made_from)
+            kept = scored if kept is None else pa.concat_tables([kept, scored])
+            self._write(file, kept)
+        if kept is None:
+            return scores_schema().empty_table()
+        wanted = [names[drop] for drop in drops if drop in names]
+        found = kept.filter(pc.field(_MADE_FROM).isin(wanted)).drop_columns([_MADE_FROM])
+        return found.sort_by(PARTITION)  # stable: the rows of a drop stay in their order
+
+    def _write(self, file: Path, kept: pa.Table) -> None:
+        """Keep the scores of the newest drops, and those of the models that were asked for last."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        newest = sorted(set(kept[PARTITION].unique().to_pylist()))[-_MOST_DROPS:]
+        kept = kept.filter(pc.field(PARTITION) >= pa.scalar(newest[0], pa.date32()))
+        if kept.num_rows > _MOST_ROWS:
+            return
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, kept.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+            writer.write_table(kept.combine_chunks())
+        try:
+            write_whole(file, sink.getvalue().to_pybytes())
+            for old in sorted(self.folder.glob("*.arrow"), key=lambda each: each.stat().st_mtime)[:-_MOST_MODELS]:
+                old.unlink(missing_ok=True)
+        except OSError:
+            pass  # a full disk, or one that is only read: the scores are there, and computed again the next time
+
+
+def scores_schema() -> pa.Schema:
+    """Give the columns of scores: an example a row."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            (PARTITION, pa.date32()),
+            ("example_id", pa.string()),
+            ("prediction_at", pa.timestamp("us", tz="UTC")),
+            ("score", pa.float64()),
+        ]
+    )
+
+
+def _names_of(features: TableFiles) -> dict[date, str]:
+    """Name the files of each drop: none of them is ever changed."""
+    by_drop: dict[date, list[str]] = {}
+    for file in features.files:
+        by_drop.setdefault(drop_of(file), []).append(file.rpartition("/")[2])
+    return {drop: hashlib.sha256("/".join(files).encode()).hexdigest()[:20] for drop, files in by_drop.items()}
+
+
+def _read(file: Path) -> pa.Table | None:
+    import pyarrow as pa
+
+    try:
+        with pa.OSFile(str(file)) as opened:
+            return pa.ipc.open_file(opened).read_all()
+    except (OSError, pa.ArrowException):
+        return None
