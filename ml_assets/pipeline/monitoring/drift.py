@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 Score = Callable[["pd.DataFrame"], NDArray[np.float64]]
 TABLE = DRIFT_REPORT.name
 _BLOCKS_AT_ONCE = 8  # windows whose rows are in memory together, with the reference before them
+_ROWS_AT_ONCE = 20_000  # scored together, of a champion's training rows
 _MEASURES = 2  # of a family of features: the largest z, and the mean weighted by importance
 
 
@@ -185,7 +186,7 @@ def _champion_reference(
 
     def learn() -> LearnedColumns:
         rows = _load_features(connection, spec, state.lake, spec.calendar.start, until)
-        return learn_columns(rows.cut(spec.calendar.start, until, bundle.model.predict, broken), length)
+        return learn_columns(rows.cut(spec.calendar.start, until, partial(_score_in_parts, bundle), broken), length)
 
     def read() -> DriftReference:
         learned = keep_in_file(state.paths.kept(spec.name) / "drift", key, learn, columns_to_bytes, columns_from_bytes)
@@ -202,6 +203,11 @@ def _importance_shares(bundle: ModelBundle) -> dict[str, float]:
     total = sum(weights.values())
     shares = {name: value / total for name, value in weights.items()} if total else {}
     return shares | {SCORE: 1.0, OVERALL: 1.0}
+
+
+def _score_in_parts(bundle: ModelBundle, frame: pd.DataFrame) -> NDArray[np.float64]:
+    parts = range(0, len(frame), _ROWS_AT_ONCE)
+    return np.concatenate([bundle.model.predict(frame.iloc[start : start + _ROWS_AT_ONCE]) for start in parts])
 
 
 def _kept_scores(state: UseCaseState, champion: _ChampionReference, frame: pd.DataFrame) -> NDArray[np.float64]:
@@ -239,9 +245,11 @@ class _FeatureFrame:
         begin, end = (kept[0], kept[-1] + 1) if kept else (0, 0)
         left_out = [position for position, drop in enumerate(self.drops) if drop in without]
         rows = np.flatnonzero((self._days >= begin) & (self._days < end) & ~np.isin(self._days, left_out))
-        columns = {name: values[rows] for name, values in self._columns.items()}
+        is_all = rows.size == len(self._frame)  # then nothing is copied: a training set may be most of the memory
+        columns = dict(self._columns) if is_all else {name: values[rows] for name, values in self._columns.items()}
         if score is not None:
-            columns[SCORE] = score(self._frame.iloc[rows]) if rows.size else np.empty(0)
+            frame = self._frame if is_all else self._frame.iloc[rows]
+            columns[SCORE] = score(frame) if rows.size else np.empty(0)
         return FeatureRows(self.drops[begin:end], self._days[rows] - begin, columns)
 
 
