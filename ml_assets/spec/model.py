@@ -108,7 +108,8 @@ History = Literal["auto", "all"] | Duration
 class TrainingRecipe(Declared):
     """All that decides what training rows become, besides the rows: enough to train a model again.
 
-    `ladder` may be cut down to the rungs that are needed.
+    `threads`, how many fits run side by side, changes nothing of it and is not recorded. `ladder` may be cut down to
+    the rungs that are needed.
     """
 
     seed: int = 0
@@ -178,7 +179,9 @@ class ModelSpec(Declared):
     )
     margin: float = Field(ge=0, description="relative log loss a more complex rung must gain to be taken")
     seed: int = 0
-    threads: int = Field(default=2, ge=1)
+    threads: int = Field(
+        default=2, ge=1, description="fits that run side by side, one thread each; the models do not depend on it"
+    )
     folds: Folds = Folds()
     tuning: Tuning = Tuning()
     imbalance: Imbalance = "none"

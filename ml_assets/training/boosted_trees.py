@@ -100,10 +100,9 @@ def fit_boosted_trees(
     labels: NDArray[np.float64],
     *,
     seed: int,
-    threads: int,
     options: FitOptions = PLAIN,
 ) -> FittedBoostedTrees:
-    """Train on training rows. The same rows, options, seed and threads give the same bytes.
+    """Train on training rows, in one thread. The same rows, options and seed give the same bytes.
 
     Parameters
     ----------
@@ -127,9 +126,9 @@ def fit_boosted_trees(
         weight=options.weights,
         feature_types=feature_types(columns),
         enable_categorical=True,
-        nthread=threads,
+        nthread=1,
     )
-    parameters |= {"objective": "binary:logistic", "tree_method": "hist", "seed": seed, "nthread": threads}
+    parameters |= {"objective": "binary:logistic", "tree_method": "hist", "seed": seed, "nthread": 1}
     before = None if start is None else start.booster
     return FittedBoostedTrees(columns, xgboost.train(parameters, matrix, num_boost_round=rounds, xgb_model=before))
 

@@ -7,8 +7,10 @@ inside the training rows. The holdout is for the gate: nothing is fitted, tuned,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +23,7 @@ from ml_assets.training.boosted_trees import FittedBoostedTrees
 from ml_assets.training.calibration import CalibratedModel, Curve, fit_curve
 from ml_assets.training.class_balance import balanced
 from ml_assets.training.estimators import FittedModel, fit_rung, part_of
+from ml_assets.training.fit_pool import fit_pool, fit_side_by_side
 from ml_assets.training.rung_parameters import FitOptions
 from ml_assets.training.time_folds import Fold, time_folds
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FloatArray = NDArray[np.float64]
+_COSTLY_FIRST = {"xgboost": 0, "logistic_regression": 1}  # so that no long fit begins when the others have ended
 
 
 @dataclass(frozen=True)
@@ -123,30 +127,57 @@ def climb(
     places = np.concatenate([*(np.flatnonzero(fold.test) for fold in folds), np.empty(0, dtype=np.int64)])
     fitted: dict[str, FittedModel] = {}
     measured = []
-    for rung in recipe.ladder:
-        if rung.kind == "blend":
-            bare, ahead.scores[rung.name] = _fit_blend(rung, fitted, ahead)
-        else:
-            age = _age_of_start(recipe, rung, train, names, start)
-            ahead.scores[rung.name] = _scores_ahead(recipe, rung, train, names, folds, age)
-            bare = fit_bare(recipe, rung, train, names, start)
-        fitted[rung.name] = bare
-        model, calibrated = _calibrate(recipe, bare, ahead.scores[rung.name], ahead)
-        scores = model.predict(holdout[names])
-        measured.append(
-            MeasuredRung(
-                rung,
-                model,
-                scores,
-                summary(holdout["label"].to_numpy(), scores),
-                summary(ahead.labels, calibrated) if folds else None,
-                places,
-                calibrated,
+    fits = _Fits(recipe, train, names, folds, start)
+    with fit_pool(recipe.threads) as pool:
+        begun = {
+            rung.name: fits.begin(rung, pool)
+            for rung in sorted(recipe.ladder, key=lambda rung: _COSTLY_FIRST.get(rung.kind, len(_COSTLY_FIRST)))
+            if rung.kind != "blend"
+        }
+        for rung in recipe.ladder:
+            if rung.kind == "blend":
+                bare, ahead.scores[rung.name] = _fit_blend(rung, fitted, ahead)
+            else:
+                whole, parts = begun[rung.name]
+                bare = whole.result()
+                ahead.scores[rung.name] = np.concatenate([*(part.result()[0] for part in parts), np.empty(0)])
+            fitted[rung.name] = bare
+            model, calibrated = _calibrate(recipe, bare, ahead.scores[rung.name], ahead)
+            scores = model.predict(holdout[names])
+            measured.append(
+                MeasuredRung(
+                    rung,
+                    model,
+                    scores,
+                    summary(holdout["label"].to_numpy(), scores),
+                    summary(ahead.labels, calibrated) if folds else None,
+                    places,
+                    calibrated,
+                )
             )
-        )
-        if on_rung is not None:
-            on_rung(measured[-1])
+            if on_rung is not None:
+                on_rung(measured[-1])
     return measured
+
+
+@dataclass(frozen=True, eq=False)
+class _Fits:
+    """What every rung of a ladder is fitted on."""
+
+    recipe: TrainingRecipe
+    train: pd.DataFrame
+    names: list[str]
+    folds: Sequence[Fold]
+    start: Start | None
+
+    def begin(
+        self, rung: Rung, pool: ThreadPoolExecutor
+    ) -> tuple[Future[FittedModel], list[Future[tuple[FloatArray, FloatArray]]]]:
+        """Begin to fit a rung on all training rows, and before each window, which gives its scores and labels."""
+        age = _age_of_start(self.recipe, rung, self.train, self.names, self.start)
+        whole = pool.submit(fit_bare, self.recipe, rung, self.train, self.names, self.start)
+        ahead = partial(score_ahead, self.recipe, rung, self.train, self.names, goes_on_after=age)
+        return whole, [pool.submit(ahead, fold) for fold in self.folds]
 
 
 def score_ahead(
@@ -197,9 +228,15 @@ def foresee(
     if not folds:
         raise ValueError("the training rows are too few for a window with as much before it")
     rung, ahead = recipe.rung(name), _windows(train, folds)
-    for each in [recipe.rung(member) for member in rung.members] or [rung]:
-        parts = [_foreseen(recipe, each, train, names, fold) for fold, names in zip(folds, offered, strict=True)]
-        ahead.scores[each.name] = np.concatenate(parts)
+    members = [recipe.rung(member) for member in rung.members] or [rung]
+    fits = [
+        partial(_foreseen, recipe, each, train, names, fold)
+        for each in members
+        for fold, names in zip(folds, offered, strict=True)
+    ]
+    parts = fit_side_by_side(fits, recipe.threads)
+    for place, each in enumerate(members):
+        ahead.scores[each.name] = np.concatenate(parts[place * len(folds) : (place + 1) * len(folds)])
     weights: tuple[float, ...] = ()
     if rung.kind == "blend":
         scores = _blended_ahead(rung, ahead)
@@ -216,10 +253,11 @@ def finish(
 ) -> FittedModel:
     """Fit the rung on all training rows, weighed and calibrated by what was found ahead of them, as `climb` does."""
     rung = recipe.rung(name)
-    fitted: list[FittedModel] = []
+    fits: list[Callable[[], FittedModel]] = []
     for each in rung.members or (name,):
         taken, names = narrowed(recipe.rung(each), offered)
-        fitted.append(fit_bare(recipe, taken, train, names))
+        fits.append(partial(fit_bare, recipe, taken, train, names))
+    fitted = fit_side_by_side(fits, recipe.threads)
     model = Blend(rung.members, tuple(fitted), foresight.weights) if rung.members else fitted[0]
     return model if foresight.curve is None else CalibratedModel(model, foresight.curve)
 
@@ -252,18 +290,6 @@ def _foreseen(
     return score_ahead(recipe, taken, train, names, fold)[0]
 
 
-def _scores_ahead(
-    recipe: TrainingRecipe,
-    rung: Rung,
-    train: pd.DataFrame,
-    names: list[str],
-    folds: Sequence[Fold],
-    age: timedelta | None,
-) -> FloatArray:
-    parts = (score_ahead(recipe, rung, train, names, fold, age)[0] for fold in folds)
-    return np.concatenate([*parts, np.empty(0)])
-
-
 def _age_of_start(
     recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: Sequence[str], start: Start | None
 ) -> timedelta | None:
@@ -281,7 +307,7 @@ def fit_bare(
     With a `start`, a rung that declares `warm_start` goes on from its model where it can, as `going_on` says.
     """
     if rung.kind in ("constant", "group_history"):  # shares: counted, whatever the balance of what is learned
-        return fit_rung(rung, train[names], train["label"].to_numpy(), seed=recipe.seed, threads=recipe.threads)
+        return fit_rung(rung, train[names], train["label"].to_numpy(), seed=recipe.seed)
     goes_on = going_on(recipe, rung, train, names, start)
     before = None
     if goes_on is not None:
@@ -294,7 +320,6 @@ def fit_bare(
         train[names].iloc[taken] if taken.size < labels.size else train[names],
         labels[taken],
         seed=recipe.seed,
-        threads=recipe.threads,
         options=FitOptions(weights, before),
     )
 

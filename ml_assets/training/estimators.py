@@ -79,7 +79,6 @@ def fit_rung(
     labels: ArrayLike,
     *,
     seed: int,
-    threads: int,
     options: FitOptions = PLAIN,
 ) -> FittedModel:
     """Fit one rung on training rows; a blend is made of fitted rungs, not fitted here.
@@ -113,9 +112,9 @@ def fit_rung(
         raise ValueError(f"rung {rung.name!r} takes features that are not there: {', '.join(absent)}")
     taken = features[list(rung.features)] if rung.features else features
     if rung.kind == "logistic_regression":
-        return fit_logistic_regression(rung, taken, checked, seed=seed, threads=threads, options=options)
+        return fit_logistic_regression(rung, taken, checked, seed=seed, options=options)
     if rung.kind == "xgboost":
-        return fit_boosted_trees(rung, taken, checked, seed=seed, threads=threads, options=options)
+        return fit_boosted_trees(rung, taken, checked, seed=seed, options=options)
     raise ValueError(f"rung {rung.name!r} is a {rung.kind}: it is made of fitted rungs")
 
 

@@ -7,9 +7,10 @@ only where it does better there by more than the days of that window differ by.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from ml_assets.spec.model import Rung, TrainingRecipe
 from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.day_blocks import paired_day_block_bootstrap
 from ml_assets.training.candidate import fit_bare
+from ml_assets.training.fit_pool import fit_side_by_side
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,18 +65,18 @@ def choose_history(
     test, before = train.loc[window], train.loc[~window]
     if not cuts or not _is_enough(before) or test["label"].nunique() < 2:
         return HistoryChoice(None, "all: nothing to compare with")
-    losses = {"all": _loss(recipe, probes, before, test, list(features))}
+    kept_by_name = {"all": before} | {name: before.loc[before["prediction_at"] > cut] for cut, name in cuts}
+    enough = {name: kept for name, kept in kept_by_name.items() if _is_enough(kept)}
+    losses = _losses(recipe, probes, enough, test, list(features))
     tried: list[tuple[float, datetime, str]] = []
     said: list[str] = []
     days = test["batch_date"].astype(str).to_numpy()
     for cut, name in cuts:
-        kept = before.loc[before["prediction_at"] > cut]
-        if not _is_enough(kept):
+        if name not in losses:
             said.append(f"{name}: too few rows")
             continue
-        loss = _loss(recipe, probes, kept, test, list(features))
         gain = paired_day_block_bootstrap(
-            losses["all"], loss, days, rng=np.random.default_rng(recipe.seed), resamples=_RESAMPLES, level=LEVEL
+            losses["all"], losses[name], days, rng=np.random.default_rng(recipe.seed), resamples=_RESAMPLES, level=LEVEL
         )
         said.append(f"{name}: {gain.estimate:+.1%} ({gain.lower:+.1%} to {gain.upper:+.1%})")
         if gain.estimate >= LEAST_GAIN and gain.lower > 0:
@@ -104,10 +106,20 @@ def _is_enough(rows: pd.DataFrame) -> bool:
     return len(rows) >= _LEAST_ROWS and min(positives, len(rows) - positives) >= _LEAST_OF_A_CLASS
 
 
-def _loss(
-    recipe: TrainingRecipe, probes: Sequence[Rung], train: pd.DataFrame, test: pd.DataFrame, names: list[str]
-) -> FloatArray:
-    """Give the loss of each row of `test` under the probe that does best there."""
-    labels = test["label"].to_numpy(dtype=np.float64)
-    losses = [pointwise_log_loss(labels, fit_bare(recipe, rung, train, names).predict(test[names])) for rung in probes]
-    return min(losses, key=lambda loss: float(loss.mean()))
+def _losses(
+    recipe: TrainingRecipe,
+    probes: Sequence[Rung],
+    kept: Mapping[str, pd.DataFrame],
+    test: pd.DataFrame,
+    names: list[str],
+) -> dict[str, FloatArray]:
+    """Give, for each choice of training rows, the loss of each row of `test` under the probe that does best there."""
+    labels, features = test["label"].to_numpy(dtype=np.float64), test[names]
+
+    def lose(rung: Rung, train: pd.DataFrame) -> FloatArray:
+        return pointwise_log_loss(labels, fit_bare(recipe, rung, train, names).predict(features))
+
+    fits = [partial(lose, rung, train) for train in kept.values() for rung in probes]
+    losses = iter(fit_side_by_side(fits, recipe.threads))
+    tried = {name: [next(losses) for _ in probes] for name in kept}
+    return {name: min(each, key=lambda loss: float(loss.mean())) for name, each in tried.items()}

@@ -27,10 +27,9 @@ def fit_logistic_regression(
     labels: NDArray[np.float64],
     *,
     seed: int,
-    threads: int,
     options: FitOptions = PLAIN,
 ) -> FittedLogisticRegression:
-    """Fit on training rows. The same rows, weights, seed and threads give the same bytes.
+    """Fit on training rows, in one thread. The same rows, weights and seed give the same bytes.
 
     Raises
     ------
@@ -44,7 +43,7 @@ def fit_logistic_regression(
         raise ValueError("every feature is unknown in every training row")
     pipeline = unfitted_pipeline(rung, columns, seed)
     weights = {} if options.weights is None else {"regression__sample_weight": options.weights}
-    with threadpool_limits(limits=threads):
+    with threadpool_limits(limits=1):
         pipeline.fit(pipeline_frame(features, columns), labels.astype(np.int64), **weights)
     return numbers_of(pipeline, columns)
 

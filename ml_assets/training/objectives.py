@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from ml_assets.spec.model import Rung, TrainingRecipe
 from ml_assets.spec.objectives import OUTCOME, Objective
 from ml_assets.training.boosted_trees import DEFAULTS, Trees, feature_types, feature_values, read_trees
 from ml_assets.training.feature_matrix import learn_columns
+from ml_assets.training.fit_pool import fit_side_by_side
 from ml_assets.training.rung_parameters import rung_parameters
 
 if TYPE_CHECKING:
@@ -41,7 +43,9 @@ def fit_objectives(recipe: TrainingRecipe, rows: pd.DataFrame, features: Sequenc
         Where fewer than fifty training rows have the outcome.
     """
     train = rows.loc[(rows["split"] == "train").to_numpy()]
-    return {each.name: _fit(recipe, each, train, list(features)) for each in recipe.objectives}
+    fits = [partial(_fit, recipe, each, train, list(features)) for each in recipe.objectives]
+    fitted = fit_side_by_side(fits, recipe.threads)
+    return {each.name: amount for each, amount in zip(recipe.objectives, fitted, strict=True)}
 
 
 def _fit(recipe: TrainingRecipe, objective: Objective, train: pd.DataFrame, features: list[str]) -> FittedAmount:
@@ -66,13 +70,13 @@ def _fit(recipe: TrainingRecipe, objective: Objective, train: pd.DataFrame, feat
         label=target,
         feature_types=feature_types(columns),
         enable_categorical=True,
-        nthread=recipe.threads,
+        nthread=1,
     )
     parameters |= {
         "objective": "reg:squarederror",
         "tree_method": "hist",
         "seed": recipe.seed,
-        "nthread": recipe.threads,
+        "nthread": 1,
     }
     return FittedAmount(columns, xgboost.train(parameters, matrix, num_boost_round=rounds))
 

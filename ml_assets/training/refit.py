@@ -7,6 +7,7 @@ from, and nothing is chosen on it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from ml_assets.training.blend import Blend
 from ml_assets.training.calibration import CalibratedModel
 from ml_assets.training.candidate import Start, fit_bare
 from ml_assets.training.estimators import FittedModel
+from ml_assets.training.fit_pool import fit_side_by_side
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +48,8 @@ def refit(
     if isinstance(judged, CalibratedModel):
         return CalibratedModel(refit(recipe, rung, judged.model, rows, names, start), judged.curve)
     if isinstance(judged, Blend):
-        members = tuple(fit_bare(recipe, recipe.rung(name), rows, names, start) for name in judged.names)
-        return Blend(judged.names, members, judged.weights)
+        fits = [partial(fit_bare, recipe, recipe.rung(name), rows, names, start) for name in judged.names]
+        return Blend(judged.names, tuple(fit_side_by_side(fits, recipe.threads)), judged.weights)
     return fit_bare(recipe, rung, rows, names, start)
 
 

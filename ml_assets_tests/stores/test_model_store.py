@@ -19,7 +19,7 @@ LABELS = np.array([0, 0, 1, 1] * 10)
 def bundle(**parameters: float) -> ModelBundle:
     history = Rung(name="history", kind="group_history", group_by=("carrier",), parameters=dict(parameters))
     linear = Rung(name="linear", kind="logistic_regression", parameters={"min_frequency": 1})
-    model, baseline = (fit_rung(rung, FLIGHTS, LABELS, seed=0, threads=1) for rung in (linear, history))
+    model, baseline = (fit_rung(rung, FLIGHTS, LABELS, seed=0) for rung in (linear, history))
     recipe = TrainingRecipe(matures_after=timedelta(days=2), ladder=(history, linear))
     until = "2013-03-15T08:00:00+00:00"
     return ModelBundle("2013-03-31", "linear", until, "cafe", recipe, ("carrier", "hour"), model, baseline)

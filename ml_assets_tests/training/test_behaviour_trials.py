@@ -145,7 +145,7 @@ def test_perturbed_inputs_move_the_score_by_what_they_are(connection: duckdb.Duc
 @pytest.mark.parametrize("kind", sorted(RUNGS))
 def test_no_perturbation_is_an_error_to_a_rung(kind: str, connection: duckdb.DuckDBPyConnection) -> None:
     frame, labels = made_up_flights()
-    model = fit_rung(RUNGS[kind], frame, labels, seed=0, threads=1)
+    model = fit_rung(RUNGS[kind], frame, labels, seed=0)
     everything: list[dict[str, Any]] = [
         {"missing": list(frame.columns)}, {"unseen": ["carrier", "gate"]}, {"noise": 3},
     ]  # fmt: skip

@@ -16,7 +16,7 @@ from ml_assets_tests.training.conftest import RUNGS, made_up_flights
 @pytest.fixture(scope="module")
 def blend() -> Blend:
     frame, labels = made_up_flights()
-    fitted = [fit_rung(RUNGS[kind], frame, labels, seed=0, threads=1) for kind in ("logistic_regression", "xgboost")]
+    fitted = [fit_rung(RUNGS[kind], frame, labels, seed=0) for kind in ("logistic_regression", "xgboost")]
     return Blend(("linear", "trees"), tuple(fitted), (0.25, 0.75))
 
 

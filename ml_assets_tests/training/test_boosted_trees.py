@@ -13,7 +13,7 @@ Rows = tuple[pd.DataFrame, np.ndarray]
 
 def _fit(rows: Rows, *, seed: int = 0, **parameters: float) -> FittedBoostedTrees:
     rung = Rung(name="trees", kind="xgboost", parameters={"rounds": 12, "max_depth": 3, **parameters})
-    return fit_boosted_trees(rung, rows[0], rows[1].astype(float), seed=seed, threads=1)
+    return fit_boosted_trees(rung, rows[0], rows[1].astype(float), seed=seed)
 
 
 def test_trees_learn_what_the_rows_hold(training_rows: Rows) -> None:

@@ -33,11 +33,11 @@ def fitted(kind: str) -> FittedModel:
     if kind == "constant":
         return Constant(float(labels.mean()))
     if kind in RUNGS:
-        return fit_rung(RUNGS[kind], frame, labels, seed=0, threads=1)
-    linear = fit_rung(RUNGS["logistic_regression"], frame, labels, seed=0, threads=1)
+        return fit_rung(RUNGS[kind], frame, labels, seed=0)
+    linear = fit_rung(RUNGS["logistic_regression"], frame, labels, seed=0)
     if kind == "calibrated":
         return CalibratedModel(linear, Curve("platt", (0.1, 1.3)))
-    trees = fit_rung(RUNGS["xgboost"], frame, labels, seed=0, threads=1)
+    trees = fit_rung(RUNGS["xgboost"], frame, labels, seed=0)
     return Blend(("linear", "trees"), (linear, trees), (0.5, 0.5))
 
 
@@ -75,7 +75,7 @@ def test_one_extreme_training_row_does_not_silence_a_column() -> None:
     labels = (rng.random(3000) < 1 / (1 + np.exp(-(load - 25) / 5))).astype(int)
     load[7] = 1e8
 
-    model = fit_rung(RUNGS["logistic_regression"], pd.DataFrame({"load": load}), labels, seed=0, threads=1)
+    model = fit_rung(RUNGS["logistic_regression"], pd.DataFrame({"load": load}), labels, seed=0)
 
     low, high = model.predict(pd.DataFrame({"load": [0.0, 49.0]}))
     assert (low < 0.05, high > 0.95) == (True, True)

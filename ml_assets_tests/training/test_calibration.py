@@ -131,7 +131,7 @@ def test_nothing_is_learned_where_nothing_is_asked_for() -> None:
 @pytest.mark.parametrize("kind", sorted(RUNGS))
 def test_calibrated_model_reads_back_to_the_bit(method: CalibrationMethod, kind: str) -> None:
     frame, labels = made_up_flights()
-    inner = fit_rung(RUNGS[kind], frame, labels, seed=0, threads=1)
+    inner = fit_rung(RUNGS[kind], frame, labels, seed=0)
     curve = fit_curve(method, inner.predict(frame), labels.astype(float))
     assert curve is not None
     model = CalibratedModel(inner, curve)

@@ -131,7 +131,7 @@ def test_one_window_alone_measures_a_blend_by_even_shares_it_was_not_weighed_on(
     train = rows.loc[rows["split"] == "train"]
     (fold,) = time_folds(train, recipe.folds, recipe.matures_after)
     members = tuple(
-        fit_rung(rung, train.loc[fold.train, FEATURES], train.loc[fold.train, "label"], seed=0, threads=1)
+        fit_rung(rung, train.loc[fold.train, FEATURES], train.loc[fold.train, "label"], seed=0)
         for rung in (LINE, TREES)
     )
     even = Blend(("line", "trees"), members, (0.5, 0.5)).predict(train.loc[fold.test, FEATURES])
@@ -148,7 +148,7 @@ def start_of(model: FittedModel, day: int = 20) -> Start:
 def test_warm_start_adds_its_rounds_to_the_champions_trees(rows: pd.DataFrame) -> None:
     train = rows.loc[rows["split"] == "train"]
     old = train.loc[train["prediction_at"] <= START + timedelta(days=20)]
-    champion = fit_rung(TREES, old[FEATURES], old["label"], seed=0, threads=1)
+    champion = fit_rung(TREES, old[FEATURES], old["label"], seed=0)
     recipe = recipe_of(HISTORY, WARM)
 
     warm = rung_of(climb(recipe, rows, FEATURES, start=start_of(champion)), "trees").model
@@ -164,7 +164,7 @@ def test_warm_start_adds_its_rounds_to_the_champions_trees(rows: pd.DataFrame) -
 
 def test_warm_start_from_a_champion_that_is_no_trees_learns_all_rows_anew(rows: pd.DataFrame) -> None:
     train = rows.loc[rows["split"] == "train"]
-    line = fit_rung(LINE, train[FEATURES], train["label"], seed=0, threads=1)
+    line = fit_rung(LINE, train[FEATURES], train["label"], seed=0)
     recipe = recipe_of(HISTORY, WARM)
 
     cold, other = (rung_of(climb(recipe, rows, FEATURES, start=each), "trees") for each in (None, start_of(line)))
@@ -176,7 +176,7 @@ def test_warm_start_from_a_champion_that_is_no_trees_learns_all_rows_anew(rows: 
 
 def test_replay_shows_older_rows_again_by_their_share_and_the_same_each_time(rows: pd.DataFrame) -> None:
     train = rows.loc[rows["split"] == "train"]
-    champion = fit_rung(TREES, train[FEATURES], train["label"], seed=0, threads=1)
+    champion = fit_rung(TREES, train[FEATURES], train["label"], seed=0)
     shares = [WARM.model_copy(update={"warm_start": WarmStart(rounds=3, replay_share=share)}) for share in (0, 0.5, 1)]
 
     none, half, whole = (

@@ -11,7 +11,7 @@ RUNG = Rung(name="constant", kind="constant")
 
 
 def test_everybody_gets_the_share_of_the_training_rows_whatever_the_features() -> None:
-    model = fit_rung(RUNG, pd.DataFrame({"hour": [1.0, 2.0, 3.0]}), [1, 0, 0], seed=0, threads=1)
+    model = fit_rung(RUNG, pd.DataFrame({"hour": [1.0, 2.0, 3.0]}), [1, 0, 0], seed=0)
 
     assert model.predict(pd.DataFrame({"other": [None] * 4})).tolist() == [1 / 3] * 4
     assert (model.feature_names, feature_importance(model)) == ((), {})

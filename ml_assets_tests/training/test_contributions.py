@@ -12,7 +12,7 @@ from ml_assets.training.estimators import FittedModel, fit_rung
 from ml_assets_tests.training.conftest import RUNGS, made_up_flights
 
 FRAME, LABELS = made_up_flights()
-FITTED = {kind: fit_rung(rung, FRAME, LABELS, seed=0, threads=1) for kind, rung in RUNGS.items()}
+FITTED = {kind: fit_rung(rung, FRAME, LABELS, seed=0) for kind, rung in RUNGS.items()}
 LINE, TREES = FITTED["logistic_regression"], FITTED["xgboost"]
 BLEND = Blend(("linear", "trees"), (LINE, TREES), (0.3, 0.7))
 PLATT = Curve("platt", (-0.2, 0.8))

@@ -12,7 +12,7 @@ Rows = tuple[pd.DataFrame, np.ndarray]
 
 
 def _fit(rung: Rung, rows: Rows) -> FittedModel:
-    return fit_rung(rung, rows[0], rows[1], seed=1, threads=1)
+    return fit_rung(rung, rows[0], rows[1], seed=1)
 
 
 def test_every_rung_ranks_better_than_chance_with_probabilities(rung: Rung, training_rows: Rows) -> None:
@@ -102,7 +102,7 @@ def test_rows_that_teach_nothing_are_refused(
     rung: Rung, labels: list[float], message: str, training_rows: Rows
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        fit_rung(rung, training_rows[0].iloc[: len(labels)], np.array(labels), seed=1, threads=1)
+        fit_rung(rung, training_rows[0].iloc[: len(labels)], np.array(labels), seed=1)
 
 
 def test_one_class_teaches_nothing_to_what_learns_and_is_counted_by_what_counts(
@@ -110,15 +110,15 @@ def test_one_class_teaches_nothing_to_what_learns_and_is_counted_by_what_counts(
 ) -> None:
     rows, labels = training_rows[0].iloc[:3], np.ones(3)
     if not needs_both_classes(rung):
-        assert set(fit_rung(rung, rows, labels, seed=1, threads=1).predict(rows)) == {1.0}
+        assert set(fit_rung(rung, rows, labels, seed=1).predict(rows)) == {1.0}
         return
     with pytest.raises(ValueError, match="all 3 training labels are 1: one class alone"):
-        fit_rung(rung, rows, labels, seed=1, threads=1)
+        fit_rung(rung, rows, labels, seed=1)
 
 
 def test_rows_and_labels_of_different_length_are_refused(rung: Rung, training_rows: Rows) -> None:
     with pytest.raises(ValueError, match="600 rows of features and labels of shape"):
-        fit_rung(rung, training_rows[0], training_rows[1][:-1], seed=1, threads=1)
+        fit_rung(rung, training_rows[0], training_rows[1][:-1], seed=1)
 
 
 def test_importance_names_every_column_where_it_exists(rung: Rung, training_rows: Rows) -> None:

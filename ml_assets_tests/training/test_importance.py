@@ -22,7 +22,7 @@ Rows = tuple[pd.DataFrame, np.ndarray]
 
 
 def _fitted(rows: Rows, kind: str = "xgboost") -> FittedModel:
-    return fit_rung(RUNGS[kind], rows[0], rows[1].astype(float), seed=0, threads=1)
+    return fit_rung(RUNGS[kind], rows[0], rows[1].astype(float), seed=0)
 
 
 def _alone(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -47,7 +47,7 @@ def test_shuffling_what_the_model_leans_on_costs_most_and_what_it_ignores_costs_
 def test_the_same_seed_shuffles_alike_and_a_group_is_shuffled_as_one(training_rows: Rows) -> None:
     frame, labels = training_rows
     rows = frame.assign(label=labels, hour_again=frame["hour"])
-    model = fit_rung(RUNGS["logistic_regression"], rows.drop(columns="label"), labels, seed=0, threads=1)
+    model = fit_rung(RUNGS["logistic_regression"], rows.drop(columns="label"), labels, seed=0)
     groups = {"one": ("hour",), "both": ("hour", "hour_again")}
 
     one, two = (permutation_importance(model, rows, groups, rng=np.random.default_rng(4), repeats=2) for _ in range(2))
@@ -128,7 +128,7 @@ def test_groups_are_the_views_and_all_expressions_together() -> None:
 def test_a_rung_of_one_feature_is_shuffled_on_that_alone(training_rows: Rows) -> None:
     frame, labels = training_rows
     rung = Rung(name="hour", kind="logistic_regression", features=("hour",))
-    model = fit_rung(rung, frame, labels, seed=0, threads=1)
+    model = fit_rung(rung, frame, labels, seed=0)
 
     found = permutation_importance(
         model, frame.assign(label=labels), {"all": tuple(map(str, frame))}, rng=np.random.default_rng(0), repeats=1

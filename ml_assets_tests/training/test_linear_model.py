@@ -42,7 +42,7 @@ BY_HAND = FittedLogisticRegression(
 
 
 def _fit(rows: Rows) -> FittedLogisticRegression:
-    return fit_logistic_regression(RUNG, rows[0], rows[1].astype(float), seed=0, threads=1)
+    return fit_logistic_regression(RUNG, rows[0], rows[1].astype(float), seed=0)
 
 
 def test_log_odds_are_added_up_by_the_documented_formula() -> None:

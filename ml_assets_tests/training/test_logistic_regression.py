@@ -30,14 +30,14 @@ from ml_assets_tests.training.conftest import RUNGS, made_up_flights
 from ml_assets.training.estimators import fit_rung
 frame, labels = made_up_flights()
 for kind in sorted(RUNGS):
-    for name, content in fit_rung(RUNGS[kind], frame, labels, seed=3, threads=1).to_files().items():
+    for name, content in fit_rung(RUNGS[kind], frame, labels, seed=3).to_files().items():
         print(kind, name, hashlib.sha256(content).hexdigest())
 """
 
 
 def _fit(rows: Rows, rung: Rung = RUNG, options: FitOptions | None = None) -> FittedLogisticRegression:
     more = {} if options is None else {"options": options}
-    return fit_logistic_regression(rung, rows[0], rows[1].astype(float), seed=0, threads=1, **more)
+    return fit_logistic_regression(rung, rows[0], rows[1].astype(float), seed=0, **more)
 
 
 def _largest_difference(rung: Rung, training: Rows, scored: pd.DataFrame) -> float:

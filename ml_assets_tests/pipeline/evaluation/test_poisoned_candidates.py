@@ -135,7 +135,7 @@ def broken(verdict: Verdict) -> set[str]:
 
 def fit(rows: pd.DataFrame, rung: Rung = TREES, labels: FloatArray | None = None, seed: int = 0) -> FittedModel:
     given = rows["label"].to_numpy() if labels is None else labels
-    return fit_rung(rung, rows[FEATURES], given, seed=seed, threads=1)
+    return fit_rung(rung, rows[FEATURES], given, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def test_naive_warm_start_into_a_calm_september_is_refused_as_worse_than_a_const
     summer = fit(train.loc[~is_last])
     warm = Rung(name="trees", kind="xgboost", parameters={**TREES.parameters, "eta": 0.3},
                 warm_start=WarmStart(rounds=60, replay_share=0.0))  # fmt: skip
-    recipe = TrainingRecipe(matures_after=timedelta(days=2), threads=1, ladder=(HISTORY, warm))
+    recipe = TrainingRecipe(matures_after=timedelta(days=2), ladder=(HISTORY, warm))
     start = Start(summer, START + timedelta(days=WINDOW_FROM - 4), "champion")
     candidate = climb(recipe, pd.concat([train, window]), FEATURES, start=start)[-1]
     court = Court(rows.assign(label=pd.concat([train, window])["label"]), summer.predict(window[FEATURES]),
