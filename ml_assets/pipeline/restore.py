@@ -32,6 +32,7 @@ _PARTS = (
     "mlflow",
     "delivered",
     "reports",
+    "kept",
     "alerts",
     "dagster_home",
     VERSION_FILE,
