@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from ml_assets.decisions.first_champion import WORSE_FROM, excess_over_first, is_surely_worse
 from ml_assets.decisions.incidents import Finding, Severity, Waning
 from ml_assets.spec.drops import BY_A_PERSON
 
@@ -18,7 +19,6 @@ Row = Mapping[str, Any]
 DROP_SCOPE = ("drop/", "feed/", "drift/", "performance", "freshness/", "decision")
 _MANY_REFUSED = 2  # in a row, while the champion does worse
 _ENDS_AT = 0.75  # of its threshold: an incident about a window that moves by a drop stays open until that
-_WORSE_FROM = 0.01  # of log loss: many rows prove also what is of no use to anyone
 _BY_CHANCE = 0.5  # AUC of scores that say nothing
 _NAMED = 4  # monitors named in one message; the report has them all
 
@@ -111,13 +111,14 @@ def _failing(use_case: str, performance: Row | None, decision: Row | None, doing
                 f"again; else look for a better model: {look_for_one}"
             )
         found.append(Finding("performance/champion", "champion_failed", "error", said, None, None, doing, look_at))
-    upper = performance.get("first_gain_upper")
-    if upper is not None and upper < 0 and performance["first_gain"] <= -_WORSE_FROM:
+    if is_surely_worse(performance):
+        excess = excess_over_first(performance)
         said = (
             f"the champion {version} does worse than the first champion, never retrained, would: log loss higher by "
-            f"{-performance['first_gain']:.1%} from {performance['window_from']} to {performance['window_until']}"
+            f"{excess:.1%} from {performance['window_from']} to {performance['window_until']}"
         )
-        found.append(Finding("performance/first", "worse_than_first", "warning", said, upper, 0.0, doing, look_at))
+        measured = (excess, WORSE_FROM)
+        found.append(Finding("performance/first", "worse_than_first", "warning", said, *measured, doing, look_at))
     refused, risen = decision.get("refused") or 0, performance.get("loss_since") or performance.get("behind_since")
     if refused >= _MANY_REFUSED and risen is not None:
         said = (

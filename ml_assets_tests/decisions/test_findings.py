@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ml_assets.decisions.findings import finding_of_verdict, findings_of_drop
-from ml_assets.decisions.incidents import Finding, Waning
+from ml_assets.decisions.incidents import Finding, Waning, measured_against
 
 DROP = "2013-07-09"
 WAIT = {"action": "wait", "would_change": "the cooldown ends with drop 2013-07-20"}
@@ -210,6 +210,11 @@ def test_labels_away_from_scores_worse_than_the_first_and_miscalibrated_are_told
         "scores average 25.0%"
     )
     assert "log loss higher by 3.0%" in found_now["worse_than_first"]
+    assert [
+        measured_against(finding)
+        for finding in of_verdict(state="ok", first_gain=-0.03, first_gain_upper=-0.01)
+        if finding.kind == "worse_than_first"
+    ] == ["0.03, threshold 0.01"]  # the figure of the message, in the same unit
     assert "worse_than_first" not in dict(told(first_gain=-0.003, first_gain_upper=-0.001))
     assert "the gate allows 5.0%, and chance alone gives up to 2.0%" in found_now["miscalibrated"]
 
