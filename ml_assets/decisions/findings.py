@@ -262,7 +262,7 @@ def _feeds(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[
 def _drift(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[Finding]:
     found: list[Finding] = []
     for family, kind, said, singular in (
-        ("before", "abrupt", *("changed abruptly, without a fault in the sources: real, or cannot be told",) * 2),
+        ("before", "abrupt", *("changed abruptly, while no source looks broken: real, or cannot be told",) * 2),
         ("training", "drift", "have moved away from what the champion was trained on",
          "has moved away from what the champion was trained on"),
     ):  # fmt: skip
