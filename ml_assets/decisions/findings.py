@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from ml_assets.decisions.first_champion import WORSE_FROM, excess_over_first, is_surely_worse
+from ml_assets.decisions.harder_rows import find_shared_rise
 from ml_assets.decisions.incidents import Finding, Severity, Waning
 from ml_assets.spec.drops import BY_A_PERSON
 
@@ -80,6 +81,7 @@ def _performance(use_case: str, performance: Row | None, doing: str) -> list[Fin
             )
             said += f" it had not seen had {before:.4f} before it served"
             said += "" if now > before else "; the newest rows are as before, and the alarm ends when that has lasted"
+            said += _shared(performance)
         measured = (performance["loss_level"], performance["loss_limit"])
         return [Finding("performance", "loss_risen", "error", said, *measured, doing, look_at)]
     if performance["gain"] is None:
@@ -90,6 +92,18 @@ def _performance(use_case: str, performance: Row | None, doing: str) -> list[Fin
     said += f"{performance['threshold']:.1%}"
     measured = (performance["gain"], performance["threshold"])
     return [Finding("performance", "performance", "error", said, *measured, doing, look_at)]
+
+
+def _shared(performance: Row) -> str:
+    """Say where the baseline's log loss has risen by as much, and what a retraining can do about that."""
+    shared = find_shared_rise(performance)
+    if shared is None:
+        return ""
+    return (
+        f". The baseline's rose by as much, from {shared.baseline_before:.4f} to {shared.baseline_now:.4f}: these rows "
+        "are harder to predict, rather than the model worse. A retraining gains only where they hold something new to "
+        "learn; where they do not, the gate refuses it and the loss stays until easier rows come"
+    )
 
 
 def _failing(use_case: str, performance: Row | None, decision: Row | None, doing: str) -> list[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_assets.decisions.first_champion import WORSE_FROM, excess_over_first, is_surely_worse
+from ml_assets.decisions.harder_rows import find_shared_rise
 from ml_assets.reports.plain_text import counted
 
 Row = Mapping[str, Any]
@@ -34,7 +35,11 @@ def gate_sentence(verdict: Row) -> str:
     if before is None:
         return f"{said}; what it was at the gate is not known"
     said += f", {before:.4f} at the gate: {_apart(verdict['loss_now'] / before - 1)}"
-    return f"{said}, risen since {verdict['loss_since']}" if verdict["loss_since"] else said
+    if not verdict["loss_since"]:
+        return said
+    shared = find_shared_rise(verdict)
+    of_both = "" if shared is None else f"; the baseline's by as much, {shared.baseline_before:.4f} before"
+    return f"{said}, risen since {verdict['loss_since']}{of_both}"
 
 
 def baseline_sentence(verdict: Row) -> str:

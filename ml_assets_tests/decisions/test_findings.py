@@ -175,6 +175,18 @@ def test_a_risen_loss_is_told_with_its_first_drop_and_what_it_was_before() -> No
     assert again.endswith("the newest rows are as before, and the alarm ends when that has lasted")
 
 
+def test_a_rise_that_the_baseline_shares_is_told_as_rows_that_are_harder_for_both() -> None:
+    ((kind, shared),) = told(loss_since="2013-06-22", gain=0.1, baseline_at_gate=0.49)
+    ((_, own),) = told(loss_since="2013-06-22", gain=0.01, baseline_at_gate=0.49)
+
+    assert kind == "loss_risen"  # two models that lose together are still a loss
+    assert (
+        "had 0.4400 before it served. The baseline's rose by as much, from 0.4900 to 0.5778: these rows are" in shared
+    )
+    assert "the gate refuses it and the loss stays" in shared
+    assert "baseline" not in own  # it rose by 0.035, the champion by 0.08
+
+
 def test_a_window_without_matured_rows_stops_nothing() -> None:
     empty = {"gain": None, "gain_upper": None, "loss_now": None, "label_share": None, "ece": None}
 
