@@ -8,7 +8,7 @@ from ml_assets.decisions.findings import finding_of_verdict, findings_of_drop
 from ml_assets.decisions.incidents import Finding, Waning, measured_against
 
 DROP = "2013-07-09"
-WAIT = {"action": "wait", "would_change": "the cooldown ends with drop 2013-07-20"}
+WAIT = {"action": "wait", "trigger": "drift", "would_change": "the cooldown ends with drop 2013-07-20"}
 FIX = {"action": "fix_upstream", "would_change": ""}
 
 
@@ -77,6 +77,34 @@ def test_features_that_drift_are_one_finding_with_what_matters_first() -> None:
     assert finding.message.startswith("2 features have moved away")
     assert finding.message.index("carrier_late_share_7d") < finding.message.index("is_holiday")
     assert finding.doing == "retraining waits: the cooldown ends with drop 2013-07-20"
+
+
+RETRAIN = {"action": "retrain", "trigger": "staleness", "would_change": "the gate may still refuse what is trained"}
+
+
+def test_what_happens_by_itself_is_about_the_incident_and_not_about_the_decision_of_the_drop() -> None:
+    alarms = [
+        alarm("feed", "weather.temp_f null_share", kind="cannot_tell"), alarm("before", "hour", kind="abrupt"),
+        alarm("training", "carrier", kind="drift"),
+    ]  # fmt: skip
+
+    def doing(**decision: Any) -> dict[str, str]:
+        rows = found(alarms=alarms, stale=["it is old"], performance=VERDICT, decision={**RETRAIN, **decision})
+        return {finding.monitor: finding.doing for finding in rows if not isinstance(finding, Waning)}
+
+    stale = doing()
+    assert stale["freshness/champion"].startswith("the retraining sensor")
+    assert stale["drift/training"].startswith("a retraining is asked for by the champion's age, and learns from these")
+    assert stale["drift/before"] == "nothing: an abrupt change alone starts no retraining, and scoring goes on"
+    assert stale["feed/weather"].startswith("nothing: it may be real, so training and scoring go on")
+    lost = doing(action="wait", trigger="performance", would_change="it retrains once 40 drops have matured labels")
+    assert lost["performance"] == "retraining waits: it retrains once 40 drops have matured labels"
+    assert lost["drift/training"].startswith("nothing: too little of what the champion leans on has moved")
+    assert lost["freshness/champion"] == "nothing by itself"
+    left = doing(action="nothing", trigger=None, would_change="alarmed features hold 4.0% of the importance")
+    assert left["drift/training"] == "nothing: alarmed features hold 4.0% of the importance"
+    held = doing(action="fix_upstream", trigger=None)
+    assert held["performance"].startswith("no retraining starts while a source is at fault")
 
 
 def test_feature_with_values_the_reference_never_had_is_told_by_them() -> None:
