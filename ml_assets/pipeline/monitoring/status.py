@@ -197,7 +197,9 @@ def _next(spec: UseCaseSpec, facts: dict[str, Any], landed: Sequence[date], run:
         first, last = _first_range(spec, facts["landed_not_run"])
         batch = {f"ml-assets batch {name} --from {first} --to {last}": "drops that landed and were not run"}
         if facts["champion"] is None:
-            batch = ways_to_begin(spec, first, last, run[-1] if run else None)
+            ways = ways_to_begin(spec, first, last, run[-1] if run else None)
+            if len(ways) > 1:
+                return ways  # a retraining that is asked for is one of them
         return _asked_retraining(name, facts) | batch
     if facts["champion"] is None:
         return {f"ml-assets retrain {name} --as-of {run[-1]}": "no champion serves yet"}

@@ -11,9 +11,10 @@ from ml_assets.spec.use_case import UseCaseSpec
 
 
 def ways_to_begin(spec: UseCaseSpec, first: date, last: date, run_until: date | None = None) -> dict[str, str]:
-    """Give the commands that lead to a first champion, by two ways; of a past too short for one, the batch alone.
+    """Give the commands that lead to a first champion, by two ways; of a past too short for that, the batch alone.
 
-    A training set needs as many drops to learn from as to be judged on, and their labels.
+    A training set needs as many drops to learn from as to be judged on, and their labels; what is left for a replay has
+    to be longer than a step of one.
 
     Parameters
     ----------
@@ -25,7 +26,7 @@ def ways_to_begin(spec: UseCaseSpec, first: date, last: date, run_until: date | 
     name, calendar = spec.name, spec.calendar
     whole = f"ml-assets batch {name} --from {first} --to {last}"
     middle = _first_training(spec, last, run_until)
-    if middle is None:
+    if middle is None or last - middle <= spec.retraining.replay_every:  # there is nothing to speak of to replay
         return {whole: "drops that landed and were not run"}
     is_over = calendar.end is not None and last >= calendar.end
     after = f"; none comes: `calendar.end` is {calendar.end}" if is_over else ""

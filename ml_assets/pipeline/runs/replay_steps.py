@@ -68,7 +68,7 @@ def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 def fall_back(spec: UseCaseSpec, state: UseCaseState, drop: date, now: datetime) -> None:
     """Apply the fallback after `drop` where its decision says that the champion has failed."""
     (decided,) = read_rows(state.lake, "decisions", None, (drop, drop))
-    if decided["failure"] is not None and spec.model.fallback != "none":
+    if decided.get("failure") is not None and spec.model.fallback != "none":
         with state.writing(f"replay of process {this_process()}"):
             apply_fallback(spec, state, decided, now)
 

@@ -50,7 +50,7 @@ def printed(said: str) -> list[str]:
 def test_printed_commands_train_on_a_first_part_and_replay_the_rest(root: Path) -> None:
     files = [f"--history={name}={root / name}.csv" for name in ("applications", "repayments")]
 
-    landed = printed(run("land", "late_loans", *files, "--to", "2022-10-16"))
+    landed = printed(run("land", "late_loans", *files, "--to", "2022-11-06"))
     assert printed(run("status", "late_loans")) == landed
     _, _, batch, retrain, replay = landed
     for command in (batch, retrain, replay):

@@ -51,6 +51,13 @@ def test_a_past_that_is_too_short_to_train_on_is_run_alone(spec: UseCaseSpec) ->
     ]
 
 
+def test_a_few_drops_that_landed_since_the_last_run_are_no_past_to_replay(spec: UseCaseSpec) -> None:
+    # a step of a replay is 28d
+    assert list(ways_to_begin(spec, date(2022, 10, 30), date(2022, 11, 20), date(2022, 10, 23))) == [
+        "ml-assets batch late_loans --from 2022-10-30 --to 2022-11-20"
+    ]
+
+
 def test_a_calendar_that_has_ended_says_that_nothing_is_left_to_serve(spec: UseCaseSpec) -> None:
     ways = ways_to_begin(spec, FIRST, date(2024, 2, 4))
 
