@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pytest
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
 
+from ml_assets.pipeline.ingestion.corrections import AcceptedGap, accept_gap
 from ml_assets.pipeline.training.reproduce import reproduce
 from ml_assets.pipeline.training.training_set import rebuild
 from ml_assets.spec.model import WarmStart
@@ -365,6 +367,25 @@ def test_drops_run_before_those_they_follow_are_asked_for_again_and_not_forgotte
     assert state.content("features", 1, 6) == history.state.content("features", 1, 6)
 
 
+def test_skipped_drop_is_refused_with_the_run_that_takes_it_and_what_it_waits_for(landed: Path, tmp_path: Path) -> None:
+    state = rehearse(tmp_path, landed, 3)
+    state.ingest(1, 1)
+    taken = "run `ml-assets batch flight_delays --from 2013-01-02 --to 2013-01-03`"
+
+    skipped = failures_of(state.batch(3, 3, raise_on_error=False))["examples"].strip()
+    schedule = state.landed(2, "schedule")
+    schedule.rename(schedule.with_name("later.csv"))
+    absent = failures_of(state.batch(3, 3, raise_on_error=False))["examples"].strip()
+    gap = AcceptedGap("schedule", [day(2)], "it was never sent")
+    accept_gap(state.spec, state.state, gap, datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert "drop 2013-01-02 was not run yet" in skipped
+    assert skipped.endswith(taken)
+    assert "schedule of 2013-01-02 has not landed" in absent  # and not what has
+    assert absent.endswith(f"--source schedule --drop 2013-01-02 --reason TEXT`; then {taken}")
+    state.ingest(2, 3)  # as it says
+
+
 def test_missing_drop_stops_what_follows_and_leaves_what_stood(history: History, landed: Path, tmp_path: Path) -> None:
     state = rehearse(tmp_path, landed, 6)
     schedule = state.landed(4, "schedule").read_bytes()
@@ -377,9 +398,10 @@ def test_missing_drop_stops_what_follows_and_leaves_what_stood(history: History,
 
     assert not stopped.success
     assert failures_of(stopped)["examples"].strip() == (
-        "ml_assets.ingestion.ledger.DropsNotFinalError: no final state yet: schedule of 2013-01-04. Land what is "
-        "missing and run `ml-assets batch flight_delays --from 2013-01-04 --to 2013-01-04`; drops before "
-        "2013-01-04 can be run now, and those after it must be run again"
+        "ml_assets.ingestion.ledger.DropsNotFinalError: schedule of 2013-01-04 has not landed, and drops are run in "
+        f"order; nothing of this run is kept. Land the file in {state.landing}/2013-01-04/, or go on without it: "
+        "`ml-assets accept-missing flight_delays --source schedule --drop 2013-01-04 --reason TEXT`; then run "
+        "`ml-assets batch flight_delays --from 2013-01-04 --to 2013-01-06`"
     )
     assert not checks_of(stopped)["drops:final"].passed
     assert checks_of(stopped)["drops:final"].description == "1 missing: schedule of 2013-01-04"

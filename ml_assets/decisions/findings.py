@@ -11,14 +11,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from ml_assets.decisions import responses
+from ml_assets.decisions.first_champion import WORSE_FROM, excess_over_first, is_surely_worse
+from ml_assets.decisions.harder_rows import find_shared_rise
 from ml_assets.decisions.incidents import Finding, Severity, Waning
+from ml_assets.decisions.responses import response_to
 from ml_assets.spec.drops import BY_A_PERSON
 
 Row = Mapping[str, Any]
 DROP_SCOPE = ("drop/", "feed/", "drift/", "performance", "freshness/", "decision")
 _MANY_REFUSED = 2  # in a row, while the champion does worse
 _ENDS_AT = 0.75  # of its threshold: an incident about a window that moves by a drop stays open until that
-_WORSE_FROM = 0.01  # of log loss: many rows prove also what is of no use to anyone
 _BY_CHANCE = 0.5  # AUC of scores that say nothing
 _NAMED = 4  # monitors named in one message; the report has them all
 
@@ -51,16 +54,17 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
     max_ece
         The calibration error that the gate allows.
     """
-    doing = _doing(decision)
-    found = [*_ledger(use_case, drop, ledger), *_feeds(use_case, drop, alarms, doing)]
-    found += _drift(use_case, drop, alarms, doing)
-    worse, off = _performance(use_case, performance, doing), _calibration(use_case, performance, doing, max_ece)
+    found = [*_ledger(use_case, drop, ledger), *_feeds(use_case, drop, alarms)]
+    found += _drift(use_case, drop, alarms, decision)
+    lost = response_to(decision, "performance", responses.PERFORMANCE)
+    worse, off = _performance(use_case, performance, lost), _calibration(use_case, performance, max_ece)
     found += [replace(each, message="; ".join([each.message, *(one.message for one in off)])) for each in worse] or off
-    found += _failing(use_case, performance, decision, doing)
+    found += _failing(use_case, performance, decision, lost)
     found += _waning(performance, max_ece, {finding.kind for finding in found})
     if stale:
         found.append(
-            Finding("freshness/champion", "freshness", "warning", "; ".join(stale), None, None, doing,
+            Finding("freshness/champion", "freshness", "warning", "; ".join(stale), None, None,
+                    response_to(decision, "staleness", responses.AGE),
                     f"ml-assets status {use_case}")
         )  # fmt: skip
     return found
@@ -80,6 +84,7 @@ def _performance(use_case: str, performance: Row | None, doing: str) -> list[Fin
             )
             said += f" it had not seen had {before:.4f} before it served"
             said += "" if now > before else "; the newest rows are as before, and the alarm ends when that has lasted"
+            said += _shared(performance)
         measured = (performance["loss_level"], performance["loss_limit"])
         return [Finding("performance", "loss_risen", "error", said, *measured, doing, look_at)]
     if performance["gain"] is None:
@@ -90,6 +95,18 @@ def _performance(use_case: str, performance: Row | None, doing: str) -> list[Fin
     said += f"{performance['threshold']:.1%}"
     measured = (performance["gain"], performance["threshold"])
     return [Finding("performance", "performance", "error", said, *measured, doing, look_at)]
+
+
+def _shared(performance: Row) -> str:
+    """Say where the baseline's log loss has risen by as much, and what a retraining can do about that."""
+    shared = find_shared_rise(performance)
+    if shared is None:
+        return ""
+    return (
+        f". The baseline's rose by as much, from {shared.baseline_before:.4f} to {shared.baseline_now:.4f}: these rows "
+        "are harder to predict, rather than the model worse. A retraining gains only where they hold something new to "
+        "learn; where they do not, the gate refuses it and the loss stays until easier rows come"
+    )
 
 
 def _failing(use_case: str, performance: Row | None, decision: Row | None, doing: str) -> list[Finding]:
@@ -111,13 +128,16 @@ def _failing(use_case: str, performance: Row | None, decision: Row | None, doing
                 f"again; else look for a better model: {look_for_one}"
             )
         found.append(Finding("performance/champion", "champion_failed", "error", said, None, None, doing, look_at))
-    upper = performance.get("first_gain_upper")
-    if upper is not None and upper < 0 and performance["first_gain"] <= -_WORSE_FROM:
+    if is_surely_worse(performance):
+        excess = excess_over_first(performance)
         said = (
             f"the champion {version} does worse than the first champion, never retrained, would: log loss higher by "
-            f"{-performance['first_gain']:.1%} from {performance['window_from']} to {performance['window_until']}"
+            f"{excess:.1%} from {performance['window_from']} to {performance['window_until']}"
         )
-        found.append(Finding("performance/first", "worse_than_first", "warning", said, upper, 0.0, doing, look_at))
+        measured = (excess, WORSE_FROM)
+        found.append(
+            Finding("performance/first", "worse_than_first", "warning", said, *measured, responses.FIRST, look_at)
+        )
     refused, risen = decision.get("refused") or 0, performance.get("loss_since") or performance.get("behind_since")
     if refused >= _MANY_REFUSED and risen is not None:
         said = (
@@ -140,7 +160,7 @@ def _worth_of(performance: Row) -> str:
     )
 
 
-def _calibration(use_case: str, performance: Row | None, doing: str, max_ece: float) -> list[Finding]:
+def _calibration(use_case: str, performance: Row | None, max_ece: float) -> list[Finding]:
     """Tell of labels that have left the scores, and of a calibration error that neither gate nor chance allow."""
     performance, found = performance or {}, list[Finding]()
     look_at = f"ml-assets performance {use_case}"
@@ -153,7 +173,7 @@ def _calibration(use_case: str, performance: Row | None, doing: str, max_ece: fl
             "order may still hold; do not read them as probabilities"
         )
         measured = (performance["prior_level"], performance["prior_limit"])
-        found.append(Finding("performance/prior", "prior_shift", "warning", said, *measured, doing, look_at))
+        found.append(Finding("performance/prior", "prior_shift", "warning", said, *measured, responses.PRIOR, look_at))
     ece, chance = performance.get("ece"), performance.get("ece_by_chance")
     enough = performance.get("state") in ("ok", "failed")
     if enough and ece is not None and chance is not None and ece > max(max_ece, chance):
@@ -161,6 +181,7 @@ def _calibration(use_case: str, performance: Row | None, doing: str, max_ece: fl
             f"scores are off by {ece:.1%} on average {window}; the gate allows {max_ece:.1%}, and chance alone gives "
             f"up to {chance:.1%}"
         )
+        doing = responses.CALIBRATION
         found.append(Finding("performance/calibration", "miscalibrated", "warning", said, ece, max_ece, doing, look_at))
     return found
 
@@ -180,19 +201,6 @@ def _waning(performance: Row | None, max_ece: float, told: Collection[str]) -> l
         for (monitor, kind), (level, limit) in measured.items()
         if kind not in told and level is not None and limit is not None and level > _ENDS_AT * limit
     ]
-
-
-def _doing(decision: Row | None) -> str:
-    if decision is None:
-        return "nothing by itself"
-    said = {
-        "retrain": "the retraining sensor, where `ml-assets ui` runs, trains a candidate; the gate decides whether "
-        "that serves",
-        "wait": f"retraining waits: {decision['would_change']}",
-        "fix_upstream": "nothing is trained on these drops, and scoring goes on; repair the feed and run them again",
-        "nothing": f"nothing: {decision['would_change']}",
-    }
-    return said[decision["action"]]
 
 
 def _ledger(use_case: str, drop: str, ledger: Sequence[Row]) -> list[Finding]:
@@ -229,7 +237,7 @@ def _ledger(use_case: str, drop: str, ledger: Sequence[Row]) -> list[Finding]:
     return found
 
 
-def _feeds(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[Finding]:
+def _feeds(use_case: str, drop: str, alarms: Sequence[Row]) -> list[Finding]:
     by_source: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in alarms:
         if row["family"] == "feed":
@@ -251,17 +259,20 @@ def _feeds(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[
                 f"{source} {head} in drop {drop}: {_listed(rows)}",
                 abs(worst["z"]),
                 worst["threshold"],
-                doing,
+                responses.BROKEN_FEED if is_broken else responses.CHANGED_FEED,
                 _report_query(use_case, drop, "feed_health"),
             )
         )
     return found
 
 
-def _drift(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[Finding]:
+def _drift(use_case: str, drop: str, alarms: Sequence[Row], decision: Row | None) -> list[Finding]:
     found: list[Finding] = []
+    doing = {"before": responses.ABRUPT, "training": response_to(decision, "drift", responses.DRIFT)}
+    if decision is not None and decision["action"] == "nothing":
+        doing["training"] = f"nothing: {decision['would_change']}"  # it says how much would have to have moved
     for family, kind, said, singular in (
-        ("before", "abrupt", *("changed abruptly, without a fault in the sources: real, or cannot be told",) * 2),
+        ("before", "abrupt", *("changed abruptly, while no source looks broken: real, or cannot be told",) * 2),
         ("training", "drift", "have moved away from what the champion was trained on",
          "has moved away from what the champion was trained on"),
     ):  # fmt: skip
@@ -275,7 +286,7 @@ def _drift(use_case: str, drop: str, alarms: Sequence[Row], doing: str) -> list[
         head = f"{len(single)} features" if len(single) > 1 else "1 feature" if single else "the features as a whole"
         message = f"{head} {said if len(single) != 1 else singular} as of drop {drop}: {_listed([*together, *single])}"
         found.append(
-            Finding(f"drift/{family}", kind, "warning", message, worst["z"], worst["threshold"], doing,
+            Finding(f"drift/{family}", kind, "warning", message, worst["z"], worst["threshold"], doing[family],
                     _report_query(use_case, drop))
         )  # fmt: skip
     return found

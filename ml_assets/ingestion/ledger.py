@@ -150,20 +150,40 @@ def require_computed(spec: UseCaseSpec, computed: Collection[date], last: date) 
     )
 
 
-def require_final(gaps: Sequence[Gap], use_case: str) -> None:
+def require_final(gaps: Sequence[Gap], absent: Sequence[Gap], use_case: str, last: date, landing: str = "") -> None:
     """Refuse to go on while an earlier drop is open: order of arrival must not change a value.
+
+    Parameters
+    ----------
+    gaps
+        What has no final state, in order of drops.
+    absent
+        Those of them whose source is waited for and has not landed; the others only have to be run.
+    last
+        The last drop of what is refused: from the first gap to it all has to be run.
+    landing
+        The folder that the files go into, for people.
 
     Raises
     ------
     DropsNotFinalError
-        Naming the first gaps, and what to do.
+        Naming the drops, why they are open, and the commands that close them.
     """
     if not gaps:
         return
-    first = gaps[0].drop
-    shown = ", ".join(f"{gap.source} of {gap.drop}" for gap in gaps[:5])
-    more = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
+    batch = f"`ml-assets batch {use_case} --from {gaps[0].drop} --to {last}`"
+    if not absent:
+        drops = sorted({gap.drop for gap in gaps})
+        which = f"drop {drops[0]} was" if len(drops) == 1 else f"{len(drops)} drops, {drops[0]} to {drops[-1]}, were"
+        raise DropsNotFinalError(
+            f"{which} not run yet, and drops are run in order; nothing of this run is kept. Every file that is "
+            f"waited for has landed: run {batch}"
+        )
+    first = absent[0]
+    shown = ", ".join(f"{gap.source} of {gap.drop}" for gap in absent[:5])
+    more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
     raise DropsNotFinalError(
-        f"no final state yet: {shown}{more}. Land what is missing and run `ml-assets batch {use_case} --from {first} "
-        f"--to {gaps[-1].drop}`; drops before {first} can be run now, and those after it must be run again"
+        f"{shown}{more} {'has' if len(absent) == 1 else 'have'} not landed, and drops are run in order; nothing of "
+        f"this run is kept. Land the file in {landing}/{first.drop}/, or go on without it: `ml-assets accept-missing "
+        f"{use_case} --source {first.source} --drop {first.drop} --reason TEXT`; then run {batch}"
     )

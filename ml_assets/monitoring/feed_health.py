@@ -133,10 +133,17 @@ class FeedHealth:
         return found
 
     def _is_over_and_silent(self, drop: date, series: Series) -> bool:
-        """Say whether no row came in one of the last drops of a calendar that ends: they are there for labels alone."""
+        """Say whether a source sent no row in a last drop of a calendar that ends, which is there for labels alone.
+
+        It is where no source of examples sends a row either. While examples come, a source that sends none is missed
+        in the last drops as in any other.
+        """
         end = self._spec.calendar.end
         is_last = end is not None and drop > end - self._spec.labels.matures_after
-        return is_last and series.statistic == "rows" and series.values[drop] == NO_ROWS
+        if not is_last or series.statistic != "rows" or series.values[drop] != NO_ROWS:
+            return False
+        of_examples = [self._rows[name] for name in self._spec.examples.sources if name in self._rows]
+        return all(rows.get(drop, NO_ROWS) == NO_ROWS for rows in of_examples)
 
     def _note(self, monitor: tuple[str, str, str], drops: Iterable[date]) -> None:
         """Keep that a monitor was over: no placebo for itself, nor, if its source was broken, for any monitor of it."""

@@ -31,7 +31,10 @@ LEAST_SAVED = 0.01  # of the log loss of a constant: what a shift of the prior m
 
 @dataclass(frozen=True)
 class LossRise:
-    """The cumulative sum of a drop, in deviations of a day; `since` is the first drop of the rise, if it is one."""
+    """The cumulative sum of a drop, in deviations of a day; `since` is the first drop of the rise, if it is one.
+
+    `loss_at_gate` is the mean of the measure on rows that the model had not seen before it served.
+    """
 
     loss_at_gate: float
     level: float
@@ -126,15 +129,18 @@ def loss_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: dat
     return _rise(usual, n, losses)
 
 
-def margin_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: date) -> LossRise:
+def margin_rise(
+    reported: Iterable[Mapping[str, Any]], usual: Reference, drop: date, margin_at_gate: float = nan
+) -> LossRise:
     """Follow the losses of one model less its baseline's, above zero: since when it has done worse than the baseline.
 
-    `reported` holds the rows of both, as in `loss_rise`.
+    `reported` holds the rows of both, as in `loss_rise`; `margin_at_gate` is what the margin was before it served.
     """
     rows = list(reported)
     n, losses = _own(rows, drop)
     _, simple = _by_day([row for row in rows if row["role"] == "baseline"], drop)
-    return _rise(usual, n, {day: loss - simple[day] for day, loss in losses.items() if day in simple})
+    found = _rise(usual, n, {day: loss - simple[day] for day, loss in losses.items() if day in simple})
+    return replace(found, loss_at_gate=margin_at_gate)
 
 
 def prior_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: date) -> PriorRise:

@@ -91,6 +91,7 @@ def judge_performance(  # noqa: PLR0913, PLR0917 - what it is judged by, each of
     measured |= {
         "loss_now": float(pointwise_log_loss(y, p).mean()) if y.size else math.nan,
         "loss_at_gate": rise.loss_at_gate,
+        "baseline_at_gate": rise.loss_at_gate - behind.loss_at_gate,
         "loss_level": rise.level,
         "loss_limit": rise.limit,
         "behind_level": behind.level,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ml_assets.decisions.first_champion import WORSE_FROM, excess_over_first, is_surely_worse
+from ml_assets.decisions.harder_rows import find_shared_rise
 from ml_assets.reports.plain_text import counted
 
 Row = Mapping[str, Any]
@@ -33,7 +35,11 @@ def gate_sentence(verdict: Row) -> str:
     if before is None:
         return f"{said}; what it was at the gate is not known"
     said += f", {before:.4f} at the gate: {_apart(verdict['loss_now'] / before - 1)}"
-    return f"{said}, risen since {verdict['loss_since']}" if verdict["loss_since"] else said
+    if not verdict["loss_since"]:
+        return said
+    shared = find_shared_rise(verdict)
+    of_both = "" if shared is None else f"; the baseline's by as much, {shared.baseline_before:.4f} before"
+    return f"{said}, risen since {verdict['loss_since']}{of_both}"
 
 
 def baseline_sentence(verdict: Row) -> str:
@@ -60,14 +66,17 @@ def first_sentence(verdict: Row) -> str:
     >>> first_sentence({"state": "ok", "first_gain": 0.1, "first_gain_upper": 0.15})
     'log loss 10.0% lower than the first champion, never retrained, would have'
     """
-    gain, upper = verdict["first_gain"], verdict["first_gain_upper"]
-    if gain is None:
+    excess, upper = excess_over_first(verdict), verdict["first_gain_upper"]
+    if excess is None:
         is_thin = verdict["state"] == "no champion" or verdict["gain"] is None
         return "not enough data to compare with the first champion" if is_thin else "it is the first champion itself"
-    said = f"log loss {_apart(-gain)} than the first champion, never retrained, would have"
-    if upper is not None and upper < 0:
+    said = f"log loss {_apart(excess)} than the first champion, never retrained, would have"
+    if is_surely_worse(verdict):
         return f"{said}: surely worse"
-    return f"{said}; chance could explain that" if gain < 0 else said
+    if excess <= 0:
+        return said
+    is_small = upper is not None and upper < 0
+    return f"{said}; {f'told from {WORSE_FROM:.1%} on' if is_small else 'chance could explain that'}"
 
 
 def sums_sentences(verdict: Row) -> list[str]:

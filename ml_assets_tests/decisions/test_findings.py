@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ml_assets.decisions.findings import finding_of_verdict, findings_of_drop
-from ml_assets.decisions.incidents import Finding, Waning
+from ml_assets.decisions.incidents import Finding, Waning, measured_against
 
 DROP = "2013-07-09"
-WAIT = {"action": "wait", "would_change": "the cooldown ends with drop 2013-07-20"}
+WAIT = {"action": "wait", "trigger": "drift", "would_change": "the cooldown ends with drop 2013-07-20"}
 FIX = {"action": "fix_upstream", "would_change": ""}
 
 
@@ -77,6 +77,34 @@ def test_features_that_drift_are_one_finding_with_what_matters_first() -> None:
     assert finding.message.startswith("2 features have moved away")
     assert finding.message.index("carrier_late_share_7d") < finding.message.index("is_holiday")
     assert finding.doing == "retraining waits: the cooldown ends with drop 2013-07-20"
+
+
+RETRAIN = {"action": "retrain", "trigger": "staleness", "would_change": "the gate may still refuse what is trained"}
+
+
+def test_what_happens_by_itself_is_about_the_incident_and_not_about_the_decision_of_the_drop() -> None:
+    alarms = [
+        alarm("feed", "weather.temp_f null_share", kind="cannot_tell"), alarm("before", "hour", kind="abrupt"),
+        alarm("training", "carrier", kind="drift"),
+    ]  # fmt: skip
+
+    def doing(**decision: Any) -> dict[str, str]:
+        rows = found(alarms=alarms, stale=["it is old"], performance=VERDICT, decision={**RETRAIN, **decision})
+        return {finding.monitor: finding.doing for finding in rows if not isinstance(finding, Waning)}
+
+    stale = doing()
+    assert stale["freshness/champion"].startswith("the retraining sensor")
+    assert stale["drift/training"].startswith("a retraining is asked for by the champion's age, and learns from these")
+    assert stale["drift/before"] == "nothing: an abrupt change alone starts no retraining, and scoring goes on"
+    assert stale["feed/weather"].startswith("nothing: it may be real, so training and scoring go on")
+    lost = doing(action="wait", trigger="performance", would_change="it retrains once 40 drops have matured labels")
+    assert lost["performance"] == "retraining waits: it retrains once 40 drops have matured labels"
+    assert lost["drift/training"].startswith("nothing: too little of what the champion leans on has moved")
+    assert lost["freshness/champion"] == "nothing by itself"
+    left = doing(action="nothing", trigger=None, would_change="alarmed features hold 4.0% of the importance")
+    assert left["drift/training"] == "nothing: alarmed features hold 4.0% of the importance"
+    held = doing(action="fix_upstream", trigger=None)
+    assert held["performance"].startswith("no retraining starts while a source is at fault")
 
 
 def test_feature_with_values_the_reference_never_had_is_told_by_them() -> None:
@@ -175,6 +203,18 @@ def test_a_risen_loss_is_told_with_its_first_drop_and_what_it_was_before() -> No
     assert again.endswith("the newest rows are as before, and the alarm ends when that has lasted")
 
 
+def test_a_rise_that_the_baseline_shares_is_told_as_rows_that_are_harder_for_both() -> None:
+    ((kind, shared),) = told(loss_since="2013-06-22", gain=0.1, baseline_at_gate=0.49)
+    ((_, own),) = told(loss_since="2013-06-22", gain=0.01, baseline_at_gate=0.49)
+
+    assert kind == "loss_risen"  # two models that lose together are still a loss
+    assert (
+        "had 0.4400 before it served. The baseline's rose by as much, from 0.4900 to 0.5778: these rows are" in shared
+    )
+    assert "the gate refuses it and the loss stays" in shared
+    assert "baseline" not in own  # it rose by 0.035, the champion by 0.08
+
+
 def test_a_window_without_matured_rows_stops_nothing() -> None:
     empty = {"gain": None, "gain_upper": None, "loss_now": None, "label_share": None, "ece": None}
 
@@ -210,6 +250,11 @@ def test_labels_away_from_scores_worse_than_the_first_and_miscalibrated_are_told
         "scores average 25.0%"
     )
     assert "log loss higher by 3.0%" in found_now["worse_than_first"]
+    assert [
+        measured_against(finding)
+        for finding in of_verdict(state="ok", first_gain=-0.03, first_gain_upper=-0.01)
+        if finding.kind == "worse_than_first"
+    ] == ["0.03, threshold 0.01"]  # the figure of the message, in the same unit
     assert "worse_than_first" not in dict(told(first_gain=-0.003, first_gain_upper=-0.001))
     assert "the gate allows 5.0%, and chance alone gives up to 2.0%" in found_now["miscalibrated"]
 

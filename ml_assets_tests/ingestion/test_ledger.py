@@ -165,17 +165,32 @@ def test_gap_is_a_source_that_is_missing_or_was_never_settled(spec: UseCaseSpec)
     assert gaps_of(spec, SECOND, states) == [Gap(SECOND, "waited"), Gap(SECOND, "once"), Gap(SECOND, "sometimes")]
 
 
-def test_gaps_are_refused_by_name_with_what_to_do(spec: UseCaseSpec) -> None:
+def test_drops_that_were_skipped_are_refused_with_the_one_run_that_takes_them_and_what_follows(
+    spec: UseCaseSpec,
+) -> None:
     gaps = gaps_of(spec, SECOND, {(FIRST, "waited"): "admitted"})
 
     with pytest.raises(DropsNotFinalError) as refused:
-        require_final(gaps, spec.name)
+        require_final(gaps, [], spec.name, date(2013, 1, 5))
 
     assert str(refused.value) == (
-        "no final state yet: passed of 2013-01-01, once of 2013-01-01, sometimes of 2013-01-01, waited of 2013-01-02, "
-        "passed of 2013-01-02 and 2 more. Land what is missing and run `ml-assets batch stops --from 2013-01-01 "
-        "--to 2013-01-02`; drops before 2013-01-01 can be run now, and "
-        "those after it must be run again"
+        "2 drops, 2013-01-01 to 2013-01-02, were not run yet, and drops are run in order; nothing of this run is kept. "
+        "Every file that is waited for has landed: run `ml-assets batch stops --from 2013-01-01 --to 2013-01-05`"
+    )
+
+
+def test_file_that_is_waited_for_is_named_with_its_folder_and_the_command_that_goes_on_without_it(
+    spec: UseCaseSpec,
+) -> None:
+    gaps = gaps_of(spec, SECOND, {(FIRST, "waited"): "admitted"})
+
+    with pytest.raises(DropsNotFinalError) as refused:
+        require_final(gaps, [Gap(SECOND, "waited")], spec.name, SECOND, "/data/landing/stops")
+
+    assert str(refused.value) == (
+        "waited of 2013-01-02 has not landed, and drops are run in order; nothing of this run is kept. Land the file "
+        "in /data/landing/stops/2013-01-02/, or go on without it: `ml-assets accept-missing stops --source waited "
+        "--drop 2013-01-02 --reason TEXT`; then run `ml-assets batch stops --from 2013-01-01 --to 2013-01-02`"
     )
 
 

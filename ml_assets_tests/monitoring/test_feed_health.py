@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -32,8 +33,9 @@ def health(*found: Series, categories: tuple[CategoryCounts, ...] = ()) -> FeedH
     return FeedHealth(small_spec(), [rows_of_drops(), *found], categories, {})
 
 
-def read(watched: FeedHealth, statistic: str) -> dict[date, FeedReading]:
-    return {reading.drop: reading for drop in DROPS for reading in watched.read(drop) if reading.statistic == statistic}
+def read(watched: FeedHealth, statistic: str, source: str = "weather") -> dict[date, FeedReading]:
+    every = [reading for drop in DROPS for reading in watched.read(drop)]
+    return {each.drop: each for each in every if (each.source, each.statistic) == (source, statistic)}
 
 
 def after_fault(clean: np.ndarray, broken: float) -> np.ndarray:
@@ -62,19 +64,30 @@ def test_fault_that_ends_is_not_over_any_more() -> None:
     assert [drop for drop in DROPS if found[drop].standing.is_over] == DROPS[40:46]
 
 
-@pytest.mark.parametrize(("end", "is_told"), [(DROPS[59], False), (DROPS[59] + timedelta(days=30), True), (None, True)])
+@pytest.mark.parametrize(
+    ("end", "examples_go_on", "is_told"),
+    [
+        (DROPS[59], False, False),
+        (DROPS[59], True, True),  # drops with examples are not there for labels alone
+        (DROPS[59] + timedelta(days=30), False, True),
+        (None, False, True),
+    ],
+)
 def test_a_source_that_has_ended_is_no_fault_in_the_drops_that_only_labels_come_in(
-    end: date | None, is_told: bool
+    end: date | None, examples_go_on: bool, is_told: bool
 ) -> None:
     spec = small_spec()
     calendar = spec.calendar.model_copy(update={"end": end})
     labels = spec.labels.model_copy(update={"matures_after": timedelta(days=4)})
     values = np.where(np.array(DROPS) > DROPS[55], NO_ROWS, np.log(72.0))
+    examples = np.full(len(DROPS), np.log(900.0)) if examples_go_on else values
+    (name,) = spec.examples.sources
     ended = FeedHealth(
-        spec.model_copy(update={"calendar": calendar, "labels": labels}), [series("rows", values)], (), {}
-    )
+        spec.model_copy(update={"calendar": calendar, "labels": labels}),
+        [series("rows", values), replace(series("rows", examples), source=name)], (), {},
+    )  # fmt: skip
 
-    over = [drop for drop, reading in read(ended, "rows").items() if reading.standing.is_over]
+    over = [drop for drop, reading in read(ended, "rows", "weather").items() if reading.standing.is_over]
 
     assert over == (DROPS[56:] if is_told else [])
 

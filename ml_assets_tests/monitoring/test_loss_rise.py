@@ -54,9 +54,10 @@ def test_a_model_that_falls_behind_its_baseline_is_told_with_its_first_drop(spec
     margins = learn_margins(spec, usual(-0.1, rng))
     losses = np.concatenate([rng.normal(0.5, 0.04, 20), rng.normal(0.75, 0.04, 12)])
 
-    rise = margin_rise(reported(losses), margins, date(2014, 1, 1))
+    rise = margin_rise(reported(losses), margins, date(2014, 1, 1), -0.1)
 
     assert rise.is_over
+    assert rise.loss_at_gate == -0.1  # what it was, though it is asked to exceed zero
     assert rise.since is not None
     assert abs((rise.since - FIRST).days - 20) <= 1
     assert not margin_rise(reported(losses[:20]), margins, date(2014, 1, 1)).is_over

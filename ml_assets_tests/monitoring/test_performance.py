@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import ml_assets
+from ml_assets.monitoring.loss_rise import LossRise, Rises
 from ml_assets.monitoring.performance import (
     ROLES,
     ScoredExamples,
@@ -212,6 +213,15 @@ def served(n_days: int, score: float, **versions: str) -> ScoredExamples:
         for label in (1, 0)
     ]
     return scored_of(*rows, **versions)
+
+
+def test_verdict_holds_what_the_baseline_lost_where_the_loss_at_the_gate_is_from(spec: UseCaseSpec) -> None:
+    rises = Rises(LossRise(0.44, 7.0, 5.0), LossRise(-0.05, 0.0, 5.0))
+
+    row = judge_performance(served(8, 0.8), spec, date(2013, 4, 10), "m", 0.4, rises)
+
+    assert (row["loss_at_gate"], row["baseline_at_gate"]) == (0.44, pytest.approx(0.49))
+    assert judge(served(8, 0.8), spec)["baseline_at_gate"] is None  # nothing was recorded before it served
 
 
 def judge(scored: ScoredExamples, spec: UseCaseSpec, model: str | None = "m", gain: float = 0.4) -> dict[str, Any]:

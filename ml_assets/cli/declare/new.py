@@ -46,7 +46,8 @@ def begin_use_case(defs: Path, name: str, given: Sequence[str], decided: Decided
         {
             f"ml-assets validate {name}": "what is still to decide, with its line; until then nothing of it runs",
             f"ml-assets test {name}": "whether the SQL does what sql_tests/ say",
-            f"ml-assets land {name} {pasts}": "then split the past into drops",
+            f"ml-assets land {name} {pasts}": "then split the past into drops; it says which to run to go live, "
+            "and which to see first how it would have done",
         }
     )
 

@@ -13,6 +13,7 @@ from ml_assets.cli.console import errors, fail, next_steps, read_drops, say
 from ml_assets.cli.progress import progress_bar
 from ml_assets.cli.tables import print_table
 from ml_assets.ingestion.history import MALFORMED, NO_MOMENT, TOO_EARLY, TOO_LATE, Asked, HistoryError, moment_of
+from ml_assets.pipeline.runs.first_runs import ways_to_begin
 from ml_assets.spec.contract import RECEIVED, Source
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 from ml_assets.stores.history import Past, Split, clear, land_pasts, read_past
@@ -55,8 +56,8 @@ def run_history(spec: UseCaseSpec, paths: StatePaths, options: Options, now: dat
     print_table(f"landed up to {last}", ["source", "rows", "landed", "left out", "files"], rows)
     for split in splits:
         _say(spec.source(split.source), split, ahead.get(split.source, 0))
-    first = options.first or str(spec.calendar.start)
-    next_steps({f"ml-assets batch {spec.name} --from {first} --to {last}": "run these drops"})
+    first = date.fromisoformat(options.first) if options.first else spec.calendar.start
+    next_steps(ways_to_begin(spec, first, last, spec.calendar.previous_drop(first) if options.first else None))
 
 
 def _split(

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from ml_assets.cli.console import console, next_steps, printable, say, shown
 from ml_assets.cli.tables import TableColumn, print_table
+from ml_assets.decisions.first_champion import is_surely_worse
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import record_of, rejection_of, spell_rejection
 from ml_assets.pipeline.champion.record import compared_with
@@ -165,9 +166,8 @@ def _show_quality(facts: dict[str, Any]) -> None:
     whose = f"of {verdict['model_version']}: " if is_other else ""
     _line("quality", whose + gate_sentence(verdict), "red" if verdict["loss_since"] else "")
     if verdict["loss_now"] is not None:
-        behind, first = verdict["behind_since"], verdict["first_gain_upper"]
-        _line("vs baseline", baseline_sentence(verdict), "red" if behind else "")
-        _line("vs first", first_sentence(verdict), "red" if first is not None and first < 0 else "")
+        _line("vs baseline", baseline_sentence(verdict), "red" if verdict["behind_since"] else "")
+        _line("vs first", first_sentence(verdict), "red" if is_surely_worse(verdict) else "")
 
 
 def _show_watch(facts: dict[str, Any]) -> None:

@@ -117,9 +117,11 @@ def _replay_with_progress(
 
         def on_step(done: StepOutcome) -> None:
             progress.update(task, advance=len(done.drops), now=f"{done.drops[-1]}: {done.decision}")
+            lines = [f"{drop} retrain: {reason}" for drop, reason in done.acted]
             if done.seconds.get("batch") and done.decision != "nothing":
-                said = f"{done.drops[-1]} {done.decision}: {done.reason}"
-                progress.console.print(said, style="dim", markup=False, highlight=False, soft_wrap=True)
+                lines.append(f"{done.drops[-1]} {done.decision}: {done.reason}")
+            for line in lines:
+                progress.console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
 
         def on_wait(_: str) -> None:
             progress.update(task, now="another replay of this use case is running; waiting for it")

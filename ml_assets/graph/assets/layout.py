@@ -11,6 +11,7 @@ SINGLE_RUN = dg.BackfillPolicy.single_run()
 WRITE_TAG = "ml_assets/write"
 TRIGGER_TAG = "ml_assets/trigger"  # what asked for a retraining; without it, a person
 CONTENT_VERSION = "content version"  # metadata of a partition, and its data version
+REPLAY_TAG = "ml_assets/replay"
 _ALL_HISTORY = timedelta(days=30 * 365)  # of weekly drops Dagster walks each one back: 100,000 took it 15 s a batch
 BACKFILL_TAG = "ml_assets/backfill"  # on a run that is to compute again what drops hold of other definitions
 

@@ -8,13 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from ml_assets.graph import clock
-from ml_assets.graph.assets.layout import (
-    asset_key,
-    by_drop,
-    described,
-    history_mapping,
-    partition_keys,
-)
+from ml_assets.graph.assets.layout import REPLAY_TAG, asset_key, by_drop, described, history_mapping, partition_keys
 from ml_assets.graph.assets.metadata import describe_drops, markdown, pictures
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
@@ -162,8 +156,8 @@ def _decisions(spec: UseCaseSpec) -> dg.AssetsDefinition:
     def decisions(context: dg.AssetExecutionContext, store: StateResource) -> None:
         from ml_assets.pipeline.monitoring.decisions import store_decisions
 
-        state = store.of(spec.name)
-        decided = store_decisions(spec, state, partition_keys(context), clock.now())
+        state, drops, falls_back = store.of(spec.name), partition_keys(context), not context.run.tags.get(REPLAY_TAG)
+        decided = store_decisions(spec, state, drops, clock.now(), falls_back=falls_back)
         describe_drops(context, state, decided.result)
         newest = decided.newest
         context.log.info(f"{newest['batch_date']}: {newest['action']}: {newest['reason']}")

@@ -8,7 +8,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 
 from ml_assets.decisions.attempts import next_attempt
 from ml_assets.graph import clock
-from ml_assets.graph.assets.layout import WRITE_TAG
+from ml_assets.graph.assets.layout import REPLAY_TAG, WRITE_TAG
 from ml_assets.graph.assets.training import BY_MARGIN, NEWEST
 from ml_assets.graph.definitions.jobs import batch_job_name
 from ml_assets.graph.definitions.loggers import BY_DEFAULT
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 DROP_TAG = "ml_assets/drop"
 REASON_TAG = "ml_assets/reason"
-REPLAY_TAG = "ml_assets/replay"
 _OPEN = [
     dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,

@@ -72,12 +72,14 @@ def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, paths: St
         minimum_interval_seconds=300,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Starts a retraining when the newest decision asks for one because {said}. The decision, its "
-        "cooldown and what blocks it are in the asset decisions; the gate still rules.",
+        "cooldown and what blocks it are in the asset decisions; the gate still rules. The cursor may name the drop "
+        "whose decision is the newest, as a replay does, which takes each drop on its own day.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         from ml_assets.pipeline.monitoring.newest_decision import newest_decision
 
-        newest = newest_decision(spec, paths or state_paths())
+        until = date.fromisoformat(context.cursor) if context.cursor else date.max
+        newest = newest_decision(spec, paths or state_paths(), until)
         if newest is None:
             return dg.SkipReason("no drop was decided yet")
         said = f"{newest['batch_date']}: {newest['action']}: {newest['reason']}"

@@ -1,8 +1,8 @@
 """Replace a failed champion by the declared fallback.
 
-Input: the decision of the newest drop. Where it says that the champion has failed, an entry is appended to the
-champion's record: from the next drop on an earlier champion, or the baseline of the failed one, gives the scores. The
-next promotion ends it.
+Input: the decision of the newest drop, or in a replay of each drop in turn. Where it says that the champion has failed,
+an entry is appended to the champion's record: from the next drop on an earlier champion, or the baseline of the failed
+one, gives the scores. The next promotion ends it.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _EARLIER = 3  # champions before the failed one that are tried, the newest first
 
 
 def apply_fallback(spec: UseCaseSpec, state: UseCaseState, decided: Row, now: datetime) -> bool:
-    """Append the fallback to the record when the newest decision says that the champion has failed; say whether it did.
+    """Append the fallback to the record when a decision says that the champion has failed; say whether it did.
 
     Running it again changes nothing: a champion that is already replaced for the next drop is not replaced twice.
 
     Parameters
     ----------
     decided
-        The row of `decisions` of the newest drop.
+        The row of `decisions` of the newest drop, or of the drop that a replay has come to.
     """
     drop: date = decided["batch_date"]
     if spec.model.fallback == "none" or decided["failure"] is None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from ml_assets.ingestion.ledger import DropsNotFinalError, find_gaps, require_final
+from ml_assets.ingestion.ledger import DropsNotFinalError, Gap, find_gaps, require_final
+from ml_assets.pipeline.ingestion.ready_drops import accepted_gaps
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.landing import has_landed
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.sandbox import show_tables
 from ml_assets.stores.use_case_state import UseCaseState
@@ -23,7 +25,17 @@ def refuse_open_drops(spec: UseCaseSpec, state: UseCaseState, last: date) -> Non
     closed = closed_drops(state)
     with state.connect() as connection:
         show_tables(connection, {"drops": state.lake.files("drops")})
-        require_final([gap for gap in find_gaps(connection, spec, last) if gap.drop not in closed], spec.name)
+        gaps = [gap for gap in find_gaps(connection, spec, last) if gap.drop not in closed]
+    accepted = accepted_gaps(state.lake) if gaps else set[tuple[date, str]]()
+    absent = [gap for gap in gaps if (gap.drop, gap.source) not in accepted and _is_awaited(spec, state, gap)]
+    require_final(gaps, absent, spec.name, last, str(state.landing))
+
+
+def _is_awaited(spec: UseCaseSpec, state: UseCaseState, gap: Gap) -> bool:
+    """Say whether a source has not landed for a drop that waits for it."""
+    source = spec.source(gap.source)
+    is_waited = source.when_missing == "wait" and source.is_expected_in(gap.drop, spec.calendar.start)
+    return is_waited and not has_landed(state.landing, gap.drop, source.expected_file)
 
 
 def require_features(state: UseCaseState, drops: Sequence[date]) -> None:

@@ -54,18 +54,20 @@ class DecisionResult:
     newest: Mapping[str, Any]
 
 
-def store_decisions(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime) -> DecisionResult:
+def store_decisions(
+    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime, *, falls_back: bool = True
+) -> DecisionResult:
     """Decide in each of `drops` by what was known in it, and store the decisions. Grain: a drop.
 
     Where the champion of the newest drop of all has failed, the fallback serves the drops after it; `now` is the wall's
-    moment, at which that is recorded.
+    moment, at which that is recorded. A replay says not to (`falls_back`): it applies the fallback drop by drop.
     """
     require_features(state, drops)
     with state.connect() as connection:
         found = decide_drops(connection, spec, state, drops)
     state.lake.replace_drops(TABLE, arrow_rows(DECISIONS, found), drops)
     notes = {row["batch_date"]: {"action": row["action"], "reason": row["reason"]} for row in found}
-    if _is_newest(state, drops[-1]):
+    if falls_back and _is_newest(state, drops[-1]):
         apply_fallback(spec, state, found[-1], now)
     checks = (freshness_outcome(spec, found[-1]), standing_outcome(found[-1]))
     return DecisionResult(DropResult(dict.fromkeys(drops, 1), notes, checks=checks), found[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,24 +13,32 @@ from ml_assets.stores.rows import read_rows
 from ml_assets.stores.unchanged import keep_unchanged, table_marks
 
 
-def newest_decision(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Any] | None:
+def newest_decision(spec: UseCaseSpec, paths: StatePaths, until: date = date.max) -> dict[str, Any] | None:
     """Give what the newest drop of `decisions` asks for; `is_judged` says whether a verdict as of it was given.
 
-    Drops that were run together, as in a step of a replay or after an outage, may hold a request for retraining that
-    nobody could act on before the next of them was decided. Where the newest one then has nothing to ask for, it asks
-    for what the last of these did; `asked_in` is the drop of the request.
+    Drops that were run together, as after an outage, may hold a request for retraining that nobody could act on before
+    the next of them was decided. Where the newest one then has nothing to ask for, it asks for what the last of these
+    did; `asked_in` is the drop of the request. Drops and verdicts after `until` are not looked at: a replay asks what
+    a drop asked for on its own day.
     """
     folder, reach = paths.lake / spec.name, spec.retraining.replay_every
-    mark = table_marks(folder, ("decisions", "champion"))
-    return keep_unchanged(("newest decision", folder, reach), mark, lambda: _read(Lake(folder, is_pinned=True), reach))
+    mark = (until, table_marks(folder, ("decisions", "champion")))
+    name = ("newest decision", folder, reach)
+    return keep_unchanged(name, mark, lambda: _read(Lake(folder, is_pinned=True), reach, until))
 
 
-def _read(lake: Lake, reach: timedelta) -> dict[str, Any] | None:
-    days = [row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])]
+def are_decided(lake: Lake, drops: Sequence[date]) -> bool:
+    """Say whether every one of `drops` was taken through to its decision."""
+    return set(drops) <= {row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])}
+
+
+def _read(lake: Lake, reach: timedelta, until: date) -> dict[str, Any] | None:
+    decided = [row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])]
+    days = [drop for drop in decided if drop <= until]
     if not days:
         return None
     newest = max(days)
-    judged = {verdict["as_of"] for verdict in read_rows(lake, "champion", ["as_of"])}
+    judged = {row["as_of"] for row in read_rows(lake, "champion", ["as_of"]) if row["as_of"] <= until}
     since = max(newest - reach, max(judged, default=date.min))
     recent = [row for row in read_rows(lake, "decisions", None, (since, newest)) if row["batch_date"] > since]
     recent.sort(key=lambda row: row["batch_date"])

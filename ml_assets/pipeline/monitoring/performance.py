@@ -97,9 +97,13 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
 
 @dataclass(frozen=True)
 class _Followed:
-    """What is usual for a model: its losses, these less the baseline's, labels less scores; and what is reported."""
+    """What is usual for a model: its losses, these less the baseline's, labels less scores; and what is reported.
+
+    `margin` is the mean loss less the baseline's on rows that it had not seen before it served.
+    """
 
     losses: Reference
+    margin: float
     margins: Reference | None
     residuals: Reference | None
     rows: Sequence[Mapping[str, Any]]
@@ -138,7 +142,7 @@ class _FollowedLosses:
         margins, residuals = followed.margins, followed.residuals
         return Rises(
             loss_rise(rows, followed.losses, drop),
-            UNKNOWN_RISE if margins is None else margin_rise(rows, margins, drop),
+            UNKNOWN_RISE if margins is None else margin_rise(rows, margins, drop, followed.margin),
             UNKNOWN_PRIOR if residuals is None else prior_rise(rows, residuals, drop),
         )
 
@@ -165,6 +169,7 @@ class _FollowedLosses:
         rows = [*past, *(row for row in self._measured if row["model_version"] == version)]
         return _Followed(
             learn_losses(self._spec, losses),
+            float(np.average(margins.means, weights=margins.n)),
             learn_margins(self._spec, margins) if np.isfinite(margins.means).all() else None,
             learn_residuals(self._spec, residuals) if np.isfinite(residuals.means).all() else None,
             rows,

@@ -33,7 +33,7 @@ def quality_over_time(spec: UseCaseSpec, state: UseCaseState, first: date | None
     ----------
     first, last
         Bounds of the drops; by default the start of the calendar, and the newest drop with a decision. Weeks are
-        counted from `first`.
+        counted from the start of the calendar, so they do not depend on the bounds.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def quality_over_time(spec: UseCaseSpec, state: UseCaseState, first: date | None
         weeks: list[Row] = []
         if until is not None and until >= begins:
             scored = read_scored(connection, spec, state.lake, (begins, until), known_by=decided)
-            weeks = quality_by_week(scored, begins, spec.worklist.capacity)
+            weeks = quality_by_week(scored, spec.calendar.start, spec.worklist.capacity)
     bounds = (begins, decided or begins)
     return plain({
         "use_case": spec.name, "first": begins, "last": decided, "matured_until": until,
@@ -60,7 +60,7 @@ def quality_over_time(spec: UseCaseSpec, state: UseCaseState, first: date | None
         "fallback": serving_fallback(spec, record, decided) if decided else None,
         "weeks": weeks,
         "worse_weeks": worse_weeks(weeks),
-        "events": _events(record, AlertOutbox(state.paths).incidents(spec.name), bounds) if decided else [],
+        "events": _events(spec, record, AlertOutbox(state.paths).incidents(spec.name), bounds) if decided else [],
     })  # fmt: skip
 
 
@@ -111,10 +111,13 @@ def _decided(lake: Lake, last: date | None) -> date | None:
     return max((drop for drop in drops if last is None or drop <= last), default=None)
 
 
-def _events(record: Sequence[Mapping[str, Any]], incidents: Sequence[Incident], drops: tuple[date, date]) -> list[Row]:
-    """List what happened in the drops, in their order."""
+def _events(
+    spec: UseCaseSpec, record: Sequence[Mapping[str, Any]], incidents: Sequence[Incident], drops: tuple[date, date]
+) -> list[Row]:
+    """List what happened in the drops, in their order, each with its week."""
     found = [*_events_of_record(record, drops), *_events_of_incidents(incidents, drops)]
-    return sorted(found, key=lambda event: event["drop"])
+    found.sort(key=lambda event: event["drop"])
+    return [{"week": week_of(event["drop"], spec.calendar.start), **event} for event in found]
 
 
 def _events_of_record(record: Sequence[Mapping[str, Any]], drops: tuple[date, date]) -> Iterable[Row]:
@@ -123,7 +126,7 @@ def _events_of_record(record: Sequence[Mapping[str, Any]], drops: tuple[date, da
         is_of_gate, drop = row["decided_by"] == GATE, drop_of(row)
         kind = "fallback" if row["decided_by"] == FALLBACK else _KIND_OF_VERDICT.get(row["verdict"])
         if kind is not None and drops[0] <= drop <= drops[1]:
-            yield _event(drops[0], drop, kind, row["model_version"], _why(row) if is_of_gate else _said_by(row))
+            yield _event(drop, kind, row["model_version"], _why(row) if is_of_gate else _said_by(row))
 
 
 def _why(row: Mapping[str, Any]) -> str:
@@ -150,15 +153,12 @@ def _events_of_incidents(incidents: Sequence[Incident], drops: tuple[date, date]
         opened = _drop_of(incident)
         if incident.kind in QUALITY_INCIDENTS and drops[0] <= opened <= drops[1]:
             closed = incident.until if incident.until and incident.until[:10] <= drops[1].isoformat() else None
-            yield _event(drops[0], opened, incident.kind, None, incident.message, closed)
+            yield _event(opened, incident.kind, None, incident.message, closed)
 
 
 def _drop_of(incident: Incident) -> date:
     return date.fromisoformat(incident.since[:10])
 
 
-def _event(
-    first: date, drop: date, kind: str, model_version: str | None, message: str, until: str | None = None
-) -> Row:
-    return {"week": week_of(drop, first), "drop": drop, "kind": kind, "model_version": model_version, "until": until,
-            "message": message}  # fmt: skip
+def _event(drop: date, kind: str, model_version: str | None, message: str, until: str | None = None) -> Row:
+    return {"drop": drop, "kind": kind, "model_version": model_version, "until": until, "message": message}

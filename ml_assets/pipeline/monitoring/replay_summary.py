@@ -49,24 +49,24 @@ def summarize_replay(
     Returns
     -------
     dict
-        JSON as it is: dates are text, and what is not finite is null. `weeks`, `months` and `mean` as in
-        monitoring/quality_over_time.py; `worse_weeks` as there, of the `compared_weeks` weeks that have matured;
-        `drift`, one row a week and family, with its largest ratio of |z| to threshold; `retrainings`, each verdict and
-        what asked for it, and each decision of a person or of the fallback, the one that served at the start before
-        them: `drop` is what a retraining is as of, or the drop after which a decision holds; `decisions`, counts by
-        action; `incidents` that opened in the drops; `seconds`. A table that is not there yet gives no rows.
+        JSON as it is: dates are text, and what is not finite is null. `weeks`, counted from the start of the calendar,
+        `months` and `mean` as in monitoring/quality_over_time.py; `worse_weeks` as there, of the `compared_weeks` weeks
+        that have matured; `drift`, one row a week and family, with its largest ratio of |z| to threshold;
+        `retrainings`, each verdict and what asked for it, and each decision of a person or of the fallback, the one
+        that served at the start before them: `drop` is what a retraining is as of, or the drop after which a decision
+        holds; `decisions`, counts by action; `incidents` that opened in the drops; `seconds`. A table that is not there
+        yet gives no rows.
     """
     lake, first, last = Lake(paths.lake / spec.name), steps[0][0], steps[-1][-1]
     with open_session() as connection:
         scored = read_scored(connection, spec, lake, (first, last))
-        drift = _drift(connection, lake, (first, last))
+        drift = _drift(connection, lake, spec.calendar.start, (first, last))
         verdicts = read_record(connection, lake)
         decided = {row["batch_date"]: row for row in _rows(connection, lake, "decisions", (spec.calendar.start, last))}
     months = quality_by_month(scored, spec.worklist.capacity)
-    weeks = quality_by_week(scored, first, spec.worklist.capacity)
-    matured = quality_by_week(
-        scored[scored["batch_date"] <= judged_window(spec, last)[1]], first, spec.worklist.capacity
-    )
+    begin, capacity = spec.calendar.start, spec.worklist.capacity
+    weeks = quality_by_week(scored, begin, capacity)
+    matured = quality_by_week(scored[scored["batch_date"] <= judged_window(spec, last)[1]], begin, capacity)
     return plain(
         {
             "use_case": spec.name, "first": first, "last": last, "steps": len(steps),
@@ -85,8 +85,8 @@ def summarize_replay(
     )  # fmt: skip
 
 
-def _drift(connection: duckdb.DuckDBPyConnection, lake: Lake, drops: tuple[date, date]) -> list[Row]:
-    """Give the largest ratio of each week and family; monitors that could not be judged are left out."""
+def _drift(connection: duckdb.DuckDBPyConnection, lake: Lake, begin: date, drops: tuple[date, date]) -> list[Row]:
+    """Give the largest ratio of each week, counted from `begin`, and family; what could not be judged is left out."""
     if not any(lake.has(table) for table in MONITORS):
         return []
     scan_monitors(connection, lake, drops).create_view("monitors", replace=True)
@@ -94,7 +94,7 @@ def _drift(connection: duckdb.DuckDBPyConnection, lake: Lake, drops: tuple[date,
         connection.sql(
             f"""
         WITH judged AS (
-            SELECT DATE '{drops[0]}' + (7 * ((batch_date - DATE '{drops[0]}') // 7))::INTEGER AS week, *
+            SELECT DATE '{begin}' + (7 * ((batch_date - DATE '{begin}') // 7))::INTEGER AS week, *
             FROM monitors WHERE state <> 'not enough data' AND ratio IS NOT NULL
         )
         SELECT week, family, ratio, monitor, batch_date, value, z, threshold,

@@ -9,6 +9,7 @@ from typing import Any
 from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.champion.record import FALLBACK, damage_of, newest_champion, promotions_in
 from ml_assets.pipeline.monitoring.serving_quality import newest_verdict_by, serving_fallback
+from ml_assets.pipeline.runs.first_runs import ways_to_begin
 from ml_assets.serving.routing import champion_of
 from ml_assets.spec.drops import FILE_NOTE
 from ml_assets.spec.tables.features import CLOSED_DROPS
@@ -195,6 +196,10 @@ def _next(spec: UseCaseSpec, facts: dict[str, Any], landed: Sequence[date], run:
     if facts["landed_not_run"]:
         first, last = _first_range(spec, facts["landed_not_run"])
         batch = {f"ml-assets batch {name} --from {first} --to {last}": "drops that landed and were not run"}
+        if facts["champion"] is None:
+            ways = ways_to_begin(spec, first, last, run[-1] if run else None)
+            if len(ways) > 1:
+                return ways  # a retraining that is asked for is one of them
         return _asked_retraining(name, facts) | batch
     if facts["champion"] is None:
         return {f"ml-assets retrain {name} --as-of {run[-1]}": "no champion serves yet"}

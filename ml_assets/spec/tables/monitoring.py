@@ -99,6 +99,7 @@ PERFORMANCE_VERDICTS = Table(
     gain_at_gate  | DOUBLE  | the same when the gate saw it | | no champion
     threshold     | DOUBLE  | least gain, as a share of that | | no champion
     loss_at_gate  | DOUBLE  | log loss of rows the model had not seen before it served | nats | not known
+    baseline_at_gate | DOUBLE | log loss of the baseline on these rows | nats | not known
     loss_now      | DOUBLE  | log loss of the window | nats | not enough data
     loss_level    | DOUBLE  | cumulative sum of daily losses above that, in deviations of a day | | not known
     loss_limit    | DOUBLE  | what it exceeds by chance once in the budget | | not known

@@ -114,6 +114,25 @@ def test_options_become_steps_and_a_schedule_and_the_page_has_its_place(
     assert "4 s: batch 4" in result.stdout
 
 
+def test_retraining_inside_a_step_is_told_with_its_drop_and_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take(_spec: Any, _paths: Any, steps: Sequence[Sequence[date]], **options: Any) -> list[StepOutcome]:
+        acted = ((day(3), "the champion is old"),)
+        outcome = StepOutcome(tuple(steps[0]), "nothing", "no trigger fires", ("a", "b"), {"batch": 1.5}, acted)
+        options["on_step"](outcome)
+        return [outcome]
+
+    told(monkeypatch, take)
+    monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path))
+
+    arguments = "replay flight_delays --from 2013-01-01 --to 2013-01-05"
+    result = CliRunner().invoke(app, arguments.split(), env={"COLUMNS": "200"})
+
+    assert "2013-01-03 retrain: the champion is old" in result.output
+    assert "2013-01-05 nothing" not in result.output
+
+
 def test_default_step_is_the_declared_one() -> None:
     steps = replay_steps(flagship(), day(1), day(30))  # flight_delays declares 14d
 

@@ -65,6 +65,16 @@ def test_request_before_a_verdict_is_none_any_more(paths: StatePaths) -> None:
     assert found(paths)[1] == "nothing"
 
 
+def test_drops_and_verdicts_after_the_one_looked_at_do_not_count(paths: StatePaths) -> None:
+    decide(paths, _1={}, _2=ASKED, _3={}, _4={"action": "wait"})
+    judge(paths, day(4))
+
+    row = newest_decision(SPEC, paths, day(2))
+
+    assert row is not None
+    assert (row["batch_date"], row["action"], row["is_judged"]) == (day(2), "retrain", False)
+
+
 @pytest.mark.parametrize("action", ["fix_upstream", "wait"])
 def test_newest_decision_that_holds_back_holds_back(action: str, paths: StatePaths) -> None:
     decide(paths, _2=ASKED, _3={"action": action})

@@ -10,12 +10,14 @@ import pyarrow as pa
 import pytest
 
 from ml_assets.decisions.incidents import Finding
+from ml_assets.pipeline.monitoring.quality_over_time import quality_over_time
 from ml_assets.pipeline.monitoring.replay_summary import summarize_replay
 from ml_assets.spec.tables.models import CHAMPION
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.table_rows import arrow_rows
+from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.rehearsal import small_spec
 
 SPEC = small_spec()
@@ -121,7 +123,7 @@ def test_quality_is_by_the_newest_label_known_at_the_last_drop(summary: dict[str
     first, second = summary["weeks"]
 
     assert (summary["first"], summary["last"], summary["steps"]) == ("2013-01-10", "2013-01-19", 2)
-    assert (first["week"], first["n"], second["week"], second["n"]) == ("2013-01-10", 2, "2013-01-17", 1)
+    assert (first["week"], first["n"], second["week"], second["n"]) == ("2013-01-08", 2, "2013-01-15", 1)
     assert first["champion"]["log_loss"] == pytest.approx(-math.log(0.8 * 0.6) / 2)
     assert first["first_champion"]["log_loss"] == pytest.approx(-math.log(0.25 * 0.75) / 2)
     assert first["baseline"]["log_loss"] == pytest.approx(math.log(2))
@@ -133,14 +135,25 @@ def test_quality_is_by_the_newest_label_known_at_the_last_drop(summary: dict[str
     assert summary["mean"]["auc_above_first_champion"] == pytest.approx(0.5)
 
 
+def test_weeks_are_those_of_the_command_performance_wherever_a_replay_begins(
+    summary: dict[str, Any], paths: StatePaths
+) -> None:
+    state = UseCaseState(SPEC.name, paths)
+
+    for first in (None, jan(10), jan(12)):
+        found = quality_over_time(SPEC, state, first, jan(19))
+        assert {week["week"] for week in found["weeks"]} <= {week["week"] for week in summary["weeks"]}, first
+        assert {event["week"] for event in found["events"]} <= {"2013-01-01", "2013-01-08", "2013-01-15"}, first
+
+
 def test_drift_is_the_monitor_furthest_over_its_threshold_in_each_week(summary: dict[str, Any]) -> None:
     feed, before = summary["drift"]
 
     assert feed == {
-        "week": "2013-01-10", "family": "feed", "ratio": 3.0, "monitor": "feed/weather.temp_f center",
+        "week": "2013-01-08", "family": "feed", "ratio": 3.0, "monitor": "feed/weather.temp_f center",
         "batch_date": "2013-01-12", "value": 7.0, "z": -12.0, "threshold": 4.0, "alarms": 2,
     }  # fmt: skip
-    assert (before["week"], before["monitor"], before["ratio"]) == ("2013-01-17", "before/carrier", 0.25)
+    assert (before["week"], before["monitor"], before["ratio"]) == ("2013-01-15", "before/carrier", 0.25)
 
 
 def test_verdicts_of_the_drops_come_after_the_champion_that_served_before(summary: dict[str, Any]) -> None:

@@ -1,0 +1,57 @@
+"""How to begin with a past that has landed: go live on all of it, or rehearse most of it first.
+
+Input: the declaration, and the drops that landed and were not run. Output: commands in order, each with what it is for.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from ml_assets.spec.use_case import UseCaseSpec
+
+
+def ways_to_begin(spec: UseCaseSpec, first: date, last: date, run_until: date | None = None) -> dict[str, str]:
+    """Give the commands that lead to a first champion, by two ways; of a past too short for that, the batch alone.
+
+    A training set needs as many drops to learn from as to be judged on, and their labels; what is left for a replay has
+    to be longer than a step of one.
+
+    Parameters
+    ----------
+    first, last
+        Drops that landed and were not run, without a hole.
+    run_until
+        The newest drop that was run; None before the first.
+    """
+    name, calendar = spec.name, spec.calendar
+    whole = f"ml-assets batch {name} --from {first} --to {last}"
+    middle = _first_training(spec, last, run_until)
+    if middle is None or last - middle <= spec.retraining.replay_every:  # there is nothing to speak of to replay
+        return {whole: "drops that landed and were not run"}
+    is_over = calendar.end is not None and last >= calendar.end
+    after = f"; none comes: `calendar.end` is {calendar.end}" if is_over else ""
+    live = {
+        whole: "1. to go live today: run the whole past,",
+        f"ml-assets retrain {name} --as-of {last}": f"and train on all of it; the model serves the drops after {last}"
+        f"{after}",
+    }
+    begun = f"ml-assets batch {name} --from {first} --to {middle}"
+    rehearsal = {
+        **({} if middle < first else {begun: "2. or to see how it would have done: run a first part,"}),
+        f"ml-assets retrain {name} --as-of {middle}": "2. or to see how it would have done: train on what was run,"
+        if middle < first else "train on it,",
+        f"ml-assets replay {name} --from {calendar.next_drop(middle)} --to {last}": "and let the rest pass, with the "
+        "retrainings and alerts that automation would have had; what way 1 has run is not replayed",
+    }  # fmt: skip
+    return live | rehearsal
+
+
+def _first_training(spec: UseCaseSpec, last: date, run_until: date | None) -> date | None:
+    """Give the drop to train as of: the newest that was run, or the middle of the past, where either is late enough."""
+    calendar = spec.calendar
+    needed = 2 * spec.model.holdout + spec.labels.matures_after
+    if run_until is not None and needed <= run_until - calendar.start:
+        return run_until
+    wanted = max(needed, (last - calendar.start) / 2)
+    return next((drop for drop in calendar.drops_between(calendar.start, last)[:-1] if drop - calendar.start >= wanted),
+                None)  # fmt: skip
