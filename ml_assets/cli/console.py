@@ -17,9 +17,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from ml_assets.spec.declaration import DeclarationError, find_use_cases, load_use_case
+from ml_assets.pipeline.declaring.calendar_changes import locate_on_state
+from ml_assets.spec.declaration import DeclarationError, find_use_cases
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
-from ml_assets.stores.paths import delivery_roots, state_paths
+from ml_assets.stores.paths import state_paths
 from ml_assets.stores.use_case_state import UseCaseState
 
 console = Console(emoji=False)
@@ -55,9 +56,15 @@ def read_use_case(name: str) -> UseCaseSpec:
     if name not in names:
         raise fail(f"there is no use case {name!r}; allowed: {', '.join(names)}{did_you_mean(name, names)}")
     try:
-        return load_use_case(DEFS_FOLDER / name, delivery_roots())
+        return load_declared(name)
     except DeclarationError as error:
-        raise fail(f"{len(error.mistakes)} mistakes in the declaration of {name}:\n{error}") from error
+        count = "1 mistake" if len(error.mistakes) == 1 else f"{len(error.mistakes)} mistakes"
+        raise fail(f"{count} in the declaration of {name}:\n{error}") from error
+
+
+def load_declared(name: str) -> UseCaseSpec:
+    """Read the declaration of `name`; raises DeclarationError, also where its calendar is not that of its state."""
+    return locate_on_state(DEFS_FOLDER / name, state_paths()).spec
 
 
 def read_drops(spec: UseCaseSpec, first: str, last: str, option: str = "") -> list[date]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ml_assets.cli.console import (
     console,
-    defs_folder,
     explained_errors,
     fail,
     next_steps,
@@ -18,7 +17,6 @@ from ml_assets.cli.console import (
     read_drops,
     read_use_case,
     state_of,
-    use_case_names,
 )
 from ml_assets.cli.options import AsJson, From, To, UseCaseName
 from ml_assets.cli.tables import print_rows, print_table
@@ -105,24 +103,9 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show what landed, what is missing, what serves, what next."""
-    from ml_assets.cli.operate.status import show_facts
-    from ml_assets.pipeline.monitoring.status import facts_of
-    from ml_assets.spec.declaration import DeclarationError, load_use_case
-    from ml_assets.stores.paths import delivery_roots, state_paths
+    from ml_assets.cli.operate.status import gather_facts, show_facts
 
-    names = [use_case] if use_case else use_case_names()
-    found: list[dict[str, Any]] = []
-    for name in names:
-        try:
-            spec = read_use_case(name) if use_case else load_use_case(defs_folder() / name, delivery_roots())
-            found.append(facts_of(spec, state_of(spec).pinned()))
-        except DeclarationError as error:
-            found.append({"use_case": name, "broken": [str(mistake) for mistake in error.mistakes]})
-        except ValueError as error:  # a damaged table or record; the others are shown
-            found.append({"use_case": name, "unreadable": " ".join(f"{error}".split())})
-    if not use_case:
-        gone = sorted({folder.name for folder in state_paths().lake.glob("*/")} - set(names))
-        found += [{"use_case": name, "undeclared": f"{defs_folder() / name} is not there"} for name in gone]
+    found = gather_facts(use_case)
     if as_json:
         print_json(found)
     for facts in () if as_json else found:

@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.ingestion.ledger import require_computed
+from ml_assets.pipeline.declaring.calendar_changes import keep_calendar
 from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_open_drops
 from ml_assets.pipeline.features.versions import require_one_set, stale_drops
 from ml_assets.pipeline.monitoring.feed_health import read_faults
@@ -96,6 +97,7 @@ def store_training_set(
     MixedFeaturesError
         Where drops hold other versions of features than are declared now, unless `mix_features`.
     """
+    keep_calendar(spec, state)
     lake = state.lake
     with state.connect() as connection:
         computed = closed_drops(state)
