@@ -176,8 +176,11 @@ def performance(
     ends = read_drops(spec, last, last, "--to")[0] if last else None
     if begins and ends and begins > ends:
         raise fail(f"--from {begins} is after --to {ends}")
-    with explained_errors():
-        run_performance(spec, state_of(spec).pinned(), PerformanceOptions(begins, ends, as_json))
+    try:
+        with explained_errors():
+            run_performance(spec, state_of(spec).pinned(), PerformanceOptions(begins, ends, as_json))
+    except ValueError as error:
+        raise fail(str(error)) from error
 
 
 @commands.command()
