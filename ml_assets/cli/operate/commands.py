@@ -368,11 +368,16 @@ def accept_missing(
     use_case: UseCaseName,
     source: Annotated[str, typer.Option("--source", help="The source that will not come.")],
     reason: Annotated[str, typer.Option("--reason", help="Why it is right to go on without it.")],
-    drop: Annotated[list[str] | None, typer.Option("--drop", help="A drop that waits; repeatable.")] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option("--drop", help="A drop that waits or is refused; repeatable.")
+    ] = None,
     first: Annotated[str, typer.Option("--from", help="The first of a range of drops that wait.")] = "",
     last: Annotated[str, typer.Option("--to", help="The last of the range, included.")] = "",
 ) -> None:
-    """Let later drops run without a source that will not come."""
+    """Go on without a source that will not come.
+
+    A drop that waits for it can run. An incident about a refused drop closes: no better file will come.
+    """
     from datetime import UTC, datetime
 
     from ml_assets.cli.operate.corrections import run_accept
