@@ -202,8 +202,17 @@ def explained_errors() -> Iterator[None]:
     from ml_assets.stores.lake import MissingTableError
     from ml_assets.stores.model_store import TamperedModelError
     from ml_assets.stores.sql_limits import SqlLimitError
+    from ml_assets.stores.unreadable_files import UnreadableFileError
 
-    readable = (UserSqlError, MissingTableError, TamperedModelError, LookupError, SqlLimitError, UnsafePageError)
+    readable = (
+        UserSqlError,
+        MissingTableError,
+        TamperedModelError,
+        LookupError,
+        SqlLimitError,
+        UnsafePageError,
+        UnreadableFileError,
+    )
     try:
         yield
     except duckdb.OutOfMemoryException:

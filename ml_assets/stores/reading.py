@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.use_case import did_you_mean
+from ml_assets.stores.engine import open_database
 from ml_assets.stores.paths import StatePaths, state_paths
 from ml_assets.stores.query import known_tables
 from ml_assets.stores.state_version import check_state
@@ -61,8 +62,6 @@ def read(
     Traceback (most recent call last):
     ValueError: as_of: found 'yesterday'; allowed: a drop, such as 2013-06-16
     """
-    import duckdb
-
     until = _drop(as_of)
     paths = data or state_paths()
     check_state(paths)
@@ -71,7 +70,7 @@ def read(
     if name not in tables:
         listed = ", ".join(tables) or "none, since no run has written one yet"
         raise LookupError(f"there is no table {name}; allowed: {listed}{did_you_mean(name, list(tables))}")
-    with duckdb.connect() as connection:
+    with open_database() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         if as_served and table != "features":
             raise ValueError(f"as_served: found for {table}; allowed: features, which predictions are made from")

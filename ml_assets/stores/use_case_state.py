@@ -12,6 +12,7 @@ from ml_assets.stores.engine import SETTINGS, open_database, open_session
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.state_version import writing
+from ml_assets.stores.unreadable_files import naming_unreadable_files
 
 if TYPE_CHECKING:
     import duckdb
@@ -106,6 +107,6 @@ class UseCaseState:
     @contextmanager
     def connect_apart(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open a DuckDB database of its own, in UTC, which SQL of users can be shut in."""
-        with self.open_connection() as connection:
+        with naming_unreadable_files(), self.open_connection() as connection:
             connection.execute(SETTINGS)
             yield connection

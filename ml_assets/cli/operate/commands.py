@@ -191,12 +191,11 @@ def sql(
 
     One SELECT; nothing but the tables of use cases is in reach. `ml-assets tables` lists them with their columns.
     """
-    import duckdb
-
+    from ml_assets.stores.engine import open_database
     from ml_assets.stores.paths import state_paths
     from ml_assets.stores.query import ask
 
-    with explained_errors(), duckdb.connect() as connection:
+    with explained_errors(), open_database() as connection:
         relation = ask(connection, state_paths(), query)
         columns, rows = relation.columns, relation.fetchall()
     if as_json:
