@@ -150,7 +150,8 @@ def drift(
 
     spec = read_use_case(use_case)
     asked = read_drops(spec, drop, drop, "--drop")[0] if drop else None
-    run_drift(spec, state_of(spec).pinned(), DriftOptions(asked, page, as_json))
+    with explained_errors():
+        run_drift(spec, state_of(spec).pinned(), DriftOptions(asked, page, as_json))
 
 
 @commands.command()
