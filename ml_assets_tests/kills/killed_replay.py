@@ -53,7 +53,7 @@ _SLOW = (
 )
 _OF_EACH_DROP = ("raw_applications", "drops", "features", "drift_report", "decisions")
 STOPPED = 3  # how an attempt ends that an error stopped
-_AHEAD, _BEHIND = 0.8, 1.6  # of the seconds of a step, at most until a kill
+_AHEAD, _BEHIND = 0.5, 1.6  # of the seconds of a step, at most until a kill
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ def kill_at_random(spec: UseCaseSpec, root: Path, plan: Plan, random: Random, ki
     """
     done, step = 0, 0
     for number in range(kills):
-        is_ahead = step / plan.steps > number / kills
+        is_ahead = (step + 1) / plan.steps > number / kills  # so the last step, the longest, ends after all kills
         seconds = random.uniform(0, step_s * (_AHEAD if is_ahead else _BEHIND))
         ended = attempt(spec, root, plan, after=seconds)
         require_sound(spec, root, ended, f"{seconds:.1f} s")

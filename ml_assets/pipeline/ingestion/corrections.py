@@ -196,10 +196,10 @@ def _not_superseded(state: UseCaseState, source: Source, rows: list[dict[str, An
 
 def _require_missing(spec: UseCaseSpec, state: UseCaseState, source: Source, drop: date, ledger_state: str) -> None:
     name = source.name
-    if not source.is_expected_in(drop, spec.calendar.start):
-        raise CorrectionError(f"{name} is not expected in {drop}: there is nothing to accept")
     if ledger_state == REFUSED:  # it has landed, and what it brought is not used: the drop stays as it is
         return
+    if not source.is_expected_in(drop, spec.calendar.start):
+        raise CorrectionError(f"{name} is not expected in {drop}: there is nothing to accept")
     if has_landed(state.landing, drop, source.expected_file):
         raise CorrectionError(
             f"{name} of {drop} has landed; run `ml-assets batch {spec.name} --from {drop} --to {drop}`"

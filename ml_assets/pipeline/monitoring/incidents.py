@@ -192,7 +192,9 @@ def _reconcile_drops(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: da
     performance = {row["batch_date"]: row for row in read_rows(lake, "performance_verdicts", None, bounds)}
     received = read_rows(lake, "drops", ["batch_date", "source", "state", "reasons"], earlier)
     ledger, accepted = _by_drop(received), accepted_gaps(lake)
-    refused, again = refused_stretches(received, sorted(ledger)), landed_again(received)
+    declared = {source.name for source in spec.sources}  # of a source that is gone nothing better can come
+    refused = refused_stretches([row for row in received if row["source"] in declared], sorted(ledger))
+    again = landed_again(received)
     alarms = _by_drop(read_monitors(lake, None, bounds, where="state = 'alarm'"))
     for drop in sorted(decided):
         findings = findings_of_drop(

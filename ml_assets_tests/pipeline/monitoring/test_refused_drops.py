@@ -124,3 +124,23 @@ def test_open_drop_that_is_run_again_and_admitted_closes_it(found: Deliveries) -
     batch(found, [DAYS[1]])
 
     assert lives(found) == [("drop/orders/2013-01-02", "2013-01-02", "2013-01-02")]
+
+
+def test_source_that_was_not_due_is_accepted_too(tmp_path: Path) -> None:
+    found = Deliveries(tmp_path, (orders(event_at="ordered_at", arrives="sometimes"),))
+    land(found, [DAYS[1]])
+    batch(found, DAYS[:3])
+
+    run_accept(found.spec, found.state, AcceptedGap("orders", [DAYS[1]], "sender lost it"), NOW)
+
+    assert [closed for *_, closed in lives(found)] == ["2013-01-03"]
+
+
+def test_refused_drop_of_a_source_that_is_no_longer_declared_is_over(found: Deliveries) -> None:
+    land(found, [DAYS[1]])
+    batch(found, DAYS[:3])
+    renamed = found.sources[0].model_copy(update={"name": "parcels"})
+
+    reconcile_incidents(found.spec.model_copy(update={"sources": (renamed,)}), found.state.paths, [], [], NOW)
+
+    assert [closed for *_, closed in lives(found)] == ["2013-01-03"]
