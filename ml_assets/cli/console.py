@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, time
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from ml_assets.spec.declaration import DeclarationError, find_use_cases, load_use_case
+from ml_assets.pipeline.declaring.calendar_changes import locate_on_state
+from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_drop_not_run
+from ml_assets.spec.calendar import format_duration
+from ml_assets.spec.declaration import DeclarationError, find_use_cases
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
-from ml_assets.stores.paths import delivery_roots, state_paths
+from ml_assets.stores.paths import state_paths
 from ml_assets.stores.use_case_state import UseCaseState
 
 console = Console(emoji=False)
@@ -55,15 +58,22 @@ def read_use_case(name: str) -> UseCaseSpec:
     if name not in names:
         raise fail(f"there is no use case {name!r}; allowed: {', '.join(names)}{did_you_mean(name, names)}")
     try:
-        return load_use_case(DEFS_FOLDER / name, delivery_roots())
+        return load_declared(name)
     except DeclarationError as error:
-        raise fail(f"{len(error.mistakes)} mistakes in the declaration of {name}:\n{error}") from error
+        count = "1 mistake" if len(error.mistakes) == 1 else f"{len(error.mistakes)} mistakes"
+        raise fail(f"{count} in the declaration of {name}:\n{error}") from error
+
+
+def load_declared(name: str) -> UseCaseSpec:
+    """Read the declaration of `name`; raises DeclarationError, also where its calendar is not that of its state."""
+    return locate_on_state(DEFS_FOLDER / name, state_paths()).spec
 
 
 def read_drops(spec: UseCaseSpec, first: str, last: str, option: str = "") -> list[date]:
     """Read a range of drops, or end the command saying what is allowed; `option` names a single one."""
     calendar = spec.calendar
     bounds = f"{calendar.start} to {calendar.end or 'today'}"
+    bounds += "" if calendar.every == timedelta(days=1) else f", every {format_duration(calendar.every)}"
     days = []
     for name, text in (("--from", first), ("--to", last)):
         said = option or name
@@ -72,11 +82,27 @@ def read_drops(spec: UseCaseSpec, first: str, last: str, option: str = "") -> li
         except ValueError as error:
             raise fail(f"{said}: found {text!r}; allowed: a date such as {calendar.start}") from error
         if not calendar.is_drop(day):
-            raise fail(f"{said}: found {day}; allowed: a drop of the calendar of {spec.name}, {bounds}")
+            allowed = f"a drop of the calendar of {spec.name}, {bounds}; nearest: {calendar.nearest_drop(day)}"
+            raise fail(f"{said}: found {day}; allowed: {allowed}")
         days.append(day)
     if days[0] > days[1]:
         raise fail(f"--from {days[0]} is after --to {days[1]}")
     return calendar.drops_between(*days)
+
+
+def read_run_drop(spec: UseCaseSpec, text: str, option: str) -> date:
+    """Read a drop that was run, or end the command saying which were; `option` names what it was given for."""
+    (drop,) = read_drops(spec, text, text, option)
+    require_run(spec, option, drop)
+    return drop
+
+
+def require_run(spec: UseCaseSpec, option: str, drop: date | None = None) -> None:
+    """End the command where a drop was not run, or none was."""
+    try:
+        refuse_drop_not_run(spec, closed_drops(state_of(spec).pinned()), drop, option)
+    except ValueError as error:
+        raise fail(str(error)) from error
 
 
 def print_json(value: object) -> None:
@@ -176,8 +202,17 @@ def explained_errors() -> Iterator[None]:
     from ml_assets.stores.lake import MissingTableError
     from ml_assets.stores.model_store import TamperedModelError
     from ml_assets.stores.sql_limits import SqlLimitError
+    from ml_assets.stores.unreadable_files import UnreadableFileError
 
-    readable = (UserSqlError, MissingTableError, TamperedModelError, LookupError, SqlLimitError, UnsafePageError)
+    readable = (
+        UserSqlError,
+        MissingTableError,
+        TamperedModelError,
+        LookupError,
+        SqlLimitError,
+        UnsafePageError,
+        UnreadableFileError,
+    )
     try:
         yield
     except duckdb.OutOfMemoryException:

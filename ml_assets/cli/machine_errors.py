@@ -1,4 +1,4 @@
-"""Errors of the machine in one line: a full disk, a folder that cannot be written to, a locked database, low memory.
+"""Errors of the machine in one line: full disk, folder not to be written to, locked database, low memory, damaged file.
 
 `explain_machine_error` takes any error and gives a line with the path and what to do, or None where the error is of
 another kind and its trace is what helps. The command line prints that line instead of a trace.
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ml_assets.stores.paths import DATA_VARIABLE
 from ml_assets.stores.sql_limits import MEMORY_VARIABLE, SPILL_VARIABLE, SqlLimitError
+from ml_assets.stores.unreadable_files import UnreadableFileError
 
 _STANDS = "What was written before stands; then run the command again"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -58,7 +59,7 @@ def explain_machine_error(error: BaseException, state: Path) -> str | None:
     True
     """
     for each in _chain(error):
-        if isinstance(each, SqlLimitError):
+        if isinstance(each, SqlLimitError | UnreadableFileError):
             return str(each)
         if isinstance(each, MemoryError):
             return _low_memory(each)

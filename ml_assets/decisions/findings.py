@@ -42,7 +42,7 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
     Parameters
     ----------
     ledger
-        Rows of `drops`: source, state, reasons.
+        Rows of `drops`: source, state, reasons. What was refused outlasts its drop: see `refused_drops`.
     alarms
         Rows of `drift_report` whose state is alarm.
     performance
@@ -208,7 +208,6 @@ def _ledger(use_case: str, drop: str, ledger: Sequence[Row]) -> list[Finding]:
         "missing": ("missing_drop", "did not arrive and is waited for", "later drops wait"),
         "missing_accepted": ("missing_drop", "did not arrive; the declaration goes on without it", "its features age"),
         "accepted": ("missing_drop", "did not arrive; a person goes on without it", "its features age"),
-        "refused": ("refused_drop", "broke its contract", "none of its rows is used; the last good state serves"),
     }
     found: list[Finding] = []
     for row in ledger:
@@ -225,10 +224,7 @@ def _ledger(use_case: str, drop: str, ledger: Sequence[Row]) -> list[Finding]:
             accepted = [reason.removeprefix(BY_A_PERSON) for reason in said_of_it if reason.startswith(BY_A_PERSON)]
             kind, said, doing = words["accepted" if accepted else row["state"]]
             severity: Severity = "warning" if row["state"] == "missing_accepted" else "error"
-            refusals = [
-                reason for reason in said_of_it if row["state"] == "refused" and not reason.startswith("late: ")
-            ]
-            reasons = "; ".join(accepted or refusals)
+            reasons = "; ".join(accepted)
             message = f"{row['source']} of drop {drop} {said}" + (f": {reasons}" if reasons else "")
             look_at = f"ml-assets status {use_case}"
             found.append(

@@ -16,9 +16,9 @@ from ml_assets.pipeline.champion.record import PROMOTED, damage_of
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.processes import is_running
+from ml_assets.stores.unreadable_files import why_unreadable
 from ml_assets.stores.use_case_state import UseCaseState
 
-_PARQUET = b"PAR1"  # the last bytes of a Parquet file
 _LEAST_FREE = 0.05  # of the disk; below, the next batch may find it full
 _LEFT = re.compile(r"\.(\d+)\.tmp$")  # what a process writes before it renames it, with the process's number
 
@@ -123,22 +123,15 @@ def _tables(state: UseCaseState) -> Iterator[Diagnosis]:
             said = " ".join(str(error).split())
             yield Diagnosis(f"table {table}", f"its log cannot be read: {said}", "take its folder from a backup")
             continue
-        gone = [file for file in files if not _is_whole(Path(file))]
-        if gone:
-            said = f"{len(gone)} of its {len(files)} files are gone or cut, first {gone[0]}"
+        damaged = [(file, why) for file in files if (why := why_unreadable(file))]
+        if damaged:
+            file, why = damaged[0]
+            said = (
+                f"{len(damaged)} of its {len(files)} files are gone or damaged, first {file}: {' '.join(why.split())}"
+            )
             yield Diagnosis(f"table {table}", said, "take them from a backup, or run the drops of these files again")
         else:
             yield Diagnosis(f"table {table}")
-
-
-def _is_whole(file: Path) -> bool:
-    """Say whether a Parquet file is there and ends as one does."""
-    try:
-        with file.open("rb") as opened:
-            opened.seek(-len(_PARQUET), os.SEEK_END)
-            return opened.read() == _PARQUET
-    except OSError:  # gone, or shorter than that
-        return False
 
 
 def _models(state: UseCaseState) -> Iterator[Diagnosis]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.monitoring.drift_report import Row
 from ml_assets.monitoring.feature_drift import block_of
+from ml_assets.pipeline.features.versions import require_stored_features
 from ml_assets.pipeline.monitoring.drift import TABLE as DRIFT_REPORT
 from ml_assets.reports.evidently_page import draw_page
 from ml_assets.spec.use_case import UseCaseSpec
@@ -79,6 +80,7 @@ def is_page_due(mode: str, rows: Sequence[Row], newest: date, before: date) -> b
 def _features(
     connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, first: date, last: date
 ) -> pd.DataFrame:
+    require_stored_features(spec, state.lake)
     columns = ", ".join(f'"{name}"' for name in spec.features.feature_names())
     relation = state.lake.relation(connection, "features", (max(first, spec.calendar.start), last))
     return relation.order("batch_date, example_id").project(columns).df()

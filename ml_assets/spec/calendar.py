@@ -163,6 +163,19 @@ class Calendar(Declared):
         """Say whether a batch runs on `day`."""
         return day >= self.start and (self.end is None or day <= self.end) and not (day - self.start) % self.every
 
+    def nearest_drop(self, day: date) -> date:
+        """Give the drop that is nearest to `day`.
+
+        Examples
+        --------
+        >>> calendar = Calendar(start="2022-01-09", end="2022-02-06", every="7d", at="06:00", timezone="Asia/Kolkata")
+        >>> [str(calendar.nearest_drop(date(year, 1, 22))) for year in (2021, 2022, 2023)]
+        ['2022-01-09', '2022-01-23', '2022-02-06']
+        """
+        last = None if self.end is None else (self.end - self.start) // self.every
+        steps = max(0, round((day - self.start) / self.every))
+        return self.start + (steps if last is None else min(steps, last)) * self.every
+
     def drops_between(self, first: date, last: date) -> list[date]:
         """List the drops from `first` to `last`, both included, in order."""
         steps = max(0, -((self.start - first) // self.every))

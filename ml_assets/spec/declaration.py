@@ -132,6 +132,15 @@ def is_readable(folder: Path) -> bool:
     return True
 
 
+def is_broken(folder: Path, roots: DeliveryRoots | None = None) -> bool:
+    """Say whether a declaration has a mistake."""
+    try:
+        locate_use_case(folder, roots)
+    except DeclarationError:
+        return True
+    return False
+
+
 def find_use_cases(defs_folder: Path) -> list[Path]:
     """List the folders under `defs_folder` that declare a use case, by name."""
     return sorted(file.parent for file in defs_folder.glob(f"*/{DECLARATION_FILE}"))

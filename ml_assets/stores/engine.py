@@ -13,6 +13,8 @@ from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING
 
+from ml_assets.stores.unreadable_files import naming_unreadable_files
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -25,14 +27,14 @@ def open_database() -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database of its own and close it at the end."""
     import duckdb
 
-    with duckdb.connect() as connection:
+    with naming_unreadable_files(), duckdb.connect() as connection:
         yield connection
 
 
 @contextmanager
 def open_reader() -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a session for queries that make no table and no view."""
-    with _database().cursor() as connection:
+    with naming_unreadable_files(), _database().cursor() as connection:
         connection.execute(SETTINGS)
         yield connection
 
@@ -41,7 +43,7 @@ def open_reader() -> Iterator[duckdb.DuckDBPyConnection]:
 def open_session() -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a session whose tables and views are its own, and drop them at the end."""
     name = f"session_{next(_NUMBERS)}"
-    with _database().cursor() as connection:
+    with naming_unreadable_files(), _database().cursor() as connection:
         connection.execute(f"{SETTINGS}; ATTACH ':memory:' AS {name}; USE {name}")
         try:
             yield connection

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.stores.packed_rows import LARGEST_FILE, PackedRows, pack, read_packed
 from ml_assets.stores.table_files import PARTITION, TableFiles, drop_of, scan_sql
+from ml_assets.stores.unreadable_files import UnreadableFileError, note_files
 
 if TYPE_CHECKING:
     import duckdb
@@ -153,14 +154,24 @@ def _pack(folder: str, alone: Sequence[str], before: PackedRows | None, schema: 
 def scan(connection: duckdb.DuckDBPyConnection, table: TableFiles) -> duckdb.DuckDBPyRelation:
     """Read the files of a table lazily, or what is kept of them; an empty table still has its columns."""
     rows = rows_of(table)
-    return connection.sql(scan_sql(table)) if rows is None else connection.from_arrow(rows)
+    if rows is not None:
+        return connection.from_arrow(rows)
+    note_files(table)
+    return connection.sql(scan_sql(table))
 
 
 def _read(path: str, *, is_partitioned: bool) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = pq.ParquetFile(path, pre_buffer=False).read(use_threads=False)  # half the time where rows are few
+    try:
+        rows = pq.ParquetFile(path, pre_buffer=False).read(use_threads=False)  # half the time where rows are few
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the machine's fault, such as a file that this user may not read
+        raise UnreadableFileError(path, str(error)) from None
     if not is_partitioned:
         return rows
     drop = pa.repeat(pa.scalar(drop_of(path), pa.date32()), rows.num_rows)

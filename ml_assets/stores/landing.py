@@ -67,12 +67,17 @@ def landed_drops(landing: Path, calendar: Calendar, files: Collection[ExpectedFi
 
 
 def drop_of_folder(folder: Path) -> date | None:
-    """Give the drop that a folder is named by; None of another name, also of 20240503 and 2024-W18-5."""
+    """Give the drop that a folder is named by; None of another name."""
+    return drop_named(folder.name)
+
+
+def drop_named(name: str) -> date | None:
+    """Read the name of a drop; None of another name, also of 20240503 and 2024-W18-5."""
     try:
-        drop = date.fromisoformat(folder.name)
+        drop = date.fromisoformat(name)
     except ValueError:
         return None
-    return drop if drop.isoformat() == folder.name else None
+    return drop if drop.isoformat() == name else None
 
 
 def has_landed(landing: Path, drop: date, file: ExpectedFile) -> bool:

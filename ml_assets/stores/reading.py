@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.use_case import did_you_mean
+from ml_assets.stores.engine import open_database
 from ml_assets.stores.paths import StatePaths, state_paths
 from ml_assets.stores.query import known_tables
 from ml_assets.stores.state_version import check_state
@@ -52,7 +53,7 @@ def read(
     LookupError
         If there is no such table; says which there are.
     ValueError
-        If `as_of` is no date or outside the drops that were run, or the table knows no drops; if `as_served` is asked
+        If `as_of` is no date or no drop that was run, or the table knows no drops; if `as_served` is asked
         of another table.
 
     Examples
@@ -61,8 +62,6 @@ def read(
     Traceback (most recent call last):
     ValueError: as_of: found 'yesterday'; allowed: a drop, such as 2013-06-16
     """
-    import duckdb
-
     until = _drop(as_of)
     paths = data or state_paths()
     check_state(paths)
@@ -71,7 +70,7 @@ def read(
     if name not in tables:
         listed = ", ".join(tables) or "none, since no run has written one yet"
         raise LookupError(f"there is no table {name}; allowed: {listed}{did_you_mean(name, list(tables))}")
-    with duckdb.connect() as connection:
+    with open_database() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         if as_served and table != "features":
             raise ValueError(f"as_served: found for {table}; allowed: features, which predictions are made from")
@@ -123,11 +122,13 @@ def _as_served(connection: duckdb.DuckDBPyConnection, lake: Lake, until: date | 
 def _require_within(
     connection: duckdb.DuckDBPyConnection, lake: Lake, rows: duckdb.DuckDBPyRelation, moment: str, until: date
 ) -> None:
-    """Refuse an `as_of` before the first drop or after the newest one, by the ledger where there is one."""
+    """Refuse an `as_of` that is no drop that was run, by the ledger where there is one."""
     held, column = (lake.relation(connection, "drops"), PARTITION) if lake.has("drops") else (rows, moment)
-    first, newest = held.aggregate(f"min({column}), max({column})").fetchall()[0]
-    if first is not None and not first <= until <= newest:
-        raise ValueError(f"as_of: found {until}; allowed: a drop that was run, from {first} to {newest}")
+    drops = sorted(drop for (drop,) in held.project(column).distinct().fetchall() if drop is not None)
+    if drops and until not in drops:
+        nearest = min(drops, key=lambda drop: abs(drop - until))
+        allowed = f"a drop that was run, from {drops[0]} to {drops[-1]}; nearest: {nearest}"
+        raise ValueError(f"as_of: found {until}; allowed: {allowed}")
 
 
 def _drop(as_of: date | str | None) -> date | None:

@@ -10,6 +10,7 @@ from ml_assets.spec.user_sql import check_repeatable, check_select
 from ml_assets.stores.kept_files import rows_of
 from ml_assets.stores.sql_limits import sql_limits
 from ml_assets.stores.table_files import TableFiles, scan_sql
+from ml_assets.stores.unreadable_files import note_files
 
 if TYPE_CHECKING:
     import duckdb
@@ -54,6 +55,7 @@ def show_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Tabl
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
         target = f'"{schema}"."{bare}"' if schema else f'"{bare}"'
         if table.files:
+            note_files(table)
             connection.execute(f"CREATE VIEW {target} AS {scan_sql(table)}")
         else:
             connection.register("_empty", table.schema.empty_table())

@@ -14,6 +14,7 @@ from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.state_version import writing
 from ml_assets.stores.unchanged import keep_unchanged
+from ml_assets.stores.unreadable_files import naming_unreadable_files
 
 if TYPE_CHECKING:
     import duckdb
@@ -114,6 +115,6 @@ class UseCaseState:
     @contextmanager
     def connect_apart(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open a DuckDB database of its own, in UTC, which SQL of users can be shut in."""
-        with self.open_connection() as connection:
+        with naming_unreadable_files(), self.open_connection() as connection:
             connection.execute(SETTINGS)
             yield connection

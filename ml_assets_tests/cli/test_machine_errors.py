@@ -155,7 +155,7 @@ def test_lack_below_other_errors_is_found_and_other_errors_are_none() -> None:
 
 def test_trace_of_a_fault_of_ours_is_still_shown(tmp_path: Path) -> None:
     code = (
-        "from ml_assets.cli import app\nimport ml_assets.cli.operate.commands as c\n"
+        "from ml_assets.cli import app\nimport ml_assets.cli.operate.status as c\n"
         "def f(*_): raise KeyError('ours')\nc.use_case_names = f\napp(['status'])"
     )
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Every step that makes something last: counted by its place in the code, and the process killed at a chosen one.
+"""Every call that makes something last: counted by its place in the code, and the process killed at a chosen one.
 
 A fail point is a call that other processes can see the effect of: a commit of a Delta table, a file that gets its name
 or is removed, a commit to one of the SQLite files. It is named by the function that calls it and by what it writes.
@@ -13,8 +13,8 @@ import signal
 import sqlite3
 import sqlite3.dbapi2
 import sys
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,24 +22,39 @@ from typing import Any
 import deltalake
 
 PACKAGE = "ml_assets"
-_NUMBERS = re.compile(r"[0-9a-f]{8,}|\d+")
+_NUMBERS = re.compile(r"[0-9a-f]{8,}|(?<=^tmp)[a-z0-9_]{8}$|\d+")  # ids, dates, names that tempfile draws
 
 
 @dataclass(frozen=True)
 class FailPoint:
-    """Where a process is killed: the `count`-th time it comes by `place`, before or after what it does there."""
+    """Where a process is killed: the `count`-th time it comes by `place` in a step of the replay, before or after it.
 
+    `step` counts from 0; those that were done before count too.
+    """
+
+    step: int
     place: str
     count: int
     is_after: bool
 
 
 class Watch:
-    """Counts the fail points that this process comes by, and kills it at `target`."""
+    """Counts the fail points that this process comes by, and kills it at the first of `targets` that it meets.
 
-    def __init__(self, target: FailPoint | None = None) -> None:
-        self.target = target
-        self.passed: Counter[str] = Counter()
+    Attributes
+    ----------
+    step
+        The step of the replay that goes on.
+    passed
+        How often each place was passed, by step.
+    met
+        The file that names the target it was killed at, by its number among `targets`.
+    """
+
+    def __init__(self, targets: Sequence[FailPoint] = (), met: Path | None = None) -> None:
+        self.step = 0
+        self.passed: dict[int, Counter[str]] = defaultdict(Counter)
+        self._targets, self._met = targets, met
 
     def begin(self) -> None:
         """Watch the calls from now on, in this process alone."""
@@ -74,10 +89,13 @@ class Watch:
         return watched
 
     def around(self, place: str) -> _Around:
-        """Count a passage, and kill before or after it where it is the one."""
-        self.passed[place] += 1
-        is_here = self.target is not None and (self.target.place, self.target.count) == (place, self.passed[place])
-        return _Around(is_here and not self.target.is_after, is_here and self.target.is_after)  # pyright: ignore[reportOptionalMemberAccess]
+        """Count a passage, and kill before or after it where it is a target."""
+        self.passed[self.step][place] += 1
+        here = (self.step, place, self.passed[self.step][place])
+        for number, each in enumerate(self._targets):
+            if (each.step, each.place, each.count) == here and self._met is not None:
+                return _Around(self._met, number, is_after=each.is_after)
+        return _Around(None, 0, is_after=False)
 
     @staticmethod
     def caller() -> str:
@@ -93,17 +111,21 @@ class Watch:
 
 @dataclass(frozen=True)
 class _Around:
-    is_before: bool
+    """Dies before or after a call, naming the target in the file `met`; where that is None, it does nothing."""
+
+    met: Path | None
+    number: int
     is_after: bool
 
     def __enter__(self) -> None:
-        if self.is_before:
-            _die()
+        if not self.is_after:
+            self._die()
 
     def __exit__(self, *_: object) -> None:
         if self.is_after:
-            _die()
+            self._die()
 
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    def _die(self) -> None:
+        if self.met is not None:
+            self.met.write_text(str(self.number))
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -53,8 +53,7 @@ _SLOW = (
 )
 _OF_EACH_DROP = ("raw_applications", "drops", "features", "drift_report", "decisions")
 STOPPED = 3  # how an attempt ends that an error stopped
-MISSED = 4  # and one that did not come by its fail point in as many steps as it was given
-ENOUGH = 1  # steps in which a fail point of every step is met
+_AHEAD, _BEHIND = 0.5, 1.6  # of the seconds of a step, at most until a kill
 
 
 @dataclass(frozen=True)
@@ -73,11 +72,25 @@ class Plan:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an attempt ended: the signal or exit code, how long it took, and what it came by."""
+    """How an attempt ended.
+
+    Attributes
+    ----------
+    code
+        The exit code, or minus the signal that ended it.
+    passed
+        How often it came by each place, by step; empty where it was killed.
+    step
+        Steps of the replay that are done.
+    met
+        The number of the target it was killed at.
+    """
 
     code: int
     seconds: float
-    passed: dict[str, int]
+    passed: dict[int, dict[str, int]]
+    step: int
+    met: int | None
 
 
 def prepare(root: Path) -> UseCaseSpec:
@@ -94,24 +107,22 @@ def prepare(root: Path) -> UseCaseSpec:
 
 
 def attempt(
-    spec: UseCaseSpec,
-    root: Path,
-    plan: Plan,
-    target: FailPoint | None = None,
-    *,
-    after: float | None = None,
-    most_steps: int | None = None,
+    spec: UseCaseSpec, root: Path, plan: Plan, targets: Sequence[FailPoint] = (), *, after: float | None = None
 ) -> Ended:
-    """Replay from where it stands, and be killed at a fail point or `after` so many seconds, if given.
-
-    It stops by itself after `most_steps` that had anything to do.
-    """
-    passed = root / "passed.json"
-    passed.unlink(missing_ok=True)
+    """Replay from where it stands, and be killed at the first of `targets` that is met, or `after` so many seconds."""
+    passed, met, step = (root / name for name in ("passed.json", "met.txt", "step.txt"))
+    for file in (passed, met):
+        file.unlink(missing_ok=True)
     begun = time.perf_counter()
-    code = _fork(lambda: _replay(spec, StatePaths(root), plan, Watch(target), passed, most_steps), after)
+    code = _fork(lambda: _replay(spec, StatePaths(root), plan, Watch(targets, met), passed, step), after)
     counts = json.loads(passed.read_text()) if passed.exists() else {}
-    return Ended(code, time.perf_counter() - begun, counts)
+    return Ended(
+        code,
+        time.perf_counter() - begun,
+        {int(number): places for number, places in counts.items()},
+        int(step.read_text() or 0) if step.exists() else 0,
+        int(met.read_text()) if met.exists() else None,
+    )
 
 
 def run_unkilled(spec: UseCaseSpec, landed: Path, root: Path, plan: Plan) -> Ended:
@@ -126,12 +137,17 @@ def run_unkilled(spec: UseCaseSpec, landed: Path, root: Path, plan: Plan) -> End
     return ended
 
 
-def choose_fail_points(passed: dict[str, int], plan: Plan, random: Random) -> list[FailPoint]:
-    """Choose one of the first passages of every place, before or after it, in the order in which they come."""
-    return [
-        FailPoint(place, random.randint(1, max(1, min(3, count // plan.steps))), random.random() < 0.5)
-        for place, count in passed.items()
-    ]
+def choose_fail_points(passed: Mapping[int, Mapping[str, int]], random: Random) -> list[FailPoint]:
+    """Choose one passage of every place, before or after it: in any step that comes by it, one of the first three."""
+    steps: dict[str, list[int]] = {}
+    for step, places in passed.items():
+        for place in places:
+            steps.setdefault(place, []).append(step)
+    found: list[FailPoint] = []
+    for place, those in steps.items():
+        step = random.choice(those)
+        found.append(FailPoint(step, place, random.randint(1, min(3, passed[step][place])), random.random() < 0.5))
+    return found
 
 
 @dataclass(frozen=True)
@@ -174,22 +190,18 @@ def _refuse_half_drops(root: Path, use_case: str) -> None:
         raise RuntimeError(f"readers see a part of a drop: {seen}")
 
 
-def _replay(
-    spec: UseCaseSpec, paths: StatePaths, plan: Plan, watch: Watch, passed: Path, most_steps: int | None
-) -> None:
+def _replay(spec: UseCaseSpec, paths: StatePaths, plan: Plan, watch: Watch, passed: Path, step: Path) -> None:
     make_instance(paths)  # whoever begins a machine
     watch.begin()
-    worked: list[StepOutcome] = []
 
-    def stop_after(outcome: StepOutcome) -> None:
-        worked.extend([outcome] if outcome.runs else [])
-        if len(worked) == most_steps:
-            raise SystemExit(MISSED)
+    def count(_: StepOutcome) -> None:
+        watch.step += 1
+        step.write_text(str(watch.step))
 
     steps = replay_steps(spec, spec.calendar.start, _last(spec, plan), plan.every)
-    replay(spec, paths, steps, retrain_after=plan.retrain_after, on_step=stop_after)
-    counts, modules = dict(watch.passed), [name for name in sys.modules if name.partition(".")[0] in _SLOW]
-    passed.write_text(json.dumps(counts))
+    replay(spec, paths, steps, retrain_after=plan.retrain_after, on_step=count)
+    modules = [name for name in sys.modules if name.partition(".")[0] in _SLOW]
+    passed.write_text(json.dumps(watch.passed))
     passed.with_name("modules.json").write_text(json.dumps(modules))
 
 
@@ -225,33 +237,36 @@ def _fork(work: Any, after: float | None = None) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def kill_at_points(
-    spec: UseCaseSpec, root: Path, plan: Plan, points: Sequence[FailPoint], *, most_steps: int | None
-) -> list[FailPoint]:
-    """Kill one replay at each of `points` in turn, and let it end; give those that it did not come by.
+def kill_at_points(spec: UseCaseSpec, root: Path, plan: Plan, points: Sequence[FailPoint]) -> list[FailPoint]:
+    """Kill one replay at every one of `points`, and let it end; give those that it did not come by.
 
-    An attempt without `most_steps` that misses its point is the last: it has ended the replay.
+    Each attempt is killed at the first point that it meets of those that are left, so that no attempt passes by one and
+    none works in vain: a step is begun again until all of its points are done.
     """
-    missed: list[FailPoint] = []
-    for position, point in enumerate(points):
-        ended = attempt(spec, root, plan, point, most_steps=most_steps)
-        require_sound(spec, root, ended, point)
-        if ended.code == 0:
-            missed += points[position:]
-            break
-        missed += [point] if ended.code == MISSED else []
+    left = list(points)
+    for _ in range(len(points)):
+        ended = attempt(spec, root, plan, left)
+        require_sound(spec, root, ended, left)
+        if ended.met is None:
+            return left
+        del left[ended.met]
     require_sound(spec, root, attempt(spec, root, plan), "the last attempt")
-    return missed
+    return left
 
 
-def kill_at_random(spec: UseCaseSpec, root: Path, plan: Plan, random: Random, kills: int, most: float) -> int:
-    """Kill one replay so many times, each after up to `most` seconds, and let it end; give how many kills hit."""
-    done = 0
-    for _ in range(kills):
-        seconds = random.uniform(0, most)
+def kill_at_random(spec: UseCaseSpec, root: Path, plan: Plan, random: Random, kills: int, step_s: float) -> int:
+    """Kill one replay so many times, each after a drawn time, and let it end; give how many kills hit.
+
+    A step takes `step_s` seconds. Times are drawn shorter while the replay is ahead of the kills, so that it does not
+    end before all are done.
+    """
+    done, step = 0, 0
+    for number in range(kills):
+        is_ahead = (step + 1) / plan.steps > number / kills  # so the last step, the longest, ends after all kills
+        seconds = random.uniform(0, step_s * (_AHEAD if is_ahead else _BEHIND))
         ended = attempt(spec, root, plan, after=seconds)
         require_sound(spec, root, ended, f"{seconds:.1f} s")
-        done += ended.code == -signal.SIGKILL
+        done, step = done + (ended.code == -signal.SIGKILL), ended.step
         if ended.code == 0:
             break
     require_sound(spec, root, attempt(spec, root, plan), "the last attempt")
@@ -260,7 +275,7 @@ def kill_at_random(spec: UseCaseSpec, root: Path, plan: Plan, random: Random, ki
 
 def require_sound(spec: UseCaseSpec, root: Path, ended: Ended, what: object) -> None:
     """Refuse an attempt that an error stopped, and a drop of which readers see a part."""
-    if ended.code not in (0, MISSED, -signal.SIGKILL):
+    if ended.code not in (0, -signal.SIGKILL):
         raise RuntimeError(f"{what}: the replay ended with {ended.code}")
     if _fork(lambda: _refuse_half_drops(root, spec.name)) != 0:
         raise RuntimeError(f"{what}: readers see a part of a drop")

@@ -21,6 +21,7 @@ from ml_assets.pipeline.monitoring.status import content_hashes, facts_of
 from ml_assets.pipeline.restore import _point_registry, restore
 from ml_assets.pipeline.training.reproduce import reproduce
 from ml_assets.stores.backup_files import BackupError, Manifest, read_manifest
+from ml_assets.stores.calendar_record import calendar_facts, read_calendar
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.state_version import StateVersionError, check_state, writing
 from ml_assets_tests.rehearsal import Rehearsal, day, go_on_from
@@ -151,6 +152,7 @@ def test_restored_state_serves_scores_and_reproduces(history: Rehearsal, backup:
     assert facts == before
     assert (paths.lake / NAME / "beside.json").read_text() == '{"committed": 1}'
     assert not (paths.lake / NAME / "drops" / "part-of-no-version.parquet").exists()
+    assert read_calendar(paths.lake / NAME) == calendar_facts(SPEC.calendar)
     version = facts["champion"]["model_version"]
     again = reproduce(state.state, version, lambda _: None)
     assert again.differing == ()

@@ -62,7 +62,8 @@ def test_file_of_a_table_that_was_cut_is_named(state: UseCaseState) -> None:
     cut = Path(state.lake.files("rows").files[0])
     cut.write_bytes(cut.read_bytes()[:-5])
 
-    assert problems(state) == {"table rows": f"1 of its 2 files are gone or cut, first {cut}"}
+    said = problems(state)["table rows"]
+    assert said.startswith(f"1 of its 2 files are gone or damaged, first {cut}: Parquet magic bytes not found")
 
 
 def test_what_cannot_be_looked_at_is_a_finding_and_the_rest_is_looked_at(state: UseCaseState) -> None:
@@ -77,7 +78,7 @@ def test_file_of_a_table_that_is_gone_is_named(state: UseCaseState) -> None:
     gone = Path(state.lake.files("rows").files[0])
     gone.unlink()
 
-    assert problems(state) == {"table rows": f"1 of its 2 files are gone or cut, first {gone}"}
+    assert problems(state) == {"table rows": f"1 of its 2 files are gone or damaged, first {gone}: it is gone"}
 
 
 def test_damaged_database_is_named(state: UseCaseState) -> None:

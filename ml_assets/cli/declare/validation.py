@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from ml_assets.cli.console import console, print_json
+from ml_assets.pipeline.declaring.calendar_changes import locate_on_state
 from ml_assets.pipeline.ingestion.contract_changes import find_contract_changes
 from ml_assets.spec.contract_words import rules_in_words
-from ml_assets.spec.declaration import DECLARATION_FILE, DeclarationError, Mistake, load_use_case
+from ml_assets.spec.declaration import DECLARATION_FILE, DeclarationError, Mistake
 from ml_assets.spec.marked_yaml import read_marked
 from ml_assets.spec.names import spell_path
 from ml_assets.spec.sql_tests import load_sql_tests
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.paths import delivery_roots, state_paths
+from ml_assets.stores.paths import state_paths
 from ml_assets.stores.use_case_state import UseCaseState
 
 
@@ -31,7 +32,7 @@ def run_validate(folders: Sequence[Path], *, as_json: bool) -> bool:
 
 def _checked(folder: Path) -> dict[str, Any]:
     try:
-        spec = load_use_case(folder, delivery_roots())
+        spec = locate_on_state(folder, state_paths()).spec
         changes = _changes_of_contracts(folder, spec)
     except DeclarationError as error:
         rows = [mistake.as_row() for mistake in error.mistakes]

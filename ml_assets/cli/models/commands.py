@@ -14,7 +14,9 @@ from ml_assets.cli.console import (
     next_steps,
     print_json,
     read_drops,
+    read_run_drop,
     read_use_case,
+    require_run,
     state_of,
 )
 from ml_assets.cli.options import AsJson, UseCaseName
@@ -59,7 +61,9 @@ def retrain(
     if rung and rung not in names:
         raise fail(f"--rung: found {rung!r}; allowed: {', '.join(names)}")
     if as_of:
-        read_drops(spec, as_of, as_of, "--as-of")
+        read_run_drop(spec, as_of, "--as-of")
+    else:
+        require_run(spec, "--as-of")
     outcome = retrain_with_progress(spec, paths, Retraining(as_of, rung, gate, mix_features, tune))
     state = state_of(spec)
     show_candidates(state)
@@ -164,12 +168,12 @@ def explain(
     state = state_of(spec).pinned()
     with explained_errors():
         if what == "prediction":
-            day = read_drops(spec, drop, drop, "--drop")[0] if drop else None
+            day = read_run_drop(spec, drop, "--drop") if drop else None
             run_explain_prediction(spec, state, which, day, as_json=as_json)
         elif what == "model":
             run_explain_model(spec, state, which)
         elif what == "retrain":
-            run_explain_retrain(state, read_drops(spec, which, which, "the drop")[0], as_json=as_json)
+            run_explain_retrain(state, read_run_drop(spec, which, "the drop"), as_json=as_json)
         else:
             raise fail(f"found {what!r}; allowed: prediction, model, retrain")
 
@@ -233,8 +237,10 @@ def audit(
     from ml_assets.pipeline.audit.leakage import AuditRequest
 
     spec = read_use_case(use_case)
-    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
-    ends = read_drops(spec, last, last, "--to")[0] if last else date.max
+    begins = read_run_drop(spec, first, "--from") if first else spec.calendar.start
+    ends = read_run_drop(spec, last, "--to") if last else date.max
+    if begins > ends:
+        raise fail(f"--from {begins} is after --to {ends}")
     with explained_errors():
         is_clean = run_audit(spec, state_of(spec), Options(AuditRequest(sample, seed, (begins, ends)), as_json))
     if not is_clean:

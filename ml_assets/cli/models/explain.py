@@ -91,7 +91,10 @@ def run_explain_retrain(state: UseCaseState, as_of: date, *, as_json: bool) -> N
     record = record_of(state)
     rows = [row for row in record if row["as_of"] == as_of and row["decided_by"] != FALLBACK]
     if not rows:
-        raise fail(f"no verdict was given as of {as_of}")
+        given = sorted({row["as_of"] for row in record if row["decided_by"] != FALLBACK})
+        near = f"; nearest: {min(given, key=lambda day: abs(day - as_of))}" if given else ""
+        allowed = f"{', '.join(map(str, given)) or 'none, since no verdict was given yet'}{near}"
+        raise fail(f"no verdict was given as of {as_of}; allowed: {allowed}")
     if as_json:
         print_json([{name: plain_value(value) for name, value in row.items()} for row in rows])
         return

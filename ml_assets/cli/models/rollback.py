@@ -7,7 +7,7 @@ import typer
 
 from ml_assets.cli.console import console, fail, next_steps, say
 from ml_assets.cli.tables import print_table
-from ml_assets.pipeline.champion.decisions import PersonDecision, find_promoted, roll_back
+from ml_assets.pipeline.champion.decisions import PersonDecision, find_promoted, require_first_drop, roll_back
 from ml_assets.pipeline.champion.rollback_preview import RollbackPreview, preview_rollback
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.decision_costs import cost_curve, lists_of_days
@@ -18,6 +18,7 @@ from ml_assets.training.evaluation import implied_threshold
 def run_rollback(spec: UseCaseSpec, state: UseCaseState, to: str, asked: PersonDecision, *, is_sure: bool) -> None:
     """Show what flips, ask, and let the earlier model serve."""
     entry, current = find_promoted(spec, state, to)
+    require_first_drop(spec, state, entry, asked)
     console.print(f"from {current['model_version']}\nto   {entry['model_version']}", highlight=False)
     found = preview_rollback(spec, state, entry, current)
     if found is None:

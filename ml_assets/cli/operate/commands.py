@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ml_assets.cli.console import (
     console,
-    defs_folder,
     explained_errors,
     fail,
     next_steps,
@@ -18,7 +17,6 @@ from ml_assets.cli.console import (
     read_drops,
     read_use_case,
     state_of,
-    use_case_names,
 )
 from ml_assets.cli.options import AsJson, From, To, UseCaseName
 from ml_assets.cli.tables import print_rows, print_table
@@ -105,24 +103,9 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show what landed, what is missing, what serves, what next."""
-    from ml_assets.cli.operate.status import show_facts
-    from ml_assets.pipeline.monitoring.status import facts_of
-    from ml_assets.spec.declaration import DeclarationError, load_use_case
-    from ml_assets.stores.paths import delivery_roots, state_paths
+    from ml_assets.cli.operate.status import gather_facts, show_facts
 
-    names = [use_case] if use_case else use_case_names()
-    found: list[dict[str, Any]] = []
-    for name in names:
-        try:
-            spec = read_use_case(name) if use_case else load_use_case(defs_folder() / name, delivery_roots())
-            found.append(facts_of(spec, state_of(spec).pinned()))
-        except DeclarationError as error:
-            found.append({"use_case": name, "broken": [str(mistake) for mistake in error.mistakes]})
-        except ValueError as error:  # a damaged table or record; the others are shown
-            found.append({"use_case": name, "unreadable": " ".join(f"{error}".split())})
-    if not use_case:
-        gone = sorted({folder.name for folder in state_paths().lake.glob("*/")} - set(names))
-        found += [{"use_case": name, "undeclared": f"{defs_folder() / name} is not there"} for name in gone]
+    found = gather_facts(use_case)
     if as_json:
         print_json(found)
     for facts in () if as_json else found:
@@ -167,7 +150,8 @@ def drift(
 
     spec = read_use_case(use_case)
     asked = read_drops(spec, drop, drop, "--drop")[0] if drop else None
-    run_drift(spec, state_of(spec).pinned(), DriftOptions(asked, page, as_json))
+    with explained_errors():
+        run_drift(spec, state_of(spec).pinned(), DriftOptions(asked, page, as_json))
 
 
 @commands.command()
@@ -193,8 +177,11 @@ def performance(
     ends = read_drops(spec, last, last, "--to")[0] if last else None
     if begins and ends and begins > ends:
         raise fail(f"--from {begins} is after --to {ends}")
-    with explained_errors():
-        run_performance(spec, state_of(spec).pinned(), PerformanceOptions(begins, ends, as_json))
+    try:
+        with explained_errors():
+            run_performance(spec, state_of(spec).pinned(), PerformanceOptions(begins, ends, as_json))
+    except ValueError as error:
+        raise fail(str(error)) from error
 
 
 @commands.command()
@@ -205,12 +192,11 @@ def sql(
 
     One SELECT; nothing but the tables of use cases is in reach. `ml-assets tables` lists them with their columns.
     """
-    import duckdb
-
+    from ml_assets.stores.engine import open_database
     from ml_assets.stores.paths import state_paths
     from ml_assets.stores.query import ask
 
-    with explained_errors(), duckdb.connect() as connection:
+    with explained_errors(), open_database() as connection:
         relation = ask(connection, state_paths(), query)
         columns, rows = relation.columns, relation.fetchall()
     if as_json:
@@ -382,11 +368,16 @@ def accept_missing(
     use_case: UseCaseName,
     source: Annotated[str, typer.Option("--source", help="The source that will not come.")],
     reason: Annotated[str, typer.Option("--reason", help="Why it is right to go on without it.")],
-    drop: Annotated[list[str] | None, typer.Option("--drop", help="A drop that waits; repeatable.")] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option("--drop", help="A drop that waits or is refused; repeatable.")
+    ] = None,
     first: Annotated[str, typer.Option("--from", help="The first of a range of drops that wait.")] = "",
     last: Annotated[str, typer.Option("--to", help="The last of the range, included.")] = "",
 ) -> None:
-    """Let later drops run without a source that will not come."""
+    """Go on without a source that will not come.
+
+    A drop that waits for it can run. An incident about a refused drop closes: no better file will come.
+    """
     from datetime import UTC, datetime
 
     from ml_assets.cli.operate.corrections import run_accept

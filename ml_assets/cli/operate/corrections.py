@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from ml_assets.cli.console import console, explained_errors, next_steps, say
+from ml_assets.cli.console import console, explained_errors, fail, next_steps, say
 from ml_assets.cli.tables import print_table
 from ml_assets.pipeline.ingestion.corrections import AcceptedGap, RequeueRequest, accept_gap, land_again, plan_requeue
+from ml_assets.pipeline.monitoring.incidents import reconcile_accepted
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.alert_outbox import AlertOutboxError
 from ml_assets.stores.use_case_state import UseCaseState
 
 
@@ -36,8 +38,18 @@ def run_requeue(spec: UseCaseSpec, state: UseCaseState, request: RequeueRequest,
 def run_accept(spec: UseCaseSpec, state: UseCaseState, gap: AcceptedGap, now: datetime) -> None:
     """Record that a person goes on without a source in some drops, and why; all of them or none."""
     with explained_errors():
-        accept_gap(spec, state, gap, now)
+        refused = accept_gap(spec, state, gap, now)
     for drop in gap.drops:
-        say(f"{gap.source} of {drop} is accepted as missing: {gap.reason.strip()}")
-    first, last = gap.drops[0], gap.drops[-1]
+        how = "refused and accepted as that" if drop in refused else "accepted as missing"
+        say(f"{gap.source} of {drop} is {how}: {gap.reason.strip()}")
+    if refused:
+        try:
+            reconcile_accepted(spec, state.paths, now)
+        except AlertOutboxError as error:
+            raise fail(f"it is recorded, and its incident closes with the next batch: {error}") from error
+    missing = [drop for drop in gap.drops if drop not in refused]
+    if not missing:
+        next_steps({f"ml-assets alerts {spec.name}": "the incident about it is closed"})
+        return
+    first, last = missing[0], missing[-1]
     next_steps({f"ml-assets batch {spec.name} --from {first} --to {last}": "goes on without it"})

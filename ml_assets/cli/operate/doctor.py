@@ -17,10 +17,10 @@ def run_doctor(state: UseCaseState, *, is_repair: bool, as_json: bool) -> bool:
     repaired: list[str] = []
     if is_repair:
         repaired = [f"removed {path}" for path in remove_left_behind(state.paths)]
-        with open_instance(state.paths) as instance:
-            repaired += [
-                f"run {run_id[:8]} marked as failed: its process is gone" for run_id in end_lost_runs(instance)
-            ]
+        if state.paths.dagster_home.exists():  # where nothing ran, looking makes nothing
+            with open_instance(state.paths) as instance:
+                lost = end_lost_runs(instance)
+            repaired += [f"run {run_id[:8]} marked as failed: its process is gone" for run_id in lost]
     found = examine(state)
     problems = [each for each in found if each.problem]
     if as_json:

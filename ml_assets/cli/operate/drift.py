@@ -61,7 +61,8 @@ def run_drift(spec: UseCaseSpec, state: UseCaseState, asked: DriftOptions) -> No
     drop = asked.drop or max(reported, default=None)
     if drop is None or drop not in reported:
         known = f"{min(reported)} to {max(reported)}" if reported else "none yet"
-        raise fail(f"no drift report of {drop or 'any drop'}; drops with a report: {known}")
+        near = f"; nearest: {min(sorted(reported), key=lambda day: abs(day - drop))}" if drop and reported else ""
+        raise fail(f"no drift report of {drop or 'any drop'}; drops with a report: {known}{near}")
     rows = read_monitors(lake, [*_COLUMNS, "ratio"], (drop, drop))
     rows.sort(key=lambda row: (row["state"] != "alarm", -row["ratio"], row["monitor"]))
     decided = read_rows(lake, "decisions", None, (drop, drop))

@@ -12,6 +12,7 @@ from rich.text import Text
 from ml_assets.cli.console import console, next_steps, print_json, printable, say
 from ml_assets.cli.operate.quality_chart import loss_chart
 from ml_assets.cli.tables import TableColumn, print_table
+from ml_assets.pipeline.features.closed_drops import refuse_drop_not_run
 from ml_assets.pipeline.monitoring.quality_over_time import quality_over_time
 from ml_assets.reports.quality_text import (
     baseline_sentence,
@@ -38,6 +39,10 @@ class PerformanceOptions:
 
 def run_performance(spec: UseCaseSpec, state: UseCaseState, asked: PerformanceOptions) -> None:
     """Print the quality of a use case by week of prediction, and how the champion did in the last matured window."""
+    run = state.lake.files("decisions").drops() if state.lake.has("decisions") else set[date]()
+    for option, drop in (("--from", asked.first), ("--to", asked.last)):
+        if drop is not None and run:
+            refuse_drop_not_run(spec, run, drop, option)
     facts = quality_over_time(spec, state, asked.first, asked.last)
     if asked.as_json:
         print_json(facts)

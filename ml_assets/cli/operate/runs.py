@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ml_assets.pipeline.training.retraining import Retraining
 
 _TOLD_BY_VERDICT = "gate"
+_NAMED = 3  # steps that failed by one cause, named before the number of the others
 
 
 def batch_with_progress(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date], step: int) -> RunOutcome:
@@ -78,8 +79,10 @@ def _watched(spec: UseCaseSpec, title: str, steps: int, work: Callable[[OnEvent]
         except AlertOutboxError as error:
             raise fail(f"{title} ended, and its incidents could not be written: {error}") from error
     if not outcome.succeeded:
-        for step, message in outcome.failures[:5]:
-            console.print(f"[red]failed[/] {step.removeprefix(prefix).replace('__', '/')}")
+        for message, stopped in list(outcome.causes().items())[:5]:
+            named = [step.removeprefix(prefix).replace("__", "/") for step in stopped]
+            more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+            console.print(f"[red]failed[/] {', '.join(named[:_NAMED])}{more}", soft_wrap=True, highlight=False)
             say(message, indent=2)
         print_warnings(outcome)
         raise fail(

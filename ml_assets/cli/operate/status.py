@@ -7,14 +7,27 @@ from typing import Any
 
 from rich.text import Text
 
-from ml_assets.cli.console import console, next_steps, printable, say, shown
+from ml_assets.cli.console import (
+    console,
+    defs_folder,
+    load_declared,
+    next_steps,
+    printable,
+    read_use_case,
+    say,
+    shown,
+    state_of,
+    use_case_names,
+)
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.decisions.first_champion import is_surely_worse
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import record_of, rejection_of, spell_rejection
 from ml_assets.pipeline.champion.record import compared_with
-from ml_assets.pipeline.monitoring.status import count_drops, newest_verdict, refused_examples
+from ml_assets.pipeline.monitoring.status import count_drops, facts_of, newest_verdict, refused_examples
 from ml_assets.reports.quality_text import baseline_sentence, fallback_sentence, first_sentence, gate_sentence
+from ml_assets.spec.declaration import DeclarationError
+from ml_assets.stores.paths import state_paths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -26,6 +39,24 @@ _CANDIDATES = {
     "ahead_auc": TableColumn("AUC ahead", 1), "log_loss": TableColumn("log loss", 1), "auc": TableColumn("AUC", 2),
     "ece": TableColumn("ECE", 2), "CASE WHEN is_chosen THEN 'taken' END AS chosen": TableColumn(""),
 }  # fmt: skip
+
+
+def gather_facts(use_case: str | None) -> list[dict[str, Any]]:
+    """Read how one use case stands, or every one; of one that cannot be read, why, and the others stand."""
+    names = [use_case] if use_case else use_case_names()
+    found: list[dict[str, Any]] = []
+    for name in names:
+        try:
+            spec = read_use_case(name) if use_case else load_declared(name)
+            found.append(facts_of(spec, state_of(spec).pinned()))
+        except DeclarationError as error:
+            found.append({"use_case": name, "broken": [str(mistake) for mistake in error.mistakes]})
+        except ValueError as error:  # a damaged table or record; the others are shown
+            found.append({"use_case": name, "unreadable": " ".join(f"{error}".split())})
+    if not use_case:
+        gone = sorted({folder.name for folder in state_paths().lake.glob("*/")} - set(names))
+        found += [{"use_case": name, "undeclared": f"{defs_folder() / name} is not there"} for name in gone]
+    return found
 
 
 def show_drop_counts(state: UseCaseState, first: date, last: date) -> None:

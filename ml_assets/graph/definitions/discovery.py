@@ -9,13 +9,14 @@ import dagster as dg
 
 from ml_assets.graph import clock
 from ml_assets.graph.definitions.use_case import build_broken_use_case, build_use_case
+from ml_assets.pipeline.declaring.calendar_changes import locate_on_state
 from ml_assets.spec.declaration import (
     DECLARATION_FILE,
     DeclarationError,
     Mistake,
     find_use_cases,
+    is_broken,
     is_readable,
-    locate_use_case,
     unexpected,
 )
 from ml_assets.spec.places import Place
@@ -36,7 +37,7 @@ def load_use_cases(package: Path, discover: Callable[[], dg.Definitions]) -> dg.
         if all(is_readable(folder) for folder in folders):
             return discover()
     except Exception:
-        if not any(_is_broken(folder) for folder in folders):
+        if not any(is_broken(folder, delivery_roots()) for folder in folders):
             raise
     logging.getLogger("ml_assets").warning("a declaration cannot be read: each use case is loaded by itself")
     return dg.Definitions.merge(*(build_folder(folder) for folder in folders))
@@ -67,7 +68,7 @@ def load_location(build: Callable[[], dg.Definitions]) -> dg.Definitions:
 def build_folder(folder: Path) -> dg.Definitions:
     """Build the use case in `folder`, or, when its declaration is broken, one asset that says why."""
     try:
-        found = locate_use_case(folder, delivery_roots())
+        found = locate_on_state(folder, state_paths())
         return build_declared(found.spec, found.places)
     except DeclarationError as error:
         logging.getLogger("ml_assets").error("%s is broken and was left out:\n%s", folder.name, error)
@@ -87,11 +88,3 @@ def build_declared(spec: UseCaseSpec, places: Mapping[str, Sequence[Place]] | No
     except Exception as error:
         mistake = Mistake(Path(DECLARATION_FILE), 1, "", unexpected("cannot be built", error))
         raise DeclarationError(Path(spec.name), [mistake]) from error
-
-
-def _is_broken(folder: Path) -> bool:
-    try:
-        locate_use_case(folder, delivery_roots())
-    except DeclarationError:
-        return True
-    return False

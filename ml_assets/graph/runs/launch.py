@@ -42,6 +42,13 @@ class RunOutcome:
     failures: tuple[tuple[str, str], ...]
     warned: tuple[tuple[str, str], ...] = ()
 
+    def causes(self) -> dict[str, list[str]]:
+        """Give each message of a failure once, with the steps that it stopped."""
+        found: dict[str, list[str]] = {}
+        for step, message in self.failures:
+            found.setdefault(message, []).append(step)
+        return found
+
 
 @contextmanager
 def open_instance(paths: StatePaths) -> Iterator[dg.DagsterInstance]:

@@ -159,6 +159,6 @@ class _Session:
         )  # fmt: skip
         outcome = outcome_of(job_name, result)
         if not outcome.succeeded:
-            said = "; ".join(f"{step}: {message}" for step, message in outcome.failures[:3])
+            said = "; ".join(f"{steps[0]}: {message}" for message, steps in list(outcome.causes().items())[:3])
             raise ReplayStoppedError(f"run {run_id} of {job_name} failed: {said}")
         return run_id

@@ -165,6 +165,12 @@ def newest_drop(connection: duckdb.DuckDBPyConnection, lake: Lake) -> date | Non
     return lake.relation(connection, "predictions").aggregate("max(batch_date)").fetchall()[0][0]
 
 
+def require_first_drop(spec: UseCaseSpec, state: UseCaseState, entry: Row, asked: PersonDecision) -> None:
+    """Refuse a first drop that a decision on `entry` cannot hold from, before anything is shown or asked."""
+    with state.connect() as connection:
+        _serves_after(connection, state.lake, spec, asked, entry["as_of"])
+
+
 def _serves_after(
     connection: duckdb.DuckDBPyConnection, lake: Lake, spec: UseCaseSpec, asked: PersonDecision, as_of: date
 ) -> date:
@@ -174,10 +180,12 @@ def _serves_after(
     if asked.first is not None:
         after = spec.calendar.previous_drop(asked.first)
         if after < as_of:
-            raise NotDecidableError(f"found {asked.first}; allowed: a drop after {as_of}, which it was trained as of")
+            first = spec.calendar.next_drop(as_of)
+            said = f"a drop after {as_of}, which it was trained as of; nearest: {first}"
+            raise NotDecidableError(f"--from: found {asked.first}; allowed: {said}")
         if standing is not None and after < least:
             said = f"a drop after {least}, from which on {standing['model_version']} would serve again"
-            raise NotDecidableError(f"found {asked.first}; allowed: {said}")
+            raise NotDecidableError(f"--from: found {asked.first}; allowed: {said}")
         return after
     newest = newest_drop(connection, lake)
     return least if newest is None else max(least, newest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 
 from ml_assets.ingestion.ledger import DropsNotFinalError, Gap, find_gaps, require_final
@@ -18,6 +18,26 @@ from ml_assets.stores.use_case_state import UseCaseState
 def closed_drops(state: UseCaseState) -> set[date]:
     """Give the drops whose features are stored, also where a drop had no example."""
     return {row["batch_date"] for row in read_rows(state.lake, CLOSED_DROPS.name, ["batch_date"])}
+
+
+def refuse_drop_not_run(spec: UseCaseSpec, closed: Collection[date], drop: date | None, named: str) -> None:
+    """Refuse a drop that is not among the `closed` ones; without a drop, that there is none.
+
+    Raises
+    ------
+    ValueError
+        Saying what `named` may be, and which is nearest.
+    """
+    if not closed:
+        found = f"{named}: found {drop}, and no drop was run yet" if drop else "no drop was run yet"
+        start = spec.calendar.start
+        raise ValueError(f"{found}. Run `ml-assets batch {spec.name} --from {start} --to …` first")
+    if drop is not None and drop not in closed:
+        nearest = min(sorted(closed), key=lambda each: abs(each - drop))
+        raise ValueError(
+            f"{named}: found {drop}, which was not run; allowed: a drop that was run, from {min(closed)} to "
+            f"{max(closed)}; nearest: {nearest}"
+        )
 
 
 def refuse_open_drops(spec: UseCaseSpec, state: UseCaseState, last: date) -> None:

@@ -8,6 +8,7 @@ from datetime import date
 
 from ml_assets.features.examples import settle_examples
 from ml_assets.ingestion.ledger import require_computed
+from ml_assets.pipeline.declaring.calendar_changes import keep_calendar
 from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_open_drops
 from ml_assets.pipeline.features.versions import drops_to_compute
 from ml_assets.pipeline.results import DropResult
@@ -29,6 +30,7 @@ def store_examples(
     DropsNotFinalError
         While an earlier drop has no final state, or no features.
     """
+    keep_calendar(spec, state)
     refuse_open_drops(spec, state, drops[-1])
     require_computed(spec, closed_drops(state), spec.calendar.previous_drop(drops[0]))
     with state.connect() as connection:

@@ -138,6 +138,50 @@ class OtherFeaturesError(RuntimeError):
     """A drop holds other versions of features than its champion was trained on."""
 
 
+class FeaturesNotStoredError(LookupError):
+    """Features that are asked for and that the table of features does not hold: added, renamed or gone since."""
+
+
+def require_stored_features(spec: UseCaseSpec, lake: Lake) -> None:
+    """Refuse to read features that are declared and were computed in no drop yet.
+
+    Raises
+    ------
+    FeaturesNotStoredError
+        Naming them, those that are stored and no longer declared, and what to do.
+    """
+    declared = spec.features.feature_names()
+    types = lake.column_types("features")
+    new = [name for name in declared if name not in types]
+    if not new:
+        return
+    known = {*declared, "example_id", "batch_date", "prediction_at"}
+    gone = [name for name in types if name not in known and not name.startswith("_")]
+    are = "is" if len(new) == 1 else "are"
+    instead = f" (stored, and declared no more: {', '.join(gone[:5])})" if gone else ""
+    raise FeaturesNotStoredError(
+        f"{', '.join(new[:5])} {are} declared and computed in no drop yet{instead}. Run `ml-assets backfill "
+        f"{spec.name} --features`, or put the declaration back"
+    )
+
+
+def require_declared_features(spec: UseCaseSpec, model_version: str, features: Iterable[str]) -> None:
+    """Refuse to score with a model whose features are no longer declared.
+
+    Raises
+    ------
+    FeaturesNotStoredError
+        Naming the features, and what to do.
+    """
+    declared = set(spec.features.feature_names())
+    gone = [name for name in features if name not in declared]
+    if gone:
+        raise FeaturesNotStoredError(
+            f"{model_version} was trained on {', '.join(gone[:5])}, no longer declared: it can score nothing until the "
+            f"declaration is put back. `ml-assets retrain {spec.name}` trains one on what is declared now"
+        )
+
+
 def trained_definitions(connection: DuckDBPyConnection, lake: Lake) -> dict[str, dict[str, str]]:
     """Give the definitions that each model of the record was trained on; empty where that was not recorded."""
     if not lake.has("champion"):

@@ -25,6 +25,7 @@ from ml_assets.stores.landing import REQUEUED, has_landed, write_whole
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
+REFUSED = "refused"
 # No changed contract brings these back: another row says the same, the text was never read, or the drop was refused.
 _NEVER_REQUEUED = ("already_known", "duplicate_key", "file_refused:not_utf8", "drop_refused:")
 
@@ -141,14 +142,17 @@ def land_again(state: UseCaseState, plan: RequeuePlan) -> RequeueResult:
     return RequeueResult(n_landed, len(plan.lines), tuple(problems))
 
 
-def accept_gap(spec: UseCaseSpec, state: UseCaseState, gap: AcceptedGap, now: datetime) -> None:
+def accept_gap(spec: UseCaseSpec, state: UseCaseState, gap: AcceptedGap, now: datetime) -> list[date]:
     """Record that a person goes on without a source in some drops, and why; all of the drops or none.
+
+    Of a drop that is missing that lets it run; of one that was refused it says that nothing better will come. Gives the
+    drops that were refused.
 
     Raises
     ------
     CorrectionError
         If there is no such source, no reason is given, or a drop has nothing to accept: its batch is still to come,
-        the source is not due in it, or it has landed.
+        the source is not due in it, or it has landed and was not refused.
     """
     import pyarrow as pa
 
@@ -167,6 +171,7 @@ def accept_gap(spec: UseCaseSpec, state: UseCaseState, gap: AcceptedGap, now: da
     rows = [{"batch_date": drop, "source": source.name, "reason": reason, "_recorded_at": now} for drop in drops]
     with state.writing("accepted gap") as lake:
         lake.append(ACCEPTED_GAPS, pa.Table.from_pylist(rows))
+    return [drop for drop in drops if states.get(drop) == REFUSED]
 
 
 def _find_source(spec: UseCaseSpec, name: str) -> Source:
@@ -191,6 +196,8 @@ def _not_superseded(state: UseCaseState, source: Source, rows: list[dict[str, An
 
 def _require_missing(spec: UseCaseSpec, state: UseCaseState, source: Source, drop: date, ledger_state: str) -> None:
     name = source.name
+    if ledger_state == REFUSED:  # it has landed, and what it brought is not used: the drop stays as it is
+        return
     if not source.is_expected_in(drop, spec.calendar.start):
         raise CorrectionError(f"{name} is not expected in {drop}: there is nothing to accept")
     if has_landed(state.landing, drop, source.expected_file):

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.reading import read_landed
+from ml_assets.pipeline.declaring.calendar_changes import keep_calendar
 from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.ingestion.contract_changes import follow_contract
 from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
@@ -35,6 +36,7 @@ def receive_source(
     A closed drop keeps what it received; what landed for it since goes into the next open drop as late. A drop that has
     not come by `now`, the wall's moment, is refused as `refuse_undue_drops` does.
     """
+    keep_calendar(spec, state)
     refuse_undue_drops(spec, state, drops, now)
     follow_contract(state, source)
     folders = Folders(state.landing, state.paths.received)

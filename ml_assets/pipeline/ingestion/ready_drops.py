@@ -10,6 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from ml_assets.ingestion.ledger import DropsNotFinalError
+from ml_assets.pipeline.declaring.calendar_changes import find_calendar_changes, said_of_changes
 from ml_assets.spec.contract import Source
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -58,6 +59,9 @@ def find_ready_drops(
     than its source declares waits too: it may still be written. One with a marker is whole.
     """
     folder, name = paths.lake / spec.name, ("ready drops", paths.root, spec.name, is_patient, until, deadline)
+    changes = find_calendar_changes(spec, Lake(folder))
+    if changes:
+        return said_of_changes(changes)
     drop = spec.calendar.drop_receiving(now)
     mark = (
         id(spec), table_marks(folder, ("decisions", ACCEPTED_GAPS)), landing_marks(paths.landing / spec.name), drop,

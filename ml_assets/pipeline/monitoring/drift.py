@@ -31,6 +31,7 @@ from ml_assets.monitoring.reference_columns import LearnedColumns, columns_from_
 from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate, moving_rate
 from ml_assets.pipeline.champion.record import read_promotions
 from ml_assets.pipeline.features.closed_drops import require_features
+from ml_assets.pipeline.features.versions import require_declared_features, require_stored_features
 from ml_assets.pipeline.monitoring.feed_health import read_faults
 from ml_assets.pipeline.monitoring.monitor_results import (
     MonitorResult,
@@ -178,6 +179,7 @@ def _champion_reference(
 ) -> _ChampionReference:
     """Learn what a champion was trained on; kept in a file, by the champion and the features it is learned from."""
     bundle = state.models.load(promotion.model_version, promotion.artifact_sha256)
+    require_declared_features(spec, promotion.model_version, bundle.features)
     until = spec.calendar.drop_receiving(datetime.fromisoformat(bundle.trained_until))
     length = count_drops(spec.monitoring.window, spec.calendar.every)
     files = state.lake.files("features", drops=(spec.calendar.start, until)).files
@@ -256,6 +258,7 @@ class _FeatureFrame:
 def _load_features(
     connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: date, last: date
 ) -> _FeatureFrame:
+    require_stored_features(spec, lake)
     drops = spec.calendar.drops_between(first, last)
     bounds = (drops[0], drops[-1]) if drops else (first, last)
     columns = ", ".join(

@@ -8,9 +8,11 @@ from typing import Any
 
 from ml_assets.decisions.findings import DROP_SCOPE, finding_of_verdict, findings_of_drop
 from ml_assets.decisions.incidents import Changes, Finding
+from ml_assets.decisions.refused_drops import KIND as REFUSED
+from ml_assets.decisions.refused_drops import findings_of_refused, landed_again, refused_stretches
 from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.champion.record import damage_of, drop_of, newest_champion
-from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS, overdue_sources
+from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS, accepted_gaps, overdue_sources
 from ml_assets.pipeline.monitoring.decisions import parts_to_tell
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
 from ml_assets.spec.use_case import UseCaseSpec
@@ -18,7 +20,7 @@ from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.alert_relay import RelayResult, relay, urls_from_environment
 from ml_assets.stores.failed_measures import MIRROR, FailedMeasure, failed_measures
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.landing import landed_drops
+from ml_assets.stores.landing import drop_named, landed_drops
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.unchanged import (
@@ -176,13 +178,23 @@ def send_alerts(paths: StatePaths, now: datetime) -> RelayResult | None:
     return relay(AlertOutbox(paths), urls, now) if urls else None
 
 
+def reconcile_accepted(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> list[Changes]:
+    """Close what a person has just accepted, before the next look at everything."""
+    lake = UseCaseState(spec.name, paths).pinned().lake
+    return list(_reconcile_drops(spec, lake, AlertOutbox(paths), now))
+
+
 def _reconcile_drops(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: datetime) -> Iterable[Changes]:
     last = outbox.last_settled(spec.name, DROP_SCOPE)
     since = date.fromisoformat(last) if last else spec.calendar.start
-    bounds = (since, date.max)
+    bounds, earlier = (since, date.max), (min([since, *_refused_since(spec.name, outbox)]), date.max)
     decided = {row["batch_date"]: row for row in read_rows(lake, "decisions", None, bounds)}
     performance = {row["batch_date"]: row for row in read_rows(lake, "performance_verdicts", None, bounds)}
-    ledger = _by_drop(read_rows(lake, "drops", ["batch_date", "source", "state", "reasons"], bounds))
+    received = read_rows(lake, "drops", ["batch_date", "source", "state", "reasons"], earlier)
+    ledger, accepted = _by_drop(received), accepted_gaps(lake)
+    declared = {source.name for source in spec.sources}  # of a source that is gone nothing better can come
+    refused = refused_stretches([row for row in received if row["source"] in declared], sorted(ledger))
+    again = landed_again(received)
     alarms = _by_drop(read_monitors(lake, None, bounds, where="state = 'alarm'"))
     for drop in sorted(decided):
         findings = findings_of_drop(
@@ -195,7 +207,15 @@ def _reconcile_drops(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: da
             decision=decided[drop],
             max_ece=spec.model.gate.max_ece,
         )
+        findings += findings_of_refused(spec.name, drop, refused, again, accepted)
         yield outbox.settle(spec.name, DROP_SCOPE, drop.isoformat(), findings, now)
+
+
+def _refused_since(use_case: str, outbox: AlertOutbox) -> list[date]:
+    """Give the first drop of each refused stretch that is open: nobody has dealt with it yet."""
+    open_ones = [each for each in outbox.incidents(use_case, open_only=True) if each.kind == REFUSED]
+    found = [drop_named(each.monitor.rpartition("/")[2]) for each in open_ones]
+    return [drop for drop in found if drop is not None]
 
 
 def _by_drop(rows: Iterable[dict[str, Any]]) -> dict[date, list[dict[str, Any]]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.ingestion.ledger import require_computed
-from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_open_drops
+from ml_assets.pipeline.declaring.calendar_changes import keep_calendar
+from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_drop_not_run, refuse_open_drops
 from ml_assets.pipeline.features.versions import require_one_set, stale_drops
 from ml_assets.pipeline.monitoring.feed_health import read_faults
 from ml_assets.spec.feature_versions import feature_definitions
@@ -96,10 +97,11 @@ def store_training_set(
     MixedFeaturesError
         Where drops hold other versions of features than are declared now, unless `mix_features`.
     """
+    keep_calendar(spec, state)
     lake = state.lake
     with state.connect() as connection:
         computed = closed_drops(state)
-        drop = choose_as_of(spec, as_of, max(computed, default=None))
+        drop = choose_as_of(spec, as_of, computed)
         refuse_open_drops(spec, state, drop)
         require_computed(spec, computed, drop)
         if not mix_features:
@@ -165,24 +167,21 @@ def _drawn_versions(lake: Lake) -> str:
     return ", ".join(str(commit["version"]) for commit in reversed(lake.history(TABLE)) if "plan" in commit)
 
 
-def choose_as_of(spec: UseCaseSpec, asked: str, newest: date | None) -> date:
+def choose_as_of(spec: UseCaseSpec, asked: str, computed: Collection[date]) -> date:
     """Read the asked drop, or take the newest one with features.
 
     Raises
     ------
     ValueError
-        If it is no date, no drop of the calendar, or later than what has been run.
+        If it is no date, no drop of the calendar, or one that was not run.
     """
-    if newest is None:
-        raise ValueError(f"no drop has features yet; run `ml-assets batch {spec.name} --from … --to …` first")
+    refuse_drop_not_run(spec, computed, None, "as_of")
+    newest = max(computed)
     if not asked:
         return newest
     try:
         as_of = date.fromisoformat(asked)
     except ValueError as error:
         raise ValueError(f"as_of: found {asked!r}; allowed: a date such as {newest}") from error
-    if not spec.calendar.is_drop(as_of):
-        raise ValueError(f"as_of: found {as_of}; allowed: a drop of the calendar, from {spec.calendar.start}")
-    if as_of > newest:
-        raise ValueError(f"as_of: found {as_of}; allowed: up to {newest}, the newest drop that was run")
+    refuse_drop_not_run(spec, computed, as_of, "as_of")
     return as_of

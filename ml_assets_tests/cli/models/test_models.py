@@ -268,8 +268,10 @@ def test_rollback_that_cannot_be_is_explained(
     at(two.state, monkeypatch)
     names = {"first": two.first, "second": two.second}
 
-    found = refused(run("rollback", NAME, *(each.format(**names) for each in arguments), "--yes"))
+    result = run("rollback", NAME, *(each.format(**names) for each in arguments), "--yes")
+    found = refused(result)
 
+    assert result.stdout == ""  # before anything is compared or asked
     assert told.format(**names) in found
     assert len(two.state.rows("champion", RECORD)) == 2
 

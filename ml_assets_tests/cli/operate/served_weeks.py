@@ -6,6 +6,7 @@ the opposite of the outcome; a retraining is refused then, and the baseline serv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,14 @@ def score_of(drop: date, label: int) -> float:
 
 def write_decisions(root: Path, drops: list[date], **columns: Any) -> None:
     """Write a decision to do nothing of each drop."""
+    Lake(root / "lake" / NAME).replace_drops("decisions", decision_rows(drops, **columns), drops)
+
+
+def decision_rows(drops: Sequence[date], **columns: Any) -> pa.Table:
+    """Give a decision to do nothing of each drop."""
     nothing = {"action": "nothing", "reason": "no trigger fires", "would_change": "a trigger", "evidence": []}
     nothing |= {"is_scored": True, "is_reported": True}
-    rows = [{"batch_date": drop, **nothing, **columns} for drop in drops]
-    Lake(root / "lake" / NAME).replace_drops("decisions", arrow_rows(DECISIONS, rows), drops)
+    return arrow_rows(DECISIONS, [{"batch_date": drop, **nothing, **columns} for drop in drops])
 
 
 def _write_record(lake: Lake, last: date) -> None:

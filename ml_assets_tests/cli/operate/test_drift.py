@@ -71,7 +71,10 @@ def test_named_drop_as_json_holds_every_monitor() -> None:
 @pytest.mark.parametrize(
     ("drop", "said"),
     [
-        ("2013-07-09", "no drift report of 2013-07-09; drops with a report: 2013-07-01 to 2013-07-02"),
+        (
+            "2013-07-09",
+            "no drift report of 2013-07-09; drops with a report: 2013-07-01 to 2013-07-02; nearest: 2013-07-02",
+        ),
         ("july", "--drop: found 'july'; allowed: a date such as 2013-01-01"),
     ],
 )

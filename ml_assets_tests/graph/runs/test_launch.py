@@ -86,7 +86,8 @@ def test_failed_run_gives_the_step_and_the_error_at_its_root(two_days: TwoDays) 
     assert two_days.refused.failures == (
         (
             "flight_delays__training__training_set",
-            "ValueError: as_of: found 2013-01-05; allowed: up to 2013-01-02, the newest drop that was run",
+            "ValueError: as_of: found 2013-01-05, which was not run; allowed: a drop that was run, from 2013-01-01 to "
+            "2013-01-02; nearest: 2013-01-02",
         ),
     )
 

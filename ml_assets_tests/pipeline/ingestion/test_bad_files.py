@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.decisions.findings import findings_of_drop
+from ml_assets.decisions.refused_drops import findings_of_refused, refused_stretches
 from ml_assets.pipeline.monitoring.incidents import reconcile_incidents
 from ml_assets.pipeline.monitoring.status import facts_of
 from ml_assets.stores.alert_outbox import AlertOutbox
@@ -49,8 +49,8 @@ def test_bad_file_costs_its_drop_at_most_and_the_ledger_names_file_and_cause(
     assert row["landed"] == row["validated"] + row["quarantined"]
     assert [(each["state"], each["validated"]) for each in (before, after)] == [("admitted", 1)] * 2
     if state == "refused":
-        incident = findings_of_drop("uc", "2013-01-02", ledger=[row], alarms=[], performance=None, stale=[],
-                                    decision=None)[0]  # fmt: skip
+        stretches = refused_stretches([row], DAYS)
+        (incident,) = findings_of_refused("uc", DAYS[1], stretches, {}, [])
         assert incident.message == f"orders of drop 2013-01-02 broke its contract: {told[0]}"
 
 
