@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_OF_A_READ = 16_000_000  # bytes of files that are read together; DuckDB reads more than that from disk, lazily
 MOST_KEPT = 256_000_000  # bytes of rows in memory, of all tables
 MOST_SIZES = 100_000  # files whose size is known
-_UNPACKED = 10  # files of a read that lie alone: with so many, they are packed with the others
+_UNPACKED, _UNPACKED_SHARE = 10, 8  # so many files of a read that lie alone, or an eighth of those packed, are packed
 
 
 class _Kept:
@@ -116,7 +116,9 @@ def _small_files(table: TableFiles) -> list[pa.Table]:
     names = [file[len(folder) + 1 :] for file in table.files]
     packed = _KEPT.packed(folder)
     alone = [name for name in names if packed is None or name not in packed.places]
-    if len(alone) >= _UNPACKED:
+    if packed is not None and packed.is_full:
+        alone = [name for name in alone if name > min(packed.places)]
+    if len(alone) >= max(_UNPACKED, 0 if packed is None else len(packed.places) // _UNPACKED_SHARE):
         packed = _pack(folder, alone, packed, table.schema) or packed
     return [
         packed.take(run) if packed is not None and run[0] in packed.places
@@ -142,10 +144,14 @@ def _side_by_side(names: Sequence[str], packed: PackedRows | None) -> list[list[
 def _pack(folder: str, alone: Sequence[str], before: PackedRows | None, schema: pa.Schema) -> PackedRows | None:
     """Pack files together with those that were packed before and are still there."""
     parts = {name: _KEPT.read(f"{folder}/{name}", is_partitioned=True) for name in alone}
-    if before is not None:
-        parts |= {name: before.take([name]) for name in before.places if Path(folder, name).exists()}
     alike = {name: rows for name, part in parts.items() if (rows := _stacked([part], schema)).schema.equals(schema)}
-    packed = pack(Path(folder), alike)
+    is_later = before is not None and before.rows.schema.equals(schema) and min(alone) > max(before.places)
+    if before is not None and not (is_later and all(Path(folder, name).exists() for name in before.places)):
+        for name in before.places:
+            if Path(folder, name).exists() and (rows := _stacked([before.take([name])], schema)).schema.equals(schema):
+                alike[name] = rows
+        before = None
+    packed = pack(Path(folder), alike, before)
     if packed is not None:
         _KEPT.put_packed(folder, packed)
     return packed

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NAME = "_rows.arrow"
 LARGEST_FILE = 400_000  # bytes of a file on average, above which reading it alone costs little beside its rows
 _MOST_ROWS = 64_000_000  # bytes in memory of a file of packed rows
-_PLACES = b"places"
+_PLACES, _FULL = b"places", b"full"
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,13 @@ class PackedRows:
     ----------
     places
         First row and number of rows of each file, by its path below the folder of the table, in their order.
+    is_full
+        Whether files of older drops were left out, since they do not fit.
     """
 
     rows: pa.Table
     places: Mapping[str, tuple[int, int]]
+    is_full: bool = False
 
     def take(self, files: Sequence[str]) -> pa.Table:
         """Give the rows of files that lie side by side in `places`."""
@@ -52,34 +55,42 @@ def read_packed(folder: Path) -> PackedRows | None:
     try:
         with pa.OSFile(str(folder / NAME)) as file:
             rows = pa.ipc.open_file(file).read_all()
-        places = json.loads((rows.schema.metadata or {})[_PLACES])
+        described = rows.schema.metadata or {}
+        places, is_full = json.loads(described[_PLACES]), _FULL in described
     except (OSError, pa.ArrowException, KeyError, ValueError):
         return None
-    return PackedRows(rows.replace_schema_metadata(None), {name: (start, n) for name, start, n in places})
+    return PackedRows(rows.replace_schema_metadata(None), {name: (start, n) for name, start, n in places}, is_full)
 
 
-def pack(folder: Path, parts: Mapping[str, pa.Table]) -> PackedRows | None:
+def pack(folder: Path, parts: Mapping[str, pa.Table], after: PackedRows | None = None) -> PackedRows | None:
     """Write the rows of files, by their paths below the folder of a table, in the order of these paths.
 
-    All have the same columns. Of more than fit, those of the oldest drops are left out. None where no two fit, or the
-    folder cannot be written.
+    All have the same columns. `after` are rows that were packed before and come first. Of more than fit, those of the
+    oldest drops are left out. None where no two fit, or the folder cannot be written.
     """
     import pyarrow as pa
 
     ordered = sorted(parts)
-    n_bytes = sum(part.nbytes for part in parts.values())
-    while ordered and n_bytes > _MOST_ROWS:
-        n_bytes -= parts[ordered.pop(0)].nbytes
-    if len(ordered) < 2:
-        return None
     tables = [parts[name] for name in ordered]
+    lengths = [(name, parts[name].num_rows) for name in ordered]
+    if after is not None:
+        tables.insert(0, after.rows)
+        lengths = [*((name, n) for name, (_, n) in after.places.items()), *lengths]
+    rows = pa.concat_tables(tables)
+    left_out = 0
+    while lengths and rows.slice(left_out).nbytes > _MOST_ROWS:
+        left_out += lengths.pop(0)[1]
+    if len(lengths) < 2:
+        return None
     places: list[tuple[str, int, int]] = []
     start = 0
-    for name, table in zip(ordered, tables, strict=True):
-        places.append((name, start, table.num_rows))
-        start += table.num_rows
-    rows = pa.concat_tables(tables).combine_chunks()
-    described = rows.replace_schema_metadata({_PLACES: json.dumps(places).encode()})
+    for name, n in lengths:
+        places.append((name, start, n))
+        start += n
+    rows = rows.slice(left_out).combine_chunks()
+    is_full = left_out > 0 or (after is not None and after.is_full)
+    noted = {_PLACES: json.dumps(places).encode(), **({_FULL: b"yes"} if is_full else {})}
+    described = rows.replace_schema_metadata(noted)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, described.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
         writer.write_table(described)
@@ -87,4 +98,4 @@ def pack(folder: Path, parts: Mapping[str, pa.Table]) -> PackedRows | None:
         write_whole(folder / NAME, sink.getvalue().to_pybytes())
     except OSError:
         return None
-    return PackedRows(rows, {name: (first, n) for name, first, n in places})
+    return PackedRows(rows, {name: (first, n) for name, first, n in places}, is_full)

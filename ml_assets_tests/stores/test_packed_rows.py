@@ -127,7 +127,10 @@ def test_of_more_rows_than_fit_the_newest_drops_are_packed(tmp_path: Path, monke
     assert packed is not None
     assert 2 <= len(packed.places) < 20
     assert max(packed.places).startswith(f"batch_date={DROPS[19]}")
+    written = (tmp_path / "lake" / "orders" / NAME).stat().st_mtime_ns
+    forget(monkeypatch)
     assert read(lake) == from_files(lake)
+    assert (tmp_path / "lake" / "orders" / NAME).stat().st_mtime_ns == written  # what does not fit is not tried again
 
 
 def test_files_that_are_gone_are_no_longer_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
