@@ -184,7 +184,9 @@ def _champion_reference(
     length = count_drops(spec.monitoring.window, spec.calendar.every)
     files = state.lake.files("features", drops=(spec.calendar.start, until)).files
     broken = faults.broken_drops(promotion.as_of)
-    key = (spec.name, promotion.artifact_sha256, str(length), *map(str, broken), *files)
+    # by their names alone: a state that was moved or restored has the same files
+    names = [file.rpartition("/")[2] for file in files]
+    key = (spec.name, promotion.artifact_sha256, str(length), *map(str, broken), *names)
 
     def learn() -> LearnedColumns:
         rows = _load_features(connection, spec, state.lake, spec.calendar.start, until)
@@ -194,8 +196,8 @@ def _champion_reference(
         learned = keep_in_file(state.paths.kept(spec.name) / "drift", key, learn, columns_to_bytes, columns_from_bytes)
         return DriftReference("training", learned, length)
 
-    name = ("training reference", state.paths.root, spec.name)  # a champion serves for weeks: in a replay for many runs
-    return _ChampionReference(promotion, bundle, keep_unchanged(name, key, read))
+    own = ("training reference", state.paths.root, spec.name)  # a champion serves for weeks: in a replay for many runs
+    return _ChampionReference(promotion, bundle, keep_unchanged(own, key, read))
 
 
 def _importance_shares(bundle: ModelBundle) -> dict[str, float]:
