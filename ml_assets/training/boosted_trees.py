@@ -56,7 +56,7 @@ class Trees:
         values = feature_values(features, self.columns)
         if not len(values):
             return np.empty(0, dtype=np.float64)
-        matrix = xgboost.DMatrix(values, feature_types=feature_types(self.columns), enable_categorical=True)
+        matrix = xgboost.DMatrix(values, feature_types=feature_types(self.columns), enable_categorical=True, nthread=1)
         return self.booster.predict(matrix).astype(np.float64)
 
     def to_files(self) -> dict[str, bytes]:
@@ -78,7 +78,7 @@ class FittedBoostedTrees(Trees):
         import xgboost
 
         values = feature_values(features, self.columns)
-        matrix = xgboost.DMatrix(values, feature_types=feature_types(self.columns), enable_categorical=True)
+        matrix = xgboost.DMatrix(values, feature_types=feature_types(self.columns), enable_categorical=True, nthread=1)
         parts = self.booster.predict(matrix, pred_contribs=True).astype(np.float64)
         ordered = (*self.columns.numeric, *self.columns.text)
         return {name: parts[:, place] for place, name in enumerate(ordered)}, parts[:, -1]
@@ -142,7 +142,7 @@ def read_trees(files: Mapping[str, bytes]) -> tuple[FeatureColumns, xgboost.Boos
     """Read the columns and the booster of trees from their files."""
     import xgboost
 
-    booster = xgboost.Booster()
+    booster = xgboost.Booster({"nthread": 1})  # two threads wait for each other longer than they score
     booster.load_model(bytearray(files[BOOSTER_FILE]))
     return FeatureColumns.from_json(files[COLUMNS_FILE]), booster
 
