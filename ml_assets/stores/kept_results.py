@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,17 +40,17 @@ def keep_in_file(
         return read(file.read_bytes())
     except (OSError, ValueError):
         result = work()
-    try:
+    with suppress(OSError):  # a full disk, or one that is only read: it is worked out again the next time
         write_whole(file, write(result))
-        for old in sorted(folder.glob("*.kept"), key=_written)[:-_MOST]:
-            old.unlink(missing_ok=True)
-    except OSError:
-        pass  # a full disk, or one that is only read: the result is there, and worked out again the next time
+        forget_oldest(folder, "*.kept", _MOST)
     return result
 
 
-def _written(file: Path) -> float:
-    try:
-        return file.stat().st_mtime
-    except OSError:
-        return 0.0
+def forget_oldest(folder: Path, pattern: str, most: int) -> None:
+    """Remove files of a folder but the newest `most`; another process may remove them at the same time."""
+    found: list[tuple[int, Path]] = []
+    for file in folder.glob(pattern):
+        with suppress(FileNotFoundError):
+            found.append((file.stat().st_mtime_ns, file))
+    for _, file in sorted(found)[:-most]:
+        file.unlink(missing_ok=True)

@@ -14,7 +14,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_assets.stores.landing import write_whole
+from ml_assets.stores.arrow_files import read_arrow, write_arrow
+from ml_assets.stores.kept_results import forget_oldest
 from ml_assets.stores.table_files import PARTITION, TableFiles, drop_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class KeptScores:
 
         names = _names_of(features)
         file = self.folder / f"{model_version}.arrow"
-        kept = _read(file)
+        kept = read_arrow(file)
         have = set() if kept is None else set(kept[_MADE_FROM].unique().to_pylist())
         missing = [drop for drop in drops if drop in names and names[drop] not in have]
         if missing:
@@ -77,15 +78,8 @@ class KeptScores:
         kept = kept.filter(pc.field(PARTITION) >= pa.scalar(newest[0], pa.date32()))
         if kept.num_rows > _MOST_ROWS:
             return
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, kept.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-            writer.write_table(kept.combine_chunks())
-        try:
-            write_whole(file, sink.getvalue().to_pybytes())
-            for old in sorted(self.folder.glob("*.arrow"), key=lambda each: each.stat().st_mtime)[:-_MOST_MODELS]:
-                old.unlink(missing_ok=True)
-        except OSError:
-            pass  # a full disk, or one that is only read: the scores are there, and computed again the next time
+        if write_arrow(file, kept):
+            forget_oldest(self.folder, "*.arrow", _MOST_MODELS)
 
 
 def scores_schema() -> pa.Schema:
@@ -108,13 +102,3 @@ def _names_of(features: TableFiles) -> dict[date, str]:
     for file in features.files:
         by_drop.setdefault(drop_of(file), []).append(file.rpartition("/")[2])
     return {drop: hashlib.sha256("/".join(files).encode()).hexdigest()[:20] for drop, files in by_drop.items()}
-
-
-def _read(file: Path) -> pa.Table | None:
-    import pyarrow as pa
-
-    try:
-        with pa.OSFile(str(file)) as opened:
-            return pa.ipc.open_file(opened).read_all()
-    except (OSError, pa.ArrowException):
-        return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_assets.stores.landing import write_whole
+from ml_assets.stores.arrow_files import read_arrow, write_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,15 +50,11 @@ class PackedRows:
 
 def read_packed(folder: Path) -> PackedRows | None:
     """Read the packed rows of the table in `folder`; None where there are none, or they cannot be read."""
-    import pyarrow as pa
-
-    try:
-        with pa.OSFile(str(folder / NAME)) as file:
-            rows = pa.ipc.open_file(file).read_all()
-        described = rows.schema.metadata or {}
-        places, is_full = json.loads(described[_PLACES]), _FULL in described
-    except (OSError, pa.ArrowException, KeyError, ValueError):
+    rows = read_arrow(folder / NAME)
+    described = {} if rows is None else rows.schema.metadata or {}
+    if rows is None or _PLACES not in described:
         return None
+    places, is_full = json.loads(described[_PLACES]), _FULL in described
     return PackedRows(rows.replace_schema_metadata(None), {name: (start, n) for name, start, n in places}, is_full)
 
 
@@ -90,12 +86,6 @@ def pack(folder: Path, parts: Mapping[str, pa.Table], after: PackedRows | None =
     rows = rows.slice(left_out).combine_chunks()
     is_full = left_out > 0 or (after is not None and after.is_full)
     noted = {_PLACES: json.dumps(places).encode(), **({_FULL: b"yes"} if is_full else {})}
-    described = rows.replace_schema_metadata(noted)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, described.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-        writer.write_table(described)
-    try:
-        write_whole(folder / NAME, sink.getvalue().to_pybytes())
-    except OSError:
+    if not write_arrow(folder / NAME, rows.replace_schema_metadata(noted)):
         return None
     return PackedRows(rows, {name: (first, n) for name, first, n in places}, is_full)

@@ -85,11 +85,18 @@ class PriorCorrector:
     def _score(self, drops: Sequence[date], model_version: str, bundle: ModelBundle, features: int) -> None:
         """Score the examples of the drops that were not scored yet, all at once.
 
-        A row a label that became known of each example of a drop, in the order they did.
+        A row a label that became known of each example of a drop, in the order they did. Where scores are kept, those
+        of all drops that are read are asked for together: the others are needed by the next drops.
         """
         missing = [drop for drop in drops if (model_version, features, drop) not in self._scored]
         if not missing:
             return
+        if self.kept is not None:
+            learned_until = self.spec.calendar.drop_receiving(datetime.fromisoformat(bundle.trained_until))
+            read = {drop for drop in self.files[features].drops() if drop > learned_until}
+            missing = sorted(
+                {*missing, *(drop for drop in read if (model_version, features, drop) not in self._scored)}
+            )
         score = partial(self._score_examples, bundle, features)
         scores = score(missing) if self.kept is None else self.kept.of(
             model_version, self.files[features], missing, score
