@@ -29,7 +29,9 @@ def asset_versions(spec: UseCaseSpec) -> dict[str, str]:
         "training/labels": _plain(spec.labels),
         "features/examples": _plain(spec.examples),
         "features/features": feature_definitions(spec),
-        "training/training_set": [_plain(spec.labels), _plain(model)],
+        "training/training_set": [
+            _plain(spec.labels), _plain(model), *([_plain(spec.labeling)] if spec.trains_on_weak_labels else []),
+        ],
         "models/candidate_model": _plain(model),
         **{f"models/{name}": [_plain(model), _plain(monitoring.costs)] for name in ("evaluation_measures",
            "evaluation_slices", "behaviours", "evaluation", "champion", "model_card")},
@@ -39,6 +41,10 @@ def asset_versions(spec: UseCaseSpec) -> dict[str, str]:
         **{f"monitoring/{name}": monitors for name in ("feed_health", "drift_report", "performance_report")},
         "monitoring/decisions": [_plain(spec.retraining), *monitors],
     }  # fmt: skip
+    if spec.labeling is not None:
+        functions = [[each.name, each.definition] for each in spec.labeling.functions]
+        parts |= {f"labels/{name}": [functions, _plain(spec.labeling)] for name in ("label_model", "training_labels")}
+        parts["labels/weak_labels"] = [functions, list(spec.labeling.classes)]
     for source in spec.sources:
         parts |= {f"raw/{source.name}": [_landed(source), calendar]}
         parts |= {f"{layer}/{source.name}": [_plain(source), calendar] for layer in ("validated", "quarantine")}

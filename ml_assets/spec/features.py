@@ -16,7 +16,8 @@ from ml_assets.spec.names import Identifier, KeyPath, did_you_mean, not_among
 from ml_assets.spec.untyped import list_of, mapping_of, named_parts
 
 EXAMPLE_COLUMNS = ("batch_date", "example_id", "prediction_at")
-TAKEN = (*EXAMPLE_COLUMNS, "label", "split")  # the last two a training set has beside the features
+# the last ones a training set has beside the features
+TAKEN = (*EXAMPLE_COLUMNS, "label", "split", "label_origin", "label_weight", "label_reason")
 AggregateFunction = Literal[
     "count", "sum", "mean", "share", "min", "max", "std", "last", "distinct", "hours_since_last"
 ]

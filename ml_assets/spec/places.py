@@ -30,6 +30,11 @@ _KEYS: dict[str, KeyPath] = {
     "monitoring/performance_report": ("monitoring",),
     "monitoring/decisions": ("retraining",),
 }
+_OF_LABELING: dict[str, KeyPath] = {
+    "labels/weak_labels": ("labeling", "functions"),
+    "labels/label_model": ("labeling",),
+    "labels/training_labels": ("labeling",),
+}
 _OF_SQL = {"features/examples": "examples", "training/labels": "labels"}
 
 
@@ -50,7 +55,7 @@ def asset_places(
     `line_of` gives the line of a key, of the nearest one around it where it is not written; `sql_files` the files of
     `examples` and `labels`.
     """
-    keys = dict(_KEYS)
+    keys = _KEYS | (_OF_LABELING if spec.labeling else {})
     for number, source in enumerate(spec.sources):
         keys |= {f"{layer}/{source.name}": ("sources", number) for layer in ("raw", "validated", "quarantine")}
     places: dict[str, tuple[Place, ...]] = {}

@@ -44,6 +44,10 @@ def _wrong_owners(declared: Mapping[str, Any]) -> Iterator[Fault]:
     for part in ("views", "expressions"):
         for place, each in enumerate(list_of(features.get(part))):
             said.append((("features", part, place, "owner"), mapping_of(each).get("owner")))
+    labeling = mapping_of(declared.get("labeling"))
+    said.append((("labeling", "owner"), labeling.get("owner")))
+    for place, each in enumerate(list_of(labeling.get("functions"))):
+        said.append((("labeling", "functions", place, "owner"), mapping_of(each).get("owner")))
     for path, owner in said:
         if isinstance(owner, str) and not re.fullmatch(r"team:[\w-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
             nearest = did_you_mean(owner, [name for _, name in owners if name != owner])

@@ -34,6 +34,7 @@ _TIMES: Columns = {"event_at": _MOMENT, "known_at": _MOMENT, "claimed_known_at":
 _MOMENTS = ("TIMESTAMP", "DATE", "VARCHAR", '"NULL"')
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
             "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN", '"NULL"')  # fmt: skip
+_CLASSES = (*(kind for kind in _NUMBERS if kind.endswith("INT") or kind == "INTEGER"), "BOOLEAN", '"NULL"')
 _TRUTH = ("BOOLEAN", '"NULL"')
 _OTHERS = ("VARCHAR", "DATE", "TIMESTAMP", _MOMENT)
 
@@ -74,6 +75,7 @@ def sql_faults(declared: Mapping[str, Any], files: Mapping[str, str]) -> Iterato
         yield from check.views()
         yield from check.expressions()
         yield from check.behaviours()
+        yield from check.labeling()
         yield from check.worklist()
 
 
@@ -210,6 +212,23 @@ class _Check:
                 # what is no expression of a row, and what takes the place of no feature, is told where it is read
                 if each_asked.text and not _misplaced(each_asked.text):
                     yield from self._expression(each_asked, "_window")
+
+    def labeling(self) -> Iterator[PlacedSqlFault]:
+        """Check labeling functions over the columns of the examples: each gives a class or null."""
+        functions = mapping_of(self._declared.get("labeling")).get("functions")
+        asked = [
+            _Expression(
+                ("labeling", "functions", place, "sql"), function["sql"], _CLASSES, "a class, or null to abstain"
+            )
+            for place, _, function in named_parts(functions)
+            if isinstance(function.get("sql"), str)
+        ]
+        if self._examples is None:  # what they can see is not known
+            for each in asked:
+                yield from (PlacedSqlFault(each.path, fault) for fault in _misplaced(each.text))
+            return
+        self._bench.lay("_labeled", self._examples)
+        yield from self._together(asked, "_labeled")
 
     def _expression_features(self) -> Columns:
         found: Columns = {}

@@ -14,6 +14,7 @@ from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.deliveries import Delivery, repeated_files
 from ml_assets.spec.drop_rules import short_references
 from ml_assets.spec.features import FeatureSpec
+from ml_assets.spec.labeling import LabelingSpec
 from ml_assets.spec.model import ModelSpec
 from ml_assets.spec.monitoring import MonitoringSpec, RetrainingSpec
 from ml_assets.spec.names import Identifier, did_you_mean
@@ -76,6 +77,7 @@ class UseCaseSpec(Declared):
     sources: tuple[Source, ...] = Field(min_length=1)
     examples: Examples
     labels: Labels
+    labeling: LabelingSpec | None = None
     features: FeatureSpec
     model: ModelSpec
     worklist: Worklist
@@ -90,6 +92,11 @@ class UseCaseSpec(Declared):
             if source.name == name:
                 return source
         raise KeyError(name)
+
+    @property
+    def trains_on_weak_labels(self) -> bool:
+        """Whether training sets hold labels of labeling functions beside gold ones."""
+        return self.labeling is not None and self.labeling.train
 
     def matured_by(self, as_of: date) -> datetime:
         """Give the latest `prediction_at` that is matured at the batch of `as_of`, in UTC."""

@@ -21,7 +21,7 @@ from ml_assets.stats.classification import summary
 from ml_assets.training.blend import Blend, blended, fit_weights
 from ml_assets.training.boosted_trees import FittedBoostedTrees
 from ml_assets.training.calibration import CalibratedModel, Curve, fit_curve
-from ml_assets.training.class_balance import balanced
+from ml_assets.training.class_balance import balanced, with_label_weights
 from ml_assets.training.estimators import FittedModel, fit_rung, part_of
 from ml_assets.training.fit_pool import fit_pool, fit_side_by_side
 from ml_assets.training.rung_parameters import FitOptions
@@ -315,6 +315,7 @@ def fit_bare(
         train = train.loc[shown]
     labels = train["label"].to_numpy(dtype=np.float64)
     taken, weights = balanced(recipe.imbalance, labels, np.random.default_rng(recipe.seed))
+    weights = with_label_weights(train, taken, weights)
     return fit_rung(
         rung,
         train[names].iloc[taken] if taken.size < labels.size else train[names],

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ml_assets.spec.model import Imbalance
 
 
@@ -35,3 +37,25 @@ def balanced(
         return everything, compute_sample_weight("balanced", labels)
     few, many = sorted((everything[labels == 1], everything[labels == 0]), key=len)
     return np.sort(np.concatenate([few, rng.choice(many, size=few.size, replace=False)])), None
+
+
+def with_label_weights(
+    train: pd.DataFrame, taken: NDArray[np.int64], weights: NDArray[np.float64] | None
+) -> NDArray[np.float64] | None:
+    """Multiply how much rows count by how sure their labels are: 1 for gold labels, less for weak ones.
+
+    Parameters
+    ----------
+    train
+        Training rows; without a column `label_weight` all labels are as sure, and `weights` stay.
+    taken
+        Positions of the rows that are trained on.
+
+    >>> import pandas as pd
+    >>> with_label_weights(pd.DataFrame({"label_weight": [1.0, 0.2]}), np.array([0, 1]), np.array([2.0, 2.0])).tolist()
+    [2.0, 0.4]
+    """
+    if "label_weight" not in train.columns:
+        return weights
+    sure = train["label_weight"].to_numpy(dtype=np.float64)[taken]
+    return sure if weights is None else weights * sure

@@ -62,7 +62,10 @@ def choose_history(
     cuts = [(change, f"since {change:%Y-%m-%d}") for change in inside]
     cuts += [(newest - length, f"the last {length.days}d") for length in LENGTHS if newest - oldest > 2 * length]
     window = _window(moments, newest - max(inside) if inside else None, recipe.folds.length)
-    test, before = train.loc[window], train.loc[~window]
+    before = train.loc[~window]
+    if "label_origin" in train.columns:
+        window &= (train["label_origin"] == "gold").to_numpy()  # what functions say measures nothing
+    test = train.loc[window]
     if not cuts or not _is_enough(before) or test["label"].nunique() < 2:
         return HistoryChoice(None, "all: nothing to compare with")
     kept_by_name = {"all": before} | {name: before.loc[before["prediction_at"] > cut] for cut, name in cuts}

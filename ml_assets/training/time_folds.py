@@ -44,7 +44,8 @@ def time_folds(rows: pd.DataFrame, folds: Folds, matures_after: timedelta) -> li
     Parameters
     ----------
     rows
-        Training rows: `prediction_at`, `label`.
+        Training rows: `prediction_at`, `label`. Where weak labels are among them, windows hold rows of `label_origin`
+        gold alone: a model is not measured by what functions say.
 
     >>> import pandas as pd
     >>> from ml_assets.spec.model import Folds
@@ -60,13 +61,16 @@ def time_folds(rows: pd.DataFrame, folds: Folds, matures_after: timedelta) -> li
 def _folds(rows: pd.DataFrame, folds: Folds, matures_after: timedelta) -> Iterator[Fold]:
     moments = rows["prediction_at"]
     labels = rows["label"].to_numpy()
+    is_gold = (
+        (rows["label_origin"] == "gold").to_numpy() if "label_origin" in rows.columns else np.ones(len(rows), bool)
+    )
     if moments.empty:
         return
     oldest, newest = moments.min(), moments.max()
     for back in range(folds.count, 0, -1):
         start, end = newest - back * folds.length, newest - (back - 1) * folds.length
         train = (moments <= start - matures_after).to_numpy()
-        test = ((moments > start) & (moments <= end)).to_numpy()
+        test = ((moments > start) & (moments <= end)).to_numpy() & is_gold
         is_long = start - matures_after - oldest >= folds.length
         if is_long and _has_both(labels[train]) and _has_both(labels[test]):
             yield Fold(train, test)

@@ -22,7 +22,9 @@ class DrawPlan:
     trained on. Labels count when known by `known_until`, the batch of `as_of`, and landed by then: what
     came late in a file of a later drop was not there, whenever it was known. Examples of the `excluded`
     drops are left out: a feed was broken in them, which must not be learned. `measures` are amounts that
-    objectives foretell, columns `outcome_<measure>` of the training set.
+    objectives foretell, columns `outcome_<measure>` of the training set. With `has_weak_labels`, examples
+    without a gold label are trained on by what `training_labels` says, and weigh together at most `weak_weight` times
+    as much as the gold labels trained on; the holdout has gold labels alone.
     """
 
     as_of: str
@@ -32,6 +34,8 @@ class DrawPlan:
     features: tuple[str, ...]
     excluded: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
+    has_weak_labels: bool = False
+    weak_weight: float = 1.0
 
     @property
     def is_known(self) -> str:
@@ -67,6 +71,8 @@ def plan_draw(spec: UseCaseSpec, as_of: date, excluded: Sequence[date] = ()) -> 
         features=spec.features.feature_names(),
         excluded=tuple(drop.isoformat() for drop in sorted(excluded) if drop <= as_of),
         measures=tuple(dict.fromkeys(each.measure for each in spec.model.objectives)),
+        has_weak_labels=spec.trains_on_weak_labels,
+        weak_weight=spec.labeling.weak_weight if spec.labeling else 1.0,
     )
 
 
@@ -79,7 +85,7 @@ def _holdout_start(spec: UseCaseSpec, as_of: date, matured_until: datetime) -> d
 
 
 def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> duckdb.DuckDBPyRelation:
-    """Draw the training set from views `features` and `labels` of `connection`.
+    """Draw the training set from views `features`, `labels` and, with weak labels, `training_labels` of `connection`.
 
     Returns
     -------
@@ -87,7 +93,8 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
         Grain: a matured, labelled example. `example_id`, `batch_date`, `prediction_at`, `label`,
         `split` (train or holdout), then the features, then `outcome_<measure>` for the objectives.
         An example matured without a label is not in
-        it: unknown is not negative. Of several labels of one example the newest known counts.
+        it: unknown is not negative. Of several labels of one example the newest known counts. With weak labels, after
+        `split`: `label_origin` (gold or weak), `label_weight`, `label_reason`.
     """
     features = ", ".join(f'f."{name}"' for name in plan.features)
     held = connection.view("labels").columns  # labels of before a measure was declared do not have it
@@ -100,19 +107,50 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
     outcomes = "".join(f', known."{OUTCOME}{name}"' for name in plan.measures)
     listed = ", ".join(f"DATE '{drop}'" for drop in plan.excluded)
     left_out = f" AND f.batch_date NOT IN ({listed})" if listed else ""
+    label, joined, kept = "known.label", "JOIN known USING (example_id)", ""
+    if plan.has_weak_labels:
+        label = "coalesce(known.label, w.label) AS label"
+        features = f"{_label_columns(plan)}, {features}"
+        joined = f"LEFT JOIN known USING (example_id) {_weak_labels(plan)}"
+        kept = " AND (known.label IS NOT NULL OR w.label IS NOT NULL)"
     return connection.sql(
         f"""
         WITH known AS (
             SELECT example_id, arg_max(label, (known_at, batch_date)) AS label{amounts}
             FROM labels WHERE {plan.is_known} GROUP BY example_id
         )
-        SELECT f.example_id, f.batch_date, f.prediction_at, known.label,
+        SELECT f.example_id, f.batch_date, f.prediction_at, {label},
             CASE WHEN f.prediction_at > TIMESTAMPTZ '{plan.holdout_after}' THEN 'holdout' ELSE 'train' END AS split,
             {features}{outcomes}
-        FROM features AS f JOIN known USING (example_id)
-        WHERE f.prediction_at <= TIMESTAMPTZ '{plan.matured_until}'{left_out}
+        FROM features AS f {joined}
+        WHERE f.prediction_at <= TIMESTAMPTZ '{plan.matured_until}'{left_out}{kept}
         ORDER BY f.batch_date, f.example_id
         """
+    )
+
+
+def _label_columns(plan: DrawPlan) -> str:
+    """Give where a label is from, how much its row counts, and what it rests on.
+
+    Many weak labels would outweigh the few gold ones that correct them: their sum is bounded by that of the gold ones.
+    """
+    is_train = f"f.prediction_at <= TIMESTAMPTZ '{plan.holdout_after}'"
+    gold = f"nullif(count(known.label) FILTER (WHERE {is_train}) OVER (), 0)"
+    weak = "sum(w.weight) FILTER (WHERE known.label IS NULL) OVER ()"
+    scale = f"coalesce(least(1.0, {plan.weak_weight} * {gold} / {weak}), 1.0)"
+    return (
+        "CASE WHEN known.label IS NULL THEN 'weak' ELSE 'gold' END AS label_origin, "
+        f"CASE WHEN known.label IS NULL THEN w.weight * {scale} ELSE 1.0 END AS label_weight, "
+        "CASE WHEN known.label IS NULL THEN w.reason ELSE 'gold' END AS label_reason"
+    )
+
+
+def _weak_labels(plan: DrawPlan) -> str:
+    """Join the weak labels that were known by the drop, of examples before the holdout."""
+    return (
+        "LEFT JOIN (SELECT example_id, batch_date, label, weight, reason FROM training_labels WHERE origin = 'weak' "
+        f"AND {plan.is_known}) AS w ON w.example_id = f.example_id AND w.batch_date = f.batch_date AND "
+        f"f.prediction_at <= TIMESTAMPTZ '{plan.holdout_after}'"
     )
 
 

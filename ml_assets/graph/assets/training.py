@@ -69,6 +69,7 @@ def build_training_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
 def _training_set(spec: UseCaseSpec) -> dg.AssetsDefinition:
     key = asset_key(spec, "training", "training_set")
     read = [("features", "features"), ("training", "labels"), ("raw", "drops"), ("monitoring", "feed_health")]
+    read += [("labels", "training_labels")] if spec.trains_on_weak_labels else []
 
     config_type = _draw_config(spec)
 

@@ -29,8 +29,10 @@ _OPEN = [
 def retrain_config(spec: UseCaseSpec, asked: Retraining) -> dict[str, Any]:
     """Give the run configuration of a retraining."""
     draw = {"as_of": asked.as_of or NEWEST, "mix_features": asked.mix_features}
+    labeling = {f"{spec.name}__labels__label_model": {"config": {"as_of": draw["as_of"]}}} if spec.labeling else {}
     return {
         "ops": {
+            **labeling,
             f"{spec.name}__training__training_set": {"config": draw},
             f"{spec.name}__models__candidate_model": {"config": {"rung": asked.rung or BY_MARGIN, "tune": asked.tune}},
             f"{spec.name}__models__evaluation": {"config": {"gate": asked.gate}},

@@ -9,6 +9,7 @@ import dagster as dg
 from ml_assets.graph.assets.champion import build_champion_assets
 from ml_assets.graph.assets.evidence import build_evidence_assets
 from ml_assets.graph.assets.features import build_feature_assets
+from ml_assets.graph.assets.labels import build_label_model_assets, build_weak_label_assets
 from ml_assets.graph.assets.layout import WRITE_TAG
 from ml_assets.graph.assets.monitoring import build_monitoring_assets
 from ml_assets.graph.assets.monitoring_checks import build_monitoring_checks
@@ -53,10 +54,16 @@ def _build(spec: UseCaseSpec, root: Path | None, places: Mapping[str, Sequence[P
     batch = [
         *build_source_assets(spec),
         *build_feature_assets(spec),
+        *build_weak_label_assets(spec),
         *build_prediction_assets(spec),
         *build_monitoring_assets(spec),
     ]
-    retrain = [*build_training_assets(spec), *build_evidence_assets(spec), *build_champion_assets(spec)]
+    retrain = [
+        *build_label_model_assets(spec),
+        *build_training_assets(spec),
+        *build_evidence_assets(spec),
+        *build_champion_assets(spec),
+    ]
     assets = annotate(spec, [*batch, *retrain], places)
     checks = build_monitoring_checks(spec)
     external = [*build_landed_specs(spec), *build_delivered_specs(spec)]

@@ -249,10 +249,14 @@ def _compare_labels(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[L
     if "plan" not in recorded:
         return []
     plan = DrawPlan.from_json(recorded["plan"])
+    # a weak label stands where no gold one was known: one that was known is a mistake, none is not
+    differs = "t.label IS DISTINCT FROM l.label"
+    if plan.has_weak_labels:
+        differs = "CASE WHEN t.label_origin = 'weak' THEN l.label IS NOT NULL ELSE t.label IS DISTINCT FROM l.label END"
     rows = connection.sql(
         "SELECT t.batch_date, t.example_id, t.prediction_at, t.label, l.label FROM training_set AS t LEFT JOIN (SELECT "
         f"example_id, arg_max(label, (known_at, batch_date)) AS label FROM labels WHERE {plan.is_known} "
-        "GROUP BY example_id) AS l USING (example_id) WHERE t.label IS DISTINCT FROM l.label OR t.prediction_at > "
+        f"GROUP BY example_id) AS l USING (example_id) WHERE {differs} OR t.prediction_at > "
         f"TIMESTAMPTZ '{plan.matured_until}' ORDER BY 1, 2 LIMIT {_SHOWN}"
     ).fetchall()
     return [Leak("training_set", "label", row, drop, at, label, known) for drop, row, at, label, known in rows]

@@ -37,7 +37,12 @@ def audit_outcomes(spec: UseCaseSpec, state: UseCaseState) -> list[Finding]:
     with state.connect_apart() as connection:
         tables = {name: lake.files(name) for name in ("training_set", "labels", "examples", "features")}
         tables["features"] = tables["features"].of_drops(_looked_at(spec, tables["features"]))
+        if plan.has_weak_labels:
+            tables["_all_labels"] = tables.pop("training_set")
         restrict_to_tables(connection, tables)
+        if plan.has_weak_labels:  # functions read the columns of examples: only gold labels tell a leak from a vote
+            gold = "SELECT * FROM _all_labels WHERE label_origin = 'gold'"
+            connection.execute(f"CREATE TEMP VIEW training_set AS {gold}")
         features = [name for name in connection.view("training_set").columns if name in plan.features]
         own = _join(connection, features)
         rows = read_drawn(connection, [*features, *own])

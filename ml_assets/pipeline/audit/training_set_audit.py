@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 from ml_assets.features.outcome_leakage import Finding
 from ml_assets.pipeline.audit.leakage import Audit, AuditRequest, NothingToAuditError, audit_leakage
@@ -17,9 +18,10 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
 from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.training_set import (
-    DrawPlan,
-)
+from ml_assets.training.training_set import DrawPlan
+
+if TYPE_CHECKING:
+    import duckdb
 
 SAMPLE = 40
 AUDIT = TRAINING_SET_AUDIT.name  # what the audit of the newest training set found: the gate refuses what learned of it
@@ -100,12 +102,15 @@ def check_known_in_time(state: UseCaseState, plan: DrawPlan, version: int) -> Ch
     """Judge the stored rows against the stored labels, without the query that drew them."""
     lake = state.lake
     with state.connect_apart() as connection:
-        restrict_to_tables(
-            connection, {"training_set": lake.files("training_set", version), "labels": lake.files("labels")}
-        )
+        tables = {"training_set": lake.files("training_set", version), "labels": lake.files("labels")}
+        if plan.has_weak_labels:
+            tables["weak_labels"] = lake.files("weak_labels")
+        restrict_to_tables(connection, tables)
+        gold = "t.label_origin = 'gold' AND " if plan.has_weak_labels else ""
         unknown = connection.execute(
-            "SELECT count(*) FROM training_set AS t WHERE NOT EXISTS (SELECT 1 FROM labels AS l WHERE l.example_id = "
-            "t.example_id AND l.label = t.label AND l.known_at <= ?::TIMESTAMPTZ AND l.batch_date <= ?::DATE)",
+            f"SELECT count(*) FROM training_set AS t WHERE {gold}NOT EXISTS (SELECT 1 FROM labels AS l WHERE "
+            "l.example_id = t.example_id AND l.label = t.label AND l.known_at <= ?::TIMESTAMPTZ AND "
+            "l.batch_date <= ?::DATE)",
             [plan.known_until, plan.as_of],
         ).fetchall()[0][0]
         unmatured = connection.execute(
@@ -115,6 +120,17 @@ def check_known_in_time(state: UseCaseState, plan: DrawPlan, version: int) -> Ch
             "SELECT count(*) FROM training_set WHERE split = 'train' AND prediction_at >= (SELECT min(prediction_at) "
             "FROM training_set WHERE split = 'holdout')"
         ).fetchall()[0][0]
+        weak = count_unknown_weak_labels(connection, plan) if plan.has_weak_labels else 0
+    unknown += weak
     measured = {"label not known by as_of": unknown, "not matured": unmatured, "trained on inside holdout": overlap}
     said = ", ".join(f"{count} {name}" for name, count in measured.items())
     return CheckOutcome("known_in_time", unknown + unmatured + overlap == 0, said, measured, is_error=True)
+
+
+def count_unknown_weak_labels(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> int:
+    """Count the weak labels of `training_set` that are held out, or that no vote known as of the drop stands behind."""
+    return connection.sql(
+        "SELECT count(*) FROM training_set AS t WHERE t.label_origin = 'weak' AND (t.split = 'holdout' OR NOT EXISTS ("
+        "SELECT 1 FROM weak_labels AS w WHERE w.example_id = t.example_id AND w.batch_date = t.batch_date AND w.label "
+        f"IS NOT NULL AND w.known_at <= TIMESTAMPTZ '{plan.known_until}' AND w.batch_date <= DATE '{plan.as_of}'))"
+    ).fetchall()[0][0]

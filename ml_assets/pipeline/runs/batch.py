@@ -13,6 +13,7 @@ from ml_assets.pipeline.features.labels import store_labels
 from ml_assets.pipeline.ingestion.ledger import build_ledger
 from ml_assets.pipeline.ingestion.raw import receive_source
 from ml_assets.pipeline.ingestion.validated import validate_source
+from ml_assets.pipeline.labeling.weak_labels import store_weak_labels
 from ml_assets.pipeline.monitoring.decisions import store_decisions
 from ml_assets.pipeline.monitoring.drift import store_drift_report
 from ml_assets.pipeline.monitoring.feed_health import store_feed_health
@@ -78,6 +79,7 @@ def batch_steps(
         "training/labels": lambda: store_labels(spec, state, drops, context.now).checks,
         "features/examples": lambda: store_examples(spec, state, drops, is_backfill=is_backfill).checks,
         "features/features": lambda: store_features(spec, state, drops, is_backfill=is_backfill, tell=tell).checks,
+        **_labeling(spec, state, drops),
         "predictions/predictions": lambda: score_drops(spec, state, drops).result.checks,
         "predictions/worklist": lambda: store_worklist(spec, state, drops).checks,
         "predictions/shadow_predictions": lambda: score_shadows(spec, state, drops).checks,
@@ -86,6 +88,13 @@ def batch_steps(
         "monitoring/performance_report": lambda: report_performance(spec, state, drops).result.checks,
         "monitoring/decisions": lambda: store_decisions(spec, state, drops, context.now).result.checks,
     }  # fmt: skip
+
+
+def _labeling(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> dict[str, Step]:
+    """Name the step of weak labels where a use case declares functions."""
+    if spec.labeling is None:
+        return {}
+    return {"labels/weak_labels": lambda: store_weak_labels(spec, state, drops).checks}
 
 
 def _receive(

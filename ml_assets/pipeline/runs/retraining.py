@@ -17,6 +17,8 @@ from ml_assets.pipeline.evaluation.comparison import compare
 from ml_assets.pipeline.evaluation.measures import store_measures
 from ml_assets.pipeline.evaluation.slices import store_slices
 from ml_assets.pipeline.evaluation.verdict import judge_candidate
+from ml_assets.pipeline.labeling.label_model import store_label_model
+from ml_assets.pipeline.labeling.training_labels import store_training_labels
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.pipeline.runs.steps import Step, StepsResult, Tell, ignore, run_steps
 from ml_assets.pipeline.training.candidate import FittedCandidate, fit_candidate, record_candidate
@@ -73,7 +75,7 @@ def retraining_steps(
     spec: UseCaseSpec, state: UseCaseState, retraining: Retraining, context: RetrainingContext
 ) -> dict[str, Step]:
     """Name the steps of a retraining, in the order of the graph."""
-    steps: dict[str, Step] = {
+    steps: dict[str, Step] = _labeling(spec, state, retraining) | {
         "training/training_set": lambda: _draw(spec, state, retraining),
         "models/candidate_model": lambda: _fit(spec, state, retraining, context),
         "models/evaluation_measures": lambda: _measure(spec, state),
@@ -85,6 +87,21 @@ def retraining_steps(
     if context.write_card is not None:
         steps["models/model_card"] = partial(_write_card, spec, state, context.write_card)
     return steps
+
+
+def _labeling(spec: UseCaseSpec, state: UseCaseState, retraining: Retraining) -> dict[str, Step]:
+    """Name the steps of the label model and its labels, where a use case declares functions."""
+    if spec.labeling is None:
+        return {}
+    return {
+        "labels/label_model": lambda: store_label_model(spec, state, retraining.as_of).checks,
+        "labels/training_labels": lambda: _label(spec, state),
+    }
+
+
+def _label(spec: UseCaseSpec, state: UseCaseState) -> tuple[CheckOutcome, ...]:
+    store_training_labels(spec, state)
+    return ()
 
 
 def _draw(spec: UseCaseSpec, state: UseCaseState, retraining: Retraining) -> Iterator[CheckOutcome]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 TABLE = "training_set"
 _INPUTS = ("features", "labels")
+_TRAINING_LABELS = "training_labels"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,10 @@ def store_training_set(
             require_one_set(stale, sorted(each for each in computed if each <= drop), spec)
         broken = read_faults(connection, spec, lake, drop).broken_drops(drop)
         plan = plan_draw(spec, drop, broken)
-        versions = {table: version for table, version in lake.versions(_INPUTS).items() if version is not None}
+        if plan.has_weak_labels:
+            _require_labels_as_of(spec, lake, plan)
+        found = lake.versions(inputs_of(plan))
+        versions = {table: version for table, version in found.items() if version is not None}
         drawn = draw(connection, lake, plan, versions)
         connection.register("drawn", drawn.rows)
         counts = dict(connection.sql("SELECT split, count(*) FROM drawn GROUP BY split").fetchall())
@@ -139,9 +143,25 @@ def read_newest(spec: UseCaseSpec, state: UseCaseState) -> NewestTrainingSet:
     return NewestTrainingSet(state.lake.metadata(TABLE)["plan"], rows)
 
 
+def inputs_of(plan: DrawPlan) -> tuple[str, ...]:
+    """Name the tables that a training set is drawn from."""
+    return (*_INPUTS, _TRAINING_LABELS) if plan.has_weak_labels else _INPUTS
+
+
+def _require_labels_as_of(spec: UseCaseSpec, lake: Lake, plan: DrawPlan) -> None:
+    """Refuse training labels as of another drop: those of a later one would know what was not known."""
+    found = lake.metadata(_TRAINING_LABELS).get("as_of") if lake.has(_TRAINING_LABELS) else None
+    if found != plan.as_of:
+        there = f"they are as of {found}" if found else "there are none"
+        raise ValueError(
+            f"{spec.name}: the training set as of {plan.as_of} needs training labels as of that drop; {there}. Run "
+            f"`ml-assets retrain {spec.name} --as-of {plan.as_of}`, or label_model and training_labels with it"
+        )
+
+
 def draw(connection: duckdb.DuckDBPyConnection, lake: Lake, plan: DrawPlan, versions: dict[str, int]) -> Drawn:
     """Draw the training set of `plan` from the given lake versions of its inputs."""
-    for table in _INPUTS:
+    for table in inputs_of(plan):
         scan(connection, lake.files(table, versions[table])).create_view(table)
     drawn = draw_training_set(connection, plan)
     rows = drawn.to_arrow_table()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ml_assets.spec.tables import features, ingestion, models, monitoring
+from ml_assets.spec.tables import features, ingestion, labeling, models, monitoring
 from ml_assets.spec.tables.table import Column, Table
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -29,6 +29,8 @@ def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
         Column(name, "DOUBLE", "a measure of the outcome", null="unknown") for name in spec.labels.measures
     )
     more = {"predictions": objectives, "labels": measures}
+    if spec.trains_on_weak_labels:
+        more["training_set"] = labeling.OF_TRAINING_SET
     found = [
         *(table for source in spec.sources for table in ingestion.source_tables(source)),
         ingestion.DROPS,
@@ -36,6 +38,7 @@ def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
         *features.TABLES,
         *models.TABLES,
         *monitoring.TABLES,
+        *(labeling.TABLES if spec.labeling else ()),
     ]
     return {each.name: replace(each, columns=each.columns + more.get(each.name, ())) for each in found}
 

@@ -1,0 +1,89 @@
+"""Labels to train on, as of the drop of the newest label model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from ml_assets.labeling.confusion_model import weighted_shares
+from ml_assets.labeling.label_choice import GOLD_ALONE
+from ml_assets.labeling.label_models import VOTE
+from ml_assets.labeling.parameters import model_of_rows
+from ml_assets.labeling.training_labels import reasons_of, weak_labels_of
+from ml_assets.pipeline.labeling.label_model import TABLE as LABEL_MODEL_TABLE
+from ml_assets.pipeline.labeling.votes_as_of import KnownVotes, read_known_votes
+from ml_assets.spec.tables.labeling import LABEL_MODEL_PARAMETERS, TRAINING_LABELS
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.lake import MissingTableError
+from ml_assets.stores.rows import read_rows
+from ml_assets.stores.table_rows import arrow_schema
+from ml_assets.stores.use_case_state import UseCaseState
+
+TABLE = TRAINING_LABELS.name
+GOLD, WEAK = "gold", "weak"
+
+
+@dataclass(frozen=True)
+class TrainingLabelsResult:
+    """What was stored: rows by origin, and the lake version."""
+
+    as_of: date
+    rows: Mapping[str, int]
+    version: int
+
+
+def store_training_labels(spec: UseCaseSpec, state: UseCaseState) -> TrainingLabelsResult:
+    """Label the examples with votes by the newest label model, as of its drop; gold labels come first.
+
+    Raises
+    ------
+    MissingTableError
+        Where no label model was fitted yet.
+    """
+    import pyarrow as pa
+
+    lake = state.lake
+    if not lake.has(LABEL_MODEL_TABLE):
+        raise MissingTableError(f"{spec.name} has no label model yet; run `ml-assets labels {spec.name} --fit`")
+    recorded = lake.metadata(LABEL_MODEL_TABLE)
+    as_of, chosen = date.fromisoformat(recorded["as_of"]), recorded["chosen"]
+    with state.connect() as connection:
+        known = read_known_votes(connection, lake, spec, as_of, recorded["inputs"])
+    columns = _columns(known, chosen, read_rows(lake, LABEL_MODEL_PARAMETERS.name, None))
+    table = pa.table(columns, schema=arrow_schema(TRAINING_LABELS))
+    version = lake.replace(TABLE, table, {"as_of": recorded["as_of"], "chosen": chosen, "inputs": recorded["inputs"]})
+    origins = table["origin"].to_pylist()
+    return TrainingLabelsResult(as_of, {each: origins.count(each) for each in (GOLD, WEAK)}, version)
+
+
+def _columns(known: KnownVotes, chosen: str, parameters: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Give the columns of the table, rows in order of drop and id; examples without a label are left out."""
+    votes, is_gold = known.votes, known.gold >= 0
+    n = votes.n_examples
+    label, probability, weight = known.gold.copy(), np.ones(n), np.ones(n)
+    reason = np.full(n, GOLD, dtype=object)
+    if chosen != GOLD_ALONE:
+        # the vote says who wins and not how surely: the share of votes does, with one vote more at the usual shares
+        is_vote = chosen == VOTE
+        found = weighted_shares(votes) if is_vote else model_of_rows(parameters, votes).probabilities(votes)
+        weak = weak_labels_of(votes, found)
+        label = np.where(is_gold, label, weak.label)
+        probability = np.where(is_gold, 1.0, weak.probability)
+        weight = np.where(is_gold, 1.0, weak.weight)
+        reason = np.where(is_gold, reason, reasons_of(votes, weak.label, chosen))
+    kept = label >= 0
+    known_at = np.where(is_gold, known.rows["gold_known_at"], known.rows["known_at"])
+    return {
+        "example_id": known.rows["example_id"][kept].tolist(),
+        "batch_date": known.rows["batch_date"][kept].tolist(),
+        "label": [votes.classes[place] for place in label[kept].tolist()],
+        "probability": probability[kept].tolist(),
+        "weight": weight[kept].tolist(),
+        "origin": np.where(is_gold, GOLD, WEAK)[kept].tolist(),
+        "reason": reason[kept].tolist(),
+        "known_at": known_at[kept].tolist(),
+    }

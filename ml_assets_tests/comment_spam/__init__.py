@@ -1,0 +1,1 @@
+"""A use case with labeling functions: which comments are spam? Generated, so that every truth is known."""
