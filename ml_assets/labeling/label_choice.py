@@ -92,22 +92,23 @@ def choose_labels(votes: VoteMatrix, gold: IntArray, *, min_gold: int = MIN_GOLD
     on_older = {name: mean_accuracy(scores[name][:split], true[:split]) for name in scores if name != VOTE}
     judged = max(on_older, key=lambda name: (on_older[name], name == "abstaining_em"))
     gain = _paired_gain(scores[judged][split:], scores[VOTE][split:], true[split:])
-    chosen, reason = _verdict(judged, gain, measured, true[split:])
-    return LabelChoice(chosen, reason, len(known), len(held_out), measured, gain, models)
+    frequent = int(np.bincount(true[:split]).argmax())
+    chosen, reason = _verdict(judged, gain, measured, float((true[split:] == frequent).mean()))
+    said = f"on {len(held_out)} held-out gold labels {reason}"
+    return LabelChoice(chosen, said, len(known), len(held_out), measured, gain, models)
 
 
 def _verdict(
-    judged: str, gain: tuple[float, float, float], measured: tuple[MeasuredLabels, ...], true: IntArray
+    judged: str, gain: tuple[float, float, float], measured: tuple[MeasuredLabels, ...], one_class: float
 ) -> tuple[str, str]:
     by_name = {each.name: each for each in measured}
-    most_frequent = float(np.bincount(true).max() / len(true))
     compared = (
-        f"on {len(true)} held-out gold labels {judged} has accuracy {by_name[judged].accuracy:.3f}, the vote "
+        f"{judged} has accuracy {by_name[judged].accuracy:.3f}, the vote "
         f"{by_name[VOTE].accuracy:.3f}: {gain[0]:+.3f}, 90 % interval {gain[1]:+.3f} to {gain[2]:+.3f}"
     )
     best = judged if gain[0] > 0 else VOTE
-    if by_name[best].accuracy <= most_frequent:
-        said = f"the most frequent class alone has {most_frequent:.3f}, so gold labels alone are used"
+    if by_name[best].accuracy <= one_class:
+        said = f"the most frequent class of the older gold labels has {one_class:.3f}, so gold labels alone are used"
         return GOLD_ALONE, f"{compared}; {said}"
     if best == VOTE:
         return VOTE, f"{compared}; no label model beats the vote, so the vote is used"

@@ -56,6 +56,10 @@ class StatePaths:
         """Name the page of a source, whether or not it was drawn."""
         return self.reports / use_case / "sources" / f"{source}.html"
 
+    def label_page(self, use_case: str) -> Path:
+        """Name the page of the labels of a use case, whether or not it was drawn."""
+        return self.reports / use_case / "labels.html"
+
     def model_cards(self, use_case: str) -> Path:
         """Hold the cards of models: <model version>.html and .md."""
         return self.reports / use_case / "models"

@@ -14,7 +14,7 @@ from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets_tests.comment_spam.generate import answered, draw_comments, land_comments
+from ml_assets_tests.comment_spam.generate import GOLD, answered, draw_comments, land_comments
 from ml_assets_tests.rehearsal import checks_of, run_job
 
 FOLDER = Path(__file__).parent / "comment_spam"
@@ -27,16 +27,16 @@ def spam_spec() -> UseCaseSpec:
     return load_use_case(FOLDER)
 
 
-def land(root: Path, last: date = LAST) -> UseCaseState:
-    """Land every drop up to `last`, and give the state that they will be run into."""
+def land(root: Path, last: date = LAST, gold: int = GOLD) -> UseCaseState:
+    """Land every drop up to `last` with so many gold labels, and give the state that they will be run into."""
     spec, comments = spam_spec(), draw_comments()
-    land_comments(StatePaths(root).landing / spec.name, last, comments, answered(comments))
+    land_comments(StatePaths(root).landing / spec.name, last, comments, answered(comments, gold))
     return UseCaseState(spec.name, StatePaths(root))
 
 
-def run_steps_until(root: Path, last: date = LAST) -> UseCaseState:
+def run_steps_until(root: Path, last: date = LAST, gold: int = GOLD) -> UseCaseState:
     """Run every drop up to `last` without Dagster."""
-    spec, state = spam_spec(), land(root, last)
+    spec, state = spam_spec(), land(root, last, gold)
     run_batch_steps(spec, state, spec.calendar.drops_between(spec.calendar.start, last), BatchContext(NOW))
     return state
 

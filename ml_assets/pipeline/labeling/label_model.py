@@ -66,7 +66,9 @@ def store_label_model(spec: UseCaseSpec, state: UseCaseState, as_of: str = "") -
     Raises
     ------
     ValueError
-        On an `as_of` that is no drop, or later than what was run; where the use case declares no labeling.
+        On an `as_of` that is no drop, or later than what was run.
+    NoLabelingError
+        Where the use case declares no labeling.
     MissingTableError
         Where no drop has votes yet.
     """

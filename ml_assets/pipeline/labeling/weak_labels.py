@@ -18,10 +18,14 @@ from ml_assets.stores.use_case_state import UseCaseState
 TABLE = WEAK_LABELS.name
 
 
+class NoLabelingError(LookupError):
+    """A use case that declares no labeling functions was asked for labels."""
+
+
 def labeling_of(spec: UseCaseSpec) -> LabelingSpec:
-    """Give the declared labeling; raises ValueError where a use case declares none."""
+    """Give the declared labeling; raises NoLabelingError where a use case declares none."""
     if spec.labeling is None:
-        raise ValueError(f"{spec.name} declares no labeling; add `labeling` with functions to its defs.yaml")
+        raise NoLabelingError(f"{spec.name} declares no labeling; add `labeling` with functions to its defs.yaml")
     return spec.labeling
 
 
