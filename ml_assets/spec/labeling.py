@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,20 @@ class LabelingFunction(Declared):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+class Annotators(Declared):
+    """A source with one row an answer of a person: who answered what about which example.
+
+    `guideline` names a column with the version of the guideline that people answered by.
+    """
+
+    source: Identifier = Field(alias="from")
+    example: Identifier = Field(description="column with the example_id")
+    annotator: Identifier = Field(description="column with who answered")
+    label: Identifier = Field(description="column with the class; null is no answer")
+    guideline: Identifier | None = None
+    scale: Literal["nominal", "ordinal", "interval"] = "nominal"
+
+
 class LabelingSpec(Declared):
     """Labeling functions over the examples; gold labels are those of `labels`.
 
@@ -49,6 +63,7 @@ class LabelingSpec(Declared):
     weak_weight: float = Field(
         default=1.0, gt=0, description="weak labels together weigh at most this many times what gold labels do"
     )
+    annotators: Annotators | None = None
     min_gold: int = Field(default=20, ge=2, description="held-out gold labels below which the vote is used unjudged")
 
     @classmethod

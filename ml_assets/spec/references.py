@@ -72,6 +72,9 @@ def _wrong_sources(declared: Mapping[str, Any]) -> Iterator[Fault]:
         name = mapping_of(view).get("from")
         if isinstance(name, str) and name not in known:
             yield ("features", "views", place, "from"), not_among(name, known)
+    annotators = mapping_of(mapping_of(declared.get("labeling")).get("annotators"))
+    if isinstance(annotators.get("from"), str) and annotators["from"] not in known:
+        yield ("labeling", "annotators", "from"), not_among(annotators["from"], known)
     yield from _wrong_reads(declared, known)
 
 
@@ -92,6 +95,12 @@ def _wrong_reads(declared: Mapping[str, Any], known: list[str]) -> Iterator[Faul
 
 def _wrong_columns(declared: Mapping[str, Any]) -> Iterator[Fault]:
     columns_of = source_columns(declared)
+    annotators = mapping_of(mapping_of(declared.get("labeling")).get("annotators"))
+    of_answers = columns_of.get(str(annotators.get("from")))
+    for key in ("example", "annotator", "label", "guideline"):
+        name = annotators.get(key)
+        if of_answers and isinstance(name, str) and name not in of_answers:
+            yield ("labeling", "annotators", key), not_among(name, list(of_answers))
     for place, each in enumerate(list_of(mapping_of(declared.get("features")).get("views"))):
         view = mapping_of(each)
         of_source = columns_of.get(str(view.get("from")))

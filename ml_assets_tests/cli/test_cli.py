@@ -20,7 +20,7 @@ PANELS = {
     "Run and watch": ("land", "batch", "status", "alerts", "drift", "performance", "sql", "tables", "fingerprint",
                       "doctor", "housekeep", "ui", "backfill", "requeue", "accept-missing"),
     "Models": ("retrain", "champion", "approve", "rollback", "reproduce", "explain", "tune", "economy", "audit",
-               "accept-feature", "labels", "rebuild"),
+               "accept-feature", "labels", "label-quality", "rebuild"),
     "History": ("replay", "demo"),
     "Upkeep": ("migrate", "backup", "restore"),
 }  # fmt: skip

@@ -80,6 +80,26 @@ def test_function_that_is_more_than_an_expression_of_one_row_is_refused(folder: 
     assert " labeling.functions[2].sql: " in found[0]
 
 
+def test_annotators_name_a_source_and_columns_of_it(folder: Path) -> None:
+    found = mistakes(
+        folder, ("annotators: {from: opinions, example: comment_id, annotator: moderator,",
+                 "annotators: {from: opinions, example: comment_id, annotator: moderater,")
+    )  # fmt: skip
+    line = line_of("annotators: {from")
+    assert found == [
+        f"defs.yaml:{line} labeling.annotators.annotator: found 'moderater'; allowed: comment_id, moderator, "
+        "guideline, checked_at, is_spam; nearest: moderator"
+    ]
+
+
+def test_annotators_of_no_source_are_refused_with_the_nearest(folder: Path) -> None:
+    (found,) = mistakes(folder, ("annotators: {from: opinions,", "annotators: {from: opinion,"))
+
+    assert found.endswith(
+        "labeling.annotators.from: found 'opinion'; allowed: comments, answers, opinions; nearest: opinions"
+    )
+
+
 def test_every_other_mistake_is_found_at_once(folder: Path) -> None:
     found = mistakes(
         folder,

@@ -296,6 +296,27 @@ def labels(
         run_labels(spec, state_of(spec), LabelOptions(fit, as_of, backfill, worth, as_json))
 
 
+@commands.command("label-quality")
+def label_quality(
+    use_case: UseCaseName,
+    as_of: Annotated[
+        str, typer.Option("--as-of", help="Answers landed by this drop; by default the newest that was run.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show how far labels can be trusted.
+
+    Agreement of annotators by guideline, each annotator, what they disagree on, and labels that are likely wrong.
+    """
+    from ml_assets.cli.models.label_quality import run_label_quality
+
+    spec = read_use_case(use_case)
+    if as_of:
+        read_run_drop(spec, as_of, "--as-of")
+    with explained_errors():
+        run_label_quality(spec, state_of(spec).pinned(), as_of, as_json=as_json)
+
+
 @commands.command()
 def rebuild(
     use_case: UseCaseName,

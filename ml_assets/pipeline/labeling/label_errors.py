@@ -1,0 +1,96 @@
+"""Likely label errors of the newest training set, by predictions of models that were trained on earlier rows only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_assets.labeling.label_errors import LabelError, find_label_errors
+from ml_assets.labeling.votes import FloatArray
+from ml_assets.pipeline.labeling.gold_worth import learning_rung
+from ml_assets.pipeline.training.training_set import read_newest
+from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.training.estimators import fit_rung
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BLOCKS = 8
+
+
+class TooFewLabelsError(LookupError):
+    """Too few labels with a prediction ahead of them."""
+
+
+@dataclass(frozen=True)
+class LabelErrors:
+    """Likely errors, the least probable first.
+
+    Attributes
+    ----------
+    rows
+        `example_id` and drop of each error, in their order.
+    judged, labels
+        Labels with a prediction ahead of them, and all labels: the oldest have none.
+    """
+
+    as_of: str
+    errors: list[LabelError]
+    rows: list[tuple[str, str]]
+    judged: int
+    labels: int
+
+
+def list_label_errors(spec: UseCaseSpec, state: UseCaseState) -> LabelErrors:
+    """Predict each label from earlier ones, block after block in time, and list those that are likely wrong.
+
+    Weak labels are left out: theirs are the functions' errors. Both splits are judged, and nothing is changed.
+
+    Raises
+    ------
+    MissingTableError
+        Where no training set was drawn yet.
+    TooFewLabelsError
+        Where too few labels have a prediction.
+    """
+    newest = read_newest(spec, state)
+    rows = newest.rows
+    if "label_origin" in rows.columns:
+        rows = rows.loc[rows["label_origin"] == "gold"]
+    rows = rows.sort_values(["prediction_at", "example_id"], kind="stable").reset_index(drop=True)
+    probabilities = predict_ahead(spec, rows, list(newest.plan["features"]))
+    try:
+        errors = find_label_errors(rows["label"].to_numpy(dtype=np.int64), probabilities)
+    except ValueError as error:
+        raise TooFewLabelsError(f"{spec.name}: {error}") from error
+    named = [
+        (str(rows["example_id"].iloc[each.place]), str(rows["batch_date"].iloc[each.place])[:10]) for each in errors
+    ]
+    judged = int(np.isfinite(probabilities[:, 0]).sum())
+    return LabelErrors(newest.plan["as_of"], errors, named, judged, len(rows))
+
+
+def predict_ahead(spec: UseCaseSpec, rows: pd.DataFrame, features: list[str]) -> FloatArray:
+    """Predict each block of rows, in order of time, by a model of the rows that had matured before it begins.
+
+    Returns
+    -------
+    array
+        Shape (rows, 2); NaN for rows of blocks with nothing to learn from before them.
+    """
+    rung, moments = learning_rung(spec), rows["prediction_at"]
+    names = list(rung.features or features)
+    found = np.full((len(rows), 2), np.nan)
+    for block in np.array_split(np.arange(len(rows)), BLOCKS)[1:]:
+        if not block.size:
+            continue
+        before = rows.loc[(moments <= moments.iloc[block[0]] - spec.labels.matures_after).to_numpy()]
+        if before["label"].nunique() < 2:
+            continue
+        model = fit_rung(rung, before[names], before["label"].to_numpy(dtype=np.float64), seed=spec.model.seed)
+        positive = model.predict(rows.loc[rows.index[block], names])
+        found[block] = np.stack([1 - positive, positive], axis=1)
+    return found
