@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.labeling.vote_codes import encode_votes
 from ml_assets.labeling.votes import FloatArray, IntArray, VoteMatrix
 
 
@@ -53,15 +54,16 @@ def reasons_of(votes: VoteMatrix, labels: IntArray, model: str) -> NDArray[np.ob
     >>> reasons_of(read_votes([[1, 0]], [0, 1], ["link", "thanks"]), np.array([1]), "majority_vote").tolist()
     ['majority_vote: for 1 link; against thanks']
     """
-    names = np.array(votes.voters)
-    patterns, pattern_of = np.unique(np.column_stack([labels, votes.votes]), axis=0, return_inverse=True)
-    said = np.empty(len(patterns), dtype=object)
-    for place, (label, *each) in enumerate(patterns.tolist()):
-        if label < 0:
-            said[place] = None
-            continue
-        row = np.array(each)
-        pro, con = names[row == label], names[(row >= 0) & (row != label)]
-        against = f"; against {', '.join(con)}" if con.size else ""
-        said[place] = f"{model}: for {votes.classes[label]} {', '.join(pro) or 'none'}{against}"
-    return said[pattern_of.ravel()]
+    names, pattern_of = np.array(votes.voters), labels - labels.min() if labels.size else labels
+    packed = encode_votes(votes)
+    for code in packed.codes:  # rows with the same label and votes get the same number
+        _, pattern_of = np.unique(pattern_of * (int(code.max(initial=0)) + 1) + code, return_inverse=True)
+    _, first, pattern_of = np.unique(pattern_of, return_index=True, return_inverse=True)
+    said = np.empty(len(first), dtype=object)
+    for place, row in enumerate(first.tolist()):
+        label, votes_of = int(labels[row]), votes.votes[row]
+        if label >= 0:
+            pro, con = names[votes_of == label], names[(votes_of >= 0) & (votes_of != label)]
+            against = f"; against {', '.join(con)}" if con.size else ""
+            said[place] = f"{model}: for {votes.classes[label]} {', '.join(pro) or 'none'}{against}"
+    return said[pattern_of]

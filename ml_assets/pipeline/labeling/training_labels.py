@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from ml_assets.stores.lake import MissingTableError
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.table_rows import arrow_schema
 from ml_assets.stores.use_case_state import UseCaseState
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TABLE = TRAINING_LABELS.name
 GOLD, WEAK = "gold", "weak"
@@ -44,8 +48,6 @@ def store_training_labels(spec: UseCaseSpec, state: UseCaseState) -> TrainingLab
     MissingTableError
         Where no label model was fitted yet.
     """
-    import pyarrow as pa
-
     lake = state.lake
     if not lake.has(LABEL_MODEL_TABLE):
         raise MissingTableError(f"{spec.name} has no label model yet; run `ml-assets labels {spec.name} --fit`")
@@ -53,19 +55,20 @@ def store_training_labels(spec: UseCaseSpec, state: UseCaseState) -> TrainingLab
     as_of, chosen = date.fromisoformat(recorded["as_of"]), recorded["chosen"]
     with state.connect() as connection:
         known = read_known_votes(connection, lake, spec, as_of, recorded["inputs"])
-    columns = _columns(known, chosen, read_rows(lake, LABEL_MODEL_PARAMETERS.name, None))
-    table = pa.table(columns, schema=arrow_schema(TRAINING_LABELS))
+    table = _label_rows(known, chosen, read_rows(lake, LABEL_MODEL_PARAMETERS.name, None))
     version = lake.replace(TABLE, table, {"as_of": recorded["as_of"], "chosen": chosen, "inputs": recorded["inputs"]})
-    origins = table["origin"].to_pylist()
-    return TrainingLabelsResult(as_of, {each: origins.count(each) for each in (GOLD, WEAK)}, version)
+    counts = dict(Counter(table["origin"].to_pylist()))
+    return TrainingLabelsResult(as_of, {each: counts.get(each, 0) for each in (GOLD, WEAK)}, version)
 
 
-def _columns(known: KnownVotes, chosen: str, parameters: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Give the columns of the table, rows in order of drop and id; examples without a label are left out."""
+def _label_rows(known: KnownVotes, chosen: str, parameters: list[dict[str, Any]]) -> pa.Table:
+    """Give the rows of the table in order of drop and id; examples without a label are left out."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     votes, is_gold = known.votes, known.gold >= 0
-    n = votes.n_examples
-    label, probability, weight = known.gold.copy(), np.ones(n), np.ones(n)
-    reason = np.full(n, GOLD, dtype=object)
+    label, probability, weight = known.gold.copy(), np.ones(votes.n_examples), np.ones(votes.n_examples)
+    reason = np.full(votes.n_examples, GOLD, dtype=object)
     if chosen != GOLD_ALONE:
         # the vote says who wins and not how surely: the share of votes does, with one vote more at the usual shares
         is_vote = chosen == VOTE
@@ -75,15 +78,16 @@ def _columns(known: KnownVotes, chosen: str, parameters: list[dict[str, Any]]) -
         probability = np.where(is_gold, 1.0, weak.probability)
         weight = np.where(is_gold, 1.0, weak.weight)
         reason = np.where(is_gold, reason, reasons_of(votes, weak.label, chosen))
-    kept = label >= 0
-    known_at = np.where(is_gold, known.rows["gold_known_at"], known.rows["known_at"])
-    return {
-        "example_id": known.rows["example_id"][kept].tolist(),
-        "batch_date": known.rows["batch_date"][kept].tolist(),
-        "label": [votes.classes[place] for place in label[kept].tolist()],
-        "probability": probability[kept].tolist(),
-        "weight": weight[kept].tolist(),
-        "origin": np.where(is_gold, GOLD, WEAK)[kept].tolist(),
-        "reason": reason[kept].tolist(),
-        "known_at": known_at[kept].tolist(),
+    kept = np.flatnonzero(label >= 0)
+    rows, was_gold = known.rows.take(pa.array(kept)), pa.array(is_gold[kept])
+    columns = {
+        "example_id": rows["example_id"],
+        "batch_date": rows["batch_date"],
+        "label": np.array(votes.classes)[label[kept]],
+        "probability": probability[kept],
+        "weight": weight[kept],
+        "origin": np.where(is_gold, GOLD, WEAK)[kept],
+        "reason": reason[kept],
+        "known_at": pc.if_else(was_gold, rows["gold_known_at"], rows["known_at"]),  # pyright: ignore[reportAttributeAccessIssue]
     }
+    return pa.table(columns).cast(arrow_schema(TRAINING_LABELS))

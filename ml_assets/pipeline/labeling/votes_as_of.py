@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.labeling.votes import ABSTAIN, VoteMatrix
-from ml_assets.pipeline.labeling.weak_labels import TABLE, labeling_of
+from ml_assets.labeling.votes import ABSTAIN, VoteMatrix, gather_votes
+from ml_assets.pipeline.labeling.weak_labels import TABLE, labeling_of, view_votes
+from ml_assets.spec.labeling import LabelingSpec
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake, MissingTableError
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 INPUTS = (TABLE, "examples", "labels")
 
@@ -35,7 +37,7 @@ class KnownVotes:
     """
 
     votes: VoteMatrix
-    rows: dict[str, NDArray[Any]]
+    rows: pa.Table
     gold: NDArray[np.int64]
 
 
@@ -60,42 +62,50 @@ def read_known_votes(
     labeling = labeling_of(spec)
     if TABLE not in versions:
         raise MissingTableError(f"{spec.name} has no weak labels yet; run `ml-assets labels {spec.name} --backfill`")
-    for name in INPUTS:
+    view_votes(connection, lake, versions[TABLE])
+    for name in INPUTS[1:]:
         scan(connection, lake.files(name, versions[name])).create_view(f"_{name}")
-    columns = ", ".join(
-        f"max(label) FILTER (function = '{each.name}' AND definition = '{each.definition}') AS vote_{place}"
-        for place, each in enumerate(labeling.functions)
-    )
     batch_at, matured = spec.calendar.batch_at(as_of).isoformat(), spec.matured_by(as_of).isoformat()
-    found = connection.sql(
+    connection.execute(
         f"""
+        CREATE OR REPLACE TEMP TABLE _known AS
         WITH voted AS (
-            SELECT batch_date, example_id, max(known_at) AS known_at, {columns} FROM _weak_labels
-            WHERE batch_date <= DATE '{as_of}' GROUP BY batch_date, example_id
+            SELECT batch_date, max(known_at) AS known_at FROM _weak_labels WHERE batch_date <= DATE '{as_of}'
+            GROUP BY batch_date
         ), outcomes AS (
             SELECT example_id, arg_max(label, (known_at, batch_date)) AS gold,
                 arg_max(known_at, (known_at, batch_date)) AS gold_known_at
             FROM _labels WHERE known_at <= TIMESTAMPTZ '{batch_at}' AND batch_date <= DATE '{as_of}' GROUP BY example_id
-        ), matured AS (
-            SELECT batch_date, example_id FROM _examples
-            WHERE batch_date <= DATE '{as_of}' AND prediction_at <= TIMESTAMPTZ '{matured}'
-        ), gold AS (
-            SELECT m.batch_date, example_id, gold, gold_known_at FROM matured AS m JOIN outcomes USING (example_id)
         )
-        SELECT v.*, g.gold, g.gold_known_at FROM voted AS v LEFT JOIN gold AS g USING (batch_date, example_id)
-        ORDER BY v.batch_date, v.example_id
+        SELECT row_number() OVER (ORDER BY e.batch_date, e.example_id) - 1 AS place, e.batch_date, e.example_id,
+            voted.known_at, CASE WHEN e.prediction_at <= TIMESTAMPTZ '{matured}' THEN o.gold END AS gold,
+            CASE WHEN e.prediction_at <= TIMESTAMPTZ '{matured}' THEN o.gold_known_at END AS gold_known_at
+        FROM _examples AS e JOIN voted USING (batch_date) LEFT JOIN outcomes AS o USING (example_id)
         """
+    )
+    rows = connection.sql("SELECT * EXCLUDE (place) FROM _known ORDER BY place").to_arrow_table()
+    votes = VoteMatrix(_read_votes(connection, labeling, as_of, rows.num_rows), labeling.classes,
+                       tuple(each.name for each in labeling.functions))  # fmt: skip
+    return KnownVotes(votes, rows, _positions(rows["gold"], labeling.classes).astype(np.int64))
+
+
+def _read_votes(
+    connection: duckdb.DuckDBPyConnection, labeling: LabelingSpec, as_of: date, n_examples: int
+) -> NDArray[np.int16]:
+    """Read the votes by declared definitions as a matrix; abstentions are not read at all."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE _declared (function VARCHAR, definition VARCHAR, voter BIGINT)")
+    connection.executemany(
+        "INSERT INTO _declared VALUES (?, ?, ?)",
+        [[each.name, each.definition, place] for place, each in enumerate(labeling.functions)],
+    )
+    cast = connection.sql(
+        "SELECT k.place, d.voter, w.label FROM _weak_labels AS w JOIN _declared AS d USING (function, definition) "
+        "JOIN _known AS k USING (batch_date, example_id) "
+        f"WHERE w.label IS NOT NULL AND w.batch_date <= DATE '{as_of}'"
     ).to_arrow_table()
-    names = tuple(each.name for each in labeling.functions)
-    table = np.full((found.num_rows, len(names)), ABSTAIN, dtype=np.int16)
-    for place in range(len(names)):
-        table[:, place] = _positions(found[f"vote_{place}"], labeling.classes)
-    rows = {
-        name: np.asarray(found[name].to_pylist(), dtype=object)
-        for name in ("batch_date", "example_id", "known_at", "gold", "gold_known_at")
-    }
-    votes = VoteMatrix(table, labeling.classes, names)
-    return KnownVotes(votes, rows, _positions(found["gold"], labeling.classes).astype(np.int64))
+    labels = _positions(cast["label"], labeling.classes).astype(np.int64)
+    places, voters = cast["place"].to_numpy(), cast["voter"].to_numpy()
+    return gather_votes(places, voters, labels, (n_examples, len(labeling.functions)))
 
 
 def _positions(column: Any, classes: tuple[int, ...]) -> NDArray[np.int16]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 from ml_assets.labeling.weak_labels import vote_on_examples
 from ml_assets.pipeline.features.examples import stretches
@@ -12,10 +13,19 @@ from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.spec.labeling import LabelingSpec
 from ml_assets.spec.tables.labeling import WEAK_LABELS
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.kept_files import scan
+from ml_assets.stores.lake import Lake
 from ml_assets.stores.sandbox import restrict_to_tables
+from ml_assets.stores.table_files import scan_sql
+from ml_assets.stores.unreadable_files import note_files
 from ml_assets.stores.use_case_state import UseCaseState
 
+if TYPE_CHECKING:
+    import duckdb
+
 TABLE = WEAK_LABELS.name
+VOTES_VIEW = "_weak_labels"
+EXAMPLES_AT_ONCE = 100_000  # with twenty functions about 300 MB of votes
 
 
 class NoLabelingError(LookupError):
@@ -37,6 +47,39 @@ def store_weak_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[da
     """
     labeling, counts, votes = labeling_of(spec), Counter[date](), Counter[date]()
     refused: Counter[tuple[str, str]] = Counter()
+    with state.connect() as connection:
+        held = state.lake.relation(connection, "examples", (drops[0], drops[-1]))
+        examples = dict(held.aggregate("batch_date, count(*)", "batch_date").fetchall())
+    for part in _parts(drops, examples):
+        cast, wrong = _vote(spec, state, part)
+        for drop, n, given in cast:
+            counts[drop], votes[drop] = n, given
+        for function, value, n in wrong:
+            refused[function, value] += n
+    notes = {drop: {"votes": votes[drop]} for drop in drops}
+    return DropResult(counts, notes, checks=(_known_classes(labeling, refused),))
+
+
+def _parts(drops: Sequence[date], examples: Mapping[date, int]) -> Iterator[list[date]]:
+    """Cut drops into parts of whole drops that are voted on at once."""
+    part: list[date] = []
+    held = 0
+    for drop in drops:
+        if part and held + examples.get(drop, 0) > EXAMPLES_AT_ONCE:
+            yield part
+            part, held = [], 0
+        part.append(drop)
+        held += examples.get(drop, 0)
+    yield part
+
+
+def _vote(
+    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]
+) -> tuple[list[tuple[date, int, int]], list[tuple[str, str, int]]]:
+    """Store the votes of drops that follow each other.
+
+    Gives rows and votes by drop, and how often each function gave which value that is no class.
+    """
     with state.connect_apart() as connection:
         restrict_to_tables(connection, {"examples": state.lake.files("examples", drops=(drops[0], drops[-1]))})
         connection.execute("CREATE TEMP TABLE _examples AS SELECT * FROM examples")
@@ -44,18 +87,24 @@ def store_weak_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[da
         connection.executemany(
             "INSERT INTO _moments VALUES (?, ?)", [[drop, spec.calendar.batch_at(drop)] for drop in drops]
         )
-        vote_on_examples(connection, labeling).create("_votes")
-        rows = connection.sql("SELECT * FROM _votes").to_arrow_table()
-        for drop, n, given in connection.sql(
-            "SELECT batch_date, count(*), count(label) FROM _votes GROUP BY batch_date"
-        ).fetchall():
-            counts[drop], votes[drop] = n, given
-        wrong = "SELECT function, refused, count(*) FROM _votes WHERE refused IS NOT NULL GROUP BY ALL ORDER BY ALL"
-        for function, value, n in connection.sql(wrong).fetchall():
-            refused[function, value] = n
+        rows = vote_on_examples(connection, labeling_of(spec)).to_arrow_table()
+        connection.register("_votes", rows)
+        cast = connection.sql("SELECT batch_date, count(*), count(label) FROM _votes GROUP BY batch_date").fetchall()
+        wrong = connection.sql(
+            "SELECT function, refused, count(*) FROM _votes WHERE refused IS NOT NULL GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
     state.lake.replace_drops(TABLE, rows, drops)
-    notes = {drop: {"votes": votes[drop]} for drop in drops}
-    return DropResult(counts, notes, checks=(_known_classes(labeling, refused),))
+    return cast, wrong
+
+
+def view_votes(connection: duckdb.DuckDBPyConnection, lake: Lake, version: int | None = None) -> None:
+    """Make a view of the votes that reads their files as it goes: the table is too large to keep in memory."""
+    files = lake.files(TABLE, version)
+    if files.files:
+        note_files(files)
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {VOTES_VIEW} AS {scan_sql(files)}")
+    else:
+        scan(connection, files).create_view(VOTES_VIEW)
 
 
 def stale_vote_drops(spec: UseCaseSpec, state: UseCaseState) -> dict[str, set[date]]:
@@ -71,7 +120,8 @@ def stale_vote_drops(spec: UseCaseSpec, state: UseCaseState) -> dict[str, set[da
         drops = {drop for (drop,) in examples.project("batch_date").distinct().fetchall()}
         held: dict[str, set[date]] = {}
         if state.lake.has(TABLE):
-            voted = state.lake.relation(connection, TABLE).project("function, definition, batch_date").distinct()
+            view_votes(connection, state.lake)
+            voted = connection.sql(f"SELECT DISTINCT function, definition, batch_date FROM {VOTES_VIEW}")
             declared = {each.name: each.definition for each in labeling.functions}
             for function, definition, drop in voted.fetchall():
                 if declared.get(function) == definition:
