@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.labeling.confusion_model import ConfusionModel, fitted_rows, weighted_shares
+from ml_assets.labeling.confusion_model import ConfusionModel, class_shares, fitted_rows, weighted_shares
 from ml_assets.labeling.redundancy import flagged_correlations
 from ml_assets.labeling.vote_codes import encode_votes
 from ml_assets.labeling.votes import FloatArray, VoteMatrix
@@ -75,7 +75,7 @@ def _fit(votes: VoteMatrix, is_one_sided: NDArray[np.bool_], weights: FloatArray
     votes = fitted_rows(votes)
     codes = encode_votes(votes)
     found = weighted_shares(votes, weights)
-    start = found.mean(axis=0)
+    start = class_shares(found)
     model = ConfusionModel(start, np.ones((len(weights), votes.n_classes, votes.n_classes + 1)), weights)
     for _ in range(rounds):
         cells = codes.expected_votes(found)

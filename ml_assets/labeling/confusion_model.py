@@ -45,6 +45,19 @@ class ConfusionModel:
         return scores
 
 
+def class_shares(probabilities: FloatArray) -> FloatArray:
+    """Give the mean probability of each class; of no rows, all classes are as frequent.
+
+    >>> class_shares(np.empty((0, 4))).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+    return (
+        probabilities.mean(axis=0)
+        if len(probabilities)
+        else np.full(probabilities.shape[1], 1 / probabilities.shape[1])
+    )
+
+
 def fitted_rows(votes: VoteMatrix) -> VoteMatrix:
     """Give the rows to learn from: all, or of a very large table every nth, which moves accuracies by less than 0.002.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml_assets.labeling.confusion_model import ConfusionModel, fitted_rows, weighted_shares
+from ml_assets.labeling.confusion_model import ConfusionModel, class_shares, fitted_rows, weighted_shares
 from ml_assets.labeling.vote_codes import encode_votes
 from ml_assets.labeling.votes import VoteMatrix
 
@@ -28,12 +28,12 @@ def fit_dawid_skene(votes: VoteMatrix) -> ConfusionModel:
     codes = encode_votes(votes)
     found = weighted_shares(votes)
     weights = np.ones(len(votes.voters))
-    model = ConfusionModel(found.mean(axis=0), np.ones((len(weights), votes.n_classes, votes.n_classes + 1)), weights)
+    model = ConfusionModel(class_shares(found), np.ones((len(weights), votes.n_classes, votes.n_classes + 1)), weights)
     for _ in range(MAX_ROUNDS):
         cells = codes.expected_votes(found)[:, :, :-1] + SMOOTHING
         confusion = cells / cells.sum(axis=2, keepdims=True)
         silent = np.ones((*confusion.shape[:2], 1))
-        model = ConfusionModel(found.mean(axis=0), np.concatenate([confusion, silent], axis=2), weights)
+        model = ConfusionModel(class_shares(found), np.concatenate([confusion, silent], axis=2), weights)
         before, found = found, model.of_codes(codes)
         if np.abs(found - before).max(initial=0.0) < TOLERANCE:
             break

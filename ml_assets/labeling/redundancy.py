@@ -69,6 +69,8 @@ def flagged_correlations(votes: VoteMatrix, guess: FloatArray, is_one_sided: NDA
     >>> flagged_correlations(votes, np.eye(2)[truth], np.zeros(3, dtype=bool)).round(1).tolist()
     [[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     """
+    if not votes.n_examples:
+        return np.zeros((len(votes.voters),) * 2)
     either = is_one_sided[:, None] | is_one_sided[None, :]
     by_firing, by_vote, lower = _firing_correlation(votes, guess), *_vote_correlation(votes, guess)
     compared = by_vote[~either & (by_vote != 0) & ~np.eye(len(by_vote), dtype=bool)]

@@ -54,7 +54,9 @@ def reasons_of(votes: VoteMatrix, labels: IntArray, model: str) -> NDArray[np.ob
     >>> reasons_of(read_votes([[1, 0]], [0, 1], ["link", "thanks"]), np.array([1]), "majority_vote").tolist()
     ['majority_vote: for 1 link; against thanks']
     """
-    names, pattern_of = np.array(votes.voters), labels - labels.min() if labels.size else labels
+    if not labels.size:
+        return np.empty(0, dtype=object)
+    names, pattern_of = np.array(votes.voters), labels - labels.min()
     packed = encode_votes(votes)
     for code in packed.codes:  # rows with the same label and votes get the same number
         _, pattern_of = np.unique(pattern_of * (int(code.max(initial=0)) + 1) + code, return_inverse=True)

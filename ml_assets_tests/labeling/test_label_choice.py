@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from ml_assets.labeling.label_choice import GOLD_ALONE, choose_labels
 from ml_assets.labeling.label_models import VOTE
-from ml_assets.labeling.votes import read_votes
+from ml_assets.labeling.training_labels import reasons_of, weak_labels_of
+from ml_assets.labeling.votes import VoteMatrix, read_votes
 from ml_assets_tests.labeling.worlds import draw_world
 
 
@@ -55,6 +57,19 @@ def test_too_little_gold_leaves_the_vote_and_says_so() -> None:
     assert choice.chosen == VOTE
     assert choice.reason.startswith("15 held-out gold labels; 20 are needed")
     assert choice.measured == ()
+
+
+@pytest.mark.parametrize("n", [0, 60])
+def test_examples_without_any_vote_have_no_label(n: int) -> None:
+    votes = VoteMatrix(np.full((n, 3), -1, dtype=np.int16), (0, 1), ("a", "b", "c"))
+
+    choice = choose_labels(votes, np.arange(n) % 2)
+
+    assert choice.chosen == (VOTE if n == 0 else GOLD_ALONE)
+    found = choice.models[VOTE].probabilities(votes)
+    weak = weak_labels_of(votes, found)
+    assert (weak.label == -1).all()
+    assert reasons_of(votes, weak.label, VOTE).tolist() == [None] * n
 
 
 def test_model_is_named_by_older_gold_and_judged_by_newer() -> None:

@@ -240,6 +240,7 @@ def changed_spec(sql: str) -> UseCaseSpec:
     return spec.model_copy(update={"labeling": spec.labeling.model_copy(update={"functions": functions})})
 
 
+@pytest.mark.slow
 def test_graph_leaves_the_tables_of_the_steps(ran: Path, tmp_path: Path) -> None:
     by_graph, passed = run_through_graph(tmp_path / "graph")
     by_steps = UseCaseState(spam_spec().name, StatePaths(Path(shutil.copytree(ran, tmp_path / "steps"))))
