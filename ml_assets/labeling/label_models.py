@@ -11,10 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
-import numpy as np
-
 from ml_assets.labeling.abstaining_em import fit_abstaining_em
-from ml_assets.labeling.confusion_model import ConfusionModel
 from ml_assets.labeling.dawid_skene import fit_dawid_skene
 from ml_assets.labeling.votes import FloatArray, VoteMatrix
 
@@ -60,8 +57,3 @@ LABEL_MODELS: Mapping[str, Fit] = MappingProxyType(
 def voted_share(votes: VoteMatrix) -> float:
     """Give the share of examples that at least one voter voted on."""
     return float((votes.votes >= 0).any(axis=1).mean()) if votes.n_examples else float("nan")
-
-
-def voter_weights(model: LabelModel, n_voters: int) -> FloatArray:
-    """Give how much each voter counts beside independent ones, 0 to 1; 1 for each where the model has no weights."""
-    return model.weights if isinstance(model, ConfusionModel) else np.ones(n_voters)
