@@ -32,8 +32,8 @@ import ml_assets.cli.console as console
 defs = sys.argv.pop(1)
 if defs:
     console.DEFS_FOLDER = Path(defs)
-from ml_assets.cli.app import app
-app()
+from ml_assets.cli.process import main
+main()
 """
 
 
