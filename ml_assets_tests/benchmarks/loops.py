@@ -43,9 +43,10 @@ from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
-from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets_tests.rehearsal import REPOSITORY
 
 FloatArray = NDArray[np.float64]
 START = date(2024, 1, 1)
@@ -304,7 +305,7 @@ def _recovered_after(served: FloatArray, ideal: FloatArray, day: NDArray[np.int6
 
 def _rivals(world: World, drawn: Drawn, served: FloatArray, begins: int, folder: Path) -> dict[str, Any]:
     """Give what other policies lose on the days that were served, relative to what was served; and how often they fit."""
-    python = project_root() / ".venv-bench" / "bin" / "python"
+    python = REPOSITORY / ".venv-bench" / "bin" / "python"
     if not python.exists():
         return {}
     script = Path(__file__).with_name("loop_rivals.py")

@@ -15,9 +15,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import dagster
 import sqlalchemy as db
-from dagster import AssetKey, EventLogEntry
+from dagster import AssetKey, EventLogEntry, __version__
 from dagster._config import UserConfigSchema
 from dagster._core.definitions.data_version import DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
 from dagster._core.events import ASSET_EVENTS, DagsterEventType, StepMaterializationData
@@ -76,7 +75,7 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
 
     def _initdb(self, engine: db.Engine, for_index_shard: bool = False) -> None:
         """Make the tables of a new file. That of a run is a copy of one that this Dagster made before."""
-        made, empty = Path(engine.url.database or ""), Path(self._base_dir).parent / f"empty-{dagster.__version__}.db"
+        made, empty = Path(engine.url.database or ""), Path(self._base_dir).parent / f"empty-{__version__}.db"
         if not for_index_shard and begin_as_copy(empty, made):
             with engine.connect() as connection:
                 connection.execute(db.text("PRAGMA journal_mode=WAL"))

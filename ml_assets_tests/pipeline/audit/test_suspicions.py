@@ -34,7 +34,8 @@ def spec() -> UseCaseSpec:
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> UseCaseState:
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster_home"))
-    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", DEFS)
+    monkeypatch.setenv("ML_ASSETS_PROJECT", str(tmp_path))
+    (tmp_path / "ml_assets.toml").write_text(f'use_cases = "{DEFS}"')
     return UseCaseState("late_loans", state_paths())
 
 
