@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ml_assets.training.envelope import Envelope
-    from ml_assets.training.estimators import FittedModel
+    from ml_assets.training.model_kind import FittedModel
 
 FloatArray = NDArray[np.float64]
 UNSEEN = "never seen"

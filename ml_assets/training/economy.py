@@ -18,8 +18,8 @@ from ml_assets.stats.classification import auc, log_loss, pointwise_log_loss
 from ml_assets.stats.day_blocks import Interval, paired_day_block_bootstrap
 from ml_assets.training.boosted_trees import BOOSTER_FILE, DEFAULTS
 from ml_assets.training.candidate import Foresight, finish, foresee
-from ml_assets.training.estimators import FittedModel, feature_importance
 from ml_assets.training.importance import ranked, shap_importance
+from ml_assets.training.model_kind import FittedModel
 from ml_assets.training.time_folds import Fold, time_folds
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _order(ground: Ground, train: pd.DataFrame, found: Foresight, model: FittedM
     sample = train.iloc[:: max(len(train) // RANKED_ON, 1)]
     leans_on = shap_importance(fitted, sample, {name: (name,) for name in ground.features})
     if leans_on is None:
-        leans_on = {name: feature_importance(fitted).get(name, 0.0) for name in ground.features}
+        leans_on = {name: fitted.importance().get(name, 0.0) for name in ground.features}
     return ranked(leans_on)
 
 

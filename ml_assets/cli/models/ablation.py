@@ -17,11 +17,11 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.economy import Ground, Measured
+from ml_assets.training.estimators import needs_both_classes
 from ml_assets.training.importance import ranked
 
 _SHOWN = 12
 _COST_RANKS = (0, 1, 0, 3, 0, 2, 3, 4, 4, 5)  # of COST_HEADS
-_WITHOUT_FEATURES = ("constant", "group_history")
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def run_ablation(spec: UseCaseSpec, state: UseCaseState, asked: AblationOptions)
         rung = recipe.rung(asked.rung or recipe.ladder[-1].name)
     except ValueError as error:
         raise fail(f"--{error}") from error
-    if rung.kind in _WITHOUT_FEATURES:
-        able = [each.name for each in recipe.ladder if each.kind not in _WITHOUT_FEATURES]
+    if not needs_both_classes(rung):
+        able = [each.name for each in recipe.ladder if needs_both_classes(each)]
         raise fail(
             f"--rung: found {rung.name!r}, a {rung.kind}; allowed: a rung that weighs features: {', '.join(able)}"
         )

@@ -202,9 +202,8 @@ def _champion_reference(
 
 
 def _importance_shares(bundle: ModelBundle) -> dict[str, float]:
-    from ml_assets.training.estimators import feature_importance
 
-    weights = {name: abs(value) for name, value in feature_importance(bundle.model).items()}
+    weights = {name: abs(value) for name, value in bundle.model.importance().items()}
     total = sum(weights.values())
     shares = {name: value / total for name, value in weights.items()} if total else {}
     return shares | {SCORE: 1.0, OVERALL: 1.0}

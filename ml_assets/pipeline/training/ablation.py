@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.training.date_like import DateLike, date_like_features
 from ml_assets.training.economy import Full, Ground, Measured, ablate, compress, measure_full, prune, reseed
-from ml_assets.training.estimators import FittedModel
 from ml_assets.training.importance import (
     Agreement,
     Stability,
@@ -22,6 +21,7 @@ from ml_assets.training.importance import (
     stability,
     views_of,
 )
+from ml_assets.training.model_kind import FittedModel
 
 if TYPE_CHECKING:
     import pandas as pd

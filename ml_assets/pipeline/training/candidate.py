@@ -20,8 +20,9 @@ from ml_assets.stores.model_registry import CandidateLog
 from ml_assets.stores.model_store import ModelBundle, StoredModel
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.candidate import MeasuredRung, Start, climb
-from ml_assets.training.estimators import FittedModel, needs_both_classes
+from ml_assets.training.estimators import needs_both_classes
 from ml_assets.training.history import choose_history, within_history
+from ml_assets.training.model_kind import FittedModel
 from ml_assets.training.tuning import Trial, tune_ladder
 
 if TYPE_CHECKING:
