@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ml_assets.spec.extensions import MODEL_KINDS, extensions
 from ml_assets.spec.model import TrainingRecipe
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.unchanged import folder_marks
@@ -265,10 +266,11 @@ def _load_part(folder: Path, kind: str, files: Mapping[str, bytes]) -> FittedMod
 
 
 def installed_libraries() -> dict[str, str]:
-    """The versions that decide the bytes of a model."""
+    """The versions that decide the bytes of a model, those of packages that add kinds of models too."""
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("numpy", "scikit-learn", "scipy", "xgboost")}
+    added = {each.dist.name: each.dist.version for each in extensions(MODEL_KINDS).values() if each.dist is not None}
+    return {name: version(name) for name in ("numpy", "scikit-learn", "scipy", "xgboost")} | added
 
 
 def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:
