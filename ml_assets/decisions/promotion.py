@@ -15,7 +15,7 @@ from typing import Literal
 from ml_assets.decisions.evidence import Evidence, evidence_reasons, one_class_reasons, unlabelled_reasons
 from ml_assets.decisions.reasons import Codes, Reason, at_least, at_most
 from ml_assets.spec.gate import GateMode, GateRule
-from ml_assets.stats.day_blocks import Interval
+from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.window_measures import WindowMeasures
 
 MOST_MONTHS = 3.0  # data that are newer by more are worth no more

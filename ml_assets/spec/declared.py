@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, Validatio
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ml_assets.spec.names import KeyPath
-from ml_assets.spec.untyped import mapping_of
+from ml_assets.spec.raw_yaml import mapping_of
 
 Fault = tuple[KeyPath, str]
 FAULT = "fault"

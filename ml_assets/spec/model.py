@@ -16,7 +16,7 @@ from ml_assets.spec.model_kinds import goes_on, kind_fault, model_kind_names, pa
 from ml_assets.spec.names import did_you_mean, not_among
 from ml_assets.spec.objectives import Objective
 from ml_assets.spec.prior_correction import PriorCorrection
-from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
+from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts, names_in
 
 Imbalance = Literal["none", "weights", "undersample"]
 CalibrationMethod = Literal["none", "platt", "isotonic"]

@@ -16,8 +16,8 @@ from ml_assets.spec.contract import COLUMN_ARGUMENTS
 from ml_assets.spec.declared import Fault
 from ml_assets.spec.model_kinds import parameters_of
 from ml_assets.spec.names import did_you_mean, not_among
-from ml_assets.spec.untyped import list_of, mapping_of
-from ml_assets.spec.wording import shown
+from ml_assets.spec.raw_yaml import list_of, mapping_of
+from ml_assets.spec.validation_messages import shown
 
 _SHARED = {"@rows": ("row_condition", "condition_parser"),
            "@bounds": ("min_value", "max_value", "strict_min", "strict_max")}  # fmt: skip

@@ -17,7 +17,7 @@ from ml_assets.spec.extensions import MODEL_KINDS, extensions
 from ml_assets.spec.model import TrainingRecipe
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.unchanged import folder_marks
-from ml_assets.training.envelope import Envelope
+from ml_assets.training.applicability_domain import Envelope
 from ml_assets.training.estimators import FittedModel, load_model
 
 _MANIFEST = "manifest.json"

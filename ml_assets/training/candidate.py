@@ -80,7 +80,7 @@ class _Ahead:
 
 
 @dataclass(frozen=True)
-class Foresight:
+class OutOfFoldPredictions:
     """What a rung said of windows that it had not seen.
 
     Attributes
@@ -209,9 +209,9 @@ def _start_before(
     return Start(fit_bare(recipe, rung, older, names), until.to_pydatetime(), "")
 
 
-def foresee(
+def predict_out_of_fold(
     recipe: TrainingRecipe, name: str, train: pd.DataFrame, folds: Sequence[Fold], offered: Sequence[Sequence[str]]
-) -> Foresight:
+) -> OutOfFoldPredictions:
     """Score the windows with one rung as `climb` measures it ahead, and fit nothing on all rows.
 
     Parameters
@@ -229,7 +229,7 @@ def foresee(
     rung, ahead = recipe.rung(name), _windows(train, folds)
     members = [recipe.rung(member) for member in rung.members] or [rung]
     fits = [
-        partial(_foreseen, recipe, each, train, names, fold)
+        partial(_predict_window, recipe, each, train, names, fold)
         for each in members
         for fold, names in zip(folds, offered, strict=True)
     ]
@@ -244,11 +244,11 @@ def foresee(
         scores = ahead.scores[name]
     places = np.concatenate([np.flatnonzero(fold.test) for fold in folds])
     curve = fit_curve(recipe.calibration, scores, ahead.labels)
-    return Foresight(places, ahead.labels, _calibrated_ahead(recipe, scores, ahead), weights, curve)
+    return OutOfFoldPredictions(places, ahead.labels, _calibrated_ahead(recipe, scores, ahead), weights, curve)
 
 
 def finish(
-    recipe: TrainingRecipe, name: str, train: pd.DataFrame, offered: Sequence[str], foresight: Foresight
+    recipe: TrainingRecipe, name: str, train: pd.DataFrame, offered: Sequence[str], out_of_fold: OutOfFoldPredictions
 ) -> FittedModel:
     """Fit the rung on all training rows, weighed and calibrated by what was found ahead of them, as `climb` does."""
     rung = recipe.rung(name)
@@ -257,8 +257,8 @@ def finish(
         taken, names = narrowed(recipe.rung(each), offered)
         fits.append(partial(fit_bare, recipe, taken, train, names))
     fitted = fit_side_by_side(fits, recipe.threads)
-    model = Blend(rung.members, tuple(fitted), foresight.weights) if rung.members else fitted[0]
-    return model if foresight.curve is None else CalibratedModel(model, foresight.curve)
+    model = Blend(rung.members, tuple(fitted), out_of_fold.weights) if rung.members else fitted[0]
+    return model if out_of_fold.curve is None else CalibratedModel(model, out_of_fold.curve)
 
 
 def narrowed(rung: Rung, offered: Sequence[str]) -> tuple[Rung, list[str]]:
@@ -282,7 +282,7 @@ def _windows(train: pd.DataFrame, folds: Sequence[Fold]) -> _Ahead:
     return _Ahead(np.concatenate([*parts, np.empty(0)]), np.concatenate([*numbers, np.empty(0, dtype=np.int64)]))
 
 
-def _foreseen(
+def _predict_window(
     recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, offered: Sequence[str], fold: Fold
 ) -> FloatArray:
     taken, names = narrowed(rung, offered)

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.spec.model import Rung, TrainingRecipe
+from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
 from ml_assets.stats.classification import pointwise_log_loss
-from ml_assets.stats.day_blocks import paired_day_block_bootstrap
 from ml_assets.training.candidate import fit_bare
 from ml_assets.training.fit_pool import fit_side_by_side
 from ml_assets.training.model_kinds import model_kind

@@ -48,7 +48,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Ground:
+class SearchData:
     """What is searched on: training rows, the features among their columns, and the windows ahead."""
 
     train: pd.DataFrame
@@ -73,7 +73,7 @@ def tune_ladder(
         raise ValueError(f"the training rows are too few for a window of {length} days with as much before it")
     trials: list[Trial] = []
     for rung in searched:
-        tuned, tried = tune_rung(recipe, rung, budget, Ground(train, list(features), folds), tell)
+        tuned, tried = tune_rung(recipe, rung, budget, SearchData(train, list(features), folds), tell)
         recipe, trials = recipe.with_rung(tuned), [*trials, *tried]
     return recipe, trials
 
@@ -82,7 +82,7 @@ def tune_rung(
     recipe: TrainingRecipe,
     rung: Rung,
     budget: Tuning,
-    ground: Ground,
+    ground: SearchData,
     tell: Callable[[str], None],
 ) -> tuple[Rung, list[Trial]]:
     """Search with a tree-structured Parzen estimator (Bergstra et al., 2011), beginning with what is declared.

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from ml_assets.cli.declare.new import begin_use_case
 from ml_assets.cli.declare.new_facts import Decided
-from ml_assets.cli.operate.history import Options, run_history
+from ml_assets.cli.operate.history import HistoryOptions, run_history
 from ml_assets.pipeline.monitoring.incidents import reconcile_incidents
 from ml_assets.pipeline.monitoring.newest_decision import newest_decision
 from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
@@ -213,7 +213,7 @@ def run_world(world: World, seed: int, folder: Path, tell: Callable[[str], None]
     paths = StatePaths(folder / "state")
     state = UseCaseState(spec.name, paths)
     past = [f"things={folder / 'things.csv'}", f"outcomes={folder / 'outcomes.csv'}"]
-    run_history(spec, paths, Options(past), datetime(2025, 12, 1, tzinfo=UTC))
+    run_history(spec, paths, HistoryOptions(past), datetime(2025, 12, 1, tzinfo=UTC))
     last = START + timedelta(days=DAYS)
     drops = spec.calendar.drops_between(spec.calendar.start, min(last, spec.calendar.end or last))
     retrained: list[dict[str, Any]] = []

@@ -17,7 +17,7 @@ from ml_assets.decisions.evidence import (
 )
 from ml_assets.decisions.promotion import MOST_MONTHS, judge
 from ml_assets.spec.gate import Guardrail
-from ml_assets.stats.day_blocks import Interval
+from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.window_measures import SimpleGain
 from ml_assets_tests.decisions.test_promotion import CANDIDATE, CHAMPION, GAIN, HEURISTIC, RULE
 

@@ -12,8 +12,8 @@ from ml_assets.spec.model import TrainingRecipe
 from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.sequential import daily_means
 from ml_assets.stores.model_store import JudgedParts, ModelBundle, UnseenDay
+from ml_assets.training.applicability_domain import Envelope, learn_envelope
 from ml_assets.training.candidate import MeasuredRung, Start, going_on
-from ml_assets.training.envelope import Envelope, learn_envelope
 from ml_assets.training.objectives import fit_objectives
 from ml_assets.training.refit import departs, refit
 
