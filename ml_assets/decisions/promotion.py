@@ -200,7 +200,7 @@ def _champion_reasons(
         return [*reasons, Reason("not_enough_data", "no gain over the champion was measured", None, None, False)]
     bound = f"lower end of the {gain.level:.0%} interval of the gain"
     months = min(max(newer / timedelta(days=30), 0.0), MOST_MONTHS)
-    allowed = -(rule.max_loss + rule.freshness_worth * months)
+    allowed = -(rule.max_loss + rule.max_loss_per_30d_newer * months)
     return [
         *reasons,
         at_least(

@@ -104,7 +104,7 @@ def drop_rule_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
     for part in ("volume", "distribution"):
         if is_once and declared.get(part):
             said = f"found {part} of a source that arrives once: it has no drops to compare"
-            yield (part,), f"{said}; allowed: arrives: every drop, or sometimes"
+            yield (part,), f"{said}; allowed: arrives: every_drop, or sometimes"
     if (
         declared.get("freshness")
         and declared.get("event_at") is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -84,7 +84,10 @@ class Tuning(Declared):
 class Abstain(Declared):
     """When a model gives no score of its own: an input lies further from the training rows than this."""
 
-    beyond: float = Field(ge=0, description="in widths of a feature's range among the training rows, on either side")
+    renamed: ClassVar[Mapping[str, str]] = {"beyond": "max_range_multiple"}
+    max_range_multiple: float = Field(
+        ge=0, description="in widths of a feature's range among the training rows, on either side"
+    )
     features: tuple[str, ...] = Field(
         min_length=1,
         description="which are looked at: readings that can be impossible. Not what moves on with the calendar, which "
@@ -153,6 +156,7 @@ class Sensitive(Declared):
 class ModelSpec(Declared):
     """The ladder of rungs, the holdout they meet on, and the gate."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"margin": "min_relative_gain"}
     holdout: Duration
     history: History = Field(
         default="auto",
@@ -167,7 +171,7 @@ class ModelSpec(Declared):
         description="what serves when the champion has failed, until the next promotion: the earlier champion that is "
         "surely better than the baseline on what matured last, or else the baseline; the baseline at once; or none",
     )
-    margin: float = Field(ge=0, description="relative log loss a more complex rung must gain to be taken")
+    min_relative_gain: float = Field(ge=0, description="relative log loss a more complex rung must gain to be taken")
     seed: int = 0
     threads: int = Field(
         default=2, ge=1, description="fits that run side by side, one thread each; the models do not depend on it"

@@ -104,7 +104,7 @@ def _feature_rows(
     promotions = read_promotions(connection, state.lake)
     groups: dict[tuple[Block, Promotion | None], list[date]] = defaultdict(list)
     for drop in drops:
-        block = block_of(drop, calendar.start, calendar.every, monitoring.window, monitoring.before)
+        block = block_of(drop, calendar.start, calendar.every, monitoring.window, monitoring.reference_window)
         groups[block, champion_of(drop, promotions)].append(drop)
     found: dict[date, list[Row]] = {}
     measures: list[FamilyMeasure] = []

@@ -93,7 +93,7 @@ def envelope_of(recipe: TrainingRecipe, learned: pd.DataFrame, features: Sequenc
     if recipe.abstain is None:
         return None
     watched = [name for name in recipe.abstain.features if name in features]
-    return learn_envelope(learned[watched], recipe.abstain.beyond) if watched else None
+    return learn_envelope(learned[watched], recipe.abstain.max_range_multiple) if watched else None
 
 
 def _started_from(

@@ -200,7 +200,7 @@ def _climb(
     if asked.rung in [rung.name for rung in recipe.ladder]:
         choice = RungChoice(asked.rung, (f"{asked.rung}: fixed by hand",))
     else:
-        choice = take_rung(recipe, rungs, spec.model.margin, asked.breaks)
+        choice = take_rung(recipe, rungs, spec.model.min_relative_gain, asked.breaks)
     return Climbed(recipe, rungs, RungChoice(choice.name, (*choice.reasons, *left_out)), trials)
 
 
