@@ -19,7 +19,7 @@ Metric = Literal["nominal", "ordinal", "interval"]
 
 
 @dataclass(frozen=True)
-class Agreement:
+class AnnotatorAgreement:
     """Alpha with a percentile interval of resampled units.
 
     Attributes
@@ -52,7 +52,7 @@ def krippendorff_alpha(values: ArrayLike, metric: Metric = "nominal") -> float:
     Returns
     -------
     float
-        NaN where it is not defined, see `Agreement`.
+        NaN where it is not defined, see `AnnotatorAgreement`.
 
     >>> round(krippendorff_alpha([[0, 1], [1, 1], [0, 1], [0, 0], [0, 0], [0, 1], [0, 0], [0, 0], [1, 0], [0, 0]]), 3)
     0.095
@@ -63,7 +63,7 @@ def krippendorff_alpha(values: ArrayLike, metric: Metric = "nominal") -> float:
 
 def measure_agreement(
     values: ArrayLike, metric: Metric, *, rng: np.random.Generator, resamples: int = 1000, level: float = 0.9
-) -> Agreement:
+) -> AnnotatorAgreement:
     """Give alpha with the interval of units drawn again; parameters as of `krippendorff_alpha`.
 
     Bounds are NaN with fewer than two units.
@@ -81,7 +81,7 @@ def measure_agreement(
         if drawn.size:
             low, high = (float(bound) for bound in np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]))
     n_values = round(float(coincidences.sum()))
-    return Agreement(_alpha(coincidences.sum(axis=0), levels, metric), low, high, level, units, n_values)
+    return AnnotatorAgreement(_alpha(coincidences.sum(axis=0), levels, metric), low, high, level, units, n_values)
 
 
 def _coincidences(table: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -16,7 +16,7 @@ LEAST_ROWS, LEAST_OF_A_CLASS = 50, 10
 
 
 @dataclass(frozen=True)
-class LabelError:
+class LikelyLabelError:
     """A label that is likely wrong.
 
     Attributes
@@ -38,7 +38,7 @@ class LabelError:
     reason: str
 
 
-def find_label_errors(labels: IntArray, probabilities: FloatArray) -> list[LabelError]:
+def find_label_errors(labels: IntArray, probabilities: FloatArray) -> list[LikelyLabelError]:
     """List labels that are likely wrong, the least probable first.
 
     A class is confidently predicted where its probability is at least the mean of the rows labeled so. How many labels
@@ -79,5 +79,5 @@ def find_label_errors(labels: IntArray, probabilities: FloatArray) -> list[Label
             f"predicted ahead of it with probability {own:.3f}; labels of its class have {usual[given[row]]:.3f} in "
             f"the mean, and another class has {float(predicted[row, other]):.3f}"
         )
-        found.append(LabelError(int(judged[row]), int(given[row]), other, own, said))
+        found.append(LikelyLabelError(int(judged[row]), int(given[row]), other, own, said))
     return sorted(found, key=lambda each: (each.probability, each.place))

@@ -11,7 +11,7 @@ from pydantic import Field
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.features import EXAMPLE_COLUMNS
 from ml_assets.spec.names import Identifier
-from ml_assets.spec.untyped import list_of, named_parts
+from ml_assets.spec.raw_yaml import list_of, named_parts
 
 _BINARY = (0, 1)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.labeling.agreement import Agreement, measure_agreement
+from ml_assets.labeling.agreement import AnnotatorAgreement, measure_agreement
 from ml_assets.labeling.annotators import AnnotatorQuality, Disagreement, list_disagreements, rate_annotators
 from ml_assets.labeling.votes import VoteMatrix, gather_votes
 from ml_assets.pipeline.features.closed_drops import closed_drops
@@ -37,7 +37,7 @@ class AnnotatorReport:
     """
 
     as_of: date
-    agreement: Mapping[str, Agreement]
+    agreement: Mapping[str, AnnotatorAgreement]
     annotators: Sequence[AnnotatorQuality]
     disagreements: Sequence[Disagreement]
     examples: Sequence[str]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.labeling.label_errors import LabelError, find_label_errors
+from ml_assets.labeling.label_errors import LikelyLabelError, find_label_errors
 from ml_assets.labeling.votes import FloatArray
 from ml_assets.pipeline.labeling.gold_worth import learning_rung
 from ml_assets.pipeline.training.training_set import read_newest
@@ -38,7 +38,7 @@ class LabelErrors:
     """
 
     as_of: str
-    errors: list[LabelError]
+    errors: list[LikelyLabelError]
     rows: list[tuple[str, str]]
     judged: int
     labels: int

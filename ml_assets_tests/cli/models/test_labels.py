@@ -35,7 +35,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def on_this_state(ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ML_ASSETS_DATA", str(ran))
-    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", FOLDER.parent)
+    monkeypatch.setattr("ml_assets.cli.console.defs_folder", lambda: FOLDER.parent)
 
 
 def run(*arguments: str) -> Result:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.cli.operate.history import Options, run_history
+from ml_assets.cli.operate.history import HistoryOptions, run_history
 from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
 from ml_assets.pipeline.runs.retraining import RetrainingContext, run_retraining_steps
 from ml_assets.pipeline.training.retraining import Retraining
@@ -46,7 +46,7 @@ def run_until(root: Path, last: date) -> UseCaseState:
     root.mkdir()
     files = write_past(root)
     history = [f"{source.name}={file}" for source, file in zip(spec.sources, files, strict=True)]
-    run_history(spec, paths, Options(history, last=str(last)), NOW)
+    run_history(spec, paths, HistoryOptions(history, last=str(last)), NOW)
     state = UseCaseState(spec.name, paths)
     run_batch_steps(spec, state, spec.calendar.drops_between(spec.calendar.start, last), BatchContext(NOW))
     return state
