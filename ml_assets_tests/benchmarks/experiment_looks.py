@@ -27,7 +27,7 @@ FloatArray = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], FloatArray]
 LEVEL = 0.95
 NOTHING = moment_difference((0, 0.0, 0.0), (0, 0.0, 0.0))
-LEAST_UNITS = 50  # in the smaller arm, before independent units are looked at; days are looked at from the second on
+LEAST_UNITS = 100  # in the smaller arm, before independent units are looked at; days are looked at from the second on
 
 
 def yes_or_no(rng: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
