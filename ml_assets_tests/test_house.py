@@ -17,7 +17,7 @@ import ml_assets
 
 PACKAGE = Path(ml_assets.__file__).parent
 ASSET_DECORATORS = {"asset", "multi_asset"}
-MAX_GRAPH_LINES, MAX_FILE_LINES = 2750, 400  # 2,600 until lost runs, attempts and housekeeping came
+MAX_GRAPH_LINES, MAX_FILE_LINES = 2803, 400  # 2,750 until the layer of experiments came, which takes 53
 MAX_MEDIAN_BODY, MAX_BODY = 12, 25
 
 

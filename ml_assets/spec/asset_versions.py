@@ -39,6 +39,8 @@ def asset_versions(spec: UseCaseSpec) -> dict[str, str]:
         **{f"monitoring/{name}": monitors for name in ("feed_health", "drift_report", "performance_report")},
         "monitoring/decisions": [_plain(spec.retraining), *monitors],
     }  # fmt: skip
+    if spec.experiments:
+        parts["experiments/assignments"] = [_plain(each) for each in spec.experiments]
     for source in spec.sources:
         parts |= {f"raw/{source.name}": [_landed(source), calendar]}
         parts |= {f"{layer}/{source.name}": [_plain(source), calendar] for layer in ("validated", "quarantine")}

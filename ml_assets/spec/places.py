@@ -50,7 +50,7 @@ def asset_places(
     `line_of` gives the line of a key, of the nearest one around it where it is not written; `sql_files` the files of
     `examples` and `labels`.
     """
-    keys = dict(_KEYS)
+    keys = dict(_KEYS) | ({"experiments/assignments": ("experiments",)} if spec.experiments else {})
     for number, source in enumerate(spec.sources):
         keys |= {f"{layer}/{source.name}": ("sources", number) for layer in ("raw", "validated", "quarantine")}
     places: dict[str, tuple[Place, ...]] = {}

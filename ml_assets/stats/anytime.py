@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["Estimate", "SequenceInterval", "anytime_interval", "anytime_p_value", "e_value", "tuned_prior"]
+__all__ = ["Estimate", "SequenceInterval", "anytime_interval", "anytime_p_value", "e_value", "one_sided_p_value",
+           "tuned_prior"]
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,30 @@ def e_value(estimate: Estimate, null: float, prior: float) -> float:
     squared = ((estimate.value - null) / estimate.standard_error) ** 2 / estimate.degrees
     grown = (estimate.degrees + 1) / 2 * (math.log1p(squared) - math.log1p(shrinkage * squared))
     return math.exp(min(math.log(shrinkage) / 2 + grown, 700))
+
+
+def one_sided_p_value(estimate: Estimate, prior: float) -> float:
+    """Give a p-value, valid at any look, of the difference being zero or below.
+
+    The same mixture with effects above zero alone: its e-value is twice the two-sided one times the probability that it
+    gives to such effects.
+
+    >>> one_sided_p_value(Estimate(0.5, 0.1, 98, 25, 100, 100), prior=5) < 0.001
+    True
+    >>> one_sided_p_value(Estimate(-0.5, 0.1, 98, 25, 100, 100), prior=5)
+    1.0
+    """
+    from scipy.special import stdtr
+
+    if not estimate.is_defined or estimate.value <= 0:
+        return 1.0
+    if estimate.standard_error == 0:
+        return min(1.0, 1 / (2 * e_value(estimate, 0.0, prior)))
+    t, shrinkage = estimate.value / estimate.standard_error, prior / (prior + estimate.information)
+    degrees = estimate.degrees + 1
+    standardised = t * math.sqrt((1 - shrinkage) * degrees / (estimate.degrees + shrinkage * t**2))
+    above = float(stdtr(degrees, standardised))
+    return min(1.0, 1 / (2 * above * e_value(estimate, 0.0, prior)))
 
 
 def anytime_p_value(estimate: Estimate, null: float, prior: float) -> float:

@@ -7,6 +7,7 @@ whose degrees of freedom count units, so that `anytime.py` can bound it.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from ml_assets.stats.anytime import Estimate
 
 FloatArray = NDArray[np.float64]
-__all__ = ["clustered_difference", "design_effect", "mean_difference", "moment_difference", "paired_difference"]
+__all__ = [
+    "clustered_difference",
+    "design_effect",
+    "mean_difference",
+    "moment_difference",
+    "paired_difference",
+    "with_reference",
+]
 _UNDEFINED = Estimate(math.nan, math.nan, 0, 0, 0, 0)
 
 
@@ -134,3 +142,28 @@ def design_effect(values: ArrayLike, is_treated: ArrayLike, clusters: ArrayLike)
     if not (by_cluster.is_defined and by_row.is_defined) or by_row.standard_error == 0:
         return math.nan
     return (by_cluster.standard_error / by_row.standard_error) ** 2
+
+
+def with_reference(found: Estimate, reference: Estimate) -> Estimate:
+    """Let units of an earlier time say how much units differ, where the experiment itself has few.
+
+    The difference is that of the experiment alone; only its standard error is pooled, with a mean of its own for the
+    earlier time. Where the experiment's own error is larger, that one stands: units that differ more than before must
+    not look calm.
+
+    Parameters
+    ----------
+    found, reference
+        Of `paired_difference`, over units of the same kind: days and days.
+
+    >>> now, before = paired_difference([1.0, 3.0], [1, 1]), paired_difference([5.0, 5.5, 4.5, 5.0], [1, 1, 1, 1])
+    >>> pooled = with_reference(now, before)
+    >>> pooled.value, pooled.degrees, pooled.standard_error == now.standard_error
+    (2.0, 4, True)
+    """
+    if not (found.is_defined and reference.is_defined):
+        return found
+    squares = [each.degrees * each.standard_error**2 * each.n_units for each in (found, reference)]
+    degrees = found.degrees + reference.degrees
+    pooled = math.sqrt(sum(squares) / degrees / found.n_units)
+    return replace(found, standard_error=max(found.standard_error, pooled), degrees=degrees)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ml_assets.spec.tables import features, ingestion, models, monitoring
+from ml_assets.spec.tables import experiments, features, ingestion, models, monitoring
 from ml_assets.spec.tables.table import Column, Table
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -36,6 +36,7 @@ def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
         *features.TABLES,
         *models.TABLES,
         *monitoring.TABLES,
+        *(experiments.TABLES if spec.experiments else ()),
     ]
     return {each.name: replace(each, columns=each.columns + more.get(each.name, ())) for each in found}
 

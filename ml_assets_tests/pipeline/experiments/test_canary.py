@@ -1,0 +1,294 @@
+"""A canary over real drops: who is served by what, what ends it, and that ranges, reruns and kills change nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml_assets.pipeline.champion.decisions import NotDecidableError, PersonDecision
+from ml_assets.pipeline.champion.record import champion_in
+from ml_assets.pipeline.experiments.people import conclude_experiment, plan_start, start_experiment
+from ml_assets.pipeline.experiments.record import BY_ITSELF, UnknownExperimentError
+from ml_assets.pipeline.experiments.status import experiment_statuses
+from ml_assets.pipeline.runs.steps import StepsStoppedError
+from ml_assets.reports.experiment_page import write_experiment_page
+from ml_assets.spec.experiments import Experiment, ExperimentGuardrail
+from ml_assets.stores.lake import Lake
+from ml_assets_tests.rehearsal import Rehearsal, day, go_on_from, rehearse
+from ml_assets_tests.served import served_spec
+
+pytestmark = pytest.mark.xdist_group("canary")  # one worker runs the shared history once
+
+NOW = datetime(2013, 2, 1, tzinfo=UTC)
+STARTED, LAST = 18, 26
+CANARY = Experiment(
+    name="canary", share=0.2, guardrails=(ExperimentGuardrail(measure="brier", max_worse=0.01),), min_drops=3
+)
+TABLES = ("assignments", "arm_predictions", "experiment_reports", "predictions", "worklist")
+EVENTS = "SELECT event, after, challenger, champion, decided_by, note FROM t ORDER BY sequence"
+ARMS = "SELECT batch_date, arm, count(*) AS n, min(scored_by) AS model FROM t GROUP BY ALL ORDER BY ALL"
+
+
+def by_me(note: str = "because", first: int | None = None) -> PersonDecision:
+    return PersonDecision("me", note, NOW, None if first is None else day(first))
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
+    """Serve a line as of the 9th, and leave a candidate as of the 16th that does not serve."""
+    spec = served_spec().model_copy(update={"experiments": (CANARY,)})
+    found = Rehearsal(spec, rehearse(tmp_path_factory.mktemp("canary"), last=LAST).root)
+    found.batch(1, 9)
+    found.retrain(9, rung="logistic_regression", gate="disabled")
+    found.batch(10, 16)
+    found.retrain(16, gate="dry_run")
+    found.batch(17, STARTED)
+    return found
+
+
+@pytest.fixture(scope="module")
+def started(before: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
+    """Start the canary, and run no drop yet."""
+    found = go_on_from(before, tmp_path_factory.mktemp("started"))
+    start_experiment(found.spec, found.state, "canary", "", by_me())
+    return found
+
+
+@pytest.fixture(scope="module")
+def watched(started: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
+    """Run the drops after the start, one by one."""
+    found = go_on_from(started, tmp_path_factory.mktemp("watched"))
+    for number in range(STARTED + 1, LAST + 1):
+        found.batch(number, number)
+    return found
+
+
+def events(rehearsal: Rehearsal) -> list[tuple[str, int]]:
+    return [(row["event"], row["after"].day) for row in rehearsal.rows("experiment_record", EVENTS)]
+
+
+def contents(rehearsal: Rehearsal, last: int = LAST) -> dict[str, str]:
+    return {table: rehearsal.content(table, 1, last) for table in TABLES} | {
+        "experiment_record": rehearsal.content("experiment_record")
+    }
+
+
+@contextmanager
+def poisoned(monkeypatch: pytest.MonkeyPatch, challenger: str, factor: float) -> Iterator[None]:
+    """Multiply the log odds of what the challenger says, from now on."""
+    from ml_assets.pipeline.experiments import arm_scores
+
+    original = arm_scores.score_drop
+
+    def score(rows: Any, drop: date, server: Any, shift: float = 0.0) -> Any:
+        found = original(rows, drop, server, shift)
+        if server.model_version != challenger:
+            return found
+        odds = np.log(found["score"] / (1 - found["score"]))
+        return found.assign(score=1 / (1 + np.exp(-factor * odds)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(arm_scores, "score_drop", score)
+        yield
+
+
+def test_before_it_starts_every_prediction_is_the_champions_with_certainty(before: Rehearsal) -> None:
+    rows = before.rows("predictions", "SELECT DISTINCT arm, propensity, scored_by = model_version AS own FROM t")
+
+    assert rows == [{"arm": "champion", "propensity": 1.0, "own": True}]
+    assert before.rows("assignments") == []
+
+
+def test_plan_says_what_it_can_find_from_drops_that_neither_model_saw(before: Rehearsal) -> None:
+    plan = plan_start(before.spec, before.state, "canary", "", by_me())
+
+    assert plan.experiment.challenger.startswith("2013-01-16")
+    assert plan.experiment.champion.startswith("2013-01-09")
+    assert plan.n_reference >= 3
+    assert plan.detectable is not None
+    assert 0.005 < plan.detectable < 1
+    assert not before.lake.has("experiment_record")  # nothing was written
+
+
+def test_challenger_serves_its_share_and_every_prediction_says_so(watched: Rehearsal) -> None:
+    challenger = watched.rows("experiment_record")[0]["challenger"]
+    rows = watched.rows("predictions")
+    arms = {row["example_id"]: row for row in watched.rows("arm_predictions") if row["arm"] == "challenger"}
+    served = [row for row in rows if row["arm"] == "challenger"]
+    inside = [row for row in rows if row["batch_date"] > day(STARTED)]
+
+    assert {row["batch_date"].day for row in served} == set(range(STARTED + 1, LAST + 1))
+    assert abs(len(served) / len(inside) - 0.2) < 0.02
+    assert {row["scored_by"] for row in served} == {challenger}
+    assert {row["propensity"] for row in served} == {0.2}
+    assert all(row["score"] == arms[row["example_id"]]["score"] for row in served)
+    assert len({row["policy_version"] for row in inside}) == 1
+    assert {row["served_by"] for row in served} == {"challenger"}
+    champion = [row for row in inside if row["arm"] == "champion"]
+    assert {round(row["propensity"], 9) for row in champion} == {0.8}
+    assert {row["scored_by"] for row in champion} == {row["model_version"] for row in inside}
+
+
+def test_assignments_are_the_exposures_each_once(watched: Rehearsal) -> None:
+    columns = "SELECT example_id, arm, propensity, policy_version FROM t"
+    assigned = watched.rows("assignments", f"{columns} ORDER BY 1")
+    exposed = watched.rows("predictions", f"{columns} WHERE batch_date > DATE '{day(STARTED)}' ORDER BY 1")
+
+    assert assigned == exposed
+    assert len({row["example_id"] for row in assigned}) == len(assigned)
+
+
+def test_range_gives_what_its_drops_give_one_by_one_and_so_does_a_rerun(
+    started: Rehearsal, watched: Rehearsal, tmp_path: Path
+) -> None:
+    at_once = go_on_from(started, tmp_path / "range")
+    at_once.batch(STARTED + 1, LAST)
+    again = go_on_from(watched, tmp_path / "again")
+    again.batch(STARTED + 1, LAST)
+    again.batch(STARTED + 3, STARTED + 4)
+
+    assert contents(at_once) == contents(watched)
+    assert contents(again) == contents(watched)
+
+
+def test_only_matured_drops_are_compared_and_a_verdict_waits_for_three(watched: Rehearsal) -> None:
+    rows = watched.rows("experiment_reports", "SELECT * FROM t WHERE measure = 'log_loss' ORDER BY batch_date")
+
+    assert [row["n_units"] for row in rows if row["n"]][-1] == LAST - STARTED - 2  # labels mature after two days
+    assert rows[1]["reason"] == "not enough data: 0 matured drops; a verdict needs 3"
+    assert all(row["lower"] is None or row["lower"] < row["worse_by"] < row["upper"] for row in rows)
+
+
+def test_challenger_that_got_worse_is_aborted_and_serves_nothing_after(
+    started: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurt = go_on_from(started, tmp_path / "hurt")
+    challenger = hurt.rows("experiment_record")[0]["challenger"]
+    with poisoned(monkeypatch, challenger, -1.0):
+        hurt.batch(STARTED + 1, LAST)
+        at_once = contents(hurt)
+        step_by_step = go_on_from(started, tmp_path / "steps")
+        for number in range(STARTED + 1, LAST + 1):
+            step_by_step.batch(number, number)
+
+    (_, aborted) = hurt.rows("experiment_record", EVENTS)
+    last = aborted["after"].day
+    served = {row["batch_date"].day for row in hurt.rows("predictions", ARMS) if row["arm"] == "challenger"}
+    record = hurt.rows("champion", "SELECT * FROM t ORDER BY sequence")
+    assert aborted["event"] == "aborted"
+    assert last <= STARTED + 2 + 5  # within five drops of labels, which take two days
+    assert "is surely worse than allowed" in aborted["note"]
+    assert served == set(range(STARTED + 1, last + 1))
+    assert (record[-1]["verdict"], record[-1]["decided_by"]) == ("refused", BY_ITSELF)
+    assert (record[-1]["model_version"], record[-1]["serves_after"]) == (challenger, aborted["after"])
+    serving = champion_in(record, date.max)
+    assert serving is not None
+    assert serving["model_version"] == aborted["champion"]
+    assert contents(step_by_step) == at_once
+    page = write_experiment_page(hurt.spec, hurt.state, experiment_statuses(hurt.spec, hurt.state)[0])
+    assert "surely worse than allowed" in page.read_text()
+
+
+def test_kill_at_any_write_moves_no_unit_and_loses_or_doubles_no_exposure(
+    started: Rehearsal, watched: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed, last = go_on_from(started, tmp_path / "killed"), STARTED + 4
+    for number in range(STARTED + 1, last + 1):
+        # each of the writes of assignments, arms, reports and predictions, and one of those after
+        for nth in (13 + number % 4, 17 + number % 4):
+            with monkeypatch.context() as patch:
+                _die_at(patch, nth)
+                with pytest.raises(StepsStoppedError):
+                    killed.batch(number, number)
+        killed.batch(number, number)
+
+    assert contents(killed, last) == contents(watched, last)
+
+
+def _die_at(patch: pytest.MonkeyPatch, nth: int) -> None:
+    """Let the nth write to the lake fail, as a process does that is killed there."""
+    original, seen = Lake._write, [0]
+
+    def write(self: Lake, *arguments: Any, **options: Any) -> int:
+        seen[0] += 1
+        if seen[0] == nth:
+            raise OSError("killed here")
+        return original(self, *arguments, **options)
+
+    patch.setattr(Lake, "_write", write)
+
+
+def test_declaration_that_changes_later_moves_no_unit(watched: Rehearsal, tmp_path: Path) -> None:
+    changed = watched.spec.model_copy(update={"experiments": (CANARY.model_copy(update={"share": 0.5}),)})
+    again = replace(go_on_from(watched, tmp_path / "changed"), spec=changed)
+
+    again.batch(STARTED + 1, LAST)
+
+    assert contents(again) == contents(watched)
+
+
+def test_promotion_of_another_model_ends_it(started: Rehearsal, tmp_path: Path) -> None:
+    ended = go_on_from(started, tmp_path / "ended")
+    ended.batch(STARTED + 1, STARTED + 2)
+    ended.retrain(STARTED + 2, rung="group_history", gate="disabled")
+    ended.batch(STARTED + 3, STARTED + 4)
+
+    assert events(ended) == [("started", STARTED), ("ended", STARTED + 2)]
+    newest = ended.rows("predictions", ARMS)[-2:]
+    assert {row["arm"] for row in newest} == {"champion"}
+
+
+def test_challenger_whose_files_were_changed_is_aborted_before_it_serves(started: Rehearsal, tmp_path: Path) -> None:
+    broken = go_on_from(started, tmp_path / "broken")
+    challenger = broken.rows("experiment_record")[0]["challenger"]
+    folder = broken.paths.models / broken.spec.name / challenger / "model"
+    file = next(each for each in folder.rglob("*") if each.is_file())
+    file.write_bytes(file.read_bytes() + b" ")
+
+    broken.batch(STARTED + 1, STARTED + 1)
+
+    assert events(broken) == [("started", STARTED), ("aborted", STARTED)]
+    assert {row["arm"] for row in broken.rows("predictions", ARMS)} == {"champion"}
+
+
+def test_person_concludes_and_the_challenger_serves_all(watched: Rehearsal, tmp_path: Path) -> None:
+    concluded = go_on_from(watched, tmp_path / "concluded")
+
+    conclude_experiment(concluded.spec, concluded.state, "canary", "promote", by_me("as good, and newer"))
+
+    record = concluded.rows("champion", "SELECT * FROM t ORDER BY sequence")
+    serving = champion_in(record, date.max)
+    assert serving is not None
+    assert serving["model_version"] == record[-1]["model_version"]
+    assert serving["note"] == "experiment canary: as good, and newer"
+    assert serving["serves_after"] == day(LAST)
+    assert events(concluded)[-1] == ("concluded", LAST)
+    with pytest.raises(UnknownExperimentError, match="none runs; declared: canary"):
+        conclude_experiment(concluded.spec, concluded.state, "canary", "stop", by_me())
+
+
+def test_start_is_refused_with_what_is_allowed(started: Rehearsal, before: Rehearsal) -> None:
+    with pytest.raises(NotDecidableError, match="canary runs already"):
+        plan_start(started.spec, started.state, "canary", "", by_me())
+    with pytest.raises(NotDecidableError, match=r"found 'canari'; allowed: an experiment .* nearest: canary"):
+        plan_start(before.spec, before.state, "canari", "", by_me())
+    with pytest.raises(NotDecidableError, match="found 'nothing'; allowed: a model of the record"):
+        plan_start(before.spec, before.state, "canary", "nothing", by_me())
+    with pytest.raises(NotDecidableError, match=r"--from: found 2013-01-12; allowed: 2013-01-17 or later"):
+        plan_start(before.spec, before.state, "canary", "", by_me(first=12))
+
+
+def test_recorded_design_holds_what_was_learned_before_the_start(started: Rehearsal) -> None:
+    design = json.loads(started.rows("experiment_record")[0]["design"])
+
+    assert design["share"] == 0.2
+    assert set(design["reference"]) == {"log_loss", "brier"}
+    assert design["reference"]["log_loss"]["n_units"] >= 3
