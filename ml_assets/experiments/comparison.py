@@ -158,10 +158,16 @@ def example_losses(
 
 
 def compare_arms(found: ComparedExamples, rule: ComparisonRule) -> list[MeasureComparison]:
-    """Compare the arms measure by measure, in the order of `rule.bounds`."""
+    """Compare the arms measure by measure, in the order of `rule.bounds`.
+
+    The first measure, which the experiment is for, has half of the error rate; the others share the other half (Holm).
+    """
     compared = [_compare(found, measure, bound, rule) for measure, bound in rule.bounds.items()]
-    adjusted = holm({each.measure: each.p_value for each in compared})
-    return [replace(each, p_value=adjusted[each.measure]) for each in compared]
+    first, *others = compared
+    if not others:
+        return compared
+    adjusted = holm({each.measure: each.p_value for each in others}) | {first.measure: first.p_value}
+    return [replace(each, p_value=min(1.0, 2 * adjusted[each.measure])) for each in compared]
 
 
 def paired_estimate(
