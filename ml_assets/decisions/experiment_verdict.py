@@ -59,9 +59,9 @@ class ExperimentVerdict:
 def judge_experiment(measures: Sequence[MeasuredHarm], progress: ExperimentProgress, level: float) -> ExperimentVerdict:
     """Decide what to do with an experiment that was looked at after every drop.
 
-    A challenger that surely loses more than it may, on any measure, is aborted; one that keeps all its bounds meets that
-    with probability 1 - `level` at most, over all looks. Units that are not shared out as declared abort it too: nothing
-    can be compared then.
+    A challenger that surely loses more than it may, on any measure, is aborted; one that keeps all its bounds meets
+    that with probability 1 - `level` at most, over all looks. Units that are not shared out as declared abort it too:
+    nothing can be compared then.
 
     >>> harm = MeasuredHarm("log_loss", 0.05, 0.01, 0.09, 0.002)
     >>> judge_experiment([harm], ExperimentProgress(4, 3, False, False), 0.95).action

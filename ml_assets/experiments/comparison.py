@@ -110,7 +110,7 @@ class MeasureComparison:
     p_value
         Of the challenger keeping its bound, valid at any look and corrected for the number of measures.
     design_effect
-        How many times more rows are needed because rows of a drop are alike; NaN where it cannot be said.
+        Of the first measure: how many times more rows are needed because rows of a drop are alike. NaN otherwise.
     """
 
     measure: str
@@ -171,11 +171,10 @@ def compare_arms(found: ComparedExamples, rule: ComparisonRule) -> list[MeasureC
 
 
 def paired_estimate(
-    challenger: FloatArray, champion: FloatArray, bound: HarmBound, groups: NDArray[np.generic]
+    challenger: FloatArray, champion: FloatArray, bound: HarmBound, groups: NDArray[np.int64]
 ) -> Estimate:
     """Estimate how much more than allowed the challenger loses per example, with `groups` as pieces of evidence."""
-    _, place = np.unique(groups, return_inverse=True)
-    return paired_difference(np.bincount(place, challenger - bound.allowed(champion)), np.bincount(place))
+    return paired_difference(np.bincount(groups, challenger - bound.allowed(champion)), np.bincount(groups))
 
 
 def _compare(found: ComparedExamples, measure: str, bound: HarmBound, rule: ComparisonRule) -> MeasureComparison:
@@ -199,7 +198,7 @@ def _compare(found: ComparedExamples, measure: str, bound: HarmBound, rule: Comp
         one_sided_p_value(estimate, rule.prior),
         int(one.size),
         estimate.n_units,
-        design_effect(served, arm, found.drops),
+        design_effect(served, arm, found.drops) if measure == next(iter(rule.bounds)) else math.nan,
     )
 
 

@@ -87,8 +87,8 @@ def team_draft(a: Sequence[str], b: Sequence[str], length: int, coins: ArrayLike
 def list_credit(interleaved: Interleaved, acted_on: ArrayLike) -> int:
     """Count what was acted on of ranking b's places less of a's: above zero b wins the list.
 
-    `acted_on` says of each place whether it was acted on. The difference says more than who won: on lists drawn in tests
-    it finds a better ranking with a fifth fewer lists.
+    `acted_on` says of each place whether it was acted on. The difference says more than who won: on lists drawn in
+    tests it finds a better ranking with a fifth fewer lists.
 
     >>> list_credit(Interleaved(("x", "y"), ("a", "b")), [False, True])
     1

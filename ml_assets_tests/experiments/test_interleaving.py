@@ -71,8 +71,8 @@ def test_equal_rankings_are_preferred_alike() -> None:
 
 def test_better_ranking_is_found_with_a_tenth_of_the_lists_of_an_ab_test() -> None:
     rng = np.random.default_rng(2)
-    interleaved, by_arms, gain = sample_sizes((1.0, 0.5), 6000, rng)
+    interleaved, by_arms, gain = sample_sizes((1.0, 0.5), 20_000, rng)
 
-    assert gain > 0.02
+    assert gain > 0.05
     assert interleaved < by_arms / 10
-    assert power_at((1.0, 0.5), int(by_arms / 10), 30, rng) >= 0.75
+    assert power_at((1.0, 0.5), 400, 40, rng) >= 0.7  # 0.84 of 200, with a tenth of the lists of the benchmark

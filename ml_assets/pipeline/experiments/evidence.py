@@ -6,11 +6,12 @@ look that was already taken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml_assets.experiments.comparison import (
     ComparedExamples,
@@ -120,11 +121,11 @@ def rule_of(experiment: RunningExperiment) -> ComparisonRule:
 
 
 def reference_estimates(
-    examples: ComparedExamples, bounds: Mapping[str, HarmBound], groups: Sequence[str] | np.ndarray
+    examples: ComparedExamples, bounds: Mapping[str, HarmBound], groups: NDArray[np.int64]
 ) -> dict[str, Estimate]:
     """Estimate, by measure, how both models compared before the start; a measure without an estimate is left out."""
     found = {
-        name: paired_estimate(examples.challenger[name], examples.champion[name], bound, np.asarray(groups))
+        name: paired_estimate(examples.challenger[name], examples.champion[name], bound, groups)
         for name, bound in bounds.items()
     }
     return {name: each for name, each in found.items() if each.is_defined and each.standard_error > 0}

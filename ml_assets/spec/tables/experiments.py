@@ -51,7 +51,7 @@ EXPERIMENT_REPORTS = Table(
     p_value       | DOUBLE  | of worse_by being at most zero, valid at any look, for several measures (Holm) | | unknown
     n             | BIGINT  | matured examples with a label that are compared | rows
     n_units       | BIGINT  | independent pieces of evidence
-    design_effect | DOUBLE  | how many times more rows are needed because rows of a drop are alike | | unknown
+    design_effect | DOUBLE  | of the log loss: times more rows are needed, as rows of a drop are alike | | unknown
     verdict       | VARCHAR | go_on, extend, abort or passed
     reason        | VARCHAR | why
 """),

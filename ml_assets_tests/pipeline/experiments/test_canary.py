@@ -18,9 +18,12 @@ from ml_assets.pipeline.champion.record import champion_in
 from ml_assets.pipeline.experiments.people import conclude_experiment, plan_start, start_experiment
 from ml_assets.pipeline.experiments.record import BY_ITSELF, UnknownExperimentError
 from ml_assets.pipeline.experiments.status import experiment_statuses
+from ml_assets.pipeline.monitoring.incidents import reconcile_incidents
 from ml_assets.pipeline.runs.steps import StepsStoppedError
+from ml_assets.pipeline.scoring.explain import explain_prediction
 from ml_assets.reports.experiment_page import write_experiment_page
 from ml_assets.spec.experiments import Experiment, ExperimentGuardrail
+from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import Lake
 from ml_assets_tests.rehearsal import Rehearsal, day, go_on_from, rehearse
 from ml_assets_tests.served import served_spec
@@ -137,6 +140,17 @@ def test_challenger_serves_its_share_and_every_prediction_says_so(watched: Rehea
     assert {row["scored_by"] for row in champion} == {row["model_version"] for row in inside}
 
 
+def test_explanation_of_a_prediction_names_the_challenger_that_gave_it(watched: Rehearsal) -> None:
+    row = next(row for row in watched.rows("predictions") if row["served_by"] == "challenger")
+
+    found = explain_prediction(watched.spec, watched.state, row["example_id"], row["batch_date"])
+
+    assert found["why"].startswith(
+        "the challenger of an experiment, which serves 20% of its units; the champion is 2013"
+    )
+    assert found["prediction"]["model_version"] == row["scored_by"]
+
+
 def test_assignments_are_the_exposures_each_once(watched: Rehearsal) -> None:
     columns = "SELECT example_id, arm, propensity, policy_version FROM t"
     assigned = watched.rows("assignments", f"{columns} ORDER BY 1")
@@ -193,6 +207,9 @@ def test_challenger_that_got_worse_is_aborted_and_serves_nothing_after(
     assert serving is not None
     assert serving["model_version"] == aborted["champion"]
     assert contents(step_by_step) == at_once
+    reconcile_incidents(hurt.spec, hurt.paths, [], [], NOW)
+    told = [each.kind for each in AlertOutbox(hurt.paths).incidents(hurt.spec.name) if "experiment" in each.kind]
+    assert sorted(told) == ["experiment_aborted", "experiment_started"]
     page = write_experiment_page(hurt.spec, hurt.state, experiment_statuses(hurt.spec, hurt.state)[0])
     assert "surely worse than allowed" in page.read_text()
 
