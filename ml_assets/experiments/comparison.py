@@ -20,6 +20,7 @@ from ml_assets.stats.covariate_adjustment import adjust_by_covariate
 from ml_assets.stats.several_metrics import holm
 
 FloatArray = NDArray[np.float64]
+LEAST_UNITS = 100  # in the smaller arm: means of fewer single units are not normal enough, where losses have long tails
 __all__ = ["ComparedExamples", "ComparisonRule", "HarmBound", "MeasureComparison", "compare_arms", "example_losses",
            "paired_estimate"]  # fmt: skip
 
@@ -190,6 +191,8 @@ def _compare(found: ComparedExamples, measure: str, bound: HarmBound, rule: Comp
         adjusted = adjust_by_covariate(served, _expected_loss(found.champion_scores)).values
         estimate = clustered_difference(adjusted, arm, groups)
         means = _mean(one[arm]), _mean(zero[~arm])
+    if not rule.by_drop and _fewest_units(groups, arm, is_paired=rule.is_paired) < LEAST_UNITS:
+        estimate = replace(estimate, degrees=0)  # nothing is bounded yet
     interval = anytime_interval(estimate, rule.level, rule.prior)
     return MeasureComparison(
         measure,
@@ -200,6 +203,11 @@ def _compare(found: ComparedExamples, measure: str, bound: HarmBound, rule: Comp
         estimate.n_units,
         design_effect(served, arm, found.drops) if measure == next(iter(rule.bounds)) else math.nan,
     )
+
+
+def _fewest_units(groups: NDArray[np.int64], arm: NDArray[np.bool_], *, is_paired: bool) -> int:
+    parts = (groups,) if is_paired else (groups[arm], groups[~arm])
+    return min(np.unique(part).size for part in parts)
 
 
 def _mean(values: FloatArray) -> float:

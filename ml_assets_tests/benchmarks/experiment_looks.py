@@ -1,8 +1,9 @@
 """How often tests that are looked at after every drop find what is not there, miss the truth, and find what is planned.
 
-Each test takes units for some drops and is looked at after each of them, from the first on. Beside the product's sequence
-stands the t-test that people repeat by hand. Four kinds of outcome: normal, yes or no, the log loss of a calibrated
-model, and heavy tails; then days that share a shock, with the day as the unit, and with its rows taken for independent.
+Each test takes units for some drops and is looked at after each of them, once it holds enough units (days from the second
+on). Beside the product's sequence stands the t-test that people repeat by hand. Four kinds of outcome: normal, yes or no,
+the log loss of a calibrated model, and heavy tails; then days that share a shock, with the day as the unit, and with its
+rows taken for independent.
 
     python -m ml_assets_tests.benchmarks.experiment_looks [--tests 10000]
 """
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from ml_assets.experiments.comparison import LEAST_UNITS
 from ml_assets.experiments.power import Design, plan_experiment
 from ml_assets.stats.anytime import Estimate, anytime_interval, tuned_prior
 from ml_assets.stats.clustered import moment_difference, paired_difference
@@ -27,7 +29,6 @@ FloatArray = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], FloatArray]
 LEVEL = 0.95
 NOTHING = moment_difference((0, 0.0, 0.0), (0, 0.0, 0.0))
-LEAST_UNITS = 100  # in the smaller arm, before independent units are looked at; days are looked at from the second on
 
 
 def yes_or_no(rng: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:

@@ -305,8 +305,8 @@ def test_events_of_an_experiment_are_told_and_an_abort_once() -> None:
     }
 
     told = finding_of_experiment("flights", event)
-    aborted = finding_of_verdict("flights", {"verdict": "refused", "decided_by": "experiment", "serves_after": "2013-02-01",
-                                             "note": "experiment canary aborted: worse"})  # fmt: skip
+    refused = {"verdict": "refused", "decided_by": "experiment", "serves_after": "2013-02-01"}
+    aborted = finding_of_verdict("flights", {**refused, "note": "experiment canary aborted: worse"})
 
     assert told is not None
     assert told.message == "experiment canary extended for the drops after 2013-02-01, by experiment: unsure"
