@@ -154,7 +154,7 @@ def experiment(  # noqa: PLR0913, PLR0917 - options of three verbs
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it is started.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let a challenger serve a share of units, and see what came of it.
+    """Let a challenger serve a share of the traffic.
 
     `start` shows first what the experiment can find. It is looked at after every drop, and aborted by itself.
     """
