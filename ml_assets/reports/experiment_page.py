@@ -31,7 +31,8 @@ def write_experiment_page(spec: UseCaseSpec, state: UseCaseState, found: Experim
 
 def experiment_card(spec: UseCaseSpec, found: ExperimentStatus) -> Card:
     """Lay out an experiment."""
-    return Card(f"{spec.name}: {found.design['kind']} {found.name}, {found.state}", [
+    kind = {"canary": "a canary", "ab": "an A/B test"}[found.design["kind"]]
+    return Card(f"{spec.name}: experiment {found.name}, {kind}, {found.state}", [
         Section("In short", _in_short(found)),
         _measures(found),
         _arms(found),
@@ -50,8 +51,9 @@ def _in_short(found: ExperimentStatus) -> list[str]:
         if design["compare"] == "paired"
         else "each arm's own examples, less what the champion's score explains of their loss"
     )
+    verb = "serves" if found.state in ("running", "passed") else "served"
     said = [
-        f"{found.challenger} serves {design['share']:.0%} of units ({design['unit']}), {found.champion} the rest; "
+        f"{found.challenger} {verb} {design['share']:.0%} of units ({design['unit']}), {found.champion} the rest; "
         f"drops {drops}.",
         f"Compared: {compared}. One piece of evidence is {evidence}.",
         f"It may be looked at after every drop: with probability {design['level']:.0%} no interval of a measure misses "
@@ -63,8 +65,6 @@ def _in_short(found: ExperimentStatus) -> list[str]:
         said.append(
             f"Examples of a drop are alike: between arms it takes {effect:.1f} times more rows than independent ones."
         )
-    if found.compared_with_plan:
-        said.append(found.compared_with_plan)
     return said
 
 
@@ -76,8 +76,9 @@ def _measures(found: ExperimentStatus) -> Section:
         for row in newest
     ]  # fmt: skip
     sentences = [
-        "'Worse by' is the challenger's mean loss less what it may be; below zero it keeps its bound. An interval that "
-        "lies above zero aborts the experiment. P-values are corrected for the number of measures (Holm)."
+        "'Worse by' is the challenger's mean loss less what it may be; below zero it keeps its bound. The interval is "
+        "of this measure alone. P-values are one-sided and corrected for the number of measures: one at most "
+        f"{1 - found.design['level']:.2g} aborts the experiment."
     ]
     lines = [(row["batch_date"], row["worse_by"], row["lower"], row["upper"])
              for row in found.rows if row["measure"] == "log_loss"]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +60,7 @@ class ExperimentStatus:
     n_scored: int = 0
     mean_disagreement: float = 0.0
     disagreements: Sequence[Row] = ()
-    disagreement_by_slice: Sequence[tuple[str, float, int]] = field(default=())
-    compared_with_plan: str = ""
+    disagreement_by_slice: Sequence[tuple[str, float, int]] = ()
 
 
 def experiment_statuses(spec: UseCaseSpec, state: UseCaseState) -> list[ExperimentStatus]:

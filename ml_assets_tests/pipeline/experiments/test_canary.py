@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 
 from ml_assets.pipeline.champion.decisions import NotDecidableError, PersonDecision
-from ml_assets.pipeline.champion.record import champion_in
+from ml_assets.pipeline.champion.record import Decision, append_decision, champion_in, read_record
 from ml_assets.pipeline.experiments.people import conclude_experiment, plan_start, start_experiment
 from ml_assets.pipeline.experiments.record import BY_ITSELF, UnknownExperimentError
 from ml_assets.pipeline.experiments.status import experiment_statuses
+from ml_assets.pipeline.housekeeping import housekeep
 from ml_assets.pipeline.monitoring.incidents import reconcile_incidents
 from ml_assets.pipeline.runs.steps import StepsStoppedError
 from ml_assets.pipeline.scoring.explain import explain_prediction
-from ml_assets.reports.experiment_page import write_experiment_page
+from ml_assets.reports.experiment_page import experiment_card, write_experiment_page
 from ml_assets.spec.experiments import Experiment, ExperimentGuardrail
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import Lake
@@ -309,3 +310,33 @@ def test_recorded_design_holds_what_was_learned_before_the_start(started: Rehear
     assert design["share"] == 0.2
     assert set(design["reference"]) == {"log_loss", "brier"}
     assert design["reference"]["log_loss"]["n_units"] >= 3
+
+
+def test_page_shows_values_of_data_as_text(watched: Rehearsal) -> None:
+    (found,) = experiment_statuses(watched.spec, watched.state)
+    hostile = {**found.disagreements[0], "example_id": "<script>alert(1)</script>"}
+    event = {**found.events[0], "note": "<img src=x onerror=alert(1)>"}
+
+    page = experiment_card(watched.spec, replace(found, disagreements=[hostile], events=[event])).to_html()
+
+    assert "<script>" not in page
+    assert "<img src=x" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_files_of_a_challenger_that_serves_are_kept(watched: Rehearsal, tmp_path: Path) -> None:
+    kept = go_on_from(watched, tmp_path / "kept")
+    challenger = kept.rows("experiment_record")[0]["challenger"]
+    folder = kept.paths.models / kept.spec.name / challenger
+    newer = {"_recorded_at": NOW, "_run_id": ""}
+    with kept.state.writing("test") as lake, kept.state.connect() as connection:
+        entry = read_record(connection, lake)[0]
+        append_decision(connection, lake, entry, Decision("refused", "me", day(LAST), "another is the newest"), newer)
+
+    with kept.state.writing("test"):
+        housekeep(kept.spec, kept.state, NOW + timedelta(days=9000))
+    assert folder.exists()
+    conclude_experiment(kept.spec, kept.state, "canary", "stop", by_me())
+    with kept.state.writing("test"):
+        housekeep(kept.spec, kept.state, NOW + timedelta(days=9000))
+    assert not folder.exists()
