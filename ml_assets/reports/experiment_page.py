@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from ml_assets.stores.use_case_state import UseCaseState
 _SHOWN = 20
 
 
-def write_experiment_pages(spec: UseCaseSpec, state: UseCaseState) -> dict[str, str]:
-    """Write the page of each experiment that was started; give their paths by name."""
+def write_experiment_pages(
+    spec: UseCaseSpec, state: UseCaseState, drops: Collection[date] | None = None
+) -> dict[str, str]:
+    """Write the page of each experiment whose newest drop is among `drops`, by default of all; give their paths."""
     return {f"page of {each.name}": str(write_experiment_page(spec, state, each))
-            for each in experiment_statuses(spec, state)}  # fmt: skip
+            for each in experiment_statuses(spec, state) if drops is None or each.last in drops}  # fmt: skip
 
 
 def write_experiment_page(spec: UseCaseSpec, state: UseCaseState, found: ExperimentStatus) -> Path:

@@ -177,6 +177,30 @@ def experiment(  # noqa: PLR0913, PLR0917 - options of three verbs
 
 
 @commands.command()
+def whatif(
+    use_case: UseCaseName,
+    model: Annotated[str, typer.Option("--model", help="Another model of the record.")] = "",
+    threshold: Annotated[float, typer.Option("--threshold", min=0, max=1, help="Score to act from.")] = -1,
+    capacity: Annotated[int, typer.Option("--capacity", min=1, help="Places of the list.")] = 0,
+    drops: Annotated[
+        str, typer.Option("--drops", help="FIRST:LAST of what is replayed; by default the newest thirty that were run.")
+    ] = "",
+    reacts: Annotated[bool, typer.Option("--reacts", help="Outcomes depend on what was done.")] = False,
+) -> None:
+    """Replay another threshold, capacity or model.
+
+    On what was predicted and has matured. Says what the log tells, and what it does not.
+    """
+    from ml_assets.cli.models.experiment import read_range, run_whatif
+    from ml_assets.pipeline.experiments.whatif import PolicyChange
+
+    spec = read_use_case(use_case)
+    change = PolicyChange(None if threshold < 0 else threshold, capacity or None, model, reacts)
+    with explained_errors():
+        run_whatif(spec, state_of(spec).pinned(), change, read_range(spec, drops))
+
+
+@commands.command()
 def reproduce(use_case: UseCaseName, model_version: ModelVersion, as_json: AsJson = False) -> None:
     """Train a recorded model again and compare the bytes.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import typer
 
-from ml_assets.cli.console import console, fail, next_steps, print_json, say
+from ml_assets.cli.console import console, fail, next_steps, print_json, read_drops, say, state_of
 from ml_assets.cli.tables import print_table
-from ml_assets.pipeline.champion.decisions import PersonDecision
+from ml_assets.pipeline.champion.decisions import PersonDecision, newest_drop
 from ml_assets.pipeline.experiments.people import (
     ExperimentPlan,
     conclude_experiment,
@@ -16,6 +17,7 @@ from ml_assets.pipeline.experiments.people import (
     start_experiment,
 )
 from ml_assets.pipeline.experiments.status import ExperimentStatus, experiment_statuses
+from ml_assets.pipeline.experiments.whatif import PolicyChange, what_if
 from ml_assets.reports.experiment_page import write_experiment_pages
 from ml_assets.spec.calendar import format_duration
 from ml_assets.spec.use_case import UseCaseSpec
@@ -82,6 +84,45 @@ def run_status(spec: UseCaseSpec, state: UseCaseState, name: str, *, as_json: bo
         | {f"ml-assets experiment {spec.name} conclude {each.name} --as promote": "or reject, or stop"
            for each in found if each.state in ("running", "passed")}
     )  # fmt: skip
+
+
+def read_range(spec: UseCaseSpec, text: str) -> tuple[date, date]:
+    """Read FIRST:LAST, by default the newest thirty drops that were predicted, or end the command."""
+    if text:
+        first, colon, last = text.partition(":")
+        if not colon:
+            raise fail(f"--drops: found {text!r}; allowed: FIRST:LAST, as {spec.calendar.start}:{spec.calendar.start}")
+        drops = read_drops(spec, first, last)
+        return drops[0], drops[-1]
+    state = state_of(spec).pinned()
+    with state.connect() as connection:
+        newest = newest_drop(connection, state.lake)
+    if newest is None:
+        raise fail(f"{spec.name} has no predictions yet; allowed: to run a drop after its first champion")
+    return max(spec.calendar.start, newest - 29 * spec.calendar.every), newest
+
+
+def run_whatif(spec: UseCaseSpec, state: UseCaseState, change: PolicyChange, drops: tuple[date, date]) -> None:
+    """Print what another policy would have done, and what the log does not tell."""
+    if change == PolicyChange(reacts=change.reacts):
+        raise fail("nothing would be otherwise; allowed: --model, --threshold or --capacity")
+    found = what_if(spec, state, change, drops)
+    say(f"{found.n:,} matured examples with a label of {found.n_drops} drops, {drops[0]} to {drops[1]}")
+    if found.measures:
+        rows = [[each.measure, each.actual, each.other, each.difference.estimate, each.difference.lower,
+                 each.difference.upper] for each in found.measures]  # fmt: skip
+        heads = ["measure", "as it was", "otherwise", "difference", "lower", "upper"]
+        print_table("by drop; the bounds hold at all looks together", heads, rows)
+    if found.value is not None:
+        about = found.value.diagnostics
+        say(f"had {change.model} served every unit: {about.effective_units:.0f} effective units of {about.n_units}")
+        rows = [[name, each.estimate, each.lower, each.upper] for name, each in found.value.values.items()]
+        if rows:
+            print_table("share of positives", ["estimate by", "estimate", "lower", "upper"], rows)
+        for why in found.value.refused:
+            say(f"refused: {why}")
+    for each in found.not_identified:
+        say(f"not told: {each}")
 
 
 def _show_plan(spec: UseCaseSpec, plan: ExperimentPlan) -> None:

@@ -70,6 +70,8 @@ class _Found:
 def store_assignments(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime) -> DropResult:
     """Run the experiments of `drops`; `now` is recorded where one is extended, has passed, or is aborted.
 
+    Where none runs, nothing is written.
+
     An abort is also an entry of the champion's record: the challenger is refused, and serves no later drop. The check
     `arms_hold` warns of it, and of arms that are not shared out as declared.
     """
@@ -78,10 +80,14 @@ def store_assignments(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[da
         record = read_record(connection, state.lake)
         found = _run_experiments(connection, spec, state, drops, record)
         recorded = [each for each in found.events if _record_event(connection, state.lake, record, each, now)]
-    tables = ((ASSIGNMENTS, found.assignments), (ARM_PREDICTIONS, found.arms))
-    for table, parts in tables:
-        state.lake.replace_drops(table.name, _joined(parts, table), drops)
-    state.lake.replace_drops(EXPERIMENT_REPORTS.name, arrow_rows(EXPERIMENT_REPORTS, found.reports), drops)
+    tables = {
+        ASSIGNMENTS.name: _joined(found.assignments, ASSIGNMENTS),
+        ARM_PREDICTIONS.name: _joined(found.arms, ARM_PREDICTIONS),
+        EXPERIMENT_REPORTS.name: arrow_rows(EXPERIMENT_REPORTS, found.reports),
+    }
+    for name, rows in tables.items():
+        if rows.num_rows or (state.lake.has(name) and state.lake.files(name).drops() & set(drops)):
+            state.lake.replace_drops(name, rows, drops)
     for experiment, event, _, _ in recorded:
         if event == "aborted":
             entry = next(row for row in reversed(record) if row["model_version"] == experiment.challenger)

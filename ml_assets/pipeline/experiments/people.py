@@ -197,10 +197,14 @@ def _find_challenger(record: Sequence[dict[str, Any]], champion: Row, model: str
 def _after(
     connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, asked: PersonDecision, least: date
 ) -> date:
-    """Give the drop after which a decision holds: the newest that was predicted, or that before `asked.first`."""
+    """Give the drop after which a decision holds: the newest that was predicted, or a later one before `asked.first`.
+
+    What was predicted was acted on: no drop of the past gets other arms.
+    """
     newest = newest_drop(connection, state.lake)
+    least = least if newest is None else max(least, newest)
     if asked.first is None:
-        return least if newest is None else max(least, newest)
+        return least
     after = spec.calendar.previous_drop(asked.first)
     if after < least:
         raise NotDecidableError(f"--from: found {asked.first}; allowed: {spec.calendar.next_drop(least)} or later")

@@ -16,8 +16,9 @@ import pytest
 from ml_assets.pipeline.champion.decisions import NotDecidableError, PersonDecision
 from ml_assets.pipeline.champion.record import Decision, append_decision, champion_in, read_record
 from ml_assets.pipeline.experiments.people import conclude_experiment, plan_start, start_experiment
-from ml_assets.pipeline.experiments.record import BY_ITSELF, UnknownExperimentError
+from ml_assets.pipeline.experiments.record import BY_ITSELF, RunningExperiment, UnknownExperimentError, free_part
 from ml_assets.pipeline.experiments.status import experiment_statuses
+from ml_assets.pipeline.experiments.whatif import PolicyChange, what_if
 from ml_assets.pipeline.housekeeping import housekeep
 from ml_assets.pipeline.monitoring.incidents import reconcile_incidents
 from ml_assets.pipeline.runs.steps import StepsStoppedError
@@ -108,7 +109,7 @@ def test_before_it_starts_every_prediction_is_the_champions_with_certainty(befor
     rows = before.rows("predictions", "SELECT DISTINCT arm, propensity, scored_by = model_version AS own FROM t")
 
     assert rows == [{"arm": "champion", "propensity": 1.0, "own": True}]
-    assert before.rows("assignments") == []
+    assert not before.lake.has("assignments")  # nothing is written where none runs
 
 
 def test_plan_says_what_it_can_find_from_drops_that_neither_model_saw(before: Rehearsal) -> None:
@@ -300,7 +301,7 @@ def test_start_is_refused_with_what_is_allowed(started: Rehearsal, before: Rehea
         plan_start(before.spec, before.state, "canari", "", by_me())
     with pytest.raises(NotDecidableError, match="found 'nothing'; allowed: a model of the record"):
         plan_start(before.spec, before.state, "canary", "nothing", by_me())
-    with pytest.raises(NotDecidableError, match=r"--from: found 2013-01-12; allowed: 2013-01-17 or later"):
+    with pytest.raises(NotDecidableError, match=r"--from: found 2013-01-12; allowed: 2013-01-19 or later"):
         plan_start(before.spec, before.state, "canary", "", by_me(first=12))
 
 
@@ -340,3 +341,99 @@ def test_files_of_a_challenger_that_serves_are_kept(watched: Rehearsal, tmp_path
     with kept.state.writing("test"):
         housekeep(kept.spec, kept.state, NOW + timedelta(days=9000))
     assert not folder.exists()
+
+
+def test_two_experiments_at_once_share_no_example(before: Rehearsal, tmp_path: Path) -> None:
+    both = tuple(CANARY.model_copy(update={"name": name, "traffic": 0.5, "share": 0.4}) for name in ("one", "two"))
+    spec = before.spec.model_copy(update={"experiments": both})
+    state = replace(go_on_from(before, tmp_path / "both"), spec=spec)
+    for each in both:
+        start_experiment(spec, state.state, each.name, "", by_me())
+    state.batch(STARTED + 1, STARTED + 2)
+
+    taken = state.rows("assignments", "SELECT example_id, count(*) AS n FROM t WHERE arm <> '' GROUP BY 1")
+    rows = state.rows(
+        "predictions",
+        f"SELECT arm, policy_version, propensity, count(*) AS n FROM t WHERE batch_date > DATE '{day(STARTED)}' "
+        "GROUP BY ALL ORDER BY ALL",
+    )
+    total = sum(row["n"] for row in rows)
+    assert {row["n"] for row in taken} == {1}
+    assert len(taken) == total  # between them they take all
+    assert [(row["arm"], round(row["propensity"], 9)) for row in rows] == [
+        ("challenger", 0.2), ("challenger", 0.2), ("champion", 0.3), ("champion", 0.3)
+    ]  # fmt: skip
+    assert all(abs(row["n"] / total - row["propensity"]) < 0.04 for row in rows)
+    with pytest.raises(NotDecidableError, match="one runs already"):
+        start_experiment(spec, state.state, "one", "", by_me())
+
+
+def test_units_that_are_taken_cannot_be_taken_again() -> None:
+    held = RunningExperiment("one", day(1), "", "", "", {"first": 0.0, "last": 0.6})
+
+    assert free_part([held], 0.4) == (0.6, 1.0)
+    with pytest.raises(ValueError, match=r"found traffic 0\.5; allowed: .* one holds 60%"):
+        free_part([held], 0.5)
+
+
+def test_what_if_replays_a_longer_list_on_outcomes_that_do_not_react(watched: Rehearsal) -> None:
+    drops = (day(10), day(LAST))
+
+    found = what_if(watched.spec, watched.state, PolicyChange(capacity=40), drops)
+
+    by_name = {each.measure: each for each in found.measures}
+    listed = by_name["positives on the list of a drop"]
+    known = watched.rows(
+        "worklist",
+        f"SELECT count(*) AS n FROM t WHERE batch_date <= DATE '{day(LAST - 2)}'",
+    )[0]["n"]
+    assert found.n_drops == LAST - 10 - 1  # labels mature after two days
+    assert known == found.n_drops * watched.spec.worklist.capacity
+    assert listed.actual < listed.other <= 40
+    assert listed.difference.lower > 0
+    assert by_name["cost an example"].difference.estimate == 0  # the threshold was left as it was
+    assert any("what acting would have changed" in each for each in found.not_identified)
+
+
+def test_what_if_of_a_threshold_costs_what_the_declared_costs_say(watched: Rehearsal) -> None:
+    found = what_if(watched.spec, watched.state, PolicyChange(threshold=1.0), (day(10), day(LAST)))
+
+    (cost, acted, _) = found.measures
+    assert acted.other == 0  # nobody acts
+    assert cost.other == pytest.approx(_late_share(watched) * watched.spec.monitoring.costs.missed)
+
+
+def _late_share(rehearsal: Rehearsal) -> float:
+    with rehearsal.state.connect() as connection:
+        for name in ("predictions", "labels"):
+            rehearsal.lake.relation(connection, name).create_view(name)
+        return connection.sql(
+            "SELECT avg(label) FROM predictions JOIN (SELECT example_id, arg_max(label, known_at) AS label FROM labels "
+            f"GROUP BY 1) USING (example_id) WHERE batch_date BETWEEN DATE '{day(10)}' AND DATE '{day(LAST - 2)}' "
+            "AND label IS NOT NULL"
+        ).fetchall()[0][0]
+
+
+def test_what_if_outcomes_react_only_the_arms_tell(watched: Rehearsal) -> None:
+    start = watched.rows("experiment_record")[0]
+    drops = (day(10), day(LAST))
+
+    by_arm = what_if(watched.spec, watched.state, PolicyChange(model=start["challenger"], reacts=True), drops)
+    by_list = what_if(watched.spec, watched.state, PolicyChange(capacity=40, reacts=True), drops)
+
+    assert by_arm.value is not None
+    assert by_arm.value.refused == ()
+    assert abs(by_arm.value.diagnostics.mean_weight - 1) < 0.1
+    value = by_arm.value.values["snips"]
+    assert value.lower < _late_share(watched) < value.upper  # flights do not react to who scored them
+    assert by_list.measures == ()
+    assert "no decision about an example was drawn at random" in by_list.not_identified[0]
+
+
+def test_what_if_refuses_a_model_that_has_seen_the_drops(watched: Rehearsal) -> None:
+    challenger = watched.rows("experiment_record")[0]["challenger"]
+
+    with pytest.raises(LookupError, match="was trained as of 2013-01-16; allowed: --from a later drop"):
+        what_if(watched.spec, watched.state, PolicyChange(model=challenger), (day(10), day(LAST)))
+    with pytest.raises(LookupError, match="found 'none'; allowed: a model of the record"):
+        what_if(watched.spec, watched.state, PolicyChange(model="none"), (day(17), day(LAST)))
