@@ -180,8 +180,8 @@ def experiment(  # noqa: PLR0913, PLR0917 - options of three verbs
 def whatif(
     use_case: UseCaseName,
     model: Annotated[str, typer.Option("--model", help="Another model of the record.")] = "",
-    threshold: Annotated[float, typer.Option("--threshold", min=0, max=1, help="Score to act from.")] = -1,
-    capacity: Annotated[int, typer.Option("--capacity", min=1, help="Places of the list.")] = 0,
+    threshold: Annotated[float | None, typer.Option("--threshold", min=0, max=1, help="Score to act from.")] = None,
+    capacity: Annotated[int | None, typer.Option("--capacity", min=1, help="Places of the list.")] = None,
     drops: Annotated[
         str, typer.Option("--drops", help="FIRST:LAST of what is replayed; by default the newest thirty that were run.")
     ] = "",
@@ -195,7 +195,7 @@ def whatif(
     from ml_assets.pipeline.experiments.whatif import PolicyChange
 
     spec = read_use_case(use_case)
-    change = PolicyChange(None if threshold < 0 else threshold, capacity or None, model, reacts)
+    change = PolicyChange(threshold, capacity, model, reacts)
     with explained_errors():
         run_whatif(spec, state_of(spec).pinned(), change, read_range(spec, drops))
 

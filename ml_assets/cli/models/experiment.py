@@ -83,6 +83,7 @@ def run_status(spec: UseCaseSpec, state: UseCaseState, name: str, *, as_json: bo
         {f"ml-assets experiment {spec.name} start {each.name}": "shows first what it can find" for each in waiting}
         | {f"ml-assets experiment {spec.name} conclude {each.name} --as promote": "or reject, or stop"
            for each in found if each.state in ("running", "passed")}
+        or {f"ml-assets champion {spec.name}": "what serves, and every decision"}
     )  # fmt: skip
 
 
@@ -115,7 +116,8 @@ def run_whatif(spec: UseCaseSpec, state: UseCaseState, change: PolicyChange, dro
         print_table("by drop; the bounds hold at all looks together", heads, rows)
     if found.value is not None:
         about = found.value.diagnostics
-        say(f"had {change.model} served every unit: {about.effective_units:.0f} effective units of {about.n_units}")
+        pieces = f"{about.effective_units:.0f} effective pieces of evidence, of {about.n_units}"
+        say(f"had {change.model} served every unit: {pieces}")
         rows = [[name, each.estimate, each.lower, each.upper] for name, each in found.value.values.items()]
         if rows:
             print_table("share of positives", ["estimate by", "estimate", "lower", "upper"], rows)

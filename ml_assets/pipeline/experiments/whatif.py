@@ -19,6 +19,7 @@ from ml_assets.experiments.off_policy import LoggedDecisions, OffPolicyEstimate,
 from ml_assets.pipeline.experiments.evidence import maturing_drops
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.objectives import SCORE
+from ml_assets.spec.tables.experiments import ASSIGNMENTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.anytime import SequenceInterval, anytime_interval, tuned_prior
 from ml_assets.stats.clustered import paired_difference
@@ -96,7 +97,7 @@ def what_if(spec: UseCaseSpec, state: UseCaseState, change: PolicyChange, drops:
     with state.connect() as connection:
         rows = _matured(connection, spec, state, drops)
         if change.reacts:
-            return _reacting(rows, change)
+            return _reacting(spec, rows, change)
         if change.model:
             rows = _scored_by(connection, state, rows, change.model, drops)
     n_drops = int(rows["batch_date"].nunique()) if len(rows) else 0
@@ -110,12 +111,17 @@ def what_if(spec: UseCaseSpec, state: UseCaseState, change: PolicyChange, drops:
 def _matured(
     connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, drops: tuple[date, date]
 ) -> pd.DataFrame:
-    """Read matured predictions with a label. Grain: an example."""
+    """Read matured predictions with a label. Grain: an example, with the `unit` that an experiment assigned it by."""
     due = maturing_drops(spec, *drops)
+    unit = "p.example_id"
+    joined = ""
+    if state.lake.has(ASSIGNMENTS.name):
+        state.lake.relation(connection, ASSIGNMENTS.name, drops).filter("arm <> ''").create_view("_assigned")
+        unit, joined = "coalesce(a.unit, p.example_id)", "LEFT JOIN _assigned AS a USING (batch_date, example_id) "
     state.lake.relation(connection, "predictions", drops).create_view("_logged")
     state.lake.relation(connection, "labels", drops).create_view("_outcomes")
     return connection.execute(
-        "SELECT p.*, l.label, p.score AS other FROM _logged AS p JOIN (SELECT example_id, "
+        f"SELECT p.*, l.label, p.score AS other, {unit} AS unit FROM _logged AS p {joined}JOIN (SELECT example_id, "
         "arg_max(label, (known_at, batch_date))::DOUBLE AS label FROM _outcomes GROUP BY example_id) AS l "
         "USING (example_id) WHERE p.batch_date IN ? AND l.label IS NOT NULL ORDER BY p.batch_date, p.example_id",
         [list(due)],
@@ -195,8 +201,11 @@ def _unknown(spec: UseCaseSpec, change: PolicyChange) -> list[str]:
     return said
 
 
-def _reacting(rows: pd.DataFrame, change: PolicyChange) -> WhatIf:
-    """Estimate from propensities what was drawn at random, and say that the rest is not identified."""
+def _reacting(spec: UseCaseSpec, rows: pd.DataFrame, change: PolicyChange) -> WhatIf:
+    """Estimate from propensities what was drawn at random, and say that the rest is not identified.
+
+    One piece of evidence is a drop where any experiment declares so: what its examples share moves all of them.
+    """
     n, n_drops = len(rows), int(rows["batch_date"].nunique()) if len(rows) else 0
     unknown: list[str] = []
     if change.threshold is not None or change.capacity is not None:
@@ -209,13 +218,14 @@ def _reacting(rows: pd.DataFrame, change: PolicyChange) -> WhatIf:
     taken: FloatArray = (drawn["scored_by"] == change.model).to_numpy().astype(np.float64)
     if not taken.any():
         return WhatIf(n, n_drops, not_identified=(*unknown, f"{change.model}: it served no unit of these drops"))
+    by_drop = any(each.evidence == "drop" for each in spec.experiments)
     arms = drawn.drop_duplicates(["policy_version", "arm"]).groupby("policy_version")["propensity"].sum()
     among_taken = drawn["propensity"].to_numpy(dtype=np.float64) / drawn["policy_version"].map(arms).to_numpy()
     log = LoggedDecisions(
         drawn["label"].to_numpy(dtype=np.float64),
         np.minimum(among_taken, 1.0),
         taken,
-        drawn["example_id"].to_numpy(dtype=np.str_),
+        drawn["batch_date" if by_drop else "unit"].astype(str).to_numpy(dtype=np.str_),
     )
     return WhatIf(
         len(drawn), int(drawn["batch_date"].nunique()), value=estimate_policy(log), not_identified=tuple(unknown)

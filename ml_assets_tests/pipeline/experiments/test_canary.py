@@ -422,9 +422,13 @@ def test_what_if_outcomes_react_only_the_arms_tell(watched: Rehearsal) -> None:
     by_list = what_if(watched.spec, watched.state, PolicyChange(capacity=40, reacts=True), drops)
 
     assert by_arm.value is not None
-    assert by_arm.value.refused == ()
+    assert by_arm.value.diagnostics.n_units == LAST - STARTED - 2  # a drop is one piece of evidence, as declared
+    assert any("effective units; allowed: 100 or more" in why for why in by_arm.value.refused)
     assert abs(by_arm.value.diagnostics.mean_weight - 1) < 0.1
-    value = by_arm.value.values["snips"]
+    by_unit = watched.spec.model_copy(update={"experiments": (CANARY.model_copy(update={"evidence": "unit"}),)})
+    told = what_if(by_unit, watched.state, PolicyChange(model=start["challenger"], reacts=True), drops).value
+    assert told is not None
+    value = told.values["snips"]
     assert value.lower < _late_share(watched) < value.upper  # flights do not react to who scored them
     assert by_list.measures == ()
     assert "no decision about an example was drawn at random" in by_list.not_identified[0]

@@ -175,6 +175,23 @@ def test_asking_for_what_is_not_there_names_what_is() -> None:
 
 
 @pytest.mark.usefixtures("served")
+def test_what_if_replays_a_longer_list_and_the_arms_tell_of_a_model_where_outcomes_react() -> None:
+    (found,) = json.loads(run("experiment", "late_loans", "status", "--json"))
+    drops = f"--drops=2022-11-13:{LAST}"
+
+    longer = " ".join(run("whatif", "late_loans", "--capacity", "40", drops).split())
+    by_model = " ".join(run("whatif", "late_loans", "--model", found["challenger"], "--reacts", drops).split())
+
+    assert "positives on the list of a drop" in longer
+    assert "not told: what acting would have changed" in longer
+    assert f"had {found['challenger']} served every unit" in by_model
+    assert "nothing would be otherwise; allowed: --model" in invoke("whatif", "late_loans").output
+    assert "found '2022-11-13'; allowed: FIRST:LAST" in invoke(
+        "whatif", "late_loans", "--capacity", "9", "--drops", "2022-11-13"
+    ).output.replace("\n", " ")
+
+
+@pytest.mark.usefixtures("served")
 def test_person_rejects_the_challenger_and_the_record_says_so() -> None:
     said = run("experiment", "late_loans", "conclude", "newer_model", "--as", "reject", "--reason", "no gain")
     record = ask("SELECT verdict, note FROM late_loans.champion ORDER BY sequence")
