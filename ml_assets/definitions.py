@@ -1,4 +1,4 @@
-"""What workspace.yaml points to: every use case under defs/, as Dagster finds them."""
+"""What workspace.yaml points to: every use case of the project, as Dagster finds them."""
 
 import gc
 from collections.abc import Iterator
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from ml_assets.graph.definitions.discovery import load_location, load_use_cases
+from ml_assets.graph.definitions.discovery import build_folder, load_location, load_use_cases
+from ml_assets.spec.declaration import find_use_cases
+from ml_assets.stores.project import find_project
 from ml_assets.stores.telemetry import switch_off_telemetry
 
 
@@ -20,7 +22,11 @@ def defs() -> dg.Definitions:
     package = Path(__file__).parent
 
     def build() -> dg.Definitions:
-        found = load_use_cases(package, lambda: dg.load_from_defs_folder(path_within_project=package))
+        use_cases = find_project().use_cases
+        if use_cases == package / "defs":  # a folder of components, such as `dg` knows it
+            found = load_use_cases(package, lambda: dg.load_from_defs_folder(path_within_project=package))
+        else:
+            found = dg.Definitions.merge(*(build_folder(folder) for folder in find_use_cases(use_cases)))
         return dg.Definitions.merge(found, in_process)
 
     with _collector_paused():

@@ -26,7 +26,7 @@ USE_CASE = "flight_delays"
 def command(paths: StatePaths, *arguments: str) -> str:
     """Run ml-assets as its user would; give what it printed."""
     done = subprocess.run(
-        [sys.executable, "-c", "from ml_assets.cli import app; app()", *arguments],
+        [sys.executable, "-c", "from ml_assets.cli.process import main; main()", *arguments],
         env={**os.environ, "ML_ASSETS_DATA": str(paths.root)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -65,7 +65,7 @@ def user_interface(paths: StatePaths) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**os.environ, "ML_ASSETS_DATA": str(paths.root)}
     log = (paths.root / "ui.log").open("a")
     process = subprocess.Popen(
-        [sys.executable, "-c", "from ml_assets.cli import app; app()", "ui", "--port", str(port)],
+        [sys.executable, "-c", "from ml_assets.cli.process import main; main()", "ui", "--port", str(port)],
         env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     try:

@@ -46,6 +46,7 @@ from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.use_case_state import UseCaseState
 
+REPOSITORY = Path(__file__).parents[1]
 DEFS_FOLDER = Path(ml_assets.__file__).parent / "defs"
 SOURCES = ("schedule", "flight_outcomes", "weather")
 UP_TO_FEATURES = (

@@ -215,7 +215,7 @@ def test_old_row_does_not_come_back_over_a_newer_one(history: Rehearsal, tmp_pat
 def test_source_that_is_declared_later_stops_nothing(history: Rehearsal, tmp_path: Path) -> None:
     state = go_on_from(history, tmp_path)
     planes = next(source for source in flagship().sources if source.name == "planes")
-    later = planes.model_copy(update={"name": "crews", "arrives": "every drop", "when_missing": "wait",
+    later = planes.model_copy(update={"name": "crews", "arrives": "every_drop", "when_missing": "wait",
                                       "expectations": ()})  # fmt: skip
     state = replace(state, spec=state.spec.model_copy(update={"sources": (*state.spec.sources, later)}))
     header = ",".join(later.columns)

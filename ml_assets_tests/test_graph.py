@@ -14,8 +14,7 @@ import pytest
 
 from ml_assets.definitions import defs
 from ml_assets.graph.definitions.use_case import build_use_case
-from ml_assets.stores.paths import project_root
-from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
+from ml_assets_tests.rehearsal import DEFS_FOLDER, REPOSITORY, flagship
 
 SOURCES = ("airports", "flight_outcomes", "planes", "schedule", "weather")
 GROUPS = {
@@ -144,7 +143,7 @@ def test_gate_and_completeness_only_warn_and_leakage_blocks(loaded: dg.Definitio
 
 
 def test_loading_is_quiet_and_needs_no_environment_and_no_heavy_module() -> None:
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(project_root())}
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY)}
 
     process = subprocess.run(
         [sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True, check=False, cwd="/"

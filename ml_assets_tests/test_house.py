@@ -115,3 +115,14 @@ def test_steps_and_pages_know_no_dagster() -> None:
 
     assert len(modules) > 50
     assert importing == []
+
+
+def test_no_class_name_stands_twice() -> None:
+    places: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+
+    assert len(places) > 200
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -38,7 +38,7 @@ def machine(root: Path) -> Any:
     shutil.copytree(DECLARED, root / "defs" / "late_loans")
     give_registry(StatePaths(root / "state"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ml_assets.cli.console.DEFS_FOLDER", root / "defs")
+        patch.setenv("ML_ASSETS_PROJECT", str(root))
         patch.setenv("ML_ASSETS_DATA", str(root / "state"))
         patch.setenv("DAGSTER_HOME", str(root / "state" / "dagster_home"))
         patch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")

@@ -48,7 +48,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a copy of the project's folder as far as the page touches it, with the state of nobody else."""
     defs = tmp_path / "ml_assets" / "defs"
     defs.mkdir(parents=True)
-    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", defs)
+    monkeypatch.setenv("ML_ASSETS_PROJECT", str(defs.parent))
     monkeypatch.setattr("ml_assets.cli.console.console._width", 120)
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "data" / "dagster_home"))

@@ -126,7 +126,7 @@ def is_answering(port: int) -> bool:
 
 
 def user_interface(port: int) -> list[str]:
-    return [sys.executable, "-c", "from ml_assets.cli import app; app()", "ui", "--port", str(port)]
+    return [sys.executable, "-c", "from ml_assets.cli.process import main; main()", "ui", "--port", str(port)]
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,10 @@ class _Commands(TyperGroup):
         except Exception as error:
             from ml_assets.cli.machine_errors import explain_machine_error
             from ml_assets.stores.paths import state_paths
+            from ml_assets.stores.project import ProjectError
 
+            if isinstance(error, ProjectError):
+                raise fail(str(error)) from error
             said = explain_machine_error(error, state_paths().root)
             if said is None:
                 raise

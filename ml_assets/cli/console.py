@@ -23,11 +23,11 @@ from ml_assets.spec.calendar import format_duration
 from ml_assets.spec.declaration import DeclarationError, find_use_cases
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 from ml_assets.stores.paths import state_paths
+from ml_assets.stores.project import find_project
 from ml_assets.stores.use_case_state import UseCaseState
 
 console = Console(emoji=False)
 errors = Console(stderr=True, emoji=False)
-DEFS_FOLDER = Path(__file__).resolve().parents[1] / "defs"
 
 
 def fail(message: str) -> typer.Exit:
@@ -38,8 +38,8 @@ def fail(message: str) -> typer.Exit:
 
 
 def defs_folder() -> Path:
-    """Give the folder of all declarations."""
-    return DEFS_FOLDER
+    """Give the folder of all declarations of the project."""
+    return find_project().use_cases
 
 
 def state_of(spec: UseCaseSpec) -> UseCaseState:
@@ -49,7 +49,7 @@ def state_of(spec: UseCaseSpec) -> UseCaseState:
 
 def use_case_names() -> list[str]:
     """List the declared use cases."""
-    return [folder.name for folder in find_use_cases(DEFS_FOLDER)]
+    return [folder.name for folder in find_use_cases(defs_folder())]
 
 
 def read_use_case(name: str) -> UseCaseSpec:
@@ -66,7 +66,7 @@ def read_use_case(name: str) -> UseCaseSpec:
 
 def load_declared(name: str) -> UseCaseSpec:
     """Read the declaration of `name`; raises DeclarationError, also where its calendar is not that of its state."""
-    return locate_on_state(DEFS_FOLDER / name, state_paths()).spec
+    return locate_on_state(defs_folder() / name, state_paths()).spec
 
 
 def read_drops(spec: UseCaseSpec, first: str, last: str, option: str = "") -> list[date]:

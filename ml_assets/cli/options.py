@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-UseCaseName = Annotated[str, typer.Argument(help="Name of the use case: its folder under ml_assets/defs/.")]
+UseCaseName = Annotated[str, typer.Argument(help="Name of the use case, which is that of its folder.")]
 From = Annotated[str, typer.Option("--from", help="First drop, as YYYY-MM-DD.")]
 To = Annotated[str, typer.Option("--to", help="Last drop, included.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from ml_assets.decisions.reasons import Reason, at_least, at_most
 from ml_assets.spec.gate import GateRule
-from ml_assets.stats.day_blocks import Interval
+from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.window_measures import SimpleGain, WindowMeasures
 
 LEAST_OF_A_CLASS = 20  # fewer give an interval that says nothing; windows ahead of the training rows ask for as many

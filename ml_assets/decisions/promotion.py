@@ -15,7 +15,7 @@ from typing import Literal
 from ml_assets.decisions.evidence import Evidence, evidence_reasons, one_class_reasons, unlabelled_reasons
 from ml_assets.decisions.reasons import Codes, Reason, at_least, at_most
 from ml_assets.spec.gate import GateMode, GateRule
-from ml_assets.stats.day_blocks import Interval
+from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.window_measures import WindowMeasures
 
 MOST_MONTHS = 3.0  # data that are newer by more are worth no more
@@ -200,7 +200,7 @@ def _champion_reasons(
         return [*reasons, Reason("not_enough_data", "no gain over the champion was measured", None, None, False)]
     bound = f"lower end of the {gain.level:.0%} interval of the gain"
     months = min(max(newer / timedelta(days=30), 0.0), MOST_MONTHS)
-    allowed = -(rule.max_loss + rule.freshness_worth * months)
+    allowed = -(rule.max_loss + rule.max_loss_per_30d_newer * months)
     return [
         *reasons,
         at_least(

@@ -285,7 +285,7 @@ def _performance(state: RetrainingState) -> _Cause | None:
 def _drift(state: RetrainingState, rule: RetrainingSpec) -> _Cause | None:
     moved = [alarm for alarm in state.drifts if alarm.monitor.startswith(_LEARNED_FROM)]
     held = min(1.0, sum(alarm.importance for alarm in moved))
-    if not moved or state.champion_as_of is None or held < rule.important:
+    if not moved or state.champion_as_of is None or held < rule.min_alarmed_importance:
         return None
     worst = max(moved, key=lambda alarm: (alarm.importance * alarm.measurement / alarm.threshold, alarm.monitor))
     more = len(moved) - 1
@@ -355,5 +355,6 @@ def _what_is_missing(state: RetrainingState, rule: RetrainingSpec) -> str:
         return f"{count}, none against the training window of a feature that the champion uses: reported, not acted on"
     if ignored:
         held = sum(alarm.importance for alarm in ignored)
-        return f"alarmed features hold {held:.1%} of the champion's importance; {rule.important:.0%} would be acted on"
+        needed = f"{rule.min_alarmed_importance:.0%} would be acted on"
+        return f"alarmed features hold {held:.1%} of the champion's importance; {needed}"
     return "an alarm of features that matter, lost performance, or training data gone stale would be needed"

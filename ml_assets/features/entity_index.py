@@ -89,7 +89,7 @@ class EntityIndex:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExampleProbes:
     """Pairs of entity and moment, each once, in order; and which of them each example asks for."""
 
     entity: Whole
@@ -97,7 +97,7 @@ class Asked:
     places: Whole
 
     @classmethod
-    def of(cls, entity: Whole, moments: Whole, count: int) -> Asked:
+    def of(cls, entity: Whole, moments: Whole, count: int) -> ExampleProbes:
         """Ask once for each pair: many examples share theirs."""
         by_time = np.argsort(moments, kind="stable") if np.any(moments[1:] < moments[:-1]) else np.arange(moments.size)
         order = by_time[order_by_code(entity[by_time] + 1, count + 1)]  # -1 comes first

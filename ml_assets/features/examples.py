@@ -22,7 +22,7 @@ _REASONS = {
 
 
 @dataclass(frozen=True)
-class Examples:
+class DrawnExamples:
     """The rows to predict, and those drawn that are not, with their reason."""
 
     accepted: duckdb.DuckDBPyRelation
@@ -33,7 +33,7 @@ def settle_examples(
     connection: duckdb.DuckDBPyConnection,
     calendar: Calendar,
     drops: Sequence[date],
-) -> Examples:
+) -> DrawnExamples:
     """Decide which of the drawn rows can be predicted.
 
     Parameters
@@ -45,7 +45,7 @@ def settle_examples(
 
     Returns
     -------
-    accepted and quarantined : Examples
+    accepted and quarantined : DrawnExamples
         Grain of both: one drawn row. `accepted` has `example_id` once, ordered by drop and id.
 
     Raises
@@ -88,7 +88,7 @@ def settle_examples(
         FROM judged
         """
     )
-    return Examples(
+    return DrawnExamples(
         accepted=judged.filter("reason IS NULL").project("* EXCLUDE (reason)").order("batch_date, example_id"),
         quarantined=judged.filter("reason IS NOT NULL").order("batch_date, example_id"),
     )

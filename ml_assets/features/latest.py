@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.features.entity_index import Asked, EntityIndex
+from ml_assets.features.entity_index import EntityIndex, ExampleProbes
 from ml_assets.features.facts import Facts, LoadedScope
 from ml_assets.features.plan import LatestGroup
-from ml_assets.features.windows import Versions, in_group, sets_in_force
+from ml_assets.features.windows import Versions, active_versions, in_group
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +30,7 @@ def compute_latest(group: LatestGroup, loaded: LoadedScope) -> dict[str, pa.Arra
     facts = loaded.facts
     versions, asked = in_group(loaded, group.entity, group.where)
     chosen = np.full(asked.entity.size, -1, dtype=np.int64)
-    for places, in_force in sets_in_force(versions, asked):
+    for places, in_force in active_versions(versions, asked):
         chosen[places] = _newest(facts, in_force, asked, places, group.max_age)
     chosen = chosen[asked.places]
     is_found = chosen >= 0
@@ -43,7 +43,7 @@ def compute_latest(group: LatestGroup, loaded: LoadedScope) -> dict[str, pa.Arra
     return arrays
 
 
-def _newest(facts: Facts, versions: Versions, asked: Asked, places: Whole, max_age: timedelta | None) -> Whole:
+def _newest(facts: Facts, versions: Versions, asked: ExampleProbes, places: Whole, max_age: timedelta | None) -> Whole:
     """Choose for each of what is asked the newest fact known by then; -1 where none is young enough."""
     entity, moments = asked.entity[places], asked.moments[places]
     if versions.rows.size == 0:

@@ -13,7 +13,7 @@ _OUTCOMES = ("positive", "negative", "never labelled")
 
 
 @dataclass(frozen=True)
-class Finding:
+class LeakageSign:
     """What one column, or one group of rows, gives away.
 
     `kind` is target (it alone predicts the label), absence (being null goes with an outcome), afterwards (it is
@@ -36,7 +36,7 @@ class Finding:
 
 def find_telling_absence(
     nulls: Mapping[str, Sequence[int]], rows: Sequence[int], limit: float = MAX_ABSENCE
-) -> list[Finding]:
+) -> list[LeakageSign]:
     """Measure how far being null goes with the outcome: Cramér's V over positive, negative and never labelled.
 
     Parameters
@@ -57,13 +57,13 @@ def find_telling_absence(
         value = float(np.sqrt(((table - expected) ** 2 / expected).sum() / table.sum()))
         shares = [f"{count / is_null.sum():.0%} {name}" for count, name in zip(is_null, _OUTCOMES, strict=True)]
         says = f"where it is null: {', '.join(shares)}"
-        found.append(Finding("absence", column, value, limit, int(is_null.sum()), says))
+        found.append(LeakageSign("absence", column, value, limit, int(is_null.sum()), says))
     return found
 
 
 def find_filled_afterwards(
     filled: Mapping[str, tuple[float, float]], rows: tuple[int, int], limit: float = 0.5
-) -> list[Finding]:
+) -> list[LeakageSign]:
     """Find columns that are there for what has matured, and hardly for what is still open.
 
     Parameters
@@ -76,7 +76,7 @@ def find_filled_afterwards(
     if min(rows) < MIN_ROWS:
         return []
     return [
-        Finding("afterwards", column, matured - still_open, limit, rows[1],
+        LeakageSign("afterwards", column, matured - still_open, limit, rows[1],
                 f"{matured:.0%} of matured examples have it, {still_open:.0%} of open ones")
         for column, (matured, still_open) in filled.items()
     ]  # fmt: skip

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ml_assets.features.additive import Additive, Totals, finish_sums
 from ml_assets.features.distinct_counts import count_distinct
-from ml_assets.features.entity_index import Asked, EntityIndex, join_codes, order_by_code
+from ml_assets.features.entity_index import EntityIndex, ExampleProbes, join_codes, order_by_code
 from ml_assets.features.facts import NEVER, Facts, LoadedScope, Measure
 from ml_assets.features.plan import ROWS, Reduction, WindowGroup
 from ml_assets.features.window_reduction import reduce_slices
@@ -64,7 +64,7 @@ class Versions:
         return rows.take(order_by_code(rows.entity, rows.count))
 
 
-def in_group(loaded: LoadedScope, entity: tuple[str, ...], where: str | None) -> tuple[Versions, Asked]:
+def in_group(loaded: LoadedScope, entity: tuple[str, ...], where: str | None) -> tuple[Versions, ExampleProbes]:
     """Give the versions that a group is made of, and what is asked of it."""
     facts, probes = loaded.facts, loaded.probes
     sizes = facts.known_at.size, probes.prediction_at.size
@@ -74,7 +74,7 @@ def in_group(loaded: LoadedScope, entity: tuple[str, ...], where: str | None) ->
     is_in = codes >= 0
     if where is not None:
         is_in &= facts.conditions[where]
-    return versions if is_in.all() else versions.take(is_in), Asked.of(wanted, probes.prediction_at, count)
+    return versions if is_in.all() else versions.take(is_in), ExampleProbes.of(wanted, probes.prediction_at, count)
 
 
 def added_by(reduction: Reduction) -> Added:
@@ -121,7 +121,7 @@ def compute_windows(group: WindowGroup, loaded: LoadedScope, additive: Mapping[A
 
 
 def _totals(
-    versions: Versions, asked: Asked, reductions: list[Reduction], additive: Mapping[Added, Additive]
+    versions: Versions, asked: ExampleProbes, reductions: list[Reduction], additive: Mapping[Added, Additive]
 ) -> dict[tuple[Added, timedelta], Totals]:
     """Add up each measure over each window.
 
@@ -139,7 +139,7 @@ def _totals(
     for window in dict.fromkeys(each.window for each in reductions):
         starts = index.count_until(asked.entity, asked.moments - _micros(window))
         starts = np.where(asked.entity < 0, ends, starts)
-        came = None if corrected is None else _come_and_go(corrected, asked, window)
+        came = None if corrected is None else _entry_exit_events(corrected, asked, window)
         for name in dict.fromkeys(added_by(each) for each in reductions if each.window == window):
             total = additive[name].between(running[name], starts, ends)
             if came is not None:
@@ -148,7 +148,7 @@ def _totals(
     return found
 
 
-def _come_and_go(versions: Versions, asked: Asked, window: timedelta) -> tuple[Whole, Whole, Whole]:
+def _entry_exit_events(versions: Versions, asked: ExampleProbes, window: timedelta) -> tuple[Whole, Whole, Whole]:
     """Give rows that come (1) and go (-1) in order of entity and time, and how many of them there were when asked."""
     leaves_at = np.minimum(versions.superseded_at, versions.counted_at + _micros(window))
     stays = versions.known_at < leaves_at
@@ -162,7 +162,7 @@ def _come_and_go(versions: Versions, asked: Asked, window: timedelta) -> tuple[W
     return rows[order], signs[order], until
 
 
-def sets_in_force(versions: Versions, asked: Asked) -> Iterator[tuple[Whole, Versions]]:
+def active_versions(versions: Versions, asked: ExampleProbes) -> Iterator[tuple[Whole, Versions]]:
     """Give positions of what is asked, and the versions in force for them: one set, unless facts were corrected.
 
     Between two corrections the same versions hold, whatever the moment; those that become known meanwhile are beyond
@@ -182,14 +182,16 @@ def sets_in_force(versions: Versions, asked: Asked) -> Iterator[tuple[Whole, Ver
         yield np.flatnonzero(places == place), versions.take(holds)
 
 
-def _search(facts: Facts, versions: Versions, asked: Asked, reductions: list[Reduction]) -> dict[str, Floats | Whole]:
+def _search(
+    facts: Facts, versions: Versions, asked: ExampleProbes, reductions: list[Reduction]
+) -> dict[str, Floats | Whole]:
     found: dict[str, Floats | Whole] = {
         each.feature: np.zeros(asked.entity.size, dtype=np.int64)
         if each.function in WHOLE_NUMBERS
         else np.full(asked.entity.size, np.nan)
         for each in reductions
     }
-    for chosen, in_force in sets_in_force(versions, asked):
+    for chosen, in_force in active_versions(versions, asked):
         held = in_force.by_entity()
         index = EntityIndex.of(held.entity, held.counted_at)
         entity, moments = asked.entity[chosen], asked.moments[chosen]

@@ -20,7 +20,7 @@ class NotCompiledError(ValueError):
 
 
 @dataclass(frozen=True)
-class Bounds:
+class ValueBounds:
     """What a value must lie between; None where it is open."""
 
     low: float | None
@@ -41,7 +41,7 @@ class Bounds:
         return bool(is_above and is_below)
 
 
-def bounds_of(arguments: Mapping[str, Any], *, is_whole: bool, is_open: bool) -> Bounds:
+def bounds_of(arguments: Mapping[str, Any], *, is_whole: bool, is_open: bool) -> ValueBounds:
     """Read `min_value`, `max_value`, `strict_min` and `strict_max`, and nothing else.
 
     `is_whole` bounds are whole numbers; `is_open` says that both may be absent.
@@ -58,7 +58,7 @@ def bounds_of(arguments: Mapping[str, Any], *, is_whole: bool, is_open: bool) ->
     low, high = ((limit if is_whole or limit is None else float(limit)) for limit in limits)
     if (low is None and high is None and not is_open) or (low is not None and high is not None and low > high):
         raise NotCompiledError("bounds that hold nothing")
-    return Bounds(low, high, *strict)
+    return ValueBounds(low, high, *strict)
 
 
 def is_plain_number(value: object, kinds: type | tuple[type, ...] = (int, float)) -> bool:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.ingestion.compiled_arguments import (
     NUMBERS,
-    Bounds,
     NotCompiledError,
+    ValueBounds,
     bounds_of,
     is_plain_number,
     members,
@@ -30,7 +30,7 @@ Statistic = Callable[["pd.Series[Any]"], Any]
 
 
 @dataclass(frozen=True)
-class Measured:
+class DropMeasure:
     """Whether a drop keeps an expectation, and what a reader is shown of it."""
 
     is_kept: bool
@@ -42,24 +42,24 @@ class DropCheck:
     """What is measured in a drop: SQL of an aggregate, or a statistic of a `column`; and what follows from it."""
 
     measures: str | Statistic
-    judges: Callable[[Any], Measured]
+    judges: Callable[[Any], DropMeasure]
     column: str | None = None
 
 
-def _judge_bounds(bounds: Bounds, value: Any) -> Measured:
+def _judge_bounds(bounds: ValueBounds, value: Any) -> DropMeasure:
     import pandas as pd
 
     if pd.isna(value):
-        return Measured(False, None)
-    return Measured(bounds.holds(value), str(value))
+        return DropMeasure(False, None)
+    return DropMeasure(bounds.holds(value), str(value))
 
 
-def _judge_share(bounds: Bounds, value: float | None) -> Measured:
+def _judge_share(bounds: ValueBounds, value: float | None) -> DropMeasure:
     return _judge_bounds(bounds, 0 if value is None else value)
 
 
-def _judge_flag(value: object) -> Measured:
-    return Measured(bool(value), None)
+def _judge_flag(value: object) -> DropMeasure:
+    return DropMeasure(bool(value), None)
 
 
 def _rows_between(columns: Columns, **bounds: Any) -> DropCheck:  # noqa: ARG001 - it looks at no column
@@ -69,7 +69,7 @@ def _rows_between(columns: Columns, **bounds: Any) -> DropCheck:  # noqa: ARG001
 def _rows_equal(columns: Columns, *, value: object) -> DropCheck:  # noqa: ARG001
     if not isinstance(value, int) or not is_plain_number(value):
         raise NotCompiledError("a count that is no whole number")
-    return DropCheck("count(*)", partial(_judge_bounds, Bounds(value, value, False, False)))
+    return DropCheck("count(*)", partial(_judge_bounds, ValueBounds(value, value, False, False)))
 
 
 def _statistic(name: str) -> Callable[..., DropCheck]:

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
-from ml_assets.ingestion.column_mix import ColumnMix
+from ml_assets.ingestion.category_distribution import ColumnMix
 from ml_assets.ingestion.rules import RuleResult, note_drop
 from ml_assets.spec.calendar import Calendar, format_duration
 from ml_assets.spec.contract import RECEIVED, Source

@@ -24,7 +24,7 @@ class ExpectationError(ValueError):
 
 
 @dataclass(frozen=True)
-class Finding:
+class ExpectationFinding:
     """What one expectation found: failing row positions (row rules), or its verdict on the whole frame.
 
     `failed` holds positions in the frame, ascending. `observed` is what a rule about the whole
@@ -90,9 +90,9 @@ class Judge:
         asset = context.data_sources.add_pandas("landed").add_dataframe_asset("rows")
         self._whole_frame = asset.add_batch_definition_whole_dataframe("all")
 
-    def find_failures(self, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> list[Finding]:
+    def find_failures(self, frame: pd.DataFrame, expectations: Sequence[Expectation]) -> list[ExpectationFinding]:
         """Evaluate `expectations` on `frame`, in their order; its index must be 0..n-1."""
-        found: list[Finding] = []
+        found: list[ExpectationFinding] = []
         for expectation in expectations:
             # of a frame it hashes every cell, and copies all of it for every rule: most of the time of a large file
             named = columns_needed(expectation)
@@ -101,7 +101,7 @@ class Judge:
         return found
 
 
-def _evaluate(batch: Any, expectation: Expectation) -> Finding:
+def _evaluate(batch: Any, expectation: Expectation) -> ExpectationFinding:
     import numpy as np
 
     try:
@@ -117,9 +117,9 @@ def _evaluate(batch: Any, expectation: Expectation) -> Finding:
     observed = result.result.get("observed_value")
     raised = _exception_in(result.exception_info)
     if raised is not None:
-        return Finding(expectation, False, failed, False, f"could not be evaluated: {raised}")
+        return ExpectationFinding(expectation, False, failed, False, f"could not be evaluated: {raised}")
     success = bool(result.success) if not about_rows else failed.size == 0
-    return Finding(expectation, about_rows, failed, success, None if observed is None else str(observed))
+    return ExpectationFinding(expectation, about_rows, failed, success, None if observed is None else str(observed))
 
 
 def _exception_in(info: Any) -> str | None:

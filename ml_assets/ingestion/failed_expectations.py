@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ml_assets.ingestion.compiled_drops import DropCheck
 from ml_assets.ingestion.compiled_expectations import compile_expectation, find_failing_rows, measure_drops
 from ml_assets.ingestion.compiled_rows import RowCheck
-from ml_assets.ingestion.expectations import Finding, Judge, columns_needed, is_about_rows
+from ml_assets.ingestion.expectations import ExpectationFinding, Judge, columns_needed, is_about_rows
 from ml_assets.ingestion.rules import RuleResult, note_drop
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _add_findings(
                 about_drops[number, place] = _note_drop(connection, finding, drop)
 
 
-def _note_rows(connection: duckdb.DuckDBPyConnection, finding: Finding, frame: _Frame) -> list[RuleResult]:
+def _note_rows(connection: duckdb.DuckDBPyConnection, finding: ExpectationFinding, frame: _Frame) -> list[RuleResult]:
     import numpy as np
 
     rule = finding.expectation
@@ -191,6 +191,6 @@ def _note_rows(connection: duckdb.DuckDBPyConnection, finding: Finding, frame: _
     ]
 
 
-def _note_drop(connection: duckdb.DuckDBPyConnection, finding: Finding, drop: date) -> RuleResult:
+def _note_drop(connection: duckdb.DuckDBPyConnection, finding: ExpectationFinding, drop: date) -> RuleResult:
     rule = finding.expectation
     return note_drop(connection, drop, rule.reason, rule.severity, finding.observed)

@@ -29,7 +29,7 @@ class HistoryError(ValueError):
 
 
 @dataclass(frozen=True)
-class Asked:
+class HistoryRange:
     """How a past is split.
 
     Attributes
@@ -88,7 +88,7 @@ def newest_drop(connection: duckdb.DuckDBPyConnection, source: Source, calendar:
 
 
 def place_rows(
-    connection: duckdb.DuckDBPyConnection, source: Source, calendar: Calendar, asked: Asked
+    connection: duckdb.DuckDBPyConnection, source: Source, calendar: Calendar, asked: HistoryRange
 ) -> duckdb.DuckDBPyRelation:
     """Say of each row of view `raw` in which drop it was received, or why in none.
 

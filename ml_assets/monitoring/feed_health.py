@@ -109,7 +109,7 @@ class FeedHealth:
             self._note(monitor, drops)
         self._rows = {each.source: each.values for each in series if each.statistic == "rows"}
         self._spreads = {(each.source, each.column): each.values for each in series if each.statistic == "spread"}
-        n_monitors = sum(monitor_count(source) for source in spec.sources if source.arrives == "every drop")
+        n_monitors = sum(monitor_count(source) for source in spec.sources if source.arrives == "every_drop")
         # the days of a fault are alike, and so are those of a storm: that an alarm needs several earns no credit
         self._rate = false_alarm_rate(spec.monitoring.false_alarm_every, spec.calendar.every, n_monitors, FAMILIES)
 

@@ -117,7 +117,7 @@ def profile_source(
 
 def _silent_drops(source: Source, drops: Sequence[date], with_rows: Sequence[date]) -> list[date]:
     """List the drops in which rows were due and none came, from the first on that had some."""
-    if not with_rows or source.arrives != "every drop":
+    if not with_rows or source.arrives != "every_drop":
         return []
     first, there = min(with_rows), set(with_rows)
     return [d for d in drops if d > first and d not in there and (source.until is None or d <= source.until)]

@@ -11,8 +11,8 @@ from ml_assets.monitoring.loss_rise import FAILED, NO_RISES, Rises
 from ml_assets.monitoring.performance import ROLES, Days, FloatArray, Row, ScoredExamples, finite_or_none, judged_window
 from ml_assets.monitoring.standing import false_alarm_rate
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
 from ml_assets.stats.classification import expected_calibration_error, pointwise_log_loss
-from ml_assets.stats.day_blocks import paired_day_block_bootstrap
 from ml_assets.stats.measured_intervals import measured_intervals
 
 _ECE_DRAWS = 50

@@ -139,15 +139,21 @@ def _prior(variances: FloatArray, df: int) -> tuple[float, float]:
 
 
 def _inverse_trigamma(value: float) -> float:
-    """Solve trigamma(x) = value: Newton's method on 1 / trigamma, which is convex (Smyth, 2004, appendix)."""
-    from scipy.optimize import newton
+    """Solve trigamma(x) = value by Newton's method on 1 / trigamma, which is convex (Smyth, 2004, appendix).
+
+    SciPy's solver would do, at the price of importing its whole optimizer in every run.
+
+    >>> from scipy.special import polygamma
+    >>> [round(float(polygamma(1, _inverse_trigamma(value))) / value, 6) for value in (1e-6, 0.1, 1.0, 1e4, 1e8)]
+    [1.0, 1.0, 1.0, 1.0, 1.0]
+    """
     from scipy.special import polygamma
 
-    return float(
-        newton(
-            lambda x: 1 / polygamma(1, x) - 1 / value,
-            x0=0.5 + 1 / value,
-            fprime=lambda x: -polygamma(2, x) / polygamma(1, x) ** 2,
-            rtol=1e-10,
-        )
-    )
+    if value > 1e7:
+        return value**-0.5  # its limit
+    x, step = 0.5 + 1 / value, math.inf
+    while abs(step) > 1e-10 * x:
+        first = float(polygamma(1, x))
+        step = first * (1 - first / value) / float(polygamma(2, x))
+        x += step
+    return x

@@ -18,14 +18,14 @@ from ml_assets.stores.database_copies import keep_copy
 from ml_assets.stores.instance_settings import replace_settings
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_registry import migrate_registry
-from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.project import find_project
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.state_version import STATE_VERSION, declare_version, found_version
 from ml_assets.stores.table_rows import arrow_rows
 
 Change = tuple[str, Callable[[], object]]  # what it does, in words, and the work
 MigrateInstance = Callable[[bool], Sequence[str]]  # whether to look only
-_SETTINGS = project_root() / "dagster.yaml"
 _RENAMED = {"computed_drops": "closed_drops"}
 
 
@@ -62,9 +62,10 @@ def migrate(paths: StatePaths, migrate_instance: MigrateInstance, *, is_dry_run:
 
 
 def _to_first_version(paths: StatePaths) -> Iterator[Change]:
-    if replace_settings(_SETTINGS, paths.dagster_home, is_dry_run=True):
+    settings = find_project().dagster_settings
+    if replace_settings(settings, paths.dagster_home, is_dry_run=True):
         text = "dagster_home/dagster.yaml: that of an earlier release is replaced, and kept as dagster.yaml.before"
-        yield text, lambda: replace_settings(_SETTINGS, paths.dagster_home)
+        yield text, lambda: replace_settings(settings, paths.dagster_home)
     for folder in sorted(paths.lake.glob("*/")):
         yield from _tables_of(Lake(folder))
 
@@ -107,7 +108,7 @@ def _reason(recorded: Mapping[str, Any] | str) -> Mapping[str, Any]:
 
 
 def _schemas(paths: StatePaths, migrate_instance: MigrateInstance) -> Iterator[Change]:
-    is_readable = not replace_settings(_SETTINGS, paths.dagster_home, is_dry_run=True)
+    is_readable = not replace_settings(find_project().dagster_settings, paths.dagster_home, is_dry_run=True)
     for position, text in enumerate(migrate_instance(True) if is_readable else ()):
         yield text, lambda first=position == 0: _upgrade_instance(paths, migrate_instance) if first else None
     text = migrate_registry(paths.mlflow, is_dry_run=True)

@@ -9,19 +9,19 @@ from ml_assets.pipeline.training.ablation import TOP, Ablation
 from ml_assets.reports.ablation_pictures import gains_png, importance_png, size_and_loss_png
 from ml_assets.reports.card import Card, Section
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.training.date_like import DateLike
-from ml_assets.training.economy import Measured
+from ml_assets.training.ablation import MeasuredVariant
 from ml_assets.training.importance import ranked
+from ml_assets.training.time_proxy_features import TimeProxy
 
 _SHOWN = 20
 
 
 def ablation_page(spec: UseCaseSpec, found: Ablation) -> str:
     """Lay it out as a page that is one file."""
-    return Card(f"{spec.name}: economy of {found.rung}, as of {found.as_of}", list(_sections(found))).to_html()
+    return Card(f"{spec.name}: ablation of {found.rung}, as of {found.as_of}", list(_sections(found))).to_html()
 
 
-def cost_rows(found: Sequence[Measured]) -> list[list[str]]:
+def cost_rows(found: Sequence[MeasuredVariant]) -> list[list[str]]:
     """Give a row of text a variant that was fitted, in the columns of `COST_HEADS`."""
     rows: list[list[str]] = []
     for each in found:
@@ -39,7 +39,7 @@ COST_HEADS = ("variant", "features", "log loss ahead", "AUC ahead", "log loss sa
               "scoring, us a row", "bytes", "of them trees")  # fmt: skip
 
 
-def said_gain(each: Measured) -> str:
+def said_gain(each: MeasuredVariant) -> str:
     """Say the gain with its interval."""
     gain = each.gain
     return "" if gain is None else f"{gain.estimate:+.2%} ({gain.lower:+.2%} to {gain.upper:+.2%})"
@@ -65,7 +65,7 @@ def _sections(found: Ablation) -> Iterator[Section]:
     sentence = "Fewer and shallower trees learn faster, or a member stands alone."
     pictures = {"size and log loss, in the order of the table from 0": size_and_loss_png(points)}
     yield Section("Smaller models", [sentence], COST_HEADS, cost_rows([found.full, *found.smaller]), pictures)
-    yield _dates(found.date_like)
+    yield _dates(found.time_proxies)
 
 
 def _importance(found: Ablation) -> Section:
@@ -97,7 +97,7 @@ def _importance(found: Ablation) -> Section:
     )
 
 
-def _dates(found: Sequence[DateLike]) -> Section:
+def _dates(found: Sequence[TimeProxy]) -> Section:
     sentence = (
         "They are the same for all examples of a drop and change with time, so what a model learns from their values "
         "does not come again. Look at what it costs to leave them out."
@@ -108,7 +108,7 @@ def _dates(found: Sequence[DateLike]) -> Section:
     return Section("Features that act as a date", [sentence], ["feature", "why"], rows)
 
 
-def _noise(seeds: Sequence[Measured]) -> str:
+def _noise(seeds: Sequence[MeasuredVariant]) -> str:
     if not seeds:
         return "How much another seed alone would change was not measured: ask for it by --seeds."
     furthest = max(abs(each.gain.estimate) for each in seeds if each.gain is not None)
@@ -131,11 +131,11 @@ def _spared(found: Ablation) -> Section:
     )
 
 
-def _worst_first(found: Sequence[Measured]) -> list[Measured]:
+def _worst_first(found: Sequence[MeasuredVariant]) -> list[MeasuredVariant]:
     return sorted(found, key=lambda each: each.gain.estimate if each.gain is not None else 0.0)
 
 
-def _gains(found: Sequence[Measured]) -> list[tuple[str, float, float, float]]:
+def _gains(found: Sequence[MeasuredVariant]) -> list[tuple[str, float, float, float]]:
     return [
         (each.name, each.gain.estimate, each.gain.lower, each.gain.upper) for each in found if each.gain is not None
     ]

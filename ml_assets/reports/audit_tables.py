@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ml_assets.features.outcome_leakage import Finding
+from ml_assets.features.outcome_leakage import LeakageSign
 from ml_assets.pipeline.audit.leakage import Audit
 from ml_assets.pipeline.audit.skew import ServedComparison
 from ml_assets.pipeline.audit.training_set_audit import TrainingSetAudit
@@ -13,7 +13,7 @@ from ml_assets.reports.markdown import Formatted, markdown_table
 _SHOWN = 20
 
 
-def entity_table(findings: Sequence[Finding]) -> str:
+def entity_table(findings: Sequence[LeakageSign]) -> str:
     """List each kind of entity by what the split shares of it."""
     rows = [[each.column, f"{each.value:.1%}", each.says] for each in findings if each.kind == "entities"]
     return markdown_table(["entity", "met in training", ""], rows) if rows else "none"

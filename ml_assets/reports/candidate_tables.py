@@ -9,7 +9,7 @@ from ml_assets.pipeline.training.candidate import Climbed
 from ml_assets.reports.markdown import markdown_code, markdown_table, markdown_text
 from ml_assets.reports.pictures import reliability_png, score_histogram_png
 from ml_assets.training.candidate import MeasuredRung
-from ml_assets.training.date_like import date_like_features
+from ml_assets.training.time_proxy_features import time_proxy_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ def importance_table(importance: Mapping[str, float]) -> str:
 
 def date_like_list(rows: pd.DataFrame, features: Sequence[str]) -> str:
     """List the features that act as a date, and why."""
-    found = date_like_features(rows, features)
+    found = time_proxy_features(rows, features)
     return "\n".join(f"- {markdown_code(each.name)}: {markdown_text(each.reason)}" for each in found) or "none"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -55,6 +55,13 @@ def _in_words(entry: FeatureEntry, version: int | None, first: date | None) -> s
     parts = [f"`{entry.value}`{over}, of {entry.source}", f"Unit: {entry.unit or 'not said'}", null,
              f"Owner: {entry.owner}" if entry.owner else "", since]  # fmt: skip
     return f"{entry.description}\n\n" * bool(entry.description) + ". ".join(filter(None, parts)) + "."
+
+
+def column_texts(
+    spec: UseCaseSpec, names: Iterable[str], said: Mapping[str, str], made: Mapping[str, tuple[ColumnAt, ...]]
+) -> dict[str, str]:
+    """Give what is `said` of each column, and of which columns of which assets it is `made`."""
+    return {name: "\n\n".join(filter(None, [said.get(name), asset_links(spec, made.get(name, ()))])) for name in names}
 
 
 def asset_links(spec: UseCaseSpec, origins: tuple[ColumnAt, ...]) -> str:

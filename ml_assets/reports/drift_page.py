@@ -40,7 +40,7 @@ def write_drift_page(spec: UseCaseSpec, state: UseCaseState, drop: date) -> tupl
     None where there is nothing to compare with: the window or the drops before it hold no row.
     """
     monitoring, calendar = spec.monitoring, spec.calendar
-    block = block_of(drop, calendar.start, calendar.every, monitoring.window, monitoring.before)
+    block = block_of(drop, calendar.start, calendar.every, monitoring.window, monitoring.reference_window)
     with state.connect() as connection:
         reference = _features(connection, spec, state, block.reference_first, block.reference_last)
         window = _features(connection, spec, state, drop - monitoring.window + calendar.every, drop)

@@ -211,7 +211,7 @@ def _limits(spec: UseCaseSpec, facts: CardFacts) -> Section:
         "It scores any input, however far from what it was trained on."
         if recipe.abstain is None
         else f"It abstains, and the baseline is served, where an input lies further from the training rows than "
-        f"{recipe.abstain.beyond:g} widths of their range."
+        f"{recipe.abstain.max_range_multiple:g} widths of their range."
     )
     stale = spec.retraining.stale_after
     sentences.append(f"It counts as stale {stale.days} days after the newest row it was trained on." if stale else "")

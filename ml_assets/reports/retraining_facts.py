@@ -15,7 +15,6 @@ from ml_assets.reports.evidence_tables import reason_table, record_list
 from ml_assets.reports.markdown import Formatted
 from ml_assets.reports.pictures import Picture
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.training.estimators import feature_importance
 
 Facts = dict[str, Any]
 
@@ -40,7 +39,7 @@ def drawn_facts(drawn: TrainingSetResult) -> Facts:
 def fitted_facts(fitted: FittedCandidate, plots: Mapping[str, bytes]) -> Facts:
     """Give the facts of a candidate, with its pictures on the holdout."""
     chosen, stored, bundle = fitted.climbed.chosen, fitted.stored, fitted.bundle
-    importance = dict(sorted(feature_importance(chosen.model).items(), key=lambda item: -item[1]))
+    importance = dict(sorted(chosen.model.importance().items(), key=lambda item: -item[1]))
     calibration = Picture(plots["calibration.png"], "holdout: observed share against mean score")
     scores = Picture(plots["scores.png"], "holdout: distribution of scores")
     return {

@@ -30,3 +30,9 @@ def _section(table: Table) -> str:
         + markdown_table(["column", "type", "meaning", "unit", "null"], rows)
         + "\n"
     )
+
+
+def table_in_words(table: Table) -> str:
+    """Write the grain and the columns of a table that an asset writes beside its own."""
+    rows = [[each.name, each.type, each.description] for each in table.columns]
+    return f"Grain: {table.grain}.\n\n" + markdown_table(["column", "type", "meaning"], rows)

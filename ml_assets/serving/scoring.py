@@ -32,7 +32,7 @@ class TrainedTooLateError(RuntimeError):
     """A model trained as of a drop that is not before the one it would score."""
 
 
-class Bounds(Protocol):
+class ScoredInputs(Protocol):
     """The inputs that a model scores."""
 
     def outside(self, features: pd.DataFrame) -> list[str | None]:
@@ -62,7 +62,7 @@ class ScoringModel:
     model_version: str
     model: Scorer
     baseline: Scorer
-    bounds: Bounds | None = None
+    bounds: ScoredInputs | None = None
     objectives: Mapping[str, Scorer] = field(default_factory=dict[str, Scorer])
     serves: Part = "model"
 

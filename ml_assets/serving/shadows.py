@@ -13,7 +13,7 @@ Role = Literal["first_champion", "last_refused"]
 
 
 @dataclass(frozen=True)
-class RecordedVerdict:
+class PastVerdict:
     """A verdict as it was recorded: `promoted` or `refused`, on a model trained as of a drop."""
 
     as_of: date
@@ -34,7 +34,7 @@ class Shadow:
     artifact_sha256: str
 
 
-def shadows_of(drop: date, verdicts: Iterable[RecordedVerdict]) -> tuple[Shadow, ...]:
+def shadows_of(drop: date, verdicts: Iterable[PastVerdict]) -> tuple[Shadow, ...]:
     """Give the shadows of `drop`; verdicts as of `drop` or later change nothing.
 
     `first_champion` is the oldest promotion, the model as it would be without any retraining; it is
@@ -44,8 +44,8 @@ def shadows_of(drop: date, verdicts: Iterable[RecordedVerdict]) -> tuple[Shadow,
 
     Examples
     --------
-    >>> march = RecordedVerdict(date(2013, 3, 31), 1, "promoted", "m", "")
-    >>> april = RecordedVerdict(date(2013, 4, 30), 2, "refused", "a", "")
+    >>> march = PastVerdict(date(2013, 3, 31), 1, "promoted", "m", "")
+    >>> april = PastVerdict(date(2013, 4, 30), 2, "refused", "a", "")
     >>> [(shadow.role, shadow.model_version) for shadow in shadows_of(date(2013, 5, 1), [march, april])]
     [('first_champion', 'm'), ('last_refused', 'a')]
     """
@@ -63,7 +63,7 @@ def shadows_of(drop: date, verdicts: Iterable[RecordedVerdict]) -> tuple[Shadow,
     return tuple(shadows)
 
 
-def as_promotion(verdict: RecordedVerdict) -> Promotion:
+def as_promotion(verdict: PastVerdict) -> Promotion:
     """Give a recorded promotion as what decides which model serves."""
     after = verdict.serves_after or verdict.as_of
     return Promotion(

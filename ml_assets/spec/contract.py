@@ -21,7 +21,7 @@ from ml_assets.spec.drop_rules import (
 )
 from ml_assets.spec.drops import ExpectedFile
 from ml_assets.spec.names import DECIDE, Identifier, KeyPath, not_among
-from ml_assets.spec.untyped import list_of, mapping_of, names_in
+from ml_assets.spec.raw_yaml import list_of, mapping_of, names_in
 
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
 
@@ -124,8 +124,10 @@ class Rule(Declared):
     reason: Identifier
 
 
-def _as_arrival(value: Any) -> Any:
-    return value.replace("_", " ") if isinstance(value, str) else value
+def _refuse_former_arrival(value: Any) -> Any:
+    if value == "every drop":
+        raise ValueError("found 'every drop'; it is called every_drop now")
+    return value
 
 
 def _check_column(name: str) -> str:
@@ -205,7 +207,9 @@ class Source(Declared):
 
     name: Identifier
     description: str = ""
-    arrives: Annotated[Literal["every drop", "once", "sometimes"], BeforeValidator(_as_arrival)] = "every drop"
+    arrives: Annotated[Literal["every_drop", "once", "sometimes"], BeforeValidator(_refuse_former_arrival)] = (
+        "every_drop"
+    )
     until: date | None = None
     when_missing: Literal["wait", "go_on"] = "wait"
     upload: Upload = Field(default_factory=Upload)
@@ -283,4 +287,4 @@ class Source(Declared):
             return False
         if self.arrives == "once":
             return drop == first_drop
-        return self.arrives == "every drop"
+        return self.arrives == "every_drop"

@@ -13,11 +13,11 @@ from ml_assets.spec.deliveries import DeliveryRoots, misplaced_folders
 from ml_assets.spec.marked_yaml import MarkedYaml, UnreadableYamlError, YamlFault, read_marked
 from ml_assets.spec.names import DECIDE, KeyPath, did_you_mean, listed, not_among, spell_path, undecided_lines
 from ml_assets.spec.places import Place, asset_places
+from ml_assets.spec.raw_yaml import mapping_of
 from ml_assets.spec.rule_catalog import unknown_rules
 from ml_assets.spec.sql_checks import sql_faults
-from ml_assets.spec.untyped import mapping_of
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.spec.wording import faults_of, shown
+from ml_assets.spec.validation_messages import faults_of, shown
 
 DECLARATION_FILE = "defs.yaml"
 COMPONENT_TYPE = "ml_assets.UseCase"

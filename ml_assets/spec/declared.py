@@ -6,16 +6,17 @@ import math
 import typing
 from collections.abc import Iterator, Mapping
 from datetime import date, time
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, ValidationInfo, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ml_assets.spec.names import KeyPath
-from ml_assets.spec.untyped import mapping_of
+from ml_assets.spec.raw_yaml import mapping_of
 
 Fault = tuple[KeyPath, str]
 FAULT = "fault"
+RECORDED = "recorded"  # context in which what an earlier release wrote is read: its keys are taken for those of now
 
 
 class Declared(BaseModel):
@@ -26,6 +27,7 @@ class Declared(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    renamed: ClassVar[Mapping[str, str]] = {}  # keys of earlier releases, and what they are called now
 
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:  # noqa: ARG003 - parts with faults read it
@@ -34,10 +36,12 @@ class Declared(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _find_all(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _find_all(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         if not isinstance(value, Mapping):
             return handler(value)
         declared = mapping_of(cast("object", value))
+        if info.context == RECORDED:
+            value = declared = {cls.renamed.get(key, key): each for key, each in declared.items()}
         loose = list(cls._loosely_typed(declared))
         found = [_as_error(fault, declared) for fault in (*loose, *cls.faults(declared))]
         try:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from ml_assets.spec.declared import Declared, Fault
-from ml_assets.spec.untyped import list_of, mapping_of
+from ml_assets.spec.raw_yaml import list_of, mapping_of
 
 DeliveredTable = Literal["worklist", "predictions"]
 FOLDERS_VARIABLE = "ML_ASSETS_DELIVERY_FOLDERS"  # of the machine: who may edit a declaration cannot write everywhere

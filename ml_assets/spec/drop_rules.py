@@ -14,7 +14,7 @@ from pydantic import Field
 from ml_assets.spec.calendar import Duration, format_duration, length_of
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.names import Identifier, not_among
-from ml_assets.spec.untyped import list_of, mapping_of, named_parts
+from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts
 
 Severity = Literal["error", "warning"]
 
@@ -104,7 +104,7 @@ def drop_rule_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
     for part in ("volume", "distribution"):
         if is_once and declared.get(part):
             said = f"found {part} of a source that arrives once: it has no drops to compare"
-            yield (part,), f"{said}; allowed: arrives: every drop, or sometimes"
+            yield (part,), f"{said}; allowed: arrives: every_drop, or sometimes"
     if (
         declared.get("freshness")
         and declared.get("event_at") is None

@@ -11,7 +11,7 @@ from pydantic import Field
 from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.names import Identifier, not_among
-from ml_assets.spec.untyped import list_of, mapping_of, named_parts
+from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts
 
 ExperimentKind = Literal["canary", "ab"]
 MEASURES = ("log_loss", "brier", "cost", "abstained")

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from ml_assets.spec.calendar import Duration, format_duration
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.names import Identifier, KeyPath, did_you_mean, not_among
-from ml_assets.spec.untyped import list_of, mapping_of, named_parts
+from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts
 
 EXAMPLE_COLUMNS = ("batch_date", "example_id", "prediction_at")
 TAKEN = (*EXAMPLE_COLUMNS, "label", "split")  # the last two a training set has beside the features

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,6 +34,7 @@ class GateRule(Declared):
     Differences are champion minus candidate, relative to the champion's: above zero is better.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {"freshness_worth": "max_loss_per_30d_newer"}
     mode: GateMode = Field(
         default="enabled",
         description="dry_run measures and records, and lets nothing through; disabled promotes whatever it would say",
@@ -40,7 +42,7 @@ class GateRule(Declared):
     approval: bool = Field(default=False, description="a person has to approve what the gate would promote")
     min_gain: float = Field(description="the least relative gain in log loss, as estimated")
     max_loss: float = Field(ge=0, description="how much worse the interval's lower end may be")
-    freshness_worth: float = Field(
+    max_loss_per_30d_newer: float = Field(
         default=0.0,
         ge=0,
         description="how much worse still the lower end may be for every 30 days that the candidate's newest training "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -12,24 +12,14 @@ from ml_assets.spec.behaviours import Behaviour
 from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.gate import GateRule
+from ml_assets.spec.model_kinds import goes_on, kind_fault, model_kind_names, parameters_of
 from ml_assets.spec.names import did_you_mean, not_among
 from ml_assets.spec.objectives import Objective
 from ml_assets.spec.prior_correction import PriorCorrection
-from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
+from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts, names_in
 
-RungKind = Literal["constant", "group_history", "logistic_regression", "xgboost", "blend"]
 Imbalance = Literal["none", "weights", "undersample"]
 CalibrationMethod = Literal["none", "platt", "isotonic"]
-
-# what `parameters` may set, by kind; the defaults stand beside the estimators, and a test holds the two together
-RUNG_PARAMETERS: dict[RungKind, tuple[str, ...]] = {
-    "constant": (),
-    "group_history": ("prior_strength",),
-    "logistic_regression": ("C", "max_iter", "min_frequency"),
-    "xgboost": ("rounds", "eta", "max_depth", "max_leaves", "min_child_weight", "subsample", "colsample_bytree",
-                "reg_lambda", "reg_alpha", "gamma", "max_delta_step", "max_cat_to_onehot", "max_cat_threshold"),
-    "blend": (),
-}  # fmt: skip
 
 
 class Range(Declared):
@@ -65,7 +55,7 @@ class Rung(Declared):
     """One step of the ladder, from simple to complex."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
-    kind: RungKind
+    kind: str = Field(description="a kind of model: one of this package, or one that an installed package adds")
     parameters: dict[str, float | int | str] = Field(default_factory=dict)
     group_by: tuple[str, ...] = ()
     members: tuple[str, ...] = Field(default=(), description="the rungs below it that a blend weighs")
@@ -94,7 +84,10 @@ class Tuning(Declared):
 class Abstain(Declared):
     """When a model gives no score of its own: an input lies further from the training rows than this."""
 
-    beyond: float = Field(ge=0, description="in widths of a feature's range among the training rows, on either side")
+    renamed: ClassVar[Mapping[str, str]] = {"beyond": "max_range_multiple"}
+    max_range_multiple: float = Field(
+        ge=0, description="in widths of a feature's range among the training rows, on either side"
+    )
     features: tuple[str, ...] = Field(
         min_length=1,
         description="which are looked at: readings that can be impossible. Not what moves on with the calendar, which "
@@ -163,6 +156,7 @@ class Sensitive(Declared):
 class ModelSpec(Declared):
     """The ladder of rungs, the holdout they meet on, and the gate."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"margin": "min_relative_gain"}
     holdout: Duration
     history: History = Field(
         default="auto",
@@ -177,7 +171,7 @@ class ModelSpec(Declared):
         description="what serves when the champion has failed, until the next promotion: the earlier champion that is "
         "surely better than the baseline on what matured last, or else the baseline; the baseline at once; or none",
     )
-    margin: float = Field(ge=0, description="relative log loss a more complex rung must gain to be taken")
+    min_relative_gain: float = Field(ge=0, description="relative log loss a more complex rung must gain to be taken")
     seed: int = 0
     threads: int = Field(
         default=2, ge=1, description="fits that run side by side, one thread each; the models do not depend on it"
@@ -229,14 +223,26 @@ class ModelSpec(Declared):
         kinds = [mapping_of(rung).get("kind") for rung in list_of(declared.get("ladder"))]
         after_constant = 1 if kinds[:1] == ["constant"] and len(kinds) > 1 else 0
         kind = next(iter(kinds[after_constant:]), None)
-        if isinstance(kind, str) and kind in RUNG_PARAMETERS and kind != "group_history":
+        if isinstance(kind, str) and kind in model_kind_names() and kind != "group_history":
             found = f"the first rung is the baseline to beat; found {kind!r}; allowed: group_history"
             yield ("ladder", after_constant, "kind"), found
 
 
 def _rung_faults(place: int, rung: Mapping[str, Any], below: set[str]) -> Iterator[Fault]:
     kind = rung.get("kind")
-    members = names_in(rung.get("members"))
+    if isinstance(kind, str) and (fault := kind_fault(kind)):
+        yield ("ladder", place, "kind"), fault
+    yield from _member_faults(place, kind, names_in(rung.get("members")), below)
+    if rung.get("warm_start") is not None and not goes_on(str(kind)):
+        yield ("ladder", place, "warm_start"), f"found on a rung of {kind}; allowed: on xgboost"
+    known = parameters_of(str(kind))
+    for name in mapping_of(rung.get("search")):
+        if known is not None and name not in known:
+            allowed = ", ".join(known) or f"none on a rung of {kind}"
+            yield ("ladder", place, "search", name), f"found {name!r}; allowed: {allowed}{did_you_mean(name, known)}"
+
+
+def _member_faults(place: int, kind: object, members: Sequence[tuple[int, str]], below: set[str]) -> Iterator[Fault]:
     if kind == "blend":
         if len(members) < 2:
             yield ("ladder", place, "members"), f"found {len(members)}; allowed: two rungs below this one, or more"
@@ -247,10 +253,3 @@ def _rung_faults(place: int, rung: Mapping[str, Any], below: set[str]) -> Iterat
                 yield where, f"found {member!r}; allowed: a rung below this one: {allowed}{did_you_mean(member, below)}"
     elif members:
         yield ("ladder", place, "members"), f"found on a rung of {kind}; allowed: on a blend"
-    if rung.get("warm_start") is not None and kind != "xgboost":
-        yield ("ladder", place, "warm_start"), f"found on a rung of {kind}; allowed: on xgboost"
-    known = {str(each): names for each, names in RUNG_PARAMETERS.items()}.get(str(kind))
-    for name in mapping_of(rung.get("search")):
-        if known is not None and name not in known:
-            allowed = ", ".join(known) or f"none on a rung of {kind}"
-            yield ("ladder", place, "search", name), f"found {name!r}; allowed: {allowed}{did_you_mean(name, known)}"

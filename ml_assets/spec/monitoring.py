@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
@@ -73,12 +73,13 @@ class KnownChange(Declared):
 class MonitoringSpec(Declared):
     """How the use case is watched. Every part has a default; a declaration may leave all of it out.
 
-    `window` is what is compared; `before` is the abrupt reference, the drops just before the window.
+    `window` is what is compared; `reference_window` is the abrupt reference, the drops just before the window.
     The slow reference is the champion's own training window.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {"before": "reference_window"}
     window: Duration = timedelta(days=7)
-    before: Duration = timedelta(days=56)
+    reference_window: Duration = timedelta(days=56)
     feed_history: Duration = timedelta(days=28)
     relearn_after: Duration = timedelta(days=42)
     false_alarm_every: Duration = timedelta(weeks=26)
@@ -96,13 +97,14 @@ class MonitoringSpec(Declared):
 class RetrainingSpec(Declared):
     """When the system proposes a new model by itself; the gate still decides whether it serves.
 
-    `important` is the share of the champion's importance that alarmed features must hold together
+    `min_alarmed_importance` is the share of the champion's importance that alarmed features must hold together
     before drift is acted on.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {"important": "min_alarmed_importance"}
     cooldown: Duration = timedelta(days=28)
     stale_after: Duration = timedelta(days=42)
-    important: float = Field(default=0.1, ge=0, le=1)
+    min_alarmed_importance: float = Field(default=0.1, ge=0, le=1)
     min_gain_kept: float = Field(
         default=0.25, description="share of the gain over the baseline, as measured at the gate, below which "
         "performance has failed, when the interval of the last matured window lies below it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ml_assets.spec.untyped import list_of
+from ml_assets.spec.raw_yaml import list_of
 
 Reasons = tuple[str, ...]
 ReasonsOf = Callable[[str], "Reasons | None"]

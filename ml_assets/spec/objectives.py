@@ -16,7 +16,7 @@ from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.features import known_features
 from ml_assets.spec.gate import GUARDED
 from ml_assets.spec.names import Identifier, did_you_mean, not_among
-from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
+from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts, names_in
 
 SCORE = "score"
 OUTCOME = "outcome_"  # before the name of a measure: its column in a training set

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ml_assets.spec.calendar import Duration, format_duration, length_of
 from ml_assets.spec.declared import Declared, Fault
-from ml_assets.spec.untyped import mapping_of
+from ml_assets.spec.raw_yaml import mapping_of
 
 LEAST_BEFORE = 7  # drops that a shift is tried from
 LEAST_TRIED = 5  # drops that a shift has to have been tried on before it is used

@@ -9,7 +9,7 @@ from typing import Any
 from ml_assets.spec.declared import Fault
 from ml_assets.spec.features import known_features
 from ml_assets.spec.names import KeyPath, did_you_mean, not_among
-from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
+from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts, names_in
 
 _TIMES = ("event_at", "known_at")
 

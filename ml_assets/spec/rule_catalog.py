@@ -14,10 +14,10 @@ from typing import Any
 
 from ml_assets.spec.contract import COLUMN_ARGUMENTS
 from ml_assets.spec.declared import Fault
-from ml_assets.spec.model import RUNG_PARAMETERS
+from ml_assets.spec.model_kinds import parameters_of
 from ml_assets.spec.names import did_you_mean, not_among
-from ml_assets.spec.untyped import list_of, mapping_of
-from ml_assets.spec.wording import shown
+from ml_assets.spec.raw_yaml import list_of, mapping_of
+from ml_assets.spec.validation_messages import shown
 
 _SHARED = {"@rows": ("row_condition", "condition_parser"),
            "@bounds": ("min_value", "max_value", "strict_min", "strict_max")}  # fmt: skip
@@ -115,7 +115,7 @@ def unknown_rules(declared: Mapping[str, Any]) -> Iterator[Fault]:
                     yield ("sources", place, "expectations", position, *path), message
     for place, each in enumerate(list_of(mapping_of(declared.get("model")).get("ladder"))):
         rung = mapping_of(each)
-        known = {str(kind): names for kind, names in RUNG_PARAMETERS.items()}.get(str(rung.get("kind")))
+        known = parameters_of(str(rung.get("kind")))
         for name, value in mapping_of(rung.get("parameters")).items():
             path = ("model", "ladder", place, "parameters", name)
             if known is not None and name not in known:

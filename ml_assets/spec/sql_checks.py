@@ -23,11 +23,11 @@ from ml_assets.spec.features import (
     parse_aggregate,
 )
 from ml_assets.spec.names import DECIDE, KeyPath, did_you_mean, not_among
+from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts, names_in
 from ml_assets.spec.references import source_columns
 from ml_assets.spec.rule_sql import ROWS, rule_faults
 from ml_assets.spec.sql_binding import Bench, Columns, SqlFault
 from ml_assets.spec.table_sql import bind_table, without_type
-from ml_assets.spec.untyped import list_of, mapping_of, named_parts, names_in
 from ml_assets.spec.user_sql import UserSqlError, check_expression
 
 _MOMENT = "TIMESTAMP WITH TIME ZONE"

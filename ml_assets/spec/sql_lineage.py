@@ -12,7 +12,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any, cast
 
-from ml_assets.spec.untyped import list_of, mapping_of, names_in
+from ml_assets.spec.raw_yaml import list_of, mapping_of, names_in
 from ml_assets.spec.user_sql import children_of, parse_select, walk
 
 Origin = tuple[str, str]  # table, column

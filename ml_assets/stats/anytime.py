@@ -15,8 +15,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["Estimate", "SequenceInterval", "anytime_interval", "anytime_p_value", "e_value", "one_sided_p_value",
-           "tuned_prior"]
+__all__ = [
+    "Estimate",
+    "SequenceInterval",
+    "anytime_interval",
+    "anytime_p_value",
+    "e_value",
+    "one_sided_p_value",
+    "tuned_prior",
+]
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,7 @@ def one_sided_p_value(estimate: Estimate, prior: float) -> float:
     >>> one_sided_p_value(Estimate(-0.5, 0.1, 98, 25, 100, 100), prior=5)
     1.0
     """
-    from scipy.special import stdtr
+    from scipy.special import stdtr  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
     if not estimate.is_defined or estimate.value <= 0:
         return 1.0

@@ -1,6 +1,6 @@
 """Measures of a classifier with intervals: whole days drawn again, every measure taken anew of what was drawn.
 
-Examples of a day share their weather, so days are the blocks (see `day_blocks`). A resample weighs each row by how
+Examples of a day share their weather, so days are the blocks (see `block_bootstrap`). A resample weighs each row by how
 often its day was drawn, which lets the rows be sorted once.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ml_assets.stats.block_bootstrap import Interval, expanded_tail
 from ml_assets.stats.classification import equal_count_bin, pointwise_log_loss
-from ml_assets.stats.day_blocks import Interval, expanded_tail
 
 FloatArray = NDArray[np.float64]
 MEASURES = ("auc", "average_precision", "log_loss", "brier", "ece")

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.classification import auc, expected_calibration_error, log_loss
-from ml_assets.stats.day_blocks import Interval
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Trial:
+class DeliveryTest:
     """Whether a test message went out to one URL, named without its secrets; error is None when it did."""
 
     url: str
@@ -144,10 +144,10 @@ def _send_due(
     return taken, (), ""
 
 
-def send_test(urls: Sequence[str], *, timeout_s: float = 10) -> list[Trial]:
+def send_test(urls: Sequence[str], *, timeout_s: float = 10) -> list[DeliveryTest]:
     """Send a test message to each URL, and say what became of each."""
     letter = Letter((), "ml-assets: test", "This is a test. Alerts of ml-assets will arrive here.\nid: test", "info")
-    return [Trial(masked(url), Receiver(url, timeout_s).send(letter)) for url in urls]
+    return [DeliveryTest(masked(url), Receiver(url, timeout_s).send(letter)) for url in urls]
 
 
 def letters_of(messages: Iterable[Message]) -> list[Letter]:

@@ -20,6 +20,21 @@ def copy_database(file: Path, target: Path) -> None:
     temporary.replace(target)
 
 
+def begin_as_copy(empty: Path, target: Path) -> bool:
+    """Begin a database as a copy of one that nobody writes to; say no where there is none, or `target` has begun."""
+    if not empty.exists() or target.exists():
+        return False
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(empty.read_bytes())
+    try:
+        os.link(temporary, target)  # unlike a rename, it never replaces what another process began
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink()
+    return True
+
+
 def keep_copy(file: Path, name: str) -> Path:
     """Keep a database as it was before a change, beside it; a copy that is there already stays."""
     copy = file.with_name(f"{file.name}.{name}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.csv_records import read_header, split_lines
 from ml_assets.ingestion.headers import contract_names
-from ml_assets.ingestion.history import Asked, HistoryError, newest_drop, place_rows
+from ml_assets.ingestion.history import HistoryError, HistoryRange, newest_drop, place_rows
 from ml_assets.ingestion.reading import read_landed
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.contract import Source
@@ -165,7 +165,7 @@ def _shut_with(rows: pa.Table) -> duckdb.DuckDBPyConnection:
 def land_pasts(
     landing: Path,
     calendar: Calendar,
-    pasts: Mapping[str, tuple[Past, Asked]],
+    pasts: Mapping[str, tuple[Past, HistoryRange]],
     working: Path,
     on_drop: Callable[[str, date], None] | None = None,
 ) -> list[Split]:
@@ -200,7 +200,7 @@ def land_pasts(
 
 def _stage(
     past: Past,
-    asked: Asked,
+    asked: HistoryRange,
     calendar: Calendar,
     staged: Path,
     left_out: Path,

@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ml_assets.spec.declared import RECORDED
+from ml_assets.spec.extensions import MODEL_KINDS, extensions
 from ml_assets.spec.model import TrainingRecipe
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.unchanged import folder_marks
-from ml_assets.training.envelope import Envelope
+from ml_assets.training.applicability_domain import Envelope
 from ml_assets.training.estimators import FittedModel, load_model
 
 _MANIFEST = "manifest.json"
@@ -197,7 +199,7 @@ class ModelStore:
             rung=manifest["rung"],
             trained_until=manifest["trained_until"],
             training_set_hash=manifest["training_set_hash"],
-            recipe=TrainingRecipe.model_validate(manifest["recipe"]),
+            recipe=TrainingRecipe.model_validate(manifest["recipe"], context=RECORDED),
             features=tuple(manifest["features"]),
             model=models["model"],
             baseline=models["baseline"],
@@ -265,10 +267,11 @@ def _load_part(folder: Path, kind: str, files: Mapping[str, bytes]) -> FittedMod
 
 
 def installed_libraries() -> dict[str, str]:
-    """The versions that decide the bytes of a model."""
+    """The versions that decide the bytes of a model, those of packages that add kinds of models too."""
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("numpy", "scikit-learn", "scipy", "xgboost")}
+    added = {each.dist.name: each.dist.version for each in extensions(MODEL_KINDS).values() if each.dist is not None}
+    return {name: version(name) for name in ("numpy", "scikit-learn", "scipy", "xgboost")} | added
 
 
 def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:

@@ -1,4 +1,4 @@
-"""Where state lives: one folder, named by the environment or beside the code."""
+"""Where state lives: one folder, named by the environment or by the project."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_assets.spec.deliveries import FOLDERS_VARIABLE, DeliveryRoots
+from ml_assets.stores.project import find_project
 
 DATA_VARIABLE = "ML_ASSETS_DATA"
 
@@ -84,15 +85,10 @@ class StatePaths:
         return self.root / "dagster_home"
 
 
-def project_root() -> Path:
-    """Give the folder that holds the package, workspace.yaml and dagster.yaml."""
-    return Path(__file__).resolve().parents[2]
-
-
 def state_paths() -> StatePaths:
-    """Give the state of this machine: $ML_ASSETS_DATA, or data/ beside the package."""
+    """Give the state of this machine: $ML_ASSETS_DATA, or that of the project; raises ProjectError without either."""
     named = os.environ.get(DATA_VARIABLE)
-    return StatePaths(Path(named).expanduser().resolve() if named else project_root() / "data")
+    return StatePaths(Path(named).expanduser().resolve() if named else find_project().state)
 
 
 def delivery_roots(paths: StatePaths | None = None) -> DeliveryRoots:

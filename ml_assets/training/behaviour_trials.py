@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-    from ml_assets.training.envelope import Envelope
-    from ml_assets.training.estimators import FittedModel
+    from ml_assets.training.applicability_domain import Envelope
+    from ml_assets.training.model_kind import FittedModel
 
 FloatArray = NDArray[np.float64]
 UNSEEN = "never seen"

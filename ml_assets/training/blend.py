@@ -15,7 +15,7 @@ from ml_assets.stats.logit import logit, sigmoid
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ml_assets.training.estimators import FittedModel
+    from ml_assets.training.model_kind import Contributions, FittedModel
 
 BLEND_FILE = "blend.json"
 FloatArray = NDArray[np.float64]
@@ -58,6 +58,29 @@ class Blend:
         kinds = [member.kind for member in self.members]
         described = {"names": self.names, "kinds": kinds, "weights": self.weights}
         return {**files, BLEND_FILE: json.dumps(described).encode()}
+
+    def importance(self) -> dict[str, float]:
+        """By column, the members' shares of their own totals, weighed as they are."""
+        totals: dict[str, float] = {}
+        for member, weight in zip(self.members, self.weights, strict=True):
+            leans_on = member.importance()
+            whole = sum(leans_on.values()) or 1.0
+            for name, value in leans_on.items():
+                totals[name] = totals.get(name, 0.0) + weight * value / whole
+        return totals
+
+    def contributions(self, features: pd.DataFrame) -> Contributions | None:
+        """Give the members' parts of the log odds, weighed as they are; None where a member has no parts."""
+        parts: dict[str, FloatArray] = {}
+        base = np.zeros(len(features))
+        for member, weight in zip(self.members, self.weights, strict=True):
+            found = member.contributions(features)
+            if found is None:
+                return None
+            base = base + weight * found[1]
+            for name, part in found[0].items():
+                parts[name] = parts.get(name, np.zeros(len(features))) + weight * part
+        return parts, base
 
 
 def blended(scores: Sequence[FloatArray], weights: Sequence[float]) -> FloatArray:

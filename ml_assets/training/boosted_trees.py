@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.training.feature_matrix import FeatureColumns, code_matrix, learn_columns, numeric_matrix
-from ml_assets.training.rung_parameters import PLAIN, FitOptions, rung_parameters
+from ml_assets.training.model_kind import FitRequest, ModelKind
+from ml_assets.training.rung_parameters import rung_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
     import xgboost
 
-    from ml_assets.spec.model import Rung
 
 BOOSTER_FILE = "booster.ubj"
 COLUMNS_FILE = "columns.json"
@@ -63,18 +63,8 @@ class Trees:
         """The booster as UBJ, and the columns with their categories as JSON."""
         return {BOOSTER_FILE: bytes(self.booster.save_raw("ubj")), COLUMNS_FILE: self.columns.to_json()}
 
-
-@dataclass(frozen=True)
-class FittedBoostedTrees(Trees):
-    """Trees that foretell the probability of a positive."""
-
-    @property
-    def kind(self) -> str:
-        """The kind of rung this is."""
-        return "xgboost"
-
     def contributions(self, features: pd.DataFrame) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
-        """By column, what it adds to the log odds of each row (exact SHAP values), and the base they start from."""
+        """By column, what it adds to the log odds (to the amount) of each row, and the base: exact SHAP values."""
         import xgboost
 
         values = feature_values(features, self.columns)
@@ -94,24 +84,25 @@ class FittedBoostedTrees(Trees):
         return {name: gain_of[name] for name in self.columns.names}
 
 
-def fit_boosted_trees(
-    rung: Rung,
-    features: pd.DataFrame,
-    labels: NDArray[np.float64],
-    *,
-    seed: int,
-    options: FitOptions = PLAIN,
-) -> FittedBoostedTrees:
+@dataclass(frozen=True)
+class FittedBoostedTrees(Trees):
+    """Trees that foretell the probability of a positive."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of rung this is."""
+        return "xgboost"
+
+
+def fit_boosted_trees(request: FitRequest) -> FittedBoostedTrees:
     """Train on training rows, in one thread. The same rows, options and seed give the same bytes.
 
-    Parameters
-    ----------
-    options
-        `start` are trees to go on from: the columns stay theirs (a text they never saw counts as unknown), and
-        `warm_start.rounds` are added. Without it, or where it is no such trees, `rounds` are grown anew.
+    `options.start` are trees to go on from: the columns stay theirs (a text they never saw counts as unknown), and
+    `warm_start.rounds` are added. Without it, or where it is no such trees, `rounds` are grown anew.
     """
     import xgboost
 
+    rung, features, options = request.rung, request.features, request.options
     parameters: dict[str, float | str] = {**rung_parameters(rung, DEFAULTS)}
     rounds = int(parameters.pop("rounds"))
     columns = learn_columns(features)
@@ -122,13 +113,13 @@ def fit_boosted_trees(
         parameters["seed_per_iteration"] = "true"
     matrix = xgboost.QuantileDMatrix(
         feature_values(features, columns),
-        label=labels,
+        label=request.labels,
         weight=options.weights,
         feature_types=feature_types(columns),
         enable_categorical=True,
         nthread=1,
     )
-    parameters |= {"objective": "binary:logistic", "tree_method": "hist", "seed": seed, "nthread": 1}
+    parameters |= {"objective": "binary:logistic", "tree_method": "hist", "seed": request.seed, "nthread": 1}
     before = None if start is None else start.booster
     return FittedBoostedTrees(columns, xgboost.train(parameters, matrix, num_boost_round=rounds, xgb_model=before))
 
@@ -157,3 +148,6 @@ def feature_types(columns: FeatureColumns) -> list[str]:
     """What each column of `feature_values` is to xgboost: a number (q) or a category (c)."""
     # A text column never known in training has no category for xgboost to hold; as a number it is just missing.
     return ["q"] * len(columns.numeric) + ["c" if columns.categories[name] else "q" for name in columns.text]
+
+
+KIND = ModelKind("xgboost", DEFAULTS, fit_boosted_trees, load_boosted_trees, goes_on=True, cost=3)

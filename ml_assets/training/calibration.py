@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ml_assets.spec.model import CalibrationMethod
-    from ml_assets.training.estimators import FittedModel
+    from ml_assets.training.model_kind import Contributions, FittedModel
 
 CURVE_FILE = "calibration.json"
 LEAST_ROWS = 20  # a step of an isotonic curve rests on as many; one of one or two rows is noise
@@ -101,6 +101,18 @@ class CalibratedModel:
             "values": list(self.curve.values),
         }
         return {**self.model.to_files(), CURVE_FILE: json.dumps(described).encode()}
+
+    def importance(self) -> dict[str, float]:
+        """By column, what the model inside says."""
+        return self.model.importance()
+
+    def contributions(self, features: pd.DataFrame) -> Contributions | None:
+        """Give the parts of the model inside, stretched and moved by a Platt curve; None with an isotonic one."""
+        found = self.model.contributions(features) if self.curve.method == "platt" else None
+        if found is None:
+            return None
+        intercept, slope = self.curve.values
+        return {name: slope * part for name, part in found[0].items()}, intercept + slope * found[1]
 
 
 def read_curve(files: Mapping[str, bytes]) -> tuple[str, Curve]:

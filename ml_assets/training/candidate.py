@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from ml_assets.spec.model import Rung, TrainingRecipe
 from ml_assets.stats.classification import summary
 from ml_assets.training.blend import Blend, blended, fit_weights
-from ml_assets.training.boosted_trees import FittedBoostedTrees
 from ml_assets.training.calibration import CalibratedModel, Curve, fit_curve
 from ml_assets.training.class_balance import balanced
-from ml_assets.training.estimators import FittedModel, fit_rung, part_of
+from ml_assets.training.estimators import fit_rung, part_of
 from ml_assets.training.fit_pool import fit_pool, fit_side_by_side
+from ml_assets.training.model_kind import FittedModel
+from ml_assets.training.model_kinds import model_kind
 from ml_assets.training.rung_parameters import FitOptions
 from ml_assets.training.time_folds import Fold, time_folds
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FloatArray = NDArray[np.float64]
-_COSTLY_FIRST = {"xgboost": 0, "logistic_regression": 1}  # so that no long fit begins when the others have ended
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class _Ahead:
 
 
 @dataclass(frozen=True)
-class Foresight:
+class OutOfFoldPredictions:
     """What a rung said of windows that it had not seen.
 
     Attributes
@@ -128,12 +128,11 @@ def climb(
     fitted: dict[str, FittedModel] = {}
     measured = []
     fits = _Fits(recipe, train, names, folds, start)
+    alone = [rung for rung in recipe.ladder if rung.kind != "blend"]
     with fit_pool(recipe.threads) as pool:
-        begun = {
-            rung.name: fits.begin(rung, pool)
-            for rung in sorted(recipe.ladder, key=lambda rung: _COSTLY_FIRST.get(rung.kind, len(_COSTLY_FIRST)))
-            if rung.kind != "blend"
-        }
+        # the longest first, so that none begins when the others have ended
+        costly_first = sorted(alone, key=lambda rung: -model_kind(rung.kind).cost)
+        begun = {rung.name: fits.begin(rung, pool) for rung in costly_first}
         for rung in recipe.ladder:
             if rung.kind == "blend":
                 bare, ahead.scores[rung.name] = _fit_blend(rung, fitted, ahead)
@@ -210,9 +209,9 @@ def _start_before(
     return Start(fit_bare(recipe, rung, older, names), until.to_pydatetime(), "")
 
 
-def foresee(
+def predict_out_of_fold(
     recipe: TrainingRecipe, name: str, train: pd.DataFrame, folds: Sequence[Fold], offered: Sequence[Sequence[str]]
-) -> Foresight:
+) -> OutOfFoldPredictions:
     """Score the windows with one rung as `climb` measures it ahead, and fit nothing on all rows.
 
     Parameters
@@ -230,7 +229,7 @@ def foresee(
     rung, ahead = recipe.rung(name), _windows(train, folds)
     members = [recipe.rung(member) for member in rung.members] or [rung]
     fits = [
-        partial(_foreseen, recipe, each, train, names, fold)
+        partial(_predict_window, recipe, each, train, names, fold)
         for each in members
         for fold, names in zip(folds, offered, strict=True)
     ]
@@ -245,11 +244,11 @@ def foresee(
         scores = ahead.scores[name]
     places = np.concatenate([np.flatnonzero(fold.test) for fold in folds])
     curve = fit_curve(recipe.calibration, scores, ahead.labels)
-    return Foresight(places, ahead.labels, _calibrated_ahead(recipe, scores, ahead), weights, curve)
+    return OutOfFoldPredictions(places, ahead.labels, _calibrated_ahead(recipe, scores, ahead), weights, curve)
 
 
 def finish(
-    recipe: TrainingRecipe, name: str, train: pd.DataFrame, offered: Sequence[str], foresight: Foresight
+    recipe: TrainingRecipe, name: str, train: pd.DataFrame, offered: Sequence[str], out_of_fold: OutOfFoldPredictions
 ) -> FittedModel:
     """Fit the rung on all training rows, weighed and calibrated by what was found ahead of them, as `climb` does."""
     rung = recipe.rung(name)
@@ -258,8 +257,8 @@ def finish(
         taken, names = narrowed(recipe.rung(each), offered)
         fits.append(partial(fit_bare, recipe, taken, train, names))
     fitted = fit_side_by_side(fits, recipe.threads)
-    model = Blend(rung.members, tuple(fitted), foresight.weights) if rung.members else fitted[0]
-    return model if foresight.curve is None else CalibratedModel(model, foresight.curve)
+    model = Blend(rung.members, tuple(fitted), out_of_fold.weights) if rung.members else fitted[0]
+    return model if out_of_fold.curve is None else CalibratedModel(model, out_of_fold.curve)
 
 
 def narrowed(rung: Rung, offered: Sequence[str]) -> tuple[Rung, list[str]]:
@@ -283,7 +282,7 @@ def _windows(train: pd.DataFrame, folds: Sequence[Fold]) -> _Ahead:
     return _Ahead(np.concatenate([*parts, np.empty(0)]), np.concatenate([*numbers, np.empty(0, dtype=np.int64)]))
 
 
-def _foreseen(
+def _predict_window(
     recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, offered: Sequence[str], fold: Fold
 ) -> FloatArray:
     taken, names = narrowed(rung, offered)
@@ -306,7 +305,7 @@ def fit_bare(
 
     With a `start`, a rung that declares `warm_start` goes on from its model where it can, as `going_on` says.
     """
-    if rung.kind in ("constant", "group_history"):  # shares: counted, whatever the balance of what is learned
+    if not model_kind(rung.kind).learns:  # shares: counted, whatever the balance of what is learned
         return fit_rung(rung, train[names], train["label"].to_numpy(), seed=recipe.seed)
     goes_on = going_on(recipe, rung, train, names, start)
     before = None
@@ -326,17 +325,17 @@ def fit_bare(
 
 def going_on(
     recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: Sequence[str], start: Start | None
-) -> tuple[FittedBoostedTrees, NDArray[np.bool_]] | None:
-    """Give the trees that a rung goes on from and the rows it is shown; None where it is trained anew, on all rows.
+) -> tuple[FittedModel, NDArray[np.bool_]] | None:
+    """Give the model that a rung goes on from and the rows it is shown; None where it is trained anew, on all rows.
 
     It is shown what is newer than its start was trained on, and of the older rows the share that is replayed, drawn at
-    random. It is trained anew where it declares no `warm_start`; where the champion holds no trees of its name, or
-    trees of other features; and where what it would be shown is of one class alone.
+    random. It is trained anew where it declares no `warm_start`; where the champion holds no model of its name and
+    kind, or one of other features; and where what it would be shown is of one class alone.
     """
     if start is None or rung.warm_start is None:
         return None
     before = part_of(start.model, rung.name)
-    if not isinstance(before, FittedBoostedTrees) or set(before.feature_names) != set(rung.features or names):
+    if before.kind != rung.kind or set(before.feature_names) != set(rung.features or names):
         return None
     is_new = (train["prediction_at"] > start.trained_until).to_numpy()
     is_replayed = np.random.default_rng(recipe.seed).random(len(train)) < rung.warm_start.replay_share

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.training.model_kind import FitRequest, ModelKind
+
 if TYPE_CHECKING:
     import pandas as pd
 
 CONSTANT_FILE = "constant.json"
-DEFAULTS: dict[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,22 @@ class Constant:
         """The number as JSON, written so that it reads back to the bit."""
         return {CONSTANT_FILE: json.dumps({"mean": self.mean}).encode()}
 
+    def importance(self) -> dict[str, float]:
+        """No columns to lean on."""
+        return {}
+
+    def contributions(self, features: pd.DataFrame) -> None:
+        """No parts: all rows are scored alike."""
+
+
+def fit_constant(request: FitRequest) -> Constant:
+    """Count the share of positives, each row evenly."""
+    return Constant(float(request.labels.mean()))
+
 
 def load_constant(files: Mapping[str, bytes]) -> Constant:
     """Read back what `to_files` gave."""
     return Constant(json.loads(files[CONSTANT_FILE])["mean"])
+
+
+KIND = ModelKind("constant", {}, fit_constant, load_constant, learns=False, cost=0)

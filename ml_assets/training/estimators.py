@@ -1,25 +1,17 @@
-"""The ladder's rungs behind one small interface: fit, predict, save as data, load.
-
-Models are data, never code: JSON, and UBJ for trees. No pickle, no joblib.
-"""
+"""Models by the rung that declares them: fitted on checked rows, read back by kind."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml_assets.training import boosted_trees, constant, group_history, logistic_regression
 from ml_assets.training.blend import Blend, members_of
-from ml_assets.training.boosted_trees import FittedBoostedTrees, fit_boosted_trees, load_boosted_trees
 from ml_assets.training.calibration import CalibratedModel, read_curve
-from ml_assets.training.constant import Constant, load_constant
-from ml_assets.training.group_history import GroupHistory, fit_group_history, load_group_history
-from ml_assets.training.linear_model import FittedLogisticRegression, load_logistic_regression
-from ml_assets.training.logistic_regression import fit_logistic_regression
+from ml_assets.training.model_kind import FitRequest, FittedModel
+from ml_assets.training.model_kinds import model_kind
 from ml_assets.training.objectives import load_amount
 from ml_assets.training.rung_parameters import PLAIN, FitOptions
 
@@ -27,50 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ml_assets.spec.model import Rung
-
-# what a rung's parameters are where its declaration is silent; a default that is whole wants whole numbers
-DEFAULTS_OF: dict[str, dict[str, float]] = {
-    "constant": constant.DEFAULTS,
-    "group_history": group_history.DEFAULTS,
-    "logistic_regression": logistic_regression.DEFAULTS,
-    "xgboost": boosted_trees.DEFAULTS,
-    "blend": {},
-}
-
-
-class FittedModel(Protocol):
-    """What every rung becomes once fitted."""
-
-    @property
-    def kind(self) -> str:
-        """The kind of rung, by which `load_model` knows how to read its files."""
-        ...
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """The columns that `predict` needs; others are ignored."""
-        ...
-
-    def predict(self, features: pd.DataFrame) -> NDArray[np.float64]:
-        """Probability of a positive, shape (rows,); each depends on its own row only.
-
-        An unknown (null, not finite) or never seen value is the model's to handle. A missing column, or one of
-        another kind than at fit, raises ValueError naming it.
-        """
-        ...
-
-    def to_files(self) -> dict[str, bytes]:
-        """The model as files by name; equal models give equal bytes."""
-        ...
-
-
-_LOADERS: dict[str, Callable[[Mapping[str, bytes]], FittedModel]] = {
-    "constant": load_constant,
-    "group_history": load_group_history,
-    "logistic_regression": load_logistic_regression,
-    "amount": load_amount,
-    "xgboost": load_boosted_trees,
-}
 
 
 def fit_rung(
@@ -103,19 +51,14 @@ def fit_rung(
     checked = _checked_labels(features, labels)
     if needs_both_classes(rung):
         _require_both_classes(checked)
-    if rung.kind == "constant":
-        return Constant(float(checked.mean()))
-    if rung.kind == "group_history":
-        return fit_group_history(rung, features, checked)
+    if rung.kind == "blend":
+        raise ValueError(f"rung {rung.name!r} is a blend: it is made of fitted rungs")
     absent = [name for name in rung.features if name not in features.columns]
     if absent:
         raise ValueError(f"rung {rung.name!r} takes features that are not there: {', '.join(absent)}")
-    taken = features[list(rung.features)] if rung.features else features
-    if rung.kind == "logistic_regression":
-        return fit_logistic_regression(rung, taken, checked, seed=seed, options=options)
-    if rung.kind == "xgboost":
-        return fit_boosted_trees(rung, taken, checked, seed=seed, options=options)
-    raise ValueError(f"rung {rung.name!r} is a {rung.kind}: it is made of fitted rungs")
+    takes_some = rung.features and model_kind(rung.kind).learns  # one that counts takes the columns of its groups
+    taken = features[list(rung.features)] if takes_some else features
+    return model_kind(rung.kind).fit(FitRequest(rung, taken, checked, seed, options))
 
 
 def needs_both_classes(rung: Rung) -> bool:
@@ -125,7 +68,7 @@ def needs_both_classes(rung: Rung) -> bool:
     >>> [needs_both_classes(Rung(name="x", kind=kind)) for kind in ("constant", "group_history", "xgboost", "blend")]
     [False, False, True, True]
     """
-    return rung.kind not in ("constant", "group_history")
+    return rung.kind == "blend" or model_kind(rung.kind).learns
 
 
 def load_model(kind: str, files: Mapping[str, bytes]) -> FittedModel:
@@ -148,13 +91,9 @@ def load_model(kind: str, files: Mapping[str, bytes]) -> FittedModel:
         members, weights = members_of(files)
         names = tuple(name for name, _, _ in members)
         return Blend(names, tuple(load_model(inner, content) for _, inner, content in members), weights)
-    if kind not in _LOADERS:
-        nearest = difflib.get_close_matches(kind, _LOADERS, n=1)
-        hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-        raise ValueError(
-            f"there is no kind of model {kind!r}{hint}; known are {', '.join([*_LOADERS, 'blend', 'calibrated'])}"
-        )
-    return _LOADERS[kind](files)
+    if kind == "amount":
+        return load_amount(files)
+    return model_kind(kind).load(files)
 
 
 def part_of(model: FittedModel, name: str) -> FittedModel:
@@ -163,34 +102,6 @@ def part_of(model: FittedModel, name: str) -> FittedModel:
     if isinstance(bare, Blend):
         return dict(zip(bare.names, bare.members, strict=True)).get(name, bare)
     return bare
-
-
-def feature_importance(model: FittedModel) -> dict[str, float]:
-    """How much a model leans on each column, in its own unit: compare within a model, never between kinds.
-
-    Mean gain of splits for boosted trees; summed absolute weights (per standard deviation) for the logistic
-    regression; for a blend, the members' shares of their own totals, weighed as they are; empty for a group history
-    or a constant, which have no such thing.
-    """
-    if isinstance(model, CalibratedModel):
-        return feature_importance(model.model)
-    if isinstance(model, FittedBoostedTrees | FittedLogisticRegression):
-        return model.importance()
-    if isinstance(model, Blend):
-        return _blended_importance(model)
-    if isinstance(model, GroupHistory | Constant):
-        return {}
-    raise TypeError(f"feature importance is not defined for {type(model).__name__}")
-
-
-def _blended_importance(blend: Blend) -> dict[str, float]:
-    totals: dict[str, float] = {}
-    for member, weight in zip(blend.members, blend.weights, strict=True):
-        leans_on = feature_importance(member)
-        whole = sum(leans_on.values()) or 1.0
-        for name, value in leans_on.items():
-            totals[name] = totals.get(name, 0.0) + weight * value / whole
-    return totals
 
 
 def _checked_labels(features: pd.DataFrame, labels: ArrayLike) -> NDArray[np.float64]:

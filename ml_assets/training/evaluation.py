@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ml_assets.spec.gate import GateRule
 from ml_assets.spec.monitoring import Costs
+from ml_assets.stats.block_bootstrap import Interval, paired_day_block_bootstrap
 from ml_assets.stats.classification import pointwise_log_loss
-from ml_assets.stats.day_blocks import Interval, paired_day_block_bootstrap
 from ml_assets.stats.window_measures import SimpleGain
 
 if TYPE_CHECKING:

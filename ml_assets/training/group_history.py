@@ -18,12 +18,12 @@ from ml_assets.training.feature_matrix import (
     numeric_matrix,
     text_matrix,
 )
+from ml_assets.training.model_kind import FitRequest, ModelKind
 from ml_assets.training.rung_parameters import rung_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ml_assets.spec.model import Rung
 
 GROUPS_FILE = "groups.json"
 COLUMNS_FILE = "columns.json"
@@ -77,15 +77,23 @@ class GroupHistory:
         }
         return {GROUPS_FILE: json.dumps(content).encode(), COLUMNS_FILE: self.columns.to_json()}
 
+    def importance(self) -> dict[str, float]:
+        """No columns to lean on."""
+        return {}
 
-def fit_group_history(rung: Rung, features: pd.DataFrame, labels: NDArray[np.float64]) -> GroupHistory:
-    """Count examples and positives by the rung's `group_by` columns.
+    def contributions(self, features: pd.DataFrame) -> None:
+        """No parts: a share of a group is no sum."""
+
+
+def fit_group_history(request: FitRequest) -> GroupHistory:
+    """Count examples and positives by the rung's `group_by` columns, each row evenly.
 
     Raises
     ------
     ValueError
         On a rung without `group_by`, missing columns, or a negative prior strength.
     """
+    rung, features, labels = request.rung, request.features, request.labels
     if not rung.group_by:
         raise ValueError(f"rung {rung.name!r} is a group history and names no group_by columns")
     prior_strength = rung_parameters(rung, DEFAULTS)["prior_strength"]
@@ -116,3 +124,6 @@ def _group_keys(features: pd.DataFrame, columns: FeatureColumns) -> list[GroupKe
     is_unknown = np.isnan(numbers).any(axis=1) | (code_matrix(features, columns) == UNKNOWN_CODE).any(axis=1)
     rows = zip(*(by_name[name] for name in columns.names), strict=True)
     return [None if unknown else row for row, unknown in zip(rows, is_unknown.tolist(), strict=True)]
+
+
+KIND = ModelKind("group_history", DEFAULTS, fit_group_history, load_group_history, learns=False, cost=0)

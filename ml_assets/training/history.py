@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.spec.model import Rung, TrainingRecipe
+from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
 from ml_assets.stats.classification import pointwise_log_loss
-from ml_assets.stats.day_blocks import paired_day_block_bootstrap
 from ml_assets.training.candidate import fit_bare
 from ml_assets.training.fit_pool import fit_side_by_side
+from ml_assets.training.model_kinds import model_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,7 @@ def choose_history(
         Moments at which a monitor saw a change begin.
     """
     moments = train["prediction_at"]
-    probes = [rung for rung in recipe.ladder if rung.kind in ("logistic_regression", "xgboost")][:_PROBES]
+    probes = [rung for rung in recipe.ladder if rung.kind != "blend" and model_kind(rung.kind).learns][:_PROBES]
     if not probes or len(train) < 2 * _LEAST_ROWS:
         return HistoryChoice(None, "all: too few rows to try less")
     oldest, newest = moments.min().to_pydatetime(), moments.max().to_pydatetime()

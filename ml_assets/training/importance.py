@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.stats.classification import log_loss
-from ml_assets.training.contributions import contributions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ml_assets.training.estimators import FittedModel
+    from ml_assets.training.model_kind import FittedModel
 
 FloatArray = NDArray[np.float64]
 
@@ -107,7 +106,7 @@ def shap_importance(
 
     The parts of a group's columns are added up before: what they take from one another moves no score.
     """
-    found = contributions(model, rows)
+    found = model.contributions(rows)
     if found is None:
         return None
     nothing = np.zeros(len(rows))

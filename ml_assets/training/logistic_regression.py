@@ -8,8 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.training.feature_matrix import FeatureColumns, learn_columns, numeric_matrix, text_matrix
-from ml_assets.training.linear_model import FittedLogisticRegression, NumericColumn, ScaledTerm, TextColumn
-from ml_assets.training.rung_parameters import PLAIN, FitOptions, rung_parameters
+from ml_assets.training.linear_model import (
+    FittedLogisticRegression,
+    NumericColumn,
+    ScaledTerm,
+    TextColumn,
+    load_logistic_regression,
+)
+from ml_assets.training.model_kind import FitRequest, ModelKind
+from ml_assets.training.rung_parameters import rung_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,14 +28,7 @@ if TYPE_CHECKING:
 DEFAULTS: dict[str, float] = {"C": 1.0, "max_iter": 1000, "min_frequency": 50}
 
 
-def fit_logistic_regression(
-    rung: Rung,
-    features: pd.DataFrame,
-    labels: NDArray[np.float64],
-    *,
-    seed: int,
-    options: FitOptions = PLAIN,
-) -> FittedLogisticRegression:
+def fit_logistic_regression(request: FitRequest) -> FittedLogisticRegression:
     """Fit on training rows, in one thread. The same rows, weights and seed give the same bytes.
 
     Raises
@@ -38,13 +38,14 @@ def fit_logistic_regression(
     """
     from threadpoolctl import threadpool_limits
 
+    features, weights_of_rows = request.features, request.options.weights
     columns = learn_columns(features)
     if not columns.numeric and not _encoded_texts(columns):
         raise ValueError("every feature is unknown in every training row")
-    pipeline = unfitted_pipeline(rung, columns, seed)
-    weights = {} if options.weights is None else {"regression__sample_weight": options.weights}
+    pipeline = unfitted_pipeline(request.rung, columns, request.seed)
+    weights = {} if weights_of_rows is None else {"regression__sample_weight": weights_of_rows}
     with threadpool_limits(limits=1):
-        pipeline.fit(pipeline_frame(features, columns), labels.astype(np.int64), **weights)
+        pipeline.fit(pipeline_frame(features, columns), request.labels.astype(np.int64), **weights)
     return numbers_of(pipeline, columns)
 
 
@@ -127,3 +128,6 @@ def _median(known: NDArray[np.float64]) -> float:
 def _encoded_texts(columns: FeatureColumns) -> tuple[str, ...]:
     """The text columns with something to encode; one that was never known in training carries nothing."""
     return tuple(name for name in columns.text if columns.categories[name])
+
+
+KIND = ModelKind("logistic_regression", DEFAULTS, fit_logistic_regression, load_logistic_regression, cost=2)

@@ -23,7 +23,7 @@ LEAST_ROWS = 50
 
 
 @dataclass(frozen=True)
-class FittedAmount(Trees):
+class FittedRegressor(Trees):
     """Trees that foretell an amount, in its unit."""
 
     @property
@@ -32,7 +32,7 @@ class FittedAmount(Trees):
         return "amount"
 
 
-def fit_objectives(recipe: TrainingRecipe, rows: pd.DataFrame, features: Sequence[str]) -> dict[str, FittedAmount]:
+def fit_objectives(recipe: TrainingRecipe, rows: pd.DataFrame, features: Sequence[str]) -> dict[str, FittedRegressor]:
     """Fit every objective of the recipe on the rows of split `train`; give them by name.
 
     Rows whose outcome is unknown are left out of that objective alone.
@@ -48,7 +48,7 @@ def fit_objectives(recipe: TrainingRecipe, rows: pd.DataFrame, features: Sequenc
     return {each.name: amount for each, amount in zip(recipe.objectives, fitted, strict=True)}
 
 
-def _fit(recipe: TrainingRecipe, objective: Objective, train: pd.DataFrame, features: list[str]) -> FittedAmount:
+def _fit(recipe: TrainingRecipe, objective: Objective, train: pd.DataFrame, features: list[str]) -> FittedRegressor:
     import xgboost
 
     outcome = train[f"{OUTCOME}{objective.measure}"].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -78,9 +78,9 @@ def _fit(recipe: TrainingRecipe, objective: Objective, train: pd.DataFrame, feat
         "seed": recipe.seed,
         "nthread": 1,
     }
-    return FittedAmount(columns, xgboost.train(parameters, matrix, num_boost_round=rounds))
+    return FittedRegressor(columns, xgboost.train(parameters, matrix, num_boost_round=rounds))
 
 
-def load_amount(files: Mapping[str, bytes]) -> FittedAmount:
+def load_amount(files: Mapping[str, bytes]) -> FittedRegressor:
     """Read back what `to_files` gave."""
-    return FittedAmount(*read_trees(files))
+    return FittedRegressor(*read_trees(files))

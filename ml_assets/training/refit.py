@@ -17,8 +17,8 @@ from ml_assets.stats.classification import log_loss
 from ml_assets.training.blend import Blend
 from ml_assets.training.calibration import CalibratedModel
 from ml_assets.training.candidate import Start, fit_bare
-from ml_assets.training.estimators import FittedModel
 from ml_assets.training.fit_pool import fit_side_by_side
+from ml_assets.training.model_kind import FittedModel
 
 if TYPE_CHECKING:
     import pandas as pd

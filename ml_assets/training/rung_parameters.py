@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from ml_assets.spec.model import Rung
-    from ml_assets.training.estimators import FittedModel
+    from ml_assets.training.model_kind import FittedModel
 
 
 @dataclass(frozen=True)

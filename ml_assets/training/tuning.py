@@ -13,7 +13,7 @@ import numpy as np
 from ml_assets.spec.model import Rung, TrainingRecipe, Tuning
 from ml_assets.stats.classification import log_loss
 from ml_assets.training.candidate import score_ahead
-from ml_assets.training.estimators import DEFAULTS_OF
+from ml_assets.training.model_kinds import model_kind
 from ml_assets.training.time_folds import Fold, time_folds
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Ground:
+class SearchData:
     """What is searched on: training rows, the features among their columns, and the windows ahead."""
 
     train: pd.DataFrame
@@ -73,7 +73,7 @@ def tune_ladder(
         raise ValueError(f"the training rows are too few for a window of {length} days with as much before it")
     trials: list[Trial] = []
     for rung in searched:
-        tuned, tried = tune_rung(recipe, rung, budget, Ground(train, list(features), folds), tell)
+        tuned, tried = tune_rung(recipe, rung, budget, SearchData(train, list(features), folds), tell)
         recipe, trials = recipe.with_rung(tuned), [*trials, *tried]
     return recipe, trials
 
@@ -82,7 +82,7 @@ def tune_rung(
     recipe: TrainingRecipe,
     rung: Rung,
     budget: Tuning,
-    ground: Ground,
+    ground: SearchData,
     tell: Callable[[str], None],
 ) -> tuple[Rung, list[Trial]]:
     """Search with a tree-structured Parzen estimator (Bergstra et al., 2011), beginning with what is declared.
@@ -103,7 +103,9 @@ def tune_rung(
         sampler=optuna.samplers.TPESampler(seed=recipe.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=WARM_UP_TRIALS),
     )
-    study.enqueue_trial({name: rung.parameters.get(name, DEFAULTS_OF[rung.kind][name]) for name in rung.search})
+    study.enqueue_trial(
+        {name: rung.parameters.get(name, model_kind(rung.kind).parameters[name]) for name in rung.search}
+    )
 
     def loss_of(trial: optuna.Trial) -> float:
         parameters = rung.parameters | {name: _suggest(trial, rung, name) for name in rung.search}
@@ -134,7 +136,7 @@ def tune_rung(
 
 def _suggest(trial: optuna.Trial, rung: Rung, name: str) -> float:
     space = rung.search[name]
-    if isinstance(DEFAULTS_OF[rung.kind][name], int):
+    if isinstance(model_kind(rung.kind).parameters[name], int):
         return trial.suggest_int(name, round(space.low), round(space.high), log=space.log)
     return trial.suggest_float(name, space.low, space.high, log=space.log)
 

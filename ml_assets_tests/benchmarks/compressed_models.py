@@ -27,13 +27,13 @@ import pandas as pd
 
 from ml_assets.spec.model import Rung, TrainingRecipe
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
 from ml_assets.stats.classification import auc, expected_calibration_error, log_loss, pointwise_log_loss
-from ml_assets.stats.day_blocks import paired_day_block_bootstrap
 from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle, ModelStore
 from ml_assets.stores.paths import StatePaths
-from ml_assets.training.candidate import MeasuredRung, climb, foresee
+from ml_assets.training.candidate import MeasuredRung, climb, predict_out_of_fold
 from ml_assets.training.time_folds import time_folds
 from ml_assets_tests.benchmarks.gate_repeats import draw_rows
 from ml_assets_tests.rehearsal import flagship
@@ -121,7 +121,7 @@ def choose(spec: UseCaseSpec, data: Path, seeds: int) -> None:
         found = []
         for seed in range(full.seed, full.seed + seeds):
             own = recipe.model_copy(update={"seed": seed})
-            seen = foresee(own, "blend", train, folds, [names] * len(folds))
+            seen = predict_out_of_fold(own, "blend", train, folds, [names] * len(folds))
             found.append((log_loss(seen.labels, seen.scores), auc(seen.labels, seen.scores)))
         losses, aucs = np.array(found).T
         sys.stdout.write(

@@ -22,19 +22,11 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from ml_assets.stores.paths import DATA_VARIABLE
+from ml_assets.stores.project import PROJECT_VARIABLE
 from ml_assets_tests.second_use_case.generate import write_past
 
 _LOANS = Path(__file__).parents[1] / "second_use_case" / "late_loans"
-_COMMAND = """
-import sys
-from pathlib import Path
-import ml_assets.cli.console as console
-defs = sys.argv.pop(1)
-if defs:
-    console.DEFS_FOLDER = Path(defs)
-from ml_assets.cli.app import app
-app()
-"""
+_COMMAND = "from ml_assets.cli.process import main; main()"
 
 
 @dataclass(frozen=True)
@@ -47,10 +39,9 @@ class Cost:
 
 def run(root: Path, defs: Path | None, *arguments: str) -> Cost:
     """Run a command on the state below `root`, and give what it cost."""
-    command = [sys.executable, "-c", _COMMAND, str(defs or ""), *arguments]
-    with subprocess.Popen(
-        command, env=os.environ | {DATA_VARIABLE: str(root)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
+    command = [sys.executable, "-c", _COMMAND, *arguments]
+    environment = os.environ | {DATA_VARIABLE: str(root)} | ({PROJECT_VARIABLE: str(defs.parent)} if defs else {})
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         said = process.stderr.read() if process.stderr is not None else b""
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -174,7 +174,7 @@ class Learned:
 
 
 def monitoring_weeks(spec: UseCaseSpec) -> int:
-    return spec.monitoring.before // timedelta(days=WEEK)
+    return spec.monitoring.reference_window // timedelta(days=WEEK)
 
 
 def profiles(
@@ -183,7 +183,7 @@ def profiles(
     series: list[Series] = []
     categories: list[CategoryCounts] = []
     for source in spec.sources:
-        if source.arrives != "every drop":
+        if source.arrives != "every_drop":
             continue
         for prefix in ("raw", "quarantine"):
             name = f"{prefix}_{source.name}"

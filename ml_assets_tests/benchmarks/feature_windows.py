@@ -89,13 +89,13 @@ def compute_with_ml_assets(folder: Path, task: str) -> None:
     from ml_assets.spec.contract import Column, Source
     from ml_assets.spec.declaration import load_use_case
     from ml_assets.spec.features import FeatureSpec, FeatureView
-    from ml_assets.stores.paths import project_root
+    from ml_assets_tests.rehearsal import DEFS_FOLDER
 
     views = WINDOW_VIEWS if task == "windows" else LATEST_VIEWS
     examples = "examples" if task == "windows" else "feast_examples"
     columns = {name: Column(type="string") for name in ("flight_id", "carrier", "origin", "dest")}
     source = Source(name="facts", key=("flight_id",), columns=columns | {"arrival_delay_min": Column(type="integer")})
-    spec = load_use_case(project_root() / "ml_assets" / "defs" / "flight_delays").model_copy(
+    spec = load_use_case(DEFS_FOLDER / "flight_delays").model_copy(
         update={
             "sources": (source,),
             "features": FeatureSpec(views=tuple(FeatureView.model_validate(view) for view in views)),

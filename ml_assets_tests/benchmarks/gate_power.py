@@ -18,8 +18,8 @@ from scipy.optimize import root_scalar
 
 from ml_assets.decisions.promotion import judge
 from ml_assets.spec.gate import GateRule
+from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
 from ml_assets.stats.classification import log_loss, pointwise_log_loss
-from ml_assets.stats.day_blocks import paired_day_block_bootstrap
 from ml_assets.stats.window_measures import measure_window
 
 FloatArray = NDArray[np.float64]

@@ -30,10 +30,11 @@ from ml_assets.pipeline.runs.batch import BatchContext, batch_steps, run_batch_s
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.telemetry import switch_off_telemetry
 from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets_tests.rehearsal import DEFS_FOLDER
 
 TABLES = ("drops", "labels", "examples", "features")
 LAYERS = ("raw", "validated", "quarantine", "training", "features")
@@ -94,7 +95,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     switch_off_telemetry()
-    spec = load_use_case(project_root() / "ml_assets" / "defs" / "flight_delays")
+    spec = load_use_case(DEFS_FOLDER / "flight_delays")
     drops = spec.calendar.drops_between(spec.calendar.start, spec.calendar.end or spec.calendar.start)[
         : arguments.drops
     ]

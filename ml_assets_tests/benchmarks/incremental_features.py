@@ -22,16 +22,17 @@ from rich.table import Table
 from ml_assets.graph.runs.launch import run_features
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.telemetry import switch_off_telemetry
+from ml_assets_tests.rehearsal import DEFS_FOLDER
 
 STEP = "flight_delays__features__features"
 
 
 def step_seconds(paths: StatePaths, drop: date) -> float:
     """Compute the features of a drop by the graph, and give the seconds of the step alone."""
-    spec = load_use_case(project_root() / "ml_assets" / "defs" / "flight_delays")
+    spec = load_use_case(DEFS_FOLDER / "flight_delays")
     seen: dict[str, float] = {}
 
     def on_event(step: str, what: str) -> None:

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from ml_assets.cli.declare.new import begin_use_case
 from ml_assets.cli.declare.new_facts import Decided
-from ml_assets.cli.operate.history import Options, run_history
+from ml_assets.cli.operate.history import HistoryOptions, run_history
 from ml_assets.pipeline.monitoring.incidents import reconcile_incidents
 from ml_assets.pipeline.monitoring.newest_decision import newest_decision
 from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
@@ -43,9 +43,10 @@ from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
-from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets_tests.rehearsal import REPOSITORY
 
 FloatArray = NDArray[np.float64]
 START = date(2024, 1, 1)
@@ -212,7 +213,7 @@ def run_world(world: World, seed: int, folder: Path, tell: Callable[[str], None]
     paths = StatePaths(folder / "state")
     state = UseCaseState(spec.name, paths)
     past = [f"things={folder / 'things.csv'}", f"outcomes={folder / 'outcomes.csv'}"]
-    run_history(spec, paths, Options(past), datetime(2025, 12, 1, tzinfo=UTC))
+    run_history(spec, paths, HistoryOptions(past), datetime(2025, 12, 1, tzinfo=UTC))
     last = START + timedelta(days=DAYS)
     drops = spec.calendar.drops_between(spec.calendar.start, min(last, spec.calendar.end or last))
     retrained: list[dict[str, Any]] = []
@@ -304,7 +305,7 @@ def _recovered_after(served: FloatArray, ideal: FloatArray, day: NDArray[np.int6
 
 def _rivals(world: World, drawn: Drawn, served: FloatArray, begins: int, folder: Path) -> dict[str, Any]:
     """Give what other policies lose on the days that were served, relative to what was served; and how often they fit."""
-    python = project_root() / ".venv-bench" / "bin" / "python"
+    python = REPOSITORY / ".venv-bench" / "bin" / "python"
     if not python.exists():
         return {}
     script = Path(__file__).with_name("loop_rivals.py")

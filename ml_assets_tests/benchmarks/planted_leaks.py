@@ -33,8 +33,9 @@ from ml_assets.spec.features import RowExpression
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets_tests.rehearsal import DEFS_FOLDER
 
 OUTCOMES = "validated_flight_outcomes"
 
@@ -280,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--honest", type=int, default=20)
     args = parser.parse_args(arguments)
     console = Console()
-    spec = load_use_case(project_root() / "ml_assets" / "defs" / "flight_delays")
+    spec = load_use_case(DEFS_FOLDER / "flight_delays")
     lake = Lake(args.data / "lake" / spec.name)
     with duckdb.connect() as connection:
         newest = lake.relation(connection, "training_set").aggregate("max(batch_date)").fetchall()[0][0]

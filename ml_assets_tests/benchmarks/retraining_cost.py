@@ -24,10 +24,11 @@ from ml_assets.graph import clock
 from ml_assets.pipeline.runs.retraining import RetrainingContext, run_retraining_steps
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.declaration import load_use_case
-from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.telemetry import switch_off_telemetry
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training import candidate, objectives
+from ml_assets_tests.rehearsal import DEFS_FOLDER
 
 
 class _Clock:
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     asked = parser.parse_args()
     switch_off_telemetry()
-    spec = load_use_case(project_root() / "ml_assets" / "defs" / "flight_delays")
+    spec = load_use_case(DEFS_FOLDER / "flight_delays")
     for _ in range(asked.repeats):
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(asked.state, Path(folder) / "state")

@@ -25,19 +25,13 @@ from ml_assets.pipeline.ingestion.ready_drops import ReadyRange, find_ready_drop
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import DATA_VARIABLE, StatePaths
+from ml_assets.stores.project import PROJECT_VARIABLE
 
 _DECLARED = Path(__file__).parents[1] / "second_use_case" / "late_loans"
 _START = date(2022, 1, 4)
 _A_DROP = 10
 _BRANCHES = ("Pune", "Nagpur", "Surat", "Mysuru", "Kochi", "Indore", "Guntur", "Salem")
-_COMMAND = """
-import sys
-from pathlib import Path
-import ml_assets.cli.console as console
-console.DEFS_FOLDER = Path(sys.argv.pop(1))
-from ml_assets.cli.app import app
-app()
-"""
+_COMMAND = "from ml_assets.cli.process import main; main()"
 
 
 def declare(defs: Path, drops: int) -> None:
@@ -105,10 +99,12 @@ def main() -> None:
         sys.stdout.write(f"the sensor asks for {len(ranges)} ranges, in order: {in_order}; "
                          f"{time.monotonic() - begun:.1f} s to find them\n")  # fmt: skip
         last = _START + timedelta(days=asked.drops - 1)
-        command = [sys.executable, "-c", _COMMAND, str(defs), "batch", "late_loans", "--from", str(_START), "--to",
+        command = [sys.executable, "-c", _COMMAND, "batch", "late_loans", "--from", str(_START), "--to",
                    str(last), "--step", str(asked.step)]  # fmt: skip
         begun = time.monotonic()
-        ended = subprocess.run(command, env=os.environ | {DATA_VARIABLE: str(paths.root)}, check=False)
+        ended = subprocess.run(
+            command, env=os.environ | {DATA_VARIABLE: str(paths.root), PROJECT_VARIABLE: str(defs.parent)}, check=False
+        )
         minutes, peak = (time.monotonic() - begun) / 60, resource.getrusage(resource.RUSAGE_CHILDREN)
         sys.stdout.write(f"{asked.drops} drops, {asked.step} a run: exit {ended.returncode}, {minutes:.1f} min "
                          f"({(peak.ru_utime + peak.ru_stime) / 60:.1f} min of processor time), "

@@ -33,8 +33,8 @@ from ml_assets.stats.classification import auc, log_loss
 from ml_assets.stats.window_measures import measure_window
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.training.candidate import Start, fit_bare
-from ml_assets.training.estimators import FittedModel
 from ml_assets.training.evaluation import gain_over, newest_unseen
+from ml_assets.training.model_kind import FittedModel
 from ml_assets.training.training_set import plan_draw
 from ml_assets_tests.benchmarks.compressed_models import month_rows
 from ml_assets_tests.benchmarks.gate_repeats import draw_rows

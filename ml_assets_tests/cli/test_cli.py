@@ -20,7 +20,7 @@ PANELS = {
     "Run and watch": ("land", "batch", "status", "alerts", "drift", "performance", "sql", "tables", "fingerprint",
                       "doctor", "housekeep", "ui", "backfill", "requeue", "accept-missing"),
     "Models": ("retrain", "champion", "approve", "rollback", "experiment", "whatif", "reproduce", "explain", "tune",
-               "economy", "audit", "accept-feature", "rebuild"),
+               "ablation", "audit", "accept-feature", "rebuild"),
     "History": ("replay", "demo"),
     "Upkeep": ("migrate", "backup", "restore"),
 }  # fmt: skip
@@ -115,7 +115,7 @@ def test_broken_declaration_ends_with_every_mistake_and_its_line(
         (folder / "sql" / f"{name}.sql").write_text((DEFS_FOLDER / "flight_delays/sql" / f"{name}.sql").read_text())
     (folder / "defs.yaml").write_text(yaml.safe_dump(declared))
     lines = (folder / "defs.yaml").read_text().splitlines()
-    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", tmp_path / "defs")
+    monkeypatch.setenv("ML_ASSETS_PROJECT", str(tmp_path))
 
     result = run("validate")
 

@@ -17,7 +17,7 @@ from ml_assets.decisions.evidence import (
 )
 from ml_assets.decisions.promotion import MOST_MONTHS, judge
 from ml_assets.spec.gate import Guardrail
-from ml_assets.stats.day_blocks import Interval
+from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.window_measures import SimpleGain
 from ml_assets_tests.decisions.test_promotion import CANDIDATE, CHAMPION, GAIN, HEURISTIC, RULE
 
@@ -106,7 +106,7 @@ def test_before_the_first_champion_nothing_is_newer_and_without_behaviours_none_
 def test_newer_training_rows_widen_the_room_below_zero_by_their_months(
     days: int, lower: float, is_enough: bool
 ) -> None:
-    rule = RULE.model_copy(update={"freshness_worth": 0.03})
+    rule = RULE.model_copy(update={"max_loss_per_30d_newer": 0.03})
     evidence = replace(SOUND, champion_trained_until=NOW - timedelta(days=days))
 
     verdict = judge(

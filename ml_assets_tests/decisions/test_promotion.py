@@ -8,7 +8,7 @@ import pytest
 from ml_assets.decisions.promotion import Verdict, WindowMeasures, judge
 from ml_assets.decisions.reasons import Reason
 from ml_assets.spec.gate import GateMode, GateRule
-from ml_assets.stats.day_blocks import Interval
+from ml_assets.stats.block_bootstrap import Interval
 
 RULE = GateRule(
     min_gain=0.0,

@@ -99,7 +99,7 @@ def test_alarm_of_what_the_champion_does_not_use_is_reported_and_not_acted_on() 
 def test_feature_that_alarms_against_both_references_counts_once() -> None:
     twice = (LEANED_ON, Alarm("before/carrier_late_share_7d", 7.0, 5.0, 0.2, "changed"))
 
-    assert decide(state(drifts=twice), RetrainingSpec(important=0.3)).action == "nothing"
+    assert decide(state(drifts=twice), RetrainingSpec(min_alarmed_importance=0.3)).action == "nothing"
 
 
 alarms = st.builds(

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.features.entity_index import Asked, EntityIndex, join_codes, order_by_code
+from ml_assets.features.entity_index import EntityIndex, ExampleProbes, join_codes, order_by_code
 
 
 def test_entity_without_a_fact_stays_unknown_however_many_entities_there_are() -> None:
@@ -38,7 +38,7 @@ def test_codes_of_columns_join_to_one_and_what_no_fact_is_about_has_none() -> No
 
 
 def test_pairs_asked_for_twice_are_asked_once() -> None:
-    asked = Asked.of(np.array([2, -1, 2, 2]), np.array([9, 9, 9, 5]), 3)
+    asked = ExampleProbes.of(np.array([2, -1, 2, 2]), np.array([9, 9, 9, 5]), 3)
 
     assert list(zip(asked.entity.tolist(), asked.moments.tolist(), strict=True)) == [(-1, 9), (2, 5), (2, 9)]
     assert asked.places.tolist() == [2, 0, 2, 1]

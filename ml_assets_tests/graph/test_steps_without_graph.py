@@ -12,7 +12,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from ml_assets.cli.operate.history import Options, run_history
+from ml_assets.cli.operate.history import HistoryOptions, run_history
 from ml_assets.demo.flights import land_flights
 from ml_assets.graph.automation.run_requests import range_tags, retrain_config
 from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
@@ -69,7 +69,7 @@ def loans(folder: Path) -> World:
 
     def land(root: Path) -> None:
         history = [f"{source.name}={file}" for source, file in zip(spec.sources, files, strict=True)]
-        run_history(spec, StatePaths(root), Options(history, last=str(last)), NOW)
+        run_history(spec, StatePaths(root), HistoryOptions(history, last=str(last)), NOW)
 
     return World(spec, land, date(2022, 9, 4), last)
 

@@ -8,14 +8,14 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from ml_assets.ingestion.history import Asked, HistoryError, moment_of, newest_drop, place_rows
+from ml_assets.ingestion.history import HistoryError, HistoryRange, moment_of, newest_drop, place_rows
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.contract import Source
 from ml_assets.spec.user_sql import UserSqlError
 
 CALENDAR = Calendar(start=date(2024, 3, 3), every=timedelta(days=7), at=time(6), timezone="Asia/Kolkata")
 SUNDAYS = [date(2024, 3, 3), date(2024, 3, 10), date(2024, 3, 17)]
-ALL = Asked(SUNDAYS[0], SUNDAYS[-1])
+ALL = HistoryRange(SUNDAYS[0], SUNDAYS[-1])
 
 
 def source(**changes: Any) -> Source:
@@ -31,7 +31,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def placed(
-    connection: duckdb.DuckDBPyConnection, moments: Sequence[str | None], asked: Asked = ALL, **changes: Any
+    connection: duckdb.DuckDBPyConnection, moments: Sequence[str | None], asked: HistoryRange = ALL, **changes: Any
 ) -> list[str]:
     """Give for each moment the day of its drop, or the reason why it has none."""
     rows = {"_line": list(range(2, 2 + len(moments))), "id": ["a"] * len(moments), "seen": moments,
@@ -69,7 +69,7 @@ def test_what_cannot_be_placed_says_why(connection: duckdb.DuckDBPyConnection) -
 
 
 def test_early_rows_go_into_the_first_drop_when_asked(connection: duckdb.DuckDBPyConnection) -> None:
-    asked = Asked(SUNDAYS[0], SUNDAYS[-1], is_early_taken=True)
+    asked = HistoryRange(SUNDAYS[0], SUNDAYS[-1], is_early_taken=True)
 
     assert placed(connection, ["2020-01-01T00:00:00Z", "2024-03-11T00:00:00Z", None], asked) == [
         "2024-03-03",
@@ -79,7 +79,7 @@ def test_early_rows_go_into_the_first_drop_when_asked(connection: duckdb.DuckDBP
 
 
 def test_plan_arrives_drops_ahead_of_what_it_plans(connection: duckdb.DuckDBPyConnection) -> None:
-    asked = Asked(SUNDAYS[0], SUNDAYS[-1], ahead=1)
+    asked = HistoryRange(SUNDAYS[0], SUNDAYS[-1], ahead=1)
     moments = ["2024-03-03T06:00:00+05:30", "2024-03-03T06:00:01+05:30", "2024-03-10T06:00:00+05:30",
                "2024-03-24T06:00:00+05:30", "2024-03-24T06:00:01+05:30"]  # fmt: skip
 
@@ -96,7 +96,7 @@ def test_source_that_arrives_once_goes_whole_into_the_first_drop(connection: duc
     moments = ["2020-01-01T00:00:00Z", None, "2030-01-01T00:00:00Z", "malformed"]
 
     assert placed(connection, moments, arrives="once") == ["2024-03-03"] * 3 + ["malformed_line"]
-    later = Asked(SUNDAYS[1], SUNDAYS[2])
+    later = HistoryRange(SUNDAYS[1], SUNDAYS[2])
     assert placed(connection, moments[:1], later, arrives="once") == ["known_before_first_drop"]
 
 

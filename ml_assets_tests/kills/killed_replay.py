@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from ml_assets.cli.operate.history import Options, run_history
+from ml_assets.cli.operate.history import HistoryOptions, run_history
 from ml_assets.graph.runs.launch import make_instance
 from ml_assets.graph.runs.replay import replay
 from ml_assets.pipeline.monitoring.status import content_hashes
@@ -99,7 +99,7 @@ def prepare(root: Path) -> UseCaseSpec:
     root.mkdir(parents=True)
     files = write_past(root)
     given = [f"{file.stem}={file}" for file in files]
-    ended = _fork(lambda: run_history(spec, paths, Options(given), datetime(2024, 6, 1, tzinfo=UTC)))
+    ended = _fork(lambda: run_history(spec, paths, HistoryOptions(given), datetime(2024, 6, 1, tzinfo=UTC)))
     if ended != 0:
         raise RuntimeError(f"landing ended with {ended}")
     give_registry(paths)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.stores.paths import project_root
+from ml_assets_tests.rehearsal import REPOSITORY
 
 
 @pytest.mark.slow  # some 120 attempts; ML_ASSETS_KILLS=50 makes as many more at random
@@ -17,7 +17,7 @@ def test_killed_replay_ends_as_one_that_nobody_killed(tmp_path: Path) -> None:
     few = ["--kills", os.environ.get("ML_ASSETS_KILLS", "5")]
 
     # in a process of its own: it forks, which one that has opened tables before must not
-    ended = subprocess.run([*command, *few], cwd=project_root(), capture_output=True, text=True, check=False)
+    ended = subprocess.run([*command, *few], cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     found = re.search(r"killed at (\d+) of (\d+) fail points in one replay", ended.stdout)

@@ -42,7 +42,8 @@ from ml_assets.graph.definitions.jobs import retrain_job_name
 from ml_assets.graph.runs.event_log import store_events_in_batches
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.paths import StatePaths
+from ml_assets.stores.project import find_project
 from ml_assets.stores.state_version import begin_state
 from ml_assets_tests.life.launcher import WaitingLauncher
 from ml_assets_tests.life.location import DEFS_VARIABLE
@@ -106,7 +107,7 @@ class Machine:
         begin_state(self.paths)
         home = self.paths.dagster_home
         home.mkdir(parents=True, exist_ok=True)
-        settings = _SETTINGS + (project_root() / "dagster.yaml").read_text(encoding="utf-8")
+        settings = _SETTINGS + find_project().dagster_settings.read_text(encoding="utf-8")
         (home / "dagster.yaml").write_text(settings, encoding="utf-8")
         os.environ |= {"DAGSTER_HOME": str(home), "ML_ASSETS_DATA": str(self.paths.root), DEFS_VARIABLE: str(self.defs)}
         store_events_in_batches()

@@ -85,7 +85,7 @@ attributes:
     timezone: {"Nowhere/Atlantis" if edition.is_broken else setting.zone}
   sources:
     - name: orders
-      arrives: every drop
+      arrives: every_drop
       when_missing: wait
       key: [order_id]
       event_at: ordered_at
@@ -105,7 +105,7 @@ attributes:
           arguments: {{column: weight_kg, min_value: 0, max_value: 100}}
           reason: weight_out_of_range
     - name: outcomes
-      arrives: every drop
+      arrives: every_drop
       when_missing: go_on
       key: [order_id]
       event_at: checked_at
@@ -140,7 +140,7 @@ attributes:
   model:
     holdout: {holdout}
     folds: {{count: 2, length: {fold}}}
-    margin: 0.005
+    min_relative_gain: 0.005
     threads: 1
     ladder:
       - {{name: group_history, kind: group_history, group_by: [depot], parameters: {{prior_strength: 20}}}}

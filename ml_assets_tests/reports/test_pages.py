@@ -22,8 +22,8 @@ from ml_assets.reports.page import render_page
 from ml_assets.reports.pictures import slice_losses_png
 from ml_assets.reports.replay_page import replay_page
 from ml_assets.reports.source_page import source_page
-from ml_assets.training.date_like import DateLike
-from ml_assets.training.economy import Cost, Measured
+from ml_assets.training.ablation import Cost, MeasuredVariant
+from ml_assets.training.time_proxy_features import TimeProxy
 from ml_assets_tests.rehearsal import flagship
 from ml_assets_tests.reports.hostile import ALL_OF_THEM, HOSTILE
 from ml_assets_tests.reports.test_replay_page import SUMMARY
@@ -74,12 +74,12 @@ def hostile_card() -> str:
 
 
 def hostile_ablation() -> str:
-    variant = Measured(ALL_OF_THEM, 3, 0.5, 0.7, None, Cost(2_000, 1_000, 0.1, 2.0, 0.5, 0.7))
+    variant = MeasuredVariant(ALL_OF_THEM, 3, 0.5, 0.7, None, Cost(2_000, 1_000, 0.1, 2.0, 0.5, 0.7))
     rises = {value: np.array([0.1, 0.2]) for value in HOSTILE}
     found = Ablation(
         rung=ALL_OF_THEM, as_of="2013-02-09", full=variant, seeds=(), by_feature=rises, by_group=rises, shap={},
         agrees=None, stands=None, ablated=(variant,), pruned=(variant,), smaller=(variant,),
-        date_like=(DateLike(ALL_OF_THEM, 0.9, 0.9, 0.9),),
+        time_proxies=(TimeProxy(ALL_OF_THEM, 0.9, 0.9, 0.9),),
     )  # fmt: skip
     return ablation_page(flagship(), found)
 

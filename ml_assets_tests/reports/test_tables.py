@@ -12,7 +12,7 @@ from ml_assets.decisions.promotion import Verdict
 from ml_assets.decisions.reasons import Reason
 from ml_assets.decisions.rung_choice import RungChoice
 from ml_assets.features.leakage_audit import Leak
-from ml_assets.features.outcome_leakage import Finding
+from ml_assets.features.outcome_leakage import LeakageSign
 from ml_assets.monitoring.feature_drift import FamilyMeasure
 from ml_assets.pipeline.audit.leakage import Audit
 from ml_assets.pipeline.audit.skew import ServedComparison, Skew
@@ -63,7 +63,7 @@ def nearest(value: str) -> str:
 
 
 def entities(value: str) -> str:
-    return entity_table([Finding("entities", value, 0.5, None, 10, value)])
+    return entity_table([LeakageSign("entities", value, 0.5, None, 10, value)])
 
 
 def leaks(value: str) -> str:

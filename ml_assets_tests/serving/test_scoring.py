@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ml_assets.serving.scoring import NO_PROBABILITY, ScoringModel, TrainedTooLateError, score_drop
-from ml_assets.training.envelope import Envelope
+from ml_assets.training.applicability_domain import Envelope
 
 DROP = date(2013, 4, 2)
 

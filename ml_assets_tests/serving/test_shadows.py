@@ -6,17 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.serving.routing import champion_of
-from ml_assets.serving.shadows import RecordedVerdict, as_promotion, shadows_of
+from ml_assets.serving.shadows import PastVerdict, as_promotion, shadows_of
 
 MARCH, APRIL, MAY = date(2013, 3, 31), date(2013, 4, 30), date(2013, 5, 31)
 JUNE_1 = date(2013, 6, 1)
 
 
-def verdict(as_of: date, sequence: int, said: str = "promoted") -> RecordedVerdict:
-    return RecordedVerdict(as_of, sequence, said, f"{as_of}-{sequence}", f"sha-{sequence}")
+def verdict(as_of: date, sequence: int, said: str = "promoted") -> PastVerdict:
+    return PastVerdict(as_of, sequence, said, f"{as_of}-{sequence}", f"sha-{sequence}")
 
 
-def named(drop: date, *verdicts: RecordedVerdict) -> dict[str, str]:
+def named(drop: date, *verdicts: PastVerdict) -> dict[str, str]:
     """Give the model version of each role, checking that its sha256 belongs to it."""
     shadows = shadows_of(drop, verdicts)
     sha256_of = {each.model_version: each.artifact_sha256 for each in verdicts}

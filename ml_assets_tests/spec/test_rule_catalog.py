@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from ml_assets.spec.model import RUNG_PARAMETERS
+from ml_assets.spec.model_kinds import RUNG_PARAMETERS
 from ml_assets.spec.rule_catalog import expectations, unknown_rules
-from ml_assets.training.estimators import DEFAULTS_OF
+from ml_assets.training.model_kinds import BUILT_IN
 
 
 # great_expectations 1.24 imports sre_constants and sre_parse, which Python 3.11 calls deprecated
@@ -33,7 +33,7 @@ def test_catalog_is_what_great_expectations_has() -> None:
 
 
 def test_parameters_of_rungs_are_those_that_estimators_have_defaults_for() -> None:
-    found = {kind: tuple(defaults) for kind, defaults in DEFAULTS_OF.items()}
+    found = {name: tuple(kind.parameters) for name, kind in BUILT_IN.items()} | {"blend": ()}
 
     assert found == RUNG_PARAMETERS
 

@@ -65,7 +65,8 @@ def test_merge_of_what_is_no_mapping_is_a_mistake(merged: bytes) -> None:
 
 
 def test_bomb_removes_its_use_case_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", tmp_path)
+    monkeypatch.setenv("ML_ASSETS_PROJECT", str(tmp_path))
+    (tmp_path / "ml_assets.toml").write_text('use_cases = "."')
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "data"))
     shutil.copytree(BASE, tmp_path / "parcels")
     (tmp_path / "bomb").mkdir()

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
+from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.classification import auc, brier, expected_calibration_error, log_loss
-from ml_assets.stats.day_blocks import Interval
 from ml_assets.stats.measured_intervals import MEASURES, measured_intervals
 
 

@@ -9,14 +9,14 @@ import duckdb
 import pytest
 
 from ml_assets.demo.flights import land_flights
-from ml_assets.ingestion.history import Asked, HistoryError
+from ml_assets.ingestion.history import HistoryError, HistoryRange
 from ml_assets.spec.contract import Source
 from ml_assets.stores import history
 from ml_assets.stores.history import Split, land_pasts, read_past
 from ml_assets_tests.rehearsal import flagship
 
 FIRST, LAST = date(2013, 3, 8), date(2013, 3, 13)  # the clocks changed on the 10th
-ALL = Asked(FIRST, LAST)
+ALL = HistoryRange(FIRST, LAST)
 SOURCES = ("schedule", "flight_outcomes", "weather")
 
 
@@ -32,7 +32,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def land(root: Path, files: dict[str, Path], asked: dict[str, Asked] | None = None) -> list[Split]:
+def land(root: Path, files: dict[str, Path], asked: dict[str, HistoryRange] | None = None) -> list[Split]:
     """Split files into drops below `root`."""
     calendar = flagship().calendar
     pasts = {name: read_past(flagship().source(name), file, calendar, root / "working") for name, file in files.items()}
@@ -49,7 +49,7 @@ def bytes_below(folder: Path, names: Sequence[str] = SOURCES) -> dict[str, bytes
 def test_split_past_is_to_the_byte_what_was_published_drop_by_drop(published: Path, tmp_path: Path) -> None:
     files = {name: published / f"{name}.csv" for name in SOURCES}
 
-    splits = land(tmp_path, files, {"schedule": Asked(FIRST, LAST, ahead=1)})
+    splits = land(tmp_path, files, {"schedule": HistoryRange(FIRST, LAST, ahead=1)})
 
     assert bytes_below(tmp_path / "landing") == bytes_below(published / "drops")
     assert [(split.source, split.rows == split.landed, split.drops, split.left_out) for split in splits] == [

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from ml_assets.spec.behaviours import Behaviour
+from ml_assets.training.applicability_domain import Envelope
 from ml_assets.training.behaviour_trials import TrialOfBehaviour, try_behaviours
-from ml_assets.training.envelope import Envelope
-from ml_assets.training.estimators import FittedModel, fit_rung
+from ml_assets.training.estimators import fit_rung
+from ml_assets.training.model_kind import FittedModel
 from ml_assets_tests.training.conftest import RUNGS, made_up_flights
 
 
@@ -29,6 +30,12 @@ class ByHour:
 
     def to_files(self) -> dict[str, bytes]:
         return {}
+
+    def importance(self) -> dict[str, float]:
+        return {}
+
+    def contributions(self, features: pd.DataFrame) -> None:
+        assert list(features)
 
 
 ROWS = pd.DataFrame(

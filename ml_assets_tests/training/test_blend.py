@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ml_assets.stats.classification import log_loss
 from ml_assets.stats.logit import logit
 from ml_assets.training.blend import EVEN_SHARE_STRENGTH, Blend, blended, fit_weights
-from ml_assets.training.estimators import feature_importance, fit_rung, load_model, part_of
+from ml_assets.training.estimators import fit_rung, load_model, part_of
 from ml_assets_tests.training.conftest import RUNGS, made_up_flights
 
 
@@ -94,14 +94,14 @@ def test_blend_reads_back_to_the_bit_with_its_members_and_weights(blend: Blend) 
 
 
 def test_importance_of_a_blend_is_its_members_shares_as_they_are_weighed(blend: Blend) -> None:
-    shares = [feature_importance(member) for member in blend.members]
+    shares = [member.importance() for member in blend.members]
     expected = {
         name: sum(w * each[name] / sum(each.values()) for w, each in zip(blend.weights, shares, strict=True))
         for name in shares[0]
     }
 
-    assert feature_importance(blend) == pytest.approx(expected)
-    assert sum(feature_importance(blend).values()) == pytest.approx(1)
+    assert blend.importance() == pytest.approx(expected)
+    assert sum(blend.importance().values()) == pytest.approx(1)
 
 
 def test_member_that_misses_a_feature_is_named(blend: Blend) -> None:

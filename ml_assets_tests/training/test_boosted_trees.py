@@ -7,13 +7,14 @@ import pytest
 from ml_assets.spec.model import Rung
 from ml_assets.stats.classification import auc
 from ml_assets.training.boosted_trees import FittedBoostedTrees, fit_boosted_trees
+from ml_assets_tests.training.conftest import fit_request
 
 Rows = tuple[pd.DataFrame, np.ndarray]
 
 
 def _fit(rows: Rows, *, seed: int = 0, **parameters: float) -> FittedBoostedTrees:
     rung = Rung(name="trees", kind="xgboost", parameters={"rounds": 12, "max_depth": 3, **parameters})
-    return fit_boosted_trees(rung, rows[0], rows[1].astype(float), seed=seed)
+    return fit_boosted_trees(fit_request(rung, rows[0], rows[1].astype(float), seed=seed))
 
 
 def test_trees_learn_what_the_rows_hold(training_rows: Rows) -> None:

@@ -9,8 +9,9 @@ import pytest
 from ml_assets.training.blend import Blend
 from ml_assets.training.calibration import CalibratedModel, Curve
 from ml_assets.training.constant import Constant
-from ml_assets.training.estimators import FittedModel, fit_rung, load_model
+from ml_assets.training.estimators import fit_rung, load_model
 from ml_assets.training.linear_model import FittedLogisticRegression
+from ml_assets.training.model_kind import FittedModel
 from ml_assets_tests.training.conftest import RUNGS, made_up_flights
 
 KINDS = ("constant", *sorted(RUNGS), "blend", "calibrated")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ml_assets.spec.model import CalibrationMethod
 from ml_assets.stats.classification import expected_calibration_error, log_loss
 from ml_assets.training.calibration import CalibratedModel, fit_curve
-from ml_assets.training.estimators import feature_importance, fit_rung, load_model, part_of
+from ml_assets.training.estimators import fit_rung, load_model, part_of
 from ml_assets_tests.training.conftest import RUNGS, made_up_flights
 
 METHODS: tuple[CalibrationMethod, ...] = ("platt", "isotonic")
@@ -143,4 +143,4 @@ def test_calibrated_model_reads_back_to_the_bit(method: CalibrationMethod, kind:
     assert read.predict(frame).tolist() == model.predict(frame).tolist() == curve(inner.predict(frame)).tolist()
     assert read.to_files() == model.to_files()
     assert (read.kind, part_of(read, "x").kind, read.feature_names) == ("calibrated", kind, inner.feature_names)
-    assert feature_importance(read) == feature_importance(inner)
+    assert read.importance() == inner.importance()

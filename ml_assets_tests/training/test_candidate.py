@@ -13,7 +13,8 @@ from ml_assets.training.boosted_trees import FittedBoostedTrees
 from ml_assets.training.calibration import CalibratedModel
 from ml_assets.training.candidate import MeasuredRung, Start, climb, going_on, score_ahead
 from ml_assets.training.constant import Constant
-from ml_assets.training.estimators import FittedModel, fit_rung, part_of
+from ml_assets.training.estimators import fit_rung, part_of
+from ml_assets.training.model_kind import FittedModel
 from ml_assets.training.time_folds import time_folds
 
 DAYS, A_DAY, HOLDOUT = 40, 60, 32

@@ -7,8 +7,8 @@ from ml_assets.stats.logit import logit
 from ml_assets.training.blend import Blend
 from ml_assets.training.calibration import CalibratedModel, Curve
 from ml_assets.training.constant import Constant
-from ml_assets.training.contributions import contributions
-from ml_assets.training.estimators import FittedModel, fit_rung
+from ml_assets.training.estimators import fit_rung
+from ml_assets.training.model_kind import FittedModel
 from ml_assets_tests.training.conftest import RUNGS, made_up_flights
 
 FRAME, LABELS = made_up_flights()
@@ -32,7 +32,7 @@ PLATT = Curve("platt", (-0.2, 0.8))
     ids=["line", "trees", "blend", "line, platt", "trees, platt", "blend, platt", "blend of both"],
 )
 def test_parts_and_base_add_up_to_the_log_odds_of_every_row(model: FittedModel) -> None:
-    found = contributions(model, FRAME)
+    found = model.contributions(FRAME)
 
     assert found is not None
     parts, base = found
@@ -42,7 +42,7 @@ def test_parts_and_base_add_up_to_the_log_odds_of_every_row(model: FittedModel) 
 
 
 def test_column_without_a_known_value_adds_nothing_and_the_hour_adds_most() -> None:
-    found = contributions(BLEND, FRAME)
+    found = BLEND.contributions(FRAME)
 
     assert found is not None
     sizes = {name: float(np.abs(part).mean()) for name, part in found[0].items()}
@@ -52,7 +52,7 @@ def test_column_without_a_known_value_adds_nothing_and_the_hour_adds_most() -> N
 
 def test_base_of_a_line_and_of_trees_is_the_same_for_every_row() -> None:
     for model in (LINE, TREES):
-        found = contributions(model, FRAME)
+        found = model.contributions(FRAME)
         assert found is not None
         assert np.ptp(found[1]) < 1e-6
 
@@ -69,4 +69,4 @@ def test_base_of_a_line_and_of_trees_is_the_same_for_every_row() -> None:
     ids=["constant", "groups", "isotonic", "blend with a constant", "constant, platt"],
 )
 def test_what_is_no_sum_of_features_has_no_parts(model: FittedModel) -> None:
-    assert contributions(model, FRAME) is None
+    assert model.contributions(FRAME) is None

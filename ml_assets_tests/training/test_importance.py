@@ -7,7 +7,7 @@ import pytest
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.model import Rung
 from ml_assets.training.blend import Blend
-from ml_assets.training.estimators import FittedModel, fit_rung
+from ml_assets.training.estimators import fit_rung
 from ml_assets.training.importance import (
     agreement,
     permutation_importance,
@@ -16,6 +16,7 @@ from ml_assets.training.importance import (
     stability,
     views_of,
 )
+from ml_assets.training.model_kind import FittedModel
 from ml_assets_tests.training.conftest import RUNGS
 
 Rows = tuple[pd.DataFrame, np.ndarray]

@@ -22,6 +22,7 @@ from ml_assets.training.linear_model import (
     load_logistic_regression,
 )
 from ml_assets.training.logistic_regression import fit_logistic_regression
+from ml_assets_tests.training.conftest import fit_request
 
 Rows = tuple[pd.DataFrame, np.ndarray]
 RUNG = Rung(name="linear", kind="logistic_regression", parameters={"min_frequency": 20})
@@ -42,7 +43,7 @@ BY_HAND = FittedLogisticRegression(
 
 
 def _fit(rows: Rows) -> FittedLogisticRegression:
-    return fit_logistic_regression(RUNG, rows[0], rows[1].astype(float), seed=0)
+    return fit_logistic_regression(fit_request(RUNG, rows[0], rows[1].astype(float), seed=0))
 
 
 def test_log_odds_are_added_up_by_the_documented_formula() -> None:

@@ -21,6 +21,7 @@ from ml_assets.training.logistic_regression import (
     unfitted_pipeline,
 )
 from ml_assets.training.rung_parameters import FitOptions
+from ml_assets_tests.training.conftest import fit_request
 
 Rows = tuple[pd.DataFrame, np.ndarray]
 RUNG = Rung(name="linear", kind="logistic_regression", parameters={"min_frequency": 20})
@@ -37,7 +38,7 @@ for kind in sorted(RUNGS):
 
 def _fit(rows: Rows, rung: Rung = RUNG, options: FitOptions | None = None) -> FittedLogisticRegression:
     more = {} if options is None else {"options": options}
-    return fit_logistic_regression(rung, rows[0], rows[1].astype(float), seed=0, **more)
+    return fit_logistic_regression(fit_request(rung, rows[0], rows[1].astype(float), seed=0, **more))
 
 
 def _largest_difference(rung: Rung, training: Rows, scored: pd.DataFrame) -> float:

@@ -19,7 +19,7 @@ commands = typer.Typer()
 
 @commands.command()
 def new(
-    name: Annotated[str, typer.Argument(help="What the use case is called: its folder under ml_assets/defs/.")],
+    name: Annotated[str, typer.Argument(help="What the use case is called: the name of its folder.")],
     given: Annotated[
         list[str], typer.Option("--from", metavar="FILE", help="CSV or Parquet, or SOURCE=FILE; repeatable.")
     ],

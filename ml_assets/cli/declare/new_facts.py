@@ -75,7 +75,7 @@ class ColumnFacts:
 
 
 @dataclass(frozen=True)
-class SourceFacts:
+class LandedSource:
     """One source.
 
     Attributes
@@ -147,7 +147,7 @@ class DraftFacts:
     name: str
     parts: Parts
     calendar: CalendarFacts
-    sources: tuple[SourceFacts, ...]
+    sources: tuple[LandedSource, ...]
     views: tuple[ViewFacts, ...]
     features: tuple[ColumnProfile, ...]
     local_moment: str
@@ -218,11 +218,11 @@ def _calendar(draft: Draft) -> CalendarFacts:
     return CalendarFacts(first, last, start, end, draft.decided.every, draft.decided.at, draft.decided.zone)
 
 
-def _source(draft: Draft, profile: FileProfile) -> SourceFacts:
+def _source(draft: Draft, profile: FileProfile) -> LandedSource:
     is_shared = profile.name in draft.of_one_file
     left_out = profile.filled_later if is_shared and profile is draft.parts.examples else ()
     numbers = {"", *(each.value for each in profile.sentinels)}
-    return SourceFacts(
+    return LandedSource(
         profile,
         tuple(_moments(draft, profile)),
         any(value not in numbers for value in profile.null_values),

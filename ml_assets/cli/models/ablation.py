@@ -16,12 +16,12 @@ from ml_assets.reports.ablation_page import COST_HEADS, ablation_page, cost_rows
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.economy import Ground, Measured
+from ml_assets.training.ablation import AblationData, MeasuredVariant
+from ml_assets.training.estimators import needs_both_classes
 from ml_assets.training.importance import ranked
 
 _SHOWN = 12
 _COST_RANKS = (0, 1, 0, 3, 0, 2, 3, 4, 4, 5)  # of COST_HEADS
-_WITHOUT_FEATURES = ("constant", "group_history")
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ def run_ablation(spec: UseCaseSpec, state: UseCaseState, asked: AblationOptions)
         rung = recipe.rung(asked.rung or recipe.ladder[-1].name)
     except ValueError as error:
         raise fail(f"--{error}") from error
-    if rung.kind in _WITHOUT_FEATURES:
-        able = [each.name for each in recipe.ladder if each.kind not in _WITHOUT_FEATURES]
+    if not needs_both_classes(rung):
+        able = [each.name for each in recipe.ladder if needs_both_classes(each)]
         raise fail(
             f"--rung: found {rung.name!r}, a {rung.kind}; allowed: a rung that weighs features: {', '.join(able)}"
         )
     newest = read_newest(spec, state)
     plan = newest.plan
-    ground = Ground(recipe, rung.name, newest.rows, tuple(plan["features"]), time.perf_counter)
+    ground = AblationData(recipe, rung.name, newest.rows, tuple(plan["features"]), time.perf_counter)
     with progress_bar() as progress:
         task = progress.add_task(
-            f"economy of {rung.name} as of {plan['as_of']}", total=count_steps(spec, ground, asked.n_seeds), now=""
+            f"ablation of {rung.name} as of {plan['as_of']}", total=count_steps(spec, ground, asked.n_seeds), now=""
         )
         try:
             found = measure_ablation(
@@ -67,7 +67,7 @@ def run_ablation(spec: UseCaseSpec, state: UseCaseState, asked: AblationOptions)
 
 
 def _write_page(spec: UseCaseSpec, state: UseCaseState, found: Ablation) -> Path:
-    page = state.paths.reports / spec.name / f"economy_{found.as_of}.html"
+    page = state.paths.reports / spec.name / f"ablation_{found.as_of}.html"
     write_whole(page, ablation_page(spec, found).encode())
     return page
 
@@ -87,16 +87,16 @@ def _show(spec: UseCaseSpec, found: Ablation, page: Path | None) -> None:
     kept = [found.full, *found.seeds, *found.pruned, *found.smaller]
     columns = [TableColumn(head, rank) for head, rank in zip(COST_HEADS, _COST_RANKS, strict=True)]
     print_table("features kept, and smaller models", columns, cost_rows(kept), see="--json")
-    for each in found.date_like:
+    for each in found.time_proxies:
         say(f"acts as a date: {each.name}, {each.reason}")
     if page is not None:
         console.print(f"page: {page}", highlight=False, soft_wrap=True)
-    again = {} if page else {f"ml-assets economy {spec.name} --page": "the same as a page with pictures"}
+    again = {} if page else {f"ml-assets ablation {spec.name} --page": "the same as a page with pictures"}
     next_steps({**again, f"ml-assets retrain {spec.name} --rung NAME": "train a smaller rung that the ladder declares"})
 
 
 def _as_json(found: Ablation, page: Path | None) -> dict[str, Any]:
-    def plain(each: Measured) -> dict[str, Any]:
+    def plain(each: MeasuredVariant) -> dict[str, Any]:
         return asdict(each)
 
     return {
@@ -109,6 +109,6 @@ def _as_json(found: Ablation, page: Path | None) -> dict[str, Any]:
         "shap": dict(found.shap),
         "agreement": asdict(found.agrees) if found.agrees else None,
         "stability": asdict(found.stands) if found.stands else None,
-        "date_like": [asdict(each) for each in found.date_like],
+        "time_proxies": [asdict(each) for each in found.time_proxies],
         "page": page,
     }

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ml_assets.cli.console import console, fail, next_steps, print_json, say
 from ml_assets.cli.tables import TableColumn, print_table
-from ml_assets.features.outcome_leakage import Finding
+from ml_assets.features.outcome_leakage import LeakageSign
 from ml_assets.pipeline.audit.leakage import Audit, AuditRequest, NothingToAuditError, audit_leakage
 from ml_assets.pipeline.audit.outcomes import audit_outcomes
 from ml_assets.pipeline.audit.suspicions import Suspicion, judge_findings
@@ -28,14 +28,14 @@ _FINDINGS = [
 
 
 @dataclass(frozen=True)
-class Options:
+class AuditOptions:
     """What the command was asked for."""
 
     request: AuditRequest
     as_json: bool
 
 
-def run_audit(spec: UseCaseSpec, state: UseCaseState, options: Options) -> bool:
+def run_audit(spec: UseCaseSpec, state: UseCaseState, options: AuditOptions) -> bool:
     """Audit, print what was found, and say whether nothing was."""
     from rich.progress import Progress
 
@@ -56,7 +56,7 @@ def run_audit(spec: UseCaseSpec, state: UseCaseState, options: Options) -> bool:
     return not audit.leaks and not any(each.is_open for each in suspicions)
 
 
-def _plain(spec: UseCaseSpec, audit: Audit, findings: list[Finding], suspicions: list[Suspicion]) -> dict[str, Any]:
+def _plain(spec: UseCaseSpec, audit: Audit, findings: list[LeakageSign], suspicions: list[Suspicion]) -> dict[str, Any]:
     thought = {(each.finding.kind, each.finding.column): each for each in suspicions}
     return {
         "use_case": spec.name, "examples": audit.examples, "moments": audit.moments, "cells": audit.cells,
@@ -69,7 +69,7 @@ def _plain(spec: UseCaseSpec, audit: Audit, findings: list[Finding], suspicions:
     }  # fmt: skip
 
 
-def _show(spec: UseCaseSpec, audit: Audit, findings: list[Finding], suspicions: list[Suspicion]) -> None:
+def _show(spec: UseCaseSpec, audit: Audit, findings: list[LeakageSign], suspicions: list[Suspicion]) -> None:
     say(
         f"{audit.cells:,} cells of {audit.examples:,} examples at {audit.moments:,} moments recomputed: "
         f"{len(audit.leaks):,} could not be known"

@@ -262,7 +262,7 @@ def tune(
 
 
 @commands.command()
-def economy(
+def ablation(
     use_case: UseCaseName,
     rung: Annotated[str, typer.Option(help="Which rung; by default the last of the ladder.")] = "",
     seeds: Annotated[int, typer.Option(min=0, help="Fits with other seeds, to tell noise from difference.")] = 3,
@@ -294,7 +294,7 @@ def audit(
     Stored examples are recomputed without later facts, and columns that give away the outcome are searched for.
     Ends with 1 if anything is found.
     """
-    from ml_assets.cli.models.audit import Options, run_audit
+    from ml_assets.cli.models.audit import AuditOptions, run_audit
     from ml_assets.pipeline.audit.leakage import AuditRequest
 
     spec = read_use_case(use_case)
@@ -303,7 +303,7 @@ def audit(
     if begins > ends:
         raise fail(f"--from {begins} is after --to {ends}")
     with explained_errors():
-        is_clean = run_audit(spec, state_of(spec), Options(AuditRequest(sample, seed, (begins, ends)), as_json))
+        is_clean = run_audit(spec, state_of(spec), AuditOptions(AuditRequest(sample, seed, (begins, ends)), as_json))
     if not is_clean:
         raise typer.Exit(1)
 

@@ -16,8 +16,8 @@ from ml_assets.spec.use_case import did_you_mean
 from ml_assets.stores.alert_outbox import MOST_TRIES, AlertOutbox, AlertOutboxError, Message
 from ml_assets.stores.alert_relay import (
     URLS_VARIABLE,
+    DeliveryTest,
     RelayResult,
-    Trial,
     masked,
     relay,
     send_test,
@@ -128,7 +128,7 @@ def _moment(at: str) -> str:
     return at if is_drop else f"{at[:10]} {at[11:16]}Z"
 
 
-def _show_trials(trials: Sequence[Trial]) -> None:
+def _show_trials(trials: Sequence[DeliveryTest]) -> None:
     for trial in trials:
         outcome = ("sent", "green") if trial.error is None else ("failed", "red")
         say(Text.assemble(outcome, " ", printable(trial.url + (f": {trial.error}" if trial.error else ""))))

@@ -51,13 +51,13 @@ def land(
     """
     from datetime import UTC, datetime
 
-    from ml_assets.cli.operate.history import Options, run_history
+    from ml_assets.cli.operate.history import HistoryOptions, run_history
     from ml_assets.cli.operate.landing import land_bundled
     from ml_assets.stores.paths import state_paths
 
     spec = read_use_case(use_case)
     if history:
-        run_history(spec, state_paths(), Options(history, ahead or (), first, last, early), datetime.now(UTC))
+        run_history(spec, state_paths(), HistoryOptions(history, ahead or (), first, last, early), datetime.now(UTC))
         return
     if not (first and last) or ahead or early:
         raise fail("allowed: --from and --to, or --history SOURCE=FILE with --ahead and --early")

@@ -12,7 +12,7 @@ from rich.text import Text
 from ml_assets.cli.console import errors, fail, next_steps, read_drops, say
 from ml_assets.cli.progress import progress_bar
 from ml_assets.cli.tables import print_table
-from ml_assets.ingestion.history import MALFORMED, NO_MOMENT, TOO_EARLY, TOO_LATE, Asked, HistoryError, moment_of
+from ml_assets.ingestion.history import MALFORMED, NO_MOMENT, TOO_EARLY, TOO_LATE, HistoryError, HistoryRange, moment_of
 from ml_assets.pipeline.runs.first_runs import ways_to_begin
 from ml_assets.spec.contract import RECEIVED, Source
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
@@ -29,7 +29,7 @@ _MEANING = {
 
 
 @dataclass(frozen=True)
-class Options:
+class HistoryOptions:
     """What was asked for: `SOURCE=FILE` each, `SOURCE=DROPS` each, a range or all there is."""
 
     history: Sequence[str]
@@ -39,7 +39,7 @@ class Options:
     early: bool = False
 
 
-def run_history(spec: UseCaseSpec, paths: StatePaths, options: Options, now: datetime) -> None:
+def run_history(spec: UseCaseSpec, paths: StatePaths, options: HistoryOptions, now: datetime) -> None:
     """Split the files named in `options` into drops, land them, and say what became of every row."""
     files = _files(spec, options.history)
     ahead = _ahead(spec, options.ahead, files)
@@ -63,7 +63,7 @@ def run_history(spec: UseCaseSpec, paths: StatePaths, options: Options, now: dat
 def _split(
     spec: UseCaseSpec,
     paths: StatePaths,
-    options: Options,
+    options: HistoryOptions,
     files: dict[str, Path],
     ahead: dict[str, int],
     now: datetime,
@@ -78,7 +78,7 @@ def _split(
             progress.advance(task)
         bounds = _bounds(spec, options, list(pasts.values()), now)
         asked = {
-            name: Asked(*bounds, ahead=ahead.get(name, 0), is_early_taken=options.early) for name in pasts
+            name: HistoryRange(*bounds, ahead=ahead.get(name, 0), is_early_taken=options.early) for name in pasts
         }  # fmt: skip
         progress.update(task, total=len(files) * (1 + len(calendar.drops_between(*bounds))))
 
@@ -89,7 +89,7 @@ def _split(
         return land_pasts(paths.landing / spec.name, calendar, together, working, on_drop), bounds[1]
 
 
-def _bounds(spec: UseCaseSpec, options: Options, pasts: Sequence[Past], now: datetime) -> tuple[date, date]:
+def _bounds(spec: UseCaseSpec, options: HistoryOptions, pasts: Sequence[Past], now: datetime) -> tuple[date, date]:
     """Give the drops to write: what was asked for, else from the calendar's start to the newest row of any file."""
     calendar = spec.calendar
     first = read_drops(spec, options.first, options.first, "--from")[0] if options.first else calendar.start

@@ -91,10 +91,10 @@ def _reload_on_change(clients: list[DagsterGrpcClient]) -> None:
 
 def _declarations() -> Hashable:
     """Mark the files below the folder of use cases, but for what programs leave there for themselves."""
-    from ml_assets.stores.paths import project_root
+    from ml_assets.stores.project import find_project
     from ml_assets.stores.unchanged import file_mark
 
-    files = (path for path in sorted((project_root() / "ml_assets" / "defs").rglob("*")) if path.is_file())
+    files = (path for path in sorted(find_project().use_cases.rglob("*")) if path.is_file())
     return tuple((str(path), file_mark(path)) for path in files if not _OF_PROGRAMS.search(str(path)))
 
 

@@ -11,15 +11,21 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from types import FrameType
 
 from ml_assets.cli.console import console, fail
 from ml_assets.cli.operate.request_guard import TOKEN_VARIABLE, GuardRules, TokenError
 from ml_assets.cli.operate.ui_process import HOSTS_VARIABLE, PORT_VARIABLE
-from ml_assets.stores.paths import DATA_VARIABLE, StatePaths, project_root
+from ml_assets.stores.landing import write_whole
+from ml_assets.stores.paths import DATA_VARIABLE, StatePaths
+from ml_assets.stores.project import PROJECT_VARIABLE, Project, find_project
 from ml_assets.stores.write_lock import LockHeldError, lock_at_once
 
 _OF_RUNS = (" - dagster - DEBUG - ", " - dagster - INFO - ")  # each event of each run; the UI shows them better
+_WORKSPACE = """load_from:
+  - python_module: {module_name: ml_assets.definitions, location_name: ml_assets}
+"""
 _PATIENCE_S = 20  # for a process that was asked to end
 
 
@@ -45,15 +51,15 @@ def _run(paths: StatePaths, rules: GuardRules, address: str, lock: int) -> None:
     from ml_assets.graph.runs.launch import make_instance
 
     make_instance(paths)
-    environment = {**os.environ, "DAGSTER_HOME": str(paths.dagster_home), DATA_VARIABLE: str(paths.root)}
-    environment.pop(TOKEN_VARIABLE, None)  # runs have no use for it
+    project = find_project()
+    environment = _environment(project, paths)
     guarded = {TOKEN_VARIABLE: rules.token, PORT_VARIABLE: str(rules.port), HOSTS_VARIABLE: " ".join(rules.hosts)}
     signal.signal(signal.SIGTERM, _interrupt)
     served = paths.dagster_home / "served_workspace.yaml"
     served.unlink(missing_ok=True)
     processes: list[subprocess.Popen[str]] = []
     try:
-        processes.append(_start(["code", str(project_root() / "workspace.yaml"), str(served)], environment, lock))
+        processes.append(_start(["code", str(_workspace_of(project, paths)), str(served)], environment, lock))
         with console.status("loading the definitions"):
             while not served.exists() and processes[0].poll() is None:
                 time.sleep(0.1)
@@ -72,6 +78,21 @@ def _run(paths: StatePaths, rules: GuardRules, address: str, lock: int) -> None:
         console.print("ending")
     finally:
         _end(processes[::-1])
+
+
+def _environment(project: Project, paths: StatePaths) -> dict[str, str]:
+    own = {"DAGSTER_HOME": paths.dagster_home, DATA_VARIABLE: paths.root, PROJECT_VARIABLE: project.root}
+    inherited = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}  # no run has use for it
+    return inherited | {name: str(value) for name, value in own.items()}
+
+
+def _workspace_of(project: Project, paths: StatePaths) -> Path:
+    """Give the project's code locations; a project without such a file has one, its use cases."""
+    if project.workspace is not None:
+        return project.workspace
+    written = paths.dagster_home / "workspace.yaml"
+    write_whole(written, _WORKSPACE.encode())
+    return written
 
 
 def _refuse_taken_port(port: int) -> None:
@@ -101,7 +122,7 @@ def _start(arguments: Sequence[str], environment: dict[str, str], lock: int) -> 
     """
     command = [sys.executable, "-m", "ml_assets.cli.operate.ui_process", *arguments]
     process = subprocess.Popen(  # noqa: S603
-        command, env=environment, cwd=project_root(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        command, env=environment, cwd=environment[PROJECT_VARIABLE], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, errors="replace", pass_fds=[lock],
     )  # fmt: skip
     threading.Thread(target=_print_but_events, args=(process.stdout,), daemon=True).start()

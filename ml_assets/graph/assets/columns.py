@@ -19,19 +19,13 @@ def describe_columns(
     spec: UseCaseSpec, layer: str, table: str, types: Mapping[str, str], said: Mapping[str, str] | None = None
 ) -> dict[str, dg.TableSchema | dg.TableColumnLineage]:
     """Give the metadata of the columns of an asset: the schema with descriptions, and the lineage."""
-    from ml_assets.reports.column_descriptions import asset_links, lineage_of
+    from ml_assets.reports.column_descriptions import column_texts, lineage_of
 
     lineage = lineage_of(spec)
     made = across_assets(lineage, (layer, table)) if (layer, table) in lineage else {}
     said = {**tables_of_asset(spec, f"{layer}/{table}")[0].descriptions, **(said or {})}
-    columns = [
-        dg.TableColumn(
-            name,
-            kind,
-            description="\n\n".join(filter(None, [said.get(name), asset_links(spec, made.get(name, ()))])),
-        )
-        for name, kind in types.items()
-    ]
+    texts = column_texts(spec, types, said, made)
+    columns = [dg.TableColumn(name, kind, description=texts[name]) for name, kind in types.items()]
     deps = {
         name: [dg.TableColumnDep(asset_key(spec, each.layer, each.table), each.column) for each in made[name]]
         for name in types

@@ -46,7 +46,7 @@ def _feed_health(spec: UseCaseSpec) -> dg.AssetsDefinition:
         deps=[
             dg.AssetDep(asset_key(spec, layer, source.name), partition_mapping=mapping)
             for source in spec.sources
-            if source.arrives == "every drop"
+            if source.arrives == "every_drop"
             for layer in ("raw", "quarantine")
         ],
         description="Each source against its own drops before: counts, nulls, ranges, categories and age, as landed. "
@@ -68,7 +68,7 @@ def _feed_health(spec: UseCaseSpec) -> dg.AssetsDefinition:
 
 def _drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
     key, monitoring = asset_key(spec, "monitoring", "drift_report"), spec.monitoring
-    mapping = history_mapping(monitoring.window + monitoring.before + monitoring.window, spec.calendar.every)
+    mapping = history_mapping(monitoring.window + monitoring.reference_window + monitoring.window, spec.calendar.every)
 
     @dg.asset(
         key=key,

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from ml_assets.graph.assets.metadata import markdown
-from ml_assets.reports.markdown import markdown_table
+from ml_assets.reports.tables_page import table_in_words
 from ml_assets.spec.tables import Table, tables_of_asset
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -19,7 +19,7 @@ def table_metadata(spec: UseCaseSpec, asset: str, *, has_own_schema: bool = True
     shown: dict[str, Any] = {"dagster/table_name": f"{spec.name}.{main.name}", "grain": main.grain}
     if has_own_schema:
         shown["dagster/column_schema"] = column_schema(main)
-    return shown | {f"table {each.name}": markdown(_spelt(each)) for each in others}
+    return shown | {f"table {each.name}": markdown(table_in_words(each)) for each in others}
 
 
 def column_schema(table: Table) -> dg.TableSchema:
@@ -27,8 +27,3 @@ def column_schema(table: Table) -> dg.TableSchema:
     return dg.TableSchema(
         [dg.TableColumn(each.name, each.type, description=each.description or None) for each in table.columns]
     )
-
-
-def _spelt(table: Table) -> str:
-    rows = [[each.name, each.type, each.description] for each in table.columns]
-    return f"Grain: {table.grain}.\n\n" + markdown_table(["column", "type", "meaning"], rows)

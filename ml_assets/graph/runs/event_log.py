@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as db
-from dagster import AssetKey, EventLogEntry
+from dagster import AssetKey, EventLogEntry, __version__
 from dagster._config import UserConfigSchema
 from dagster._core.definitions.data_version import DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
 from dagster._core.events import ASSET_EVENTS, DagsterEventType, StepMaterializationData
@@ -28,6 +28,7 @@ from sqlalchemy.event import listen
 from sqlalchemy.pool import QueuePool
 
 from ml_assets.graph.assets.layout import CONTENT_VERSION
+from ml_assets.stores.database_copies import begin_as_copy, copy_database
 from ml_assets.stores.paths import state_paths
 
 BATCH_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
@@ -44,6 +45,7 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: dict[str, db.Engine] = {}  # first: the parent connects when it makes new files
         self._newest: str | None = None
+        self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -70,6 +72,23 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
                 self._initialized_dbs.add(shard)
             with engine.connect() as connection, connection.begin():
                 yield connection
+
+    def _initdb(self, engine: db.Engine, for_index_shard: bool = False) -> None:
+        """Make the tables of a new file. That of a run is a copy of one that this Dagster made before."""
+        made, empty = Path(engine.url.database or ""), Path(self._base_dir).parent / f"empty-{__version__}.db"
+        if not for_index_shard and begin_as_copy(empty, made):
+            with engine.connect() as connection:
+                connection.execute(db.text("PRAGMA journal_mode=WAL"))
+            return
+        super()._initdb(engine, for_index_shard)
+        if made.stem != INDEX_SHARD_NAME and not empty.exists():
+            copy_database(made, empty)
+
+    def has_table(self, table_name: str) -> bool:
+        """Say whether the index has a table, asking the file until it has."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def _engine_of(self, shard: str) -> db.Engine:
         """Keep one engine a file and an open connection to two: the index, and the run that was asked for last."""

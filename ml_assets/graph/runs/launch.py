@@ -22,8 +22,9 @@ from ml_assets.graph.runs.lost_runs import PROCESS_TAG, end_lost_runs
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.instance_settings import put_instance_settings
-from ml_assets.stores.paths import StatePaths, project_root
+from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.processes import this_process
+from ml_assets.stores.project import find_project
 from ml_assets.stores.state_version import begin_state
 from ml_assets.stores.write_lock import write_lock
 
@@ -64,7 +65,7 @@ def make_instance(paths: StatePaths) -> None:
     os.environ["DAGSTER_HOME"] = str(paths.dagster_home)  # where the event log looks
     store_events_in_batches()
     with write_lock(paths.locks, "dagster_home"):
-        put_instance_settings(project_root() / "dagster.yaml", paths.dagster_home)
+        put_instance_settings(find_project().dagster_settings, paths.dagster_home)
         with dg.DagsterInstance.from_config(str(paths.dagster_home)) as instance:
             instance.get_runs(limit=1)
             instance.all_asset_keys()

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.features.as_known import delete_future, lay_history, recompute_views
 from ml_assets.features.leakage_audit import Leak, compare_example
 from ml_assets.features.lookback import first_needed, view_lookback
+from ml_assets.features.point_in_time_recompute import delete_future, lay_history, recompute_views
 from ml_assets.features.row_expressions import evaluate_rows, prepare_holidays
 from ml_assets.pipeline.features.versions import stale_drops
 from ml_assets.spec.contract import Source

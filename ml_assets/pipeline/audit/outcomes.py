@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ml_assets.features.disguised_labels import find_disguised_labels, score_cheaply
-from ml_assets.features.drawn_rows import read_drawn
-from ml_assets.features.outcome_leakage import Finding, find_filled_afterwards, find_telling_absence
-from ml_assets.features.shared_rows import report_entities, report_near_duplicates, report_twins
+from ml_assets.features.outcome_leakage import LeakageSign, find_filled_afterwards, find_telling_absence
+from ml_assets.features.split_overlap import report_entities, report_near_duplicates, report_twins
+from ml_assets.features.target_leakage import find_target_leakage, score_cheaply
+from ml_assets.features.training_sample import read_drawn
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
 from ml_assets.stores.table_files import TableFiles
@@ -22,7 +22,7 @@ _DROPS = 60  # about how many are looked at for nulls
 _OWN = {"batch_date", "example_id", "prediction_at", "label", "split"}
 
 
-def audit_outcomes(spec: UseCaseSpec, state: UseCaseState) -> list[Finding]:
+def audit_outcomes(spec: UseCaseSpec, state: UseCaseState) -> list[LeakageSign]:
     """Look at the newest training set, and at the columns of the examples it was drawn from.
 
     Single columns against the label, out of time; nulls against what became of an example; columns that only matured
@@ -41,7 +41,7 @@ def audit_outcomes(spec: UseCaseSpec, state: UseCaseState) -> list[Finding]:
         features = [name for name in connection.view("training_set").columns if name in plan.features]
         own = _join(connection, features)
         rows = read_drawn(connection, [*features, *own])
-        found = find_disguised_labels(rows)
+        found = find_target_leakage(rows)
         found += _by_outcome(connection, plan, own)
         score = score_cheaply(rows, {name: rows.columns[name] for name in features})
         found.append(report_twins(connection, features))
@@ -78,7 +78,7 @@ def _join(connection: duckdb.DuckDBPyConnection, features: list[str]) -> list[st
     return own
 
 
-def _by_outcome(connection: duckdb.DuckDBPyConnection, plan: DrawPlan, own: list[str]) -> list[Finding]:
+def _by_outcome(connection: duckdb.DuckDBPyConnection, plan: DrawPlan, own: list[str]) -> list[LeakageSign]:
     """Count values of all columns by what became of an example, in one pass, and judge where they are missing."""
     held = connection.view("features").columns
     columns = [*(name for name in held if name not in _OWN and name[0] != "_"), *own]

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from ml_assets.features.outcome_leakage import Finding
+from ml_assets.features.outcome_leakage import LeakageSign
 from ml_assets.spec.explained_features import explained_features
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.tables.features import ACCEPTED_FEATURES
@@ -37,7 +37,7 @@ class Suspicion:
     what learned of it.
     """
 
-    finding: Finding
+    finding: LeakageSign
     why: str
     blocks: bool
     answer: str
@@ -57,7 +57,7 @@ class Suspicion:
         return f"{told}; suspected, not proven{strong}. {self.answer}"
 
 
-def judge_findings(spec: UseCaseSpec, state: UseCaseState, findings: Sequence[Finding]) -> list[Suspicion]:
+def judge_findings(spec: UseCaseSpec, state: UseCaseState, findings: Sequence[LeakageSign]) -> list[Suspicion]:
     """Give the alarms among `findings`, each with what explains it, who accepted it, and whether it blocks.
 
     Columns that no feature repeats never block: no candidate reads them.

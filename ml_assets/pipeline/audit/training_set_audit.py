@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
-from ml_assets.features.outcome_leakage import Finding
+from ml_assets.features.outcome_leakage import LeakageSign
 from ml_assets.pipeline.audit.leakage import Audit, AuditRequest, NothingToAuditError, audit_leakage
 from ml_assets.pipeline.audit.outcomes import audit_outcomes
 from ml_assets.pipeline.audit.suspicions import Suspicion, judge_findings
@@ -34,7 +34,7 @@ class TrainingSetAudit:
 
     outcome: CheckOutcome
     leakage: Audit
-    columns: tuple[Finding, ...]
+    columns: tuple[LeakageSign, ...]
     suspicions: tuple[Suspicion, ...]
     findings: tuple[str, ...]
 

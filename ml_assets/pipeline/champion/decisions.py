@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.pipeline.champion.record import GATE, PROMOTED, Decision, append_decision, champion_in, read_record
+from ml_assets.pipeline.champion.record import (
+    GATE,
+    PROMOTED,
+    ServingDecision,
+    append_decision,
+    champion_in,
+    read_record,
+)
 from ml_assets.pipeline.features.versions import lost_features
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.names import did_you_mean
@@ -39,7 +46,7 @@ class PersonDecision:
 
 def decide_waiting(
     spec: UseCaseSpec, state: UseCaseState, model_version: str, verdict: str, asked: PersonDecision
-) -> Decision:
+) -> ServingDecision:
     """Approve or reject a candidate that waits; `model_version` may be empty when only one does.
 
     A rejection is taken back by approving the model by its name, with a reason.
@@ -52,7 +59,9 @@ def decide_waiting(
         if verdict == PROMOTED:
             _require_compared_with_standing(connection, lake, entry)
             _require_declared(connection, spec, state, entry)
-        decision = Decision(verdict, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note)
+        decision = ServingDecision(
+            verdict, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note
+        )
         append_decision(connection, lake, entry, decision, _provenance(asked))
         serving = champion_in(read_record(connection, lake), date.max)
     _mirror(state, entry, verdict, serving)
@@ -70,7 +79,7 @@ def _find_undecided(record: Sequence[Row], model_version: str, verdict: str, ask
     return rejected
 
 
-def roll_back(spec: UseCaseSpec, state: UseCaseState, entry: Row, asked: PersonDecision) -> Decision:
+def roll_back(spec: UseCaseSpec, state: UseCaseState, entry: Row, asked: PersonDecision) -> ServingDecision:
     """Let a model that was promoted before serve again, from the next drop on or from `asked.first`.
 
     Its files are checked first: what cannot be loaded cannot serve; and its features: what means something else by now
@@ -80,7 +89,7 @@ def roll_back(spec: UseCaseSpec, state: UseCaseState, entry: Row, asked: PersonD
     """
     with state.writing(f"decision of {asked.by}") as lake, state.connect() as connection:
         _require_declared(connection, spec, state, entry)
-        decision = Decision(
+        decision = ServingDecision(
             PROMOTED, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note
         )
         append_decision(connection, lake, entry, decision, _provenance(asked))

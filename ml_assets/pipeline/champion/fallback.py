@@ -19,7 +19,7 @@ from ml_assets.monitoring.performance_verdict import LEVEL
 from ml_assets.pipeline.champion.record import (
     FALLBACK,
     PROMOTED,
-    Decision,
+    ServingDecision,
     append_decision,
     champion_in,
     read_record,
@@ -63,7 +63,7 @@ def apply_fallback(spec: UseCaseSpec, state: UseCaseState, decided: Row, now: da
             entry, serves = (failed, "baseline") if better is None else (better, "model")
         instead = "the baseline serves" if serves == "baseline" else f"{entry['model_version']} serves again"
         why = f"{failed['model_version']} has failed: {decided['failure']}; {instead} until the next promotion"
-        decision = Decision(PROMOTED, FALLBACK, drop, why, serves)
+        decision = ServingDecision(PROMOTED, FALLBACK, drop, why, serves)
         append_decision(connection, state.lake, entry, decision, {"_recorded_at": now, "_run_id": ""})
     state.registry.name_champion(entry["_registry_version"])
     return True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ml_assets.decisions.promotion import Verdict
 from ml_assets.serving.routing import Part, Promotion, champion_of
 from ml_assets.spec.tables.models import CANDIDATE_MODEL, CHAMPION, EVALUATION
-from ml_assets.stats.day_blocks import Interval
+from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.window_measures import WindowMeasures
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelStore, StoredModel, TamperedModelError
@@ -30,7 +30,7 @@ _WINDOW_MEASURES = ("log_loss", "auc", "ece")
 
 
 @dataclass(frozen=True)
-class Decision:
+class ServingDecision:
     """What a person or the fallback decided: `promoted` or `refused`, serving the drops after one, who and why.
 
     `serves` is the part that scores: the model, or the baseline beside it.
@@ -170,7 +170,7 @@ def append_decision(
     connection: duckdb.DuckDBPyConnection,
     lake: Lake,
     entry: Mapping[str, Any],
-    decision: Decision,
+    decision: ServingDecision,
     provenance: Mapping[str, Any],
 ) -> None:
     """Append what was decided about a model that is in the record: to serve from now on, or not to.

@@ -15,10 +15,10 @@ from ml_assets.spec.tables.models import BEHAVIOURS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
 from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets.training.applicability_domain import Envelope
 from ml_assets.training.behaviour_trials import TrialOfBehaviour, try_behaviours
-from ml_assets.training.envelope import Envelope
-from ml_assets.training.estimators import FittedModel
 from ml_assets.training.group_gaps import group_gaps
+from ml_assets.training.model_kind import FittedModel
 
 if TYPE_CHECKING:
     import pandas as pd

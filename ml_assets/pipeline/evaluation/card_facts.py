@@ -13,7 +13,6 @@ from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.spec.tables.models import MODEL_CARD
 from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.estimators import feature_importance
 
 Row = Mapping[str, Any]
 
@@ -69,8 +68,8 @@ def gather_facts(state: UseCaseState) -> CardFacts:
         behaviours=behaviours,
         rungs=rungs,
         entries=[row for row in record if row["model_version"] == found.row.model_version],
-        importance=feature_importance(found.candidate.model),
-        champion_importance=feature_importance(found.champion.model) if found.champion else {},
+        importance=found.candidate.model.importance(),
+        champion_importance=found.champion.model.importance() if found.champion else {},
     )
 
 

@@ -17,8 +17,8 @@ from ml_assets.serving.routing import Part, Promotion
 from ml_assets.stats.classification import log_loss
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.estimators import FittedModel
 from ml_assets.training.evaluation import newest_unseen
+from ml_assets.training.model_kind import FittedModel
 
 if TYPE_CHECKING:
     import pandas as pd

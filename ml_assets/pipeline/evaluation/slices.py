@@ -13,8 +13,8 @@ from ml_assets.pipeline.evaluation.measures import LEVEL, RESAMPLES
 from ml_assets.spec.gate import GateRule
 from ml_assets.spec.tables.models import EVALUATION_SLICES
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.block_bootstrap import mean_interval, paired_day_block_bootstrap
 from ml_assets.stats.classification import pointwise_log_loss
-from ml_assets.stats.day_blocks import mean_interval, paired_day_block_bootstrap
 from ml_assets.stats.slices import parts_of, weak_slices
 from ml_assets.stores.use_case_state import UseCaseState
 

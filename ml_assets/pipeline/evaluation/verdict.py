@@ -17,8 +17,8 @@ from ml_assets.pipeline.evaluation.comparison import Comparison, compare
 from ml_assets.pipeline.evaluation.evidence import BEHAVIOURS, MEASURES, SLICES, StaleEvidenceError, require_evidence_of
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.classification import log_loss
-from ml_assets.stats.day_blocks import Interval
 from ml_assets.stats.window_measures import measure_window
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.use_case_state import UseCaseState

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.pipeline.champion.record import Decision, append_decision, promotions_in, read_record
+from ml_assets.pipeline.champion.record import ServingDecision, append_decision, promotions_in, read_record
 from ml_assets.pipeline.experiments.arm_scores import ArmScorer, assign_examples
 from ml_assets.pipeline.experiments.evidence import read_matured
 from ml_assets.pipeline.experiments.record import (
@@ -256,7 +256,7 @@ def _record_event(
     if is_new and kind == "aborted":
         entry = next(row for row in reversed(record) if row["model_version"] == experiment.challenger)
         said = f"experiment {experiment.name} aborted: {note}"
-        append_decision(connection, lake, entry, Decision("refused", BY_ITSELF, after, said),
+        append_decision(connection, lake, entry, ServingDecision("refused", BY_ITSELF, after, said),
                         {"_recorded_at": now, "_run_id": ""})  # fmt: skip
     return is_new
 

@@ -12,7 +12,7 @@ import numpy as np
 from ml_assets.experiments.comparison import ComparedExamples
 from ml_assets.experiments.power import Design, Plan, detectable_effect, plan_experiment
 from ml_assets.pipeline.champion.decisions import NotDecidableError, PersonDecision, newest_drop
-from ml_assets.pipeline.champion.record import PROMOTED, Decision, append_decision, champion_in, read_record
+from ml_assets.pipeline.champion.record import PROMOTED, ServingDecision, append_decision, champion_in, read_record
 from ml_assets.pipeline.experiments.arm_scores import assign_examples
 from ml_assets.pipeline.experiments.evidence import (
     REFERENCE_DROPS,
@@ -171,7 +171,7 @@ def conclude_experiment(
             state.models.verify(experiment.challenger, experiment.challenger_sha256)
             note = f"experiment {name}: {asked.note or conclusion}"
             about: Mapping[str, datetime | str] = {"_recorded_at": asked.now, "_run_id": ""}
-            append_decision(connection, lake, entry, Decision(verdict, asked.by, after, note), about)
+            append_decision(connection, lake, entry, ServingDecision(verdict, asked.by, after, note), about)
     if verdict is not None:
         state.registry.tell_outcome(entry["_registry_version"], verdict)
     if verdict == PROMOTED:

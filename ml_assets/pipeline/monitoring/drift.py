@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-Score = Callable[["pd.DataFrame"], NDArray[np.float64]]
+Score = Callable[["pa.Table"], NDArray[np.float64]]
 TABLE = DRIFT_REPORT.name
 _BLOCKS_AT_ONCE = 8  # windows whose rows are in memory together, with the reference before them
 _ROWS_AT_ONCE = 20_000  # scored together, of a champion's training rows
@@ -104,7 +104,7 @@ def _feature_rows(
     promotions = read_promotions(connection, state.lake)
     groups: dict[tuple[Block, Promotion | None], list[date]] = defaultdict(list)
     for drop in drops:
-        block = block_of(drop, calendar.start, calendar.every, monitoring.window, monitoring.before)
+        block = block_of(drop, calendar.start, calendar.every, monitoring.window, monitoring.reference_window)
         groups[block, champion_of(drop, promotions)].append(drop)
     found: dict[date, list[Row]] = {}
     measures: list[FamilyMeasure] = []
@@ -121,7 +121,7 @@ def _feature_rows(
                 work = partial(_champion_reference, connection, spec, state, promotion, faults)
                 champion = measured(f"drift against the training rows of {promotion.model_version}", work, None)
             broken = faults.broken_drops(calendar.previous_drop(block.first))
-            score = champion and partial(_kept_scores, state, champion)
+            score = champion and partial(_kept_scores, connection, state, champion)
             reference = rows.cut(block.reference_first, block.reference_last, score, broken)
             before = learn_reference("before", reference, count_drops(monitoring.window, calendar.every))
             own = groups[block, promotion]
@@ -190,7 +190,8 @@ def _champion_reference(
 
     def learn() -> LearnedColumns:
         rows = _load_features(connection, spec, state.lake, spec.calendar.start, until)
-        return learn_columns(rows.cut(spec.calendar.start, until, partial(_score_in_parts, bundle), broken), length)
+        score = partial(_score_in_parts, connection, bundle)
+        return learn_columns(rows.cut(spec.calendar.start, until, score, broken), length)
 
     def read() -> DriftReference:
         learned = keep_in_file(state.paths.kept(spec.name) / "drift", key, learn, columns_to_bytes, columns_from_bytes)
@@ -201,47 +202,56 @@ def _champion_reference(
 
 
 def _importance_shares(bundle: ModelBundle) -> dict[str, float]:
-    from ml_assets.training.estimators import feature_importance
 
-    weights = {name: abs(value) for name, value in feature_importance(bundle.model).items()}
+    weights = {name: abs(value) for name, value in bundle.model.importance().items()}
     total = sum(weights.values())
     shares = {name: value / total for name, value in weights.items()} if total else {}
     return shares | {SCORE: 1.0, OVERALL: 1.0}
 
 
-def _score_in_parts(bundle: ModelBundle, frame: pd.DataFrame) -> NDArray[np.float64]:
-    parts = range(0, len(frame), _ROWS_AT_ONCE)
-    return np.concatenate([bundle.model.predict(frame.iloc[start : start + _ROWS_AT_ONCE]) for start in parts])
+def _score_in_parts(connection: duckdb.DuckDBPyConnection, bundle: ModelBundle, rows: pa.Table) -> NDArray[np.float64]:
+    starts = range(0, rows.num_rows, _ROWS_AT_ONCE)
+    return np.concatenate(
+        [bundle.model.predict(_frame_of(connection, rows.slice(start, _ROWS_AT_ONCE))) for start in starts]
+    )
 
 
-def _kept_scores(state: UseCaseState, champion: _ChampionReference, frame: pd.DataFrame) -> NDArray[np.float64]:
+def _frame_of(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> pd.DataFrame:
+    """Give rows as the frame that a model reads, in the types that DuckDB gives them everywhere else."""
+    return connection.from_arrow(rows).df()
+
+
+def _kept_scores(
+    connection: duckdb.DuckDBPyConnection, state: UseCaseState, champion: _ChampionReference, rows: pa.Table
+) -> NDArray[np.float64]:
     """Give the champion's scores of whole drops, ordered by drop and example; what was scored before is kept."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    drops = sorted(set(frame["batch_date"].dt.date))
+    drops = sorted(rows["batch_date"].unique().to_pylist())
 
     def score(some: Sequence[date]) -> pa.Table:
-        rows = frame.loc[frame["batch_date"].dt.date.isin(some)]
-        scored = rows[["batch_date", "example_id", "prediction_at"]].assign(score=champion.bundle.model.predict(rows))
+        is_asked = pc.is_in(rows["batch_date"], pa.array(some, pa.date32()))  # pyright: ignore[reportAttributeAccessIssue]
+        frame = _frame_of(connection, rows.filter(is_asked))
+        scored = frame[["batch_date", "example_id", "prediction_at"]].assign(score=champion.bundle.model.predict(frame))
         return pa.Table.from_pandas(scored, scores_schema(), preserve_index=False)
 
     files = state.lake.files("features", drops=(drops[0], drops[-1]))
     kept = state.kept_scores.of(champion.promotion.model_version, files, drops, score)
-    if kept["example_id"].to_pylist() != frame["example_id"].tolist():
-        return champion.bundle.model.predict(frame)
+    if kept["example_id"].to_pylist() != rows["example_id"].to_pylist():
+        return champion.bundle.model.predict(_frame_of(connection, rows))
     return kept["score"].to_numpy()
 
 
 class _FeatureFrame:
     """Feature rows of a stretch of drops, from which windows and references are cut."""
 
-    def __init__(self, spec: UseCaseSpec, drops: Sequence[date], frame: Any) -> None:
+    def __init__(self, spec: UseCaseSpec, drops: Sequence[date], rows: pa.Table) -> None:
         self.drops = tuple(drops)
-        self._names = spec.features.feature_names()
-        self._frame = frame
-        days = frame["batch_date"].to_numpy().astype("datetime64[D]")
+        self._rows = rows
+        days = rows["batch_date"].to_numpy().astype("datetime64[D]")
         self._days = np.searchsorted(np.array(drops, dtype="datetime64[D]"), days)
-        self._columns = {name: _values(frame[name]) for name in self._names}
+        self._columns = {name: _values(rows[name]) for name in spec.features.feature_names()}
 
     def cut(self, first: date, last: date, score: Score | None, without: Sequence[date] = ()) -> FeatureRows:
         """Give the rows of first..last, those of the drops `without` left out; `score` gives the champion's scores."""
@@ -249,11 +259,10 @@ class _FeatureFrame:
         begin, end = (kept[0], kept[-1] + 1) if kept else (0, 0)
         left_out = [position for position, drop in enumerate(self.drops) if drop in without]
         rows = np.flatnonzero((self._days >= begin) & (self._days < end) & ~np.isin(self._days, left_out))
-        is_all = rows.size == len(self._frame)  # then nothing is copied: a training set may be most of the memory
+        is_all = rows.size == self._rows.num_rows  # then nothing is copied: a training set may be most of the memory
         columns = dict(self._columns) if is_all else {name: values[rows] for name, values in self._columns.items()}
         if score is not None:
-            frame = self._frame if is_all else self._frame.iloc[rows]
-            columns[SCORE] = score(frame) if rows.size else np.empty(0)
+            columns[SCORE] = score(self._rows if is_all else self._rows.take(rows)) if rows.size else np.empty(0)
         return FeatureRows(self.drops[begin:end], self._days[rows] - begin, columns)
 
 
@@ -266,8 +275,8 @@ def _load_features(
     columns = ", ".join(
         f'"{name}"' for name in ("batch_date", "example_id", "prediction_at", *spec.features.feature_names())
     )
-    frame = lake.relation(connection, "features", bounds).project(columns).order("batch_date, example_id").df()
-    return _FeatureFrame(spec, drops, frame)
+    rows = lake.relation(connection, "features", bounds).project(columns).order("batch_date, example_id")
+    return _FeatureFrame(spec, drops, rows.to_arrow_table())
 
 
 def feature_rows_of(
@@ -277,7 +286,12 @@ def feature_rows_of(
     return _load_features(connection, spec, lake, first, last).cut(first, last, None)
 
 
-def _values(series: Any) -> Any:
-    if series.dtype == object or str(series.dtype) in ("string", "category", "str"):
-        return series.astype(object).where(series.notna(), None).to_numpy(dtype=object)
-    return series.to_numpy(dtype=np.float64, na_value=np.nan)
+def _values(column: pa.ChunkedArray) -> NDArray[Any]:
+    """Give a column of features as text with None, or as floats with NaN."""
+    import pyarrow as pa
+
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return column.to_numpy(zero_copy_only=False)
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    return column.cast(pa.float64()).to_numpy(zero_copy_only=False)

@@ -100,7 +100,7 @@ def _feed_rows(
     first = max(spec.calendar.start, begun - monitoring.feed_history - monitoring.relearn_after)
     series, categories = [], []
     for source in spec.sources:
-        if source.arrives != "every drop":
+        if source.arrives != "every_drop":
             continue
         for prefix in ("raw", "quarantine"):
             name = f"{prefix}_{source.name}"

@@ -17,7 +17,6 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.logit import logit
 from ml_assets.stores.lake import Lake, MissingTableError
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.contributions import contributions
 
 if TYPE_CHECKING:
     import duckdb
@@ -49,7 +48,7 @@ def explain_prediction(spec: UseCaseSpec, state: UseCaseState, example_id: str, 
         prediction |= {"model_version": prediction["scored_by"], "model_score": prediction["score"]}
     entry = next(row for row in record if row["model_version"] == prediction["model_version"])
     bundle = state.models.load(entry["model_version"], entry["artifact_sha256"])
-    parts = contributions(bundle.model, features)
+    parts = bundle.model.contributions(features)
     added = {name: float(part[0]) for name, part in parts[0].items()} if parts else {}
     values = {name: plain_value(features.iloc[0][name]) for name in bundle.model.feature_names}
     return {

@@ -13,7 +13,7 @@ from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.prior_correction import PriorCorrector, drops_read
 from ml_assets.pipeline.scoring.scoring_model import scoring_model_of
 from ml_assets.serving.scoring import score_drop
-from ml_assets.serving.shadows import RecordedVerdict, Shadow, shadows_of
+from ml_assets.serving.shadows import PastVerdict, Shadow, shadows_of
 from ml_assets.spec.tables.models import SHADOW_PREDICTIONS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -57,10 +57,10 @@ def score_shadows(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date])
     return DropResult(Counter(rows["batch_date"].to_pylist()), scorer.notes, checks=(outcome,))
 
 
-def read_verdicts(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[RecordedVerdict]:
+def read_verdicts(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[PastVerdict]:
     """Read every verdict ever recorded; none when none was given yet."""
     names = ("as_of", "sequence", "verdict", "model_version", "artifact_sha256", "serves_after", "serves")
-    return [RecordedVerdict(*(row[name] for name in names)) for row in read_record(connection, lake)]
+    return [PastVerdict(*(row[name] for name in names)) for row in read_record(connection, lake)]
 
 
 class _ShadowScorer:

@@ -10,9 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.training.date_like import DateLike, date_like_features
-from ml_assets.training.economy import Full, Ground, Measured, ablate, compress, measure_full, prune, reseed
-from ml_assets.training.estimators import FittedModel
+from ml_assets.training.ablation import (
+    AblationData,
+    Full,
+    MeasuredVariant,
+    ablate,
+    compress,
+    measure_full,
+    prune,
+    reseed,
+)
 from ml_assets.training.importance import (
     Agreement,
     Stability,
@@ -22,6 +29,8 @@ from ml_assets.training.importance import (
     stability,
     views_of,
 )
+from ml_assets.training.model_kind import FittedModel
+from ml_assets.training.time_proxy_features import TimeProxy, time_proxy_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,20 +58,20 @@ class Ablation:
 
     rung: str
     as_of: str
-    full: Measured
-    seeds: tuple[Measured, ...]
+    full: MeasuredVariant
+    seeds: tuple[MeasuredVariant, ...]
     by_feature: Mapping[str, NDArray[np.float64]]
     by_group: Mapping[str, NDArray[np.float64]]
     shap: Mapping[str, float]
     agrees: Agreement | None
     stands: Stability | None
-    ablated: tuple[Measured, ...]
-    pruned: tuple[Measured, ...]
-    smaller: tuple[Measured, ...]
-    date_like: tuple[DateLike, ...]
+    ablated: tuple[MeasuredVariant, ...]
+    pruned: tuple[MeasuredVariant, ...]
+    smaller: tuple[MeasuredVariant, ...]
+    time_proxies: tuple[TimeProxy, ...]
 
 
-def measure_ablation(spec: UseCaseSpec, ground: Ground, as_of: str, n_seeds: int, tell: Tell) -> Ablation:
+def measure_ablation(spec: UseCaseSpec, ground: AblationData, as_of: str, n_seeds: int, tell: Tell) -> Ablation:
     """Measure all of it, telling each step; raises ValueError on a history too short to look ahead."""
     groups = views_of(spec.features, ground.features)
     full = measure_full(ground)
@@ -89,24 +98,24 @@ def measure_ablation(spec: UseCaseSpec, ground: Ground, as_of: str, n_seeds: int
         agrees=agreement(means, shap, TOP) if shap else None,
         stands=stability(shaps, TOP) if len(shaps) == len(models) else None,
         **_variants(ground, full, groups, tell),
-        date_like=tuple(date_like_features(ground.rows, ground.features)),
+        time_proxies=tuple(time_proxy_features(ground.rows, ground.features)),
     )
 
 
-def count_steps(spec: UseCaseSpec, ground: Ground, n_seeds: int) -> int:
+def count_steps(spec: UseCaseSpec, ground: AblationData, n_seeds: int) -> int:
     """Count the steps that are told, about."""
     sizes = [size for size in SIZES if size < len(ground.features)]
     return 2 + n_seeds + len(views_of(spec.features, ground.features)) + len(sizes) + 7
 
 
 def _variants(
-    ground: Ground, full: Full, groups: Mapping[str, Sequence[str]], tell: Tell
-) -> dict[str, tuple[Measured, ...]]:
+    ground: AblationData, full: Full, groups: Mapping[str, Sequence[str]], tell: Tell
+) -> dict[str, tuple[MeasuredVariant, ...]]:
     kinds = {"ablated": ablate(ground, full, groups), "pruned": prune(ground, full, SIZES),
              "smaller": compress(ground, full)}  # fmt: skip
-    found: dict[str, tuple[Measured, ...]] = {}
+    found: dict[str, tuple[MeasuredVariant, ...]] = {}
     for kind, variants in kinds.items():
-        kept: list[Measured] = []
+        kept: list[MeasuredVariant] = []
         for each in variants:
             kept.append(each)
             tell(f"{'without ' if kind == 'ablated' else ''}{each.name}: log loss {each.log_loss:.4f} ahead")
@@ -114,7 +123,9 @@ def _variants(
     return found
 
 
-def _told(fits: Iterator[tuple[Measured, FittedModel]], tell: Tell) -> Iterator[tuple[Measured, FittedModel]]:
+def _told(
+    fits: Iterator[tuple[MeasuredVariant, FittedModel]], tell: Tell
+) -> Iterator[tuple[MeasuredVariant, FittedModel]]:
     for measured, model in fits:
         tell(f"{measured.name}: log loss {measured.log_loss:.4f} ahead")
         yield measured, model

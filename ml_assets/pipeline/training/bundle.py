@@ -12,8 +12,8 @@ from ml_assets.spec.model import TrainingRecipe
 from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.sequential import daily_means
 from ml_assets.stores.model_store import JudgedParts, ModelBundle, UnseenDay
+from ml_assets.training.applicability_domain import Envelope, learn_envelope
 from ml_assets.training.candidate import MeasuredRung, Start, going_on
-from ml_assets.training.envelope import Envelope, learn_envelope
 from ml_assets.training.objectives import fit_objectives
 from ml_assets.training.refit import departs, refit
 
@@ -93,7 +93,7 @@ def envelope_of(recipe: TrainingRecipe, learned: pd.DataFrame, features: Sequenc
     if recipe.abstain is None:
         return None
     watched = [name for name in recipe.abstain.features if name in features]
-    return learn_envelope(learned[watched], recipe.abstain.beyond) if watched else None
+    return learn_envelope(learned[watched], recipe.abstain.max_range_multiple) if watched else None
 
 
 def _started_from(

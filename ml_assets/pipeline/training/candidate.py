@@ -20,8 +20,9 @@ from ml_assets.stores.model_registry import CandidateLog
 from ml_assets.stores.model_store import ModelBundle, StoredModel
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.candidate import MeasuredRung, Start, climb
-from ml_assets.training.estimators import FittedModel, needs_both_classes
+from ml_assets.training.estimators import needs_both_classes
 from ml_assets.training.history import choose_history, within_history
+from ml_assets.training.model_kind import FittedModel
 from ml_assets.training.tuning import Trial, tune_ladder
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def _climb(
     if asked.rung in [rung.name for rung in recipe.ladder]:
         choice = RungChoice(asked.rung, (f"{asked.rung}: fixed by hand",))
     else:
-        choice = take_rung(recipe, rungs, spec.model.margin, asked.breaks)
+        choice = take_rung(recipe, rungs, spec.model.min_relative_gain, asked.breaks)
     return Climbed(recipe, rungs, RungChoice(choice.name, (*choice.reasons, *left_out)), trials)
 
 

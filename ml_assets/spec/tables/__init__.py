@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ml_assets.spec.tables import experiments, features, ingestion, models, monitoring
-from ml_assets.spec.tables.table import Column, Table
+from ml_assets.spec.tables.table import LakeColumn, Table
 from ml_assets.spec.use_case import UseCaseSpec
 
-__all__ = ["Column", "Table", "declared_lake_tables", "main_table", "tables_of_asset"]
+__all__ = ["LakeColumn", "Table", "declared_lake_tables", "main_table", "tables_of_asset"]
 
 
 def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
@@ -22,11 +22,11 @@ def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
     the declaration's SQL knows their types.
     """
     objectives = tuple(
-        Column(each.name, "DOUBLE", each.description or f"{each.measure} as predicted", null="not predicted yet")
+        LakeColumn(each.name, "DOUBLE", each.description or f"{each.measure} as predicted", null="not predicted yet")
         for each in spec.model.objectives
     )
     measures = tuple(
-        Column(name, "DOUBLE", "a measure of the outcome", null="unknown") for name in spec.labels.measures
+        LakeColumn(name, "DOUBLE", "a measure of the outcome", null="unknown") for name in spec.labels.measures
     )
     more = {"predictions": objectives, "labels": measures}
     found = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_assets.spec.contract import SQL_TYPES, Source
-from ml_assets.spec.tables.table import Column, Table, read_columns
+from ml_assets.spec.tables.table import LakeColumn, Table, read_columns
 
 _TYPES = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}  # one name a type
 DROP = read_columns("batch_date | DATE | the drop")
@@ -55,10 +55,10 @@ ACCEPTED_GAPS = Table(
 )
 
 
-def contract_columns(source: Source) -> tuple[Column, ...]:
+def contract_columns(source: Source) -> tuple[LakeColumn, ...]:
     """Give the columns that a contract declares."""
     return tuple(
-        Column(name, _TYPES.get(kind := SQL_TYPES[column.type], kind), column.description, column.unit or "", "")
+        LakeColumn(name, _TYPES.get(kind := SQL_TYPES[column.type], kind), column.description, column.unit or "", "")
         for name, column in source.columns.items()
     )
 

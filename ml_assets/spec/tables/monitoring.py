@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_assets.spec.tables.ingestion import DROP
-from ml_assets.spec.tables.table import Column, Table, read_columns
+from ml_assets.spec.tables.table import LakeColumn, Table, read_columns
 
 _MONITOR = read_columns("""
     family      | VARCHAR | feed, or the reference of a feature: before (the drops before) or training
@@ -61,8 +61,8 @@ PERFORMANCE_REPORT = Table(
     asset="monitoring/performance_report",
     grain="drop x drop of the prediction x role x slice",
     columns=(
-        Column("batch_date", "DATE", "the drop in which the examples matured"),
-        Column("prediction_batch_date", "DATE", "the drop in which they were predicted"),
+        LakeColumn("batch_date", "DATE", "the drop in which the examples matured"),
+        LakeColumn("prediction_batch_date", "DATE", "the drop in which they were predicted"),
         *read_columns("""
     role                  | VARCHAR | champion, baseline, first_champion (never retrained), last_refused, failed
     slice_column          | VARCHAR | the feature that cuts them | | all

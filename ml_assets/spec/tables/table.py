@@ -10,7 +10,7 @@ TYPES = ("BIGINT", "BOOLEAN", "DATE", "DOUBLE", "INTEGER", "TIMESTAMPTZ", "VARCH
 
 
 @dataclass(frozen=True)
-class Column:
+class LakeColumn:
     """A column of a lake table.
 
     Attributes
@@ -54,7 +54,7 @@ class Table:
     name: str
     asset: str
     grain: str
-    columns: tuple[Column, ...] = field(default=())
+    columns: tuple[LakeColumn, ...] = field(default=())
     is_by_drop: bool = True
 
     @property
@@ -74,7 +74,7 @@ class Table:
         return self.name in {name, f"{layer}_{name}"}
 
 
-def read_columns(text: str) -> tuple[Column, ...]:
+def read_columns(text: str) -> tuple[LakeColumn, ...]:
     """Read columns from lines of `name | type | meaning | unit | null`; unit and null may be left out.
 
     Examples
@@ -87,16 +87,16 @@ def read_columns(text: str) -> tuple[Column, ...]:
     ValueError
         On a line with too few parts, or an unknown type.
     """
-    found: list[Column] = []
+    found: list[LakeColumn] = []
     for line in filter(None, (line.strip() for line in text.strip().splitlines())):
         name, kind, meaning, *more = (part.strip() for part in line.split("|"))
         if kind not in TYPES and not kind.startswith("STRUCT("):
             raise ValueError(f"{name}: found type {kind!r}; allowed: {', '.join(TYPES)}, STRUCT(…)[]")
         unit, null = [*more, "", ""][:2]
-        found.append(Column(name, kind, meaning, unit, null or NEVER_NULL))
+        found.append(LakeColumn(name, kind, meaning, unit, null or NEVER_NULL))
     return tuple(found)
 
 
-def typed(types: Mapping[str, str], meanings: Mapping[str, str], null: str) -> tuple[Column, ...]:
+def typed(types: Mapping[str, str], meanings: Mapping[str, str], null: str) -> tuple[LakeColumn, ...]:
     """Give columns of declared types, such as those of a contract, with what is said of them."""
-    return tuple(Column(name, kind, meanings.get(name, ""), "", null) for name, kind in types.items())
+    return tuple(LakeColumn(name, kind, meanings.get(name, ""), "", null) for name, kind in types.items())

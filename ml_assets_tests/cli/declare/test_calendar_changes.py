@@ -35,7 +35,7 @@ Edit = Callable[[str, str], int]
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StatePaths:
     """A machine of its own with the flagship, of which nothing was run yet."""
     shutil.copytree(DEFS_FOLDER / NAME, tmp_path / "defs" / NAME)
-    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", tmp_path / "defs")
+    monkeypatch.setenv("ML_ASSETS_PROJECT", str(tmp_path))
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "200")
     return StatePaths(tmp_path / "state")

@@ -22,7 +22,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a machine without a use case, and two files that somebody brings."""
     write_past(tmp_path)
     (tmp_path / "defs").mkdir()
-    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", tmp_path / "defs")
+    monkeypatch.setenv("ML_ASSETS_PROJECT", str(tmp_path))
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "200")
     return tmp_path

@@ -17,7 +17,7 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a copy of the flagship, the only use case there is."""
-    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", tmp_path / "defs")
+    monkeypatch.setenv("ML_ASSETS_PROJECT", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
     found = Path(shutil.copytree(DEFS_FOLDER / "flight_delays", tmp_path / "defs" / "flight_delays"))
     shutil.rmtree(found / "sql_tests")

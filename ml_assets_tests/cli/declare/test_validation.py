@@ -33,7 +33,7 @@ def two_use_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     defs = tmp_path / "defs"
     shutil.copytree(DEFS_FOLDER / "flight_delays", defs / "flight_delays")
     write_case(BROKEN, defs / "parcels")
-    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", defs)
+    monkeypatch.setenv("ML_ASSETS_PROJECT", str(defs.parent))
 
 
 def run(*arguments: str, color: bool = False) -> Result:

@@ -74,7 +74,7 @@ def lay(state: Path, table: pa.Table) -> None:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["economy", "flight_delays", *arguments], terminal_width=240)
+    return CliRunner().invoke(app, ["ablation", "flight_delays", *arguments], terminal_width=240)
 
 
 def test_as_json_it_holds_every_measure_and_the_page_every_part(state: Path) -> None:
@@ -90,9 +90,9 @@ def test_as_json_it_holds_every_measure_and_the_page_every_part(state: Path) -> 
     assert [each["name"] for each in found["ablated"]] == ["weather", "= expressions"]
     assert found["stability"]["n_fits"] == 2
     assert [each["name"] for each in found["smaller"]][:2] == ["line alone", "trees alone"]
-    assert [each["name"] for each in found["date_like"]] == ["season"]
+    assert [each["name"] for each in found["time_proxies"]] == ["season"]
     page = Path(found["page"])
-    assert page == state / "reports" / "flight_delays" / "economy_2013-02-09.html"
+    assert page == state / "reports" / "flight_delays" / "ablation_2013-02-09.html"
     text = page.read_text()
     for title in ("In short", "What it leans on", "Views that could be spared", "Features kept", "Smaller models",
                   "Features that act as a date"):  # fmt: skip
@@ -108,7 +108,7 @@ def test_a_rung_by_name_is_shown_as_tables_with_what_to_do_next(state: Path) -> 
 
     assert result.exit_code == 0, result.stderr
     assert "acts as a date: season" in result.stdout
-    assert "ml-assets economy flight_delays --page" in result.stdout
+    assert "ml-assets ablation flight_delays --page" in result.stdout
 
 
 @pytest.mark.parametrize(

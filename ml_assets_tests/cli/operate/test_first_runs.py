@@ -30,7 +30,7 @@ def root(tmp_path: Path) -> Any:
     shutil.copytree(DECLARED, tmp_path / "defs" / "late_loans")
     give_registry(StatePaths(tmp_path / "state"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ml_assets.cli.console.DEFS_FOLDER", tmp_path / "defs")
+        patch.setenv("ML_ASSETS_PROJECT", str(tmp_path))
         patch.setenv("ML_ASSETS_DATA", str(tmp_path / "state"))
         patch.setenv("DAGSTER_HOME", str(tmp_path / "state" / "dagster_home"))
         patch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")

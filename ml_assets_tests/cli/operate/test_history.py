@@ -17,7 +17,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_past(tmp_path)
     shutil.copytree(DECLARED, tmp_path / "defs" / "late_loans")
     monkeypatch.setattr("ml_assets.cli.console.console._width", 200)  # it may have been made in a narrower terminal
-    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", tmp_path / "defs")
+    monkeypatch.setenv("ML_ASSETS_PROJECT", str(tmp_path))
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "200")
     return tmp_path

@@ -11,6 +11,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ml_assets.graph.runs.event_log import BatchedSqliteEventLogStorage
+from ml_assets.stores.database_copies import begin_as_copy
 
 DAYS = dg.DailyPartitionsDefinition("2013-01-01", end_date="2013-01-31")
 TABLES = {  # without the moment at which a row was inserted
@@ -136,3 +137,32 @@ def test_range_run_on_the_instance_of_the_project_is_known_drop_by_drop(
     assert found["batched"] == found["default"]
     assert found["batched"][0] == [f"2013-01-0{day}" for day in range(3, 10)]
     assert found["batched"][3] == {"rows": 9, "report": 9}
+
+
+def test_file_of_a_later_run_is_a_copy_with_the_same_tables(tmp_path: Path) -> None:
+    base = tmp_path / "history" / "runs"
+    storage = BatchedSqliteEventLogStorage(str(base))
+    for run_id in ("first", "second"):
+        storage.get_logs_for_run(run_id)
+
+    def schema(run_id: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(base / f"{run_id}.db")) as connection:
+            tables = connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
+            return [*tables, *connection.execute("PRAGMA journal_mode").fetchall(),
+                    *connection.execute("SELECT * FROM alembic_version").fetchall()]  # fmt: skip
+
+    assert (tmp_path / "history" / f"empty-{dg.__version__}.db").exists()
+    assert schema("second") == schema("first")
+    assert ("wal",) in schema("second")
+    storage.dispose()
+
+
+def test_copy_never_replaces_a_file_that_has_begun(tmp_path: Path) -> None:
+    begun, empty = tmp_path / "begun.db", tmp_path / "empty.db"
+    begun.write_bytes(b"begun")
+    empty.write_bytes(b"empty")
+
+    assert not begin_as_copy(empty, begun)
+    assert not begin_as_copy(tmp_path / "none.db", tmp_path / "new.db")
+    assert begun.read_bytes() == b"begun"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["begun.db", "empty.db"]

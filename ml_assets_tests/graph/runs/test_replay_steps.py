@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ml_assets.cli.operate.history import Options, run_history
+from ml_assets.cli.operate.history import HistoryOptions, run_history
 from ml_assets.graph.runs import replay as replaying
 from ml_assets.graph.runs.replay import replay
 from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
@@ -62,7 +62,7 @@ def loans(folder: Path) -> World:
     last = date(2022, 10, 16)
     folder.mkdir(exist_ok=True)
     history = [f"{source.name}={file}" for source, file in zip(spec.sources, write_past(folder), strict=True)]
-    run_history(spec, StatePaths(folder), Options(history, last=str(last)), NOW)
+    run_history(spec, StatePaths(folder), HistoryOptions(history, last=str(last)), NOW)
     give_registry(StatePaths(folder))
     before = spec.calendar.drops_between(spec.calendar.start, date(2022, 9, 4))
     run_batch_steps(spec, UseCaseState(spec.name, StatePaths(folder)), before, BatchContext(NOW))

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from ml_assets.cli import app
 from ml_assets.features.leakage_audit import Leak
-from ml_assets.features.outcome_leakage import Finding
+from ml_assets.features.outcome_leakage import LeakageSign
 from ml_assets.pipeline.audit.leakage import Audit
 from ml_assets.pipeline.audit.suspicions import AcceptanceError, accept_feature, judge_findings
 from ml_assets.pipeline.audit.training_set_audit import TrainingSetAudit, audit_training_set
@@ -34,15 +34,16 @@ def spec() -> UseCaseSpec:
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> UseCaseState:
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster_home"))
-    monkeypatch.setattr("ml_assets.cli.console.DEFS_FOLDER", DEFS)
+    monkeypatch.setenv("ML_ASSETS_PROJECT", str(tmp_path))
+    (tmp_path / "ml_assets.toml").write_text(f'use_cases = "{DEFS}"')
     return UseCaseState("late_loans", state_paths())
 
 
-def target(column: str, value: float) -> Finding:
-    return Finding("target", column, value, 0.8, 500, f"alone it ranks the examples of a drop with AUC {value:.3f}")
+def target(column: str, value: float) -> LeakageSign:
+    return LeakageSign("target", column, value, 0.8, 500, f"alone it ranks the examples of a drop with AUC {value:.3f}")
 
 
-def audited(spec: UseCaseSpec, state: UseCaseState, findings: list[Finding], leaks: list[Leak]) -> TrainingSetAudit:
+def audited(spec: UseCaseSpec, state: UseCaseState, findings: list[LeakageSign], leaks: list[Leak]) -> TrainingSetAudit:
     """Audit a training set in which these are found."""
     where = "ml_assets.pipeline.audit.training_set_audit"
     audit = Audit(examples=5, moments=1, cells=50, leaks=leaks)

@@ -13,7 +13,7 @@ from ml_assets.pipeline.champion.decisions import PersonDecision, find_promoted,
 from ml_assets.pipeline.champion.rollback_preview import preview_rollback
 from ml_assets.pipeline.evaluation.comparison import compare
 from ml_assets.stores.model_store import ModelBundle, ModelStore
-from ml_assets.training.estimators import Constant
+from ml_assets.training.constant import Constant
 from ml_assets_tests.rehearsal import Rehearsal, checks_of, day, go_on_from, rehearse
 
 SCORED = "SELECT batch_date, any_value(served_by) AS served_by, count(DISTINCT served_by) AS n, " \

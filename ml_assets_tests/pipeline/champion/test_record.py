@@ -20,7 +20,7 @@ from ml_assets.pipeline.champion.promote import RecordedVerdict
 from ml_assets.pipeline.champion.record import (
     BY_HAND,
     CandidateRow,
-    Decision,
+    ServingDecision,
     append_decision,
     append_verdict,
     champion_in,
@@ -56,7 +56,9 @@ class Record:
     def person(self, model: str, verdict: str, after: date, note: str = "") -> None:
         """Add what a person decided about a model in the record."""
         entry = next(row for row in reversed(self.rows) if row["model_version"] == model)
-        append_decision(self.connection, self.lake, entry, Decision(verdict, "ann", after, note), self._provenance())
+        append_decision(
+            self.connection, self.lake, entry, ServingDecision(verdict, "ann", after, note), self._provenance()
+        )
 
     @property
     def rows(self) -> list[dict[str, Any]]:

@@ -29,8 +29,9 @@ from ml_assets.stats.logit import logit, sigmoid
 from ml_assets.stats.window_measures import measure_window
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.training.candidate import Start, climb
-from ml_assets.training.estimators import FittedModel, fit_rung
+from ml_assets.training.estimators import fit_rung
 from ml_assets.training.evaluation import gain_over
+from ml_assets.training.model_kind import FittedModel
 from ml_assets_tests.rehearsal import flagship
 
 FloatArray = NDArray[np.float64]

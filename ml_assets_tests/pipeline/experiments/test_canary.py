@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ml_assets.pipeline.champion.decisions import NotDecidableError, PersonDecision
-from ml_assets.pipeline.champion.record import Decision, append_decision, champion_in, read_record
+from ml_assets.pipeline.champion.record import ServingDecision, append_decision, champion_in, read_record
 from ml_assets.pipeline.experiments.people import conclude_experiment, plan_start, start_experiment
 from ml_assets.pipeline.experiments.record import BY_ITSELF, RunningExperiment, UnknownExperimentError, free_part
 from ml_assets.pipeline.experiments.status import experiment_statuses
@@ -332,7 +332,8 @@ def test_files_of_a_challenger_that_serves_are_kept(watched: Rehearsal, tmp_path
     newer = {"_recorded_at": NOW, "_run_id": ""}
     with kept.state.writing("test") as lake, kept.state.connect() as connection:
         entry = read_record(connection, lake)[0]
-        append_decision(connection, lake, entry, Decision("refused", "me", day(LAST), "another is the newest"), newer)
+        refused = ServingDecision("refused", "me", day(LAST), "another is the newest")
+        append_decision(connection, lake, entry, refused, newer)
 
     with kept.state.writing("test"):
         housekeep(kept.spec, kept.state, NOW + timedelta(days=9000))

@@ -17,7 +17,7 @@ CHECK = "predictions:can_abstain"
 
 def test_champion_fitted_before_abstain_was_declared_is_told_and_serves(served: Rehearsal, tmp_path: Path) -> None:
     state = go_on_from(served, tmp_path / "state")
-    abstain = Abstain(beyond=1, features=("departure_hour",))
+    abstain = Abstain(max_range_multiple=1, features=("departure_hour",))
     model = SPEC.model.model_copy(update={"abstain": abstain})
     declared = Rehearsal(SPEC.model_copy(update={"model": model}), state.root)
 

@@ -9,9 +9,8 @@ import pytest
 from ml_assets.reports.tables_page import tables_page
 from ml_assets.spec.tables import Table, declared_lake_tables, tables_of_asset
 from ml_assets.spec.tables.table import read_columns
-from ml_assets.stores.paths import project_root
 from ml_assets.stores.table_rows import arrow_rows, arrow_schema
-from ml_assets_tests.rehearsal import Rehearsal, flagship
+from ml_assets_tests.rehearsal import REPOSITORY, Rehearsal, flagship
 
 DRAWN = {"examples", "quarantine_examples", "features", "training_set", "worklist"}  # SQL of the use case adds columns
 
@@ -53,7 +52,7 @@ def test_every_column_that_no_contract_declares_says_what_it_means() -> None:
 
 
 def test_page_of_tables_is_the_declared_one() -> None:
-    page = project_root() / "docs" / "tables.md"
+    page = REPOSITORY / "docs" / "tables.md"
 
     assert Path(page).read_text() == tables_page(flagship())
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ml_assets.spec.declared import Fault
+from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.names import KeyPath, not_among
 
 _WANTED = {
@@ -60,7 +60,9 @@ def _said(detail: ErrorDetails, path: KeyPath, model: type[BaseModel]) -> str:
     if "found" in message or message.startswith("is "):  # a part's own words: what it found, or is missing
         return message
     if kind == "extra_forbidden":
-        return not_among(str(path[-1]), _fields_at(path[:-1], model))
+        inner, key = _model_at(path[:-1], model), str(path[-1])
+        now = inner.renamed.get(key) if inner is not None and issubclass(inner, Declared) else None
+        return f"found {key!r}; it is called {now} now" if now else not_among(key, _fields_of(inner))
     if kind == "missing":
         return "is required and missing"
     if kind == "literal_error":
@@ -101,7 +103,7 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
-def _fields_at(path: KeyPath, model: type[BaseModel]) -> list[str]:
+def _model_at(path: KeyPath, model: type[BaseModel]) -> type[BaseModel] | None:
     inner: type[BaseModel] | None = model
     for part in path:
         if inner is None or isinstance(part, int):
@@ -109,7 +111,11 @@ def _fields_at(path: KeyPath, model: type[BaseModel]) -> list[str]:
         fields = {info.alias or name: info.annotation for name, info in inner.model_fields.items()}
         if part in fields:
             inner = _model_in(fields[part])
-    return [info.alias or name for name, info in inner.model_fields.items()] if inner else []
+    return inner
+
+
+def _fields_of(model: type[BaseModel] | None) -> list[str]:
+    return [info.alias or name for name, info in model.model_fields.items()] if model else []
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

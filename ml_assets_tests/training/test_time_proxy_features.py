@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ml_assets.training.date_like import date_like_features
+from ml_assets.training.time_proxy_features import time_proxy_features
 
 N_DROPS, A_DROP = 30, 20
 
@@ -31,7 +31,7 @@ def _drops() -> pd.DataFrame:
 
 def _found(rows: pd.DataFrame) -> list[str]:
     features = [str(name) for name in rows if name not in ("batch_date", "split")]
-    return [each.name for each in date_like_features(rows, features)]
+    return [each.name for each in time_proxy_features(rows, features)]
 
 
 def test_what_moves_on_with_time_is_found_and_what_comes_again_is_not() -> None:
@@ -39,7 +39,7 @@ def test_what_moves_on_with_time_is_found_and_what_comes_again_is_not() -> None:
 
 
 def test_the_reason_says_where_the_held_out_drops_are() -> None:
-    season, since, _ = date_like_features(_drops(), ["season", "since_event", "month"])
+    season, since, _ = time_proxy_features(_drops(), ["season", "since_event", "month"])
 
     assert season.outside == 1.0
     assert "it goes up with time" in season.reason

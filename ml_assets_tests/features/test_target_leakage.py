@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.features.disguised_labels import auc_within, find_disguised_labels, pairs_within, score_cheaply
-from ml_assets.features.drawn_rows import DrawnRows, Values, Words
+from ml_assets.features.target_leakage import auc_within, find_target_leakage, pairs_within, score_cheaply
+from ml_assets.features.training_sample import DrawnRows, Values, Words
 from ml_assets.stats.classification import auc
 
 DAYS, A_DAY, HELD_FROM = 30, 60, 20
@@ -32,7 +32,7 @@ def words(texts: Sequence[str | None]) -> Words:
 
 
 def found_in(values: Values) -> tuple[float, str]:
-    (found,) = find_disguised_labels(drawn({"column": values}))
+    (found,) = find_target_leakage(drawn({"column": values}))
     return found.value, found.says.partition(", by its ")[2]
 
 
@@ -75,7 +75,7 @@ def test_label_in_disguise_is_an_alarm(name: str) -> None:
 
 
 def test_column_that_tells_a_bad_week_from_a_good_one_gives_nothing_away() -> None:
-    (regime,) = find_disguised_labels(
+    (regime,) = find_target_leakage(
         drawn({"regime": np.where(DAY < HELD_FROM, 0.2 + DAY / 1000, 0.9).astype(np.float64)})
     )
 
@@ -95,7 +95,7 @@ def test_columns_without_meaning_are_no_alarm(seed: int) -> None:
         "infinite": np.where(codes % 2 == 0, np.inf, -np.inf),
     }
 
-    assert max(each.value for each in find_disguised_labels(drawn(columns))) < 0.65
+    assert max(each.value for each in find_target_leakage(drawn(columns))) < 0.65
 
 
 def test_too_few_rows_are_not_judged() -> None:
@@ -106,13 +106,13 @@ def test_too_few_rows_are_not_judged() -> None:
         rows, is_train=rows.is_train[few], labels=rows.labels[few], drops=DAY[few], columns={"told": IS_LATE[few] * 1.0}
     )
 
-    assert find_disguised_labels(cut) == []
+    assert find_target_leakage(cut) == []
 
 
 def test_holdout_of_one_example_a_drop_is_compared_as_a_whole() -> None:
     rows = replace(drawn({"told": IS_LATE.astype(np.float64)}), drops=NUMBER)
 
-    (found,) = find_disguised_labels(rows)
+    (found,) = find_target_leakage(rows)
 
     assert found.is_alarm
     assert found.says == "alone it ranks the holdout, drops being small, with AUC 1.000"
@@ -123,7 +123,7 @@ def test_cheap_model_adds_up_what_columns_say() -> None:
     rows = drawn({"even": half[0], "odd": half[1]})
     held = ~rows.is_train
 
-    alone = max(each.value for each in find_disguised_labels(rows))
+    alone = max(each.value for each in find_target_leakage(rows))
 
     assert alone < 0.9
     assert auc_within(DAY[held], rows.labels[held], score_cheaply(rows, rows.columns)) == 1.0

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.features.disguised_labels import auc_within, pairs_within
-from ml_assets.features.drawn_rows import DrawnRows, Floats, Whole, Words, as_looked_at
-from ml_assets.features.outcome_leakage import MIN_ROWS, Finding
+from ml_assets.features.outcome_leakage import MIN_ROWS, LeakageSign
+from ml_assets.features.target_leakage import auc_within, pairs_within
+from ml_assets.features.training_sample import DrawnRows, Floats, Whole, Words, as_looked_at
 from ml_assets.stats.classification import auc
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _PRIOR_ROWS = 20.0
 
 
 @dataclass(frozen=True)
-class Difference:
+class RankingGap:
     """How well rows are ranked that training has met, and those it has not; NaN below thirty of either outcome.
 
     `error` is the standard error of `met - new`, by leaving out a drop at a time (the jackknife of Efron, 1982).
@@ -43,11 +43,11 @@ class Difference:
     error: float
 
 
-def compare_ranking(drops: Whole, labels: Floats, score: Floats, is_met: npt.NDArray[np.bool_]) -> Difference:
+def compare_ranking(drops: Whole, labels: Floats, score: Floats, is_met: npt.NDArray[np.bool_]) -> RankingGap:
     """Compare the AUC within drops of the rows of `is_met` with that of the others."""
     met, new = (auc_within(drops[side], labels[side], score[side]) for side in (is_met, ~is_met))
     if np.isnan(met + new):
-        return Difference(met, new, float("nan"))
+        return RankingGap(met, new, float("nan"))
     days = np.unique(drops)
     right, pairs = np.zeros((2, days.size)), np.zeros((2, days.size))
     for place, side in enumerate((is_met, ~is_met)):
@@ -58,10 +58,10 @@ def compare_ranking(drops: Whole, labels: Floats, score: Floats, is_met: npt.NDA
     left_out = (right.sum(axis=1, keepdims=True) - right)[:, usable] / rest[:, usable]
     apart, count = left_out[0] - left_out[1], int(usable.sum())
     error = float(np.sqrt((count - 1) / count * np.sum((apart - apart.mean()) ** 2))) if count > 1 else float("nan")
-    return Difference(met, new, error)
+    return RankingGap(met, new, error)
 
 
-def _say(found: Difference, others: int) -> str:
+def _say(found: RankingGap, others: int) -> str:
     if np.isnan(found.new):
         return f"the rest, {others:,}, are too few to say what that is worth"
     if np.isnan(found.met):
@@ -72,7 +72,7 @@ def _say(found: Difference, others: int) -> str:
     )
 
 
-def report_twins(connection: duckdb.DuckDBPyConnection, features: Sequence[str]) -> Finding:
+def report_twins(connection: duckdb.DuckDBPyConnection, features: Sequence[str]) -> LeakageSign:
     """Report the rows of the holdout that training holds too, feature by feature, and what they would gain a model.
 
     A model that remembers would rank them by the labels of their twins: the difference of its AUC to one half is the
@@ -90,7 +90,7 @@ def report_twins(connection: duckdb.DuckDBPyConnection, features: Sequence[str])
     share = float(is_twin.mean()) if is_twin.size else 0.0
     says = f"{int(is_twin.sum()):,} of {is_twin.size:,} rows of the holdout have a twin in training"
     says += _remembering(labels[is_twin], remembered[is_twin])
-    return Finding("twins", "all features", share, None, int(is_twin.sum()), says)
+    return LeakageSign("twins", "all features", share, None, int(is_twin.sum()), says)
 
 
 def _remembering(labels: Floats, remembered: Floats) -> str:
@@ -101,7 +101,7 @@ def _remembering(labels: Floats, remembered: Floats) -> str:
 
 def report_near_duplicates(
     connection: duckdb.DuckDBPyConnection, rows: DrawnRows, features: Sequence[str], score: Floats
-) -> Finding | None:
+) -> LeakageSign | None:
     """Report rows of the holdout that training nearly holds: equal in nine of ten features, numbers cut into steps.
 
     Features are dealt to one band more than may differ, so a near-duplicate is equal in at least one band: rows that
@@ -151,7 +151,7 @@ def report_near_duplicates(
     if is_near.any():
         says += _remembering(labels[is_near], np.asarray(near["remembered"])[order])
         says += f"; {_say(compared, int((~is_near).sum()))}"
-    return Finding("near-duplicates", "all features", float(is_near.mean()), None, int(is_near.sum()), says)
+    return LeakageSign("near-duplicates", "all features", float(is_near.mean()), None, int(is_near.sum()), says)
 
 
 def _grid(connection: duckdb.DuckDBPyConnection, rows: DrawnRows, features: Sequence[str]) -> Iterator[str]:
@@ -182,7 +182,7 @@ def _alike(band: str) -> str:
 
 def report_entities(
     connection: duckdb.DuckDBPyConnection, rows: DrawnRows, entities: Sequence[Sequence[str]], score: Floats
-) -> list[Finding]:
+) -> list[LeakageSign]:
     """Report for each kind of entity how much of the holdout is about one that training has met.
 
     Parameters
@@ -218,5 +218,5 @@ def report_entities(
         if not is_met.all() and is_met.any():
             says += f"; {_say(compare_ranking(drops, labels, score[at], is_met), int((~is_met).sum()))}"
         name = " + ".join(columns)
-        found.append(Finding("entities", name, float(is_met.mean()), None, int(is_met.sum()), says))
+        found.append(LeakageSign("entities", name, float(is_met.mean()), None, int(is_met.sum()), says))
     return found

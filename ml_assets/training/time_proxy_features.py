@@ -27,7 +27,7 @@ LEAST_DROPS = 10  # fewer are in order by chance
 
 
 @dataclass(frozen=True)
-class DateLike:
+class TimeProxy:
     """One feature and why it acts as a date.
 
     Attributes
@@ -58,7 +58,7 @@ class DateLike:
         return said
 
 
-def date_like_features(rows: pd.DataFrame, features: Sequence[str]) -> list[DateLike]:
+def time_proxy_features(rows: pd.DataFrame, features: Sequence[str]) -> list[TimeProxy]:
     """Find the features that are the same for all examples of a drop and move on with time, in order of `features`.
 
     Parameters
@@ -73,14 +73,14 @@ def date_like_features(rows: pd.DataFrame, features: Sequence[str]) -> list[Date
     >>> day = pd.Series(range(20)).repeat(3).reset_index(drop=True)
     >>> rows = pd.DataFrame({"batch_date": day, "split": ["train"] * 45 + ["holdout"] * 15, "day": day,
     ...                      "weekday": day % 7, "hour": [6, 12, 18] * 20})
-    >>> [found.name for found in date_like_features(rows, ["day", "weekday", "hour"])]
+    >>> [found.name for found in time_proxy_features(rows, ["day", "weekday", "hour"])]
     ['day']
     """
     drops = rows["batch_date"].to_numpy()
     drops_in_order, number = np.unique(drops, return_inverse=True)
     is_train = np.zeros(drops_in_order.size, dtype=bool)
     is_train[number[(rows["split"] == "train").to_numpy()]] = True
-    found: list[DateLike] = []
+    found: list[TimeProxy] = []
     if is_train.sum() < LEAST_DROPS:
         return found
     for name in features:
@@ -92,7 +92,7 @@ def date_like_features(rows: pd.DataFrame, features: Sequence[str]) -> list[Date
 
 def _looked_at(
     name: str, values: NDArray[np.float64], number: NDArray[np.int64], is_train: NDArray[np.bool_]
-) -> DateLike | None:
+) -> TimeProxy | None:
     from scipy.stats import spearmanr
 
     is_known = np.isfinite(values)
@@ -111,7 +111,7 @@ def _looked_at(
     correlation: Any = spearmanr(trained, np.arange(trained.size))
     with_time = float(correlation.statistic)
     is_found = outside >= MOST_OUTSIDE or abs(with_time) >= MONOTONE
-    return DateLike(name, 1 - within / whole, outside, with_time) if is_found else None
+    return TimeProxy(name, 1 - within / whole, outside, with_time) if is_found else None
 
 
 def _numbers(column: pd.Series) -> NDArray[np.float64]:

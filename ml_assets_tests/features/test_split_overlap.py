@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.features.disguised_labels import score_cheaply
-from ml_assets.features.drawn_rows import DrawnRows, Words, read_drawn
-from ml_assets.features.outcome_leakage import Finding
-from ml_assets.features.shared_rows import compare_ranking, report_entities, report_near_duplicates, report_twins
+from ml_assets.features.outcome_leakage import LeakageSign
+from ml_assets.features.split_overlap import compare_ranking, report_entities, report_near_duplicates, report_twins
+from ml_assets.features.target_leakage import score_cheaply
+from ml_assets.features.training_sample import DrawnRows, Words, read_drawn
 
 DAYS, A_DAY, HELD_FROM, WIDE = 24, 50, 16, 20
 FEATURES = [f"x{place}" for place in range(WIDE)]
@@ -52,7 +52,7 @@ def lay(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame) -> DrawnRows
     return read_drawn(connection, FEATURES)
 
 
-def near(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame) -> Finding:
+def near(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame) -> LeakageSign:
     rows = lay(connection, frame)
     found = report_near_duplicates(connection, rows, FEATURES, score_cheaply(rows, rows.columns))
     assert found is not None

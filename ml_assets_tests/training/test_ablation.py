@@ -9,8 +9,18 @@ import pandas as pd
 import pytest
 
 from ml_assets.spec.model import Folds, Rung, TrainingRecipe
+from ml_assets.training.ablation import (
+    AblationData,
+    Full,
+    ablate,
+    compress,
+    measure_full,
+    prune,
+    reseed,
+    smaller,
+    with_trees,
+)
 from ml_assets.training.candidate import climb
-from ml_assets.training.economy import Full, Ground, ablate, compress, measure_full, prune, reseed, smaller, with_trees
 from ml_assets_tests.training.conftest import made_up_flights
 
 LINE = Rung(name="line", kind="logistic_regression", parameters={"min_frequency": 20})
@@ -19,7 +29,7 @@ BLEND = Rung(name="blend", kind="blend", members=("line", "trees"))
 CONSTANT = Rung(name="constant", kind="constant")
 
 
-def _ground(*, calibration: str = "none") -> Ground:
+def _ground(*, calibration: str = "none") -> AblationData:
     """Forty days of twenty flights, a week held out; a clock that ticks once a look."""
     frame, labels = made_up_flights(800)
     day = np.repeat(np.arange(40), 20)
@@ -35,16 +45,16 @@ def _ground(*, calibration: str = "none") -> Ground:
         "folds": Folds(count=2, length=timedelta(days=8)), "ladder": (CONSTANT, LINE, TREES, BLEND),
     })  # fmt: skip
     ticks = count()
-    return Ground(recipe, "blend", rows, tuple(map(str, frame)), lambda: float(next(ticks)))
+    return AblationData(recipe, "blend", rows, tuple(map(str, frame)), lambda: float(next(ticks)))
 
 
 @pytest.fixture(scope="module")
-def ground() -> Ground:
+def ground() -> AblationData:
     return _ground()
 
 
 @pytest.fixture(scope="module")
-def full(ground: Ground) -> Full:
+def full(ground: AblationData) -> Full:
     return measure_full(ground)
 
 
@@ -72,7 +82,9 @@ def test_bytes_are_of_all_files_and_times_are_of_the_clock_given(full: Full) -> 
     assert cost.us_per_row == pytest.approx(1e6 / 800)
 
 
-def test_without_what_matters_it_loses_and_without_what_says_nothing_it_does_not(ground: Ground, full: Full) -> None:
+def test_without_what_matters_it_loses_and_without_what_says_nothing_it_does_not(
+    ground: AblationData, full: Full
+) -> None:
     time, gate = ablate(ground, full, {"time": ("hour",), "gate": ("gate",)})
 
     assert time.gain is not None
@@ -83,14 +95,14 @@ def test_without_what_matters_it_loses_and_without_what_says_nothing_it_does_not
     assert abs(gate.gain.estimate) < 0.01  # not zero: trees draw other columns
 
 
-def test_a_group_without_which_a_rung_has_nothing_is_not_left_out(ground: Ground, full: Full) -> None:
+def test_a_group_without_which_a_rung_has_nothing_is_not_left_out(ground: AblationData, full: Full) -> None:
     only = LINE.model_copy(update={"features": ("hour",)})
     narrow = replace(ground, recipe=ground.recipe.with_rung(only))
 
     assert [each.name for each in ablate(narrow, full, {"time": ("hour",), "wind": ("wind_speed_mph",)})] == ["wind"]
 
 
-def test_pruning_keeps_what_matters_first_and_sizes_beyond_are_not_measured(ground: Ground, full: Full) -> None:
+def test_pruning_keeps_what_matters_first_and_sizes_beyond_are_not_measured(ground: AblationData, full: Full) -> None:
     two, one = prune(ground, full, [1, 2, 5, 99, 0])
 
     assert [two.name, one.name] == ["first 2", "first 1"]
@@ -101,7 +113,7 @@ def test_pruning_keeps_what_matters_first_and_sizes_beyond_are_not_measured(grou
     assert one.cost.n_bytes < two.cost.n_bytes
 
 
-def test_smaller_variants_take_fewer_bytes(ground: Ground, full: Full) -> None:
+def test_smaller_variants_take_fewer_bytes(ground: AblationData, full: Full) -> None:
     found = {each.name: each for each in compress(ground, full)}
 
     assert list(found)[:2] == ["line alone", "trees alone"]
@@ -119,18 +131,18 @@ def test_fewer_trees_learn_as_much_together() -> None:
     assert with_trees(TREES, 1, 3).parameters["eta"] == 0.3
 
 
-def test_trees_that_are_shallow_get_no_deeper(ground: Ground) -> None:
+def test_trees_that_are_shallow_get_no_deeper(ground: AblationData) -> None:
     shallow = ground.recipe.with_rung(with_trees(TREES, 12, 2))
 
     assert {each[1].rung("trees").parameters["max_depth"] for each in smaller(shallow, "trees")} == {2}
 
 
-def test_a_history_too_short_to_look_ahead_is_refused(ground: Ground) -> None:
+def test_a_history_too_short_to_look_ahead_is_refused(ground: AblationData) -> None:
     with pytest.raises(ValueError, match="too few for a window of 8 days"):
         measure_full(replace(ground, rows=ground.rows.iloc[-300:]))
 
 
-def test_another_seed_is_the_noise_that_differences_are_held_against(ground: Ground, full: Full) -> None:
+def test_another_seed_is_the_noise_that_differences_are_held_against(ground: AblationData, full: Full) -> None:
     again, other = reseed(ground, full, [ground.recipe.seed, 7])
 
     assert again[0].gain is not None

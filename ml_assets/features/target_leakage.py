@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.features.drawn_rows import DrawnRows, Floats, Values, Whole, Words
-from ml_assets.features.outcome_leakage import MIN_ROWS, Finding
+from ml_assets.features.outcome_leakage import MIN_ROWS, LeakageSign
+from ml_assets.features.training_sample import DrawnRows, Floats, Values, Whole, Words
 
 MAX_SINGLE_AUC = 0.8
 _BINS = 20
@@ -24,7 +24,7 @@ _CELLS = 100_000  # groups times scores, that are counted without looking which 
 Scored = tuple[str, Floats]
 
 
-def find_disguised_labels(rows: DrawnRows, limit: float = MAX_SINGLE_AUC) -> list[Finding]:
+def find_target_leakage(rows: DrawnRows, limit: float = MAX_SINGLE_AUC) -> list[LeakageSign]:
     """Measure how well each column alone ranks the examples of a drop of the holdout, by its rates in training.
 
     Only examples of the same drop are compared: in a week in which all is late, yesterday's lateness tells the days
@@ -47,7 +47,7 @@ def find_disguised_labels(rows: DrawnRows, limit: float = MAX_SINGLE_AUC) -> lis
         if ranked:
             value, reading = max((max(value, 1.0 - value), reading) for value, reading in ranked)
             says = f"alone it ranks {among} with AUC {value:.3f}" + (f", by its {reading}" if reading else "")
-            found.append(Finding("target", column, value, limit, int(held.sum()), says))
+            found.append(LeakageSign("target", column, value, limit, int(held.sum()), says))
     return found
 
 

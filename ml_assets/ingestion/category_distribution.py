@@ -22,7 +22,7 @@ Days = NDArray[np.datetime64]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DistributionShift:
     """How far a drop lies from its reference, and the bin in which most of that is, in words."""
 
     psi: float
@@ -50,13 +50,13 @@ class ColumnMix:
         """Say whether a row of `drop` has a value: a column that was not sent yet is no reference."""
         return drop in self._with_values
 
-    def compare(self, drop: date, reference: Sequence[date]) -> Comparison:
+    def compare(self, drop: date, reference: Sequence[date]) -> DistributionShift:
         """Compare the values of `drop` with those of the drops of `reference`, taken together."""
         names, before, now = self._counts(self._slice(drop), np.concatenate([self._slice(day) for day in reference]))
         shares = [counts / max(1, counts.sum()) for counts in (before, now)]
         most = int(np.argmax(np.abs(shares[1] - shares[0])))
         told = f"most of it {names[most]}: {shares[0][most]:.1%} to {shares[1][most]:.1%}"
-        return Comparison(psi(before, now), told)
+        return DistributionShift(psi(before, now), told)
 
     def _slice(self, drop: date) -> NDArray[np.int64]:
         first, last = np.searchsorted(self._days, [np.datetime64(drop), np.datetime64(drop) + 1])

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.features.as_known import delete_future, lay_history, recompute_views
 from ml_assets.features.leakage_audit import is_same
 from ml_assets.features.lookback import view_lookback
+from ml_assets.features.point_in_time_recompute import delete_future, lay_history, recompute_views
 from ml_assets.features.row_expressions import evaluate_rows
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.use_case import UseCaseSpec

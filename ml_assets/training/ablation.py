@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_assets.spec.model import Rung, TrainingRecipe
+from ml_assets.stats.block_bootstrap import Interval, paired_day_block_bootstrap
 from ml_assets.stats.classification import auc, log_loss, pointwise_log_loss
-from ml_assets.stats.day_blocks import Interval, paired_day_block_bootstrap
 from ml_assets.training.boosted_trees import BOOSTER_FILE, DEFAULTS
-from ml_assets.training.candidate import Foresight, finish, foresee
-from ml_assets.training.estimators import FittedModel, feature_importance
+from ml_assets.training.candidate import OutOfFoldPredictions, finish, predict_out_of_fold
 from ml_assets.training.importance import ranked, shap_importance
+from ml_assets.training.model_kind import FittedModel
 from ml_assets.training.time_folds import Fold, time_folds
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ SHRUNK = ((1 / 3, 6), (1 / 3, 4), (1 / 6, 4), (1 / 6, 3), (1 / 10, 3))  # share 
 
 
 @dataclass(frozen=True)
-class Ground:
+class AblationData:
     """What is measured on: the training set, the rung, and a clock in seconds.
 
     Attributes
@@ -90,7 +90,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredVariant:
     """One variant beside the full model.
 
     Attributes
@@ -116,69 +116,69 @@ class Measured:
 class Full:
     """The full model: what it said ahead, the fit on all training rows, and its measures."""
 
-    foresight: Foresight
+    out_of_fold: OutOfFoldPredictions
     model: FittedModel
-    measured: Measured
+    measured: MeasuredVariant
 
 
-def measure_full(ground: Ground) -> Full:
+def measure_full(ground: AblationData) -> Full:
     """Measure the rung with all it has."""
     folds = ground.folds()
-    foresight = foresee(ground.recipe, ground.rung, ground.train, folds, [ground.features] * len(folds))
-    model, cost = _fit(ground, ground.recipe, ground.rung, ground.features, foresight)
-    return Full(foresight, model, _measured("all", len(ground.features), foresight, None, cost))
+    out_of_fold = predict_out_of_fold(ground.recipe, ground.rung, ground.train, folds, [ground.features] * len(folds))
+    model, cost = _fit(ground, ground.recipe, ground.rung, ground.features, out_of_fold)
+    return Full(out_of_fold, model, _measured("all", len(ground.features), out_of_fold, None, cost))
 
 
-def ablate(ground: Ground, full: Full, groups: Mapping[str, Sequence[str]]) -> Iterator[Measured]:
+def ablate(ground: AblationData, full: Full, groups: Mapping[str, Sequence[str]]) -> Iterator[MeasuredVariant]:
     """Refit without each group of features, and score ahead; a group without which a rung has nothing is left out."""
     folds = ground.folds()
     for name, columns in groups.items():
         kept = tuple(feature for feature in ground.features if feature not in columns)
         if not kept or any(rung.features and not set(rung.features) & set(kept) for rung in ground.recipe.ladder):
             continue
-        foresight = foresee(ground.recipe, ground.rung, ground.train, folds, [kept] * len(folds))
-        yield _measured(name, len(kept), foresight, _gain(ground, full.foresight, foresight), None)
+        out_of_fold = predict_out_of_fold(ground.recipe, ground.rung, ground.train, folds, [kept] * len(folds))
+        yield _measured(name, len(kept), out_of_fold, _gain(ground, full.out_of_fold, out_of_fold), None)
 
 
-def prune(ground: Ground, full: Full, sizes: Sequence[int]) -> Iterator[Measured]:
+def prune(ground: AblationData, full: Full, sizes: Sequence[int]) -> Iterator[MeasuredVariant]:
     """Keep the first n features by mean absolute contribution, for each n below all of them.
 
     Before each window they are ranked anew, on what had matured by then, so that the loss ahead is that of pruning and
     not of having looked; the final fit ranks on all training rows.
     """
     folds, train = ground.folds(), ground.train
-    orders = [_order(ground, train.loc[fold.train], full.foresight) for fold in folds]
-    final = _order(ground, train, full.foresight, full.model)
+    orders = [_order(ground, train.loc[fold.train], full.out_of_fold) for fold in folds]
+    final = _order(ground, train, full.out_of_fold, full.model)
     for size in sorted({size for size in sizes if 0 < size < len(ground.features)}, reverse=True):
-        foresight = foresee(ground.recipe, ground.rung, train, folds, [order[:size] for order in orders])
-        _, cost = _fit(ground, ground.recipe, ground.rung, final[:size], foresight)
-        yield _measured(f"first {size}", size, foresight, _gain(ground, full.foresight, foresight), cost)
+        out_of_fold = predict_out_of_fold(ground.recipe, ground.rung, train, folds, [order[:size] for order in orders])
+        _, cost = _fit(ground, ground.recipe, ground.rung, final[:size], out_of_fold)
+        yield _measured(f"first {size}", size, out_of_fold, _gain(ground, full.out_of_fold, out_of_fold), cost)
 
 
-def reseed(ground: Ground, full: Full, seeds: Sequence[int]) -> Iterator[tuple[Measured, FittedModel]]:
+def reseed(ground: AblationData, full: Full, seeds: Sequence[int]) -> Iterator[tuple[MeasuredVariant, FittedModel]]:
     """Fit the same with other seeds: what differs by as much as these do is noise."""
     for seed in seeds:
         recipe = ground.recipe.model_copy(update={"seed": seed})
         folds = ground.folds()
-        foresight = foresee(recipe, ground.rung, ground.train, folds, [ground.features] * len(folds))
-        model, cost = _fit(ground, recipe, ground.rung, ground.features, foresight)
-        gain = _gain(ground, full.foresight, foresight)
-        yield _measured(f"seed {seed}", len(ground.features), foresight, gain, cost), model
+        out_of_fold = predict_out_of_fold(recipe, ground.rung, ground.train, folds, [ground.features] * len(folds))
+        model, cost = _fit(ground, recipe, ground.rung, ground.features, out_of_fold)
+        gain = _gain(ground, full.out_of_fold, out_of_fold)
+        yield _measured(f"seed {seed}", len(ground.features), out_of_fold, gain, cost), model
 
 
-def compress(ground: Ground, full: Full) -> Iterator[Measured]:
+def compress(ground: AblationData, full: Full) -> Iterator[MeasuredVariant]:
     """Measure each smaller variant of the rung."""
     for name, recipe, rung in smaller(ground.recipe, ground.rung):
         yield measure_variant(ground, full, (name, recipe, rung))
 
 
-def measure_variant(ground: Ground, full: Full, variant: tuple[str, TrainingRecipe, str]) -> Measured:
+def measure_variant(ground: AblationData, full: Full, variant: tuple[str, TrainingRecipe, str]) -> MeasuredVariant:
     """Measure a rung of another recipe on the same windows and rows."""
     name, recipe, rung = variant
     folds = ground.folds()
-    foresight = foresee(recipe, rung, ground.train, folds, [ground.features] * len(folds))
-    _, cost = _fit(ground, recipe, rung, ground.features, foresight)
-    return _measured(name, len(ground.features), foresight, _gain(ground, full.foresight, foresight), cost)
+    out_of_fold = predict_out_of_fold(recipe, rung, ground.train, folds, [ground.features] * len(folds))
+    _, cost = _fit(ground, recipe, rung, ground.features, out_of_fold)
+    return _measured(name, len(ground.features), out_of_fold, _gain(ground, full.out_of_fold, out_of_fold), cost)
 
 
 def smaller(recipe: TrainingRecipe, name: str) -> list[tuple[str, TrainingRecipe, str]]:
@@ -216,20 +216,22 @@ def _shrunk(rung: Rung, share: float, depth: int) -> tuple[int, int]:
     return max(round(declared["rounds"] * share), 1), min(depth, deepest)
 
 
-def _order(ground: Ground, train: pd.DataFrame, found: Foresight, model: FittedModel | None = None) -> list[str]:
+def _order(
+    ground: AblationData, train: pd.DataFrame, found: OutOfFoldPredictions, model: FittedModel | None = None
+) -> list[str]:
     fitted = model or finish(ground.recipe, ground.rung, train, ground.features, found)
     sample = train.iloc[:: max(len(train) // RANKED_ON, 1)]
     leans_on = shap_importance(fitted, sample, {name: (name,) for name in ground.features})
     if leans_on is None:
-        leans_on = {name: feature_importance(fitted).get(name, 0.0) for name in ground.features}
+        leans_on = {name: fitted.importance().get(name, 0.0) for name in ground.features}
     return ranked(leans_on)
 
 
 def _fit(
-    ground: Ground, recipe: TrainingRecipe, rung: str, offered: Sequence[str], foresight: Foresight
+    ground: AblationData, recipe: TrainingRecipe, rung: str, offered: Sequence[str], out_of_fold: OutOfFoldPredictions
 ) -> tuple[FittedModel, Cost]:
     started = ground.clock()
-    model = finish(recipe, rung, ground.train, offered, foresight)
+    model = finish(recipe, rung, ground.train, offered, out_of_fold)
     fit_s = ground.clock() - started
     files, holdout = model.to_files(), ground.holdout
     labels, scores = holdout["label"].to_numpy(dtype=np.float64), model.predict(holdout)
@@ -243,7 +245,7 @@ def _fit(
     )
 
 
-def _scoring_time(ground: Ground, model: FittedModel) -> float:
+def _scoring_time(ground: AblationData, model: FittedModel) -> float:
     rows = ground.rows.iloc[-SCORED:]
     taken: list[float] = []
     for _ in range(3):
@@ -253,7 +255,7 @@ def _scoring_time(ground: Ground, model: FittedModel) -> float:
     return min(taken) / max(len(rows), 1) * 1e6
 
 
-def _gain(ground: Ground, full: Foresight, other: Foresight) -> Interval:
+def _gain(ground: AblationData, full: OutOfFoldPredictions, other: OutOfFoldPredictions) -> Interval:
     days = ground.train["batch_date"].astype(str).to_numpy()[full.places]
     return paired_day_block_bootstrap(
         pointwise_log_loss(full.labels, full.scores),
@@ -265,5 +267,9 @@ def _gain(ground: Ground, full: Foresight, other: Foresight) -> Interval:
     )
 
 
-def _measured(name: str, n_features: int, found: Foresight, gain: Interval | None, cost: Cost | None) -> Measured:
-    return Measured(name, n_features, log_loss(found.labels, found.scores), auc(found.labels, found.scores), gain, cost)
+def _measured(
+    name: str, n_features: int, found: OutOfFoldPredictions, gain: Interval | None, cost: Cost | None
+) -> MeasuredVariant:
+    return MeasuredVariant(
+        name, n_features, log_loss(found.labels, found.scores), auc(found.labels, found.scores), gain, cost
+    )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.training.envelope import Envelope, learn_envelope
+from ml_assets.training.applicability_domain import Envelope, learn_envelope
 
 TRAINED = pd.DataFrame({"wind_mph": [0.0, 40.0, np.nan], "gauge": [5.0, 5.0, 5.0], "dry": [0.0, 0.0, 0.0],
                         "carrier": ["AA", None, "UA"], "unknown": [np.nan] * 3})  # fmt: skip

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
+from ml_assets.stats.block_bootstrap import Interval, expanded_tail, paired_day_block_bootstrap, pointwise_log_loss
 from ml_assets.stats.classification import log_loss
-from ml_assets.stats.day_blocks import Interval, expanded_tail, paired_day_block_bootstrap, pointwise_log_loss
 
 
 def _interval(a: ArrayLike, b: ArrayLike, days: ArrayLike, *, seed: int = 0, level: float = 0.9) -> Interval:

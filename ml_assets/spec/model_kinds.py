@@ -1,0 +1,47 @@
+"""The kinds of model that a declaration may name: those of this package, and those that installed packages add."""
+
+from __future__ import annotations
+
+from ml_assets.spec.extensions import MODEL_KINDS, ExtensionError, extensions, load_extension
+from ml_assets.spec.names import not_among
+
+# the kinds of this package, and what `parameters` may set on each; a test holds them to the defaults beside the models
+RUNG_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "constant": (),
+    "group_history": ("prior_strength",),
+    "logistic_regression": ("C", "max_iter", "min_frequency"),
+    "xgboost": ("rounds", "eta", "max_depth", "max_leaves", "min_child_weight", "subsample", "colsample_bytree",
+                "reg_lambda", "reg_alpha", "gamma", "max_delta_step", "max_cat_to_onehot", "max_cat_threshold"),
+    "blend": (),
+}  # fmt: skip
+
+
+def model_kind_names() -> list[str]:
+    """Name the kinds that a rung may be: those of this package, then those that installed packages add."""
+    return [*RUNG_PARAMETERS, *extensions(MODEL_KINDS)]
+
+
+def parameters_of(kind: str) -> tuple[str, ...] | None:
+    """Name what `parameters` may set on a kind; None where there is no such kind, or it cannot be loaded."""
+    if kind in RUNG_PARAMETERS:
+        return RUNG_PARAMETERS[kind]
+    return None if kind_fault(kind) else tuple(load_extension(MODEL_KINDS, kind).parameters)
+
+
+def kind_fault(kind: str) -> str:
+    """Say what is wrong with a kind; empty where it can be used."""
+    if kind in RUNG_PARAMETERS:
+        return ""
+    if kind not in model_kind_names():
+        return not_among(kind, model_kind_names())
+    try:
+        load_extension(MODEL_KINDS, kind)
+    except ExtensionError as error:
+        return str(error)
+    return ""
+
+
+def goes_on(kind: str) -> bool:
+    """Say whether a fit of this kind may go on from a fitted model, as `warm_start` declares."""
+    is_added = kind not in RUNG_PARAMETERS and not kind_fault(kind)
+    return kind == "xgboost" or (is_added and load_extension(MODEL_KINDS, kind).goes_on)

@@ -1,0 +1,167 @@
+"""What every kind of model must keep, as checks that a package which adds one can run.
+
+    from ml_assets.training.model_kind_conformance import CHECKS
+
+    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+    def test_kind_conforms(check):
+        check(KIND)
+
+Each check fits the kind on made-up rows of this module with its default parameters, or with those of the rung that it
+is given, and raises ConformanceError with what it found.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml_assets.spec.model import Rung
+from ml_assets.stats.logit import logit
+from ml_assets.training.model_kind import FitRequest, FittedModel, FloatArray, ModelKind
+from ml_assets.training.rung_parameters import PLAIN, rung_parameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ConformanceError(AssertionError):
+    """A kind of model does something else than the graph relies on."""
+
+
+def made_up_rows(n: int = 600) -> tuple[pd.DataFrame, FloatArray]:
+    """Make flights in which the carrier and the hour matter, with every kind of unknown: features and labels."""
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    carriers = np.array(["AA", "B6", "UA", "OO", None], dtype=object)
+    frame = pd.DataFrame(
+        {
+            "carrier": rng.choice(carriers, n, p=[0.3, 0.3, 0.2, 0.01, 0.19]),
+            "hour": rng.integers(5, 23, n),
+            "wind_speed_mph": rng.gamma(2, 5, n),
+            "is_holiday": rng.random(n) < 0.1,
+            "gate": pd.Series([None] * n, dtype=object),
+        }
+    )
+    odds = (frame["hour"] - 14) / 5 + (frame["carrier"] == "B6") * 0.8 - 1
+    labels = (rng.random(n) < 1 / (1 + np.exp(-odds))).astype(np.float64).to_numpy()
+    frame.loc[:30, "wind_speed_mph"] = np.nan
+    frame.loc[31, "wind_speed_mph"] = np.inf
+    return frame, labels
+
+
+def fits_and_scores(kind: ModelKind, rung: Rung | None = None) -> None:
+    """Every row gets a probability as float64, also a row of unknowns; no rows get none."""
+    model, frame, _ = _fitted(kind, rung)
+    scores = model.predict(frame)
+    unknown = frame.iloc[[50]].assign(carrier=None, wind_speed_mph=np.nan, hour=np.nan)
+    _require(model.kind == kind.name, f"its model calls itself {model.kind!r}, the kind {kind.name!r}")
+    _require(scores.dtype == np.float64 and scores.shape == (len(frame),), f"scores are {scores.dtype} {scores.shape}")
+    _require(bool(((scores >= 0) & (scores <= 1)).all()), "scores are no probabilities")
+    _require(bool(np.isfinite(model.predict(unknown)).all()), "a row of unknowns has no score")
+    _require(model.predict(frame.iloc[:0]).shape == (0,), "no rows must give no scores")
+
+
+def scores_rows_alone(kind: ModelKind, rung: Rung | None = None) -> None:
+    """A row has the same score alone, among others and in another order, to the bit."""
+    model, frame, _ = _fitted(kind, rung)
+    together = model.predict(frame)
+    alone = [model.predict(frame.iloc[[row]])[0] for row in range(20, 45)]
+    _require(alone == together[20:45].tolist(), "a row scores otherwise alone than among others")
+    _require(bool((model.predict(frame.iloc[::-1])[::-1] == together).all()), "the order of rows changes scores")
+
+
+def names_missing_columns(kind: ModelKind, rung: Rung | None = None) -> None:
+    """A missing column raises ValueError with its name; more columns, in another order, change nothing."""
+    model, frame, _ = _fitted(kind, rung)
+    more = frame[frame.columns[::-1]].assign(another=1.0)
+    _require(bool((model.predict(more) == model.predict(frame)).all()), "a column it does not need changes scores")
+    for name in model.feature_names:
+        try:
+            model.predict(frame.drop(columns=[name]))
+        except ValueError as error:
+            _require(name in str(error), f"the error about the missing column {name!r} does not name it: {error}")
+        else:
+            raise ConformanceError(f"predict without {name!r} raises no ValueError")
+
+
+def takes_odd_values_for_unknown(kind: ModelKind, rung: Rung | None = None) -> None:
+    """A text that training never saw, and a number that is not finite, count as unknown."""
+    model, frame, _ = _fitted(kind, rung)
+    row = frame.iloc[[50]]
+    pairs = [(row.assign(carrier="??"), row.assign(carrier=None))]
+    pairs += [(row.assign(hour=infinity), row.assign(hour=np.nan)) for infinity in (np.inf, -np.inf)]
+    for odd, unknown in pairs:
+        _require(
+            model.predict(odd).tolist() == model.predict(unknown).tolist(), "an odd value is not taken for unknown"
+        )
+
+
+def saves_and_loads(kind: ModelKind, rung: Rung | None = None) -> None:
+    """What is read back scores alike to the bit and saves to the same files."""
+    model, frame, _ = _fitted(kind, rung)
+    files = model.to_files()
+    loaded = kind.load(files)
+    _require(bool(files) and all(isinstance(each, bytes) for each in files.values()), "files are not bytes by name")
+    _require(bool((loaded.predict(frame) == model.predict(frame)).all()), "a loaded model scores otherwise")
+    _require(loaded.feature_names == model.feature_names, "a loaded model takes other columns")
+    _require(loaded.to_files() == files, "a loaded model saves to other files")
+
+
+def fits_the_same_twice(kind: ModelKind, rung: Rung | None = None) -> None:
+    """The same request gives the same bytes, and changes neither rows nor labels."""
+    frame, labels = made_up_rows()
+    before, labels_before = frame.copy(deep=True), labels.copy()
+    first, second = (_fit(kind, rung, frame, labels).to_files() for _ in range(2))
+    _require(first == second, "two fits on the same rows with the same seed differ")
+    _require(frame.equals(before) and bool((labels == labels_before).all()), "a fit changes its rows")
+
+
+def explains_itself(kind: ModelKind, rung: Rung | None = None) -> None:
+    """Importance is of its columns alone, and contributions, where it has them, add up to the log odds of the score."""
+    model, frame, _ = _fitted(kind, rung)
+    importance, found = model.importance(), model.contributions(frame)
+    _require(set(importance) <= set(model.feature_names), "importance of columns that it does not take")
+    _require(all(np.isfinite(list(importance.values()))), "importance that is not finite")
+    if found is not None:
+        parts, base = found
+        total = base + sum(parts.values(), np.zeros(len(frame)))
+        _require(set(parts) <= set(model.feature_names), "contributions of columns that it does not take")
+        _require(bool(np.allclose(total, logit(model.predict(frame)), atol=1e-4)), "contributions miss the log odds")
+
+
+def refuses_unknown_parameters(kind: ModelKind, rung: Rung | None = None) -> None:
+    """A parameter that the kind does not know raises ValueError naming it; `rung_parameters` does that."""
+    frame, labels = made_up_rows()
+    declared = rung or Rung(name="conforms", kind=kind.name)
+    odd = declared.model_copy(update={"parameters": {**declared.parameters, "no_such_parameter": 1}})
+    if not kind.parameters:
+        return
+    try:
+        _fit(kind, odd, frame, labels)
+    except ValueError as error:
+        _require("no_such_parameter" in str(error), f"the error about an unknown parameter does not name it: {error}")
+    else:
+        raise ConformanceError("a parameter that nobody knows raises no ValueError")
+    _require(dict(kind.parameters) == rung_parameters(Rung(name="d", kind=kind.name), kind.parameters), "defaults")
+
+
+CHECKS = (
+    fits_and_scores, scores_rows_alone, names_missing_columns, takes_odd_values_for_unknown, saves_and_loads,
+    fits_the_same_twice, explains_itself, refuses_unknown_parameters,
+)  # fmt: skip
+
+
+def _fitted(kind: ModelKind, rung: Rung | None) -> tuple[FittedModel, pd.DataFrame, FloatArray]:
+    frame, labels = made_up_rows()
+    return _fit(kind, rung, frame, labels), frame, labels
+
+
+def _fit(kind: ModelKind, rung: Rung | None, frame: pd.DataFrame, labels: FloatArray) -> FittedModel:
+    return kind.fit(FitRequest(rung or Rung(name="conforms", kind=kind.name), frame, labels, 1, PLAIN))
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ConformanceError(otherwise)

@@ -1,0 +1,31 @@
+"""The kinds of model by name: those that come with this package, and those that others add."""
+
+from __future__ import annotations
+
+from ml_assets.spec.extensions import MODEL_KINDS, ExtensionError, extensions, load_extension
+from ml_assets.spec.names import did_you_mean
+from ml_assets.training import boosted_trees, constant, group_history, logistic_regression
+from ml_assets.training.model_kind import ModelKind
+
+BUILT_IN = {
+    kind.name: kind for kind in (constant.KIND, group_history.KIND, logistic_regression.KIND, boosted_trees.KIND)
+}
+
+
+def model_kind(name: str) -> ModelKind:
+    """Find a kind of model.
+
+    Raises
+    ------
+    ValueError
+        On a name that nobody adds; ExtensionError, one of these, on one that cannot be loaded or is no ModelKind.
+    """
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    known = [*BUILT_IN, *extensions(MODEL_KINDS)]
+    if name not in known:
+        raise ValueError(f"there is no kind of model {name!r}; known are {', '.join(known)}{did_you_mean(name, known)}")
+    found = load_extension(MODEL_KINDS, name)
+    if not isinstance(found, ModelKind) or found.name != name:
+        raise ExtensionError(f"{MODEL_KINDS}: {name!r} is {found!r}; allowed: a ModelKind of that name")
+    return found
