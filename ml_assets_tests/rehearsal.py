@@ -87,6 +87,7 @@ def small_spec(**gate: float) -> UseCaseSpec:
         if rung["kind"] == "xgboost":
             rung["parameters"] = {"rounds": 15, "max_depth": 3}
     declared["worklist"]["capacity"] = 20
+    declared["experiments"] = []  # tests of experiments declare their own
     return UseCaseSpec.model_validate(declared)
 
 

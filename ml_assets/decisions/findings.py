@@ -320,6 +320,11 @@ def finding_of_verdict(use_case: str, verdict: Row) -> Finding:
         doing = "it retrains when there is something to learn; the next promotion ends the fallback"
         look_at = f"ml-assets performance {use_case}"
         return Finding("gate", "fallback", "info", said, None, None, doing, look_at, is_event=True)
+    if verdict.get("decided_by") == "experiment":
+        said = f"for the drops after {verdict['serves_after']}: {verdict['note']}"
+        doing = "the champion serves all units of the drops after; the challenger is refused"
+        look_at = f"ml-assets experiment {use_case} status"
+        return Finding("gate", "experiment_aborted", "warning", said, None, None, doing, look_at, is_event=True)
     reasons = cast("list[dict[str, Any]]", verdict["reasons"] or [])
     broken = [f"{reason['code']}: {reason['message']}" for reason in reasons if not reason["passed"]]
     waits = verdict["verdict"] == "awaiting_approval"
@@ -335,3 +340,24 @@ def finding_of_verdict(use_case: str, verdict: Row) -> Finding:
     return Finding(
         "gate", kind, "info" if promoted else "warning", said, verdict["gain"], None, doing, then, is_event=True
     )
+
+
+_OF_EXPERIMENT = {  # by event: what is done by itself from then on
+    "started": "it is judged after every drop, and aborted by itself when it surely does worse than allowed",
+    "extended": "it goes on for as long again, and is judged after every drop",
+    "passed": "it goes on serving its share until a person concludes it",
+    "concluded": "one model serves all units of the drops after",
+    "ended": "it takes no unit of the drops after; nothing was decided about the challenger",
+}
+
+
+def finding_of_experiment(use_case: str, event: Row) -> Finding | None:
+    """Give the event of an experiment; None of an abort, which the record of champions tells."""
+    kind = event["event"]
+    if kind not in _OF_EXPERIMENT:
+        return None
+    name, why = event["experiment"], f": {event['note']}" if event["note"] else ""
+    said = f"experiment {name} {kind} for the drops after {event['after']}, by {event['decided_by']}{why}"
+    look_at = f"ml-assets experiment {use_case} status {name}"
+    doing = _OF_EXPERIMENT[kind]
+    return Finding(f"experiment/{name}", f"experiment_{kind}", "info", said, None, None, doing, look_at, is_event=True)

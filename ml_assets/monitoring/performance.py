@@ -39,6 +39,10 @@ Row = dict[str, Any]
 ROLES = ("champion", "baseline", "first_champion", "last_refused", FAILED)
 LEVEL = 0.8  # coverage of the interval around the gain
 _NORMAL_90 = 1.645  # half of a two-sided 90 % interval, in standard errors
+_OF_CHAMPION = (  # what the champion's model would have served, where something else did
+    "CASE WHEN p.abstained IS NOT NULL THEN p.baseline_score WHEN p.prior_shift = 0 THEN p.model_score "
+    "ELSE 1 / (1 + exp(-p.prior_shift) * (1 / greatest(p.model_score, 1e-15) - 1)) END"
+)
 
 
 @dataclass(frozen=True)
@@ -120,10 +124,9 @@ def read_scored(
                 max(score) FILTER (WHERE role = 'last_refused') AS last_refused
             FROM shadow_predictions GROUP BY batch_date, example_id
         )
-        SELECT e.*, k.label, p.score AS champion, p.baseline_score AS baseline, s.first_champion, s.last_refused,
-            CASE WHEN e.batch_date NOT IN (SELECT batch_date FROM _fallback) THEN NULL
-                WHEN p.abstained IS NOT NULL THEN p.baseline_score WHEN p.prior_shift = 0 THEN p.model_score
-                ELSE 1 / (1 + exp(-p.prior_shift) * (1 / greatest(p.model_score, 1e-15) - 1)) END AS {FAILED}
+        SELECT e.*, k.label, CASE WHEN p.served_by = 'challenger' THEN {_OF_CHAMPION} ELSE p.score END AS champion,
+            p.baseline_score AS baseline, s.first_champion, s.last_refused,
+            CASE WHEN e.batch_date IN (SELECT batch_date FROM _fallback) THEN {_OF_CHAMPION} END AS {FAILED}
         FROM example AS e LEFT JOIN predictions AS p USING (batch_date, example_id)
         LEFT JOIN shadow AS s USING (batch_date, example_id) LEFT JOIN known AS k USING (batch_date, example_id)
         WHERE coalesce(p.score, s.first_champion, s.last_refused) IS NOT NULL

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from ml_assets.pipeline.champion.record import PROMOTED, read_record
+from ml_assets.pipeline.experiments.record import read_events, running_in
 from ml_assets.spec.calendar import format_duration
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sql_limits import forget_spilled
@@ -94,8 +95,12 @@ def _forget_versions(
 
 
 def _unneeded_models(state: UseCaseState, record: Sequence[Mapping[str, Any]], before: datetime) -> list[str]:
-    """Name models written before a moment that were never promoted. The newest refused one may still score beside."""
+    """Name models written before a moment that were never promoted.
+
+    The newest refused one may still score beside, and a challenger serves while its experiment runs.
+    """
     needed = {row["model_version"] for row in record if row["verdict"] == PROMOTED}
+    needed |= {each.challenger for each in running_in(read_events(state.lake), date.max)}
     refused = [row["model_version"] for row in record if row["verdict"] != PROMOTED]
     written = state.models.written_at()
     return sorted(

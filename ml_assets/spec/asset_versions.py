@@ -45,6 +45,8 @@ def asset_versions(spec: UseCaseSpec) -> dict[str, str]:
         functions = [[each.name, each.definition] for each in spec.labeling.functions]
         parts |= {f"labels/{name}": [functions, _plain(spec.labeling)] for name in ("label_model", "training_labels")}
         parts["labels/weak_labels"] = [functions, list(spec.labeling.classes)]
+    if spec.experiments:
+        parts["experiments/assignments"] = [_plain(each) for each in spec.experiments]
     for source in spec.sources:
         parts |= {f"raw/{source.name}": [_landed(source), calendar]}
         parts |= {f"{layer}/{source.name}": [_plain(source), calendar] for layer in ("validated", "quarantine")}

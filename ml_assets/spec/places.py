@@ -56,6 +56,7 @@ def asset_places(
     `examples` and `labels`.
     """
     keys = _KEYS | (_OF_LABELING if spec.labeling else {})
+    keys |= {"experiments/assignments": ("experiments",)} if spec.experiments else {}
     for number, source in enumerate(spec.sources):
         keys |= {f"{layer}/{source.name}": ("sources", number) for layer in ("raw", "validated", "quarantine")}
     places: dict[str, tuple[Place, ...]] = {}

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ml_assets.spec.contract import RECEIVED, SQL_TYPES
+from ml_assets.spec.experiments import unit_fault
 from ml_assets.spec.features import (
     OF_ANY_TYPE,
     WHOLE_NUMBERS,
@@ -77,6 +78,7 @@ def sql_faults(declared: Mapping[str, Any], files: Mapping[str, str]) -> Iterato
         yield from check.behaviours()
         yield from check.labeling()
         yield from check.worklist()
+        yield from check.experiments()
 
 
 class _Check:
@@ -247,6 +249,13 @@ class _Check:
             if self._examples is not None and not _has(name, self._examples):
                 path = ("worklist", "columns", position)
                 yield PlacedSqlFault(path, SqlFault(1, not_among(name, list(self._examples))))
+
+    def experiments(self) -> Iterator[PlacedSqlFault]:
+        """Check that examples have the unit of each experiment."""
+        for place, _, experiment in named_parts(self._declared.get("experiments")):
+            said = None if self._examples is None else unit_fault(experiment.get("unit"), list(self._examples))
+            if said is not None:
+                yield PlacedSqlFault(("experiments", place, "unit"), SqlFault(1, said))
 
     def _holidays(self, country: str) -> Iterator[PlacedSqlFault]:
         from holidays.registry import COUNTRIES

@@ -13,6 +13,7 @@ from ml_assets.spec.contract import Source
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.deliveries import Delivery, repeated_files
 from ml_assets.spec.drop_rules import short_references
+from ml_assets.spec.experiments import Experiment, experiment_faults
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.labeling import LabelingSpec
 from ml_assets.spec.model import ModelSpec
@@ -85,6 +86,7 @@ class UseCaseSpec(Declared):
     monitoring: MonitoringSpec = MonitoringSpec()
     retraining: RetrainingSpec = RetrainingSpec()
     retention: Retention = Retention()
+    experiments: tuple[Experiment, ...] = ()
 
     def source(self, name: str) -> Source:
         """Find a source by its name."""
@@ -118,3 +120,4 @@ class UseCaseSpec(Declared):
         yield from short_windows(declared)
         yield from repeated_files(declared)
         yield from unreachable_bars(declared)
+        yield from experiment_faults(declared)

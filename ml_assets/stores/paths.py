@@ -65,6 +65,10 @@ class StatePaths:
         """Hold the cards of models: <model version>.html and .md."""
         return self.reports / use_case / "models"
 
+    def experiment_page(self, use_case: str, experiment: str) -> Path:
+        """Name the page of an experiment, whether or not it was drawn."""
+        return self.reports / use_case / "experiments" / f"{experiment}.html"
+
     @property
     def alerts(self) -> Path:
         """Hold incidents and the messages about them: alerts.sqlite."""

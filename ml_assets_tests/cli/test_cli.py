@@ -19,8 +19,8 @@ PANELS = {
     "Declare a use case": ("new", "validate", "test", "sources", "features"),
     "Run and watch": ("land", "batch", "status", "alerts", "drift", "performance", "sql", "tables", "fingerprint",
                       "doctor", "housekeep", "ui", "backfill", "requeue", "accept-missing"),
-    "Models": ("retrain", "champion", "approve", "rollback", "reproduce", "explain", "tune", "ablation", "audit",
-               "accept-feature", "labels", "label-quality", "rebuild"),
+    "Models": ("retrain", "champion", "approve", "rollback", "experiment", "whatif", "reproduce", "explain", "tune",
+               "ablation", "audit", "accept-feature", "labels", "label-quality", "rebuild"),
     "History": ("replay", "demo"),
     "Upkeep": ("migrate", "backup", "restore"),
 }  # fmt: skip

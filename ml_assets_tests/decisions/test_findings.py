@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml_assets.decisions.findings import finding_of_verdict, findings_of_drop
+from ml_assets.decisions.findings import finding_of_experiment, finding_of_verdict, findings_of_drop
 from ml_assets.decisions.incidents import Finding, Waning, measured_against
 
 DROP = "2013-07-09"
@@ -293,3 +293,24 @@ def test_what_is_under_its_threshold_by_less_than_a_quarter_keeps_what_is_open_a
     assert waning(loss_level=3.7, prior_level=2.9, ece=0.037) == set()
     assert "miscalibrated" not in waning(**near, ece_by_chance=0.045)
     assert waning(state="ok", **OFF) == {"loss_risen"}  # the others are told
+
+
+def test_events_of_an_experiment_are_told_and_an_abort_once() -> None:
+    event = {
+        "experiment": "canary",
+        "event": "extended",
+        "after": "2013-02-01",
+        "decided_by": "experiment",
+        "note": "unsure",
+    }
+
+    told = finding_of_experiment("flights", event)
+    refused = {"verdict": "refused", "decided_by": "experiment", "serves_after": "2013-02-01"}
+    aborted = finding_of_verdict("flights", {**refused, "note": "experiment canary aborted: worse"})
+
+    assert told is not None
+    assert told.message == "experiment canary extended for the drops after 2013-02-01, by experiment: unsure"
+    assert told.is_event
+    assert finding_of_experiment("flights", {**event, "event": "aborted"}) is None
+    assert (aborted.kind, aborted.severity) == ("experiment_aborted", "warning")
+    assert aborted.message == "for the drops after 2013-02-01: experiment canary aborted: worse"

@@ -153,7 +153,7 @@ def read(spec: UseCaseSpec, drops: Sequence[date], fallback: Sequence[date] = ()
                 0.1::DOUBLE AS baseline_score,
                 CASE example_id WHEN 'a' THEN 0.25 WHEN 'b' THEN 0.5 ELSE 0.75 END::DOUBLE AS score,
                 0.9::DOUBLE AS model_score,
-                NULL::VARCHAR AS abstained, 0.0::DOUBLE AS prior_shift FROM features;
+                NULL::VARCHAR AS abstained, 0.0::DOUBLE AS prior_shift, 'model' AS served_by FROM features;
             CREATE TABLE shadow_predictions AS
                 SELECT batch_date, example_id, 'first_champion' AS role, 'n' AS model_version, 0.3::DOUBLE AS score
                 FROM features WHERE example_id = 'a';

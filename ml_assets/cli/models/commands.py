@@ -140,6 +140,67 @@ def rollback(
 
 
 @commands.command()
+def experiment(  # noqa: PLR0913, PLR0917 - options of three verbs
+    use_case: UseCaseName,
+    what: Annotated[str, typer.Argument(help="start, status or conclude.")] = "status",
+    name: Annotated[str, typer.Argument(help="A declared experiment; `status` shows all by default.")] = "",
+    model: Annotated[
+        str, typer.Option("--model", help="Of start: the challenger; by default the newest that does not serve.")
+    ] = "",
+    conclusion: Annotated[str, typer.Option("--as", help="Of conclude: promote, reject or stop.")] = "",
+    reason: Reason = "",
+    by: By = "",
+    first: FirstDrop = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it is started.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a challenger serve a share of the traffic.
+
+    `start` shows first what the experiment can find. It is looked at after every drop, and aborted by itself.
+    """
+    from ml_assets.cli.models.experiment import run_conclude, run_start, run_status
+    from ml_assets.cli.models.record import asked_by
+
+    spec = read_use_case(use_case)
+    if what not in ("start", "status", "conclude"):
+        raise fail(f"found {what!r}; allowed: start, status, conclude")
+    if what != "status" and not name:
+        raise fail(f"{what}: which experiment? declared: {', '.join(each.name for each in spec.experiments) or 'none'}")
+    start = read_drops(spec, first, first, "--from")[0] if first else None
+    with explained_errors():
+        if what == "status":
+            run_status(spec, state_of(spec).pinned(), name, as_json=as_json)
+        elif what == "start":
+            run_start(spec, state_of(spec), name, model, asked_by(by, reason, start), is_sure=yes)
+        else:
+            run_conclude(spec, state_of(spec), name, conclusion, asked_by(by, reason, start))
+
+
+@commands.command()
+def whatif(
+    use_case: UseCaseName,
+    model: Annotated[str, typer.Option("--model", help="Another model of the record.")] = "",
+    threshold: Annotated[float | None, typer.Option("--threshold", min=0, max=1, help="Score to act from.")] = None,
+    capacity: Annotated[int | None, typer.Option("--capacity", min=1, help="Places of the list.")] = None,
+    drops: Annotated[
+        str, typer.Option("--drops", help="FIRST:LAST of what is replayed; by default the newest thirty that were run.")
+    ] = "",
+    reacts: Annotated[bool, typer.Option("--reacts", help="Outcomes depend on what was done.")] = False,
+) -> None:
+    """Replay another threshold, capacity or model.
+
+    On what was predicted and has matured. Says what the log tells, and what it does not.
+    """
+    from ml_assets.cli.models.experiment import read_range, run_whatif
+    from ml_assets.pipeline.experiments.whatif import PolicyChange
+
+    spec = read_use_case(use_case)
+    change = PolicyChange(threshold, capacity, model, reacts)
+    with explained_errors():
+        run_whatif(spec, state_of(spec).pinned(), change, read_range(spec, drops))
+
+
+@commands.command()
 def reproduce(use_case: UseCaseName, model_version: ModelVersion, as_json: AsJson = False) -> None:
     """Train a recorded model again and compare the bytes.
 

@@ -50,12 +50,16 @@ def _scored_from(spec: UseCaseSpec) -> list[dg.AssetDep]:
     return [dg.AssetDep(features, partition_mapping=mapping), dg.AssetDep(labels, partition_mapping=mapping)]
 
 
+def _arms_of(spec: UseCaseSpec) -> list[dg.AssetKey]:
+    return [asset_key(spec, "experiments", "assignments")] if spec.experiments else []
+
+
 def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
     key = asset_key(spec, "predictions", "predictions")
 
     @dg.asset(
         key=key,
-        deps=[*_scored_from(spec), asset_key(spec, "models", "champion")],
+        deps=[*_scored_from(spec), asset_key(spec, "models", "champion"), *_arms_of(spec)],
         description="Each example scored by the champion of its drop, with the baseline's score beside "
         f"it{_delivered_as(spec, 'predictions')}. Before the first champion a drop has none.",
         **by_drop(spec),

@@ -8,6 +8,7 @@ import dagster as dg
 
 from ml_assets.graph.assets.champion import build_champion_assets
 from ml_assets.graph.assets.evidence import build_evidence_assets
+from ml_assets.graph.assets.experiments import build_experiment_assets
 from ml_assets.graph.assets.features import build_feature_assets
 from ml_assets.graph.assets.labels import build_label_model_assets, build_weak_label_assets
 from ml_assets.graph.assets.layout import WRITE_TAG
@@ -55,6 +56,7 @@ def _build(spec: UseCaseSpec, root: Path | None, places: Mapping[str, Sequence[P
         *build_source_assets(spec),
         *build_feature_assets(spec),
         *build_weak_label_assets(spec),
+        *build_experiment_assets(spec),
         *build_prediction_assets(spec),
         *build_monitoring_assets(spec),
     ]

@@ -6,12 +6,13 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from ml_assets.decisions.findings import DROP_SCOPE, finding_of_verdict, findings_of_drop
+from ml_assets.decisions.findings import DROP_SCOPE, finding_of_experiment, finding_of_verdict, findings_of_drop
 from ml_assets.decisions.incidents import Changes, Finding
 from ml_assets.decisions.refused_drops import KIND as REFUSED
 from ml_assets.decisions.refused_drops import findings_of_refused, landed_again, refused_stretches
 from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.champion.record import damage_of, drop_of, newest_champion
+from ml_assets.pipeline.experiments.record import read_events
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS, accepted_gaps, overdue_sources
 from ml_assets.pipeline.monitoring.decisions import parts_to_tell
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
@@ -36,7 +37,8 @@ from ml_assets.stores.use_case_state import UseCaseState
 
 _LOCATION = "code_location"  # scope of what concerns every use case of the location
 _UPLOAD = timedelta(minutes=10)  # how long a file may lie under another name until somebody is told
-_READ = ("drops", "decisions", "performance_verdicts", "feed_health", "drift_report", "champion", ACCEPTED_GAPS)
+_READ = ("drops", "decisions", "performance_verdicts", "feed_health", "drift_report", "champion", ACCEPTED_GAPS,
+         "experiment_record")  # fmt: skip
 _NEWEST = 200  # verdicts looked at in one pass
 
 
@@ -97,6 +99,7 @@ def _reconcile_all(
         outbox.settle(spec.name, ["declaration"], at, [], now, drop),
         *_reconcile_drops(spec, state.lake, outbox, now),
         *_reconcile_verdicts(spec, record, outbox, now),
+        *_reconcile_experiments(spec, state.lake, outbox, now),
         outbox.settle(spec.name, ["model_files"], at, _damaged_model(spec, state, record), now, drop),
         outbox.settle(spec.name, ["run/"], at, failed_runs, now, drop),
         outbox.settle(spec.name, ["check/"], at, failed_checks, now, drop),
@@ -234,6 +237,15 @@ def _reconcile_verdicts(
         if last is None or datetime.fromisoformat(last) <= verdict["_recorded_at"]:
             found = [finding_of_verdict(spec.name, verdict)]
             yield outbox.settle(spec.name, ("gate",), at, found, now, drop_of(verdict))
+
+
+def _reconcile_experiments(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: datetime) -> Iterable[Changes]:
+    last = outbox.last_settled(spec.name, ("experiment/",))
+    for event in read_events(lake)[-_NEWEST:]:
+        at = event["_recorded_at"]
+        told = finding_of_experiment(spec.name, event)
+        if told is not None and (last is None or datetime.fromisoformat(last) <= at):
+            yield outbox.settle(spec.name, ("experiment/",), at.isoformat(), [told], now, event["after"])
 
 
 def _unread(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> list[Finding]:

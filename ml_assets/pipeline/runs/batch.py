@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 
+from ml_assets.pipeline.experiments.assignments import store_assignments
 from ml_assets.pipeline.features.compute import store_features
 from ml_assets.pipeline.features.examples import store_examples
 from ml_assets.pipeline.features.labels import store_labels
@@ -74,12 +75,16 @@ def batch_steps(
     validating: dict[str, Step] = {
         f"validated/{each.name}": partial(_validate, spec, state, each, drops, context.now) for each in sources
     }
+    assigning: dict[str, Step] = {}
+    if spec.experiments:
+        assigning["experiments/assignments"] = lambda: store_assignments(spec, state, drops, context.now).checks
     return receiving | validating | {
         "raw/drops": lambda: build_ledger(spec, state, drops, context.now).checks,
         "training/labels": lambda: store_labels(spec, state, drops, context.now).checks,
         "features/examples": lambda: store_examples(spec, state, drops, is_backfill=is_backfill).checks,
         "features/features": lambda: store_features(spec, state, drops, is_backfill=is_backfill, tell=tell).checks,
         **_labeling(spec, state, drops),
+        **assigning,
         "predictions/predictions": lambda: score_drops(spec, state, drops).result.checks,
         "predictions/worklist": lambda: store_worklist(spec, state, drops).checks,
         "predictions/shadow_predictions": lambda: score_shadows(spec, state, drops).checks,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.pipeline.champion.record import PROMOTED, champion_in, read_record
+from ml_assets.pipeline.experiments.record import CHALLENGER
 from ml_assets.serving.worklist import ranked_sql
 from ml_assets.spec.catalogue import catalogue
 from ml_assets.spec.names import did_you_mean
@@ -40,6 +41,11 @@ def explain_prediction(spec: UseCaseSpec, state: UseCaseState, example_id: str, 
         lake.relation(connection, "features", (day, day), version).create_view("features")
         features = connection.execute("SELECT * FROM features WHERE example_id = ?", [example_id]).df()
         record = read_record(connection, lake)
+    why = _why(spec, record, prediction["model_version"], day)
+    if prediction.get("served_by") == CHALLENGER:
+        share = f"{prediction['propensity']:.0%} of its units"
+        why = f"the challenger of an experiment, which serves {share}; the champion is {prediction['model_version']}"
+        prediction |= {"model_version": prediction["scored_by"], "model_score": prediction["score"]}
     entry = next(row for row in record if row["model_version"] == prediction["model_version"])
     bundle = state.models.load(entry["model_version"], entry["artifact_sha256"])
     parts = bundle.model.contributions(features)
@@ -51,7 +57,7 @@ def explain_prediction(spec: UseCaseSpec, state: UseCaseState, example_id: str, 
         "of": of,
         "rank_on_list": listed,
         "label": label,
-        "why": _why(spec, record, prediction["model_version"], day),
+        "why": why,
         "base": float(parts[1][0]) if parts else None,
         "model_log_odds": float(logit(prediction["model_score"])),
         "features_version": version,

@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.pipeline.champion.record import read_promotions
+from ml_assets.pipeline.experiments.exposures import EXPOSURE, expose
 from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.features.versions import require_trained_features
 from ml_assets.pipeline.results import CheckOutcome, DropResult
@@ -72,6 +73,7 @@ def score_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -
         show_tables(connection, tables | {"labels": lake.files("labels", drops=reach)})
         corrector = PriorCorrector(connection, spec, state.kept_scores, files)
         table, notes = _score_drops(corrector, state, champions, read)
+        table = expose(connection, spec, lake, table, bounds)
     lake.replace_drops("predictions", table, drops)
     with state.connect() as connection:
         names = ["predictions", "examples", *(["champion"] if promotions else [])]
@@ -147,7 +149,8 @@ def _prediction_table(spec: UseCaseSpec, scored: Sequence[pd.DataFrame]) -> pa.T
     import pyarrow as pa
 
     schema = arrow_schema(declared_lake_tables(spec)["predictions"])
-    names = [objective.name for objective in spec.model.objectives]  # null where a champion does not foretell it yet
+    # null where a champion does not foretell an amount yet, and until `expose` says who is in which arm
+    names = [*(objective.name for objective in spec.model.objectives), *EXPOSURE]
     parts = [
         pa.Table.from_pandas(
             frame.reindex(columns=[*frame.columns, *(n for n in names if n not in frame)]), schema, preserve_index=False

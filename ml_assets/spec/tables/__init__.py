@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ml_assets.spec.tables import features, ingestion, labeling, models, monitoring
+from ml_assets.spec.tables import experiments, features, ingestion, labeling, models, monitoring
 from ml_assets.spec.tables.table import LakeColumn, Table
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -39,6 +39,7 @@ def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
         *models.TABLES,
         *monitoring.TABLES,
         *(labeling.TABLES if spec.labeling else ()),
+        *(experiments.TABLES if spec.experiments else ()),
     ]
     return {each.name: replace(each, columns=each.columns + more.get(each.name, ())) for each in found}
 

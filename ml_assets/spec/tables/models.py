@@ -132,14 +132,14 @@ EVALUATION = Table("evaluation", "models/evaluation", "the newest verdict", _VER
 CHAMPION = Table(
     "champion",
     asset="models/champion",
-    grain="verdict of the gate, or decision of a person or of the fallback; append only",
+    grain="verdict of the gate, or decision of a person, the fallback or an experiment; append only",
     columns=_VERDICT
     + read_columns("""
     sequence     | BIGINT      | order in which they were recorded, from 1
-    decided_by   | VARCHAR     | gate, fallback, or the person
+    decided_by   | VARCHAR     | gate, fallback, experiment, or the person
     serves_after | DATE        | a promotion serves the drops after this one
     serves       | VARCHAR     | what of it scores: model, or baseline where the model has failed
-    note         | VARCHAR     | what the person said, or why the fallback serves | | the gate decided
+    note         | VARCHAR     | what the person said, or why the fallback or an experiment decided | | the gate decided
     asked_by     | VARCHAR     | what asked for the retraining: a trigger, schedule, or by hand | | no retraining
     _recorded_at | TIMESTAMPTZ | when it was recorded
     _run_id      | VARCHAR     | the run that recorded it; empty for a person
@@ -165,13 +165,17 @@ PREDICTIONS = Table(
     + read_columns("""
     example_id     | VARCHAR     | the example
     prediction_at  | TIMESTAMPTZ | the moment it is predicted for
-    score          | DOUBLE      | what is acted on: the champion's with its prior shift, or the baseline's
+    score          | DOUBLE      | what is acted on: the champion's with its prior shift, the baseline's, or of an arm
     model_score    | DOUBLE      | the champion's own, before the prior shift
     baseline_score | DOUBLE      | the same by the baseline, fitted on the champion's training rows
     prior_shift    | DOUBLE      | added to the champion's score, as positives became rarer or more | log odds
     abstained      | VARCHAR     | inputs too far from the training rows, or "no probability" | | the model scored it
-    served_by      | VARCHAR     | what gave the score: model, or baseline (it abstained, or the fallback serves)
+    served_by      | VARCHAR     | what gave the score: model, baseline (abstained, or the fallback), or challenger
     model_version  | VARCHAR     | the champion of the drop
+    arm            | VARCHAR     | champion, or challenger in an experiment
+    scored_by      | VARCHAR     | the model of the arm
+    propensity     | DOUBLE      | probability with which the example got this arm
+    policy_version | VARCHAR     | hash of what decided arm and score: models, and the design of an experiment
     _features_version | BIGINT   | lake version of the features that were read
 """),
 )

@@ -43,7 +43,7 @@ def test_score_is_made_of_more_columns_than_are_named() -> None:
     count = len(flagship().features.feature_names())
 
     assert description("predictions", "predictions", "score") == (
-        "what is acted on: the champion's with its prior shift, or the baseline's\n\n"
+        "what is acted on: the champion's with its prior shift, the baseline's, or of an arm\n\n"
         f"← [features/features](/assets/flight_delays/features/features): {count} columns"
     )
     assert description("predictions", "predictions", "model_version") == "the champion of the drop"

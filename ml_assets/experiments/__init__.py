@@ -1,0 +1,1 @@
+"""Tests in production: assignment, sequential tests, off-policy estimates, interleaving and bandits."""
