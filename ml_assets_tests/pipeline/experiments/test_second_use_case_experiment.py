@@ -49,7 +49,7 @@ def machine(root: Path) -> Any:
     declaration.write_text(declaration.read_text() + EXPERIMENT)
     give_registry(StatePaths(root / "state"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ml_assets.cli.console.DEFS_FOLDER", root / "defs")
+        patch.setenv("ML_ASSETS_PROJECT", str(root))
         patch.setenv("ML_ASSETS_DATA", str(root / "state"))
         patch.setenv("DAGSTER_HOME", str(root / "state" / "dagster_home"))
         patch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")
@@ -152,13 +152,13 @@ def test_status_reports_arms_measures_and_a_page(root: Path) -> None:
 
 
 def test_mistakes_are_named_with_their_line(tmp_path: Path) -> None:
-    folder = tmp_path / "late_loans"
+    folder = tmp_path / "defs" / "late_loans"
     shutil.copytree(DECLARED, folder)
     wrong = EXPERIMENT.replace("unit: customer_id", "unit: custmer_id").replace("kind: ab", "kind: abc")
     wrong += "    - {name: newer_model, share: 1.5}\n"
     (folder / "defs.yaml").write_text((folder / "defs.yaml").read_text() + wrong)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ml_assets.cli.console.DEFS_FOLDER", tmp_path)
+        patch.setenv("ML_ASSETS_PROJECT", str(tmp_path))
         said = invoke("validate", "late_loans").output.replace("\n", " ")
 
     assert "experiments[0].unit: found 'custmer_id'; allowed: example_id, drop, loan_id" in said
