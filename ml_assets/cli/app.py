@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from ml_assets.cli.console import fail
 from ml_assets.cli.declare.commands import commands as declare
+from ml_assets.cli.labels.commands import commands as labels
 from ml_assets.cli.models.commands import commands as models
 from ml_assets.cli.operate.commands import commands as operate
 from ml_assets.cli.replay.commands import commands as replay
@@ -48,7 +49,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 PANELS = {
-    "Declare a use case": declare, "Run and watch": operate, "Models": models, "History": replay, "Upkeep": upkeep
+    "Declare a use case": declare, "Run and watch": operate, "Models": models, "Labels": labels, "History": replay,
+    "Upkeep": upkeep,
 }  # fmt: skip
 _ON_ANY_STATE = {"new", "test", "tables", "migrate", "restore"}  # they open no state, or look at its version themselves
 

@@ -20,7 +20,8 @@ PANELS = {
     "Run and watch": ("land", "batch", "status", "alerts", "drift", "performance", "sql", "tables", "fingerprint",
                       "doctor", "housekeep", "ui", "backfill", "requeue", "accept-missing"),
     "Models": ("retrain", "champion", "approve", "rollback", "experiment", "whatif", "reproduce", "explain", "tune",
-               "ablation", "audit", "accept-feature", "labels", "label-quality", "rebuild"),
+               "ablation", "audit", "accept-feature", "rebuild"),
+    "Labels": ("labels", "label-quality"),
     "History": ("replay", "demo"),
     "Upkeep": ("migrate", "backup", "restore"),
 }  # fmt: skip

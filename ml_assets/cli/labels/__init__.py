@@ -1,0 +1,1 @@
+"""Labels that functions and people gave."""

@@ -1,0 +1,59 @@
+"""Commands about labels that functions and people gave: what they are worth, and how far they can be trusted."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ml_assets.cli.console import explained_errors, read_run_drop, read_use_case, state_of
+from ml_assets.cli.options import AsJson, UseCaseName
+
+commands = typer.Typer()
+
+
+@commands.command()
+def labels(
+    use_case: UseCaseName,
+    fit: Annotated[bool, typer.Option("--fit", help="Fit the label model now, without a retraining.")] = False,
+    as_of: Annotated[str, typer.Option("--as-of", help="With --fit: a drop; by default the newest that was run.")] = "",
+    backfill: Annotated[
+        bool, typer.Option("--backfill", help="Let functions vote on drops that hold other votes than are declared.")
+    ] = False,
+    worth: Annotated[
+        bool, typer.Option("--worth", help="Measure how many gold labels the weak ones are worth.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show labels of functions: which are used and why.
+
+    Each function with coverage, conflict and accuracy on gold labels; the label models beside the vote; and a page.
+    """
+    from ml_assets.cli.labels.report import LabelOptions, run_labels
+
+    spec = read_use_case(use_case)
+    if as_of:
+        read_run_drop(spec, as_of, "--as-of")
+    with explained_errors():
+        run_labels(spec, state_of(spec), LabelOptions(fit, as_of, backfill, worth, as_json))
+
+
+@commands.command("label-quality")
+def label_quality(
+    use_case: UseCaseName,
+    as_of: Annotated[
+        str, typer.Option("--as-of", help="Answers landed by this drop; by default the newest that was run.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show how far labels can be trusted.
+
+    Agreement of annotators by guideline, each annotator, what they disagree on, and labels that are likely wrong.
+    """
+    from ml_assets.cli.labels.quality import run_label_quality
+
+    spec = read_use_case(use_case)
+    if as_of:
+        read_run_drop(spec, as_of, "--as-of")
+    with explained_errors():
+        run_label_quality(spec, state_of(spec).pinned(), as_of, as_json=as_json)
