@@ -79,8 +79,8 @@ def test_drop_in_which_rows_were_due_and_none_came_has_a_number_of_rows(connecti
         (rows,) = [each for each in profile_source(connection, source, days)[0] if each.statistic == "rows"]
         counted[source.arrives, source.until] = {day: round(np.exp(value), 3) for day, value in rows.values.items()}
 
-    assert counted["every drop", None] == {ONE: 3, TWO: 4, days[2]: 0.5, days[3]: 0.5}
-    assert counted["every drop", days[2]] == {ONE: 3, TWO: 4, days[2]: 0.5}
+    assert counted["every_drop", None] == {ONE: 3, TWO: 4, days[2]: 0.5, days[3]: 0.5}
+    assert counted["every_drop", days[2]] == {ONE: 3, TWO: 4, days[2]: 0.5}
     assert counted["sometimes", None] == {ONE: 3, TWO: 4}
 
 

@@ -88,7 +88,7 @@ def test_votes_as_declared_need_no_backfill() -> None:
 
 def test_use_case_without_functions_says_how_to_declare_some(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "ml_assets.cli.models.commands.read_use_case", lambda _: spam_spec().model_copy(update={"labeling": None})
+        "ml_assets.cli.labels.commands.read_use_case", lambda _: spam_spec().model_copy(update={"labeling": None})
     )
 
     said = run()
