@@ -58,7 +58,7 @@ ui: $(STAMP) ## open the Dagster UI on what the demo left
 test test-slow test-all: export OMP_NUM_THREADS := 1
 test test-slow test-all: export OPENBLAS_NUM_THREADS := 1
 test test-slow test-all: export MKL_NUM_THREADS := 1
-DRAWN := $(addprefix ml_assets_tests/,cli/declare/test_new_text.py features/test_as_known.py \
+DRAWN := $(addprefix ml_assets_tests/,cli/declare/test_new_text.py features/test_point_in_time_recompute.py \
 	features/test_point_in_time.py ingestion/test_acceptance.py ingestion/test_drop_rules.py spec/test_malformed.py)
 HALF_HOUR := ml_assets_tests/test_half_hour.py
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
