@@ -160,7 +160,7 @@ attributes:
     columns: [order_id, depot, carrier]
   monitoring:
     window: {"7d" if is_daily else "28d"}
-    before: {"56d" if is_daily else "168d"}
+    reference_window: {"56d" if is_daily else "168d"}
     feed_history: {"28d" if is_daily else "84d"}
     relearn_after: {"42d" if is_daily else "84d"}
     performance_window: {"14d" if is_daily else "56d"}
