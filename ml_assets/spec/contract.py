@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from ml_assets.spec.calendar import Duration, check_zone
 from ml_assets.spec.declared import Declared, Fault
@@ -124,12 +124,6 @@ class Rule(Declared):
     reason: Identifier
 
 
-def _refuse_former_arrival(value: Any) -> Any:
-    if value == "every drop":
-        raise ValueError("found 'every drop'; it is called every_drop now")
-    return value
-
-
 def _check_column(name: str) -> str:
     if name in RESERVED_COLUMNS or name.startswith("_"):
         reserved = ", ".join(sorted(RESERVED_COLUMNS))
@@ -207,9 +201,7 @@ class Source(Declared):
 
     name: Identifier
     description: str = ""
-    arrives: Annotated[Literal["every_drop", "once", "sometimes"], BeforeValidator(_refuse_former_arrival)] = (
-        "every_drop"
-    )
+    arrives: Literal["every_drop", "once", "sometimes"] = "every_drop"
     until: date | None = None
     when_missing: Literal["wait", "go_on"] = "wait"
     upload: Upload = Field(default_factory=Upload)

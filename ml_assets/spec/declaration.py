@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ml_assets.spec.deliveries import DeliveryRoots, misplaced_folders
+from ml_assets.spec.former_names import FormerName, named_as_now
 from ml_assets.spec.marked_yaml import MarkedYaml, UnreadableYamlError, YamlFault, read_marked
 from ml_assets.spec.names import DECIDE, KeyPath, did_you_mean, listed, not_among, spell_path, undecided_lines
 from ml_assets.spec.places import Place, asset_places
@@ -66,10 +67,11 @@ class DeclarationError(ValueError):
 
 @dataclass(frozen=True)
 class Located:
-    """A use case, and where each of its assets is declared, by `layer/name`."""
+    """A use case, where each of its assets is declared, by `layer/name`, and which names are of an earlier release."""
 
     spec: UseCaseSpec
     places: Mapping[str, tuple[Place, ...]]
+    former_names: tuple[Mistake, ...] = ()
 
 
 def load_use_case(folder: Path, roots: DeliveryRoots | None = None) -> UseCaseSpec:
@@ -120,7 +122,7 @@ def _locate(folder: Path, roots: DeliveryRoots | None) -> Located:
         raise DeclarationError(
             folder, sorted(mistakes, key=lambda each: (each.file, each.line))
         )  # defs.yaml, then sql/
-    return Located(spec, declaration.places(spec))
+    return Located(spec, declaration.places(spec), declaration.former_names())
 
 
 def is_readable(folder: Path) -> bool:
@@ -164,12 +166,14 @@ class _Declaration:
         self._roots = roots
         self._read = read
         self.mistakes = [_of_text(fault) for fault in read.faults]
+        self.former: list[FormerName] = []
 
     def check(self) -> UseCaseSpec | None:
         """Find all that is wrong, and give the use case where nothing is."""
-        declared = self._attributes()
-        if declared is None:
+        written = self._attributes()
+        if written is None:
             return None
+        declared, self.former = named_as_now(written)
         files = dict(self._sql_files(declared))
         texts = {part: file.text for part, file in files.items()}
         whole = {**declared, **{part: {**mapping_of(declared[part]), "sql": text} for part, text in texts.items()}}
@@ -203,7 +207,18 @@ class _Declaration:
         line_of = self._read.line_of
         return asset_places(spec, folder / DECLARATION_FILE, lambda key: line_of(("attributes", *key)), files)
 
+    def former_names(self) -> tuple[Mistake, ...]:
+        """Say which keys and values are those of an earlier release, and what they are called now."""
+        file, line_of = Path(DECLARATION_FILE), self._read.line_of
+        return tuple(
+            Mistake(file, line_of(("attributes", *each.path)), spell_path(each.path), each.message)
+            for each in self.former
+        )
+
     def _note(self, path: KeyPath, message: str, line: int = 1) -> None:
+        for former in self.former:  # the line and the name are those that were written
+            if path[: len(former.now)] == former.now:
+                path = (*former.path, *path[len(former.now) :])
         place = self._read.line_in(("attributes", *path), line)
         self.mistakes.append(Mistake(Path(DECLARATION_FILE), place, spell_path(path), message))
 

@@ -32,7 +32,8 @@ def run_validate(folders: Sequence[Path], *, as_json: bool) -> bool:
 
 def _checked(folder: Path) -> dict[str, Any]:
     try:
-        spec = locate_on_state(folder, state_paths()).spec
+        located = locate_on_state(folder, state_paths())
+        spec, former = located.spec, [str(each) for each in located.former_names]
         changes = _changes_of_contracts(folder, spec)
     except DeclarationError as error:
         rows = [mistake.as_row() for mistake in error.mistakes]
@@ -46,7 +47,8 @@ def _checked(folder: Path) -> dict[str, Any]:
         "features": len(spec.features.feature_names()),
     }
     tests = [str(mistake) for mistake in load_sql_tests(folder, spec).mistakes]
-    return {"use_case": folder.name, "mistakes": [], **counts, "changes": changes, "tests": tests}
+    notes = {"former_names": former, "changes": changes, "tests": tests}
+    return {"use_case": folder.name, "mistakes": [], **counts, **notes}
 
 
 def _changes_of_contracts(folder: Path, spec: UseCaseSpec) -> list[str]:
@@ -79,6 +81,8 @@ def _show(found: dict[str, Any]) -> None:
     if not found["mistakes"]:
         sizes = f"{found['sources']} sources, {found['rules']} rules, {found['features']} features"
         console.print(f"[bold green]{name}[/]: {sizes}, no mistake")
+        for line in found["former_names"]:
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True, style="yellow")
         for line in found["changes"]:
             console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
         for line in found["tests"]:
