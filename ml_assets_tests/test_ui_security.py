@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,11 +73,9 @@ class Webserver:
 
     def ask(self, query: str) -> dict[str, object]:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request("POST", "/graphql", json.dumps({"query": query}), headers)
-        answer = json.load(connection.getresponse())
-        connection.close()
-        return answer["data"]
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            connection.request("POST", "/graphql", json.dumps({"query": query}), headers)
+            return json.load(connection.getresponse())["data"]
 
     def is_paused(self) -> bool:
         found = self.ask("{ instance { autoMaterializePaused } }")["instance"]
@@ -101,7 +99,8 @@ def started(command: list[str], port: int, root: Path, environment: dict[str, st
         )  # fmt: skip
     try:
         begun = time.monotonic()
-        while not is_answering(port):
+        prints_token = command[-3:-1] == ["ui", "--port"]  # a moment after the server answers
+        while not is_answering(port) or (prints_token and "token=" not in log.read_text()):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() - begun < PATIENCE, log.read_text()
             time.sleep(0.3)
