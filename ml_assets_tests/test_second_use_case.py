@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from ml_assets.cli import app
-from ml_assets.stores.paths import StatePaths
-from ml_assets_tests.rehearsal import give_registry
-from ml_assets_tests.second_use_case.generate import write_past
+from ml_assets_tests.second_use_case.machine import ask, loans_machine, run
 
 pytestmark = [
     pytest.mark.xdist_group("second_use_case"),  # one worker runs the shared history once
@@ -21,7 +16,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:module 'sre_.*' is deprecated:DeprecationWarning"),
 ]
 
-DECLARED = Path(__file__).parent / "second_use_case" / "late_loans"
 FIRST_WEEKS = ("2022-01-09", "2022-02-13")
 HISTORY, SERVED = ("2022-01-09", "2022-11-06"), ("2022-11-13", "2022-11-27")
 
@@ -34,25 +28,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def machine(root: Path) -> Any:
     """Give a machine whose only use case is late_loans, with the files that somebody brings."""
-    write_past(root)
-    shutil.copytree(DECLARED, root / "defs" / "late_loans")
-    give_registry(StatePaths(root / "state"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ML_ASSETS_PROJECT", str(root))
-        patch.setenv("ML_ASSETS_DATA", str(root / "state"))
-        patch.setenv("DAGSTER_HOME", str(root / "state" / "dagster_home"))
-        patch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")
+    with loans_machine(root):
         yield
-
-
-def run(*arguments: str) -> str:
-    result = CliRunner().invoke(app, list(arguments), terminal_width=200)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def ask(query: str) -> list[dict[str, Any]]:
-    return json.loads(run("sql", query, "--json"))
 
 
 @pytest.fixture(scope="module")

@@ -352,7 +352,7 @@ _OF_EXPERIMENT = {  # by event: what is done by itself from then on
 
 
 def finding_of_experiment(use_case: str, event: Row) -> Finding | None:
-    """Give the event of an experiment; None of an abort, which the record of champions tells."""
+    """Give the event of an experiment; None of an abort: it is in the record of champions."""
     kind = event["event"]
     if kind not in _OF_EXPERIMENT:
         return None

@@ -107,7 +107,7 @@ def allocate(draws: FloatArray, shares: FloatArray) -> tuple[NDArray[np.int64], 
 
 @dataclass(frozen=True)
 class Regret:
-    """What a policy lost beside the best fixed arm, which nobody knows before.
+    """Give what a policy lost against the best fixed arm, which is known only afterwards.
 
     Attributes
     ----------

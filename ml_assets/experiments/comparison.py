@@ -38,7 +38,7 @@ class ComparedExamples:
     challenger, champion
         Loss of each model by measure; both models score every example.
     champion_scores
-        What the champion says of each, whoever served it: known before the arm could matter.
+        The champion's score of each unit, whichever model served it: known before the arm could matter.
     """
 
     drops: NDArray[np.int64]

@@ -4,7 +4,7 @@ Input: for each logged decision the reward, the probability with which the actio
 which the other policy would take it. Output: three estimates with intervals over units, how much the log says about
 that policy, and a refusal where it says too little.
 
-A log can only speak of actions that it took: where the other policy acts as the logging one never did, nothing is
+A log has outcomes only of actions that were taken: where the other policy acts as the logging one never did, nothing is
 identified, and no estimator can help.
 """
 

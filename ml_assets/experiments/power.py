@@ -1,7 +1,7 @@
 """How long an experiment has to run to find the effect it is for.
 
 Input: the smallest effect that matters, how much units differ, how many come with each drop. Output: the drops that a
-test needs which may be looked at after every drop, beside the units that a single look at the end would need
+test needs which may be looked at after every drop, and the units that a single look at the end would need
 (statsmodels), and what looking costs.
 """
 

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 CONCENTRATION = 100.0  # of the prior around the declared shares: departures of about a tenth are expected
-LEVEL = 0.999  # a mismatch is an error of the system, not a finding: it is told when it is all but sure
+LEVEL = 0.999  # a mismatch is an error of the system, not a finding: it is reported when it is all but sure
 
 
 @dataclass(frozen=True)
 class SampleRatio:
-    """Units by arm beside what was declared.
+    """Units by arm, and what was declared.
 
     Attributes
     ----------
     p_value
-        Valid at any look: a mismatch that is told at level a is wrong with probability at most a over all looks.
+        Valid at any look: a mismatch that is reported at level a is wrong with probability at most a over all looks.
     is_mismatch
         Whether the shares are surely others than declared.
     """

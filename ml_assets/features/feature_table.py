@@ -12,6 +12,7 @@ from ml_assets.features.latest import compute_latest
 from ml_assets.features.plan import LatestGroup, Scope, WindowGroup, compile_plan
 from ml_assets.features.row_expressions import evaluate_rows, prepare_holidays
 from ml_assets.features.windows import compute_windows, take_apart_measures
+from ml_assets.spec.calendar import cut_drops
 from ml_assets.spec.use_case import UseCaseSpec
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def iterate_features(
     threads = int(connection.sql("SELECT current_setting('threads')").fetchall()[0][0])
     if spec.features.holidays:
         prepare_holidays(connection, spec.features.holidays, range(drops[0].year - 1, drops[-1].year + 2))
-    for part in _parts(connection, drops, at_once):
+    counts = dict(connection.execute("SELECT batch_date, count(*) FROM _examples GROUP BY batch_date").fetchall())
+    for part in cut_drops(drops, counts, at_once):
         within = f"batch_date BETWEEN DATE '{part[0]}' AND DATE '{part[-1]}'"
         connection.execute(f"CREATE OR REPLACE TEMP VIEW _asked AS SELECT * FROM _examples WHERE {within}")
         opens_at, batch_at = spec.calendar.interval_of(part[0])[0], spec.calendar.interval_of(part[-1])[1]
@@ -82,19 +84,6 @@ def iterate_features(
         connection.register("_rows", rows)
         yield part, evaluate_rows(connection, spec.features).to_arrow_table()
         connection.unregister("_rows")
-
-
-def _parts(connection: duckdb.DuckDBPyConnection, drops: Sequence[date], at_once: int) -> Iterator[list[date]]:
-    counts = dict(connection.execute("SELECT batch_date, count(*) FROM _examples GROUP BY batch_date").fetchall())
-    part: list[date] = []
-    held = 0
-    for drop in drops:
-        if part and held + counts.get(drop, 0) > at_once:
-            yield part
-            part, held = [], 0
-        part.append(drop)
-        held += counts.get(drop, 0)
-    yield part
 
 
 def _compute_scope(

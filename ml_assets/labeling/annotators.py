@@ -1,4 +1,4 @@
-"""How good people's labels are: each annotator beside the others, and the examples they disagree on."""
+"""Measure people's labels: each annotator against the others, and the examples they disagree on."""
 
 from __future__ import annotations
 

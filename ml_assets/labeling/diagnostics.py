@@ -1,4 +1,4 @@
-"""What each voter does: how often it votes, beside others and against them, and how often it is right on gold."""
+"""What each voter does: how often it votes, overlaps with or contradicts others, and is right on gold."""
 
 from __future__ import annotations
 

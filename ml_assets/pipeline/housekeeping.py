@@ -97,7 +97,7 @@ def _forget_versions(
 def _unneeded_models(state: UseCaseState, record: Sequence[Mapping[str, Any]], before: datetime) -> list[str]:
     """Name models written before a moment that were never promoted.
 
-    The newest refused one may still score beside, and a challenger serves while its experiment runs.
+    The newest refused one may still score as a shadow, and a challenger serves while its experiment runs.
     """
     needed = {row["model_version"] for row in record if row["verdict"] == PROMOTED}
     needed |= {each.challenger for each in running_in(read_events(state.lake), date.max)}

@@ -94,7 +94,7 @@ def _measures(found: ExperimentStatus) -> Section:
 def _arms(found: ExperimentStatus) -> Section:
     ratio = found.sample_ratio
     rows = [[arm, f"{n:,}", f"{ratio.expected[arm]:,.0f}"] for arm, n in ratio.counts.items()] if ratio else []
-    said = "Units that were seen, beside what the declared shares expect."
+    said = "Units that were seen, and what the declared shares expect."
     if ratio:
         said += f" p = {ratio.p_value:.3g}: " + (
             "they are NOT shared out as declared." if ratio.is_mismatch else "as declared."

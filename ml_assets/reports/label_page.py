@@ -19,7 +19,7 @@ _HEIGHT = 300
 def write_label_page(
     spec: UseCaseSpec, state: UseCaseState, report: LabelReport, worth: GoldWorth | None = None
 ) -> Path:
-    """Write the page, as it stands, and give its path."""
+    """Write the page of what is stored, and give its path."""
     page = state.paths.label_page(spec.name)
     write_whole(page, label_page(spec, report, worth).encode())
     return page

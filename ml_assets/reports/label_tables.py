@@ -1,4 +1,4 @@
-"""What is known of labels as tables: label models beside the vote, and each labeling function."""
+"""Tables about labels: the label models and the vote, and each labeling function."""
 
 from __future__ import annotations
 

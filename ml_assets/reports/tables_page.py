@@ -33,6 +33,6 @@ def _section(table: Table) -> str:
 
 
 def table_in_words(table: Table) -> str:
-    """Write the grain and the columns of a table that an asset writes beside its own."""
+    """Write the grain and the columns of a further table that an asset writes."""
     rows = [[each.name, each.type, each.description] for each in table.columns]
     return f"Grain: {table.grain}.\n\n" + markdown_table(["column", "type", "meaning"], rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Annotated, Any
@@ -203,3 +203,22 @@ class Calendar(Declared):
         while self.batch_at(day - self.every) >= moment:
             day -= self.every
         return day
+
+
+def cut_drops(drops: Iterable[date], rows: Mapping[date, int], at_once: int) -> Iterator[list[date]]:
+    """Cut drops into parts of whole drops with at most `at_once` rows together; one with more is a part of its own.
+
+    >>> one, two, three = (date(2013, 1, day) for day in (1, 2, 3))
+    >>> [len(part) for part in cut_drops([one, two, three], {one: 40, two: 50, three: 60}, at_once=100)]
+    [2, 1]
+    """
+    part: list[date] = []
+    held = 0
+    for drop in drops:
+        if part and held + rows.get(drop, 0) > at_once:
+            yield part
+            part, held = [], 0
+        part.append(drop)
+        held += rows.get(drop, 0)
+    if part:
+        yield part

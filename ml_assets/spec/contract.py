@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from ml_assets.spec.calendar import Duration, check_zone
 from ml_assets.spec.declared import Declared, Fault
@@ -41,6 +41,7 @@ COLUMN_LISTS = ("column_list", "column_set")
 
 
 PLAUSIBLE_YEARS = (1900, 2200)  # of a moment, where its column declares no `years`
+FORMER_ARRIVALS = {"every drop": "every_drop"}  # values of earlier releases, and those of now
 POSSIBLE_YEARS = (1678, 2261)  # what 64 bits of nanoseconds hold: later steps count in them
 
 
@@ -124,6 +125,10 @@ class Rule(Declared):
     reason: Identifier
 
 
+def _as_arrival_now(value: Any) -> Any:
+    return FORMER_ARRIVALS.get(value, value) if isinstance(value, str) else value
+
+
 def _check_column(name: str) -> str:
     if name in RESERVED_COLUMNS or name.startswith("_"):
         reserved = ", ".join(sorted(RESERVED_COLUMNS))
@@ -201,7 +206,7 @@ class Source(Declared):
 
     name: Identifier
     description: str = ""
-    arrives: Literal["every_drop", "once", "sometimes"] = "every_drop"
+    arrives: Annotated[Literal["every_drop", "once", "sometimes"], BeforeValidator(_as_arrival_now)] = "every_drop"
     until: date | None = None
     when_missing: Literal["wait", "go_on"] = "wait"
     upload: Upload = Field(default_factory=Upload)

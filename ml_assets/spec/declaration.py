@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ml_assets.spec.deliveries import DeliveryRoots, misplaced_folders
-from ml_assets.spec.former_names import FormerName, named_as_now
+from ml_assets.spec.former_names import FormerName, former_names
 from ml_assets.spec.marked_yaml import MarkedYaml, UnreadableYamlError, YamlFault, read_marked
 from ml_assets.spec.names import DECIDE, KeyPath, did_you_mean, listed, not_among, spell_path, undecided_lines
 from ml_assets.spec.places import Place, asset_places
@@ -170,10 +170,10 @@ class _Declaration:
 
     def check(self) -> UseCaseSpec | None:
         """Find all that is wrong, and give the use case where nothing is."""
-        written = self._attributes()
-        if written is None:
+        declared = self._attributes()
+        if declared is None:
             return None
-        declared, self.former = named_as_now(written)
+        self.former = list(former_names(declared))
         files = dict(self._sql_files(declared))
         texts = {part: file.text for part, file in files.items()}
         whole = {**declared, **{part: {**mapping_of(declared[part]), "sql": text} for part, text in texts.items()}}

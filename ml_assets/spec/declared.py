@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, time
 from typing import Any, ClassVar, Self, cast
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ml_assets.spec.names import KeyPath
@@ -16,7 +16,6 @@ from ml_assets.spec.raw_yaml import mapping_of
 
 Fault = tuple[KeyPath, str]
 FAULT = "fault"
-RECORDED = "recorded"  # context in which what an earlier release wrote is read: its keys are taken for those of now
 
 
 class Declared(BaseModel):
@@ -27,7 +26,7 @@ class Declared(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    renamed: ClassVar[Mapping[str, str]] = {}  # keys of earlier releases, and what they are called now
+    renamed: ClassVar[Mapping[str, str]] = {}  # keys of earlier releases, which are read as those of now
 
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:  # noqa: ARG003 - parts with faults read it
@@ -36,12 +35,13 @@ class Declared(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _find_all(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+    def _find_all(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(value, Mapping):
             return handler(value)
         declared = mapping_of(cast("object", value))
-        if info.context == RECORDED:
-            value = declared = {cls.renamed.get(key, key): each for key, each in declared.items()}
+        former = {key for key, now in cls.renamed.items() if key in declared and now not in declared}
+        if former:
+            value = declared = {(cls.renamed[key] if key in former else key): each for key, each in declared.items()}
         loose = list(cls._loosely_typed(declared))
         found = [_as_error(fault, declared) for fault in (*loose, *cls.faults(declared))]
         try:

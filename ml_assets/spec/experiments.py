@@ -30,7 +30,7 @@ class ExperimentGuardrail(Declared):
 
 
 class Experiment(Declared):
-    """A challenger that serves a share of units beside the champion.
+    """A challenger that serves a share of units instead of the champion.
 
     A `canary` looks for harm and is aborted by itself; an `ab` looks for a difference in either direction.
 

@@ -5,7 +5,7 @@ A package names what it adds in its `pyproject.toml`, here a kind of model:
     [project.entry-points."ml_assets.model_kinds"]
     lightgbm = "our_package.lightgbm_kind:KIND"
 
-Names are read from the packages' metadata, so that looking costs no import. What a name stands for is loaded when
+Names are read from the packages' metadata, so that looking costs no import. The object behind a name is loaded when
 something needs it; one that cannot be loaded stops only that.
 """
 
@@ -39,7 +39,7 @@ def load_extension(group: str, name: str) -> Any:
     Raises
     ------
     ExtensionError
-        When nobody adds it, two packages do, or it cannot be imported.
+        When no package adds it, two packages do, or it cannot be imported.
     """
     offered = [each for each in entry_points(group=group) if each.name == name]
     if not offered:

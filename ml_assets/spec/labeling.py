@@ -81,7 +81,5 @@ class LabelingSpec(Declared):
             if each in classes[:place]:
                 yield ("classes", place), f"found {each!r} again; allowed: a class once"
         if declared.get("train") is True and set(map(str, classes)) != set(map(str, _BINARY)):
-            said = (
-                f"found train beside classes {', '.join(map(str, classes))}; allowed: with 0 and 1, which models learn"
-            )
+            said = f"found train with classes {', '.join(map(str, classes))}; allowed: with 0 and 1, which models learn"
             yield ("train",), said

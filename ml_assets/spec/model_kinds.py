@@ -5,7 +5,7 @@ from __future__ import annotations
 from ml_assets.spec.extensions import MODEL_KINDS, ExtensionError, extensions, load_extension
 from ml_assets.spec.names import not_among
 
-# the kinds of this package, and what `parameters` may set on each; a test holds them to the defaults beside the models
+# the kinds of this package, and what `parameters` may set on each; a test compares them with the defaults of the models
 RUNG_PARAMETERS: dict[str, tuple[str, ...]] = {
     "constant": (),
     "group_history": ("prior_strength",),

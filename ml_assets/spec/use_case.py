@@ -97,7 +97,7 @@ class UseCaseSpec(Declared):
 
     @property
     def trains_on_weak_labels(self) -> bool:
-        """Whether training sets hold labels of labeling functions beside gold ones."""
+        """Whether training sets hold labels of labeling functions and gold ones."""
         return self.labeling is not None and self.labeling.train
 
     def matured_by(self, as_of: date) -> datetime:

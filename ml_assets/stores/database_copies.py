@@ -21,7 +21,7 @@ def copy_database(file: Path, target: Path) -> None:
 
 
 def begin_as_copy(empty: Path, target: Path) -> bool:
-    """Begin a database as a copy of one that nobody writes to; say no where there is none, or `target` has begun."""
+    """Create a database as a copy of `empty`. False where there is no `empty`, or `target` already exists."""
     if not empty.exists() or target.exists():
         return False
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")

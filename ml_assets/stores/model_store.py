@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ml_assets.spec.declared import RECORDED
 from ml_assets.spec.extensions import MODEL_KINDS, extensions
 from ml_assets.spec.model import TrainingRecipe
 from ml_assets.stores.landing import write_whole
@@ -199,7 +198,7 @@ class ModelStore:
             rung=manifest["rung"],
             trained_until=manifest["trained_until"],
             training_set_hash=manifest["training_set_hash"],
-            recipe=TrainingRecipe.model_validate(manifest["recipe"], context=RECORDED),
+            recipe=TrainingRecipe.model_validate(manifest["recipe"]),
             features=tuple(manifest["features"]),
             model=models["model"],
             baseline=models["baseline"],

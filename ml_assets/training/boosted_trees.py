@@ -39,7 +39,7 @@ DEFAULTS: dict[str, float] = {
 
 @dataclass(frozen=True)
 class Trees:
-    """A trained Booster and the columns it takes: what trees have in common, whatever they foretell."""
+    """A trained Booster and the columns it takes: what trees have in common, whatever they predict."""
 
     columns: FeatureColumns
     booster: xgboost.Booster
@@ -50,7 +50,7 @@ class Trees:
         return self.columns.names
 
     def predict(self, features: pd.DataFrame) -> NDArray[np.float64]:
-        """What they foretell, one a row, computed in float32. Raises ValueError on missing columns."""
+        """Give their predictions, one a row, computed in float32. Raises ValueError on missing columns."""
         import xgboost
 
         values = feature_values(features, self.columns)
@@ -86,7 +86,7 @@ class Trees:
 
 @dataclass(frozen=True)
 class FittedBoostedTrees(Trees):
-    """Trees that foretell the probability of a positive."""
+    """Trees that predict the probability of a positive."""
 
     @property
     def kind(self) -> str:

@@ -114,7 +114,7 @@ class ModelKind:
     goes_on
         Whether a fit may go on from the champion's model, as `warm_start` declares.
     cost
-        How long a fit takes beside those of other kinds; the longest begin first.
+        How long a fit takes compared with other kinds; the longest begin first.
     """
 
     name: str

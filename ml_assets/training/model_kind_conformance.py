@@ -143,7 +143,7 @@ def refuses_unknown_parameters(kind: ModelKind, rung: Rung | None = None) -> Non
     except ValueError as error:
         _require("no_such_parameter" in str(error), f"the error about an unknown parameter does not name it: {error}")
     else:
-        raise ConformanceError("a parameter that nobody knows raises no ValueError")
+        raise ConformanceError("an unknown parameter raises no ValueError")
     _require(dict(kind.parameters) == rung_parameters(Rung(name="d", kind=kind.name), kind.parameters), "defaults")
 
 

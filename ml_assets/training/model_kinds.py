@@ -18,7 +18,7 @@ def model_kind(name: str) -> ModelKind:
     Raises
     ------
     ValueError
-        On a name that nobody adds; ExtensionError, one of these, on one that cannot be loaded or is no ModelKind.
+        On an unknown name; ExtensionError, a subclass, on one that cannot be loaded or is no ModelKind.
     """
     if name in BUILT_IN:
         return BUILT_IN[name]

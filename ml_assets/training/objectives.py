@@ -1,4 +1,4 @@
-"""Amounts foretold beside the probability: boosted trees that learn a mean, saved as data like every rung."""
+"""Amounts predicted in addition to the probability: boosted trees that learn a mean, saved as data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEAST_ROWS = 50
 
 @dataclass(frozen=True)
 class FittedRegressor(Trees):
-    """Trees that foretell an amount, in its unit."""
+    """Trees that predict an amount, in its unit."""
 
     @property
     def kind(self) -> str:

@@ -111,7 +111,7 @@ def test_every_other_mistake_is_found_at_once(folder: Path) -> None:
 
     text = "\n".join(found)
     assert "labeling.classes[3]: found 2 again; allowed: a class once" in text
-    assert "labeling.train: found train beside classes 0, 1, 2, 2; allowed: with 0 and 1, which models learn" in text
+    assert "labeling.train: found train with classes 0, 1, 2, 2; allowed: with 0 and 1, which models learn" in text
     assert "labeling.functions[1].name: found 'asks_to_check' again; allowed: a name once" in text
     assert "labeling.functions[3].name: found 'example_id'; allowed: names other than batch_date" in text
     assert "labeling.owner: found 'moderation'; allowed: team:NAME" in text

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from ml_assets.spec.declaration import DeclarationError, Located, load_use_case, locate_use_case
-from ml_assets.spec.declared import RECORDED
 from ml_assets.spec.former_names import PARTS
 from ml_assets.spec.model import Abstain, TrainingRecipe
 from ml_assets_tests.rehearsal import DEFS_FOLDER
@@ -76,7 +75,7 @@ def test_recipe_of_an_earlier_release_is_read() -> None:
     ladder = [{"name": "mean", "kind": "constant"}]
     then = {"matures_after": "2d", "ladder": ladder, "abstain": {"beyond": 2.0, "features": ["wind"]}}
 
-    read = TrainingRecipe.model_validate(then, context=RECORDED)
+    read = TrainingRecipe.model_validate(then)
 
     assert read.abstain == Abstain(max_range_multiple=2.0, features=("wind",))
     assert read.matures_after == timedelta(days=2)

@@ -27,7 +27,7 @@ def labels(
 ) -> None:
     """Show labels of functions: which are used and why.
 
-    Each function with coverage, conflict and accuracy on gold labels; the label models beside the vote; and a page.
+    Each function with coverage, conflict and accuracy on gold labels; the label models and the vote; and a page.
     """
     from ml_assets.cli.labels.report import LabelOptions, run_labels
 

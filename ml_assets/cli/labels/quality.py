@@ -1,4 +1,4 @@
-"""How far labels can be trusted: annotators beside each other, and labels that are likely wrong."""
+"""Show how far labels can be trusted: agreement of annotators, and labels that are likely wrong."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _show_people(people: AnnotatorReport) -> None:
          "below the others" if each.is_flagged else ""]
         for each in people.annotators
     ]  # fmt: skip
-    print_table("annotators beside the consensus of the others, 90 % interval", _ANNOTATORS, rows, see="--json")
+    print_table("annotators and the consensus of the others, 90 % interval", _ANNOTATORS, rows, see="--json")
     shown = [
         [people.examples[each.place], ", ".join(f"{who} {said}" for who, said in each.answers), each.consensus,
          each.probability]

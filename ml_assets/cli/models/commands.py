@@ -189,7 +189,7 @@ def whatif(
 ) -> None:
     """Replay another threshold, capacity or model.
 
-    On what was predicted and has matured. Says what the log tells, and what it does not.
+    On examples that were predicted and have matured. Prints what the log can answer, and what it cannot.
     """
     from ml_assets.cli.models.experiment import read_range, run_whatif
     from ml_assets.pipeline.experiments.whatif import PolicyChange

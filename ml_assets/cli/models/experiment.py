@@ -1,4 +1,4 @@
-"""Experiments from the terminal: plan and start one, see how it stands, conclude it."""
+"""Experiments from the terminal: plan and start one, show its status, conclude it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run_start(
     started = start_experiment(spec, state, name, plan.experiment.challenger, asked)
     first = spec.calendar.next_drop(started.experiment.after)
     console.print(f"{name} takes the drops from {first} on, started by {asked.by}", markup=False, highlight=False)
-    next_steps({f"ml-assets experiment {spec.name} status": "how it stands, after each drop"})
+    next_steps({f"ml-assets experiment {spec.name} status": "its status, after each drop"})
 
 
 def run_conclude(spec: UseCaseSpec, state: UseCaseState, name: str, conclusion: str, asked: PersonDecision) -> None:
@@ -56,7 +56,7 @@ def run_conclude(spec: UseCaseSpec, state: UseCaseState, name: str, conclusion: 
 
 
 def run_status(spec: UseCaseSpec, state: UseCaseState, name: str, *, as_json: bool) -> None:
-    """Print how each experiment stands, or one with its measures, and write its page."""
+    """Print the status of each experiment, or of one with its measures, and write its page."""
     found = [each for each in experiment_statuses(spec, state) if name in ("", each.name)]
     started = {each.name for each in found}
     waiting = [each for each in spec.experiments if each.name not in started and name in ("", each.name)]
@@ -124,7 +124,7 @@ def run_whatif(spec: UseCaseSpec, state: UseCaseState, change: PolicyChange, dro
         for why in found.value.refused:
             say(f"refused: {why}")
     for each in found.not_identified:
-        say(f"not told: {each}")
+        say(f"not identified: {each}")
 
 
 def _show_plan(spec: UseCaseSpec, plan: ExperimentPlan) -> None:

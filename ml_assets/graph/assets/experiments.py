@@ -27,7 +27,7 @@ def _assignments(spec: UseCaseSpec) -> dg.AssetsDefinition:
             asset_key(spec, "models", "champion"),
         ],
         description="The arm of each example in the experiments that run, what both models say of it, and the verdict "
-        "on each experiment by what has matured. An abort is recorded beside the champions.",
+        "on each experiment by what has matured. An abort is an entry of the champion record.",
         check_specs=[
             dg.AssetCheckSpec("arms_hold", asset=key, description="No experiment was aborted in these drops.")
         ],

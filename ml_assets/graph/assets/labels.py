@@ -60,7 +60,7 @@ def _label_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
         key=key,
         deps=[asset_key(spec, "labels", "weak_labels"), asset_key(spec, "training", "labels"),
               asset_key(spec, "features", "features")],
-        description="How far the votes are to be believed, as of a drop: label models beside the vote on held-out gold "
+        description="How far votes can be trusted, as of a drop: label models and the vote, measured on held-out gold "
         "labels, which of them is used and why, and diagnostics of each function.",
         check_specs=[dg.AssetCheckSpec("votes_as_declared", asset=key, description="Every function voted on every drop "
                                        "by its declared definition.")],

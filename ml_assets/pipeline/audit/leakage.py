@@ -249,7 +249,7 @@ def _compare_labels(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[L
     if "plan" not in recorded:
         return []
     plan = DrawPlan.from_json(recorded["plan"])
-    # a weak label stands where no gold one was known: one that was known is a mistake, none is not
+    # a weak label is used where no gold one was known; where one was known it is a mistake
     differs = "t.label IS DISTINCT FROM l.label"
     if plan.has_weak_labels:
         differs = "CASE WHEN t.label_origin = 'weak' THEN l.label IS NOT NULL ELSE t.label IS DISTINCT FROM l.label END"

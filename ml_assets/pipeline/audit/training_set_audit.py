@@ -128,7 +128,7 @@ def check_known_in_time(state: UseCaseState, plan: DrawPlan, version: int) -> Ch
 
 
 def count_unknown_weak_labels(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> int:
-    """Count the weak labels of `training_set` that are held out, or that no vote known as of the drop stands behind."""
+    """Count the weak labels of `training_set` that are held out, or that rest on no vote known as of the drop."""
     return connection.sql(
         "SELECT count(*) FROM training_set AS t WHERE t.label_origin = 'weak' AND (t.split = 'holdout' OR NOT EXISTS ("
         "SELECT 1 FROM weak_labels AS w WHERE w.example_id = t.example_id AND w.batch_date = t.batch_date AND w.label "

@@ -250,7 +250,7 @@ def _record_event(
     event: tuple[RunningExperiment, ExperimentEvent, date, str],
     now: datetime,
 ) -> bool:
-    """Record an event, and an abort also beside the champions; say whether it was not recorded before."""
+    """Record an event, and an abort also in the champion record; say whether it was not recorded before."""
     experiment, kind, after, note = event
     is_new = append_event(lake, experiment, kind, after, (BY_ITSELF, note, now))
     if is_new and kind == "aborted":

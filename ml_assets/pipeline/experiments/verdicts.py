@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DropVerdict:
-    """What was found in a drop, with the rows of `experiment_reports`; `is_new` where it was not said before."""
+    """What was found in a drop, with the rows of `experiment_reports`; `is_new` where it was not reported before."""
 
     drop: date
     action: ExperimentAction

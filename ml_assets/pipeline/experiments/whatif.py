@@ -1,8 +1,8 @@
 """What another threshold, capacity or model would have done on what was predicted and has matured.
 
 Two questions, and what was logged answers them differently. Where outcomes do not depend on what was done, every
-labelled example tells what any policy would have met: both are replayed on the same examples. Where outcomes react,
-only what was drawn at random tells: the arms of an experiment, by their propensities. A list or a threshold that
+labelled example shows what any policy would have met: both are replayed on the same examples. Where outcomes react,
+only what was drawn at random can answer: the arms of an experiment, by their propensities. A list or a threshold that
 nothing was drawn for is not identified, and the answer says so.
 """
 

@@ -51,7 +51,7 @@ def report_annotators(spec: UseCaseSpec, state: UseCaseState, as_of: str = "", *
     Raises
     ------
     NoLabelingError
-        Where the use case declares no annotators, or nobody has answered yet.
+        Where the use case declares no annotators, or there are no answers yet.
     """
     labeling = labeling_of(spec)
     asked = labeling.annotators
@@ -60,7 +60,7 @@ def report_annotators(spec: UseCaseSpec, state: UseCaseState, as_of: str = "", *
     drop = choose_as_of(spec, as_of, closed_drops(state))
     rows = _read_answers(spec, state, asked, drop)
     if not rows["example"].size:
-        raise NoLabelingError(f"{spec.name}: nobody has answered by {drop}")
+        raise NoLabelingError(f"{spec.name}: there are no answers by {drop}")
     examples, example = np.unique(rows["example"].astype(str), return_inverse=True)
     people, person = np.unique(rows["annotator"].astype(str), return_inverse=True)
     classes = list(labeling.classes)

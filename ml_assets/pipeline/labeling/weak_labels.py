@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.labeling.weak_labels import vote_on_examples
 from ml_assets.pipeline.features.examples import stretches
 from ml_assets.pipeline.results import CheckOutcome, DropResult
+from ml_assets.spec.calendar import cut_drops
 from ml_assets.spec.labeling import LabelingSpec
 from ml_assets.spec.tables.labeling import WEAK_LABELS
 from ml_assets.spec.use_case import UseCaseSpec
@@ -50,7 +51,7 @@ def store_weak_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[da
     with state.connect() as connection:
         held = state.lake.relation(connection, "examples", (drops[0], drops[-1]))
         examples = dict(held.aggregate("batch_date, count(*)", "batch_date").fetchall())
-    for part in _parts(drops, examples):
+    for part in cut_drops(drops, examples, EXAMPLES_AT_ONCE):
         cast, wrong = _vote(spec, state, part)
         for drop, n, given in cast:
             counts[drop], votes[drop] = n, given
@@ -58,19 +59,6 @@ def store_weak_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[da
             refused[function, value] += n
     notes = {drop: {"votes": votes[drop]} for drop in drops}
     return DropResult(counts, notes, checks=(_known_classes(labeling, refused),))
-
-
-def _parts(drops: Sequence[date], examples: Mapping[date, int]) -> Iterator[list[date]]:
-    """Cut drops into parts of whole drops that are voted on at once."""
-    part: list[date] = []
-    held = 0
-    for drop in drops:
-        if part and held + examples.get(drop, 0) > EXAMPLES_AT_ONCE:
-            yield part
-            part, held = [], 0
-        part.append(drop)
-        held += examples.get(drop, 0)
-    yield part
 
 
 def _vote(

@@ -149,7 +149,7 @@ def _prediction_table(spec: UseCaseSpec, scored: Sequence[pd.DataFrame]) -> pa.T
     import pyarrow as pa
 
     schema = arrow_schema(declared_lake_tables(spec)["predictions"])
-    # null where a champion does not foretell an amount yet, and until `expose` says who is in which arm
+    # null where a champion does not predict an amount yet, and until `expose` says who is in which arm
     names = [*(objective.name for objective in spec.model.objectives), *EXPOSURE]
     parts = [
         pa.Table.from_pandas(

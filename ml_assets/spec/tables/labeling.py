@@ -64,7 +64,7 @@ LABELING_FUNCTIONS = Table(
     function     | VARCHAR   | name of the function
     version      | BIGINT    | declared version
     definition   | VARCHAR   | hash of version and SQL
-    owner        | VARCHAR   | who answers for it | | nobody is named
+    owner        | VARCHAR   | who is responsible for it | | no owner is declared
     description  | VARCHAR   | what it looks for
     classes      | VARCHAR[] | classes it votes for
     coverage     | DOUBLE    | examples it votes on | share

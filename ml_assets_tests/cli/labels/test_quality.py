@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from ml_assets.cli import app
 from ml_assets_tests.comment_spam.generate import RIGHT
-from ml_assets_tests.comment_spam.state import FOLDER, retrain_steps, run_steps_until
+from ml_assets_tests.comment_spam.state import retrain_steps, run_steps_until
 
 pytestmark = [
     pytest.mark.xdist_group("comment_spam"),
@@ -26,12 +26,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("quality")
     retrain_steps(run_steps_until(root), date(2023, 4, 28), LABELING)
     return root
-
-
-@pytest.fixture(autouse=True)
-def on_this_state(ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ML_ASSETS_DATA", str(ran))
-    monkeypatch.setattr("ml_assets.cli.console.defs_folder", lambda: FOLDER.parent)
 
 
 def run(*arguments: str) -> Result:

@@ -14,7 +14,7 @@ from ml_assets.cli import app
 from ml_assets.labeling.gold_worth import CurvePoint, GoldWorth
 from ml_assets.pipeline.labeling.label_report import read_label_report
 from ml_assets.reports.label_page import label_page, worth_in_words
-from ml_assets_tests.comment_spam.state import FOLDER, LAST, run_steps_until, spam_spec
+from ml_assets_tests.comment_spam.state import LAST, run_steps_until, spam_spec
 
 pytestmark = [
     pytest.mark.xdist_group("comment_spam"),
@@ -30,12 +30,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("labels")
     run_steps_until(root)
     return root
-
-
-@pytest.fixture(autouse=True)
-def on_this_state(ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ML_ASSETS_DATA", str(ran))
-    monkeypatch.setattr("ml_assets.cli.console.defs_folder", lambda: FOLDER.parent)
 
 
 def run(*arguments: str) -> Result:

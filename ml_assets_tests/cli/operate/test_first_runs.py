@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from ml_assets.cli import app
-from ml_assets.stores.paths import StatePaths
-from ml_assets_tests.rehearsal import give_registry
-from ml_assets_tests.second_use_case.generate import write_past
-from ml_assets_tests.test_second_use_case import DECLARED
+from ml_assets_tests.second_use_case.machine import loans_machine, run
 
 pytestmark = [
     pytest.mark.slow,  # nine months, a retraining and a replay through the graph
@@ -26,21 +20,8 @@ pytestmark = [
 @pytest.fixture
 def root(tmp_path: Path) -> Any:
     """Give a machine whose only use case is late_loans."""
-    write_past(tmp_path)
-    shutil.copytree(DECLARED, tmp_path / "defs" / "late_loans")
-    give_registry(StatePaths(tmp_path / "state"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ML_ASSETS_PROJECT", str(tmp_path))
-        patch.setenv("ML_ASSETS_DATA", str(tmp_path / "state"))
-        patch.setenv("DAGSTER_HOME", str(tmp_path / "state" / "dagster_home"))
-        patch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")
+    with loans_machine(tmp_path):
         yield tmp_path
-
-
-def run(*arguments: str) -> str:
-    result = CliRunner().invoke(app, list(arguments), terminal_width=200)
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 def printed(said: str) -> list[str]:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from ml_assets.cli import app
 from ml_assets_tests.second_use_case.generate import write_past
-from ml_assets_tests.test_second_use_case import DECLARED
+from ml_assets_tests.second_use_case.machine import DECLARED
 
 
 @pytest.fixture

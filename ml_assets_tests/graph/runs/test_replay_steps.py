@@ -24,7 +24,7 @@ from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.rehearsal import _forgetful_instance, day, give_registry, rehearse
 from ml_assets_tests.second_use_case.generate import write_past
-from ml_assets_tests.test_second_use_case import DECLARED
+from ml_assets_tests.second_use_case.machine import DECLARED
 
 pytestmark = [
     pytest.mark.xdist_group("replay_steps"),

@@ -8,13 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from ml_assets.cli import app
-from ml_assets.stores.paths import StatePaths
-from ml_assets_tests.rehearsal import give_registry
-from ml_assets_tests.second_use_case.generate import write_past
-from ml_assets_tests.test_second_use_case import DECLARED
+from ml_assets_tests.second_use_case.machine import DECLARED, ask, invoke, loans_machine, run
 
 pytestmark = [
     pytest.mark.xdist_group("loan_experiment"),
@@ -43,31 +38,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def machine(root: Path) -> Any:
     """Give a machine whose only use case is late_loans, with an experiment declared."""
-    write_past(root)
-    shutil.copytree(DECLARED, root / "defs" / "late_loans")
-    declaration = root / "defs" / "late_loans" / "defs.yaml"
-    declaration.write_text(declaration.read_text() + EXPERIMENT)
-    give_registry(StatePaths(root / "state"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ML_ASSETS_PROJECT", str(root))
-        patch.setenv("ML_ASSETS_DATA", str(root / "state"))
-        patch.setenv("DAGSTER_HOME", str(root / "state" / "dagster_home"))
-        patch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")
+    with loans_machine(root, EXPERIMENT):
         yield
-
-
-def invoke(*arguments: str, answer: str | None = None) -> Result:
-    return CliRunner().invoke(app, list(arguments), input=answer, terminal_width=200)
-
-
-def run(*arguments: str) -> str:
-    result = invoke(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def ask(query: str) -> list[dict[str, Any]]:
-    return json.loads(run("sql", query, "--json"))
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +155,7 @@ def test_what_if_replays_a_longer_list_and_the_arms_tell_of_a_model_where_outcom
     by_model = " ".join(run("whatif", "late_loans", "--model", found["challenger"], "--reacts", drops).split())
 
     assert "positives on the list of a drop" in longer
-    assert "not told: what acting would have changed" in longer
+    assert "not identified: what acting would have changed" in longer
     assert f"had {found['challenger']} served every unit" in by_model
     assert "nothing would be otherwise; allowed: --model" in invoke("whatif", "late_loans").output
     assert "found '2022-11-13'; allowed: FIRST:LAST" in invoke(

@@ -9,7 +9,7 @@ import pytest
 from ml_assets.pipeline.runs.first_runs import ways_to_begin
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets_tests.test_second_use_case import DECLARED
+from ml_assets_tests.second_use_case.machine import DECLARED
 
 FIRST, LAST = date(2022, 1, 9), date(2024, 1, 28)
 
