@@ -6,11 +6,28 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 BYTE_ORDER_MARK = "\ufeff"
 NUL = "\x00"
 LONGEST_RECORD = 2_000_000  # characters; a longer one is a quote that never closed, or no table
-_STRAY_QUOTE = re.compile(r'[^,\n"]"+[^,\n\r"]')
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Which character stands between cells, and which around cells that hold one; none where `quote` is empty."""
+
+    separator: str = ","
+    quote: str = '"'
+
+
+PLAIN = Dialect()
+
+
+@cache
+def _stray_quote(dialect: Dialect) -> re.Pattern[str]:
+    mark, quote = re.escape(dialect.separator), re.escape(dialect.quote)
+    return re.compile(rf"[^{mark}\n{quote}]{quote}+[^{mark}\n\r{quote}]")
 
 
 @dataclass(frozen=True)
@@ -45,7 +62,7 @@ def count_lines(text: str) -> int:
     return text.count(end) + (not text.endswith(end))
 
 
-def read_header(text: str) -> tuple[tuple[str, ...], int]:
+def read_header(text: str, dialect: Dialect = PLAIN) -> tuple[tuple[str, ...], int]:
     """Give the cells of the first record, and how many lines it takes.
 
     Raises
@@ -53,7 +70,8 @@ def read_header(text: str) -> tuple[tuple[str, ...], int]:
     csv.Error
         If it cannot be read at all.
     """
-    reader = csv.reader(_lines(text))
+    quoting = csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE
+    reader = csv.reader(_lines(text), delimiter=dialect.separator, quotechar=dialect.quote or None, quoting=quoting)
     cells = next(reader, [])
     return tuple(cell.strip() for cell in cells), reader.line_num
 
@@ -72,7 +90,7 @@ def _lines(text: str) -> Iterator[str]:
         at = len(text) if until < 0 else until + 1
 
 
-def split_records(text: str, width: int, first_line: int = 1) -> Iterator[Record]:
+def split_records(text: str, width: int, first_line: int = 1, dialect: Dialect = PLAIN) -> Iterator[Record]:
     r"""Split a file into records of `width` cells, from line `first_line` on.
 
     A quote opens a quoted cell only where the cell begins with it; elsewhere it is text (`5" disk`). A quoted cell can
@@ -85,6 +103,8 @@ def split_records(text: str, width: int, first_line: int = 1) -> Iterator[Record
     --------
     >>> [record.cells for record in split_records('"a\nx",1\nb\n"c,3\nd,4\n5" disk,2\n', 2)]
     [('a\nx', '1'), None, None, ('d', '4'), ('5" disk', '2')]
+    >>> [record.cells for record in split_records("a;'b;c'\n", 2, dialect=Dialect(";", "'"))]
+    [('a', 'b;c')]
     """
     lines = split_lines(text)
     if BYTE_ORDER_MARK in text:
@@ -94,9 +114,9 @@ def split_records(text: str, width: int, first_line: int = 1) -> Iterator[Record
         if not lines[at] and width > 1:
             at += 1
             continue
-        cells, end = _read_cells(lines, at)
+        cells, end = _read_cells(lines, at, dialect)
         if cells is not None and len(cells) == width + 1 and not cells[-1]:
-            cells = cells[:-1]  # a comma at the end of a line says nothing
+            cells = cells[:-1]  # a separator at the end of a line says nothing
         if cells is None or len(cells) != width:
             cells, end = None, at + 1
         raw = "\n".join(lines[at:end])
@@ -106,24 +126,24 @@ def split_records(text: str, width: int, first_line: int = 1) -> Iterator[Record
         at = end
 
 
-def _read_cells(lines: list[str], at: int) -> tuple[list[str] | None, int]:
+def _read_cells(lines: list[str], at: int, dialect: Dialect) -> tuple[list[str] | None, int]:
     """Read the record that begins on line `at`: its cells, None where its quotes do not close, and the line after."""
-    line = lines[at]
-    if '"' not in line:
-        return line.split(","), at + 1
+    line, mark, quote = lines[at], dialect.separator, dialect.quote
+    if not quote or quote not in line:
+        return line.split(mark), at + 1
     cells: list[str] = []
     position, end = 0, at + 1
     while True:
-        if line.startswith('"', position):
-            quoted = _read_quoted(lines, end - 1, position + 1)
+        if line.startswith(quote, position):
+            quoted = _read_quoted(lines, end - 1, position + 1, quote)
             if quoted is None:
                 return None, at + 1
             cell, last, position = quoted
             line, end = lines[last], last + 1
-            if position < len(line) and line[position] != ",":
+            if position < len(line) and line[position] != mark:
                 return None, at + 1  # text after a closing quote
         else:
-            stop = line.find(",", position)
+            stop = line.find(mark, position)
             cell, position = (line[position:], len(line)) if stop < 0 else (line[position:stop], stop)
         cells.append(cell)
         if position >= len(line):
@@ -131,20 +151,20 @@ def _read_cells(lines: list[str], at: int) -> tuple[list[str] | None, int]:
         position += 1
 
 
-def _read_quoted(lines: list[str], at: int, position: int) -> tuple[str, int, int] | None:
+def _read_quoted(lines: list[str], at: int, position: int, quote: str) -> tuple[str, int, int] | None:
     """Read a quoted cell from after its opening quote: its text, the line it closes on, and the position after."""
     parts: list[str] = []
     length = 0
     while True:
         line = lines[at]
-        close = line.find('"', position)
+        close = line.find(quote, position)
         if close < 0:
             length += len(line) - position
             if at + 1 == len(lines) or length > LONGEST_RECORD:
                 return None
             parts += [line[position:], "\n"]
             at, position = at + 1, 0
-        elif line.startswith('"', close + 1):
+        elif line.startswith(quote, close + 1):
             parts.append(line[position : close + 1])
             position = close + 2
         else:
@@ -152,7 +172,7 @@ def _read_quoted(lines: list[str], at: int, position: int) -> tuple[str, int, in
             return "".join(parts), at, close + 1
 
 
-def is_regular(text: str) -> bool:
+def is_regular(text: str, dialect: Dialect = PLAIN) -> bool:
     r"""Say whether each line of a file after its header is one record, whoever splits it.
 
     Line ends are all of one kind, no quote is inside a cell that does not begin with one, no byte-order mark or NUL
@@ -170,5 +190,5 @@ def is_regular(text: str) -> bool:
         and BYTE_ORDER_MARK not in text
         and NUL not in text
         and f"\n{header}" not in text
-        and ('"' not in text or _STRAY_QUOTE.search(text) is None)
+        and (not dialect.quote or dialect.quote not in text or _stray_quote(dialect).search(text) is None)
     )

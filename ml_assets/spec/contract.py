@@ -20,6 +20,7 @@ from ml_assets.spec.drop_rules import (
     drop_rule_faults,
 )
 from ml_assets.spec.drops import ExpectedFile
+from ml_assets.spec.file_format import FileFormat
 from ml_assets.spec.names import DECIDE, Identifier, KeyPath, not_among
 from ml_assets.spec.raw_yaml import list_of, mapping_of, names_in
 
@@ -48,6 +49,11 @@ POSSIBLE_YEARS = (1678, 2261)  # what 64 bits of nanoseconds hold: later steps c
 class Column(Declared):
     """One column of a landed file.
 
+    `date_order` says how a date is written that is not `2024-12-31`: `day_first` reads `31.12.2024`, `31/12/2024` and
+    `31-12-2024`, `month_first` the same marks as month, day, year; a time may follow, also with AM or PM. What is
+    written as `2024-12-31` is read either way. `epoch` reads a number as seconds, milliseconds or microseconds since
+    1970-01-01 00:00 UTC.
+
     A timestamp without an offset is a local time of `zone`. In the hour that clocks set back go through twice it may
     mean two moments: `ambiguous` says which, by default the earlier one, as the calendar reads the time of its batch.
     `years` are the first and last year of a date or timestamp that are plausible, in UTC; by default PLAUSIBLE_YEARS.
@@ -63,6 +69,8 @@ class Column(Declared):
     ambiguous: Literal["earliest", "latest"] = "earliest"
     years: tuple[int, int] | None = None
     null_values: tuple[str, ...] = ()
+    date_order: Literal["iso", "day_first", "month_first"] = "iso"
+    epoch: Literal["s", "ms", "us"] | None = None
 
     @property
     def plausible_years(self) -> tuple[int, int]:
@@ -71,7 +79,13 @@ class Column(Declared):
 
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
-        """Find years that are out of order, or that cannot be computed with, and those of a column without moments."""
+        """Find years that are out of order, or that cannot be computed with, and keys of moments where there are none."""
+        kind, order, epoch = declared.get("type"), declared.get("date_order", "iso"), declared.get("epoch")
+        if order != "iso" and kind not in ("date", "timestamp"):
+            yield ("date_order",), f"found with type {kind!r}; allowed: with date, timestamp"
+        if epoch is not None and (kind != "timestamp" or order != "iso"):
+            other = f"type {kind!r}" if kind != "timestamp" else f"date_order {order}"
+            yield ("epoch",), f"found with {other}; allowed: with type timestamp, and no date_order"
         years = list_of(declared.get("years"))
         if not years:
             return
@@ -210,6 +224,7 @@ class Source(Declared):
     until: date | None = None
     when_missing: Literal["wait", "go_on"] = "wait"
     upload: Upload = Field(default_factory=Upload)
+    file: FileFormat = Field(default_factory=FileFormat)
     key: tuple[str, ...] = Field(min_length=1)
     event_at: str | None = None
     known_at: str = RECEIVED
@@ -238,13 +253,19 @@ class Source(Declared):
 
     @property
     def file_name(self) -> str:
-        """Name the file of this source inside the folder of a drop."""
-        return f"{self.name}.csv"
+        """Name the file of this source inside the folder of a drop, where no pattern is declared."""
+        return f"{self.name}{self.file.extension}"
 
     @property
     def expected_file(self) -> ExpectedFile:
         """Give the file of this source inside the folder of a drop, with its marker."""
-        return ExpectedFile(self.file_name, self.upload.marker or "")
+        return ExpectedFile(self.file_name, self.upload.marker or "", self.file.names)
+
+    def as_plainly_written(self) -> Source:
+        """Give the source for cells that are written as without a declared format: 1.5, 2024-12-31."""
+        plain = {"date_order": "iso", "epoch": None}
+        columns = {name: column.model_copy(update=plain) for name, column in self.columns.items()}
+        return self.model_copy(update={"file": FileFormat(), "columns": columns})
 
     def is_required(self, column: str) -> bool:
         """Say whether a row without a value in `column` breaks the contract."""

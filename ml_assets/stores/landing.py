@@ -11,10 +11,9 @@ from datetime import date
 from pathlib import Path
 
 from ml_assets.spec.calendar import Calendar
-from ml_assets.spec.drops import ExpectedFile, LandedFile
+from ml_assets.spec.drops import REQUEUED, ExpectedFile, LandedFile
 
 CHECKSUM = ".sha256"  # behind the name of a file, the one with its checksum
-REQUEUED = ".requeued-"  # in the name of a file whose rows a person wants judged again, though they came before
 
 
 def take_file(landing: Path, received: Path, drop: date, name: str) -> LandedFile | None:
@@ -23,8 +22,9 @@ def take_file(landing: Path, received: Path, drop: date, name: str) -> LandedFil
     The copy has a name without glob characters, and stays when the landed file is changed or
     removed: what was once received can always be read again.
     """
-    path = landing / drop.isoformat() / name
-    if path.parent.is_symlink():
+    folder = landing / drop.isoformat()
+    path = folder / name
+    if folder.is_symlink() or any(parent.is_symlink() for parent in path.relative_to(folder).parents if parent):
         return None
     try:
         is_file = stat.S_ISREG(path.lstat().st_mode)  # a link could lead anywhere on this machine
@@ -81,25 +81,50 @@ def drop_named(name: str) -> date | None:
 
 
 def has_landed(landing: Path, drop: date, file: ExpectedFile) -> bool:
-    """Say whether a file lies in the folder of a drop, with its marker; a folder that is a link is not followed."""
+    """Say whether a file lies in the folder of a drop, each with its marker; a folder that is a link is not followed.
+
+    Where names are patterns, it is enough that one file matches and that every one that matches is whole.
+    """
     folder = landing / drop.isoformat()
-    return not folder.is_symlink() and (folder / file.name).exists() and is_marked(folder, file.name, file)
+    if folder.is_symlink():
+        return False
+    if not file.patterns:
+        return (folder / file.name).exists() and is_marked(folder, file.name, file)
+    names = own_files(folder, file)
+    return bool(names) and all(is_marked(folder, name, file) for name in names)
+
+
+def own_files(folder: Path, file: ExpectedFile) -> list[str]:
+    """List the files that a source has in the folder of a drop, by their path below it, whole or not."""
+    if not file.patterns:
+        return [file.name] if os.path.lexists(folder / file.name) else []
+    return [name for name in paths_below(folder) if file.is_own(name) and not name.endswith(CHECKSUM)]
+
+
+def paths_below(folder: Path) -> list[str]:
+    """List all files below a folder by their path, in order; links to folders are not followed.
+
+    What begins with a dot is an upload under way.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    found: list[str] = []
+    for at, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = Path(at).relative_to(folder)
+        found += [(below / name).as_posix() for name in names if not name.startswith(".")]
+    return sorted(found)
 
 
 def is_marked(folder: Path, name: str, file: ExpectedFile) -> bool:
-    """Say whether the file `name` of a source is whole by its marker, or needs none, as one of `requeue`."""
-    return not file.marker or REQUEUED in name or (folder / file.marker_of(name)).exists()
+    """Say whether the file `name` of a source is whole by its marker, or needs none, as one of `requeue`.
 
-
-def is_file_name(name: str, file_name: str) -> bool:
-    """Say whether a file of that name is one of the source whose own file is `file_name`.
-
-    >>> [is_file_name(name, "stops.csv") for name in ("stops.csv", "stops.v2.csv", "stops-2.csv", "STOPS.csv")]
-    [True, True, False, False]
+    The marker lies beside the file; one for a whole drop in the folder of the drop.
     """
-    stem, suffix = file_name.rsplit(".", 1)
-    is_own = name == file_name or (name.startswith(f"{stem}.") and name.endswith(f".{suffix}"))
-    return is_own and name.isprintable()  # lone surrogates, which stand for bytes that are no UTF-8, are not
+    if not file.marker or REQUEUED in name:
+        return True
+    beside = (folder / name).parent / file.marker_of(Path(name).name)
+    return beside.exists() or ("{file}" not in file.marker and (folder / file.marker).exists())
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -15,8 +15,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Self
 
-from ml_assets.spec.drops import ExpectedFile, LandedFile
-from ml_assets.stores.landing import REQUEUED, is_file_name, is_marked, take_file
+from ml_assets.spec.drops import REQUEUED, ExpectedFile, LandedFile
+from ml_assets.stores.landing import drop_named, is_marked, own_files, take_file
 
 
 class LostCopyError(RuntimeError):
@@ -37,7 +37,19 @@ class Recorded:
 
     def folder(self) -> str:
         """Give the folder it landed in: that of the drop, or the one before its name."""
-        return self.name.rpartition("/")[0] or self.drop.isoformat()
+        return self._parts()[0]
+
+    def path(self) -> str:
+        """Give its path below that folder.
+
+        >>> Recorded(date(2024, 1, 2), "2024-01-01/eu/orders.csv", "", 0, None, True, 0).path()
+        'eu/orders.csv'
+        """
+        return self._parts()[1]
+
+    def _parts(self) -> tuple[str, str]:
+        first, _, rest = self.name.partition("/")
+        return (first, rest) if rest and drop_named(first) else (self.drop.isoformat(), self.name)
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,7 @@ def receive(
     Parameters
     ----------
     expected
-        `<source>.csv`, with its marker.
+        The names of its files, with their marker.
     closed
         Drops whose features were computed: these keep what was recorded.
     recorded
@@ -84,16 +96,16 @@ def receive(
         kept = [each for each in recorded if each.drop in closed]  # a run that failed has received nothing
         for file in _late_files(folders, expected, open_drops[0], closed, kept):
             found.append(replace(file, drop=_received_in(file, open_drops, batch_at)))
-    return sorted(_once(found, expected.name, recorded), key=lambda file: (file.drop, file.name))
+    return sorted(_once(found, expected, recorded), key=lambda file: (file.drop, file.name))
 
 
 def _names(folder: Path, expected: ExpectedFile) -> list[str]:
     """List the whole files of a source in a folder: its own, and those beside it with a label."""
     if folder.is_symlink() or not folder.is_dir():
         return []
+    own = own_files(folder, expected)
     names = sorted(path.name for path in folder.iterdir())
-    labelled = [name for name in names if name != expected.name and is_file_name(name, expected.name)]
-    own = [name for name in names if name == expected.name]
+    labelled = [name for name in names if expected.is_file(name) and not expected.is_own(name)]
     return [name for name in (*own, *labelled) if is_marked(folder, name, expected)]
 
 
@@ -102,7 +114,7 @@ def _taken(folders: Folders, drop: date, name: str, expected: ExpectedFile) -> L
     file = take_file(folders.landing, folders.received, drop, name)
     if file is None:  # it was there a moment ago
         return LandedFile(drop, name, "", 0, folders.landing / str(drop) / name, "file_refused:unreadable:enoent")
-    return replace(file, is_late=name != expected.name, modified_ns=modified_ns)
+    return replace(file, is_late=not expected.is_own(name), modified_ns=modified_ns)
 
 
 def _late_files(
@@ -115,7 +127,7 @@ def _late_files(
     """
     newest: dict[tuple[str, str], Recorded] = {}
     for each in sorted(recorded, key=lambda each: each.drop):
-        newest[each.folder(), each.name.rpartition("/")[2]] = each
+        newest[each.folder(), each.path()] = each
     contents = {each.sha256 for each in recorded}
     found: list[LandedFile] = []
     with _Looks(folders, expected.name) as looks:
@@ -128,7 +140,7 @@ def _late_files(
                 file = _taken(folders, drop, name, expected)
                 # a file of its own is news when it differs from what it last was; a labelled one when nobody said it
                 said = {last.sha256} if last else set[str]()
-                if name != expected.name and REQUEUED not in name:
+                if not expected.is_own(name) and REQUEUED not in name:
                     said |= contents
                 is_told = file.refusal is not None and last is not None and last.refusal == file.refusal
                 if file.sha256 not in said and not is_told:
@@ -177,13 +189,14 @@ def _received_in(file: LandedFile, open_drops: Sequence[date], batch_at: Mapping
     return next((drop for drop in open_drops if written <= batch_at[drop]), open_drops[-1])
 
 
-def _once(files: Iterable[LandedFile], file_name: str, recorded: Sequence[Recorded]) -> Iterable[LandedFile]:
+def _once(files: Iterable[LandedFile], expected: ExpectedFile, recorded: Sequence[Recorded]) -> Iterable[LandedFile]:
     """Leave out labelled files whose content was received before, or lies in another file of these."""
     files = list(files)
     contents = {each.sha256: each.drop for each in sorted(recorded, key=lambda each: each.drop, reverse=True)}
     own = {file.sha256 for file in files if not file.is_late}
     for file in sorted(files, key=lambda file: (file.drop, file.name)):
-        is_labelled = file.is_late and file.name.rpartition("/")[2] != file_name and REQUEUED not in file.name
+        name = file.name.partition("/")[2] if drop_named(file.name.partition("/")[0]) else file.name
+        is_labelled = file.is_late and not expected.is_own(name) and REQUEUED not in name
         if is_labelled and file.refusal is None:
             first = contents.setdefault(file.sha256, file.drop)
             if file.sha256 in own or first < file.drop:
@@ -202,7 +215,7 @@ def _again(folders: Folders, receipt: Recorded) -> LandedFile:
     if not receipt.sha256:
         return file
     if not copy.exists() or hashlib.sha256(copy.read_bytes()).hexdigest() != receipt.sha256:
-        folder, name = date.fromisoformat(receipt.folder()), receipt.name.rpartition("/")[2]
+        folder, name = date.fromisoformat(receipt.folder()), receipt.path()
         landed = take_file(folders.landing, folders.received, folder, name)
         if landed is None or landed.sha256 != receipt.sha256:
             raise LostCopyError(

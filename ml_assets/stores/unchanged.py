@@ -7,10 +7,12 @@ file system keeps: of the logs of tables, of the folders of drops, of files. To 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+
+from ml_assets.spec.drops import ExpectedFile
 
 T = TypeVar("T")
 _LOOK_AGAIN_S = 300  # whatever the marks say: two changes within one tick of the file system's clock look like one
@@ -50,11 +52,15 @@ def table_marks(lake: Path, tables: Iterable[str]) -> Hashable:
     return (_changed(lake), *(_changed(lake / table / "_delta_log") for table in tables))
 
 
-def landing_marks(landing: Path) -> Hashable:
-    """Mark which files lie in the folders of drops; not what is in them."""
+def landing_marks(landing: Path, files: Sequence[ExpectedFile] = ()) -> Hashable:
+    """Mark which files lie in the folders of drops; not what is in them. Sub-folders where some of `files` may be."""
+    depth = max((pattern.count("/") for file in files for pattern in file.patterns), default=0)
     try:
         with os.scandir(landing) as entries:
             found = [(entry.name, entry.stat(follow_symlinks=False).st_mtime_ns) for entry in entries]
+        for level in range(1, depth + 1):
+            inner = landing.glob("/".join(["*"] * (level + 1)))
+            found += [(str(each), each.lstat().st_mtime_ns) for each in inner if each.is_dir()]
     except OSError:
         return None
     return tuple(sorted(found))

@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.drops import ExpectedFile
 from ml_assets.stores.history import LEFT_OUT
-from ml_assets.stores.landing import CHECKSUM, drop_of_folder, is_file_name, is_marked
+from ml_assets.stores.landing import CHECKSUM, drop_of_folder, is_marked, paths_below
 
 _PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z")
 _UNDER_WAY = (".part", ".tmp", ".partial", ".filepart", ".crdownload")
@@ -64,8 +65,9 @@ def find_unmarked(landing: Path, calendar: Calendar, files: Sequence[ExpectedFil
         for file in marked:
             found += [
                 f"{name} of {drop} is there, its marker {file.marker_of(name)} is not"
-                for name in sorted(path.name for path in folder.iterdir())
-                if is_file_name(name, file.name) and not is_marked(folder, name, file)
+                for name in paths_below(folder)
+                if file.is_file(name) and not name.endswith(CHECKSUM) and not _is_marker(name, file)
+                and not is_marked(folder, name, file)
             ]
     return found
 
@@ -79,10 +81,21 @@ def _find(landing: Path, calendar: Calendar, files: Sequence[ExpectedFile]) -> I
         if why is not None:
             yield _entry(path, path.name, None, why)
             continue
-        for file in path.iterdir():
-            if file.name.startswith(".") or _is_read(file.name, files):
-                continue
-            yield _entry(file, f"{path.name}/{file.name}", drop, _why_no_file(file, [each.name for each in files]))
+        for name in _entries(path, files):
+            if not _is_read(name, files):
+                yield _entry(path / name, f"{path.name}/{name}", drop, _why_no_file(path / name, files))
+
+
+def _entries(folder: Path, files: Sequence[ExpectedFile]) -> Iterator[str]:
+    """Give what lies in the folder of a drop; files of a sub-folder each, where a source may have some in it."""
+    inner = {pattern.partition("/")[0] for file in files for pattern in file.patterns if "/" in pattern}
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir() and not path.is_symlink() and any(fnmatchcase(path.name, part) for part in inner):
+            yield from (f"{path.name}/{name}" for name in paths_below(path))
+        else:
+            yield path.name
 
 
 def _entry(path: Path, name: str, drop: date | None, why: str) -> UnreadEntry:
@@ -118,19 +131,20 @@ def _meant_date(name: str) -> str | None:
 def _is_read(name: str, files: Sequence[ExpectedFile]) -> bool:
     """Say whether a file is one of a source, its checksum or its marker."""
     bare = name.removesuffix(CHECKSUM)
-    return any(is_file_name(bare, file.name) or _is_marker(name, file) for file in files)
+    return any(file.is_file(bare) or _is_marker(name, file) for file in files)
 
 
 def _is_marker(name: str, file: ExpectedFile) -> bool:
     before, stands, after = file.marker.partition("{file}")
+    folder, slash, own = name.rpartition("/")
     if not stands:
-        return name == file.marker
-    is_around = name.startswith(before) and name.endswith(after)
-    return is_around and is_file_name(name.removeprefix(before).removesuffix(after), file.name)
+        return bool(file.marker) and own == file.marker
+    is_around = own.startswith(before) and own.endswith(after)
+    return is_around and file.is_file(folder + slash + own.removeprefix(before).removesuffix(after))
 
 
-def _why_no_file(file: Path, file_names: Sequence[str]) -> str:
-    name = file.name
+def _why_no_file(file: Path, files: Sequence[ExpectedFile]) -> str:
+    name, file_names = file.name, [each.shown for each in files]
     own = next((each for each in file_names if name.lower().startswith(Path(each).stem)), None)
     allowed = own or ", ".join(file_names)
     if not name.isprintable() or not _is_utf8(name):
@@ -141,7 +155,8 @@ def _why_no_file(file: Path, file_names: Sequence[str]) -> str:
         return f"found a packed file; allowed: {allowed}, unpacked"
     if file.is_dir():
         return f"found a folder; allowed: {allowed}"
-    late = f", or {Path(own).stem}.LABEL.csv for what comes late" if own else ""
+    stem, _, suffix = own.partition(".") if own else ("", "", "")
+    late = f", or {stem}.LABEL.{suffix} for what comes late" if own and "*" not in own and "?" not in own else ""
     return f"found a name of no source; allowed: {allowed}{late}"
 
 

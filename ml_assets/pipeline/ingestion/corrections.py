@@ -20,8 +20,9 @@ from ml_assets.ingestion.requeue import write_again
 from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS
 from ml_assets.spec.contract import Source
+from ml_assets.spec.drops import REQUEUED
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
-from ml_assets.stores.landing import REQUEUED, has_landed, write_whole
+from ml_assets.stores.landing import has_landed, write_whole
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
 

@@ -14,7 +14,7 @@ from ml_assets.pipeline.declaring.calendar_changes import find_calendar_changes,
 from ml_assets.spec.contract import Source
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.landing import CHECKSUM, has_landed, landed_drops
+from ml_assets.stores.landing import CHECKSUM, has_landed, is_marked, landed_drops, own_files
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.unchanged import (
@@ -64,7 +64,7 @@ def find_ready_drops(
         return said_of_changes(changes)
     drop = spec.calendar.drop_receiving(now)
     mark = (
-        id(spec), table_marks(folder, ("decisions", ACCEPTED_GAPS)), landing_marks(paths.landing / spec.name), drop,
+        id(spec), table_marks(folder, ("decisions", ACCEPTED_GAPS)), landing_marks(paths.landing / spec.name, [source.expected_file for source in spec.sources]), drop,
         spec.calendar.batch_at(drop) <= now, time_mark(now),
     )  # fmt: skip
     is_changing, found = keep_unchanged(
@@ -182,11 +182,12 @@ def _ready_range(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date], re
     content = hashlib.sha256()
     for drop in drops:
         for source in spec.sources:
-            path = paths.landing / spec.name / drop.isoformat() / source.file_name
+            folder = paths.landing / spec.name / drop.isoformat()
             content.update(f"{drop}/{source.name}".encode())
-            if path.is_file():
-                mark = file_mark(path)
-                content.update(keep_unchanged(("content", path), mark, lambda p=path: _digest(p)))
+            for path in (folder / name for name in own_files(folder, source.expected_file)):
+                if path.is_file():
+                    mark = file_mark(path)
+                    content.update(keep_unchanged(("content", path), mark, lambda p=path: _digest(p)))
     return ReadyRange(drops[0], drops[-1], f"{drops[0]}..{drops[-1]}:{content.hexdigest()[:16]}", reason)
 
 
@@ -197,18 +198,19 @@ def _digest(path: Path) -> bytes:
 
 def _with_marker(landing: Path, drop: date, source: Source) -> str:
     """Name a source that is waited for, and its marker where only that is missing."""
-    file = source.expected_file
-    is_there = file.marker and (landing / drop.isoformat() / file.name).exists()
+    file, folder = source.expected_file, landing / drop.isoformat()
+    name = next((each for each in own_files(folder, file) if not is_marked(folder, each, file)), None)
     return (
-        f"{source.name} ({file.name} is there, its marker {file.marker_of(file.name)} is not)"
-        if is_there
+        f"{source.name} ({name} is there, its marker {file.marker_of(name)} is not)"
+        if file.marker and name is not None
         else source.name
     )
 
 
 def _why_unstable(folder: Path, source: Source, now: datetime) -> str:
     """Say which file of a source may still be written; empty where none is, or a marker tells."""
-    for name in (source.file_name, f"{source.file_name}{CHECKSUM}"):
+    names = own_files(folder, source.expected_file) or [source.file_name]
+    for name in (each for own in names for each in (own, f"{own}{CHECKSUM}")):
         age = _age_of(folder / name, now)
         if age < source.upload.wait_after_change.total_seconds():
             return f"{name} changed {max(0.0, age):.0f} s ago and may still be written"
