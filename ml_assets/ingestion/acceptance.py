@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.drop_rules import judge_drop_rules
 from ml_assets.ingestion.failed_expectations import judge_expectations
-from ml_assets.ingestion.reading import IN_ORDER, MOMENTS, PROVENANCE, is_implausible_moment
+from ml_assets.ingestion.reading import IN_ORDER, PROVENANCE
 from ml_assets.ingestion.reason_order import order_of_reason
 from ml_assets.ingestion.rules import RuleResult, judge_rules
+from ml_assets.ingestion.written_values import MOMENTS, is_implausible_moment
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import POSSIBLE_YEARS, RECEIVED, Source
 

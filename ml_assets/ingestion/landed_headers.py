@@ -9,12 +9,13 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ml_assets.ingestion.csv_records import BYTE_ORDER_MARK, count_lines, is_regular, read_header
+from ml_assets.ingestion.csv_records import BYTE_ORDER_MARK, PLAIN, Dialect, count_lines, is_regular, read_header
 from ml_assets.ingestion.headers import contract_names
+from ml_assets.ingestion.unpacking import looks_like
 from ml_assets.spec.contract import Source
 from ml_assets.spec.drops import LandedFile
 
-_SEPARATORS = {";": "semicolon", "\t": "tab", "|": "pipe"}
+_SEPARATORS = {";": "semicolon", "\t": "tab", "|": "pipe", ",": "comma"}
 _SHOWN = 200  # characters of a header shown in a warning
 
 
@@ -58,32 +59,34 @@ def decode_landed(content: bytes) -> str:
     return content.decode("utf-8").lstrip(BYTE_ORDER_MARK)
 
 
-def read_landed_header(file: LandedFile, source: Source) -> LandedHeader:
-    """Read the header of a landed file and compare it with the contract of its source."""
+def read_landed_header(file: LandedFile, source: Source, dialect: Dialect = PLAIN) -> LandedHeader:
+    """Read the header of a landed file of text in UTF-8 and compare it with the contract of its source."""
     if file.refusal is not None:
         return LandedHeader((), file.refusal, file.found)
     content = file.copy.read_bytes()
     try:
         text = decode_landed(content)
     except UnicodeDecodeError as error:
-        return LandedHeader((), "file_refused:not_utf8", _name_encoding(content) or f"byte_{error.start}")
+        return LandedHeader((), "file_refused:not_utf8", looks_like(content) or f"byte_{error.start}")
     if not text or text.isspace():
         return LandedHeader((), "file_refused:empty")
     try:
-        found, header_lines = read_header(text)
+        found, header_lines = read_header(text, dialect)
     except csv.Error:
-        return LandedHeader((), "file_refused:header_unreadable", _show_header([text.partition("\n")[0]]))
-    columns = _spell_as_contract(found, source)
-    refusal = _refuse_columns(columns, source)
+        return LandedHeader((), "file_refused:header_unreadable", show_header([text.partition("\n")[0]]))
+    columns = spell_as_contract(found, source)
+    refusal = refuse_columns(columns, source)
     if refusal is not None:
-        has_header = any(name in source.columns for name in _split_otherwise(columns))
-        return LandedHeader(columns, refusal, _show_header(found), first_row=2 if has_header else 1)
-    warnings = [*_warn_of_columns(found, columns, source), *_warn_of_lines(text)]
+        has_header = any(name in source.columns for name in _split_otherwise(columns, dialect))
+        return LandedHeader(columns, refusal, show_header(found, dialect), first_row=2 if has_header else 1)
+    warnings = [*warn_of_columns(found, columns, source), *_warn_of_lines(text)]
     lines_after = count_lines(text) - header_lines
-    return LandedHeader(columns, None, "; ".join(warnings) or None, lines_after, header_lines == 1 and is_regular(text))
+    return LandedHeader(
+        columns, None, "; ".join(warnings) or None, lines_after, header_lines == 1 and is_regular(text, dialect)
+    )
 
 
-def _spell_as_contract(found: tuple[str, ...], source: Source) -> tuple[str, ...]:
+def spell_as_contract(found: tuple[str, ...], source: Source) -> tuple[str, ...]:
     """Give the header as it is where it has all columns, else each name as a contract would spell it."""
     if all(name in found for name in source.columns):
         return found
@@ -94,7 +97,8 @@ def _spell_as_contract(found: tuple[str, ...], source: Source) -> tuple[str, ...
     )
 
 
-def _refuse_columns(columns: Sequence[str], source: Source) -> str | None:
+def refuse_columns(columns: Sequence[str], source: Source) -> str | None:
+    """Give the reason why a file with these columns is refused; None where it has those of the contract, each once."""
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         return f"file_refused:column_twice:{','.join(twice)}"
@@ -102,22 +106,28 @@ def _refuse_columns(columns: Sequence[str], source: Source) -> str | None:
     return f"file_refused:missing_column:{','.join(missing)}" if missing else None
 
 
-def _split_otherwise(columns: Sequence[str]) -> Sequence[str]:
-    """Give the names of a header that is separated by another mark; it is one column by the rule of CSV."""
-    mark = next((mark for mark in _SEPARATORS if mark in columns[0]), None) if len(columns) == 1 else None
+def _split_otherwise(columns: Sequence[str], dialect: Dialect) -> Sequence[str]:
+    """Give the names of a header that is separated by another mark; it is one column by the rule of the dialect."""
+    mark = next(_other_marks(columns, dialect), None)
     return columns if mark is None else [name.strip() for name in columns[0].split(mark)]
 
 
-def _show_header(found: Sequence[str]) -> str:
-    """Say which header was found, and by what it is separated where that is no comma."""
+def _other_marks(found: Sequence[str], dialect: Dialect) -> Iterator[str]:
+    """Give the marks by which a header of one column may be separated, other than the declared one."""
+    return (mark for mark in _SEPARATORS if len(found) == 1 and mark in found[0] and mark != dialect.separator)
+
+
+def show_header(found: Sequence[str], dialect: Dialect = PLAIN) -> str:
+    """Say which header was found, and by what it is separated where that is not what is declared."""
     shown = "".join(mark if mark.isprintable() or mark == "\t" else "?" for mark in ",".join(found))
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
     said = f"header_found:{shown}"
-    separators = [name for mark, name in _SEPARATORS.items() if mark in found[0]] if len(found) == 1 else []
+    separators = [_SEPARATORS[mark] for mark in _other_marks(found, dialect)]
     return f"{said}; separated_by:{separators[0]}" if separators else said
 
 
-def _warn_of_columns(found: Sequence[str], columns: Sequence[str], source: Source) -> Iterator[str]:
+def warn_of_columns(found: Sequence[str], columns: Sequence[str], source: Source) -> Iterator[str]:
+    """Say which columns are none of the contract, and which are spelled otherwise."""
     extra = [name for name in columns if name not in source.columns]
     if extra:
         yield f"extra_column:{','.join(extra)}"
@@ -136,11 +146,3 @@ def _warn_of_lines(text: str) -> Iterator[str]:
     mark = text.find(BYTE_ORDER_MARK)
     if mark >= 0:
         yield f"byte_order_mark_inside:line_{text.count(chr(10), 0, mark) + 1}"
-
-
-def _name_encoding(content: bytes) -> str | None:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "looks_like:utf16"
-    if content.startswith(b"\x1f\x8b"):
-        return "looks_like:gzip"
-    return "looks_like:zip_or_xlsx" if content.startswith(b"PK\x03\x04") else None

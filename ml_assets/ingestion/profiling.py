@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.ingestion.reading import typed_value
+from ml_assets.ingestion.written_values import typed_value
 from ml_assets.spec.contract import PLAUSIBLE_YEARS, POSSIBLE_YEARS, Column, ColumnType
 
 if TYPE_CHECKING:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection
+from datetime import date
+from pathlib import Path
 
 from ml_assets.ingestion.csv_records import read_header, split_records
+from ml_assets.ingestion.landed_text import fill_landed_text
+from ml_assets.spec.contract import Source
+from ml_assets.spec.drops import LandedFile
 
 
 def write_again(text: str, lines: Collection[int]) -> str:
@@ -37,4 +42,38 @@ def write_again(text: str, lines: Collection[int]) -> str:
             writer.writerow(record.cells)
     if wanted:
         raise LookupError(f"no record begins on lines {', '.join(map(str, sorted(wanted)[:5]))}")
+    return written.getvalue()
+
+
+def write_declared_again(source: Source, copy: Path, lines: Collection[int]) -> str:
+    """Give a CSV of the rows that begin on `lines` of a received file of a declared format, cells as they were written.
+
+    What is no row is written as one cell, which is no row either.
+
+    Raises
+    ------
+    LookupError
+        If there is nothing on one of the lines.
+    """
+    import duckdb
+
+    names = list(source.columns)
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
+        file = LandedFile(date(2000, 1, 1), copy.name, "", copy.stat().st_size, copy)
+        fill_landed_text(connection, source, [file])
+        listed = ", ".join(f'"{name}"' for name in names)
+        found = connection.execute(
+            f"SELECT _line, _text, {listed} FROM _landed_text WHERE list_contains(?, _line) ORDER BY _line",
+            [sorted(lines)],
+        ).fetchall()
+    absent = set(lines) - {row[0] for row in found}
+    if absent:
+        raise LookupError(f"no row begins on lines {', '.join(map(str, sorted(absent)[:5]))}")
+    null = source.null_values[0] if source.null_values else ""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(names)
+    for _, text, *cells in found:
+        writer.writerow([text, *[""] * len(names)] if text is not None else [null if c is None else c for c in cells])
     return written.getvalue()

@@ -79,7 +79,7 @@ class Column(Declared):
 
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
-        """Find years that are out of order, or that cannot be computed with, and keys of moments where there are none."""
+        """Find years that cannot be computed with or are out of order, and keys of moments where there are none."""
         kind, order, epoch = declared.get("type"), declared.get("date_order", "iso"), declared.get("epoch")
         if order != "iso" and kind not in ("date", "timestamp"):
             yield ("date_order",), f"found with type {kind!r}; allowed: with date, timestamp"

@@ -58,6 +58,14 @@ class ExpectedFile:
         requeued = name.startswith(f"{stem}{REQUEUED}") and name.endswith(".csv")
         return (labelled or requeued) and name.isprintable()  # lone surrogates, for bytes that are no UTF-8, are not
 
+    def name_of(self, drop: date) -> str:
+        """Give the name of a file for a drop that is written here, such as one that a past is split into.
+
+        >>> ExpectedFile("orders.csv", "", ("eu/orders_*.csv",)).name_of(date(2024, 1, 2))
+        'eu/orders_2024-01-02.csv'
+        """
+        return self.patterns[0].replace("*", drop.isoformat()).replace("?", "0") if self.patterns else self.name
+
     @property
     def shown(self) -> str:
         """Give the name for people: the patterns, where there are some."""
@@ -81,7 +89,8 @@ class LandedFile:
     drop
         The drop in which it was received.
     name
-        `<source>.csv`, `<source>.<anything>.csv` or what `file.names` says; the drop of its folder stands before it where that is earlier.
+        `<source>.csv`, `<source>.<anything>.csv`, or what `file.names` says, by its path below the folder of the drop;
+        the drop of that folder stands before it where it is earlier.
     refusal
         The reason code of what landed but could not be read at all; there is no copy then.
     found

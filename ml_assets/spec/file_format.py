@@ -60,9 +60,7 @@ class FileFormat(Declared):
     encoding: str = Field(
         default="utf-8", description="how text is stored, by Python's name of it", examples=["cp1252"]
     )
-    separator: str = Field(
-        default=",", description="one character between cells, or `tab`", examples=[";"]
-    )
+    separator: str = Field(default=",", description="one character between cells, or `tab`", examples=[";"])
     quote: str = Field(
         default='"', description="one character around cells that hold a separator or a line end, or `none`"
     )
@@ -124,7 +122,8 @@ class FileFormat(Declared):
         yield from _wrong_text(declared)
         kind = declared.get("format", "csv")
         for key, kinds in _KEYS_OF.items():
-            if key in declared and isinstance(kind, str) and kind not in kinds and kind in ("csv", *_FORMATS):
+            is_said = key in declared and declared[key] != cls.model_fields[key].default
+            if is_said and isinstance(kind, str) and kind not in kinds and kind in ("csv", *_FORMATS):
                 yield (key,), f"found with format {kind}; allowed: with {', '.join(kinds)}"
         for place, name in names_in(declared.get("names")):
             if (message := _wrong_name(name)) is not None:
@@ -176,10 +175,11 @@ def is_text_encoding(name: str) -> bool:
 def _wrong_name(name: str) -> str | None:
     parts = PurePosixPath(name).parts
     is_below = parts and not name.startswith("/") and not name.endswith("/") and "\\" not in name
-    is_plain = name.isprintable() and not any(part == ".." or part.startswith(".") or "**" in part for part in parts)
+    is_odd = [part == ".." or part.startswith(".") or "**" in part or "[" in part for part in parts]
+    is_plain = name.isprintable() and not any(is_odd)
     if is_below and is_plain:
         return None
     return (
         f"found {name!r}; allowed: a name inside the folder of a drop, such as orders_*.csv or eu/orders.csv, without "
-        "**, .., \\ or parts that begin with a dot"
+        "**, [, .., \\ or parts that begin with a dot"
     )

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.csv_records import read_header, split_lines
+from ml_assets.ingestion.file_text import read_file_text
 from ml_assets.ingestion.headers import contract_names
 from ml_assets.ingestion.history import HistoryError, HistoryRange, newest_drop, place_rows
 from ml_assets.ingestion.reading import read_landed
+from ml_assets.ingestion.written_files import write_texts
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.contract import Source
 from ml_assets.spec.drops import LandedFile
@@ -59,7 +61,7 @@ class Split:
 
 
 def read_past(source: Source, file: Path, calendar: Calendar, working: Path, ahead: int = 0) -> Past:
-    """Read a CSV or Parquet file by the contract of its source.
+    """Read a file by the contract of its source: as `file` declares it, else CSV or Parquet.
 
     Its header may spell names otherwise than the contract (`Customer ID`), and may hold columns that the contract
     does not have. In Parquet a NaN is a missing value.
@@ -67,26 +69,41 @@ def read_past(source: Source, file: Path, calendar: Calendar, working: Path, ahe
     Raises
     ------
     HistoryError
-        If it is neither, cannot be read, or lacks a column of the contract.
+        If it is none of these, cannot be read, or lacks a column of the contract.
     """
     import duckdb
 
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false; SET preserve_insertion_order = true")
-    prepared = working / "past" / source.file_name
-    as_contract_csv(connection, file, prepared, source)
+    prepared = working / "past" / f"{source.name}.csv"
+    if source.file.is_default:
+        as_contract_csv(connection, file, prepared, source)
+    else:
+        _copy_as_given(file, prepared, source)
     size = prepared.stat().st_size
     landed = LandedFile(calendar.start, file.name, "", size, prepared)
     relation, (receipt,) = read_landed(connection, source, [landed])
     if receipt.refusal is not None:
-        raise HistoryError(f"{file}: {receipt.refusal.removeprefix('file_refused:')}; allowed: a header with all of "
-                           f"{', '.join(source.columns)}")  # fmt: skip
+        found = f" ({receipt.warning})" if receipt.warning else ""
+        raise HistoryError(f"{file}: {receipt.refusal.removeprefix('file_refused:')}{found}; allowed: a file as "
+                           f"sources.{source.name}.file says, with all of {', '.join(source.columns)}")  # fmt: skip
     prepared.unlink()
     typed = relation.to_arrow_table()
     with _shut_with(typed) as shut:
         unreadable = shut.sql("SELECT count(*) FROM raw WHERE _unreadable IS NOT NULL").fetchall()[0][0]
         newest = newest_drop(shut, source, calendar, ahead)
     return Past(source, file, receipt.rows, unreadable, newest, typed, connection)
+
+
+def _copy_as_given(file: Path, target: Path, source: Source) -> None:
+    if not file.is_file():
+        raise HistoryError(f"{file}: is not there, or is not a file")
+    is_parquet = file.suffix.lower() == ".parquet"
+    if is_parquet != (source.file.format == "parquet"):
+        raise HistoryError(f"{file}: found {file.suffix or 'no suffix'}; allowed: {source.file.format}, as "
+                           f"sources.{source.name}.file declares")  # fmt: skip
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, target)
 
 
 def as_contract_csv(
@@ -198,6 +215,29 @@ def land_pasts(
     return splits
 
 
+def _drop_writer(past: Past) -> Callable[[duckdb.DuckDBPyRelation, Path], None]:
+    """Give what writes rows, `_line` and the columns of the contract, as the source declares its files."""
+    source, declared = past.source, past.source.file
+    if declared.is_default:
+        names = ", ".join(f'"{name}"' for name in source.columns)
+        return lambda rows, path: rows.project(names).write_csv(str(path), header=True)
+    if declared.format == "parquet":
+        import pyarrow.parquet as pq
+
+        whole = pq.read_table(past.file)
+        return lambda rows, path: pq.write_table(whole.take([row[0] - 1 for row in rows.fetchall()]), path)
+    around = read_file_text(past.file.read_bytes(), declared) if declared.is_text else None
+
+    def write(rows: duckdb.DuckDBPyRelation, path: Path) -> None:
+        cells = [row[1:] for row in rows.fetchall()]
+        try:
+            path.write_bytes(write_texts(list(source.columns), cells, declared, around))
+        except ValueError as error:
+            raise HistoryError(f"{past.file}: {path.name} cannot be written: {error}") from error
+
+    return write
+
+
 def _stage(
     past: Past,
     asked: HistoryRange,
@@ -211,6 +251,7 @@ def _stage(
         placed = place_rows(shut, source, calendar, asked).to_arrow_table()
     connection.register("_placed", placed)
     columns = ", ".join(f'"{name}"' for name in source.columns)
+    write_drop = _drop_writer(past)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE _sorted AS SELECT placed.batch_date, placed.reason, _line, _text, {columns} "
         "FROM _landed_text JOIN _placed AS placed USING (_line) ORDER BY placed.batch_date, _line"
@@ -230,11 +271,12 @@ def _stage(
     for drop in drops:
         folder = staged / drop.isoformat()
         folder.mkdir(parents=True, exist_ok=True)
-        connection.sql(f"SELECT {columns} FROM _sorted WHERE batch_date = DATE '{drop}' ORDER BY _line").write_csv(
-            str(folder / source.file_name), header=True
-        )
+        rows = connection.sql(f"SELECT _line, {columns} FROM _sorted WHERE batch_date = DATE '{drop}' ORDER BY _line")
+        name = source.expected_file.name_of(drop)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_drop(rows, folder / name)
         if source.upload.marker:
-            (folder / source.expected_file.marker_of(source.file_name)).touch()
+            (folder / name).with_name(source.expected_file.marker_of(Path(name).name)).touch()
         if on_drop is not None:
             on_drop(source.name, drop)
     if left:
@@ -242,17 +284,17 @@ def _stage(
         connection.sql(
             f"SELECT reason, _line AS line, _text AS text, {columns} FROM _sorted WHERE reason IS NOT NULL "
             "ORDER BY _line"
-        ).write_csv(str(left_out / source.file_name), header=True)
+        ).write_csv(str(left_out / f"{source.name}.csv"), header=True)
     connection.close()
     return Split(source.name, past.rows, sum(counts.values()), past.unreadable, len(drops), left)
 
 
 def _refuse_changes(landing: Path, staged: Path, drops: Sequence[str]) -> None:
     changed = [
-        f"{drop}/{file.name}"
+        f"{drop}/{file}"
         for drop in drops
-        for file in sorted((staged / drop).glob("*.csv"))
-        if os.path.lexists(landing / drop / file.name) and not _is_same(file, landing / drop / file.name)
+        for file in files_below(staged / drop)
+        if os.path.lexists(landing / drop / file) and not _is_same(staged / drop / file, landing / drop / file)
     ]
     if changed:
         more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
@@ -271,9 +313,18 @@ def _land_drop(staged: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         staged.rename(target)
         return
-    for file in sorted(staged.iterdir(), key=lambda file: (file.suffix != ".csv", file.name)):  # markers last
-        if not (target / file.name).exists():  # what is there has the same content
-            file.rename(target / file.name)
+    names = files_below(staged)
+    for name in sorted(
+        names, key=lambda name: (not (staged / name).stat().st_size, "." not in name, name)
+    ):  # markers last
+        if not (target / name).exists():  # what is there has the same content
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (staged / name).rename(target / name)
+
+
+def files_below(folder: Path) -> list[str]:
+    """List the files below a folder by their path, in order."""
+    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
 
 
 def clear(working: Path) -> None:

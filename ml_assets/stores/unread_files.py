@@ -66,7 +66,9 @@ def find_unmarked(landing: Path, calendar: Calendar, files: Sequence[ExpectedFil
             found += [
                 f"{name} of {drop} is there, its marker {file.marker_of(name)} is not"
                 for name in paths_below(folder)
-                if file.is_file(name) and not name.endswith(CHECKSUM) and not _is_marker(name, file)
+                if file.is_file(name)
+                and not name.endswith(CHECKSUM)
+                and not _is_marker(name, file)
                 and not is_marked(folder, name, file)
             ]
     return found

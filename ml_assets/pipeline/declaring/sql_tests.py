@@ -113,7 +113,7 @@ def _validated(spec: UseCaseSpec, source: Source, test: SqlTest, outcome: Outcom
 
     rows = test.given.get(source.name, ())
     loose = {name: column.model_copy(update={"required": False}) for name, column in source.columns.items()}
-    source = source.model_copy(update={"expectations": (), "columns": loose})
+    source = source.model_copy(update={"expectations": (), "columns": loose}).as_plainly_written()
     with TemporaryDirectory() as folder, duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET threads = 1; SET enable_progress_bar = false")
         file = Path(folder) / "given.csv"

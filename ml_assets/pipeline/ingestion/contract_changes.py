@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from ml_assets.ingestion.reading import typed_value
+from ml_assets.ingestion.written_values import typed_value
 from ml_assets.spec.contract import SQL_TYPES, ColumnType, Source
 from ml_assets.spec.tables.ingestion import source_table
 from ml_assets.stores.kept_files import scan

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_assets.ingestion.ledger import FINAL_STATES
-from ml_assets.ingestion.requeue import write_again
+from ml_assets.ingestion.requeue import write_again, write_declared_again
 from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS
 from ml_assets.spec.contract import Source
@@ -59,6 +59,8 @@ class RequeuePlan:
         Rows that would be landed again.
     n_superseded
         Rows left out: a later drop brought a newer row of their key.
+    rewritten
+        The sha256 of files that were written by an earlier requeue.
     next_drop
         The drop that would receive them; None where there are no rows.
     """
@@ -69,6 +71,7 @@ class RequeuePlan:
     n_rows: int
     n_superseded: int
     next_drop: date | None
+    rewritten: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,9 @@ def plan_requeue(spec: UseCaseSpec, state: UseCaseState, request: RequeueRequest
         lines[row["batch_date"], row["_sha256"]].append(row["_line"])
     by_reason = dict(sorted(Counter(reason for row in chosen for reason in row["reasons"]).items()))
     next_drop = spec.calendar.next_drop(max(closed)) if chosen else None
-    return RequeuePlan(source, dict(lines), by_reason, len(chosen), len(matching) - len(chosen), next_drop)
+    n_superseded = len(matching) - len(chosen)
+    rewritten = frozenset(row["_sha256"] for row in chosen if REQUEUED in row["_file"])
+    return RequeuePlan(source, dict(lines), by_reason, len(chosen), n_superseded, next_drop, rewritten)
 
 
 def land_again(state: UseCaseState, plan: RequeuePlan) -> RequeueResult:
@@ -131,16 +136,27 @@ def land_again(state: UseCaseState, plan: RequeuePlan) -> RequeueResult:
     for (drop, sha256), lines in sorted(plan.lines.items()):
         copy = state.paths.received / f"{sha256}.csv"
         try:
-            content = write_again(copy.read_bytes().decode("utf-8-sig"), lines).encode()
+            content = _lines_again(plan, drop, sha256, copy)
         except (OSError, LookupError, UnicodeDecodeError, csv.Error) as error:
             problems.append(f"left out: {len(lines)} lines of {plan.source.name} in drop {drop} ({copy}): {error}")
             continue
         label = hashlib.sha256(content).hexdigest()[:12]
-        path = state.landing / str(drop) / f"{Path(plan.source.file_name).stem}{REQUEUED}{label}.csv"
+        path = state.landing / str(drop) / f"{plan.source.name}{REQUEUED}{label}.csv"
         if not path.exists():
             write_whole(path, content)
             n_landed += 1
     return RequeueResult(n_landed, len(plan.lines), tuple(problems))
+
+
+def _lines_again(plan: RequeuePlan, drop: date, sha256: str, copy: Path) -> bytes:
+    """Write the planned lines of one received file as CSV with a header.
+
+    A file that a requeue wrote before is such a CSV already, whatever the source declares.
+    """
+    lines = plan.lines[drop, sha256]
+    if plan.source.file.is_default or sha256 in plan.rewritten:
+        return write_again(copy.read_bytes().decode("utf-8-sig"), lines).encode()
+    return write_declared_again(plan.source, copy, lines).encode()
 
 
 def accept_gap(spec: UseCaseSpec, state: UseCaseState, gap: AcceptedGap, now: datetime) -> list[date]:

@@ -63,9 +63,10 @@ def find_ready_drops(
     if changes:
         return said_of_changes(changes)
     drop = spec.calendar.drop_receiving(now)
+    files = [source.expected_file for source in spec.sources]
     mark = (
-        id(spec), table_marks(folder, ("decisions", ACCEPTED_GAPS)), landing_marks(paths.landing / spec.name, [source.expected_file for source in spec.sources]), drop,
-        spec.calendar.batch_at(drop) <= now, time_mark(now),
+        id(spec), table_marks(folder, ("decisions", ACCEPTED_GAPS)), landing_marks(paths.landing / spec.name, files),
+        drop, spec.calendar.batch_at(drop) <= now, time_mark(now),
     )  # fmt: skip
     is_changing, found = keep_unchanged(
         name, mark, lambda: _find_ready_drops(spec, paths, now, is_patient=is_patient, until=until, deadline=deadline)
