@@ -24,7 +24,8 @@ from ml_assets.ingestion.landed_headers import (
     spell_as_contract,
     warn_of_columns,
 )
-from ml_assets.ingestion.table_files import TableFile, read_table_file
+from ml_assets.ingestion.table_file import LINE, TableFile
+from ml_assets.ingestion.table_files import read_table_file
 from ml_assets.ingestion.unpacking import RefusedFileError
 from ml_assets.spec.contract import Source
 from ml_assets.spec.drops import LandedFile, Receipt
@@ -117,7 +118,7 @@ def _read_table(connection: duckdb.DuckDBPyConnection, source: Source, file: Lan
 def _refuse_table(source: Source, found: TableFile, columns: Sequence[str], nested: Sequence[str]) -> str | None:
     """Say why a file is refused. JSON lines leave out what is null, so only what every row needs has to be there."""
     wanted = [name for name in nested if name in source.columns]
-    if wanted:
+    if wanted and source.file.format != "jsonl":  # there it costs its line alone
         return f"file_refused:nested_column:{','.join(wanted)}"
     if source.file.format != "jsonl":
         return refuse_columns(columns, source)
@@ -136,7 +137,7 @@ def _insert_table(
     connection.register("_table", found.rows)
     connection.execute(
         f"INSERT INTO _landed_text BY NAME SELECT ?::DATE AS batch_date, {cells + ', ' if cells else ''}? AS _file, "
-        "? AS _sha256, _line, ?::BOOLEAN AS _is_late FROM _table",
+        f"? AS _sha256, {LINE} AS _line, ?::BOOLEAN AS _is_late FROM _table",
         [file.drop, file.name, file.sha256, file.is_late],
     )
     connection.unregister("_table")
@@ -150,8 +151,8 @@ def _insert_refused_table(
     """Keep the rows of a refused file, each as a JSON object of its texts."""
     connection.register("_table", found.rows)
     connection.execute(
-        "INSERT INTO _landed_text BY NAME SELECT ?::DATE AS batch_date, ? AS _file, ? AS _sha256, _line, "
-        "?::BOOLEAN AS _is_late, CAST(to_json(_table) AS VARCHAR) AS _text, ? AS _refused FROM _table",
+        f"INSERT INTO _landed_text BY NAME SELECT ?::DATE AS batch_date, ? AS _file, ? AS _sha256, {LINE} AS "
+        "_line, ?::BOOLEAN AS _is_late, CAST(to_json(_table) AS VARCHAR) AS _text, ? AS _refused FROM _table",
         [file.drop, file.name, file.sha256, file.is_late, refusal],
     )
     connection.unregister("_table")

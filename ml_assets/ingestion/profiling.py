@@ -49,6 +49,8 @@ class ColumnProfile:
         What a person should know, such as dates that are written another way.
     null_values
         Texts that mean null here and are values of another column.
+    written, written_reason
+        Keys of its contract that say how its moments are written, `date_order` or `epoch`, and why.
     """
 
     name: str
@@ -63,6 +65,8 @@ class ColumnProfile:
     length: int | None = None
     note: str = ""
     null_values: tuple[str, ...] = ()
+    written: tuple[tuple[str, str], ...] = ()
+    written_reason: str = ""
 
     @property
     def is_moment(self) -> bool:
@@ -100,7 +104,8 @@ class FileProfile:
     `in_order` holds pairs of timestamps, the first never after the second. `filled_later` names a timestamp that is
     the second of such a pair and empty in some rows, and the columns that are empty in the same rows: what is known
     of a thing only when it is over. `null_values` mean null in every column; what is a value of another column does so
-    in its own alone. `sentinels` are among both.
+    in its own alone. `sentinels` are among both. `written` says how the file is written where it is no plain
+    CSV: key and value of the contract's `file`, as YAML, and why; its files land as `file_name`.
     """
 
     name: str
@@ -113,6 +118,8 @@ class FileProfile:
     in_order: tuple[tuple[str, str], ...] = ()
     filled_later: tuple[str, ...] = ()
     sentinels: tuple[Sentinel, ...] = ()
+    written: tuple[tuple[str, str, str], ...] = ()
+    file_name: str = ""
 
     def column(self, name: str) -> ColumnProfile:
         """Find a column by its name."""

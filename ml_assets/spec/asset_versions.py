@@ -11,8 +11,11 @@ from pydantic import BaseModel
 
 from ml_assets.spec.contract import Source
 from ml_assets.spec.feature_versions import feature_definitions, without_comments
+from ml_assets.spec.file_format import FileFormat
 from ml_assets.spec.use_case import UseCaseSpec
 
+# keys that were added after a release, with the value that stands for what held before
+_LATER: dict[str, Any] = {"file": FileFormat().model_dump(mode="json"), "date_order": "iso", "epoch": None}
 _FOR_PEOPLE = frozenset({"description", "owner", "unit", "null_means"})  # words that change no value
 
 
@@ -57,13 +60,23 @@ def _landed(source: Source) -> Any:
     """Give what decides how a file is read."""
     return [
         source.file_name,
+        *([] if source.file == FileFormat() else [_plain(source.file)]),
         list(source.null_values),
         {name: _plain(column) for name, column in source.columns.items()},
     ]
 
 
 def _plain(part: BaseModel | None) -> Any:
-    return None if part is None else _without_words(part.model_dump(mode="json"))
+    return None if part is None else _without_words(_without_later_defaults(part.model_dump(mode="json")))
+
+
+def _without_later_defaults(value: Any) -> Any:
+    """Leave out keys that came later where they say what held before: nothing changed for who declares none."""
+    if isinstance(value, Mapping):
+        named = cast("Mapping[str, Any]", value)
+        kept = {name: each for name, each in named.items() if name not in _LATER or each != _LATER[name]}
+        return {name: _without_later_defaults(each) for name, each in kept.items()}
+    return [_without_later_defaults(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def _without_words(value: Any) -> Any:

@@ -333,3 +333,42 @@ def test_late_file_that_cannot_be_read_is_received_as_refused_once(
     assert refused == [("2013-01-01/stops.csv", "file_refused:unreadable:eacces", True)]
     assert [file.name for file in later] == ["stops.csv"]
     assert [file.name for file in mended] == ["2013-01-01/stops.csv", "stops.csv"]
+
+
+def test_files_by_pattern_are_the_drops_own_also_in_a_folder_below(source: Source) -> None:
+    source.expected = ExpectedFile("stops.csv", "", ("eu/stops_*.csv", "stops.csv"))
+    source.land(FIRST, "one", "eu/stops_1.csv")
+    source.land(FIRST, "two", "eu/stops_2.csv")
+    source.land(FIRST, "no", "us/stops_1.csv")
+    source.land(FIRST, "no", "eu/old/stops_3.csv")
+
+    found = source.receive([FIRST])
+
+    assert named(found) == [(FIRST, "eu/stops_1.csv", "one"), (FIRST, "eu/stops_2.csv", "two")]
+    assert not any(file.is_late for file in found)
+
+
+def test_part_that_comes_late_is_received_in_the_next_drop_and_the_others_are_not_again(source: Source) -> None:
+    source.expected = ExpectedFile("stops.csv", "", ("eu/stops_*.csv",))
+    source.land(FIRST, "one", "eu/stops_1.csv")
+    source.receive([FIRST])
+    source.land(FIRST, "two", "eu/stops_2.csv")
+    source.land(SECOND, "new", "eu/stops_1.csv")
+
+    found = source.receive([FIRST, SECOND], closed=[FIRST])
+
+    assert named(found) == [
+        (FIRST, "eu/stops_1.csv", "one"), (SECOND, f"{FIRST}/eu/stops_2.csv", "two"), (SECOND, "eu/stops_1.csv", "new"),
+    ]  # fmt: skip
+    assert [file.is_late for file in found] == [False, True, False]
+    assert named(source.receive([FIRST, SECOND], closed=[FIRST, SECOND])) == named(found)
+
+
+def test_folder_below_that_is_a_link_is_not_followed(source: Source, tmp_path: Path) -> None:
+    source.expected = ExpectedFile("stops.csv", "", ("eu/stops_*.csv",))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "stops_1.csv").write_text("secret")
+    (source.folders.landing / str(FIRST)).mkdir(parents=True)
+    (source.folders.landing / str(FIRST) / "eu").symlink_to(tmp_path / "elsewhere")
+
+    assert source.receive([FIRST]) == []
