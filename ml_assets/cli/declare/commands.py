@@ -21,7 +21,10 @@ commands = typer.Typer()
 def new(
     name: Annotated[str, typer.Argument(help="What the use case is called: the name of its folder.")],
     given: Annotated[
-        list[str], typer.Option("--from", metavar="FILE", help="CSV or Parquet, or SOURCE=FILE; repeatable.")
+        list[str],
+        typer.Option(
+            "--from", metavar="FILE", help="CSV, Parquet, JSON lines or .xlsx, also packed, or SOURCE=FILE; repeatable."
+        ),
     ],
     every: Annotated[str, typer.Option(help="Time between batches, 1d or 7d, where that is decided.")] = "decide",
     at: Annotated[str, typer.Option(help="Local time of the batch, as 06:00, where that is decided.")] = "decide",
@@ -56,6 +59,25 @@ def validate(
         read_use_case(use_case)
     if not run_validate([defs_folder() / name for name in ([use_case] if use_case else names)], as_json=as_json):
         raise typer.Exit(1)
+
+
+@commands.command()
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="The reference of every key as a page.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write it beside the use cases, for editors.")] = False,
+) -> None:
+    """Print the JSON schema of defs.yaml, or the reference of its keys.
+
+    An editor that knows the schema completes keys, explains them, and marks what is unknown.
+    """
+    from ml_assets.cli.declare.key_schema import print_reference, print_schema, write_schema
+
+    if markdown:
+        print_reference()
+    elif write:
+        write_schema(defs_folder(), is_told=True)
+    else:
+        print_schema()
 
 
 @commands.command("test")

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.text import Text
 
 from ml_assets.cli.console import console, fail, next_steps, say
+from ml_assets.cli.declare.key_schema import write_schema
 from ml_assets.cli.declare.new_facts import Decided, Draft, gather_draft
 from ml_assets.cli.declare.new_text import write_texts
 from ml_assets.cli.progress import progress_bar
@@ -39,6 +40,7 @@ def begin_use_case(defs: Path, name: str, given: Sequence[str], decided: Decided
     draft = Draft(name, profiles, find_parts(profiles), decided, today, rows, shared)
     texts = write_texts(gather_draft(draft))
     _write_folder(folder, texts)
+    write_schema(defs)
     _show_profiles(profiles)
     _say_decisions(folder, texts)
     pasts = " ".join(f"--history {shlex.quote(f'{source}={file}')}" for source, file in files.items())
