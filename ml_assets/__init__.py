@@ -22,3 +22,8 @@ def __getattr__(name: str) -> object:
 
         return read
     raise AttributeError(f"module 'ml_assets' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List what can be asked for, also what is loaded only then: `dg` looks for components by name."""
+    return [*globals(), *__all__]

@@ -16,6 +16,11 @@ from ml_assets.stores.telemetry import switch_off_telemetry
 @dg.definitions
 def defs() -> dg.Definitions:
     """Load every use case."""
+    return use_cases()
+
+
+def use_cases() -> dg.Definitions:
+    """Give the definitions of every use case of the project, to be merged with others."""
     switch_off_telemetry()
     # one process a run: starting one for each step costs several times what a step takes
     in_process = dg.Definitions(executor=dg.in_process_executor)

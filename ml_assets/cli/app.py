@@ -52,7 +52,15 @@ PANELS = {
     "Declare a use case": declare, "Run and watch": operate, "Models": models, "Labels": labels, "History": replay,
     "Upkeep": upkeep,
 }  # fmt: skip
-_ON_ANY_STATE = {"new", "test", "tables", "migrate", "restore"}  # they open no state, or look at its version themselves
+_ON_ANY_STATE = {
+    "init",
+    "new",
+    "schema",
+    "test",
+    "tables",
+    "migrate",
+    "restore",
+}  # they open no state, or look at its version themselves
 
 
 def _on_a_state_of_now(run: Callable[..., None]) -> Callable[..., None]:

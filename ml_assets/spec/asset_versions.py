@@ -15,7 +15,12 @@ from ml_assets.spec.file_format import FileFormat
 from ml_assets.spec.use_case import UseCaseSpec
 
 # keys that were added after a release, with the value that stands for what held before
-_LATER: dict[str, Any] = {"file": FileFormat().model_dump(mode="json"), "date_order": "iso", "epoch": None}
+_LATER: dict[str, Any] = {
+    "file": FileFormat().model_dump(mode="json"),
+    "date_order": "iso",
+    "epoch": None,
+    "asset": None,
+}
 _FOR_PEOPLE = frozenset({"description", "owner", "unit", "null_means"})  # words that change no value
 
 

@@ -225,6 +225,7 @@ class Source(Declared):
     when_missing: Literal["wait", "go_on"] = "wait"
     upload: Upload = Field(default_factory=Upload)
     file: FileFormat = Field(default_factory=FileFormat)
+    asset: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*$")
     key: tuple[str, ...] = Field(min_length=1)
     event_at: str | None = None
     known_at: str = RECEIVED

@@ -6,6 +6,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ml_assets.spec.json_schema import declaration_schema
+
+COMPONENT_DESCRIPTION = """A use case: the production system around one model, declared in YAML and SQL.
+
+Sources with contracts, the rows to predict, labels, features, the model with its gate, the worklist, monitoring and
+retraining become assets, checks, jobs, sensors and schedules. The attributes are checked by
+`ml-assets validate`, which names every mistake with its line; `ml-assets new` writes a first declaration from files.
+"""
+
 
 class DeclaredAttributes(BaseModel):
     """The attributes of a use case, for people and editors: the parser in spec/ reads the file itself.
@@ -14,6 +23,12 @@ class DeclaredAttributes(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow")
+
+    @classmethod
+    def model_json_schema(cls, *arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ARG003 - pydantic's own
+        """Give the schema of a declaration: `dg check yaml` and editors know every key by it."""
+        schema = declaration_schema()
+        return {**schema["properties"]["attributes"], "$defs": schema["$defs"]}
 
     name: Any = Field(default=None, description="Name of the use case, and the first part of its asset keys.")
     description: Any = Field(default=None, description="What is predicted, and what for.")

@@ -49,6 +49,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "when_missing": "`wait`: a drop waits for its file. `go_on`: after the batch it runs without, and tells",
         "upload": "how it is known that a file is whole",
         "file": "how its files are written and named; without it: CSV in UTF-8 with commas, `<name>.csv`",
+        "asset": "key of a Dagster asset that writes its files, parts separated by `/`: lineage goes on from it",
         "key": "the columns that name a row; a later row with the same key replaces it from then on",
         "event_at": "SQL over the columns of a row: when it happened",
         "known_at": "SQL over the columns of a row: when all of it was known; `received`: at the batch that brings it",
@@ -252,7 +253,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
 _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Upload": {"stable_for": "2min", "marker": "_SUCCESS"},
     "FileFormat": {"quote": "'", "thousands": ".", "title_lines": 2, "sheet": "Orders"},
-    "Source": {"null_values": ["", "NA"]},
+    "Source": {"null_values": ["", "NA"], "asset": "shop/orders"},
     "Column": {"zone": "Asia/Kolkata", "years": [1850, 2100], "null_values": ["-"]},
     "LabelingSpec": {"owner": "team:risk"},
     "LabelingFunction": {

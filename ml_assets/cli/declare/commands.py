@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,17 @@ from ml_assets.cli.console import (
 from ml_assets.cli.options import AsJson, UseCaseName
 
 commands = typer.Typer()
+
+
+@commands.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder to make; it may be there and empty.")],
+    name: Annotated[str, typer.Option(help="Name of the project; by default that of the folder.")] = "",
+) -> None:
+    """Begin a project of your own: a folder for use cases, with all that it needs."""
+    from ml_assets.cli.declare.init import begin_project
+
+    begin_project(folder, name)
 
 
 @commands.command()
@@ -70,12 +82,12 @@ def schema(
 
     An editor that knows the schema completes keys, explains them, and marks what is unknown.
     """
-    from ml_assets.cli.declare.key_schema import print_reference, print_schema, write_schema
+    from ml_assets.cli.declare.key_schema import print_reference, print_schema, put_schema
 
     if markdown:
         print_reference()
     elif write:
-        write_schema(defs_folder(), is_told=True)
+        put_schema(defs_folder())
     else:
         print_schema()
 

@@ -12,7 +12,7 @@ from ml_assets.reports.reference_page import reference_page
 from ml_assets.spec.json_schema import SCHEMA_FILE, schema_text
 from ml_assets.spec.marked_yaml import read_marked
 from ml_assets.spec.raw_yaml import mapping_of
-from ml_assets.stores.landing import write_whole
+from ml_assets.stores.first_declaration import write_schema
 
 
 def print_schema() -> None:
@@ -27,12 +27,7 @@ def print_reference() -> None:
     typer.echo(reference_page(mapping_of(content.get("attributes"))), nl=False)
 
 
-def write_schema(use_cases: Path, *, is_told: bool = False) -> Path:
-    """Write the schema beside the folders of the use cases, where the first line of each defs.yaml looks for it."""
-    file = use_cases / SCHEMA_FILE
-    content = schema_text().encode()
-    if not file.is_file() or file.read_bytes() != content:
-        write_whole(file, content)
-    if is_told:
-        say(f"{file}: editors find it by the line `# yaml-language-server: $schema=../{SCHEMA_FILE}` in defs.yaml")
-    return file
+def put_schema(use_cases: Path) -> None:
+    """Write the schema beside the folders of the use cases, and say how an editor finds it."""
+    file = write_schema(use_cases)
+    say(f"{file}: editors find it by the line `# yaml-language-server: $schema=../{SCHEMA_FILE}` in defs.yaml")

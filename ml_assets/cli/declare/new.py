@@ -12,7 +12,6 @@ from pathlib import Path
 from rich.text import Text
 
 from ml_assets.cli.console import console, fail, next_steps, say
-from ml_assets.cli.declare.key_schema import write_schema
 from ml_assets.cli.declare.new_facts import Decided, Draft, gather_draft
 from ml_assets.cli.declare.new_text import write_texts
 from ml_assets.cli.progress import progress_bar
@@ -23,6 +22,7 @@ from ml_assets.ingestion.profiling import FileProfile
 from ml_assets.ingestion.proposal import find_parts, propose_expectations
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.names import DECIDE
+from ml_assets.stores.first_declaration import write_schema
 from ml_assets.stores.given_files import Row, profile_file
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")

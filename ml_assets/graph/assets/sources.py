@@ -33,9 +33,10 @@ def build_landed_specs(spec: UseCaseSpec) -> list[dg.AssetSpec]:
     return [
         dg.AssetSpec(
             landed_key(spec, source.name),
+            deps=[dg.AssetKey(source.asset.split("/"))] if source.asset else [],
             description=f"Files that land as {spec.name}/<drop>/{source.file_name}. Arrives: {source.arrives}.",
             partitions_def=partitions_of(spec),
-            **described(spec, "landed", "csv"),
+            **described(spec, "landed", source.file.format),
         )
         for source in spec.sources
     ]

@@ -5,20 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.metadata.source_code import LocalFileCodeReference
 from pydantic import BaseModel
 
 from ml_assets.graph.definitions.discovery import build_folder
-from ml_assets.spec.declared_attributes import DeclaredAttributes
-
-_DESCRIPTION = """A use case: the production system around one model, declared in YAML and SQL.
-
-Sources with contracts, the rows to predict, labels, features, the model with its gate, the worklist, monitoring and
-retraining become assets, checks, jobs, sensors and schedules. The attributes are checked by
-`ml-assets validate`, which names every mistake with its line; `ml-assets new` writes a first declaration from files.
-"""
+from ml_assets.spec.declared_attributes import COMPONENT_DESCRIPTION, DeclaredAttributes
+from ml_assets.stores.first_declaration import write_first_declaration
 
 
+class _FirstDeclaration(dg.Scaffolder):
+    def scaffold(self, request: dg.ScaffoldRequest) -> None:
+        write_first_declaration(Path(request.target_path))
+
+
+@dg.scaffold_with(_FirstDeclaration)
 class UseCase(dg.Component):
     """A use case declared in defs.yaml and SQL: sources, contracts, examples, labels, features, model."""
 
@@ -32,12 +31,12 @@ class UseCase(dg.Component):
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
         """Describe the component for the documentation that `dg docs` shows."""
-        return dg.ComponentTypeSpec(description=_DESCRIPTION)
+        return dg.ComponentTypeSpec(description=COMPONENT_DESCRIPTION)
 
     @classmethod
     def get_code_references_for_yaml(
         cls, yaml_path: Path, source_position: Any, context: dg.ComponentLoadContext
-    ) -> Sequence[LocalFileCodeReference]:
+    ) -> Sequence[Any]:
         """Add none to those that assets have: each names its own line, where Dagster would name the first."""
         return []
 
