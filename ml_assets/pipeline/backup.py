@@ -23,7 +23,7 @@ from ml_assets.stores.write_lock import LockHeldError
 
 Tell = Callable[[str, int, int], None]  # what is done now, files done, files known so far
 _DATABASES = (".db", ".sqlite")
-_OF_A_USE_CASE = ("models", "landing", "delivered", "reports")
+_OF_A_USE_CASE = ("models", "landing", "extracted", "delivered", "reports")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ Tell = Callable[[str, int, int], None]
 SET_ASIDE = "set_aside"
 _PARTS = (
     "landing",
+    "extracted",
     "received",
     "lake",
     "models",

@@ -20,6 +20,7 @@ _LATER: dict[str, Any] = {
     "date_order": "iso",
     "epoch": None,
     "asset": None,
+    "extract": None,
 }
 _FOR_PEOPLE = frozenset({"description", "owner", "unit", "null_means"})  # words that change no value
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from ml_assets.spec.calendar import Duration, check_zone
+from ml_assets.spec.databases import Extract, extract_faults
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.drop_rules import (
     DROP_RULES,
@@ -225,6 +226,7 @@ class Source(Declared):
     when_missing: Literal["wait", "go_on"] = "wait"
     upload: Upload = Field(default_factory=Upload)
     file: FileFormat = Field(default_factory=FileFormat)
+    extract: Extract | None = None
     asset: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*$")
     key: tuple[str, ...] = Field(min_length=1)
     event_at: str | None = None
@@ -294,6 +296,7 @@ class Source(Declared):
                 yield ("key", place), f"found {name!r} again; allowed: a column once"
         yield from _repeated_reasons(declared)
         yield from drop_rule_faults(declared)
+        yield from extract_faults(declared)
         for place, expectation in enumerate(list_of(declared.get("expectations"))):
             declares = mapping_of(expectation)
             for path, name in columns_asked(mapping_of(declares.get("arguments"))):

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from pydantic import Field
+
+from ml_assets.spec.databases import Address
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.raw_yaml import list_of, mapping_of
 
+_FILES = ("csv", "parquet")
 DeliveredTable = Literal["worklist", "predictions"]
 FOLDERS_VARIABLE = "ML_ASSETS_DELIVERY_FOLDERS"  # of the machine: who may edit a declaration cannot write everywhere
 
@@ -48,7 +52,7 @@ class DeliveryRoots:
 
 
 class Delivery(Declared):
-    """One file a drop: `<folder>/<drop>.<format>`.
+    """What is handed over of a drop: one file, `<folder>/<drop>.<format>`, rows of a database, or a call of a webhook.
 
     `folder` is below the delivered files of the use case, by default named as the table; an absolute one lies below a
     folder that the machine allows (`DeliveryRoots`). `escape_formulas` writes texts of a CSV file that a spreadsheet
@@ -56,9 +60,16 @@ class Delivery(Declared):
     """
 
     table: DeliveredTable
-    format: Literal["csv", "parquet"] = "csv"
+    format: Literal["csv", "parquet", "database", "webhook"] = "csv"
     folder: str = ""
     escape_formulas: bool = True
+    url: Address | None = None
+    into: str = Field(default="", pattern=r"^([A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?)?$")
+
+    @property
+    def is_file(self) -> bool:
+        """Say whether files are written."""
+        return self.format in _FILES
 
     @property
     def path(self) -> PurePosixPath:
@@ -80,7 +91,9 @@ class Delivery(Declared):
         ~/desk ["found '~/desk'; allowed: a folder below the delivered files, as in desk/late, or an absolute path;
         without .. or ~"]
         """
-        if "escape_formulas" in declared and declared.get("format", "csv") != "csv":
+        kind = declared.get("format", "csv")
+        yield from _address_faults(declared, kind)
+        if declared.get("escape_formulas", True) is not True and kind != "csv":
             yield (
                 ("escape_formulas",),
                 "found with another format; allowed: with format csv, the others keep their types",
@@ -93,6 +106,30 @@ class Delivery(Declared):
         if is_odd or ("folder" in declared and parts in ((), ("/",)) and folder != ""):
             allowed = "a folder below the delivered files, as in desk/late, or an absolute path; without .. or ~"
             yield ("folder",), f"found {folder!r}; allowed: {allowed}"
+
+
+def _address_faults(declared: Mapping[str, Any], kind: object) -> Iterator[Fault]:
+    """Find keys of a file for what is none, and an address that is missing or that nobody asks for.
+
+    >>> list(Delivery.faults({"format": "webhook", "folder": "desk"}))
+    [(('folder',), 'found with format webhook; allowed: with csv, parquet'), (('url',), 'is required and missing')]
+    """
+    if kind in _FILES:
+        for key in ("url", "into"):
+            if declared.get(key):
+                yield (
+                    (key,),
+                    f"found with format {kind}; allowed: with {'database, webhook' if key == 'url' else 'database'}",
+                )
+        return
+    if declared.get("folder"):
+        yield ("folder",), f"found with format {kind}; allowed: with csv, parquet"
+    if not declared.get("url"):
+        yield ("url",), "is required and missing"
+    if kind == "database" and not declared.get("into"):
+        yield ("into",), "is required and missing"
+    if kind == "webhook" and declared.get("into"):
+        yield ("into",), "found with format webhook; allowed: with database"
 
 
 def misplaced_folders(declared: Mapping[str, Any], roots: DeliveryRoots) -> Iterator[Fault]:
@@ -134,8 +171,14 @@ def repeated_files(declared: Mapping[str, Any]) -> Iterator[Fault]:
         folder, table, kind = part.get("folder") or part.get("table"), part.get("table"), part.get("format", "csv")
         if not (isinstance(folder, str) and isinstance(table, str) and isinstance(kind, str)):
             continue
-        target = (str(PurePosixPath(folder)), kind)
-        if target in known:
+        is_file = kind in _FILES
+        target = (str(PurePosixPath(folder)), kind) if is_file else (f"{part.get('url')} {part.get('into')}", kind)
+        if target in known and is_file:
             said = f"found the files of deliveries[{known[target]}] again, {target[0]}/<drop>.{kind}"
             yield ("deliveries", place), f"{said}; allowed: a folder of its own"
+        elif target in known and kind == "database":
+            yield (
+                ("deliveries", place),
+                f"found the table of deliveries[{known[target]}] again; allowed: one of its own",
+            )
         known.setdefault(target, place)

@@ -49,6 +49,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "when_missing": "`wait`: a drop waits for its file. `go_on`: after the batch it runs without, and tells",
         "upload": "how it is known that a file is whole",
         "file": "how its files are written and named; without it: CSV in UTF-8 with commas, `<name>.csv`",
+        "extract": "the database that `ml-assets extract` lands its rows from",
         "asset": "key of a Dagster asset that writes its files, parts separated by `/`: lineage goes on from it",
         "key": "the columns that name a row; a later row with the same key replaces it from then on",
         "event_at": "SQL over the columns of a row: when it happened",
@@ -111,7 +112,10 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "Delivery": {
         "table": "the table that is handed over",
-        "format": "how it is written",
+        "format": "`csv` or `parquet`: a file a drop. `database`: rows of a table, inserted or updated in one "
+        "transaction. `webhook`: a call with the rows as JSON",
+        "url": "the variable of the environment that holds the address of the database or webhook",
+        "into": "the table of the database, with its schema where that is not the default; made where it is missing",
         "folder": "where files go: below the delivered files of the use case, or an absolute folder that the machine "
         "allows. By default named as the table",
         "escape_formulas": "write a `'` before texts of a CSV file that a spreadsheet would run as a formula",
@@ -271,7 +275,10 @@ _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Rung": {"features": ["carrier", "local_hour"]},
     "WarmStart": {"rounds": 50, "replay_share": 0.3},
     "Sensitive": {"column": "branch", "max_difference": 0.1},
-    "Delivery": {"table": "predictions", "folder": "desk/late"},
+    "Delivery": {
+        "table": "predictions", "folder": "desk/late", "format": "parquet", "url": "${DESK_DATABASE}",
+        "into": "desk.late_flights",
+    },
     "RetrainingSpec": {"periodic": "0 5 * * 1"},
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.deliveries import Delivery
+from ml_assets.stores.handing_over import DeliveryError, hand_over
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.paths import StatePaths, delivery_roots
 
@@ -21,12 +22,8 @@ _FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20].", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
-class DeliveryError(RuntimeError):
-    """A file that cannot be delivered, with its path and why."""
-
-
-def deliver(paths: StatePaths, use_case: str, delivery: Delivery, drop: date, rows: pa.Table) -> Path | None:
-    """Write the rows of a drop as a file, and give its path; None where there is no row.
+def deliver(paths: StatePaths, use_case: str, delivery: Delivery, drop: date, rows: pa.Table) -> Path | str | None:
+    """Hand over the rows of a drop, and say where they are: the path of a file; None where there is no row.
 
     A file whose rows no longer stand is taken back, and one that has the same content already is left alone: whoever
     watches the folder sees only what is new. Columns that say where a row came from (`_...`) are not delivered.
@@ -34,8 +31,12 @@ def deliver(paths: StatePaths, use_case: str, delivery: Delivery, drop: date, ro
     Raises
     ------
     DeliveryError
-        If the folder lies among the state that files must not touch, or cannot be written to.
+        If the folder lies among the state that files must not touch, or cannot be written to, or if a database or
+        webhook does not take the rows.
     """
+    if not delivery.is_file:
+        shown = rows.select([name for name in rows.column_names if not name.startswith("_")])
+        return hand_over(paths.delivered / use_case, use_case, delivery, drop, shown)
     path = folder_of(paths, use_case, delivery) / f"{drop}.{delivery.format}"
     try:
         if rows.num_rows == 0:

@@ -29,6 +29,11 @@ class StatePaths:
         return self.root / "received"
 
     @property
+    def extracted(self) -> Path:
+        """Hold what was read from databases, before it landed: <use case>/<source>/<drop>.parquet and .json."""
+        return self.root / "extracted"
+
+    @property
     def lake(self) -> Path:
         """Hold one Delta table an asset: <use case>/<table>."""
         return self.root / "lake"

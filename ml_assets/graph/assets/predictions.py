@@ -150,7 +150,7 @@ def _formats(spec: UseCaseSpec, table: str) -> list[str]:
 
 def _delivered_as(spec: UseCaseSpec, table: str) -> str:
     formats = " and ".join(name.replace("csv", "CSV").replace("parquet", "Parquet") for name in _formats(spec, table))
-    return f", in the lake and as a {formats} file" if formats else ""
+    return f", in the lake and delivered as {formats}" if formats else ""
 
 
 def _ranked_by(spec: UseCaseSpec) -> str:
