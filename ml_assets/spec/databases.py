@@ -114,7 +114,10 @@ def extract_faults(source: Mapping[str, Any]) -> Iterator[Fault]:
         return
     file = mapping_of(source.get("file"))
     if file.get("format") != "parquet" or file.get("names"):
-        yield ("extract",), "what is extracted lands as Parquet; allowed: beside `file: {format: parquet}` and no names"
+        yield (
+            ("extract",),
+            "found without `file: {format: parquet}`; allowed: beside it and no names, since that is how rows land",
+        )
     watermark, deleted = extract.get("watermark"), extract.get("deleted")
     for key, name, kinds in (("watermark", watermark, ("timestamp", "integer")), ("deleted", deleted, ("boolean",))):
         if not isinstance(name, str):

@@ -1,6 +1,6 @@
-"""Databases by the variable that holds their address: opened for as long as one transaction, and their errors in words.
+"""Databases by the variable that holds their address: opened for one transaction, and their errors in words.
 
-The only module that knows SQLAlchemy. Passwords come from variables of the environment and are in no message.
+Sources and deliveries reach databases through this module. An address, and a password in it, is in no message.
 """
 
 from __future__ import annotations
