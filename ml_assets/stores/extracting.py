@@ -102,7 +102,7 @@ def extract_source(
     """
     extract = cast("Extract", source.extract)
     files = _Files(paths.extracted / spec.name / source.name)
-    with write_lock(paths.locks, f"{spec.name}_extract_{source.name}"):
+    with write_lock(paths.locks, lock_name(spec, source)):
         before = files.newest()
         if before is not None:
             _land(spec, paths, source, files, before)
@@ -301,6 +301,11 @@ def _land(spec: UseCaseSpec, paths: StatePaths, source: Source, files: _Files, d
         write_whole(target, content)
     if source.upload.marker:
         target.with_name(source.expected_file.marker_of(target.name)).touch()
+
+
+def lock_name(spec: UseCaseSpec, source: Source) -> str:
+    """Name the lock of whoever extracts a source."""
+    return f"{spec.name}_extract_{source.name}"
 
 
 def last_extractions(spec: UseCaseSpec, paths: StatePaths) -> dict[str, Extraction | None]:

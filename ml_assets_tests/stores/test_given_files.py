@@ -132,6 +132,7 @@ def test_date_that_can_be_read_in_two_ways_stays_text_unless_another_column_tell
         (b"one, two\nthree\nfour\nfive, six, seven\neight\n" * 30, "149 of 149 lines are no rows of 2 columns"),
         (b'{"a": 1}\n{broken\n{broken\n' * 3, "6 of 9 lines are no rows of 1 columns"),
     ],
+    ids=["empty", "cut", "old_excel", "packed_parquet", "prose", "broken_json"],
 )
 def test_file_of_which_nothing_can_be_made_is_refused_with_what_was_found(
     tmp_path: Path, content: bytes, said: str

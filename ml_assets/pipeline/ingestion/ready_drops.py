@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ml_assets.ingestion.ledger import DropsNotFinalError
 from ml_assets.pipeline.declaring.calendar_changes import find_calendar_changes, said_of_changes
+from ml_assets.pipeline.ingestion.extraction import extract_due
 from ml_assets.spec.contract import Source
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -56,12 +57,14 @@ def find_ready_drops(
     is past: by the wall's clock, or, where the clock is the data's, once a later drop has landed; and at the
     `deadline`, a drop that is run with what is there. The first drop that is not complete stops the range: no drop is
     skipped. What landed for a drop that has not begun waits. With `is_patient`, a file that changed shorter ago
-    than its source declares waits too: it may still be written. One with a marker is whole.
+    than its source declares waits too: it may still be written. One with a marker is whole. Then sources in databases
+    are extracted first, where a drop is past that they have not come to.
     """
     folder, name = paths.lake / spec.name, ("ready drops", paths.root, spec.name, is_patient, until, deadline)
     changes = find_calendar_changes(spec, Lake(folder))
     if changes:
         return said_of_changes(changes)
+    failed = extract_due(spec, paths, now) if is_patient else ""
     drop = spec.calendar.drop_receiving(now)
     files = [source.expected_file for source in spec.sources]
     mark = (
@@ -73,7 +76,7 @@ def find_ready_drops(
     )
     if is_changing or not isinstance(found, str):
         forget_unchanged(name)  # what is waited for is time, or a run whose files may be landed again meanwhile
-    return found
+    return f"{found}; {failed}" if failed and isinstance(found, str) else found
 
 
 def _find_ready_drops(
