@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo ui test test-slow test-all check life bench bench-tools clean lock
+.PHONY: help install demo ui test test-slow test-all check docs life bench bench-tools clean lock
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -13,6 +13,7 @@ LIFE_FOLDER ?= /tmp/ml_assets_life
 LIFE_ARGS ?= --days 730 --zone Asia/Kolkata --cadence daily
 BIN := .venv/bin
 BENCH_STAMP := .venv-bench/.installed
+DOCS_STAMP := .venv-docs/.installed
 STAMP := .venv/.installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 
@@ -91,6 +92,18 @@ check: $(STAMP) ## format, lint, types, import contracts and make test; CI runs 
 	@echo "== tests"
 	@$(MAKE) --no-print-directory test
 
+# mkdocs stays out of .venv: nothing imports it. The site asks no other server for anything.
+$(DOCS_STAMP): requirements-docs.txt
+	@echo "== docs: mkdocs into .venv-docs"
+	@$(PYTHON) -m venv --clear .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes \
+		-r requirements-docs.txt
+	@touch $(DOCS_STAMP)
+
+docs: $(DOCS_STAMP) ## build the documentation as a site, strictly, into site/
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@echo "open $(CURDIR)/site/index.html"
+
 life: export OMP_NUM_THREADS := 1
 life: $(STAMP) ## live two simulated years in an empty LIFE_FOLDER and check the promises; docs/life.md has LIFE_ARGS
 	@$(BIN)/python -m ml_assets_tests.life --folder $(LIFE_FOLDER) $(LIFE_ARGS)
@@ -120,4 +133,5 @@ lock: ## pin the dependencies of pyproject.toml again; UPGRADE=--upgrade for new
 	$(PYTHON) -m venv "$$tools" && \
 	"$$tools/bin/pip" install --quiet --disable-pip-version-check 'uv>=0.9' && \
 	"$$tools/bin/uv" $(COMPILE) pyproject.toml --group dev --python "$$tools/bin/python" $(UPGRADE) -o requirements.txt && \
-	"$$tools/bin/uv" $(COMPILE) --group bench --python "$$tools/bin/python" $(UPGRADE) -o requirements-bench.txt
+	"$$tools/bin/uv" $(COMPILE) --group bench --python "$$tools/bin/python" $(UPGRADE) -o requirements-bench.txt && \
+	"$$tools/bin/uv" $(COMPILE) --group docs --python "$$tools/bin/python" $(UPGRADE) -o requirements-docs.txt
