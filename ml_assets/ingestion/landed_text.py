@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     import duckdb
 
 
+OTHER_PART = "file_refused:another_part_is_refused"
+
+
 @dataclass(frozen=True)
 class _ReadText:
     """A CSV file as UTF-8 from its header on: in `file.copy`, `above` lines before it are left out."""
@@ -69,7 +72,23 @@ def fill_landed_text(
                 _insert_raw_lines(connection, read)
         for members in groups.values():
             _read_group(connection, source, members)
-    return receipts
+    return _refuse_other_parts(connection, receipts) if source.file.names else receipts
+
+
+def _refuse_other_parts(connection: duckdb.DuckDBPyConnection, receipts: Sequence[Receipt]) -> list[Receipt]:
+    """Refuse all own files of a drop of which one is refused: half of a delivery is not taken for the whole."""
+    broken = {receipt.drop for receipt in receipts if receipt.refusal is not None and not receipt.is_late}
+    connection.execute(
+        f"UPDATE _landed_text SET _refused = '{OTHER_PART}' WHERE _refused IS NULL AND NOT _is_late "
+        "AND list_contains(?, batch_date)",
+        [sorted(broken)],
+    )
+    return [
+        replace(receipt, refusal=OTHER_PART)
+        if receipt.drop in broken and receipt.refusal is None and not receipt.is_late
+        else receipt
+        for receipt in receipts
+    ]
 
 
 def _receipt(file: LandedFile, refusal: str | None, warning: str | None) -> Receipt:

@@ -36,8 +36,8 @@ class ExpectedFile:
         ...  for name in ("eu/orders_1.csv", "eu/old/orders_1.csv", "orders.csv")]
         [True, False, False]
         """
-        if not self.patterns:
-            return name == self.name
+        if not self.patterns or REQUEUED in name:
+            return name == self.name and not self.patterns
         parts = PurePosixPath(name).parts
         return name.isprintable() and any(
             len(parts) == len(PurePosixPath(pattern).parts)

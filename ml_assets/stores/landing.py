@@ -98,7 +98,9 @@ def own_files(folder: Path, file: ExpectedFile) -> list[str]:
     """List the files that a source has in the folder of a drop, by their path below it, whole or not."""
     if not file.patterns:
         return [file.name] if os.path.lexists(folder / file.name) else []
-    return [name for name in paths_below(folder) if file.is_own(name) and not name.endswith(CHECKSUM)]
+    names = [name for name in paths_below(folder) if file.is_own(name) and not name.endswith(CHECKSUM)]
+    markers = {(Path(name).parent / file.marker_of(Path(name).name)).as_posix() for name in names if file.marker}
+    return [name for name in names if name not in markers and name != file.marker]
 
 
 def paths_below(folder: Path) -> list[str]:

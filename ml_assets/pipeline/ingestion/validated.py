@@ -74,7 +74,8 @@ def validate_source(
     results = [RuleResult(*row) for row in stored.contract]
     refused = {result.drop for result in results if result.is_refused}
     refused |= {drop for drop, refusal in stored.received if refusal is not None}
-    contract = _contract_outcome(drops, len(stored.received), sorted(refused), results)
+    received = len({drop for drop, _ in stored.received})  # several parts are one drop
+    contract = _contract_outcome(drops, received, sorted(refused), results)
     return ValidationResult(
         DropResult(Counter(day for (day,) in stored.validated), checks=(contract,)),
         DropResult(Counter(drop for drop, _ in stored.quarantined), notes),
@@ -86,7 +87,7 @@ def _judge(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequen
     lake = state.lake
     with state.connect_apart() as connection:
         received = _restrict_to_judged_tables(connection, spec, source, lake, drops)
-        landed = sorted(drop for drop, refusal in received if refusal is None)
+        landed = sorted({drop for drop, refusal in received if refusal is None})  # several parts are one drop
         keys = {name: spec.source(name).key for name in source.reads}
         accepted = accept_rows(connection, source, spec.calendar, landed, keys)
         validated, quarantined = accepted.validated.to_arrow_table(), accepted.quarantine.to_arrow_table()
