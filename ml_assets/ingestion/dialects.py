@@ -22,7 +22,7 @@ _NAMED = {"\t": TAB}
 _LOOKED_AT = 2000  # lines from which the separator is told
 _MOST_TITLES = 100
 _MOST_FOOTERS = 5
-_ENOUGH = 0.9  # of the lines have to split alike
+_ENOUGH = 0.5  # of the lines have to split alike: of fewer nothing can be told
 
 
 class NoFormatError(ValueError):

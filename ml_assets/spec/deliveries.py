@@ -122,6 +122,8 @@ def _address_faults(declared: Mapping[str, Any], kind: object) -> Iterator[Fault
                     f"found with format {kind}; allowed: with {'database, webhook' if key == 'url' else 'database'}",
                 )
         return
+    if kind not in ("database", "webhook"):  # told by itself
+        return
     if declared.get("folder"):
         yield ("folder",), f"found with format {kind}; allowed: with csv, parquet"
     if not declared.get("url"):

@@ -26,7 +26,8 @@ def profile(tmp_path: Path, header: str, rows: Sequence[str]) -> FileProfile:
         (("true", "False"), "boolean"),
         (("2024-01-31", "2024-02-29"), "date"),
         (("2024-01-31 10:00", "2024-02-29T23:59:59.5+05:30"), "timestamp"),
-        (("31/01/2024", "29/02/2024"), "string"),
+        (("31/01/2024", "29/02/2024"), "date"),  # no month is the 31st: the day comes first
+        (("03/04/2024", "05/06/2024"), "string"),  # either could be the day
         (("1", "two"), "string"),
         (("12E3", "7E5"), "string"),  # codes
         (("12345678901234567890", "7"), "string"),  # no 64 bits hold it
@@ -79,7 +80,7 @@ def test_timestamp_without_offset_has_a_clock_to_be_named(tmp_path: Path) -> Non
 
 
 def test_dates_in_another_form_are_pointed_out(tmp_path: Path) -> None:
-    assert profile(tmp_path, "day,n", ["31/12/2023,1"]).column("day").note == (
+    assert profile(tmp_path, "day,n", ["31/12/23,1"]).column("day").note == (
         "looks like dates in another form: contracts read YYYY-MM-DD"
     )
 
