@@ -60,7 +60,10 @@ def settle_examples(
         "CREATE OR REPLACE TEMP TABLE _batch_times "
         "(batch_date DATE, previous_batch_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)"
     )
-    connection.executemany("INSERT INTO _batch_times VALUES (?, ?, ?)", [[d, *calendar.interval_of(d)] for d in drops])
+    connection.executemany(
+        "INSERT INTO _batch_times VALUES (?, ?, ?)",
+        [[each.key, each.start, each.end] for each in map(calendar.drop, drops)],
+    )
     known = [name for name in drawn if name not in ("batch_date", "example_id", "prediction_at")]
     columns = ", ".join(f'"{name}"' for name in known)
     ties = f", {columns}" if columns else ""

@@ -71,7 +71,7 @@ def iterate_features(
     for part in cut_drops(drops, counts, at_once):
         within = f"batch_date BETWEEN DATE '{part[0]}' AND DATE '{part[-1]}'"
         connection.execute(f"CREATE OR REPLACE TEMP VIEW _asked AS SELECT * FROM _examples WHERE {within}")
-        opens_at, batch_at = spec.calendar.interval_of(part[0])[0], spec.calendar.interval_of(part[-1])[1]
+        opens_at, batch_at = spec.calendar.drop(part[0]).start, spec.calendar.drop(part[-1]).end
         columns: dict[str, pa.Array] = {}
         for scope in plan:
             columns |= _compute_scope(connection, scope, (opens_at, batch_at), threads)

@@ -21,4 +21,4 @@ def first_needed(spec: UseCaseSpec, source: str, first: date) -> date:
     lookback = view_lookback(spec.features.views, source)
     if lookback is None:
         return spec.calendar.start
-    return max(spec.calendar.drop_receiving(spec.calendar.interval_of(first)[0] - lookback), spec.calendar.start)
+    return max(spec.calendar.drop_receiving(spec.calendar.drop(first).start - lookback), spec.calendar.start)

@@ -92,7 +92,8 @@ def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar
         "CREATE OR REPLACE TEMP TABLE _batches (batch_date DATE, opens_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)"
     )
     for drop in drops:
-        previous_batch_at, batch_at = calendar.interval_of(drop)
+        interval = calendar.drop(drop)
+        previous_batch_at, batch_at = interval.start, interval.end
         connection.execute("INSERT INTO _batches VALUES (?, ?, ?)", [drop, previous_batch_at + MICROSECOND, batch_at])
     claim = "NULL::TIMESTAMPTZ" if source.known_at == RECEIVED else f"({source.known_at})"
     event = "NULL::TIMESTAMPTZ" if source.event_at is None else f"({source.event_at})"

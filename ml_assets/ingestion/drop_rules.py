@@ -110,9 +110,9 @@ def _judge_freshness(rule: FreshnessRule, batch_at: datetime, newest: datetime |
 
 def _judge_distribution(rule: DistributionRule, calendar: Calendar, drop: date, held: _Held) -> _Said:
     mix = held.mixes[rule.column]
-    before = calendar.drops_between(drop - rule.reference, calendar.previous_drop(drop))
+    before = calendar.drops_between(calendar.earlier(drop, rule.reference), calendar.previous_drop(drop))
     usable = [day for day in before if held.counts_as_reference(day) and mix.has_values(day)]
-    needed = rule.reference // calendar.every // 2 + 1
+    needed = calendar.drops_in(rule.reference) // 2 + 1
     if len(usable) < needed:
         there = f"{len(usable)} drops of the {format_duration(rule.reference)} before hold values"
         return _Said(None, f"not judged: {there}; {needed} are needed")

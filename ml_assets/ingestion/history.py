@@ -84,7 +84,7 @@ def newest_drop(connection: duckdb.DuckDBPyConnection, source: Source, calendar:
     found: datetime | None = connection.execute(
         f"SELECT max(CAST(({moment}) AS TIMESTAMPTZ)) FROM raw WHERE _text IS NULL"
     ).fetchall()[0][0]
-    return None if found is None else calendar.drop_receiving(found) - ahead * calendar.every
+    return None if found is None else calendar.shift(calendar.drop_receiving(found), -ahead)
 
 
 def place_rows(
@@ -134,10 +134,10 @@ def _create_intervals(
     """Make `_intervals` (`batch_date`, `closes_at`) of the moments each drop brings; give when the first begins."""
     if not drops:
         raise HistoryError(f"there is no drop to write; allowed: drops of the calendar, from {calendar.start} on")
-    rows = [[drop, calendar.batch_at(drop + ahead * calendar.every)] for drop in drops]
+    rows = [[drop, calendar.batch_at(calendar.shift(drop, ahead))] for drop in drops]
     connection.execute("CREATE OR REPLACE TEMP TABLE _intervals (batch_date DATE, closes_at TIMESTAMPTZ)")
     for start in range(0, len(rows), 500):
         part = rows[start : start + 500]
         places = ", ".join(["(?, ?)"] * len(part))
         connection.execute(f"INSERT INTO _intervals VALUES {places}", [value for row in part for value in row])
-    return calendar.batch_at(drops[0] + (ahead - 1) * calendar.every) + MICROSECOND
+    return calendar.batch_at(calendar.shift(drops[0], ahead - 1)) + MICROSECOND

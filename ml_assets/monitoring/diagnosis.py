@@ -66,11 +66,11 @@ class FaultRecord:
 
         A drop counts when it was over the threshold in a stretch that had become an alarm by then.
         """
-        every, of = self._spec.calendar.every, self._spec.monitoring.persistence.of
+        calendar, of = self._spec.calendar, self._spec.monitoring.persistence.of
         alarms = {(each.monitor, each.drop) for each in self._readings if each.is_alarm and each.drop <= known_by}
         found: dict[str, dict[date, str]] = defaultdict(dict)
         for each in self._readings:
-            ahead = (each.drop + number * every for number in range(of))
+            ahead = (calendar.shift(each.drop, number) for number in range(of))
             if each.drop <= known_by and any((each.monitor, drop) in alarms for drop in ahead):
                 found[each.source].setdefault(each.drop, each.monitor)
         return dict(found)
@@ -88,7 +88,7 @@ class FaultRecord:
         for source, memory in sorted(self._origins.get(feature, {}).items()):
             if drop in broken.get(source, {}):
                 return f"follows {broken[source][drop].removeprefix('feed/')}"
-            since = drop - memory - self._spec.monitoring.window
+            since = self._spec.calendar.earlier(drop, memory + self._spec.monitoring.window)
             earlier = [day for day in broken.get(source, {}) if since < day <= drop]
             if earlier:
                 return f"remembers {broken[source][max(earlier)].removeprefix('feed/')} of {max(earlier)}"
@@ -134,14 +134,15 @@ def known_changes(spec: UseCaseSpec, drop: date) -> list[str]:
 
     A change is looked for over two windows, since the reference `before` ends where the window begins.
     """
-    calendar, since = spec.calendar, drop - 2 * spec.monitoring.window
+    calendar = spec.calendar
+    since = calendar.earlier(drop, 2 * spec.monitoring.window)
     found = [
         f"{change.what} on {change.date}" for change in spec.monitoring.known_changes if since < change.date <= drop
     ]
     found += [
         f"the clocks of {calendar.timezone} changed on {day}"
-        for day in calendar.drops_between(max(since + calendar.every, calendar.start), drop)
-        if calendar.batch_at(day) - calendar.batch_at(calendar.previous_drop(day)) != calendar.every
+        for day in calendar.drops_between(max(calendar.next_drop(since), calendar.start), drop)
+        if calendar.has_clock_change(day)
     ]
     return found
 
@@ -169,8 +170,8 @@ def feature_origins(spec: UseCaseSpec) -> dict[str, dict[str, timedelta]]:
 
 def _memory(view: FeatureView, spec: UseCaseSpec) -> timedelta:
     """Give the lookback of a view in whole drops; without bound it is one, since the next fact takes its place."""
-    every = spec.calendar.every
-    return every if view.lookback is None else -(-view.lookback // every) * every
+    calendar = spec.calendar
+    return calendar.length_of(1 if view.lookback is None else calendar.drops_waited(view.lookback))
 
 
 def _renamed(rows: Sequence[Row]) -> dict[str, str]:

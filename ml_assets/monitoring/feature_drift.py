@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Literal
 
 import numpy as np
@@ -24,6 +24,9 @@ from ml_assets.monitoring.reference_columns import LearnedColumns, learn_column
 from ml_assets.monitoring.standing import Standing
 from ml_assets.monitoring.sure_change import CONSTANT_CHANGED, UsualValues, learn_constant
 from ml_assets.monitoring.window_psi import TINY_PSI, chance_psi, log_psi_of_windows, log_steady_psi, n_varying_windows
+from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.drop import DropKey
+from ml_assets.spec.monitoring import MonitoringSpec
 from ml_assets.stats.binning import (
     CategoryBins,
     FloatArray,
@@ -326,32 +329,28 @@ class Block:
     reference_last: date
 
 
-def block_of(drop: date, start: date, every: timedelta, window: timedelta, before: timedelta) -> Block:
+def block_of(drop: DropKey, calendar: Calendar, monitoring: MonitoringSpec) -> Block:
     """Give the block of windows of `drop`, anchored on the calendar, so that a range changes nothing.
 
     The reference ends just before the window of the block's first drop begins, so it lies at most one window away.
 
-    >>> week, day = timedelta(days=7), timedelta(days=1)
-    >>> block_of(date(2013, 4, 3), date(2013, 1, 1), day, week, 4 * week).reference_last
+    >>> calendar = Calendar(start="2013-01-01", at="04:00", timezone="America/New_York")
+    >>> block_of(date(2013, 4, 3), calendar, MonitoringSpec(window="7d", reference_window="28d")).reference_last
     datetime.date(2013, 3, 26)
     """
-    first = start + ((drop - start) // window) * window
-    last = first + window - every
-    reference_last = first - window
-    return Block(first, last, max(start, reference_last - before + every), reference_last)
+    length = calendar.drops_in(monitoring.window)
+    first = calendar.shift(calendar.start, calendar.steps(calendar.start, drop) // length * length)
+    reference_last = calendar.shift(first, -length)
+    reference_first = calendar.window_start(reference_last, monitoring.reference_window)
+    return Block(first, calendar.shift(first, length - 1), max(calendar.start, reference_first), reference_last)
 
 
-def window_rows(rows: FeatureRows, drop: date, window: timedelta) -> FeatureRows:
-    """Cut the rows of the window that ends with `drop` out of more rows."""
-    kept = [position for position, day in enumerate(rows.drops) if drop - window < day <= drop]
+def window_rows(rows: FeatureRows, first: DropKey, last: DropKey) -> FeatureRows:
+    """Cut the rows of the drops first..last out of more rows."""
+    kept = [position for position, drop in enumerate(rows.drops) if first <= drop <= last]
     is_kept = np.isin(rows.days, kept)
     columns: dict[str, NDArray[np.float64] | NDArray[np.object_]] = {
         name: values[is_kept] for name, values in rows.columns.items()
     }
     drops = tuple(rows.drops[position] for position in kept)
     return FeatureRows(drops, rows.days[is_kept] - (kept[0] if kept else 0), columns)
-
-
-def count_drops(length: timedelta, every: timedelta) -> int:
-    """Give how many drops fall into a length of time, at least one."""
-    return max(1, length // every)

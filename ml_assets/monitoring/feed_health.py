@@ -122,7 +122,8 @@ class FeedHealth:
         ]
         found = [reading for reading in read if reading is not None]
         # which columns are categories is known once the first drops are there
-        is_known = drop >= self._spec.calendar.start + self._spec.monitoring.min_placebos * self._spec.calendar.every
+        calendar = self._spec.calendar
+        is_known = drop >= calendar.shift(calendar.start, self._spec.monitoring.min_placebos)
         for counted in self._categories:
             if is_known and drop in counted.counts:
                 name = f"categories of {counted.source}.{counted.column}"
@@ -139,7 +140,7 @@ class FeedHealth:
         in the last drops as in any other.
         """
         end = self._spec.calendar.end
-        is_last = end is not None and drop > end - self._spec.labels.matures_after
+        is_last = end is not None and drop > self._spec.calendar.earlier(end, self._spec.labels.matures_after)
         if not is_last or series.statistic != "rows" or series.values[drop] != NO_ROWS:
             return False
         of_examples = [self._rows[name] for name in self._spec.examples.sources if name in self._rows]
@@ -157,26 +158,27 @@ class FeedHealth:
         The newest ones are left out, as many as an alarm looks back on: a fault that has just begun is no placebo. A
         drop without a row, where that was over, never becomes one, and those before it stay worth comparing.
         """
-        monitoring, every = self._spec.monitoring, self._spec.calendar.every
+        monitoring, calendar = self._spec.monitoring, self._spec.calendar
         over, there = self._over.get(monitor, set()) | self._broken.get(monitor[0], set()), set(known)
-        relearned, oldest = drop - monitoring.relearn_after, drop - monitoring.feed_history - monitoring.relearn_after
+        relearned = calendar.earlier(drop, monitoring.relearn_after)
+        oldest = calendar.earlier(relearned, monitoring.feed_history)
         rows, found = self._rows.get(monitor[0], {}), list[date]()
-        day = drop - monitoring.persistence.of * every
-        while day >= max(oldest, self._spec.calendar.start):
+        day = calendar.shift(drop, -monitoring.persistence.of)
+        while day >= max(oldest, calendar.start):
             is_empty = day in over and rows.get(day) == NO_ROWS
-            oldest -= every if is_empty else timedelta(0)
+            oldest = calendar.previous_drop(oldest) if is_empty else oldest
             stretch = is_empty or (day in over and not self._has_stayed(day, over, relearned))
             if day in there and not stretch:
                 found.append(day)
-            if len(found) == monitoring.feed_history // every:
+            if len(found) == calendar.drops_in(monitoring.feed_history):
                 break
-            day -= every
+            day = calendar.previous_drop(day)
         return found[::-1]
 
     def _has_stayed(self, day: date, over: set[date], relearned: date) -> bool:
         """Say whether the stretch of drops over the threshold that holds `day` began before `relearned`."""
         while day in over:
-            day -= self._spec.calendar.every
+            day = self._spec.calendar.previous_drop(day)
         return day < relearned
 
     def _read_series(self, drop: date, series: Series) -> FeedReading:

@@ -96,7 +96,7 @@ def learn_losses(spec: UseCaseSpec, unseen: DailyMeans, chance: float = CHANCE) 
     """Learn what is usual for a model from its losses by drop on rows that it had not seen before it served."""
     return learn_reference(
         unseen,
-        budget_days=max(1, spec.monitoring.false_alarm_every // spec.calendar.every),
+        budget_days=spec.calendar.drops_in(spec.monitoring.false_alarm_every),
         chance=chance,
         rng=np.random.default_rng(spec.model.seed),
     )

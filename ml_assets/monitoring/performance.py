@@ -81,13 +81,12 @@ def judged_window(spec: UseCaseSpec, drop: date) -> tuple[date, date]:
     newest, matured_by = drop, spec.matured_by(drop)
     while spec.calendar.batch_at(newest) > matured_by:
         newest = spec.calendar.previous_drop(newest)
-    every = spec.calendar.every
-    return newest - max(spec.monitoring.performance_window, every) + every, newest
+    return spec.calendar.window_start(newest, spec.monitoring.performance_window), newest
 
 
 def first_prediction_date(spec: UseCaseSpec, drop: date) -> date:
     """Give the oldest prediction date that the report and the verdict of `drop` read."""
-    opens, _ = spec.calendar.interval_of(drop)
+    opens = spec.calendar.drop(drop).start
     oldest_due = spec.calendar.drop_receiving(opens - spec.labels.matures_after + MICROSECOND)
     return min(oldest_due, judged_window(spec, drop)[0])
 

@@ -40,10 +40,10 @@ def write_drift_page(spec: UseCaseSpec, state: UseCaseState, drop: date) -> tupl
     None where there is nothing to compare with: the window or the drops before it hold no row.
     """
     monitoring, calendar = spec.monitoring, spec.calendar
-    block = block_of(drop, calendar.start, calendar.every, monitoring.window, monitoring.reference_window)
+    block = block_of(drop, calendar, monitoring)
     with state.connect() as connection:
         reference = _features(connection, spec, state, block.reference_first, block.reference_last)
-        window = _features(connection, spec, state, drop - monitoring.window + calendar.every, drop)
+        window = _features(connection, spec, state, calendar.window_start(drop, monitoring.window), drop)
     if not len(reference) or not len(window):
         return None
     shown = _nearest_to_alarm(spec, state, drop)

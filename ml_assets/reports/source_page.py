@@ -54,7 +54,7 @@ def source_page(spec: UseCaseSpec, source: Source, facts: SourceFacts) -> str:
         title=f"{spec.name}: source {source.name}",
         description=source.description,
         outcome=outcome(facts),
-        bars=bar_chart(bars, spec.calendar.every),
+        bars=bar_chart(bars, spec.calendar),
         has_drops=bool(facts.drops),
         reasons=_reasons(spec, facts),
         contract=_contract(source),
@@ -90,7 +90,7 @@ def _reasons(spec: UseCaseSpec, facts: SourceFacts) -> Chart | None:
     if not facts.drops:
         return None
     ranked = dict(sorted(found.items(), key=lambda each: (-sum(each[1].values()), each[0])))
-    return reason_chart(ranked, (facts.drops[0]["batch_date"], facts.drops[-1]["batch_date"]), spec.calendar.every)
+    return reason_chart(ranked, (facts.drops[0]["batch_date"], facts.drops[-1]["batch_date"]), spec.calendar)
 
 
 def _contract(source: Source) -> dict[str, str]:

@@ -83,7 +83,8 @@ def select_by_drop(
         )
     query = sql.strip().rstrip(";")
     for position, drop in enumerate(drops):
-        previous_batch_at, batch_at = calendar.interval_of(drop)
+        interval = calendar.drop(drop)
+        previous_batch_at, batch_at = interval.start, interval.end
         connection.execute(
             "CREATE OR REPLACE TEMP TABLE batch AS SELECT ?::DATE AS batch_date, ?::TIMESTAMPTZ AS batch_at, "
             "?::TIMESTAMPTZ AS previous_batch_at",

@@ -81,7 +81,7 @@ def _holdout_start(spec: UseCaseSpec, as_of: date, matured_until: datetime) -> d
     newest = as_of
     while spec.calendar.batch_at(newest) > matured_until:
         newest = spec.calendar.previous_drop(newest)
-    return spec.calendar.batch_at(newest - max(spec.model.holdout, spec.calendar.every)).astimezone(UTC)
+    return spec.calendar.drop(spec.calendar.window_start(newest, spec.model.holdout)).start.astimezone(UTC)
 
 
 def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> duckdb.DuckDBPyRelation:

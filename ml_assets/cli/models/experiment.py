@@ -100,7 +100,7 @@ def read_range(spec: UseCaseSpec, text: str) -> tuple[date, date]:
         newest = newest_drop(connection, state.lake)
     if newest is None:
         raise fail(f"{spec.name} has no predictions yet; allowed: to run a drop after its first champion")
-    return max(spec.calendar.start, newest - 29 * spec.calendar.every), newest
+    return max(spec.calendar.start, spec.calendar.shift(newest, -29)), newest
 
 
 def run_whatif(spec: UseCaseSpec, state: UseCaseState, change: PolicyChange, drops: tuple[date, date]) -> None:

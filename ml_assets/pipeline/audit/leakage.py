@@ -193,6 +193,11 @@ def _names(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {row[0] for row in connection.sql(names).fetchall()}
 
 
+def _bounds(spec: UseCaseSpec, day: date) -> tuple[datetime, datetime]:
+    drop = spec.calendar.drop(day)
+    return drop.start, drop.end
+
+
 def _compare_with_landed(
     connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, source: Source, accepted: str
 ) -> list[Leak]:
@@ -203,7 +208,7 @@ def _compare_with_landed(
     rows = ", ".join(
         f"(DATE '{day}', TIMESTAMPTZ '{opens_at.isoformat()}', TIMESTAMPTZ '{batch_at.isoformat()}')"
         for (day,) in days
-        for opens_at, batch_at in (spec.calendar.interval_of(day),)
+        for opens_at, batch_at in (_bounds(spec, day),)
     )
     if not rows:
         return []
@@ -332,7 +337,7 @@ def _judge(
         rows = {table: found[example] for table, found in stored.items() if example in found}
         held = rows.get("examples", {})
         own = [name for name in held if name not in ("batch_date", "example_id") and name[:1] != "_"]
-        opens_at, batch_at = spec.calendar.interval_of(of[0])
+        opens_at, batch_at = _bounds(spec, of[0])
         if not opens_at < of[1] <= batch_at:
             said = f"after {opens_at}, by {batch_at}"
             audit.leaks.append(Leak("examples", "prediction_at", example, of[0], of[1], of[1], said))

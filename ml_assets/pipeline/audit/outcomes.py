@@ -59,7 +59,7 @@ def audit_outcomes(spec: UseCaseSpec, state: UseCaseState) -> list[LeakageSign]:
 def _looked_at(spec: UseCaseSpec, features: TableFiles) -> set[date]:
     """Choose the drops whose nulls are counted: the newest, of which some are open, and others spread over all."""
     drops = sorted(features.drops())
-    newest = max(spec.labels.matures_after // spec.calendar.every + 2, _DROPS // 4)
+    newest = max(spec.calendar.drops_waited(spec.labels.matures_after) + 2, _DROPS // 4)
     return {*drops[-newest:], *drops[:: max(1, len(drops) // _DROPS)]}
 
 

@@ -274,7 +274,7 @@ def _planned(spec: UseCaseSpec, started: RunningExperiment, rows: pd.DataFrame) 
 
 
 def _length_in_drops(spec: UseCaseSpec, name: str) -> int:
-    return max(2, find_declared(spec, name).length // spec.calendar.every)
+    return max(2, spec.calendar.drops_in(find_declared(spec, name).length))
 
 
 def _spread(examples: ComparedExamples, reference: Mapping[str, Any], groups: np.ndarray, *, is_paired: bool) -> float:

@@ -107,7 +107,7 @@ def decide_drops(
         if each is not None
     }
     began = [each["serves_after"] for each in serving.values() if each is not None]
-    looked_back = max(min(began, default=drops[0]), drops[0] - _LOOKED_BACK * spec.calendar.every)
+    looked_back = max(min(began, default=drops[0]), spec.calendar.shift(drops[0], -_LOOKED_BACK))
     scored = _scored_drops(connection, lake, (looked_back, drops[-1]))
     rows: list[dict[str, Any]] = []
     for drop in drops:
@@ -207,14 +207,14 @@ def _change(
     if is_learned and matured > LONG_HISTORY:
         return None
     at_attempt = 0 if last_attempt is None else _matured_drops(spec, since, last_attempt)
-    needed = 2 * max(1, spec.model.holdout // spec.calendar.every)
+    needed = 2 * spec.calendar.drops_in(spec.model.holdout)
     return ChangeState(since, matured, at_attempt, needed, is_learned)
 
 
 def _matured_drops(spec: UseCaseSpec, since: date, drop: date) -> int:
     """Count the drops from `since` of which every example has matured by `drop`."""
     newest = judged_window(spec, drop)[1]
-    return max(0, (newest - since) // spec.calendar.every + 1)
+    return max(0, spec.calendar.steps(since, newest) + 1)
 
 
 def _refused_gains(attempts: Sequence[Mapping[str, Any]]) -> tuple[float | None, ...]:

@@ -22,7 +22,6 @@ from ml_assets.monitoring.feature_drift import (
     FamilyMeasure,
     FeatureRows,
     block_of,
-    count_drops,
     learn_columns,
     learn_reference,
     window_rows,
@@ -85,7 +84,7 @@ def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
         work = partial(_feature_rows, connection, spec, state, drops, faults)
         by_drop, measures = measured("drift of all features", work, nothing)
     for drop in drops:
-        settle_alarms(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar.every, recent.measured)
+        settle_alarms(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar, recent.measured)
         diagnose_features(by_drop[drop], spec, faults)
     rows = [row for drop in drops for row in by_drop[drop]]
     state.lake.replace_drops(TABLE, arrow_rows(DRIFT_REPORT, rows), drops)
@@ -104,7 +103,7 @@ def _feature_rows(
     promotions = read_promotions(connection, state.lake)
     groups: dict[tuple[Block, Promotion | None], list[date]] = defaultdict(list)
     for drop in drops:
-        block = block_of(drop, calendar.start, calendar.every, monitoring.window, monitoring.reference_window)
+        block = block_of(drop, calendar, monitoring)
         groups[block, champion_of(drop, promotions)].append(drop)
     found: dict[date, list[Row]] = {}
     measures: list[FamilyMeasure] = []
@@ -123,9 +122,9 @@ def _feature_rows(
             broken = faults.broken_drops(calendar.previous_drop(block.first))
             score = champion and partial(_kept_scores, connection, state, champion)
             reference = rows.cut(block.reference_first, block.reference_last, score, broken)
-            before = learn_reference("before", reference, count_drops(monitoring.window, calendar.every))
+            before = learn_reference("before", reference, calendar.drops_in(monitoring.window))
             own = groups[block, promotion]
-            windows = rows.cut(own[0] - monitoring.window + calendar.every, own[-1], score)
+            windows = rows.cut(calendar.window_start(own[0], monitoring.window), own[-1], score)
             rows_of_drops, measures = _compare(spec, windows, before, own, champion)
             found |= rows_of_drops
     return found, measures
@@ -151,8 +150,7 @@ def _compare(
 
     `windows` are the rows of all of them, with the champion's scores.
     """
-    monitoring, every = spec.monitoring, spec.calendar.every
-    length = count_drops(monitoring.window, every)
+    monitoring, length = spec.monitoring, spec.calendar.drops_in(spec.monitoring.window)
     references = [before]
     importance = _importance_shares(champion.bundle) if champion else {}
     if champion is not None:
@@ -161,7 +159,7 @@ def _compare(
     version = champion.promotion.model_version if champion else None
     found: dict[date, list[Row]] = {}
     for drop in drops:
-        window = window_rows(windows, drop, monitoring.window)
+        window = window_rows(windows, spec.calendar.window_start(drop, monitoring.window), drop)
         found[drop] = [
             row
             for reference in references
@@ -181,7 +179,7 @@ def _champion_reference(
     bundle = state.models.load(promotion.model_version, promotion.artifact_sha256)
     require_declared_features(spec, promotion.model_version, bundle.features)
     until = spec.calendar.drop_receiving(datetime.fromisoformat(bundle.trained_until))
-    length = count_drops(spec.monitoring.window, spec.calendar.every)
+    length = spec.calendar.drops_in(spec.monitoring.window)
     files = state.lake.files("features", drops=(spec.calendar.start, until)).files
     broken = faults.broken_drops(promotion.as_of)
     # by their names alone: a state that was moved or restored has the same files

@@ -46,7 +46,7 @@ def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[da
         recent = recent_readings(connection, spec, state.lake, TABLE, drops[0])
         by_drop = _feed_rows(connection, spec, state.lake, drops, over)
     for drop in drops:
-        settle_alarms(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar.every, recent.measured)
+        settle_alarms(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar, recent.measured)
         diagnose_feeds(by_drop[drop])
     rows = [row for drop in drops for row in by_drop[drop]]
     state.lake.replace_drops(TABLE, arrow_rows(FEED_HEALTH, rows), drops)
@@ -71,7 +71,8 @@ def _earlier(
     if not lake.has(TABLE):
         return over
     monitoring = spec.monitoring
-    since, last = first - 2 * monitoring.relearn_after - monitoring.feed_history, spec.calendar.previous_drop(first)
+    since = spec.calendar.earlier(first, 2 * monitoring.relearn_after + monitoring.feed_history)
+    last = spec.calendar.previous_drop(first)
     columns = "batch_date, source, coalesce(column_name, ''), statistic"
     if lake.relation(connection, TABLE, (last, last)).filter("ratio > 1 AND statistic = 'rows'").fetchall():
         since = spec.calendar.start  # a source that sends nothing may have done so for long
@@ -97,7 +98,8 @@ def _feed_rows(
 ) -> dict[date, list[Row]]:
     monitoring = spec.monitoring
     begun = min(_silent_since(spec, over.get((each.name, "", "rows"), ()), drops[0]) for each in spec.sources)
-    first = max(spec.calendar.start, begun - monitoring.feed_history - monitoring.relearn_after)
+    oldest = spec.calendar.earlier(begun, monitoring.feed_history + monitoring.relearn_after)
+    first = max(spec.calendar.start, oldest)
     series, categories = [], []
     for source in spec.sources:
         if source.arrives != "every_drop":
@@ -109,7 +111,7 @@ def _feed_rows(
                 rows = rows.filter("NOT coalesce(_is_late, false)")
             rows.create_view(name, replace=True)
         start = spec.calendar.start
-        beginning = (start, start + (monitoring.min_placebos - 1) * spec.calendar.every)
+        beginning = (start, spec.calendar.shift(start, monitoring.min_placebos - 1))
         lake.relation(connection, f"raw_{source.name}", beginning).create_view(f"first_{source.name}", replace=True)
         drops_of_it = spec.calendar.drops_between(first, drops[-1])
         work = partial(profile_source, connection, source, drops_of_it)

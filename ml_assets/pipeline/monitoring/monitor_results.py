@@ -47,7 +47,7 @@ def recent_readings(
     found = RecentReadings(defaultdict(dict), defaultdict(dict))
     if not lake.has(table):
         return found
-    bounds = (first - spec.monitoring.persistence.of * spec.calendar.every, spec.calendar.previous_drop(first))
+    bounds = (spec.calendar.shift(first, -spec.monitoring.persistence.of), spec.calendar.previous_drop(first))
     recent = lake.relation(connection, table, bounds)
     version = "model_version" if "model_version" in recent.columns else "NULL"
     columns = f"batch_date, monitor, {version}, ratio, {', '.join(TOLD)}"

@@ -50,8 +50,8 @@ def _first_training(spec: UseCaseSpec, last: date, run_until: date | None) -> da
     """Give the drop to train as of: the newest that was run, or the middle of the past, where either is late enough."""
     calendar = spec.calendar
     needed = 2 * spec.model.holdout + spec.labels.matures_after
-    if run_until is not None and needed <= run_until - calendar.start:
+    if run_until is not None and needed <= calendar.span(calendar.start, run_until):
         return run_until
-    wanted = max(needed, (last - calendar.start) / 2)
-    return next((drop for drop in calendar.drops_between(calendar.start, last)[:-1] if drop - calendar.start >= wanted),
-                None)  # fmt: skip
+    wanted = max(needed, calendar.span(calendar.start, last) / 2)
+    past = calendar.drops_between(calendar.start, last)[:-1]
+    return next((drop for drop in past if calendar.span(calendar.start, drop) >= wanted), None)

@@ -52,7 +52,7 @@ class StepOutcome:
 
 def replay_steps(spec: UseCaseSpec, first: date, last: date, every: int | None = None) -> list[list[date]]:
     """Cut the drops first..last into steps of `every` drops, by default of the declared cadence."""
-    length = every or max(1, spec.retraining.replay_every // spec.calendar.every)
+    length = every or spec.calendar.drops_in(spec.retraining.replay_every)
     drops = spec.calendar.drops_between(first, last)
     return [drops[start : start + length] for start in range(0, len(drops), length)]
 

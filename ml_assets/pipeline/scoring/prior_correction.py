@@ -52,7 +52,7 @@ class PriorCorrector:
         """The drops whose examples may have matured by the batch of `drop`, in the window, after the training rows."""
         calendar = self.spec.calendar
         newest = self.spec.matured_by(drop)
-        first = max(calendar.start, drop - rule.window - self.spec.labels.matures_after)
+        first = max(calendar.start, calendar.earlier(drop, rule.window + self.spec.labels.matures_after))
         return [
             each
             for each in calendar.drops_between(first, calendar.previous_drop(drop))
@@ -71,9 +71,10 @@ class PriorCorrector:
             & (known["landed"] <= drop)
         )
         known = known.loc[is_known.to_numpy(dtype=bool)].drop_duplicates("example_id", keep="last")
-        every, start = self.spec.calendar.every, self.spec.calendar.start
-        gap = -(-self.spec.labels.matures_after // every)
-        day: NDArray[np.int64] = np.array([(each - start) // every for each in known["drop"]], dtype=np.int64)
+        calendar = self.spec.calendar
+        gap = calendar.drops_waited(self.spec.labels.matures_after)
+        places = [calendar.steps(calendar.start, each) for each in known["drop"]]
+        day: NDArray[np.int64] = np.array(places, dtype=np.int64)
         return learn_shift(
             known["score"].to_numpy(dtype=np.float64),
             known["label"].to_numpy(dtype=np.float64),
@@ -128,8 +129,9 @@ class PriorCorrector:
 def drops_read(spec: UseCaseSpec, drops: Sequence[date]) -> tuple[date, date]:
     """Give the range of drops whose features and labels are read to score `drops` with their prior shifts."""
     rule = spec.model.prior_correction
-    back = rule.window + spec.labels.matures_after if rule is not None else spec.calendar.every * 0
-    return drops[0] - back, drops[-1]
+    if rule is None:
+        return drops[0], drops[-1]
+    return spec.calendar.earlier(drops[0], rule.window + spec.labels.matures_after), drops[-1]
 
 
 def describe_shift(found: PriorShift) -> Mapping[str, float]:
