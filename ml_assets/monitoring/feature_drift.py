@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal
 
 import numpy as np
@@ -52,7 +51,7 @@ _FAILED = "not computed: the measure failed"
 class FeatureRows:
     """Rows of some drops. `columns` are float64 or object (text, None where unknown); `days` gives each row's drop."""
 
-    drops: tuple[date, ...]
+    drops: tuple[DropKey, ...]
     days: IntArray
     columns: Mapping[str, NDArray[np.float64] | NDArray[np.object_]]
 
@@ -69,7 +68,7 @@ class DriftReading:
     most among the features over their own threshold, and there is no PSI.
     """
 
-    drop: date
+    drop: DropKey
     reference: ReferenceName
     feature: str
     standing: Standing
@@ -143,7 +142,7 @@ class DriftReference:
         return self.family.values[:, self.judged.index(feature)]
 
     def compare(
-        self, drop: date, window: FeatureRows, rate: float, importance: Mapping[str, float]
+        self, drop: DropKey, window: FeatureRows, rate: float, importance: Mapping[str, float]
     ) -> list[DriftReading]:
         """Compare the rows of a window: one reading a feature, then one of all together.
 
@@ -165,7 +164,7 @@ class DriftReference:
         together = [each for each in readings if each.detail != _FAILED]
         return [*readings, self._compare_all(drop, window, together, rate, importance)]
 
-    def _compare(self, drop: date, feature: str, window: FeatureRows, rate: float) -> DriftReading:
+    def _compare(self, drop: DropKey, feature: str, window: FeatureRows, rate: float) -> DriftReading:
         column, values = self._columns.get(feature), window.columns.get(feature)
         if column is None or values is None or not len(values) or not self._n:
             detail = "gone: not in the window" if values is None else "new: not in the reference" if not column else ""
@@ -249,7 +248,7 @@ class DriftReference:
 
     def _compare_all(
         self,
-        drop: date,
+        drop: DropKey,
         window: FeatureRows,
         readings: list[DriftReading],
         rate: float,
@@ -323,10 +322,10 @@ def _oddity(bins: NumericBins | CategoryBins, counts: NDArray[np.int64], referen
 class Block:
     """The drops first..last, as many as a window holds, and the reference `before` that they share."""
 
-    first: date
-    last: date
-    reference_first: date
-    reference_last: date
+    first: DropKey
+    last: DropKey
+    reference_first: DropKey
+    reference_last: DropKey
 
 
 def block_of(drop: DropKey, calendar: Calendar, monitoring: MonitoringSpec) -> Block:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from ml_assets.reports.figure_style import BAD, GRID, SERIES, TEXT, Chart, chart
 from ml_assets.reports.line_chart import day_number, legend_below, show_days
 from ml_assets.reports.plain_text import counted, label_text
 from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.drop import DropKey
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +28,7 @@ _FILLED = 0.85  # of the time of a drop
 class DropBar:
     """The rows of one drop; `is_marked` where it was refused or is missing."""
 
-    drop: date
+    drop: DropKey
     validated: int
     quarantined: int
     is_marked: bool
@@ -66,7 +67,7 @@ def bar_chart(bars: Sequence[DropBar], calendar: Calendar) -> Chart | None:
 
 
 def reason_chart(
-    reasons: Mapping[str, Mapping[date, int]], days: tuple[date, date], calendar: Calendar
+    reasons: Mapping[str, Mapping[DropKey, int]], days: tuple[DropKey, DropKey], calendar: Calendar
 ) -> Chart | None:
     """Draw in which drops each reason was given: one row a reason, its name above its marks. None without reasons."""
     if not reasons:
@@ -91,7 +92,7 @@ def _draw_bars(
     axes: Axes,
     kind: str,
     colour: str,
-    bars: tuple[Sequence[date], Sequence[float], Sequence[float]],
+    bars: tuple[Sequence[DropKey], Sequence[float], Sequence[float]],
     calendar: Calendar,
 ) -> None:
     """Draw (drops, bottoms, heights); a bar of no height is left out, a narrow one is widened by its edge."""
@@ -99,7 +100,8 @@ def _draw_bars(
     bottoms, heights = (np.asarray(column, dtype=float) for column in bars[1:])
     seen = heights > 0
     if seen.any():
-        drawn = axes.bar(days[seen], heights[seen], calendar.length_of(1) / timedelta(days=1) * _FILLED, bottoms[seen], align="edge",
+        width = calendar.length_of(1) / timedelta(days=1) * _FILLED
+        drawn = axes.bar(days[seen], heights[seen], width, bottoms[seen], align="edge",
                          color=colour, edgecolor=colour, linewidth=0.4, label=kind)  # fmt: skip
         for patch in drawn.patches:
             patch.set_gid(kind.partition(" ")[0])

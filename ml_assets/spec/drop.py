@@ -9,6 +9,7 @@ A day of evaluation (the block of a bootstrap, a row of a daily mean) is no drop
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TypeAlias
@@ -50,3 +51,17 @@ class Drop:
     def __str__(self) -> str:
         """Give the text of the key, as folders and partitions are called."""
         return self.key.isoformat()
+
+
+def number_of(key: DropKey) -> int:
+    """Give a number that rises with the key, one a day: to draw along, to seed a generator, to sort downwards by."""
+    return key.toordinal()
+
+
+def nearest_key(keys: Iterable[DropKey], wanted: DropKey) -> DropKey:
+    """Give the key that is nearest to `wanted`, the earlier of two; raises ValueError where there is none.
+
+    >>> str(nearest_key([date(2026, 1, 1), date(2026, 1, 3)], date(2026, 1, 2)))
+    '2026-01-01'
+    """
+    return min(sorted(keys), key=lambda key: abs(key - wanted))

@@ -10,6 +10,7 @@ from typing import Any
 from rich.text import Text
 
 from ml_assets.cli.console import wrapped
+from ml_assets.spec.drop import DropKey, number_of
 
 HEIGHT = 16
 _WIDEST = 140
@@ -23,7 +24,7 @@ _PROMOTION = ("│", "magenta")
 Week = Mapping[str, Any]
 
 
-def loss_chart(weeks: Sequence[Week], promoted: Sequence[date], width: int) -> list[Text]:
+def loss_chart(weeks: Sequence[Week], promoted: Sequence[DropKey], width: int) -> list[Text]:
     """Draw the log loss of the champion, the first champion and the baseline, and a line at each promotion.
 
     Parameters
@@ -49,7 +50,7 @@ def loss_chart(weeks: Sequence[Week], promoted: Sequence[date], width: int) -> l
     plotext.limit_size(False, False)
     plotext.theme("clear")
     plotext.plotsize(min(width, _WIDEST), HEIGHT)
-    marks = [drop.toordinal() for drop in promoted if days[0] <= drop.toordinal() <= days[-1] + 7]
+    marks = [day for day in map(number_of, promoted) if days[0] <= day <= days[-1] + 7]
     for day in marks:
         plotext.vline(min(day, days[-1]), color=_PROMOTION[1])
     for role, (marker, colour) in _LINES.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from rich.text import Text
@@ -27,6 +26,7 @@ from ml_assets.pipeline.champion.record import compared_with
 from ml_assets.pipeline.monitoring.status import count_drops, facts_of, newest_verdict, refused_examples
 from ml_assets.reports.quality_text import baseline_sentence, fallback_sentence, first_sentence, gate_sentence
 from ml_assets.spec.declaration import DeclarationError
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.paths import state_paths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -59,7 +59,7 @@ def gather_facts(use_case: str | None) -> list[dict[str, Any]]:
     return found
 
 
-def show_drop_counts(state: UseCaseState, first: date, last: date) -> None:
+def show_drop_counts(state: UseCaseState, first: DropKey, last: DropKey) -> None:
     """Print what became of the rows of each source in a range of drops."""
     columns = [TableColumn("rows landed" if name == "landed" else name, rank) for name, rank in _COUNTS.items()]
     rows = [[row[name] for name in _COUNTS] for row in count_drops(state, first, last)]
@@ -160,7 +160,7 @@ def refused_sentence(use_case: str, refused: dict[str, int]) -> str:
     return f"{sum(refused.values()):,} rows made no example: {reasons}; they are in {use_case}.quarantine_examples"
 
 
-def show_refused_examples(state: UseCaseState, first: date, last: date) -> None:
+def show_refused_examples(state: UseCaseState, first: DropKey, last: DropKey) -> None:
     """Print how many rows of a range of drops made no example, where there are any."""
     refused = refused_examples(state, (first, last))
     if refused:

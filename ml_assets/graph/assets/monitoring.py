@@ -132,7 +132,7 @@ def _performance_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
 
         state, drops = store.of(spec.name), partition_keys(context)
         found = report_performance(spec, state, drops)
-        shown = pictures(**{"log loss": log_loss_picture(state, drops)})
+        shown = pictures(**{"log loss": log_loss_picture(state, spec.calendar, drops)})
         describe_drops(context, state, found.result, on_last=shown)
 
     return performance_report

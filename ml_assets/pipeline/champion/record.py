@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.decisions.promotion import Verdict
 from ml_assets.serving.routing import Part, Promotion, champion_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.models import CANDIDATE_MODEL, CHAMPION, EVALUATION
 from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.window_measures import WindowMeasures
@@ -38,7 +39,7 @@ class ServingDecision:
 
     verdict: str
     decided_by: str
-    serves_after: date
+    serves_after: DropKey
     note: str
     serves: Part = "model"
 
@@ -47,7 +48,7 @@ class ServingDecision:
 class CandidateRow:
     """The candidate that stands: its version, the sha256 to check, and where it came from."""
 
-    as_of: date
+    as_of: DropKey
     rung: str
     model_version: str
     artifact_sha256: str
@@ -158,7 +159,7 @@ def append_verdict(
     return True
 
 
-def _serves_after(recorded: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> date:
+def _serves_after(recorded: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> DropKey:
     """Give the drop after which a model serves: that of its as_of, or of a fallback that began since, which it ends."""
     standing = champion_in(recorded, date.max)
     if standing is None or standing["decided_by"] != FALLBACK or verdict["as_of"] < standing["as_of"]:
@@ -220,7 +221,7 @@ def promotions_in(record: Sequence[Mapping[str, Any]]) -> list[Promotion]:
     return [Promotion(*(row[name] for name in names)) for row in record if row["verdict"] == PROMOTED]
 
 
-def champion_in(record: Sequence[Mapping[str, Any]], drop: date) -> dict[str, Any] | None:
+def champion_in(record: Sequence[Mapping[str, Any]], drop: DropKey) -> dict[str, Any] | None:
     """Give the entry of what serves a drop by this record; None before the first champion."""
     found = champion_of(drop, promotions_in(record))
     return None if found is None else dict(next(row for row in record if row["sequence"] == found.sequence))
@@ -250,12 +251,12 @@ def damage_of(models: ModelStore, entry: Mapping[str, Any] | None) -> str | None
     return None
 
 
-def drop_of(row: Mapping[str, Any]) -> date:
+def drop_of(row: Mapping[str, Any]) -> DropKey:
     """Give the drop that an entry belongs to: what a verdict is as of, or the one after which a decision holds."""
     return row["as_of"] if row["decided_by"] == GATE else row["serves_after"]
 
 
-def read_champion_before(connection: duckdb.DuckDBPyConnection, lake: Lake, as_of: date) -> Promotion | None:
+def read_champion_before(connection: duckdb.DuckDBPyConnection, lake: Lake, as_of: DropKey) -> Promotion | None:
     """Give what serves the drop `as_of` itself: what a candidate as of it is compared with, whenever that is run."""
     return champion_of(as_of, read_promotions(connection, lake))
 

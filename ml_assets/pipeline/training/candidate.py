@@ -13,6 +13,7 @@ from ml_assets.pipeline.evaluation.behaviours import broken_by
 from ml_assets.pipeline.features.versions import definitions_of, lost_features
 from ml_assets.pipeline.training.bundle import BundleFacts, Taken, make_bundle
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.model import TrainingRecipe
 from ml_assets.spec.tables.monitoring import PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
@@ -130,7 +131,7 @@ def _with_history(
 
 
 def _changes(
-    connection: duckdb.DuckDBPyConnection, state: UseCaseState, spec: UseCaseSpec, as_of: date
+    connection: duckdb.DuckDBPyConnection, state: UseCaseState, spec: UseCaseSpec, as_of: DropKey
 ) -> list[datetime]:
     """Give the moments at which a change began, as known in `as_of`: by its verdict, and of the champion's rows."""
     found: list[datetime] = []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
+
+from ml_assets.spec.drop import DropKey
 
 BY_A_PERSON = "accepted by a person: "  # begins the reason that the ledger has of a person
 FILE_NOTE = "file "  # begins the note that the ledger has of what is odd about a file
@@ -46,7 +47,7 @@ class LandedFile:
         When it was last modified, in ns since 1970: a file that is as old and as large as it was is not read again.
     """
 
-    drop: date
+    drop: DropKey
     name: str
     sha256: str
     size_bytes: int
@@ -65,7 +66,7 @@ class Receipt:
     of it is quarantined. `warning` names what was noticed and let pass.
     """
 
-    drop: date
+    drop: DropKey
     name: str
     sha256: str
     size_bytes: int
