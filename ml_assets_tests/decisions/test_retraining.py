@@ -107,8 +107,9 @@ alarms = st.builds(
     st.floats(0.1, 100), st.floats(0, 1), st.just("said"),
 )  # fmt: skip
 dates = st.dates(date(2013, 1, 1), date(2014, 1, 3))
+lengths = st.timedeltas(timedelta(0), timedelta(days=400))
 states = st.builds(
-    RetrainingState, drop=dates, history=st.timedeltas(timedelta(0), timedelta(days=400)), champion_as_of=st.none() | dates,
+    RetrainingState, drop=dates, history=lengths, champion_as_of=st.none() | dates,
     last_attempts=st.dictionaries(st.sampled_from(TRIGGERS), dates),
     broken_feeds=st.lists(alarms, max_size=3).map(tuple), drifts=st.lists(alarms, max_size=4).map(tuple),
     performance=st.builds(Performance, st.sampled_from(["ok", "failed", "not enough data", "no champion"]),
