@@ -101,8 +101,9 @@ def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRu
     return [
         at_most(
             ("beats_constant", "worse_than_constant"),
-            "log loss of the candidate, against that of a constant, the share in its training rows",
-            candidate.log_loss,
+            f"{candidate.task.loss_metric} of the candidate, against that of a constant, the share in its training "
+            "rows",
+            candidate.loss,
             evidence.constant_loss,
         ),
         at_least(
@@ -165,11 +166,11 @@ def _sure_gain(candidate: WindowMeasures, evidence: Evidence) -> Iterator[Reason
         message += "model.holdout, or retrain once more have matured"
         yield Reason("too_few_positives", message, candidate.rarer, LEAST_OF_A_CLASS, False)
         return
-    found = evidence.over_simple
+    found, adjective = evidence.over_simple, candidate.task.loss_metric.adjective
     if found is not None and evidence.score_spread >= LEAST_SPREAD:
         yield at_least(
             ("gain_over_constant_sure", "gain_over_constant_unsure"),
-            f"lower end of the {found.gain.level:.0%} interval of the log-loss gain over the {found.reference}, the "
+            f"lower end of the {found.gain.level:.0%} interval of the {adjective} gain over the {found.reference}, the "
             "better of constant and baseline",
             found.gain.lower,
             0.0,

@@ -55,6 +55,7 @@ def failure_of(scored: Sequence[ScoredDrop], behind_since: DropKey | None) -> st
 
     Examples
     --------
+    >>> from datetime import date
     >>> days = [date(2024, 5, day) for day in (1, 2)]
     >>> failure_of([ScoredDrop(day, 140, lowest=0.0, highest=0.0) for day in days], None)
     'it gave all 280 rows since drop 2024-05-01 the same score, 0; an input may have gone missing or constant'

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml_assets.features.added_aggregates import reduce_window
 from ml_assets.spec.aggregates import AGGREGATES, AddedAggregate, added_aggregate
@@ -117,8 +117,14 @@ def _add_functions(connection: duckdb.DuckDBPyConnection, spec: FeatureSpec) -> 
     for name, function in added.items():
         if not connection.execute("SELECT 1 FROM duckdb_functions() WHERE function_name = ?", [function]).fetchall():
             compute = partial(_reduce_lists, added_aggregate(name))
-            kinds = [list[float], list[float]]
-            connection.create_function(function, compute, kinds, float, null_handling="special")
+            kinds: list[Any] = [list[float], list[float]]
+            connection.create_function(
+                function,
+                compute,
+                kinds,
+                float,
+                null_handling="special",  # pyright: ignore[reportArgumentType, reportCallIssue]
+            )
 
 
 def _reduce_lists(

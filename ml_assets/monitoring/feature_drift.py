@@ -333,6 +333,7 @@ def block_of(drop: DropKey, calendar: Calendar, monitoring: MonitoringSpec) -> B
 
     The reference ends just before the window of the block's first drop begins, so it lies at most one window away.
 
+    >>> from datetime import date
     >>> calendar = Calendar(start="2013-01-01", at="04:00", timezone="America/New_York")
     >>> block_of(date(2013, 4, 3), calendar, MonitoringSpec(window="7d", reference_window="28d")).reference_last
     datetime.date(2013, 3, 26)

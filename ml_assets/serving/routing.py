@@ -35,6 +35,7 @@ def champion_of(drop: DropKey, promotions: Iterable[Promotion]) -> Promotion | N
 
     Examples
     --------
+    >>> from datetime import date
     >>> march = Promotion(date(2013, 3, 31), 1, "m", "", date(2013, 3, 31))
     >>> champion_of(date(2013, 3, 31), [march]) is None, champion_of(date(2013, 4, 1), [march]) is march
     (True, True)

@@ -44,6 +44,7 @@ def shadows_of(drop: DropKey, verdicts: Iterable[PastVerdict]) -> tuple[Shadow, 
 
     Examples
     --------
+    >>> from datetime import date
     >>> march = PastVerdict(date(2013, 3, 31), 1, "promoted", "m", "")
     >>> april = PastVerdict(date(2013, 4, 30), 2, "refused", "a", "")
     >>> [(shadow.role, shadow.model_version) for shadow in shadows_of(date(2013, 5, 1), [march, april])]

@@ -96,6 +96,7 @@ class Abstain(Declared):
 
 
 History = Literal["auto", "all"] | Duration
+TaskName = Literal["binary"]
 
 
 class TrainingRecipe(Declared):
@@ -105,6 +106,7 @@ class TrainingRecipe(Declared):
     the rungs that are needed.
     """
 
+    task: TaskName = "binary"
     seed: int = 0
     threads: int = Field(default=2, ge=1)
     folds: Folds = Folds()
@@ -116,6 +118,10 @@ class TrainingRecipe(Declared):
     history_after: datetime | None = Field(default=None, description="training rows up to then are left out")
     refit: bool = False
     ladder: tuple[Rung, ...] = Field(min_length=1)
+
+    def recorded(self) -> dict[str, Any]:
+        """Give what is recorded with a model, as JSON: all but `threads`, and the task where it is the binary one."""
+        return self.model_dump(mode="json", exclude={"threads", "task"} if self.task == "binary" else {"threads"})
 
     def rung(self, name: str) -> Rung:
         """Find a rung by its name; raises ValueError naming those that are there."""
@@ -188,9 +194,10 @@ class ModelSpec(Declared):
     behaviours: tuple[Behaviour, ...] = ()
     sensitive: tuple[Sensitive, ...] = ()
 
-    def recipe(self, matures_after: timedelta) -> TrainingRecipe:
+    def recipe(self, task: TaskName, matures_after: timedelta) -> TrainingRecipe:
         """Give what decides the training, apart from the gate and the margin of the ladder."""
         return TrainingRecipe(
+            task=task,
             seed=self.seed,
             threads=self.threads,
             folds=self.folds,

@@ -17,7 +17,7 @@ from ml_assets.spec.drop_rules import short_references
 from ml_assets.spec.experiments import Experiment, experiment_faults
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.labeling import LabelingSpec
-from ml_assets.spec.model import ModelSpec
+from ml_assets.spec.model import ModelSpec, TaskName, TrainingRecipe
 from ml_assets.spec.monitoring import MonitoringSpec, RetrainingSpec
 from ml_assets.spec.names import Identifier, did_you_mean
 from ml_assets.spec.objectives import SCORE, objective_faults
@@ -75,6 +75,7 @@ class UseCaseSpec(Declared):
     description: str = ""
     owners: tuple[str, ...] = ()
     clock: Literal["wall", "data"] = "wall"
+    task: TaskName = Field(default="binary", description="what is predicted: binary, whether something happens")
     calendar: Calendar
     sources: tuple[Source, ...] = Field(min_length=1)
     examples: Examples
@@ -95,6 +96,10 @@ class UseCaseSpec(Declared):
             if source.name == name:
                 return source
         raise KeyError(name)
+
+    def recipe(self) -> TrainingRecipe:
+        """Give what decides the training."""
+        return self.model.recipe(self.task, self.labels.matures_after)
 
     @property
     def trains_on_weak_labels(self) -> bool:

@@ -148,7 +148,7 @@ class ModelStore:
             "rung": bundle.rung,
             "trained_until": bundle.trained_until,
             "training_set_hash": bundle.training_set_hash,
-            "recipe": bundle.recipe.model_dump(mode="json", exclude={"threads"}),
+            "recipe": bundle.recipe.recorded(),
             "features": list(bundle.features),
             "started_from": bundle.started_from,
             "judged_until": None if bundle.judged is None else bundle.judged.trained_until,

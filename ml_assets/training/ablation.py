@@ -15,7 +15,8 @@ import numpy as np
 
 from ml_assets.spec.model import Rung, TrainingRecipe
 from ml_assets.stats.block_bootstrap import Interval, paired_day_block_bootstrap
-from ml_assets.stats.classification import auc, log_loss, pointwise_log_loss
+from ml_assets.stats.task import Task
+from ml_assets.stats.tasks import task_of
 from ml_assets.training.boosted_trees import BOOSTER_FILE, DEFAULTS
 from ml_assets.training.candidate import OutOfFoldPredictions, finish, predict_out_of_fold
 from ml_assets.training.importance import ranked, shap_importance
@@ -47,6 +48,11 @@ class AblationData:
     rows: pd.DataFrame
     features: tuple[str, ...]
     clock: Callable[[], float]
+
+    @property
+    def task(self) -> Task:
+        """What is predicted, and how that is measured."""
+        return task_of(self.recipe.task)
 
     @property
     def train(self) -> pd.DataFrame:
@@ -85,8 +91,7 @@ class Cost:
     tree_bytes: int
     fit_s: float
     us_per_row: float
-    holdout_log_loss: float
-    holdout_auc: float
+    holdout_loss: float
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,8 @@ class MeasuredVariant:
 
     Attributes
     ----------
-    log_loss, auc
-        Ahead, over all windows.
+    measured
+        The loss and the metrics of the task ahead, over all windows, by name; `loss` is the first of them.
     gain
         Relative log loss saved beside the full model, with its interval from resampled days; above zero it is better.
         None of the full model itself.
@@ -106,8 +111,8 @@ class MeasuredVariant:
 
     name: str
     n_features: int
-    log_loss: float
-    auc: float
+    loss: float
+    measured: Mapping[str, float]
     gain: Interval | None
     cost: Cost | None
 
@@ -126,7 +131,7 @@ def measure_full(ground: AblationData) -> Full:
     folds = ground.folds()
     out_of_fold = predict_out_of_fold(ground.recipe, ground.rung, ground.train, folds, [ground.features] * len(folds))
     model, cost = _fit(ground, ground.recipe, ground.rung, ground.features, out_of_fold)
-    return Full(out_of_fold, model, _measured("all", len(ground.features), out_of_fold, None, cost))
+    return Full(out_of_fold, model, _measured(ground.task, "all", len(ground.features), out_of_fold, None, cost))
 
 
 def ablate(ground: AblationData, full: Full, groups: Mapping[str, Sequence[str]]) -> Iterator[MeasuredVariant]:
@@ -137,7 +142,7 @@ def ablate(ground: AblationData, full: Full, groups: Mapping[str, Sequence[str]]
         if not kept or any(rung.features and not set(rung.features) & set(kept) for rung in ground.recipe.ladder):
             continue
         out_of_fold = predict_out_of_fold(ground.recipe, ground.rung, ground.train, folds, [kept] * len(folds))
-        yield _measured(name, len(kept), out_of_fold, _gain(ground, full.out_of_fold, out_of_fold), None)
+        yield _measured(ground.task, name, len(kept), out_of_fold, _gain(ground, full.out_of_fold, out_of_fold), None)
 
 
 def prune(ground: AblationData, full: Full, sizes: Sequence[int]) -> Iterator[MeasuredVariant]:
@@ -152,7 +157,9 @@ def prune(ground: AblationData, full: Full, sizes: Sequence[int]) -> Iterator[Me
     for size in sorted({size for size in sizes if 0 < size < len(ground.features)}, reverse=True):
         out_of_fold = predict_out_of_fold(ground.recipe, ground.rung, train, folds, [order[:size] for order in orders])
         _, cost = _fit(ground, ground.recipe, ground.rung, final[:size], out_of_fold)
-        yield _measured(f"first {size}", size, out_of_fold, _gain(ground, full.out_of_fold, out_of_fold), cost)
+        yield _measured(
+            ground.task, f"first {size}", size, out_of_fold, _gain(ground, full.out_of_fold, out_of_fold), cost
+        )
 
 
 def reseed(ground: AblationData, full: Full, seeds: Sequence[int]) -> Iterator[tuple[MeasuredVariant, FittedModel]]:
@@ -163,7 +170,7 @@ def reseed(ground: AblationData, full: Full, seeds: Sequence[int]) -> Iterator[t
         out_of_fold = predict_out_of_fold(recipe, ground.rung, ground.train, folds, [ground.features] * len(folds))
         model, cost = _fit(ground, recipe, ground.rung, ground.features, out_of_fold)
         gain = _gain(ground, full.out_of_fold, out_of_fold)
-        yield _measured(f"seed {seed}", len(ground.features), out_of_fold, gain, cost), model
+        yield _measured(ground.task, f"seed {seed}", len(ground.features), out_of_fold, gain, cost), model
 
 
 def compress(ground: AblationData, full: Full) -> Iterator[MeasuredVariant]:
@@ -178,7 +185,9 @@ def measure_variant(ground: AblationData, full: Full, variant: tuple[str, Traini
     folds = ground.folds()
     out_of_fold = predict_out_of_fold(recipe, rung, ground.train, folds, [ground.features] * len(folds))
     _, cost = _fit(ground, recipe, rung, ground.features, out_of_fold)
-    return _measured(name, len(ground.features), out_of_fold, _gain(ground, full.out_of_fold, out_of_fold), cost)
+    return _measured(
+        ground.task, name, len(ground.features), out_of_fold, _gain(ground, full.out_of_fold, out_of_fold), cost
+    )
 
 
 def smaller(recipe: TrainingRecipe, name: str) -> list[tuple[str, TrainingRecipe, str]]:
@@ -240,8 +249,7 @@ def _fit(
         tree_bytes=sum(len(content) for name, content in files.items() if name.endswith(BOOSTER_FILE)),
         fit_s=fit_s,
         us_per_row=_scoring_time(ground, model),
-        holdout_log_loss=log_loss(labels, scores),
-        holdout_auc=auc(labels, scores),
+        holdout_loss=ground.task.loss(labels, scores),
     )
 
 
@@ -258,8 +266,8 @@ def _scoring_time(ground: AblationData, model: FittedModel) -> float:
 def _gain(ground: AblationData, full: OutOfFoldPredictions, other: OutOfFoldPredictions) -> Interval:
     days = ground.train["batch_date"].astype(str).to_numpy()[full.places]
     return paired_day_block_bootstrap(
-        pointwise_log_loss(full.labels, full.scores),
-        pointwise_log_loss(full.labels, other.scores),
+        ground.task.losses(full.labels, full.scores),
+        ground.task.losses(full.labels, other.scores),
         days,
         rng=np.random.default_rng(ground.recipe.seed),
         resamples=RESAMPLES,
@@ -268,8 +276,7 @@ def _gain(ground: AblationData, full: OutOfFoldPredictions, other: OutOfFoldPred
 
 
 def _measured(
-    name: str, n_features: int, found: OutOfFoldPredictions, gain: Interval | None, cost: Cost | None
+    task: Task, name: str, n_features: int, found: OutOfFoldPredictions, gain: Interval | None, cost: Cost | None
 ) -> MeasuredVariant:
-    return MeasuredVariant(
-        name, n_features, log_loss(found.labels, found.scores), auc(found.labels, found.scores), gain, cost
-    )
+    measured = task.measure(found.labels, found.scores)
+    return MeasuredVariant(name, n_features, measured[task.loss_metric.name], measured, gain, cost)

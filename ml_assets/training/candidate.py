@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.spec.model import Rung, TrainingRecipe
-from ml_assets.stats.classification import summary
+from ml_assets.stats.tasks import task_of
 from ml_assets.training.blend import Blend, blended, fit_weights
 from ml_assets.training.calibration import CalibratedModel, Curve, fit_curve
 from ml_assets.training.class_balance import balanced, with_label_weights
@@ -119,6 +119,7 @@ def climb(
     start
         The champion, for rungs that go on from it.
     """
+    task = task_of(recipe.task)
     is_train = (rows["split"] == "train").to_numpy()
     train, holdout = rows.loc[is_train], rows.loc[~is_train]
     names = list(features)
@@ -148,8 +149,8 @@ def climb(
                     rung,
                     model,
                     scores,
-                    summary(holdout["label"].to_numpy(), scores),
-                    summary(ahead.labels, calibrated) if folds else None,
+                    task.summary(holdout["label"].to_numpy(), scores),
+                    task.summary(ahead.labels, calibrated) if folds else None,
                     places,
                     calibrated,
                 )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ml_assets.spec.model import Rung, TrainingRecipe
 from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
-from ml_assets.stats.classification import pointwise_log_loss
+from ml_assets.stats.tasks import task_of
 from ml_assets.training.candidate import fit_bare
 from ml_assets.training.fit_pool import fit_side_by_side
 from ml_assets.training.model_kinds import model_kind
@@ -119,9 +119,10 @@ def _losses(
 ) -> dict[str, FloatArray]:
     """Give, for each choice of training rows, the loss of each row of `test` under the probe that does best there."""
     labels, features = test["label"].to_numpy(dtype=np.float64), test[names]
+    losses_of = task_of(recipe.task).losses
 
     def lose(rung: Rung, train: pd.DataFrame) -> FloatArray:
-        return pointwise_log_loss(labels, fit_bare(recipe, rung, train, names).predict(features))
+        return losses_of(labels, fit_bare(recipe, rung, train, names).predict(features))
 
     fits = [partial(lose, rung, train) for train in kept.values() for rung in probes]
     losses = iter(fit_side_by_side(fits, recipe.threads))

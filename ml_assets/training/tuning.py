@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_assets.spec.model import Rung, TrainingRecipe, Tuning
-from ml_assets.stats.classification import log_loss
+from ml_assets.stats.tasks import task_of
 from ml_assets.training.candidate import score_ahead
 from ml_assets.training.model_kinds import model_kind
 from ml_assets.training.time_folds import Fold, time_folds
@@ -107,17 +107,19 @@ def tune_rung(
         {name: rung.parameters.get(name, model_kind(rung.kind).parameters[name]) for name in rung.search}
     )
 
+    task = task_of(recipe.task)
+
     def loss_of(trial: optuna.Trial) -> float:
         parameters = rung.parameters | {name: _suggest(trial, rung, name) for name in rung.search}
         tried = rung.model_copy(update={"parameters": parameters})
         losses: list[float] = []
         for number, fold in enumerate(ground.folds):
             scores, labels = score_ahead(recipe, tried, ground.train, ground.features, fold)
-            losses.append(log_loss(labels, scores))
+            losses.append(task.loss(labels, scores))
             trial.report(float(np.mean(losses)), number)
             if trial.should_prune():
                 raise optuna.TrialPruned
-        tell(f"{rung.name}, trial {trial.number}: log loss {np.mean(losses):.5f} with {parameters}")
+        tell(f"{rung.name}, trial {trial.number}: {task.loss_metric} {np.mean(losses):.5f} with {parameters}")
         return float(np.mean(losses))
 
     with warnings.catch_warnings():  # what is declared is tried also where it lies outside the range

@@ -61,7 +61,7 @@ class Month:
 
 def small_recipe(spec: UseCaseSpec, trees: tuple[int, int, float, float]) -> TrainingRecipe:
     """Give the flagship's recipe with fewer and shallower trees."""
-    recipe = spec.model.recipe(spec.labels.matures_after).model_copy(update={"threads": 1})
+    recipe = spec.recipe().model_copy(update={"threads": 1})
     declared = recipe.rung("xgboost")
     rounds, depth, eta, columns = trees
     small = {"rounds": rounds, "max_depth": depth, "eta": eta, "colsample_bytree": columns}
@@ -114,7 +114,7 @@ def choose(spec: UseCaseSpec, data: Path, seeds: int) -> None:
     """Score the candidates on the folds of January to March, beside the full blend."""
     rows = draw_rows(spec, data, date(2013, 3, 31))
     train, names = rows.loc[rows["split"] == "train"], list(spec.features.feature_names())
-    full = spec.model.recipe(spec.labels.matures_after).model_copy(update={"threads": 1})
+    full = spec.recipe().model_copy(update={"threads": 1})
     tried = {"full": full} | {str(each): small_recipe(spec, each) for each in CANDIDATES}
     folds = time_folds(train, full.folds, full.matures_after)
     for name, recipe in tried.items():
@@ -133,7 +133,7 @@ def choose(spec: UseCaseSpec, data: Path, seeds: int) -> None:
 
 def both(spec: UseCaseSpec) -> TrainingRecipe:
     """Give a recipe whose ladder ends with the full blend and the small one, which share the line."""
-    recipe = spec.model.recipe(spec.labels.matures_after).only("blend").model_copy(update={"threads": 1})
+    recipe = spec.recipe().only("blend").model_copy(update={"threads": 1})
     trees = small_recipe(spec, CHOSEN).rung("xgboost").model_copy(update={"name": "small_trees"})
     small = Rung(name="small", kind="blend", members=("logistic_regression", "small_trees"))
     return recipe.model_copy(update={"ladder": (*recipe.ladder, trees, small)})

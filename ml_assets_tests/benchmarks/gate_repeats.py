@@ -24,6 +24,7 @@ import pandas as pd
 from ml_assets.decisions.promotion import Verdict, judge
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.binary import BINARY
 from ml_assets.stats.window_measures import measure_window
 from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake
@@ -67,7 +68,7 @@ def fit_equal(spec: UseCaseSpec, rows: pd.DataFrame, n_models: int, rung: str, r
     """Fit models of one recipe, each on training days drawn with replacement; give their scores of the holdout."""
     train = rows.loc[rows["split"] == "train"]
     holdout = rows.loc[rows["split"] == "holdout"].reset_index(drop=True)
-    recipe = spec.model.recipe(spec.labels.matures_after).only(rung or spec.model.ladder[-1].name)
+    recipe = spec.recipe().only(rung or spec.model.ladder[-1].name)
     no_windows = recipe.folds.model_copy(update={"length": spec.calendar.every * 9999})  # a blend's shares are even
     scores: list[np.ndarray] = []
     baseline = np.empty(0)
@@ -92,9 +93,9 @@ def judge_once(spec: UseCaseSpec, equal: _Equal, rng: np.random.Generator, *, by
     swaps = coin[pd.factorize(days)[0]]
     champion, candidate = np.where(swaps, other, one), np.where(swaps, one, other)
     rule = spec.model.gate
-    gain = gain_over(window, champion, candidate, rule, np.random.default_rng(spec.model.seed))
+    gain = gain_over(BINARY, window, champion, candidate, rule, np.random.default_rng(spec.model.seed))
     of = {"champion": champion, "candidate": candidate, "baseline": equal.baseline[taken]}
-    measures = {name: measure_window(labels, values, days) for name, values in of.items()}
+    measures = {name: measure_window(BINARY, labels, values, days) for name, values in of.items()}
     verdict = judge(candidate=measures["candidate"], champion=measures["champion"], baseline=measures["baseline"],
                     gain=gain, rule=rule)  # fmt: skip
     return verdict, gain.estimate if gain else float("nan")

@@ -29,6 +29,7 @@ from ml_assets.pipeline.evaluation.verdict import evidence_of
 from ml_assets.serving.routing import Promotion
 from ml_assets.spec.model import Rung, TrainingRecipe, WarmStart
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.binary import BINARY
 from ml_assets.stats.classification import auc, log_loss
 from ml_assets.stats.window_measures import measure_window
 from ml_assets.stores.model_store import ModelBundle
@@ -77,7 +78,7 @@ def verdict_of(spec: UseCaseSpec, chain: Chain, model: FittedModel, until: datet
     window = newest_unseen(rows, until)
     train = rows.loc[rows["split"] == "train"]
     names = list(spec.features.feature_names())
-    recipe = spec.model.recipe(spec.labels.matures_after)
+    recipe = spec.recipe()
     baseline = fit_bare(recipe, recipe.baseline, train, names)
     scores = {"candidate": model.predict(window), "baseline": baseline.predict(window),
               "champion": chain.model.predict(window)}  # fmt: skip
@@ -91,8 +92,8 @@ def verdict_of(spec: UseCaseSpec, chain: Chain, model: FittedModel, until: datet
         bundle(model, until), bundle(chain.model, chain.trained_until), window, scores, float(train["label"].mean()),
         champion_until=chain.trained_until,
     )  # fmt: skip
-    gain = gain_over(window, scores["champion"], scores["candidate"], spec.model.gate, np.random.default_rng(0))
-    measures = {name: measure_window(found.labels, each, found.days) for name, each in scores.items()}
+    gain = gain_over(BINARY, window, scores["champion"], scores["candidate"], spec.model.gate, np.random.default_rng(0))
+    measures = {name: measure_window(BINARY, found.labels, each, found.days) for name, each in scores.items()}
     evidence = evidence_of(found, list(declared_slices(spec, found)), [], ())
     verdict = judge(candidate=measures["candidate"], champion=measures["champion"], baseline=measures["baseline"],
                     gain=gain, rule=spec.model.gate, evidence=evidence)  # fmt: skip
@@ -156,7 +157,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     asked = parser.parse_args()
     spec = flagship()
-    recipe = spec.model.recipe(spec.labels.matures_after).model_copy(update={"threads": 1})
+    recipe = spec.recipe().model_copy(update={"threads": 1})
     chains: dict[str, list[Step]] = {}
     for month_number in range(4, asked.until.month + 1):
         ground = ground_of(spec, asked.data, date(2013, month_number, 1) - timedelta(days=1))

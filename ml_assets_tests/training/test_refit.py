@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ml_assets.spec.model import Folds, Rung, TrainingRecipe
+from ml_assets.stats.binary import BINARY
 from ml_assets.training.blend import Blend
 from ml_assets.training.candidate import climb
 from ml_assets.training.refit import departs, refit
@@ -55,7 +56,9 @@ def test_a_refit_that_does_worse_on_rows_it_has_learned_departs_from_what_was_ju
     holdout = given.loc[given["split"] == "holdout"]
     line = next(each for each in climb(RECIPE, given, ["reading", "site"]) if each.rung.name == "line")
     turned = refit(RECIPE, line.rung, line.model, given.assign(label=1 - given["label"]), ["reading", "site"])
-    assert departs(line.model, turned, holdout).startswith("its log loss on the holdout, which it has learned, is ")
+    assert departs(BINARY, line.model, turned, holdout).startswith(
+        "its log loss on the holdout, which it has learned, is "
+    )
 
 
 def test_a_refit_on_the_training_rows_alone_is_what_was_judged() -> None:

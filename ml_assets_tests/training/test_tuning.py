@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from ml_assets.spec.model import Folds, Range, Rung, TrainingRecipe, Tuning
+from ml_assets.stats.binary import BINARY
 from ml_assets.stats.classification import log_loss
 from ml_assets.training import tuning
 from ml_assets.training.candidate import score_ahead
@@ -93,7 +95,8 @@ def test_trial_above_the_median_is_stopped_after_its_first_window_and_is_not_the
 ) -> None:
     losses = iter([*[0.5, 0.5] * 5, 0.9, 0.4, 0.4])  # five whole trials, one that begins badly, one that is good
     monkeypatch.setattr(tuning, "score_ahead", lambda *_: (np.full(2, 0.5), np.array([0.0, 1.0])))
-    monkeypatch.setattr(tuning, "log_loss", lambda *_: next(losses))
+    loss = replace(BINARY.loss_metric, of=lambda *_: next(losses))
+    monkeypatch.setattr(tuning, "task_of", lambda _: replace(BINARY, loss_metric=loss))
 
     _, trials = tune(rows, recipe_of(), trials=7)
 

@@ -12,8 +12,9 @@ from ml_assets.cli.progress import progress_bar
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.pipeline.training.ablation import TOP, Ablation, count_steps, measure_ablation
 from ml_assets.pipeline.training.training_set import read_newest
-from ml_assets.reports.ablation_page import COST_HEADS, ablation_page, cost_rows, said_gain
+from ml_assets.reports.ablation_page import ablation_page, cost_heads, cost_rows, said_gain
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.ablation import AblationData, MeasuredVariant
@@ -21,7 +22,7 @@ from ml_assets.training.estimators import needs_both_classes
 from ml_assets.training.importance import ranked
 
 _SHOWN = 12
-_COST_RANKS = (0, 1, 0, 3, 0, 2, 3, 4, 4, 5)  # of COST_HEADS
+_COST_RANKS = (0, 1, 0, 3, 0, 2, 3, 4, 4, 5)  # of `cost_heads`
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class AblationOptions:
 
 def run_ablation(spec: UseCaseSpec, state: UseCaseState, asked: AblationOptions) -> None:
     """Measure on the newest training set and print what was found; write the page where it is asked for."""
-    recipe = spec.model.recipe(spec.labels.matures_after)
+    recipe = spec.recipe()
     try:
         rung = recipe.rung(asked.rung or recipe.ladder[-1].name)
     except ValueError as error:
@@ -84,9 +85,10 @@ def _show(spec: UseCaseSpec, found: Ablation, page: Path | None) -> None:
     spared = sorted(found.ablated, key=lambda each: each.gain.estimate if each.gain else 0.0)
     shown = [[each.name, each.n_features, said_gain(each)] for each in spared[:_SHOWN]]
     print_table("without which view", ["without", "features left", "log loss saved"], shown)
+    task = task_of(spec.task)
     kept = [found.full, *found.seeds, *found.pruned, *found.smaller]
-    columns = [TableColumn(head, rank) for head, rank in zip(COST_HEADS, _COST_RANKS, strict=True)]
-    print_table("features kept, and smaller models", columns, cost_rows(kept), see="--json")
+    columns = [TableColumn(head, rank) for head, rank in zip(cost_heads(task), _COST_RANKS, strict=True)]
+    print_table("features kept, and smaller models", columns, cost_rows(task, kept), see="--json")
     for each in found.time_proxies:
         say(f"acts as a date: {each.name}, {each.reason}")
     if page is not None:

@@ -16,7 +16,7 @@ from ml_assets.training.tuning import tune_ladder
 
 def run_tune(spec: UseCaseSpec, state: UseCaseState, rung: str, budget: Tuning, *, as_json: bool) -> None:
     """Search on the newest training set and print what was found; nothing is written."""
-    recipe = spec.model.recipe(spec.labels.matures_after)
+    recipe = spec.recipe()
     if rung:
         try:
             recipe = recipe.model_copy(update={"ladder": (recipe.rung(rung),)})

@@ -28,6 +28,7 @@ from ml_assets.pipeline.features.versions import lost_features
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.model_store import ModelBundle, TamperedModelError
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.evaluation import gain_over
@@ -104,7 +105,7 @@ def _better_champion(
         scores = _served_scores(other, unseen)
         rng = np.random.default_rng(spec.model.seed)
         gate = spec.model.gate.model_copy(update={"interval_level": LEVEL})
-        gain = gain_over(unseen, simple, scores, gate, rng)
+        gain = gain_over(task_of(spec.task), unseen, simple, scores, gate, rng)
         is_enough = gain is not None and gain.n >= gate.min_examples and gain.n_days >= gate.min_days
         if gain is not None and is_enough and gain.lower > 0:
             gains.append((gain.estimate, row))

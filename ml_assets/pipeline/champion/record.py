@@ -26,8 +26,6 @@ PROMOTED = "promoted"
 GATE, FALLBACK = "gate", "fallback"
 BY_HAND = "by hand"
 _OF_DECISIONS = ("decided_by", "serves_after", "note", "serves", "asked_by")
-_RUNG_MEASURES = ("n", "label_share", "mean_score", "auc", "log_loss", "brier", "ece")
-_WINDOW_MEASURES = ("log_loss", "auc", "ece")
 
 
 @dataclass(frozen=True)
@@ -61,14 +59,15 @@ def candidate_table(
     as_of: str, measured: Sequence[MeasuredRung], chosen: str, stored: StoredModel, provenance: Mapping[str, Any]
 ) -> pa.Table:
     """Give one row a rung that was fitted. Grain: a rung of the newest candidate."""
+    ahead = CANDIDATE_MODEL.types
     rows = [
         {
             "as_of": date.fromisoformat(as_of),
             "rung": rung.rung.name,
             "kind": rung.model.kind,
             "is_chosen": rung.rung.name == chosen,
-            **{name: float(rung.measures[name]) for name in _RUNG_MEASURES},
-            **{f"ahead_{name}": (rung.ahead or {}).get(name) for name in ("n", "log_loss", "auc", "ece")},
+            **{name: float(value) for name, value in rung.measures.items()},
+            **{f"ahead_{name}": value for name, value in (rung.ahead or {}).items() if f"ahead_{name}" in ahead},
             "model_version": stored.model_version if rung.rung.name == chosen else None,
             "artifact_sha256": stored.artifact_sha256 if rung.rung.name == chosen else None,
             **provenance,
@@ -95,10 +94,11 @@ def evaluation_table(
     days: Sequence[str],
 ) -> pa.Table:
     """Give the one row of the newest verdict, with every measure and reason."""
+    columns = EVALUATION.types
 
     def measured(name: str) -> dict[str, float | None]:
-        found = asdict(measures[name]) if name in measures else {}
-        return {f"{name}_{key}": found.get(key) for key in _WINDOW_MEASURES}
+        found = measures[name].measured if name in measures else {}
+        return {f"{name}_{key}": value for key, value in found.items() if f"{name}_{key}" in columns}
 
     row = {
         "as_of": candidate.as_of,

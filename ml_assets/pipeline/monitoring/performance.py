@@ -39,6 +39,7 @@ from ml_assets.spec.tables.monitoring import PERFORMANCE_REPORT, PERFORMANCE_VER
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import NotComputed, measured
 from ml_assets.stats.sequential import DailyMeans, Reference
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.failed_measures import noting_failures
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.rows import read_rows
@@ -76,7 +77,7 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
         show_tables(connection, {name: lake.files(name, drops=bounds) for name in read})
         scored = read_scored(connection, spec, drops, _fallback_drops(spec, bounds, promotions))
     with noting_failures(state.paths.alerts, spec.name, REPORT, drops[-1]) as failed:
-        rows = measure_performance(scored, drops, spec.monitoring, spec.worklist.capacity)
+        rows = measure_performance(task_of(spec.task), scored, drops, spec.monitoring, spec.worklist.capacity)
         verdicts: dict[DropKey, dict[str, Any]] = {}
         followed = _FollowedLosses(spec, state, rows, drops[0], promotions)
         for drop in drops:

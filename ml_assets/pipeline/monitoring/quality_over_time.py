@@ -14,6 +14,7 @@ from ml_assets.pipeline.monitoring.plain_values import plain
 from ml_assets.pipeline.monitoring.serving_quality import newest_verdict_by, serving_fallback
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.use_case_state import UseCaseState
@@ -53,14 +54,14 @@ def quality_over_time(spec: UseCaseSpec, state: UseCaseState, first: DropKey | N
         weeks: list[Row] = []
         if until is not None and until >= begins:
             scored = read_scored(connection, spec, state.lake, (begins, until), known_by=decided)
-            weeks = quality_by_week(scored, spec.calendar.start, spec.worklist.capacity)
+            weeks = quality_by_week(task_of(spec.task), scored, spec.calendar.start, spec.worklist.capacity)
     bounds = (begins, decided or begins)
     return plain({
         "use_case": spec.name, "first": begins, "last": decided, "matured_until": until,
         "now": newest_verdict_by(state.lake, decided) if decided else None,
         "fallback": serving_fallback(spec, record, decided) if decided else None,
         "weeks": weeks,
-        "worse_weeks": worse_weeks(weeks),
+        "worse_weeks": worse_weeks(task_of(spec.task), weeks),
         "events": _events(spec, record, AlertOutbox(state.paths).incidents(spec.name), bounds) if decided else [],
     })  # fmt: skip
 

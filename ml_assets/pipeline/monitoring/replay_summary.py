@@ -15,6 +15,7 @@ from ml_assets.pipeline.monitoring.quality_over_time import read_scored
 from ml_assets.serving.routing import champion_of
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.engine import open_session
 from ml_assets.stores.lake import Lake
@@ -64,19 +65,20 @@ def summarize_replay(
         drift = _drift(connection, lake, spec.calendar.start, (first, last))
         verdicts = read_record(connection, lake)
         decided = {row["batch_date"]: row for row in _rows(connection, lake, "decisions", (spec.calendar.start, last))}
-    months = quality_by_month(scored, spec.worklist.capacity)
+    task = task_of(spec.task)
+    months = quality_by_month(task, scored, spec.worklist.capacity)
     begin, capacity = spec.calendar.start, spec.worklist.capacity
-    weeks = quality_by_week(scored, begin, capacity)
-    matured = quality_by_week(scored[scored["batch_date"] <= judged_window(spec, last)[1]], begin, capacity)
+    weeks = quality_by_week(task, scored, begin, capacity)
+    matured = quality_by_week(task, scored[scored["batch_date"] <= judged_window(spec, last)[1]], begin, capacity)
     return plain(
         {
             "use_case": spec.name, "first": first, "last": last, "steps": len(steps),
             "capacity": spec.worklist.capacity,
             "weeks": weeks,
-            "worse_weeks": worse_weeks(matured),
+            "worse_weeks": worse_weeks(task, matured),
             "compared_weeks": sum(week["n"] > 0 for week in matured),
             "months": months,
-            "mean": mean_of_months(months),
+            "mean": mean_of_months(task, months),
             "drift": drift,
             "retrainings": _retrainings(verdicts, decided, (first, last), scheduled),
             "decisions": _counts(row["action"] for drop, row in sorted(decided.items()) if drop >= first),

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_assets.spec.model import TrainingRecipe
-from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.sequential import daily_means
+from ml_assets.stats.task import Task
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.model_store import JudgedParts, ModelBundle, UnseenDay
 from ml_assets.training.applicability_domain import Envelope, learn_envelope
 from ml_assets.training.candidate import MeasuredRung, Start, going_on
@@ -63,7 +64,7 @@ def make_bundle(
     trained_until, judged = facts.holdout_after, None
     if recipe.refit:
         again = refit(recipe, chosen.rung, chosen.model, rows, facts.features, start)
-        said = departs(chosen.model, again, rows.loc[rows["split"] == "holdout"])
+        said = departs(task_of(recipe.task), chosen.model, again, rows.loc[rows["split"] == "holdout"])
         if said:
             tell(f"{name}: fitted again on all matured rows, but {said}: what was judged is kept")
         else:
@@ -84,7 +85,7 @@ def make_bundle(
         objectives=fit_objectives(recipe, learned, facts.features),
         started_from=_started_from(recipe, chosen, rows, facts.features, start),
         judged=judged,
-        unseen_days=_unseen_days(chosen, baseline, rows),
+        unseen_days=_unseen_days(task_of(recipe.task), chosen, baseline, rows),
     )
 
 
@@ -106,7 +107,7 @@ def _started_from(
     return start.model_version if start is not None and went_on else None
 
 
-def _unseen_days(chosen: MeasuredRung, baseline: MeasuredRung, rows: pd.DataFrame) -> tuple[UnseenDay, ...]:
+def _unseen_days(task: Task, chosen: MeasuredRung, baseline: MeasuredRung, rows: pd.DataFrame) -> tuple[UnseenDay, ...]:
     """Give the losses of windows ahead and of the holdout, and what they exceed the baseline's by, by drop."""
     is_train = (rows["split"] == "train").to_numpy()
     ahead, holdout = rows.loc[is_train].iloc[chosen.ahead_places], rows.loc[~is_train]
@@ -117,11 +118,9 @@ def _unseen_days(chosen: MeasuredRung, baseline: MeasuredRung, rows: pd.DataFram
         [part["batch_date"].astype(str).str.slice(0, 10).to_numpy(dtype=str) for part in (ahead, holdout)]
     )
     scores, simple = (np.concatenate([rung.ahead_scores, rung.holdout_scores]) for rung in (chosen, baseline))
-    losses = pointwise_log_loss(labels, scores)
+    losses = task.losses(labels, scores)
     names, found = daily_means(drops, losses)
-    others = [
-        daily_means(drops, values)[1] for values in (losses - pointwise_log_loss(labels, simple), labels - scores)
-    ]
+    others = [daily_means(drops, values)[1] for values in (losses - task.losses(labels, simple), labels - scores)]
     measured = [values for each in (found, *others) for values in (each.means, each.variances)]
     return tuple(
         UnseenDay(str(name), int(n), *map(float, of_day))

@@ -118,7 +118,7 @@ def _with_history(
     tell: Callable[[str], None],
 ) -> TrainingRecipe:
     """Give the recipe with the moment after which rows are trained on, as declared or as found."""
-    recipe, history = spec.model.recipe(spec.labels.matures_after), spec.model.history
+    recipe, history = spec.recipe(), spec.model.history
     train = rows.loc[rows["split"] == "train"]
     if history == "all" or train.empty:
         return recipe

@@ -24,6 +24,7 @@ from ml_assets.serving.routing import Promotion
 from ml_assets.spec.gate import Guardrail
 from ml_assets.spec.model import Rung, TrainingRecipe, WarmStart
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.binary import BINARY
 from ml_assets.stats.classification import log_loss
 from ml_assets.stats.logit import logit, sigmoid
 from ml_assets.stats.window_measures import measure_window
@@ -110,8 +111,8 @@ class Court:
             train_share=float(self.rows.loc[self.rows["split"] == "train", "label"].mean()),
             champion_until=self.champion_until,
         )
-        gain = gain_over(found.window, self.champion, scores, rule, np.random.default_rng(0))
-        measures = {name: measure_window(found.labels, each, found.days) for name, each in found.scores.items()}
+        gain = gain_over(BINARY, found.window, self.champion, scores, rule, np.random.default_rng(0))
+        measures = {name: measure_window(BINARY, found.labels, each, found.days) for name, each in found.scores.items()}
         evidence = evidence_of(found, list(declared_slices(use_case, found)), behaviours or [], leaks)
         listed = {LIST.measure: (0.5 if precision is None else precision, 0.5)}
         evidence = replace(evidence, measures=listed)
