@@ -71,6 +71,8 @@ class Evidence:
         Features that the champion takes and that are declared otherwise by now, or not at all: it can score nothing.
     trained_on
         The classes of the candidate's training rows; None where they were not counted.
+    better_high
+        Of metrics that packages add: whether more of them is better.
     over_simple
         Its gain over the better of constant and baseline; None where it was not measured.
     """
@@ -88,6 +90,7 @@ class Evidence:
     champion_lacks: tuple[str, ...] = ()
     trained_on: ClassCounts | None = None
     over_simple: SimpleGain | None = None
+    better_high: Mapping[str, bool] = field(default_factory=dict[str, bool])
 
     @property
     def newer_by(self) -> timedelta:
@@ -234,7 +237,8 @@ def _guardrail_reasons(evidence: Evidence, rule: GateRule) -> Iterator[Reason]:
             message = f"{name} of {candidate:.6g}; the champion does not give it"
             yield Reason("guardrail_held", message, None, guardrail.max_worse, True)
             continue
-        worse = champion - candidate if is_better_high(name) else candidate - champion
+        is_high = evidence.better_high.get(name, is_better_high(name))
+        worse = champion - candidate if is_high else candidate - champion
         yield at_most(
             ("guardrail_held", "guardrail_broken"),
             f"{name} of {candidate:.6g} beside the champion's {champion:.6g}, worse by",

@@ -12,6 +12,7 @@ from ml_assets.spec.behaviours import Behaviour
 from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.gate import GateRule
+from ml_assets.spec.metrics import metric_faults
 from ml_assets.spec.model_kinds import goes_on, kind_fault, model_kind_names, parameters_of
 from ml_assets.spec.names import did_you_mean, not_among
 from ml_assets.spec.objectives import Objective
@@ -189,6 +190,9 @@ class ModelSpec(Declared):
     abstain: Abstain | None = None
     ladder: tuple[Rung, ...] = Field(min_length=1)
     gate: GateRule
+    metrics: tuple[str, ...] = Field(
+        default=(), description="metrics that installed packages add, measured at the gate beside those of the task"
+    )
     objectives: tuple[Objective, ...] = ()
     prior_correction: PriorCorrection | None = None
     behaviours: tuple[Behaviour, ...] = ()
@@ -223,6 +227,7 @@ class ModelSpec(Declared):
         for place, name, _ in named_parts(declared.get("behaviours")):
             if name in names[:place]:
                 yield ("behaviours", place, "name"), f"found {name!r} again; allowed: a name once"
+        yield from metric_faults(declared)
         rule = declared.get("imbalance", "none")
         if rule in ("weights", "undersample") and declared.get("calibration", "none") == "none":
             allowed = "with calibration: platt or isotonic"

@@ -17,6 +17,7 @@ from ml_assets.pipeline.evaluation.comparison import Comparison, compare
 from ml_assets.pipeline.evaluation.evidence import BEHAVIOURS, MEASURES, SLICES, StaleEvidenceError, require_evidence_of
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.added_metrics import added_metric
 from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.window_measures import measure_window
 from ml_assets.stores.lake import Lake
@@ -52,7 +53,8 @@ def judge_candidate(spec: UseCaseSpec, state: UseCaseState, gate_mode: str | Non
         evidence = read_evidence(connection, state.lake, found)
     rng = np.random.default_rng(spec.model.seed)
     over_simple = gain_over_simple(found.task, found.labels, found.days, found.scores, found.train_share, rule, rng)
-    evidence = replace(evidence, over_simple=over_simple)
+    added = {name: added_metric(name).is_better_high for name in spec.model.metrics}
+    evidence = replace(evidence, over_simple=over_simple, better_high=added)
     gain: Interval | None = None
     if found.champion is not None:
         rng = np.random.default_rng(spec.model.seed)
