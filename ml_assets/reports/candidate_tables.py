@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from ml_assets.pipeline.training.candidate import Climbed
 from ml_assets.reports.markdown import markdown_code, markdown_table, markdown_text
 from ml_assets.reports.pictures import reliability_png, score_histogram_png
+from ml_assets.stats.tasks import task_of
 from ml_assets.training.candidate import MeasuredRung
 from ml_assets.training.time_proxy_features import time_proxy_features
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_MEASURES = ("log_loss", "auc", "ece")
 
 
 def importance_table(importance: Mapping[str, float]) -> str:
@@ -38,12 +37,14 @@ def holdout_plots(rows: pd.DataFrame, measured: Sequence[MeasuredRung]) -> dict[
 
 def candidates_table(climbed: Climbed) -> str:
     """List every candidate with its measures, which was taken, and why."""
+    task = task_of(climbed.recipe.task)
     rows: list[list[str]] = []
     for rung in climbed.rungs:
-        ahead = [f"{rung.ahead[name]:.4f}" if rung.ahead else "" for name in _MEASURES]
-        holdout = [f"{rung.measures[name]:.4f}" for name in _MEASURES]
+        ahead = [f"{rung.ahead[name]:.4f}" if rung.ahead else "" for name in task.by_name()]
+        holdout = [f"{rung.measures[name]:.4f}" for name in task.by_name()]
         rows.append([rung.rung.name, *ahead, *holdout, "yes" if rung is climbed.chosen else ""])
-    heads = ["rung", "log loss ahead", "AUC", "ECE", "holdout log loss", "AUC", "ECE", "taken"]
+    shown = [str(each) for each in task.by_name().values()]
+    heads = ["rung", f"{shown[0]} ahead", *shown[1:], f"holdout {shown[0]}", *shown[1:], "taken"]
     basis = (
         "chosen on windows ahead of the training rows"
         if climbed.chosen.ahead

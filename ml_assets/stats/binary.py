@@ -39,4 +39,5 @@ BINARY = Task(
     intervals=measured_intervals,
     constant=share_of_positives,
     expected_losses=entropy,
+    label_title="share of positives",
 )

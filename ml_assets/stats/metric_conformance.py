@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def _described(metric: Metric, labels: FloatArray) -> str:
 def gives_a_number(metric: Metric) -> None:
     """Any examples give one number; NaN stands for undefined, as of no examples."""
     for labels, scores in _examples():
-        found: object = metric.of(labels, scores)
+        found = cast("object", metric.of(labels, scores))
         is_number = isinstance(found, int | float | np.integer | np.floating)
         _require(is_number, f"{_described(metric, labels)}: {found!r}; allowed: one number")
 

@@ -42,6 +42,8 @@ class Task:
     intervals
         The loss and the metrics with intervals of resampled days; takes labels, scores, days, and by name rng,
         resamples and level.
+    label_title
+        How people call the mean of labels.
     constant
         What a model without features predicts, from the labels it is trained on.
     expected_losses
@@ -57,6 +59,7 @@ class Task:
     intervals: Callable[..., dict[str, Interval]]
     constant: Callable[[ArrayLike], float]
     expected_losses: Callable[[ArrayLike], FloatArray]
+    label_title: str
 
     def loss(self, labels: ArrayLike, scores: ArrayLike) -> float:
         """Give the mean loss; NaN without examples."""

@@ -13,7 +13,8 @@ MEASURES = {"log_loss": 0.5, "auc": 0.7, "ece": 0.02, "precision_at_capacity": 0
 ASKED_BY = {"trigger": "drift", "reason": "9 features <moved> & more", "monitor": "before/carrier", "measurement": 8.0,
             "threshold": 4.0}  # fmt: skip
 SUMMARY: dict[str, Any] = {
-    "use_case": "flight_delays", "first": "2013-01-01", "last": "2013-03-31", "steps": 13, "capacity": 50,
+    "use_case": "flight_delays", "task": "binary", "first": "2013-01-01", "last": "2013-03-31", "steps": 13,
+    "capacity": 50,
     "weeks": [
         {"week": day, "n": 10, "champion": MEASURES, "first_champion": {**MEASURES, "log_loss": None},
          "baseline": MEASURES}

@@ -20,6 +20,7 @@ from ml_assets.cli.console import (
     state_of,
 )
 from ml_assets.cli.options import AsJson, UseCaseName
+from ml_assets.stats.tasks import task_of
 
 commands = typer.Typer()
 ModelVersion = Annotated[str, typer.Argument(help="A model version, as `champion` lists them.")]
@@ -66,7 +67,7 @@ def retrain(
         require_run(spec, "--as-of")
     outcome = retrain_with_progress(spec, paths, Retraining(as_of, rung, gate, mix_features, tune))
     state = state_of(spec)
-    show_candidates(state)
+    show_candidates(task_of(spec.task), state)
     show_verdict(state)
     print_warnings(outcome)
     console.print(f"[dim]run {outcome.run_id}[/]")

@@ -39,6 +39,7 @@ from ml_assets.spec.tables.monitoring import PERFORMANCE_REPORT, PERFORMANCE_VER
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import NotComputed, measured
 from ml_assets.stats.sequential import DailyMeans, Reference
+from ml_assets.stats.task import Task
 from ml_assets.stats.tasks import task_of
 from ml_assets.stores.failed_measures import noting_failures
 from ml_assets.stores.lake import Lake
@@ -92,7 +93,9 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
     lake.replace_drops(VERDICTS, arrow_rows(PERFORMANCE_VERDICTS, verdicts.values()), drops)
     newest = verdicts[drops[-1]]
     counts = Counter(row["batch_date"] for row in rows)
-    result = DropResult(counts, _notes(drops, rows, verdicts), checks=(performance_outcome(newest, failed),))
+    result = DropResult(
+        counts, _notes(task_of(spec.task), drops, rows, verdicts), checks=(performance_outcome(newest, failed),)
+    )
     return PerformanceResult(result, newest)
 
 
@@ -198,7 +201,10 @@ def _serving(champion: Promotion | None, gains: Mapping[int, float]) -> tuple[st
 
 
 def _notes(
-    drops: Sequence[DropKey], rows: Sequence[Mapping[str, Any]], verdicts: Mapping[DropKey, Mapping[str, Any]]
+    task: Task,
+    drops: Sequence[DropKey],
+    rows: Sequence[Mapping[str, Any]],
+    verdicts: Mapping[DropKey, Mapping[str, Any]],
 ) -> dict[DropKey, dict[str, object]]:
     """Say of each drop what matured; of several prediction dates in one drop, the measures are the newest's."""
     notes: dict[DropKey, dict[str, object]] = {
@@ -209,7 +215,7 @@ def _notes(
         if row.get("slice_column") is not None or row["role"] not in {"champion", "baseline"}:
             continue
         noted = notes[row["batch_date"]]
-        measured = {f"{name} {row['role']}": row[column] for name, column in (("log loss", "log_loss"), ("AUC", "auc"))}
+        measured = {f"{each} {row['role']}": row[each.name] for each in (task.loss_metric, task.headline)}
         noted |= {name: value for name, value in measured.items() if value is not None}
         if row["role"] == "champion":
             noted["matured with a label"] += row["n"]

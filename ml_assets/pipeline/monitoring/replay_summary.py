@@ -72,7 +72,7 @@ def summarize_replay(
     matured = quality_by_week(task, scored[scored["batch_date"] <= judged_window(spec, last)[1]], begin, capacity)
     return plain(
         {
-            "use_case": spec.name, "first": first, "last": last, "steps": len(steps),
+            "use_case": spec.name, "task": spec.task, "first": first, "last": last, "steps": len(steps),
             "capacity": spec.worklist.capacity,
             "weeks": weeks,
             "worse_weeks": worse_weeks(task, matured),

@@ -14,6 +14,7 @@ from ml_assets.spec.drop import DropKey
 from ml_assets.spec.received import FILE_NOTE
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.rows import read_rows
@@ -78,6 +79,7 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
     incidents = AlertOutbox(state.paths).incidents(spec.name, open_only=True)
     facts: dict[str, Any] = {
         "use_case": spec.name,
+        "task": spec.task,
         "description": spec.description,
         "landed": _span(landed),
         "run": _span(run),
@@ -155,10 +157,11 @@ def _champion(spec: UseCaseSpec, state: UseCaseState, verdicts: Sequence[dict[st
     newest = newest_champion(verdicts)
     if newest is None:
         return None
-    after = newest["serves_after"]
+    after, task = newest["serves_after"], task_of(spec.task)
     return {
         "model_version": newest["model_version"], "as_of": after, "serves_from": spec.calendar.next_drop(after),
-        "gate": newest["gate"], "log_loss": newest["candidate_log_loss"], "auc": newest["candidate_auc"],
+        "gate": newest["gate"],
+        **{each.name: newest[f"candidate_{each.name}"] for each in (task.loss_metric, task.headline)},
         "damage": damage_of(state.models, newest),
     }  # fmt: skip
 

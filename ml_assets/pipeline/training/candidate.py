@@ -17,6 +17,7 @@ from ml_assets.spec.drop import DropKey
 from ml_assets.spec.model import TrainingRecipe
 from ml_assets.spec.tables.monitoring import PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.model_registry import CandidateLog
 from ml_assets.stores.model_store import ModelBundle, StoredModel
 from ml_assets.stores.use_case_state import UseCaseState
@@ -192,10 +193,13 @@ def _climb(
     if asked.tune and not left_out:
         recipe, trials = tune_ladder(recipe, spec.model.tuning, rows, features, tell)
 
+    task = task_of(recipe.task)
+
     def tell_rung(rung: MeasuredRung) -> None:
         said = rung.ahead or rung.measures
         where = "ahead" if rung.ahead else "on the holdout"
-        tell(f"{rung.rung.name}: log loss {said['log_loss']:.4f}, AUC {said['auc']:.4f} {where}")
+        told = ", ".join(f"{each} {said[each.name]:.4f}" for each in (task.loss_metric, task.headline))
+        tell(f"{rung.rung.name}: {told} {where}")
 
     rungs = climb(recipe, rows, features, start=start, on_rung=tell_rung)
     if asked.rung in [rung.name for rung in recipe.ladder]:
@@ -215,8 +219,9 @@ def take_rung(
 
     The gate then refuses that one with the behaviour that it breaks, which tells more than a baseline without a gain.
     """
+    loss = task_of(recipe.task).loss_metric.name
     # a history too short for windows ahead leaves only the holdout to choose on, and the table says so
-    losses = [(rung.rung.name, (rung.ahead or rung.measures)["log_loss"]) for rung in rungs]
+    losses = [(rung.rung.name, (rung.ahead or rung.measures)[loss]) for rung in rungs]
     models = {rung.rung.name: rung.model for rung in rungs}
     counted = [rung.name for rung in recipe.ladder if not needs_both_classes(rung)]
 
