@@ -19,6 +19,7 @@ from typing import Any
 MODEL_KINDS = "ml_assets.model_kinds"
 AGGREGATES = "ml_assets.aggregates"
 METRICS = "ml_assets.metrics"
+BEHAVIOURS = "ml_assets.behaviours"
 
 
 class ExtensionError(ValueError):

@@ -131,11 +131,11 @@ def test_cases_fall_on_their_side_of_the_median_and_those_that_do_not_are_number
         {"values": {"hour": 4}, "label": "high"},
     ]
 
-    found = tried(connection, kind="minimum", cases=cases, share=0.6)
+    found = tried(connection, kind="labelled_cases", cases=cases, share=0.6)
 
     assert (found.state, found.n, found.measured) == ("kept", 3, pytest.approx(2 / 3))
     assert found.message == "2 of 3 cases are on their side of the median score 0.4792; not case 3"
-    assert tried(connection, kind="minimum", cases=cases, share=0.7).state == "broken"
+    assert tried(connection, kind="labelled_cases", cases=cases, share=0.7).state == "broken"
 
 
 def test_perturbed_inputs_move_the_score_by_what_they_are(connection: duckdb.DuckDBPyConnection) -> None:
@@ -224,7 +224,7 @@ def test_behaviour_without_a_row_to_try_it_on_is_neither_kept_nor_broken(
 
 
 def test_cases_without_a_window_to_call_usual_are_not_enough_data(connection: duckdb.DuckDBPyConnection) -> None:
-    found = tried(connection, ROWS.iloc[:0], kind="minimum", cases=[{"values": {"hour": 3}, "label": "low"}])
+    found = tried(connection, ROWS.iloc[:0], kind="labelled_cases", cases=[{"values": {"hour": 3}, "label": "low"}])
 
     assert found.state == "not enough data"
 
