@@ -21,7 +21,7 @@ _SHOWN = 20
 def ablation_page(spec: UseCaseSpec, found: Ablation) -> str:
     """Lay it out as a page that is one file."""
     return Card(
-        f"{spec.name}: ablation of {found.rung}, as of {found.as_of}", list(_sections(task_of(spec.task), found))
+        f"{spec.name}: ablation of {found.candidate}, as of {found.as_of}", list(_sections(task_of(spec.task), found))
     ).to_html()
 
 
@@ -63,7 +63,7 @@ def _sections(task: Task, found: Ablation) -> Iterator[Section]:
     yield Section(
         "In short",
         [
-            f"{found.rung} with {found.full.n_features} features: {task.loss_metric} {found.full.loss:.4f}, "
+            f"{found.candidate} with {found.full.n_features} features: {task.loss_metric} {found.full.loss:.4f}, "
             f"{task.headline} {found.full.measured[task.headline.name]:.4f} on windows ahead inside the training rows.",
             "Every variant is scored on the same rows. 'Saved' is its share of the full model's log loss that it "
             "saves; below zero it loses. Brackets: 90 % of resampled days.",

@@ -45,7 +45,7 @@ def _sections(spec: UseCaseSpec, facts: CardFacts) -> Iterator[Section]:
     if facts.behaviours:
         yield _behaviours(facts)
     yield _changes(facts)
-    yield _ladder(facts)
+    yield _candidates_compared(facts)
     yield _features(facts)
     yield _limits(spec, facts)
     yield _lineage(facts)
@@ -62,7 +62,7 @@ def _summary(spec: UseCaseSpec, facts: CardFacts) -> Section:
         "In short",
         [
             spec.description.strip(),
-            f"A model of the rung {row.rung}, trained as of {row.as_of}. It {status}.",
+            f"A model of the candidate {row.candidate}, trained as of {row.as_of}. It {status}.",
             f"Owners: {', '.join(spec.owners) or 'none declared'}. A daily worklist holds {spec.worklist.capacity}.",
         ],
     )
@@ -183,16 +183,22 @@ def _changes(facts: CardFacts) -> Section:
     )
 
 
-def _ladder(facts: CardFacts) -> Section:
+def _candidates_compared(facts: CardFacts) -> Section:
     task = facts.comparison.task
     shown = (task.loss_metric, task.headline)
     names = [f"{part}{each.name}" for part in ("ahead_", "") for each in shown]
     rows = [
-        [row["rung"], row["kind"], *(_number(row[name]) for name in names), "yes" if row["is_chosen"] else ""]
-        for row in facts.rungs
+        [row["candidate"], row["kind"], *(_number(row[name]) for name in names), "yes" if row["is_chosen"] else ""]
+        for row in facts.candidates
     ]
     sentence = "Chosen on windows ahead of its training rows; the holdout is the gate's."
-    heads = ["rung", "kind", *(f"{each} ahead" for each in shown), *(f"{each}, holdout" for each in shown), "taken"]
+    heads = [
+        "candidate",
+        "kind",
+        *(f"{each} ahead" for each in shown),
+        *(f"{each}, holdout" for each in shown),
+        "taken",
+    ]
     return Section("Compared with simpler models", [sentence], heads, rows)
 
 

@@ -64,17 +64,17 @@ def show_drop_counts(state: UseCaseState, first: DropKey, last: DropKey) -> None
 
 
 def show_candidates(task: Task, state: UseCaseState) -> None:
-    """Print the rungs of the newest candidate, as measured ahead of its training rows and on its holdout."""
+    """Print the candidates of the newest candidate, as measured ahead of its training rows and on its holdout."""
     loss, headline = task.loss_metric, task.headline
     others = [each for each in task.metrics if each is not headline]
     columns = {
-        "rung": TableColumn("rung"), f"ahead_{loss.name}": TableColumn(f"{loss} ahead"),
+        "candidate": TableColumn("candidate"), f"ahead_{loss.name}": TableColumn(f"{loss} ahead"),
         f"ahead_{headline.name}": TableColumn(f"{headline} ahead", 1), loss.name: TableColumn(str(loss), 1),
         headline.name: TableColumn(str(headline), 2), **{each.name: TableColumn(str(each), 2) for each in others},
         "CASE WHEN is_chosen THEN 'taken' END AS chosen": TableColumn(""),
     }  # fmt: skip
     rows = [list(row.values()) for row in read_rows(state.lake, "candidate_model", list(columns))]
-    title = "rungs: ahead of the training rows, where one is chosen, and on the holdout"
+    title = "candidates: ahead of the training rows, where one is chosen, and on the holdout"
     print_table(title, list(columns.values()), rows)
 
 

@@ -35,7 +35,9 @@ def retrain_config(spec: UseCaseSpec, asked: Retraining) -> dict[str, Any]:
         "ops": {
             **labeling,
             f"{spec.name}__training__training_set": {"config": draw},
-            f"{spec.name}__models__candidate_model": {"config": {"rung": asked.rung or BY_MARGIN, "tune": asked.tune}},
+            f"{spec.name}__models__candidate_model": {
+                "config": {"candidate": asked.candidate or BY_MARGIN, "tune": asked.tune}
+            },
             f"{spec.name}__models__evaluation": {"config": {"gate": asked.gate}},
         },
         "loggers": BY_DEFAULT,

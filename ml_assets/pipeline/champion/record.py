@@ -16,7 +16,7 @@ from ml_assets.stats.window_measures import WindowMeasures
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelStore, StoredModel, TamperedModelError
 from ml_assets.stores.table_rows import arrow_rows
-from ml_assets.training.candidate import MeasuredRung
+from ml_assets.training.candidate import MeasuredCandidate
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,7 +47,7 @@ class CandidateRow:
     """The candidate that stands: its version, the sha256 to check, and where it came from."""
 
     as_of: DropKey
-    rung: str
+    candidate: str
     model_version: str
     artifact_sha256: str
     training_set_version: int
@@ -56,30 +56,32 @@ class CandidateRow:
 
 
 def candidate_table(
-    as_of: str, measured: Sequence[MeasuredRung], chosen: str, stored: StoredModel, provenance: Mapping[str, Any]
+    as_of: str, measured: Sequence[MeasuredCandidate], chosen: str, stored: StoredModel, provenance: Mapping[str, Any]
 ) -> pa.Table:
-    """Give one row a rung that was fitted. Grain: a rung of the newest candidate."""
+    """Give one row a candidate that was fitted. Grain: a candidate of the newest candidate."""
     ahead = CANDIDATE_MODEL.types
     rows = [
         {
             "as_of": date.fromisoformat(as_of),
-            "rung": rung.rung.name,
-            "kind": rung.model.kind,
-            "is_chosen": rung.rung.name == chosen,
-            **{name: float(value) for name, value in rung.measures.items()},
-            **{f"ahead_{name}": value for name, value in (rung.ahead or {}).items() if f"ahead_{name}" in ahead},
-            "model_version": stored.model_version if rung.rung.name == chosen else None,
-            "artifact_sha256": stored.artifact_sha256 if rung.rung.name == chosen else None,
+            "candidate": candidate.candidate.name,
+            "kind": candidate.model.kind,
+            "is_chosen": candidate.candidate.name == chosen,
+            **{name: float(value) for name, value in candidate.measures.items()},
+            **{f"ahead_{name}": value for name, value in (candidate.ahead or {}).items() if f"ahead_{name}" in ahead},
+            "model_version": stored.model_version if candidate.candidate.name == chosen else None,
+            "artifact_sha256": stored.artifact_sha256 if candidate.candidate.name == chosen else None,
             **provenance,
         }
-        for rung in measured
+        for candidate in measured
     ]
     return arrow_rows(CANDIDATE_MODEL, rows)
 
 
 def read_candidate(connection: duckdb.DuckDBPyConnection, lake: Lake) -> CandidateRow:
     """Read the newest candidate."""
-    columns = "as_of, rung, model_version, artifact_sha256, _training_set_version, _mlflow_run_id, _registry_version"
+    columns = (
+        "as_of, candidate, model_version, artifact_sha256, _training_set_version, _mlflow_run_id, _registry_version"
+    )
     return CandidateRow(
         *lake.relation(connection, "candidate_model").filter("is_chosen").project(columns).fetchall()[0]
     )
@@ -104,7 +106,7 @@ def evaluation_table(
         "as_of": candidate.as_of,
         "verdict": verdict.outcome,
         "gate": verdict.gate,
-        "rung": candidate.rung,
+        "candidate": candidate.candidate,
         "model_version": candidate.model_version,
         "artifact_sha256": candidate.artifact_sha256,
         "champion_before": incumbent.model_version if incumbent else None,

@@ -158,7 +158,7 @@ def _failure(
     """Return why the champion of a drop has failed. A champion that is the baseline has nothing to fall back to."""
     if champion is None or bundle is None or champion["serves"] != "model":
         return None
-    if bundle.rung == bundle.recipe.baseline.name:
+    if bundle.candidate == bundle.recipe.baseline.name:
         return None
     own = [each for each in scored.get(champion["model_version"], []) if champion["serves_after"] < each.drop <= drop]
     return failure_of([each for each in own if each.n][-_LOOKED_BACK:], judged.behind_since)

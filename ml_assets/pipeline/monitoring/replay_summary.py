@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _WHY = ("trigger", "reason", "monitor", "measurement", "threshold")
-_OF_VERDICT = ("as_of", "rung", "model_version", "verdict", "gate", "decided_by", "serves", "gain", "gain_lower",
+_OF_VERDICT = ("as_of", "candidate", "model_version", "verdict", "gate", "decided_by", "serves", "gain", "gain_lower",
                "gain_upper")  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def _retrainings(
             "drop": drop_of(row),
             **{
                 name: row[name]
-                for name in ("as_of", "rung", "model_version", "verdict", "gate", "decided_by", "serves")
+                for name in ("as_of", "candidate", "model_version", "verdict", "gate", "decided_by", "serves")
             },
             **{name: row[name] for name in ("gain", "gain_lower", "gain_upper")},
             "broken": [f"{each['code']}: {each['message']}" for each in row["reasons"] or [] if not each["passed"]],

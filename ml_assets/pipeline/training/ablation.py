@@ -45,19 +45,19 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Ablation:
-    """What was found of one rung.
+    """What was found of one candidate.
 
     Attributes
     ----------
     by_feature, by_group
         Permutation importance on held-out rows: rises of the log loss, one a repeat.
     shap
-        Mean absolute contribution of each feature there; empty where the rung has none.
+        Mean absolute contribution of each feature there; empty where the candidate has none.
     agrees, stands
         The two measures against each other, and SHAP over fits with other seeds; None without contributions.
     """
 
-    rung: str
+    candidate: str
     as_of: str
     full: MeasuredVariant
     seeds: tuple[MeasuredVariant, ...]
@@ -77,7 +77,7 @@ def measure_ablation(spec: UseCaseSpec, ground: AblationData, as_of: str, n_seed
     groups = views_of(spec.features, ground.features)
     full = measure_full(ground)
     loss = ground.task.loss_metric
-    tell(f"{ground.rung} as it is: {loss} {full.measured.loss:.4f} ahead")
+    tell(f"{ground.candidate} as it is: {loss} {full.measured.loss:.4f} ahead")
     held_out = _thinned(ground.holdout)
     rng = np.random.default_rng(ground.recipe.seed)
     alone = {name: (name,) for name in ground.features}
@@ -94,9 +94,9 @@ def measure_ablation(spec: UseCaseSpec, ground: AblationData, as_of: str, n_seed
     shaps = [found for model in models if (found := shap_importance(model, held_out, alone)) is not None]
     means = {name: float(rises.mean()) for name, rises in by_feature.items()}
     return Ablation(
-        rung=ground.rung,
+        candidate=ground.candidate,
         as_of=as_of,
-        full=replace(full.measured, name=ground.rung),
+        full=replace(full.measured, name=ground.candidate),
         seeds=tuple(measured for measured, _ in fits),
         by_feature=by_feature,
         by_group=by_group,
