@@ -71,6 +71,8 @@ class Evidence:
         Features that the champion takes and that are declared otherwise by now, or not at all: it can score nothing.
     trained_on
         The classes of the candidate's training rows; None where they were not counted.
+    better_high
+        Of metrics that packages add: whether more of them is better.
     over_simple
         Its gain over the better of constant and baseline; None where it was not measured.
     """
@@ -88,6 +90,7 @@ class Evidence:
     champion_lacks: tuple[str, ...] = ()
     trained_on: ClassCounts | None = None
     over_simple: SimpleGain | None = None
+    better_high: Mapping[str, bool] = field(default_factory=dict[str, bool])
 
     @property
     def newer_by(self) -> timedelta:
@@ -101,8 +104,9 @@ def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRu
     return [
         at_most(
             ("beats_constant", "worse_than_constant"),
-            "log loss of the candidate, against that of a constant, the share in its training rows",
-            candidate.log_loss,
+            f"{candidate.task.loss_metric} of the candidate, against that of a constant, the share in its training "
+            "rows",
+            candidate.loss,
             evidence.constant_loss,
         ),
         at_least(
@@ -165,11 +169,11 @@ def _sure_gain(candidate: WindowMeasures, evidence: Evidence) -> Iterator[Reason
         message += "model.holdout, or retrain once more have matured"
         yield Reason("too_few_positives", message, candidate.rarer, LEAST_OF_A_CLASS, False)
         return
-    found = evidence.over_simple
+    found, adjective = evidence.over_simple, candidate.task.loss_metric.adjective
     if found is not None and evidence.score_spread >= LEAST_SPREAD:
         yield at_least(
             ("gain_over_constant_sure", "gain_over_constant_unsure"),
-            f"lower end of the {found.gain.level:.0%} interval of the log-loss gain over the {found.reference}, the "
+            f"lower end of the {found.gain.level:.0%} interval of the {adjective} gain over the {found.reference}, the "
             "better of constant and baseline",
             found.gain.lower,
             0.0,
@@ -233,7 +237,8 @@ def _guardrail_reasons(evidence: Evidence, rule: GateRule) -> Iterator[Reason]:
             message = f"{name} of {candidate:.6g}; the champion does not give it"
             yield Reason("guardrail_held", message, None, guardrail.max_worse, True)
             continue
-        worse = champion - candidate if is_better_high(name) else candidate - champion
+        is_high = evidence.better_high.get(name, is_better_high(name))
+        worse = champion - candidate if is_high else candidate - champion
         yield at_most(
             ("guardrail_held", "guardrail_broken"),
             f"{name} of {candidate:.6g} beside the champion's {champion:.6g}, worse by",

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+
+from ml_assets.spec.drop import DropKey
 
 LEAST_ROWS = 50  # newest rows that a proof needs
 LEAST_ALIKE = 200  # rows with equal scores: fewer can fall into one leaf of a tree by chance
@@ -34,7 +35,7 @@ class ScoredDrop:
         Of its own scores; None where it gave none.
     """
 
-    drop: date
+    drop: DropKey
     n: int
     outside: int = 0
     not_a_probability: int = 0
@@ -42,7 +43,7 @@ class ScoredDrop:
     highest: float | None = None
 
 
-def failure_of(scored: Sequence[ScoredDrop], behind_since: date | None) -> str | None:
+def failure_of(scored: Sequence[ScoredDrop], behind_since: DropKey | None) -> str | None:
     """Say why the champion has failed; None where that is not proven.
 
     Parameters
@@ -54,6 +55,7 @@ def failure_of(scored: Sequence[ScoredDrop], behind_since: date | None) -> str |
 
     Examples
     --------
+    >>> from datetime import date
     >>> days = [date(2024, 5, day) for day in (1, 2)]
     >>> failure_of([ScoredDrop(day, 140, lowest=0.0, highest=0.0) for day in days], None)
     'it gave all 280 rows since drop 2024-05-01 the same score, 0; an input may have gone missing or constant'

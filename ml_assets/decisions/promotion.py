@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
 from ml_assets.decisions.evidence import Evidence, evidence_reasons, one_class_reasons, unlabelled_reasons
+from ml_assets.decisions.metric_bars import absolute_bars, champion_bars, excused, judged_metrics
 from ml_assets.decisions.reasons import Codes, Reason, at_least, at_most
 from ml_assets.spec.gate import GateMode, GateRule
 from ml_assets.stats.block_bootstrap import Interval
@@ -91,7 +92,7 @@ def judge(
         reasons += [] if evidence is None else unlabelled_reasons(evidence)
     else:
         reasons = _measured_reasons(candidate, champion, baseline, gain, rule, evidence)
-    return _verdict(reasons, rule, is_servable=_is_finite(candidate) and not one_class)
+    return _verdict(reasons, rule, is_servable=_is_finite(candidate, rule) and not one_class)
 
 
 def _measured_reasons(
@@ -112,7 +113,7 @@ def _measured_reasons(
     if evidence is not None:
         found = evidence_reasons(candidate, evidence, rule)
         if champion is not None and is_better:
-            simple = min(baseline.log_loss, evidence.constant_loss)
+            simple = min(baseline.loss, evidence.constant_loss)
             found = [_excused_by_failing(reason, champion, simple) for reason in found]
         reasons += found
     return reasons
@@ -146,78 +147,62 @@ def _data_reasons(candidate: WindowMeasures, rule: GateRule) -> list[Reason]:
 
 def _absolute_reasons(candidate: WindowMeasures, beaten: WindowMeasures | None, rule: GateRule) -> list[Reason]:
     """Hold the measures against fixed bars; one that the champion it beats misses too does not refuse it."""
-    auc = at_least(("auc_enough", "auc_too_low"), "AUC of the candidate", candidate.auc, rule.min_auc)
-    ece = at_most(("ece_small", "ece_too_high"), "calibration error of the candidate", candidate.ece, rule.max_ece)
-    if beaten is not None:
-        auc = _excused(auc, beaten.auc) if beaten.auc < rule.min_auc else auc
-        ece = _excused(ece, beaten.ece) if beaten.ece > rule.max_ece else ece
-    return [
-        _finite_reason("candidate", candidate),
-        auc,
-        at_most(
-            ("auc_plausible", "auc_too_good"),
-            "AUC of the candidate, beyond which it knows what it cannot know",
-            candidate.auc,
-            rule.max_auc,
-        ),
-        ece,
-    ]
-
-
-def _excused(reason: Reason, of_champion: float) -> Reason:
-    if reason.passed or reason.measured is None:
-        return reason
-    said = f"{reason.message}; the champion misses it too on this window ({of_champion:.6g}) and would serve instead, "
-    return replace(reason, message=f"{said}and the candidate beats it: not held against it", passed=True)
+    bars = [bar.judge(candidate, beaten) for bar in absolute_bars(rule)]
+    return [_finite_reason("candidate", candidate, rule), *bars]
 
 
 def _excused_by_failing(reason: Reason, champion: WindowMeasures, simple: float) -> Reason:
     """Do not ask a sure gain over what is simple of a candidate that beats a champion which loses to it."""
-    if reason.code != "gain_over_constant_unsure" or not champion.log_loss > simple:
+    if reason.code != "gain_over_constant_unsure" or not champion.loss > simple:
         return reason
-    return _excused(reason, 1 - champion.log_loss / simple)
+    return excused(reason, 1 - champion.loss / simple)
 
 
 def _baseline_reasons(candidate: WindowMeasures, baseline: WindowMeasures, *, is_alone: bool) -> list[Reason]:
     codes: Codes = ("beats_baseline", "worse_than_baseline")
-    what = "log loss of the candidate, against the baseline's" + (" (no champion to compare with)" if is_alone else "")
+    what = f"{candidate.task.loss_metric} of the candidate, against the baseline's"
+    what += " (no champion to compare with)" if is_alone else ""
     same = [_same_window_reason("baseline", candidate, baseline)] if is_alone else []
-    return [*same, at_most(codes, what, candidate.log_loss, baseline.log_loss)]
+    return [*same, at_most(codes, what, candidate.loss, baseline.loss)]
 
 
 def _champion_reasons(
     candidate: WindowMeasures, champion: WindowMeasures, gain: Interval | None, rule: GateRule, newer: timedelta
 ) -> list[Reason]:
-    lowest_auc = champion.auc - rule.max_auc_drop
     reasons = [
-        _finite_reason("champion", champion),
+        _finite_reason("champion", champion, rule),
         _same_window_reason("champion", candidate, champion),
-        at_least(
-            ("auc_held", "auc_dropped"), "AUC of the candidate, against the champion's", candidate.auc, lowest_auc
-        ),
+        *(bar.judge(candidate) for bar in champion_bars(rule, champion)),
     ]
     if gain is None:
         return [*reasons, Reason("not_enough_data", "no gain over the champion was measured", None, None, False)]
     bound = f"lower end of the {gain.level:.0%} interval of the gain"
     months = min(max(newer / timedelta(days=30), 0.0), MOST_MONTHS)
     allowed = -(rule.max_loss + rule.max_loss_per_30d_newer * months)
+    said = f"relative {candidate.task.loss_metric.adjective} gain over the champion"
     return [
         *reasons,
-        at_least(
-            ("gain_enough", "gain_too_small"), "relative log-loss gain over the champion", gain.estimate, rule.min_gain
-        ),
+        at_least(("gain_enough", "gain_too_small"), said, gain.estimate, rule.min_gain),
         at_least(("loss_bounded", "may_be_worse"), bound, gain.lower, allowed),
     ]
 
 
-def _is_finite(measures: WindowMeasures) -> bool:
-    return all(math.isfinite(value) for value in (measures.log_loss, measures.auc, measures.ece))
+def _judged(measures: WindowMeasures, rule: GateRule) -> dict[str, float]:
+    """Give what the gate looks at, by its title: the loss, and the metrics that have a bar."""
+    names = (measures.task.loss_metric.name, *judged_metrics(rule))
+    return {str(measures.task.metric(name)): measures.measured[name] for name in names}
 
 
-def _finite_reason(who: str, measures: WindowMeasures) -> Reason:
-    if _is_finite(measures):
-        return Reason("finite", f"log loss, AUC and calibration error of the {who} are finite", None, None, True)
-    found = f"log loss {measures.log_loss}, AUC {measures.auc}, calibration error {measures.ece}"
+def _is_finite(measures: WindowMeasures, rule: GateRule) -> bool:
+    return all(map(math.isfinite, _judged(measures, rule).values()))
+
+
+def _finite_reason(who: str, measures: WindowMeasures, rule: GateRule) -> Reason:
+    judged = _judged(measures, rule)
+    if _is_finite(measures, rule):
+        *others, last = judged
+        return Reason("finite", f"{', '.join(others)} and {last} of the {who} are finite", None, None, True)
+    found = ", ".join(f"{name} {value}" for name, value in judged.items())
     return Reason("non_finite", f"a measure of the {who} is not finite: {found}", None, None, False)
 
 

@@ -58,7 +58,8 @@ class Feed:
 
     def rows_of(self, drop: date, calendar: Calendar) -> pd.DataFrame | None:
         """Give the rows that arrive in `drop`, maybe none, or None when no file arrives."""
-        begin, end = calendar.interval_of(calendar.next_drop(drop) if self.is_ahead else drop)
+        interval = calendar.drop(calendar.next_drop(drop) if self.is_ahead else drop)
+        begin, end = interval.start, interval.end
         first, stop = (int(self.moments.searchsorted(moment, side="right")) for moment in (begin, end))
         if first == len(self.rows) and not self.is_endless:
             return None

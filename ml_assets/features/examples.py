@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.drop import DropKey
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,7 +32,7 @@ class DrawnExamples:
 def settle_examples(
     connection: duckdb.DuckDBPyConnection,
     calendar: Calendar,
-    drops: Sequence[date],
+    drops: Sequence[DropKey],
 ) -> DrawnExamples:
     """Decide which of the drawn rows can be predicted.
 
@@ -60,7 +60,10 @@ def settle_examples(
         "CREATE OR REPLACE TEMP TABLE _batch_times "
         "(batch_date DATE, previous_batch_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)"
     )
-    connection.executemany("INSERT INTO _batch_times VALUES (?, ?, ?)", [[d, *calendar.interval_of(d)] for d in drops])
+    connection.executemany(
+        "INSERT INTO _batch_times VALUES (?, ?, ?)",
+        [[each.key, each.start, each.end] for each in map(calendar.drop, drops)],
+    )
     known = [name for name in drawn if name not in ("batch_date", "example_id", "prediction_at")]
     columns = ", ".join(f'"{name}"' for name in known)
     ties = f", {columns}" if columns else ""

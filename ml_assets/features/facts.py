@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_assets.features.plan import Scope
+from ml_assets.spec.aggregates import AGGREGATES
 from ml_assets.spec.user_sql import check_expression
 
 if TYPE_CHECKING:
@@ -201,7 +202,9 @@ def _select_facts(connection: duckdb.DuckDBPyConnection, scope: Scope, entities:
         **{f"_taken_{n}": f'"{name}"' for n, name in enumerate(scope.taken_columns())},
     }
     is_ordered = bool(scope.latest) or any(
-        each.function == "last" for group in scope.windows for each in group.reductions
+        each.function == "last" or each.function not in AGGREGATES
+        for group in scope.windows
+        for each in group.reductions
     )
     order = "".join(f', "{name}"' for name in scope.key) if is_ordered else None
     return _select(columns, "_facts") + (f" ORDER BY known_at{order}" if order is not None else "")

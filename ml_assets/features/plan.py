@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ml_assets.spec.contract import Source
-from ml_assets.spec.features import AggregateFunction, FeatureView
+from ml_assets.spec.features import FeatureView
 from ml_assets.spec.use_case import UseCaseSpec
 
 ROWS = "*"
@@ -23,7 +23,7 @@ class Reduction:
     """One windowed feature: `function` of `measure` over (prediction_at - window, prediction_at]."""
 
     feature: str
-    function: AggregateFunction
+    function: str
     measure: str
     window: timedelta
 

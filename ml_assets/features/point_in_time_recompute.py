@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from ml_assets.features.added_aggregates import reduce_window
+from ml_assets.spec.aggregates import AGGREGATES, AddedAggregate, added_aggregate
 from ml_assets.spec.features import Aggregate, FeatureSpec, FeatureView
 
 if TYPE_CHECKING:
@@ -88,6 +91,7 @@ def recompute_views(
 ) -> None:
     """Make table `_rows`: the examples of table `_examined` (all asked for at `moment`) with their view features."""
     queries = []
+    _add_functions(connection, spec)
     for view in spec.views:
         make = _windows if view.windows else _latest
         queries.append(make(view, keys[view.source], moment, _same(connection, view)))
@@ -96,6 +100,37 @@ def recompute_views(
     taken = "".join(f', v{place}."{name}"' for place, view in enumerate(spec.views) for name in view.feature_names())
     joined = " ".join(f"JOIN ({query}) AS v{place} USING (_number)" for place, query in enumerate(queries))
     connection.execute(f"CREATE OR REPLACE TEMP TABLE _rows AS SELECT {kept}{taken} FROM _examined AS a {joined}")
+
+
+def _function_of(aggregate: Aggregate) -> str:
+    return f"_added_{aggregate.function}"
+
+
+def _add_functions(connection: duckdb.DuckDBPyConnection, spec: FeatureSpec) -> None:
+    """Let SQL call what packages add: each of two lists, the values of a window and their ages in hours."""
+    added = {
+        each.function: _function_of(each)
+        for view in spec.views
+        for each in view.parsed_aggregates()
+        if each.function not in AGGREGATES
+    }
+    for name, function in added.items():
+        if not connection.execute("SELECT 1 FROM duckdb_functions() WHERE function_name = ?", [function]).fetchall():
+            compute = partial(_reduce_lists, added_aggregate(name))
+            kinds: list[Any] = [list[float], list[float]]
+            connection.create_function(
+                function,
+                compute,
+                kinds,
+                float,
+                null_handling="special",  # pyright: ignore[reportArgumentType, reportCallIssue]
+            )
+
+
+def _reduce_lists(
+    aggregate: AddedAggregate, values: Sequence[float] | None, ages_h: Sequence[float] | None
+) -> float | None:
+    return reduce_window(aggregate, values, ages_h) if values and ages_h else None
 
 
 def _facts(view: FeatureView, since: datetime | None) -> str:
@@ -157,7 +192,10 @@ def _aggregate(aggregate: Aggregate, window: timedelta, key: Sequence[str], mome
         "last": f"arg_max({number}, ({order})) {inside}",
         "distinct": f"count(DISTINCT {value}) {inside}",
         "hours_since_last": f"date_diff('microsecond', max(f._counted_at) {inside}, {now}) / 3.6e9",
-    }[aggregate.function]
+    }.get(aggregate.function) or (
+        f"{_function_of(aggregate)}(list({number} ORDER BY {order}) {inside}, "
+        f"list(date_diff('microsecond', f._counted_at, {now}) / 3.6e9 ORDER BY {order}) {inside})"
+    )
 
 
 def _latest(view: FeatureView, key: Sequence[str], moment: datetime, same: str) -> str:

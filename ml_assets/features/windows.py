@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ml_assets.features.added_aggregates import reduce_added
 from ml_assets.features.additive import Additive, Totals, finish_sums
 from ml_assets.features.distinct_counts import count_distinct
 from ml_assets.features.entity_index import EntityIndex, ExampleProbes, join_codes, order_by_code
 from ml_assets.features.facts import NEVER, Facts, LoadedScope, Measure
 from ml_assets.features.plan import ROWS, Reduction, WindowGroup
 from ml_assets.features.window_reduction import reduce_slices
+from ml_assets.spec.aggregates import AGGREGATES, added_aggregate
 from ml_assets.spec.features import WHOLE_NUMBERS
 
 if TYPE_CHECKING:
@@ -211,6 +213,9 @@ def _reduce(
     if function == "distinct" and measure is not None:
         return count_distinct(measure.as_codes(), starts, ends)
     has_value = np.ones(held.rows.size, dtype=bool) if measure is None else measure.has_value()
+    if function not in AGGREGATES and measure is not None and measure.numbers is not None:
+        counted = held.counted_at
+        return reduce_added(added_aggregate(function), measure.numbers, counted, slices, moments)
     if function in _EXTREMES and measure is not None and measure.numbers is not None:
         ufunc, identity = _EXTREMES[function]
         column = np.where(has_value, measure.numbers, identity)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.drop_rules import judge_drop_rules
@@ -15,6 +14,7 @@ from ml_assets.ingestion.rules import RuleResult, judge_rules
 from ml_assets.ingestion.written_values import MOMENTS, is_implausible_moment
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import POSSIBLE_YEARS, RECEIVED, Source
+from ml_assets.spec.drop import DropKey
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,7 +33,7 @@ def accept_rows(
     connection: duckdb.DuckDBPyConnection,
     source: Source,
     calendar: Calendar,
-    landed: Sequence[date],
+    landed: Sequence[DropKey],
     keys: Mapping[str, Sequence[str]] | None = None,
 ) -> Acceptance:
     """Judge the rows of view `raw` by the contract of `source`.
@@ -93,7 +93,8 @@ def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar
         "CREATE OR REPLACE TEMP TABLE _batches (batch_date DATE, opens_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)"
     )
     for drop in drops:
-        previous_batch_at, batch_at = calendar.interval_of(drop)
+        interval = calendar.drop(drop)
+        previous_batch_at, batch_at = interval.start, interval.end
         connection.execute("INSERT INTO _batches VALUES (?, ?, ?)", [drop, previous_batch_at + MICROSECOND, batch_at])
     claim = "NULL::TIMESTAMPTZ" if source.known_at == RECEIVED else f"({source.known_at})"
     event = "NULL::TIMESTAMPTZ" if source.event_at is None else f"({source.event_at})"

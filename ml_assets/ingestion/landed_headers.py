@@ -13,7 +13,7 @@ from ml_assets.ingestion.csv_records import BYTE_ORDER_MARK, PLAIN, Dialect, cou
 from ml_assets.ingestion.headers import contract_names
 from ml_assets.ingestion.unpacking import looks_like
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drops import LandedFile
+from ml_assets.spec.received import LandedFile
 
 _SEPARATORS = {";": "semicolon", "\t": "tab", "|": "pipe", ",": "comma"}
 _SHOWN = 200  # characters of a header shown in a warning

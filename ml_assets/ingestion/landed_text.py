@@ -28,7 +28,7 @@ from ml_assets.ingestion.table_file import LINE, TableFile
 from ml_assets.ingestion.table_files import read_table_file
 from ml_assets.ingestion.unpacking import RefusedFileError
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drops import LandedFile, Receipt
+from ml_assets.spec.received import LandedFile, Receipt
 
 if TYPE_CHECKING:
     import duckdb

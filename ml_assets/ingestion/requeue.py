@@ -11,7 +11,7 @@ from pathlib import Path
 from ml_assets.ingestion.csv_records import read_header, split_records
 from ml_assets.ingestion.landed_text import fill_landed_text
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drops import LandedFile
+from ml_assets.spec.received import LandedFile
 
 
 def write_again(text: str, lines: Collection[int]) -> str:

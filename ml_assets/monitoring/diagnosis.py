@@ -11,13 +11,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Literal
 
 from ml_assets.monitoring.drift_report import Row, is_held
 from ml_assets.monitoring.feature_drift import SCORE
 from ml_assets.monitoring.feed_health import MEANINGS, MECHANICAL
 from ml_assets.monitoring.sure_change import CONSTANT_CHANGED
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.features import FeatureView
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -41,7 +42,7 @@ class FaultyReading:
 
     monitor: str
     source: str
-    drop: date
+    drop: DropKey
     is_alarm: bool
 
 
@@ -61,25 +62,25 @@ class FaultRecord:
             if row["family"] == "feed" and row.get("kind") == "broken_feed" and row["ratio"] > 1
         ]
 
-    def broken(self, known_by: date) -> dict[str, dict[date, str]]:
+    def broken(self, known_by: DropKey) -> dict[str, dict[DropKey, str]]:
         """Give the drops in which each source was broken, with the monitor that said so, as known by a drop.
 
         A drop counts when it was over the threshold in a stretch that had become an alarm by then.
         """
-        every, of = self._spec.calendar.every, self._spec.monitoring.persistence.of
+        calendar, of = self._spec.calendar, self._spec.monitoring.persistence.of
         alarms = {(each.monitor, each.drop) for each in self._readings if each.is_alarm and each.drop <= known_by}
-        found: dict[str, dict[date, str]] = defaultdict(dict)
+        found: dict[str, dict[DropKey, str]] = defaultdict(dict)
         for each in self._readings:
-            ahead = (each.drop + number * every for number in range(of))
+            ahead = (calendar.shift(each.drop, number) for number in range(of))
             if each.drop <= known_by and any((each.monitor, drop) in alarms for drop in ahead):
                 found[each.source].setdefault(each.drop, each.monitor)
         return dict(found)
 
-    def broken_drops(self, known_by: date) -> list[date]:
+    def broken_drops(self, known_by: DropKey) -> list[DropKey]:
         """List the drops in which any source was broken, as known by a drop."""
         return sorted({drop for drops in self.broken(known_by).values() for drop in drops})
 
-    def followed(self, feature: str, drop: date) -> str | None:
+    def followed(self, feature: str, drop: DropKey) -> str | None:
         """Say which fault a feature follows in a drop, in it or remembered; None without any.
 
         A feature follows a source it is derived from, and only one that alarms: what is over in one drop may be chance.
@@ -88,7 +89,7 @@ class FaultRecord:
         for source, memory in sorted(self._origins.get(feature, {}).items()):
             if drop in broken.get(source, {}):
                 return f"follows {broken[source][drop].removeprefix('feed/')}"
-            since = drop - memory - self._spec.monitoring.window
+            since = self._spec.calendar.earlier(drop, memory + self._spec.monitoring.window)
             earlier = [day for day in broken.get(source, {}) if since < day <= drop]
             if earlier:
                 return f"remembers {broken[source][max(earlier)].removeprefix('feed/')} of {max(earlier)}"
@@ -129,19 +130,20 @@ def diagnose_features(rows: Sequence[Row], spec: UseCaseSpec, faults: FaultRecor
             row["kind"], row["meaning"] = "drift", f"{moved} away from what the champion was trained on{most}{known}"
 
 
-def known_changes(spec: UseCaseSpec, drop: date) -> list[str]:
+def known_changes(spec: UseCaseSpec, drop: DropKey) -> list[str]:
     """Name what is known to have changed inside the window of `drop`: declared changes, and the clocks of its zone.
 
     A change is looked for over two windows, since the reference `before` ends where the window begins.
     """
-    calendar, since = spec.calendar, drop - 2 * spec.monitoring.window
+    calendar = spec.calendar
+    since = calendar.earlier(drop, 2 * spec.monitoring.window)
     found = [
         f"{change.what} on {change.date}" for change in spec.monitoring.known_changes if since < change.date <= drop
     ]
     found += [
         f"the clocks of {calendar.timezone} changed on {day}"
-        for day in calendar.drops_between(max(since + calendar.every, calendar.start), drop)
-        if calendar.batch_at(day) - calendar.batch_at(calendar.previous_drop(day)) != calendar.every
+        for day in calendar.drops_between(max(calendar.next_drop(since), calendar.start), drop)
+        if calendar.has_clock_change(day)
     ]
     return found
 
@@ -169,8 +171,8 @@ def feature_origins(spec: UseCaseSpec) -> dict[str, dict[str, timedelta]]:
 
 def _memory(view: FeatureView, spec: UseCaseSpec) -> timedelta:
     """Give the lookback of a view in whole drops; without bound it is one, since the next fact takes its place."""
-    every = spec.calendar.every
-    return every if view.lookback is None else -(-view.lookback // every) * every
+    calendar = spec.calendar
+    return calendar.length_of(1 if view.lookback is None else calendar.drops_waited(view.lookback))
 
 
 def _renamed(rows: Sequence[Row]) -> dict[str, str]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
 from typing import Any
 
 from ml_assets.monitoring.feature_drift import OVERALL, DriftReading
 from ml_assets.monitoring.feed_health import FeedReading
 from ml_assets.monitoring.standing import persistent
 from ml_assets.monitoring.sure_change import CONSTANT_CHANGED
+from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.monitoring import MonitoringSpec
 
 Row = dict[str, Any]
@@ -79,7 +80,7 @@ def _is_psi(reading: DriftReading) -> bool:
     return reading.feature != OVERALL and reading.statistic != CONSTANT_CHANGED
 
 
-def _row(drop: date, family: str, monitor: str, standing: Any, *, one_sided: bool = False) -> Row:
+def _row(drop: DropKey, family: str, monitor: str, standing: Any, *, one_sided: bool = False) -> Row:
     z = max(0.0, standing.z) if one_sided else abs(standing.z)
     known = math.isfinite(z) and math.isfinite(standing.threshold)
     return {
@@ -99,10 +100,10 @@ def _row(drop: date, family: str, monitor: str, standing: Any, *, one_sided: boo
 
 def settle_alarms(
     rows: Sequence[Row],
-    earlier: dict[str, dict[date, float]],
+    earlier: dict[str, dict[DropKey, float]],
     monitoring: MonitoringSpec,
-    every: timedelta,
-    measured: dict[str, dict[date, Row]] | None = None,
+    calendar: Calendar,
+    measured: dict[str, dict[DropKey, Row]] | None = None,
 ) -> list[Row]:
     """Give each row of one drop its state, and add its ratio to `earlier` for the drops after.
 
@@ -124,7 +125,7 @@ def settle_alarms(
         told[drop] = {name: row.get(name) for name in TOLD}
         if row["state"] == "not enough data":
             continue
-        last = {day: known.get(day, 0.0) for day in (drop - back * every for back in range(n))}
+        last = {day: known.get(day, 0.0) for day in (calendar.shift(drop, -back) for back in range(n))}
         deciding = persistent(list(last.values()), k, n)
         is_sure = row.get("statistic") == CONSTANT_CHANGED and row["ratio"] > 1
         row["state"] = "alarm" if is_sure or deciding > 1 else "over" if row["ratio"] > 1 else "ok"

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Literal
 
 import numpy as np
@@ -24,6 +23,9 @@ from ml_assets.monitoring.reference_columns import LearnedColumns, learn_column
 from ml_assets.monitoring.standing import Standing
 from ml_assets.monitoring.sure_change import CONSTANT_CHANGED, UsualValues, learn_constant
 from ml_assets.monitoring.window_psi import TINY_PSI, chance_psi, log_psi_of_windows, log_steady_psi, n_varying_windows
+from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.drop import DropKey
+from ml_assets.spec.monitoring import MonitoringSpec
 from ml_assets.stats.binning import (
     CategoryBins,
     FloatArray,
@@ -49,7 +51,7 @@ _FAILED = "not computed: the measure failed"
 class FeatureRows:
     """Rows of some drops. `columns` are float64 or object (text, None where unknown); `days` gives each row's drop."""
 
-    drops: tuple[date, ...]
+    drops: tuple[DropKey, ...]
     days: IntArray
     columns: Mapping[str, NDArray[np.float64] | NDArray[np.object_]]
 
@@ -66,7 +68,7 @@ class DriftReading:
     most among the features over their own threshold, and there is no PSI.
     """
 
-    drop: date
+    drop: DropKey
     reference: ReferenceName
     feature: str
     standing: Standing
@@ -140,7 +142,7 @@ class DriftReference:
         return self.family.values[:, self.judged.index(feature)]
 
     def compare(
-        self, drop: date, window: FeatureRows, rate: float, importance: Mapping[str, float]
+        self, drop: DropKey, window: FeatureRows, rate: float, importance: Mapping[str, float]
     ) -> list[DriftReading]:
         """Compare the rows of a window: one reading a feature, then one of all together.
 
@@ -162,7 +164,7 @@ class DriftReference:
         together = [each for each in readings if each.detail != _FAILED]
         return [*readings, self._compare_all(drop, window, together, rate, importance)]
 
-    def _compare(self, drop: date, feature: str, window: FeatureRows, rate: float) -> DriftReading:
+    def _compare(self, drop: DropKey, feature: str, window: FeatureRows, rate: float) -> DriftReading:
         column, values = self._columns.get(feature), window.columns.get(feature)
         if column is None or values is None or not len(values) or not self._n:
             detail = "gone: not in the window" if values is None else "new: not in the reference" if not column else ""
@@ -246,7 +248,7 @@ class DriftReference:
 
     def _compare_all(
         self,
-        drop: date,
+        drop: DropKey,
         window: FeatureRows,
         readings: list[DriftReading],
         rate: float,
@@ -320,38 +322,35 @@ def _oddity(bins: NumericBins | CategoryBins, counts: NDArray[np.int64], referen
 class Block:
     """The drops first..last, as many as a window holds, and the reference `before` that they share."""
 
-    first: date
-    last: date
-    reference_first: date
-    reference_last: date
+    first: DropKey
+    last: DropKey
+    reference_first: DropKey
+    reference_last: DropKey
 
 
-def block_of(drop: date, start: date, every: timedelta, window: timedelta, before: timedelta) -> Block:
+def block_of(drop: DropKey, calendar: Calendar, monitoring: MonitoringSpec) -> Block:
     """Give the block of windows of `drop`, anchored on the calendar, so that a range changes nothing.
 
     The reference ends just before the window of the block's first drop begins, so it lies at most one window away.
 
-    >>> week, day = timedelta(days=7), timedelta(days=1)
-    >>> block_of(date(2013, 4, 3), date(2013, 1, 1), day, week, 4 * week).reference_last
+    >>> from datetime import date
+    >>> calendar = Calendar(start="2013-01-01", at="04:00", timezone="America/New_York")
+    >>> block_of(date(2013, 4, 3), calendar, MonitoringSpec(window="7d", reference_window="28d")).reference_last
     datetime.date(2013, 3, 26)
     """
-    first = start + ((drop - start) // window) * window
-    last = first + window - every
-    reference_last = first - window
-    return Block(first, last, max(start, reference_last - before + every), reference_last)
+    length = calendar.drops_in(monitoring.window)
+    first = calendar.shift(calendar.start, calendar.steps(calendar.start, drop) // length * length)
+    reference_last = calendar.shift(first, -length)
+    reference_first = calendar.window_start(reference_last, monitoring.reference_window)
+    return Block(first, calendar.shift(first, length - 1), max(calendar.start, reference_first), reference_last)
 
 
-def window_rows(rows: FeatureRows, drop: date, window: timedelta) -> FeatureRows:
-    """Cut the rows of the window that ends with `drop` out of more rows."""
-    kept = [position for position, day in enumerate(rows.drops) if drop - window < day <= drop]
+def window_rows(rows: FeatureRows, first: DropKey, last: DropKey) -> FeatureRows:
+    """Cut the rows of the drops first..last out of more rows."""
+    kept = [position for position, drop in enumerate(rows.drops) if first <= drop <= last]
     is_kept = np.isin(rows.days, kept)
     columns: dict[str, NDArray[np.float64] | NDArray[np.object_]] = {
         name: values[is_kept] for name, values in rows.columns.items()
     }
     drops = tuple(rows.drops[position] for position in kept)
     return FeatureRows(drops, rows.days[is_kept] - (kept[0] if kept else 0), columns)
-
-
-def count_drops(length: timedelta, every: timedelta) -> int:
-    """Give how many drops fall into a length of time, at least one."""
-    return max(1, length // every)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from statistics import median, stdev
 
 from ml_assets.monitoring.feed_profile import NO_ROWS, CategoryCounts, Series, monitor_count
@@ -22,6 +22,7 @@ from ml_assets.monitoring.standing import (
     independent_count,
     standing_of,
 )
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import measured
 
@@ -74,7 +75,7 @@ class FeedReading:
     `shown` and `usual` are the value and the placebos' mean as people read them: shares and counts, not log odds.
     """
 
-    drop: date
+    drop: DropKey
     source: str
     column: str
     statistic: str
@@ -98,13 +99,13 @@ class FeedHealth:
         spec: UseCaseSpec,
         series: Sequence[Series],
         categories: Sequence[CategoryCounts],
-        earlier_over: Mapping[tuple[str, str, str], Iterable[date]],
+        earlier_over: Mapping[tuple[str, str, str], Iterable[DropKey]],
     ) -> None:
         self._spec = spec
         self._series = list(series)
         self._categories = list(categories)
-        self._over: dict[tuple[str, str, str], set[date]] = {}
-        self._broken: dict[str, set[date]] = {}
+        self._over: dict[tuple[str, str, str], set[DropKey]] = {}
+        self._broken: dict[str, set[DropKey]] = {}
         for monitor, drops in earlier_over.items():
             self._note(monitor, drops)
         self._rows = {each.source: each.values for each in series if each.statistic == "rows"}
@@ -113,7 +114,7 @@ class FeedHealth:
         # the days of a fault are alike, and so are those of a storm: that an alarm needs several earns no credit
         self._rate = false_alarm_rate(spec.monitoring.false_alarm_every, spec.calendar.every, n_monitors, FAMILIES)
 
-    def read(self, drop: date) -> list[FeedReading]:
+    def read(self, drop: DropKey) -> list[FeedReading]:
         """Read every monitor in `drop`; a source that sent nothing in it has no reading."""
         read = [
             measured(f"{each.statistic} of {each.source}", lambda one=each: self._read_series(drop, one), None)
@@ -122,7 +123,8 @@ class FeedHealth:
         ]
         found = [reading for reading in read if reading is not None]
         # which columns are categories is known once the first drops are there
-        is_known = drop >= self._spec.calendar.start + self._spec.monitoring.min_placebos * self._spec.calendar.every
+        calendar = self._spec.calendar
+        is_known = drop >= calendar.shift(calendar.start, self._spec.monitoring.min_placebos)
         for counted in self._categories:
             if is_known and drop in counted.counts:
                 name = f"categories of {counted.source}.{counted.column}"
@@ -132,54 +134,55 @@ class FeedHealth:
                 self._note((reading.source, reading.column, reading.statistic), [drop])
         return found
 
-    def _is_over_and_silent(self, drop: date, series: Series) -> bool:
+    def _is_over_and_silent(self, drop: DropKey, series: Series) -> bool:
         """Say whether a source sent no row in a last drop of a calendar that ends, which is there for labels alone.
 
         It is where no source of examples sends a row either. While examples come, a source that sends none is missed
         in the last drops as in any other.
         """
         end = self._spec.calendar.end
-        is_last = end is not None and drop > end - self._spec.labels.matures_after
+        is_last = end is not None and drop > self._spec.calendar.earlier(end, self._spec.labels.matures_after)
         if not is_last or series.statistic != "rows" or series.values[drop] != NO_ROWS:
             return False
         of_examples = [self._rows[name] for name in self._spec.examples.sources if name in self._rows]
         return all(rows.get(drop, NO_ROWS) == NO_ROWS for rows in of_examples)
 
-    def _note(self, monitor: tuple[str, str, str], drops: Iterable[date]) -> None:
+    def _note(self, monitor: tuple[str, str, str], drops: Iterable[DropKey]) -> None:
         """Keep that a monitor was over: no placebo for itself, nor, if its source was broken, for any monitor of it."""
         self._over.setdefault(monitor, set()).update(drops)
         if monitor[2] in MECHANICAL:
             self._broken.setdefault(monitor[0], set()).update(drops)
 
-    def _history(self, drop: date, monitor: tuple[str, str, str], known: Iterable[date]) -> list[date]:
+    def _history(self, drop: DropKey, monitor: tuple[str, str, str], known: Iterable[DropKey]) -> list[DropKey]:
         """List the drops to compare with: not over, no older than is still worth comparing.
 
         The newest ones are left out, as many as an alarm looks back on: a fault that has just begun is no placebo. A
         drop without a row, where that was over, never becomes one, and those before it stay worth comparing.
         """
-        monitoring, every = self._spec.monitoring, self._spec.calendar.every
+        monitoring, calendar = self._spec.monitoring, self._spec.calendar
         over, there = self._over.get(monitor, set()) | self._broken.get(monitor[0], set()), set(known)
-        relearned, oldest = drop - monitoring.relearn_after, drop - monitoring.feed_history - monitoring.relearn_after
-        rows, found = self._rows.get(monitor[0], {}), list[date]()
-        day = drop - monitoring.persistence.of * every
-        while day >= max(oldest, self._spec.calendar.start):
+        relearned = calendar.earlier(drop, monitoring.relearn_after)
+        oldest = calendar.earlier(relearned, monitoring.feed_history)
+        rows, found = self._rows.get(monitor[0], {}), list[DropKey]()
+        day = calendar.shift(drop, -monitoring.persistence.of)
+        while day >= max(oldest, calendar.start):
             is_empty = day in over and rows.get(day) == NO_ROWS
-            oldest -= every if is_empty else timedelta(0)
+            oldest = calendar.previous_drop(oldest) if is_empty else oldest
             stretch = is_empty or (day in over and not self._has_stayed(day, over, relearned))
             if day in there and not stretch:
                 found.append(day)
-            if len(found) == monitoring.feed_history // every:
+            if len(found) == calendar.drops_in(monitoring.feed_history):
                 break
-            day -= every
+            day = calendar.previous_drop(day)
         return found[::-1]
 
-    def _has_stayed(self, day: date, over: set[date], relearned: date) -> bool:
+    def _has_stayed(self, day: DropKey, over: set[DropKey], relearned: DropKey) -> bool:
         """Say whether the stretch of drops over the threshold that holds `day` began before `relearned`."""
         while day in over:
-            day -= self._spec.calendar.every
+            day = self._spec.calendar.previous_drop(day)
         return day < relearned
 
-    def _read_series(self, drop: date, series: Series) -> FeedReading:
+    def _read_series(self, drop: DropKey, series: Series) -> FeedReading:
         monitor = (series.source, series.column, series.statistic)
         history = self._history(drop, monitor, series.values)
         values = [series.values[day] for day in [*history, drop]]
@@ -194,12 +197,14 @@ class FeedHealth:
             scaled, floor = self._scaled_shares(series.source, values, [*history, drop])
         else:
             is_age = series.statistic == "age_h"
-            floor = self._spec.calendar.every / timedelta(hours=1) * _AGE_FLOOR if is_age else _LOG_FLOOR
+            floor = self._spec.calendar.length_of(1) / timedelta(hours=1) * _AGE_FLOOR if is_age else _LOG_FLOOR
             scaled = values
         standing = self._standing(scaled[-1], scaled[:-1], floor)
         return FeedReading(drop, *monitor, standing, values[-1], _mean(values[:-1]), series.details.get(drop, ""))
 
-    def _scaled_shares(self, source: str, shares: Sequence[float], drops: Sequence[date]) -> tuple[list[float], float]:
+    def _scaled_shares(
+        self, source: str, shares: Sequence[float], drops: Sequence[DropKey]
+    ) -> tuple[list[float], float]:
         """Give shares as log odds at equal numbers of rows, those of the last drop, and the least deviation.
 
         The log odds of 0 of 5 rows lie nearer to even than those of 0 of 72. What five rows vary more than the usual
@@ -214,7 +219,7 @@ class FeedHealth:
         deviation = stdev(scaled[:-1]) if len(scaled) > 2 else 0.0
         return scaled, math.hypot(max(_SHARE_FLOOR, deviation), math.sqrt(excess)) if excess else _SHARE_FLOOR
 
-    def _read_categories(self, drop: date, counted: CategoryCounts) -> list[FeedReading]:
+    def _read_categories(self, drop: DropKey, counted: CategoryCounts) -> list[FeedReading]:
         source, column = counted.source, counted.column
         rows = self._rows[source]
         readings: list[FeedReading] = []
@@ -236,7 +241,7 @@ class FeedHealth:
         return standing_of(value, known, rate=self._rate, floor=floor, n_independent=independent_count(known))
 
 
-def _totals(counted: CategoryCounts, days: Sequence[date]) -> dict[str, int]:
+def _totals(counted: CategoryCounts, days: Sequence[DropKey]) -> dict[str, int]:
     totals: dict[str, int] = {}
     for day in days:
         for name, number in counted.counts[day].items():
@@ -244,7 +249,7 @@ def _totals(counted: CategoryCounts, days: Sequence[date]) -> dict[str, int]:
     return totals
 
 
-def _least(counted: CategoryCounts, days: Sequence[date], totals: Mapping[str, int]) -> dict[str, int]:
+def _least(counted: CategoryCounts, days: Sequence[DropKey], totals: Mapping[str, int]) -> dict[str, int]:
     """Give the fewest rows of each common category in any of `days` but the poorest one."""
     common = _COMMON / 2 * sum(totals.values())
     place = min(1, len(days) - 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,17 +17,12 @@ from numpy.typing import NDArray
 
 from ml_assets.monitoring.loss_rise import FAILED
 from ml_assets.spec.calendar import MICROSECOND
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.monitoring import Costs, MonitoringSpec
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stats.classification import (
-    auc,
-    brier,
-    expected_calibration_error,
-    log_loss,
-    pointwise_log_loss,
-    precision_at,
-)
+from ml_assets.stats.classification import precision_at
 from ml_assets.stats.not_computed import measured
+from ml_assets.stats.task import Task
 
 if TYPE_CHECKING:
     import duckdb
@@ -70,10 +65,10 @@ class ScoredExamples:
     labels: FloatArray
     scores: Mapping[str, FloatArray]
     slices: Mapping[str, NDArray[np.object_]]
-    model_versions: Mapping[tuple[date, str], str]
+    model_versions: Mapping[tuple[DropKey, str], str]
 
 
-def judged_window(spec: UseCaseSpec, drop: date) -> tuple[date, date]:
+def judged_window(spec: UseCaseSpec, drop: DropKey) -> tuple[DropKey, DropKey]:
     """Give the first and the last prediction date of the window that performance is judged on in `drop`.
 
     It ends with the newest prediction date of which every example has matured by the batch of `drop`.
@@ -81,19 +76,21 @@ def judged_window(spec: UseCaseSpec, drop: date) -> tuple[date, date]:
     newest, matured_by = drop, spec.matured_by(drop)
     while spec.calendar.batch_at(newest) > matured_by:
         newest = spec.calendar.previous_drop(newest)
-    every = spec.calendar.every
-    return newest - max(spec.monitoring.performance_window, every) + every, newest
+    return spec.calendar.window_start(newest, spec.monitoring.performance_window), newest
 
 
-def first_prediction_date(spec: UseCaseSpec, drop: date) -> date:
+def first_prediction_date(spec: UseCaseSpec, drop: DropKey) -> DropKey:
     """Give the oldest prediction date that the report and the verdict of `drop` read."""
-    opens, _ = spec.calendar.interval_of(drop)
+    opens = spec.calendar.drop(drop).start
     oldest_due = spec.calendar.drop_receiving(opens - spec.labels.matures_after + MICROSECOND)
     return min(oldest_due, judged_window(spec, drop)[0])
 
 
 def read_scored(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops: Sequence[date], fallback: Collection[date] = ()
+    connection: duckdb.DuckDBPyConnection,
+    spec: UseCaseSpec,
+    drops: Sequence[DropKey],
+    fallback: Collection[DropKey] = (),
 ) -> ScoredExamples:
     """Read what the reports of `drops` are made of; in those of `fallback` the champion's baseline served.
 
@@ -151,7 +148,7 @@ def read_scored(
 
 
 def measure_performance(
-    scored: ScoredExamples, drops: Sequence[date], monitoring: MonitoringSpec, capacity: int
+    task: Task, scored: ScoredExamples, drops: Sequence[DropKey], monitoring: MonitoringSpec, capacity: int
 ) -> list[Row]:
     """Measure each role on what matured in each of `drops`.
 
@@ -190,7 +187,7 @@ def measure_performance(
     for day, start, stop in zip(days, starts, np.append(starts[1:], scored.labels.size)[: days.size], strict=True):
         matured_in = scored.matured_in[start:stop]
         for drop in np.intersect1d(matured_in, wanted):  # NaT is in no intersection
-            part = _MaturedPart(scored, slice(start, stop), matured_in == drop)
+            part = _MaturedPart(task, scored, slice(start, stop), matured_in == drop)
             shared = {"batch_date": drop.item(), "prediction_batch_date": day.item()}
             rows += [{**shared, **row} for row in part.measure(day.item(), monitoring, capacity)]
     return sorted(rows, key=lambda row: (row["batch_date"], row["prediction_batch_date"]))
@@ -200,13 +197,14 @@ def measure_performance(
 class _MaturedPart:
     """The examples of one prediction date, and which of them matured in the drop."""
 
+    task: Task
     scored: ScoredExamples
     rows: slice
     is_matured: NDArray[np.bool_]
 
-    def measure(self, day: date, monitoring: MonitoringSpec, capacity: int) -> Iterator[Row]:
+    def measure(self, day: DropKey, monitoring: MonitoringSpec, capacity: int) -> Iterator[Row]:
         labels = np.where(self.is_matured, self.scored.labels[self.rows], np.nan)
-        masks = list(self._slices())
+        task, masks = self.task, list(self._slices())
         for role in ROLES:
             scores = self.scored.scores[role][self.rows]
             is_scored = ~np.isnan(scores)
@@ -214,14 +212,14 @@ class _MaturedPart:
             if not counted.any():
                 continue
             shared = {"role": role, "model_version": self.scored.model_versions[day, role]}
-            whole = _counts(labels[counted]) | _measures(labels[counted], scores[counted], monitoring.costs)
+            whole = _counts(labels[counted]) | _measures(task, labels[counted], scores[counted], monitoring.costs)
             precision = finite_or_none(precision_at(labels[is_scored], scores[is_scored], capacity))
             yield {**shared, **whole, "precision_at_capacity": precision}
             for column, value, mask in masks:
                 inside = mask & counted
                 if inside.any():
                     named = {"slice_column": column, "slice_value": value}
-                    yield {**shared, **named, **_measure_slice(labels[inside], scores[inside], monitoring)}
+                    yield {**shared, **named, **_measure_slice(task, labels[inside], scores[inside], monitoring)}
 
     def _slices(self) -> Iterator[tuple[str, str | None, NDArray[np.bool_]]]:
         for column, texts in self.scored.slices.items():
@@ -236,34 +234,35 @@ def _counts(labels: FloatArray) -> Row:
     return {"n": int(known.size), "n_unresolved": int(labels.size - known.size), "label_share": share}
 
 
-def _measures(labels: FloatArray, scores: FloatArray, costs: Costs) -> Row:
+def _measures(task: Task, labels: FloatArray, scores: FloatArray, costs: Costs) -> Row:
     is_known = ~np.isnan(labels)
     y, p = labels[is_known], scores[is_known]
-    share = float(y.mean()) if y.size else math.nan
     work: dict[str, Callable[[], float]] = {
         "mean_score": lambda: float(p.mean()) if y.size else math.nan,
-        "auc": lambda: auc(y, p),
-        "log_loss": lambda: log_loss(y, p),
-        "log_loss_over_entropy": lambda: (
-            log_loss(y, p) / log_loss(y, np.full(y.size, share)) if 0 < share < 1 else math.nan
-        ),
-        "brier": lambda: brier(y, p),
-        "ece": lambda: expected_calibration_error(y, p),
+        **{each.name: partial(each.of, y, p) for each in (task.loss_metric, *task.metrics)},
+        f"{task.loss_metric.name}_over_entropy": lambda: _over_constant(task, y, p),
         "cost": lambda: _mean_cost(y, p, costs),
     }
     return {name: finite_or_none(measured(name, each, math.nan)) for name, each in work.items()}
 
 
-def _measure_slice(labels: FloatArray, scores: FloatArray, monitoring: MonitoringSpec) -> Row:
+def _measure_slice(task: Task, labels: FloatArray, scores: FloatArray, monitoring: MonitoringSpec) -> Row:
     counts = _counts(labels)
     if counts["n"] < monitoring.min_slice:
         return counts
     is_known = ~np.isnan(labels)
-    losses = pointwise_log_loss(labels[is_known], scores[is_known])
+    losses = task.losses(labels[is_known], scores[is_known])
     half = _NORMAL_90 * float(losses.std(ddof=1)) / math.sqrt(losses.size) if losses.size > 1 else math.nan
     mean = float(losses.mean())
-    bounds = {"log_loss_lower": finite_or_none(mean - half), "log_loss_upper": finite_or_none(mean + half)}
-    return counts | _measures(labels, scores, monitoring.costs) | bounds
+    loss = task.loss_metric.name
+    bounds = {f"{loss}_lower": finite_or_none(mean - half), f"{loss}_upper": finite_or_none(mean + half)}
+    return counts | _measures(task, labels, scores, monitoring.costs) | bounds
+
+
+def _over_constant(task: Task, labels: FloatArray, scores: FloatArray) -> float:
+    """Give the loss over that of the constant which fits these same labels; NaN where that has none."""
+    simple = task.loss(labels, np.full(labels.size, task.constant(labels)))
+    return task.loss(labels, scores) / simple if simple > 0 and len(set(labels)) > 1 else math.nan
 
 
 def _mean_cost(labels: FloatArray, scores: FloatArray, costs: Costs) -> float:

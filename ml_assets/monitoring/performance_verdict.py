@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from datetime import date
 
 import numpy as np
 
 from ml_assets.monitoring.loss_rise import FAILED, NO_RISES, Rises
 from ml_assets.monitoring.performance import ROLES, Days, FloatArray, Row, ScoredExamples, finite_or_none, judged_window
 from ml_assets.monitoring.standing import false_alarm_rate
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
-from ml_assets.stats.classification import expected_calibration_error, pointwise_log_loss
 from ml_assets.stats.measured_intervals import measured_intervals
+from ml_assets.stats.tasks import task_of
 
 _ECE_DRAWS = 50
 LEVEL = 0.8  # coverage of the interval around the gain
@@ -22,7 +22,7 @@ LEVEL = 0.8  # coverage of the interval around the gain
 def judge_performance(  # noqa: PLR0913, PLR0917 - what it is judged by, each of another table
     scored: ScoredExamples,
     spec: UseCaseSpec,
-    drop: date,
+    drop: DropKey,
     model_version: str | None,
     gain_at_gate: float,
     rises: Rises = NO_RISES,
@@ -62,6 +62,7 @@ def judge_performance(  # noqa: PLR0913, PLR0917 - what it is judged by, each of
         `window_from`, `window_until`:
         prediction dates looked at.
     """
+    task = task_of(spec.task)
     rise, behind, prior = rises.loss, rises.margin, rises.prior
     start, until = judged_window(spec, drop)
     row: Row = {"batch_date": drop, "model_version": model_version, "window_from": start, "window_until": until}
@@ -70,7 +71,7 @@ def judge_performance(  # noqa: PLR0913, PLR0917 - what it is judged by, each of
     y, p, others, days = _window_of(scored, start, until, model_version)
     baseline = others["baseline"]
     interval = paired_day_block_bootstrap(
-        pointwise_log_loss(y, baseline), pointwise_log_loss(y, p), days,
+        task.losses(y, baseline), task.losses(y, p), days,
         rng=np.random.default_rng(spec.model.seed), resamples=spec.model.gate.resamples, level=LEVEL,
     )  # fmt: skip
     threshold, gate = spec.retraining.min_gain_kept * gain_at_gate, spec.model.gate
@@ -84,12 +85,12 @@ def judge_performance(  # noqa: PLR0913, PLR0917 - what it is judged by, each of
         "label_share": float(y.mean()) if y.size else math.nan,
         "mean_score": float(p.mean()) if y.size else math.nan,
         "share_gap": float(y.mean() - p.mean()) if y.size else math.nan,
-        "ece": expected_calibration_error(y, p),
+        "ece": task.metric("ece").of(y, p),
     }
     judged = "failed" if interval.upper < threshold else "ok"
     state = "failed" if rise.is_over or behind.is_over else judged if is_enough else "not enough data"
     measured |= {
-        "loss_now": float(pointwise_log_loss(y, p).mean()) if y.size else math.nan,
+        "loss_now": float(task.losses(y, p).mean()) if y.size else math.nan,
         "loss_at_gate": rise.loss_at_gate,
         "baseline_at_gate": rise.loss_at_gate - behind.loss_at_gate,
         "loss_level": rise.level,
@@ -119,18 +120,19 @@ def judge_performance(  # noqa: PLR0913, PLR0917 - what it is judged by, each of
 
 def _over_first(spec: UseCaseSpec, y: FloatArray, p: FloatArray, first: FloatArray, days: Days) -> dict[str, float]:
     """Give the gain over the first champion where it scored too, and is another model."""
+    task = task_of(spec.task)
     both = ~np.isnan(first)
     if not both.any() or np.array_equal(p[both], first[both]):
         return {}
     gain = paired_day_block_bootstrap(
-        pointwise_log_loss(y[both], first[both]), pointwise_log_loss(y[both], p[both]), days[both],
+        task.losses(y[both], first[both]), task.losses(y[both], p[both]), days[both],
         rng=np.random.default_rng(spec.model.seed), resamples=spec.model.gate.resamples, level=1 - _rate(spec),
     )  # fmt: skip
     return {"first_gain": gain.estimate, "first_gain_upper": gain.upper}
 
 
 def _worth_of_fallback(
-    spec: UseCaseSpec, y: FloatArray, baseline: FloatArray, days: Days, since: date | None
+    spec: UseCaseSpec, y: FloatArray, baseline: FloatArray, days: Days, since: DropKey | None
 ) -> dict[str, float]:
     """Say how well the baseline ranks the rows since the champion did worse: before that it may have been better."""
     late = days >= np.datetime64(since, "D") if since is not None else np.ones(days.size, dtype=bool)
@@ -161,7 +163,8 @@ def _ece_by_chance(spec: UseCaseSpec, p: FloatArray) -> float:
     if not p.size:
         return math.nan
     rng = np.random.default_rng(spec.model.seed)
-    drawn = [expected_calibration_error((rng.random(p.size) < p).astype(np.float64), p) for _ in range(_ECE_DRAWS)]
+    ece = task_of(spec.task).metric("ece")
+    drawn = [ece.of((rng.random(p.size) < p).astype(np.float64), p) for _ in range(_ECE_DRAWS)]
     return float(np.quantile(drawn, 1 - max(_rate(spec), 1 / _ECE_DRAWS)))
 
 
@@ -171,7 +174,7 @@ def _rate(spec: UseCaseSpec) -> float:
 
 
 def _window_of(
-    scored: ScoredExamples, start: date, until: date, model_version: str
+    scored: ScoredExamples, start: DropKey, until: DropKey, model_version: str
 ) -> tuple[FloatArray, FloatArray, dict[str, FloatArray], Days]:
     """Give label, score, scores of the other roles and day of the labelled examples that `model_version` scored."""
     dates = scored.prediction_dates

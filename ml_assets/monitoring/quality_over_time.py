@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.monitoring.realized_quality import measure_quality
+from ml_assets.stats.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,9 +18,7 @@ Row = dict[str, Any]
 
 ROLES = ("champion", "first_champion", "baseline")
 ALTERNATIVES = ("first_champion", "baseline")
-MEASURES = ("log_loss", "auc", "ece", "precision_at_capacity")
 WORSE_FROM = 0.01  # share by which the champion's log loss must exceed another's before a week counts as worse
-_MEANT = ("log_loss", "auc")
 _WEEK = timedelta(days=7)
 
 
@@ -32,7 +31,7 @@ def week_of(day: date, first: date) -> date:
     return first + (day - first) // _WEEK * _WEEK
 
 
-def quality_by_week(scored: pd.DataFrame, first: date, capacity: int) -> list[Row]:
+def quality_by_week(task: Task, scored: pd.DataFrame, first: date, capacity: int) -> list[Row]:
     """Measure each week of prediction, counted from `first`, that has predictions.
 
     Parameters
@@ -46,37 +45,39 @@ def quality_by_week(scored: pd.DataFrame, first: date, capacity: int) -> list[Ro
     Returns
     -------
     list
-        `week` (its first day), `n` with a label, `n_predicted`, `label_share`, and of each role log_loss (nats), auc,
-        ece and precision_at_capacity; NaN where undefined. The first champion is measured only where it scored every
-        example that the champion did: on others it could not be compared.
+        `week` (its first day), `n` with a label, `n_predicted`, `label_share`, and of each role the loss and the
+        metrics of the task and precision_at_capacity; NaN where undefined. The first champion is measured only where it
+        scored every example that the champion did: on others it could not be compared.
     """
     weeks = [week_of(day, first).isoformat() for day in scored["batch_date"]]
-    return [{"week": week, **measured} for week, measured in _measure_by(weeks, scored, capacity)]
+    return [{"week": week, **measured} for week, measured in _measure_by(task, weeks, scored, capacity)]
 
 
-def quality_by_month(scored: pd.DataFrame, capacity: int) -> list[Row]:
+def quality_by_month(task: Task, scored: pd.DataFrame, capacity: int) -> list[Row]:
     """Measure each calendar month of prediction, as `quality_by_week` does each week; `month` is 2013-01."""
     months = [f"{day:%Y-%m}" for day in scored["batch_date"]]
-    return [{"month": month, **measured} for month, measured in _measure_by(months, scored, capacity)]
+    return [{"month": month, **measured} for month, measured in _measure_by(task, months, scored, capacity)]
 
 
-def mean_of_months(months: Sequence[Mapping[str, Any]]) -> Row:
-    """Give the means over the months in which log loss and AUC of every role are defined; NaN without such a month.
+def mean_of_months(task: Task, months: Sequence[Mapping[str, Any]]) -> Row:
+    """Give the means over months in which loss and headline metric of every role are defined; NaN without one.
 
-    `auc_above_first_champion` is what retraining gained: the champion's mean AUC less that of the first champion.
+    `<metric>_above_first_champion` is what retraining gained: the champion's mean less that of the first champion.
     """
-    whole = [month for month in months if not any(math.isnan(month[role][name]) for role in ROLES for name in _MEANT)]
+    headline = task.headline.name
+    meant = (task.loss_metric.name, headline)
+    whole = [month for month in months if not any(math.isnan(month[role][name]) for role in ROLES for name in meant)]
     means = {
-        role: {name: fmean(month[role][name] for month in whole) if whole else math.nan for name in _MEANT}
+        role: {name: fmean(month[role][name] for month in whole) if whole else math.nan for name in meant}
         for role in ROLES
     }
     return {
         "n_months": len(whole), **means,
-        "auc_above_first_champion": means["champion"]["auc"] - means["first_champion"]["auc"],
+        f"{headline}_above_first_champion": means["champion"][headline] - means["first_champion"][headline],
     }  # fmt: skip
 
 
-def worse_weeks(weeks: Sequence[Mapping[str, Any]]) -> list[Row]:
+def worse_weeks(task: Task, weeks: Sequence[Mapping[str, Any]]) -> list[Row]:
     """List the weeks in which the champion did worse than the first champion or the baseline would have.
 
     Returns
@@ -87,41 +88,44 @@ def worse_weeks(weeks: Sequence[Mapping[str, Any]]) -> list[Row]:
 
     Examples
     --------
+    >>> from ml_assets.stats.binary import BINARY
     >>> week = {"week": "2024-07-01", "n": 80, "champion": {"log_loss": 0.51}, "baseline": {"log_loss": 0.6},
     ...         "first_champion": {"log_loss": 0.5}}
-    >>> [(row["week"], row["than"], round(row["excess"], 3)) for row in worse_weeks([week])]
+    >>> [(row["week"], row["than"], round(row["excess"], 3)) for row in worse_weeks(BINARY, [week])]
     [('2024-07-01', 'first_champion', 0.02)]
     """
     found: list[Row] = []
+    loss = task.loss_metric.name
     for week in weeks:
-        mine = week["champion"]["log_loss"]
+        mine = week["champion"][loss]
         for than in ALTERNATIVES:
-            other = week[than]["log_loss"]
+            other = week[than][loss]
             if mine is not None and other and mine / other - 1 > WORSE_FROM:  # false where either is NaN
                 found.append({
-                    "week": week["week"], "n": week["n"], "than": than, "log_loss": mine, "other_log_loss": other,
+                    "week": week["week"], "n": week["n"], "than": than, loss: mine, f"other_{loss}": other,
                     "excess": mine / other - 1,
                 })  # fmt: skip
     return found
 
 
-def _measure_by(periods: Sequence[str], scored: pd.DataFrame, capacity: int) -> Iterator[tuple[str, Row]]:
+def _measure_by(task: Task, periods: Sequence[str], scored: pd.DataFrame, capacity: int) -> Iterator[tuple[str, Row]]:
     for period, rows in scored.assign(_period=periods).groupby("_period", sort=True):
-        yield str(period), _measure(rows, capacity)
+        yield str(period), _measure(task, rows, capacity)
 
 
-def _measure(scored: pd.DataFrame, capacity: int) -> Row:
-    found = measure_quality(scored.rename(columns={"champion": "score", "baseline": "baseline_score"}), capacity)
+def _measure(task: Task, scored: pd.DataFrame, capacity: int) -> Row:
+    found = measure_quality(task, scored.rename(columns={"champion": "score", "baseline": "baseline_score"}), capacity)
+    names = (*task.by_name(), "precision_at_capacity")
     row: Row = {
         "n": int(found["score"]["n"]),
         "n_predicted": len(scored),
         "label_share": found["score"]["label_share"],
-        "champion": {name: found["score"][name] for name in MEASURES},
-        "first_champion": dict.fromkeys(MEASURES, math.nan),
-        "baseline": {name: found["baseline_score"][name] for name in MEASURES},
+        "champion": {name: found["score"][name] for name in names},
+        "first_champion": dict.fromkeys(names, math.nan),
+        "baseline": {name: found["baseline_score"][name] for name in names},
     }
     if scored["first_champion"].notna().all():
         swapped = scored.rename(columns={"first_champion": "score", "baseline": "baseline_score"})
-        measured = measure_quality(swapped, capacity)["score"]
-        row["first_champion"] = {name: measured[name] for name in MEASURES}
+        measured = measure_quality(task, swapped, capacity)["score"]
+        row["first_champion"] = {name: measured[name] for name in names}
     return row

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.stats.classification import precision_at, summary
+from ml_assets.stats.classification import precision_at
+from ml_assets.stats.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def measure_quality(scored: pd.DataFrame, capacity: int) -> dict[str, dict[str, float]]:
+def measure_quality(task: Task, scored: pd.DataFrame, capacity: int) -> dict[str, dict[str, float]]:
     """Measure the champion's scores and the baseline's on the same matured examples.
 
     Parameters
@@ -33,7 +34,7 @@ def measure_quality(scored: pd.DataFrame, capacity: int) -> dict[str, dict[str, 
     labelled = scored[scored["label"].notna()]
     measured: dict[str, dict[str, float]] = {}
     for column in ("score", "baseline_score"):
-        values = summary(labelled["label"].to_numpy(dtype=float), labelled[column].to_numpy(dtype=float))
+        values = task.summary(labelled["label"].to_numpy(dtype=float), labelled[column].to_numpy(dtype=float))
         precisions = [
             precision_at(drop["label"].to_numpy(dtype=float), drop[column].to_numpy(dtype=float), capacity)
             for _, drop in scored.sort_values("example_id").groupby("batch_date")

@@ -9,6 +9,8 @@ from ml_assets.pipeline.training.ablation import TOP, Ablation
 from ml_assets.reports.ablation_pictures import gains_png, importance_png, size_and_loss_png
 from ml_assets.reports.card import Card, Section
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.task import Task
+from ml_assets.stats.tasks import task_of
 from ml_assets.training.ablation import MeasuredVariant
 from ml_assets.training.importance import ranked
 from ml_assets.training.time_proxy_features import TimeProxy
@@ -18,25 +20,37 @@ _SHOWN = 20
 
 def ablation_page(spec: UseCaseSpec, found: Ablation) -> str:
     """Lay it out as a page that is one file."""
-    return Card(f"{spec.name}: ablation of {found.rung}, as of {found.as_of}", list(_sections(found))).to_html()
+    return Card(
+        f"{spec.name}: ablation of {found.candidate}, as of {found.as_of}", list(_sections(task_of(spec.task), found))
+    ).to_html()
 
 
-def cost_rows(found: Sequence[MeasuredVariant]) -> list[list[str]]:
-    """Give a row of text a variant that was fitted, in the columns of `COST_HEADS`."""
+def cost_rows(task: Task, found: Sequence[MeasuredVariant]) -> list[list[str]]:
+    """Give a row of text a variant that was fitted, in the columns of `cost_heads`."""
     rows: list[list[str]] = []
     for each in found:
         cost = each.cost
         spent = ["", "", "", "", ""] if cost is None else [
-            f"{cost.holdout_log_loss:.4f}", f"{cost.fit_s:.1f}", f"{cost.us_per_row:.1f}", f"{cost.n_bytes:,}",
+            f"{cost.holdout_loss:.4f}", f"{cost.fit_s:.1f}", f"{cost.us_per_row:.1f}", f"{cost.n_bytes:,}",
             f"{cost.tree_bytes:,}"]  # fmt: skip
         rows.append(
-            [each.name, str(each.n_features), f"{each.log_loss:.4f}", f"{each.auc:.4f}", said_gain(each), *spent]
+            [
+                each.name,
+                str(each.n_features),
+                f"{each.loss:.4f}",
+                f"{each.measured[task.headline.name]:.4f}",
+                said_gain(each),
+                *spent,
+            ]
         )
     return rows
 
 
-COST_HEADS = ("variant", "features", "log loss ahead", "AUC ahead", "log loss saved", "log loss, holdout", "fit, s",
-              "scoring, us a row", "bytes", "of them trees")  # fmt: skip
+def cost_heads(task: Task) -> tuple[str, ...]:
+    """Name the columns of `cost_rows`."""
+    loss = task.loss_metric
+    return ("variant", "features", f"{loss} ahead", f"{task.headline} ahead", f"{loss} saved", f"{loss}, holdout",
+            "fit, s", "scoring, us a row", "bytes", "of them trees")  # fmt: skip
 
 
 def said_gain(each: MeasuredVariant) -> str:
@@ -45,12 +59,12 @@ def said_gain(each: MeasuredVariant) -> str:
     return "" if gain is None else f"{gain.estimate:+.2%} ({gain.lower:+.2%} to {gain.upper:+.2%})"
 
 
-def _sections(found: Ablation) -> Iterator[Section]:
+def _sections(task: Task, found: Ablation) -> Iterator[Section]:
     yield Section(
         "In short",
         [
-            f"{found.rung} with {found.full.n_features} features: log loss {found.full.log_loss:.4f}, AUC "
-            f"{found.full.auc:.4f} on windows ahead inside the training rows.",
+            f"{found.candidate} with {found.full.n_features} features: {task.loss_metric} {found.full.loss:.4f}, "
+            f"{task.headline} {found.full.measured[task.headline.name]:.4f} on windows ahead inside the training rows.",
             "Every variant is scored on the same rows. 'Saved' is its share of the full model's log loss that it "
             "saves; below zero it loses. Brackets: 90 % of resampled days.",
             _noise(found.seeds),
@@ -59,12 +73,14 @@ def _sections(found: Ablation) -> Iterator[Section]:
     yield _importance(found)
     yield _spared(found)
     sentence = "Before each window the features are ranked on what had matured by then, so nothing looked ahead."
-    yield Section("Features kept", [sentence], COST_HEADS, cost_rows([found.full, *found.pruned]))
-    points = [(m.name, float(m.cost.n_bytes), m.log_loss)
+    yield Section("Features kept", [sentence], cost_heads(task), cost_rows(task, [found.full, *found.pruned]))
+    points = [(m.name, float(m.cost.n_bytes), m.loss)
               for m in (found.full, *found.smaller) if m.cost is not None]  # fmt: skip
     sentence = "Fewer and shallower trees learn faster, or a member stands alone."
     pictures = {"size and log loss, in the order of the table from 0": size_and_loss_png(points)}
-    yield Section("Smaller models", [sentence], COST_HEADS, cost_rows([found.full, *found.smaller]), pictures)
+    yield Section(
+        "Smaller models", [sentence], cost_heads(task), cost_rows(task, [found.full, *found.smaller]), pictures
+    )
     yield _dates(found.time_proxies)
 
 

@@ -45,7 +45,7 @@ def _sections(spec: UseCaseSpec, facts: CardFacts) -> Iterator[Section]:
     if facts.behaviours:
         yield _behaviours(facts)
     yield _changes(facts)
-    yield _ladder(facts)
+    yield _candidates_compared(facts)
     yield _features(facts)
     yield _limits(spec, facts)
     yield _lineage(facts)
@@ -62,7 +62,7 @@ def _summary(spec: UseCaseSpec, facts: CardFacts) -> Section:
         "In short",
         [
             spec.description.strip(),
-            f"A model of the rung {row.rung}, trained as of {row.as_of}. It {status}.",
+            f"A model of the candidate {row.candidate}, trained as of {row.as_of}. It {status}.",
             f"Owners: {', '.join(spec.owners) or 'none declared'}. A daily worklist holds {spec.worklist.capacity}.",
         ],
     )
@@ -90,7 +90,7 @@ def _data(spec: UseCaseSpec, facts: CardFacts) -> Section:
             *history,
             f"Left out, because a feed was broken: {', '.join(plan['excluded']) or 'no drop'}.",
         ],
-        ["part", "examples", "drops", "share of positives"],
+        ["part", "examples", "drops", facts.comparison.task.label_title],
         rows,
     )
 
@@ -116,6 +116,7 @@ def _quality(spec: UseCaseSpec, facts: CardFacts) -> Section:
 
 
 def _slices(facts: CardFacts) -> Section:
+    task = facts.comparison.task
     declared = [row for row in facts.slices if row["kind"] == "declared"]
     large = [row for row in declared if row["n"] >= _LEAST_SHOWN]
     worst = sorted(large, key=lambda row: -row["log_loss"])[:_MOST]
@@ -131,7 +132,7 @@ def _slices(facts: CardFacts) -> Section:
     return Section(
         "For whom bad",
         sentences,
-        ["slice", "examples", "share of positives", "mean score", "log loss", "gain"],
+        ["slice", "examples", task.label_title, "mean score", str(task.loss_metric), "gain"],
         [
             [f"{row['column']} {row['value']}", str(row["n"]), f"{row['label_share']:.3f}", f"{row['mean_score']:.3f}",
              _bracketed(row["log_loss"], row["loss_lower"], row["loss_upper"]),
@@ -182,14 +183,22 @@ def _changes(facts: CardFacts) -> Section:
     )
 
 
-def _ladder(facts: CardFacts) -> Section:
+def _candidates_compared(facts: CardFacts) -> Section:
+    task = facts.comparison.task
+    shown = (task.loss_metric, task.headline)
+    names = [f"{part}{each.name}" for part in ("ahead_", "") for each in shown]
     rows = [
-        [row["rung"], row["kind"], _number(row["ahead_log_loss"]), _number(row["ahead_auc"]), _number(row["log_loss"]),
-         _number(row["auc"]), "yes" if row["is_chosen"] else ""]
-        for row in facts.rungs
-    ]  # fmt: skip
+        [row["candidate"], row["kind"], *(_number(row[name]) for name in names), "yes" if row["is_chosen"] else ""]
+        for row in facts.candidates
+    ]
     sentence = "Chosen on windows ahead of its training rows; the holdout is the gate's."
-    heads = ["rung", "kind", "log loss ahead", "AUC ahead", "log loss, holdout", "AUC, holdout", "taken"]
+    heads = [
+        "candidate",
+        "kind",
+        *(f"{each} ahead" for each in shown),
+        *(f"{each}, holdout" for each in shown),
+        "taken",
+    ]
     return Section("Compared with simpler models", [sentence], heads, rows)
 
 

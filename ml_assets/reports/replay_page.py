@@ -11,6 +11,8 @@ from ml_assets.reports.line_chart import DayMark, Line, Threshold, line_chart
 from ml_assets.reports.page import ColouredCell, PageColumn, PageTable, render_page
 from ml_assets.reports.plain_text import counted
 from ml_assets.reports.quality_text import worse_sentence
+from ml_assets.spec.drop import DropKey
+from ml_assets.stats.tasks import task_of
 
 Summary = Mapping[str, Any]
 
@@ -55,18 +57,21 @@ def outcome(summary: Summary) -> str:
     if not mean["n_months"]:
         return f"{steps} No month has matured predictions of a champion yet. {worse}"
     champion, baseline = mean["champion"], mean["baseline"]
+    task = task_of(summary["task"])
+    headline, loss = task.headline.name, task.loss_metric.name
     return (
-        f"{steps} Mean AUC over {counted(mean['n_months'], 'month')}: {champion['auc']:.4f}, "
-        f"{mean['auc_above_first_champion']:+.4f} compared with the first champion and "
-        f"{champion['auc'] - baseline['auc']:+.4f} compared with the baseline. Mean log loss: "
-        f"{champion['log_loss']:.4f}, first champion {mean['first_champion']['log_loss']:.4f}, baseline "
-        f"{baseline['log_loss']:.4f}. {worse}"
+        f"{steps} Mean {task.headline} over {counted(mean['n_months'], 'month')}: {champion[headline]:.4f}, "
+        f"{mean[f'{headline}_above_first_champion']:+.4f} compared with the first champion and "
+        f"{champion[headline] - baseline[headline]:+.4f} compared with the baseline. Mean {task.loss_metric}: "
+        f"{champion[loss]:.4f}, first champion {mean['first_champion'][loss]:.4f}, baseline "
+        f"{baseline[loss]:.4f}. {worse}"
     )
 
 
-def _losses(summary: Summary, days: tuple[date, date]) -> Chart | None:
+def _losses(summary: Summary, days: tuple[DropKey, DropKey]) -> Chart | None:
+    loss = task_of(summary["task"]).loss_metric
     lines: dict[str, Line] = {
-        name: [(date.fromisoformat(week["week"]), week[role]["log_loss"]) for week in summary["weeks"]]
+        name: [(date.fromisoformat(week["week"]), week[role][loss.name]) for week in summary["weeks"]]
         for role, name in ROLE_NAMES.items()
     }
     marks: list[DayMark] = []
@@ -76,10 +81,10 @@ def _losses(summary: Summary, days: tuple[date, date]) -> Chart | None:
         if not is_by_gate:
             name = "the fallback serves" if row["decided_by"] == "fallback" else "decided by a person"
         marks.append(DayMark(date.fromisoformat(row["drop"]), name, not is_promoted, is_dotted=not is_by_gate))
-    return line_chart("Log loss by week of prediction", lines, days, marks)
+    return line_chart(f"{str(loss).capitalize()} by week of prediction", lines, days, marks)
 
 
-def _drift(summary: Summary, days: tuple[date, date]) -> Chart | None:
+def _drift(summary: Summary, days: tuple[DropKey, DropKey]) -> Chart | None:
     weeks = sorted({row["week"] for row in summary["drift"]})
     found = {(row["family"], row["week"]): row["ratio"] for row in summary["drift"]}
     lines: dict[str, Line] = {
@@ -104,18 +109,20 @@ def _over_threshold(rows: Sequence[Mapping[str, Any]]) -> PageTable:
 
 def month_cells(summary: Summary) -> tuple[list[str], list[list[Any]]]:
     """Give the heads and the rows of the table of months; a share is a number between 0 and 1."""
-    heads = ["month", "labelled", "positive share"]
-    heads += [f"{measure} {name}" for measure in ("log loss", "AUC") for name in ROLE_NAMES.values()]
+    task = task_of(summary["task"])
+    shown = (task.loss_metric, task.headline)
+    heads = ["month", "labelled", task.label_title]
+    heads += [f"{measure} {name}" for measure in shown for name in ROLE_NAMES.values()]
     heads += [f"top {summary['capacity']} {ROLE_NAMES[role]}" for role in ("champion", "baseline")]
     rows = [
         [month["month"], month["n"], month["label_share"],
-         *(month[role][measure] for measure in ("log_loss", "auc") for role in ROLE_NAMES),
+         *(month[role][measure.name] for measure in shown for role in ROLE_NAMES),
          *(month[role]["precision_at_capacity"] for role in ("champion", "baseline"))]
         for month in summary["months"]
     ]  # fmt: skip
     mean = summary["mean"]
     if mean["n_months"] > 1:
-        measured = [mean[role][measure] for measure in ("log_loss", "auc") for role in ROLE_NAMES]
+        measured = [mean[role][measure.name] for measure in shown for role in ROLE_NAMES]
         rows.append(["mean", None, None, *measured, None, None])
     return heads, rows
 

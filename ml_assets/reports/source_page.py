@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from ml_assets.reports.figure_style import Chart
 from ml_assets.reports.page import ColouredCell, PageColumn, PageTable, render_page
 from ml_assets.spec.contract import RECEIVED, Source
 from ml_assets.spec.contract_words import rules_in_words
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import write_whole
@@ -54,7 +54,7 @@ def source_page(spec: UseCaseSpec, source: Source, facts: SourceFacts) -> str:
         title=f"{spec.name}: source {source.name}",
         description=source.description,
         outcome=outcome(facts),
-        bars=bar_chart(bars, spec.calendar.every),
+        bars=bar_chart(bars, spec.calendar),
         has_drops=bool(facts.drops),
         reasons=_reasons(spec, facts),
         contract=_contract(source),
@@ -83,14 +83,14 @@ def outcome(facts: SourceFacts) -> str:
 
 
 def _reasons(spec: UseCaseSpec, facts: SourceFacts) -> Chart | None:
-    found: dict[str, dict[date, int]] = {reason: dict(drops) for reason, drops in facts.reasons.items()}
+    found: dict[str, dict[DropKey, int]] = {reason: dict(drops) for reason, drops in facts.reasons.items()}
     for row in facts.results:
         if row["is_judged"] and not row["is_refused"]:
             found.setdefault(row["reason"], {}).setdefault(row["batch_date"], row["failed_rows"])
     if not facts.drops:
         return None
     ranked = dict(sorted(found.items(), key=lambda each: (-sum(each[1].values()), each[0])))
-    return reason_chart(ranked, (facts.drops[0]["batch_date"], facts.drops[-1]["batch_date"]), spec.calendar.every)
+    return reason_chart(ranked, (facts.drops[0]["batch_date"], facts.drops[-1]["batch_date"]), spec.calendar)
 
 
 def _contract(source: Source) -> dict[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal
+
+from ml_assets.spec.drop import DropKey
 
 Part = Literal["model", "baseline"]
 
@@ -19,21 +20,22 @@ class Promotion:
     baseline fitted beside it where the model has failed.
     """
 
-    as_of: date
+    as_of: DropKey
     sequence: int
     model_version: str
     artifact_sha256: str
-    serves_after: date
+    serves_after: DropKey
     serves: Part = "model"
 
 
-def champion_of(drop: date, promotions: Iterable[Promotion]) -> Promotion | None:
+def champion_of(drop: DropKey, promotions: Iterable[Promotion]) -> Promotion | None:
     """Give the champion of `drop`: the newest promotion before it; None before the first.
 
     Of several that serve after one drop, the last recorded counts.
 
     Examples
     --------
+    >>> from datetime import date
     >>> march = Promotion(date(2013, 3, 31), 1, "m", "", date(2013, 3, 31))
     >>> champion_of(date(2013, 3, 31), [march]) is None, champion_of(date(2013, 4, 1), [march]) is march
     (True, True)

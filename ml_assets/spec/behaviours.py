@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.extensions import BEHAVIOURS, ExtensionError, extensions, load_extension
+from ml_assets.spec.names import not_among
 from ml_assets.spec.user_sql import check_expression
 
-BehaviourKind = Literal["invariance", "direction", "minimum", "perturbation", "out_of_range"]
+FORMER_KINDS = {"minimum": "labelled_cases"}  # of earlier releases, and what they are called now
 _NEEDS: dict[str, tuple[str, ...]] = {
     "invariance": ("change", "max_change"),
     "direction": ("change", "direction"),
-    "minimum": ("cases",),
+    "labelled_cases": ("cases",),
     "perturbation": ("max_change",),
     "out_of_range": ("change",),
 }
@@ -61,7 +63,10 @@ class Behaviour(Declared):
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    kind: BehaviourKind
+    kind: Annotated[str, BeforeValidator(lambda kind: FORMER_KINDS.get(kind, kind))]
+    parameters: dict[str, float | int | str] = Field(
+        default_factory=dict, description="what a kind that an installed package adds asks for"
+    )
     description: str = ""
     change: dict[str, RowSql] = Field(default_factory=dict)
     where: RowSql = ""
@@ -78,9 +83,31 @@ class Behaviour(Declared):
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
         """Find what the kind needs and does not have."""
-        kind = declared.get("kind")
-        for key in _NEEDS.get(str(kind), ()):
+        kind = FORMER_KINDS.get(str(declared.get("kind")), declared.get("kind"))
+        if isinstance(kind, str) and (fault := kind_fault(kind)):
+            yield ("kind",), fault
+            return
+        for key in _needs(str(kind)):
             if not declared.get(key) and declared.get(key) != 0:
                 yield (key,), f"is required by {kind} and missing"
         if kind == "perturbation" and not any(declared.get(key) for key in ("noise", "missing", "unseen")):
             yield ("noise",), "is missing; allowed: at least one of noise, missing, unseen"
+
+
+def kind_fault(kind: str) -> str:
+    """Say what is wrong with a kind of behaviour; empty where it can be tried."""
+    known = [*_NEEDS, *extensions(BEHAVIOURS)]
+    if kind not in known:
+        return not_among(kind, known)
+    try:
+        _needs(kind)
+    except ExtensionError as error:
+        return str(error)
+    return ""
+
+
+def _needs(kind: str) -> tuple[str, ...]:
+    """Name the keys that a kind cannot do without; of one that a package adds, as it says itself."""
+    if kind in _NEEDS or kind not in extensions(BEHAVIOURS):
+        return _NEEDS.get(kind, ())
+    return tuple(getattr(load_extension(BEHAVIOURS, kind), "needs", ()))

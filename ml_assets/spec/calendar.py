@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.drop import Drop, DropKey
 
 _DURATION = re.compile(r"^\s*(\d+)\s*(s|m|min|h|d|w)\s*$")
 _UNIT_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -125,7 +126,7 @@ class Calendar(Declared):
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
-    def batch_at(self, drop: date) -> datetime:
+    def batch_at(self, drop: DropKey) -> datetime:
         """Give the moment of the batch of `drop`, in UTC.
 
         Examples
@@ -147,23 +148,94 @@ class Calendar(Declared):
         """
         return moment.astimezone(self._zone).date()
 
-    def interval_of(self, drop: date) -> tuple[datetime, datetime]:
-        """Give (previous batch, batch] of `drop`, in UTC: open at its start, closed at its end."""
-        return self.batch_at(drop - self.every), self.batch_at(drop)
+    def drop(self, key: DropKey) -> Drop:
+        """Give the drop of a key: what was received in (previous batch, batch].
 
-    def next_drop(self, drop: date) -> date:
+        Examples
+        --------
+        >>> calendar = Calendar(start="2013-01-01", at="04:00", timezone="America/New_York")
+        >>> drop = calendar.drop(date(2013, 7, 1))
+        >>> drop.start.isoformat(), drop.end.isoformat()
+        ('2013-06-30T08:00:00+00:00', '2013-07-01T08:00:00+00:00')
+        """
+        return Drop(self.batch_at(key), self.batch_at(self.shift(key, -1)), key)
+
+    def shift(self, drop: DropKey, steps: int) -> DropKey:
+        """Give the drop `steps` drops later, or earlier where negative, whether or not the calendar runs then.
+
+        Examples
+        --------
+        >>> weekly = Calendar(start="2022-01-09", every="7d", at="06:00", timezone="Asia/Kolkata")
+        >>> str(weekly.shift(date(2022, 1, 9), 2)), str(weekly.shift(date(2022, 1, 9), -1))
+        ('2022-01-23', '2022-01-02')
+        """
+        return drop + steps * self.every
+
+    def next_drop(self, drop: DropKey) -> DropKey:
         """Give the drop after `drop`, whether or not the calendar still runs."""
-        return drop + self.every
+        return self.shift(drop, 1)
 
-    def previous_drop(self, drop: date) -> date:
+    def previous_drop(self, drop: DropKey) -> DropKey:
         """Give the drop before `drop`, whether or not the calendar had begun."""
-        return drop - self.every
+        return self.shift(drop, -1)
+
+    def earlier(self, drop: DropKey, length: timedelta) -> DropKey:
+        """Give the key that lies `length` before `drop`: a bound to compare drops with, not always a drop itself."""
+        return drop - length
+
+    def window_start(self, drop: DropKey, length: timedelta) -> DropKey:
+        """Give the first drop of the window of `length` that ends with `drop`; it holds one drop at least.
+
+        Examples
+        --------
+        >>> daily = Calendar(start="2013-01-01", at="04:00", timezone="America/New_York")
+        >>> str(daily.window_start(date(2013, 1, 14), timedelta(days=7)))
+        '2013-01-08'
+        """
+        return self.shift(drop - max(length, self.every), 1)
+
+    def drops_in(self, length: timedelta) -> int:
+        """Give how many whole drops fall into a length of time, at least one."""
+        return max(1, length // self.every)
+
+    def drops_waited(self, length: timedelta) -> int:
+        """Give after how many drops a length of time is over: zero for no time at all."""
+        return -(-length // self.every)
+
+    def length_of(self, drops: int) -> timedelta:
+        """Give the time that so many drops take, as declarations count it."""
+        return drops * self.every
+
+    def has_clock_change(self, drop: DropKey) -> bool:
+        """Say whether the clocks of the zone change in `drop`, which makes it an hour longer or shorter."""
+        return self.batch_at(drop) - self.batch_at(self.previous_drop(drop)) != self.every
+
+    def cron(self, after: timedelta = timedelta(0)) -> str:
+        """Give the batches, or moments as long after them, as a cron expression in the calendar's zone.
+
+        Examples
+        --------
+        >>> weekly = Calendar(start="2022-01-09", every="7d", at="23:30", timezone="Asia/Kolkata")
+        >>> weekly.cron(), weekly.cron(timedelta(hours=1))
+        ('30 23 * * 0', '30 0 * * 1')
+        """
+        at = datetime.combine(self.start, self.at) + after
+        days = "*" if self.every == timedelta(days=1) else str(at.isoweekday() % 7)
+        return f"{at.minute} {at.hour} * * {days}"
+
+    def steps(self, first: DropKey, last: DropKey) -> int:
+        """Give how many drops `last` comes after `first`; negative where it comes before."""
+        return (last - first) // self.every
+
+    def span(self, first: DropKey, last: DropKey) -> timedelta:
+        """Give the time from `first` to `last`, as declarations count it."""
+        return last - first
 
     def is_drop(self, day: date) -> bool:
         """Say whether a batch runs on `day`."""
         return day >= self.start and (self.end is None or day <= self.end) and not (day - self.start) % self.every
 
-    def nearest_drop(self, day: date) -> date:
+    def nearest_drop(self, day: date) -> DropKey:
         """Give the drop that is nearest to `day`.
 
         Examples
@@ -176,17 +248,17 @@ class Calendar(Declared):
         steps = max(0, round((day - self.start) / self.every))
         return self.start + (steps if last is None else min(steps, last)) * self.every
 
-    def drops_between(self, first: date, last: date) -> list[date]:
+    def drops_between(self, first: DropKey, last: DropKey) -> list[DropKey]:
         """List the drops from `first` to `last`, both included, in order."""
         steps = max(0, -((self.start - first) // self.every))
         day = self.start + steps * self.every
-        drops: list[date] = []
+        drops: list[DropKey] = []
         while day <= last and (self.end is None or day <= self.end):
             drops.append(day)
             day += self.every
         return drops
 
-    def drop_receiving(self, moment: datetime) -> date:
+    def drop_receiving(self, moment: datetime) -> DropKey:
         """Name the drop whose interval holds `moment`.
 
         Examples
@@ -205,14 +277,14 @@ class Calendar(Declared):
         return day
 
 
-def cut_drops(drops: Iterable[date], rows: Mapping[date, int], at_once: int) -> Iterator[list[date]]:
+def cut_drops(drops: Iterable[DropKey], rows: Mapping[DropKey, int], at_once: int) -> Iterator[list[DropKey]]:
     """Cut drops into parts of whole drops with at most `at_once` rows together; one with more is a part of its own.
 
     >>> one, two, three = (date(2013, 1, day) for day in (1, 2, 3))
     >>> [len(part) for part in cut_drops([one, two, three], {one: 40, two: 50, three: 60}, at_once=100)]
     [2, 1]
     """
-    part: list[date] = []
+    part: list[DropKey] = []
     held = 0
     for drop in drops:
         if part and held + rows.get(drop, 0) > at_once:

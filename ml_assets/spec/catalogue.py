@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ml_assets.spec.aggregates import AGGREGATES, added_aggregate
 from ml_assets.spec.calendar import format_duration
 from ml_assets.spec.contract import Source
 from ml_assets.spec.declared_tables import DeclaredTables, declared_tables, types_of
@@ -138,6 +139,8 @@ def _unit_of(text: str, kind: str, row: Mapping[str, _Known]) -> str:
 def _unit(aggregate: Aggregate, kind: str, row: Mapping[str, _Known]) -> str:
     if aggregate.function in _BY_FUNCTION:
         return _BY_FUNCTION[aggregate.function]
+    if aggregate.function not in AGGREGATES and (unit := added_aggregate(aggregate.function).unit) is not None:
+        return unit
     if kind == "BOOLEAN":
         return _OF_CONDITION.get(aggregate.function, "")
     return _unit_of(aggregate.expression, kind, row)

@@ -136,5 +136,5 @@ def _read(view: FeatureView, text: str, columns: list[str]) -> Iterator[str]:
 
 def _of_baseline(spec: UseCaseSpec) -> tuple[ColumnAt, ...]:
     """Give what the baseline to beat reads."""
-    names = spec.model.recipe(spec.labels.matures_after).baseline.group_by
+    names = spec.recipe().baseline.group_by
     return tuple(ColumnAt(*FEATURES, name) for name in names)

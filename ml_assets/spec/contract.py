@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from ml_assets.spec.calendar import Duration, check_zone
 from ml_assets.spec.databases import Extract, extract_faults
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.drop_rules import (
     DROP_RULES,
     RECEIVED,
@@ -20,10 +21,10 @@ from ml_assets.spec.drop_rules import (
     VolumeRule,
     drop_rule_faults,
 )
-from ml_assets.spec.drops import ExpectedFile
 from ml_assets.spec.file_format import FileFormat
 from ml_assets.spec.names import DECIDE, Identifier, KeyPath, not_among
 from ml_assets.spec.raw_yaml import list_of, mapping_of, names_in
+from ml_assets.spec.received import ExpectedFile
 
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
 
@@ -303,7 +304,7 @@ class Source(Declared):
                 if columns and name not in columns:
                     yield ("expectations", place, "arguments", *path), not_among(name, columns)
 
-    def is_expected_in(self, drop: date, first_drop: date) -> bool:
+    def is_expected_in(self, drop: DropKey, first_drop: DropKey) -> bool:
         """Say whether a file of this source is due in `drop`."""
         if self.until is not None and drop > self.until:
             return False

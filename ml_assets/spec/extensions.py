@@ -17,6 +17,9 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 MODEL_KINDS = "ml_assets.model_kinds"
+AGGREGATES = "ml_assets.aggregates"
+METRICS = "ml_assets.metrics"
+BEHAVIOURS = "ml_assets.behaviours"
 
 
 class ExtensionError(ValueError):

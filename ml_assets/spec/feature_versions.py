@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 
-from ml_assets.spec.features import FeatureView
+from ml_assets.spec.aggregates import AGGREGATES, added_aggregate
+from ml_assets.spec.features import Aggregate, FeatureView
 from ml_assets.spec.use_case import UseCaseSpec
 
 
@@ -44,8 +45,16 @@ def _of_view(spec: UseCaseSpec, view: FeatureView) -> dict[str, str]:
     if view.latest:
         columns = [*view.latest, *(["age"] if view.with_age else [])]
         return {name: _hash([shared, column, str(view.max_age)]) for name, column in zip(names, columns, strict=True)}
-    measured = [(str(window), view.aggregates[aggregate]) for window in view.windows for aggregate in view.aggregates]
+    aggregates = [_versioned(aggregate, view.aggregates[aggregate.name]) for aggregate in view.parsed_aggregates()]
+    measured = [(str(window), aggregate) for window in view.windows for aggregate in aggregates]
     return {name: _hash([shared, each]) for name, each in zip(names, measured, strict=True)}
+
+
+def _versioned(aggregate: Aggregate, text: str) -> str:
+    """Give the text of an aggregate, with the version of one that a package adds."""
+    if aggregate.function in AGGREGATES:
+        return text
+    return f"{text} version {added_aggregate(aggregate.function).version}"
 
 
 def without_comments(sql: str) -> str:

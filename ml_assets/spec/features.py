@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from ml_assets.spec.aggregates import AGGREGATES, added_aggregate, aggregate_names
 from ml_assets.spec.calendar import Duration, format_duration
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.names import Identifier, KeyPath, did_you_mean, not_among
@@ -18,14 +19,10 @@ from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts
 EXAMPLE_COLUMNS = ("batch_date", "example_id", "prediction_at")
 # the last ones a training set has beside the features
 TAKEN = (*EXAMPLE_COLUMNS, "label", "split", "label_origin", "label_weight", "label_reason")
-AggregateFunction = Literal[
-    "count", "sum", "mean", "share", "min", "max", "std", "last", "distinct", "hours_since_last"
-]
-AGGREGATES = get_args(AggregateFunction)
 OF_ANY_TYPE = ("count", "distinct", "hours_since_last")  # the others are of a number, or of true and false
 OF_ROWS = ("count", "hours_since_last")  # what `*` can be asked of
 WHOLE_NUMBERS = ("count", "distinct")
-_AGGREGATE = re.compile(rf"^\s*({'|'.join(AGGREGATES)})\s*\((.*)\)\s*$", re.DOTALL)
+_AGGREGATE = re.compile(r"^\s*(\w+)\s*\((.*)\)\s*$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -35,10 +32,11 @@ class Aggregate:
     Nulls and numbers that are not finite never enter. `share` is the mean of a condition; `std` the standard deviation
     of a sample (n - 1), null below two values; `last` the value counted last; `distinct` the number of different
     values; `hours_since_last` the time since the last fact with a value became known, `*` since the last fact.
+    Installed packages may add others (`spec.aggregates`).
     """
 
     name: str
-    function: AggregateFunction
+    function: str
     expression: str
 
     @property
@@ -58,15 +56,19 @@ def parse_aggregate(name: str, text: str) -> Aggregate:
     match = _AGGREGATE.match(text)
     if (
         match is None
+        or match[1] not in aggregate_names()
         or not match[2].strip()
         or not _is_closed_last(match[2])
         or (match[2].strip() == "*" and match[1] not in OF_ROWS)
     ):
-        said = f"{', '.join(f'{each}(*)' for each in OF_ROWS)}, or {', '.join(AGGREGATES)} of an expression"
+        known = aggregate_names()
+        said = f"{', '.join(f'{each}(*)' for each in OF_ROWS)}, or {', '.join(known)} of an expression"
         word = re.match(r"\s*(\w+)", text)
-        nearest = did_you_mean(word[1], AGGREGATES) if word and word[1] not in AGGREGATES else ""
+        nearest = did_you_mean(word[1], known) if word and word[1] not in known else ""
         raise ValueError(f"{name}: found {text!r}; allowed: {said}{nearest}")
-    return Aggregate(name, cast("AggregateFunction", match[1]), match[2].strip())
+    if match[1] not in AGGREGATES:
+        added_aggregate(match[1])  # an ExtensionError, which is a ValueError, names what cannot be loaded
+    return Aggregate(name, match[1], match[2].strip())
 
 
 def _is_closed_last(inside: str) -> bool:

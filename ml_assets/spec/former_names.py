@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ml_assets.spec.behaviours import FORMER_KINDS
 from ml_assets.spec.contract import FORMER_ARRIVALS
 from ml_assets.spec.declared import Declared
 from ml_assets.spec.gate import GateRule
@@ -54,3 +55,8 @@ def former_names(declared: Mapping[str, Any]) -> Iterator[FormerName]:
         if isinstance(found, str) and found in FORMER_ARRIVALS:
             path = ("sources", place, "arrives")
             yield FormerName(path, path, f"found {found!r}; it is called {FORMER_ARRIVALS[found]} now")
+    for place, behaviour in enumerate(list_of(mapping_of(declared.get("model")).get("behaviours"))):
+        found = mapping_of(behaviour).get("kind")
+        if isinstance(found, str) and found in FORMER_KINDS:
+            path = ("model", "behaviours", place, "kind")
+            yield FormerName(path, path, f"found {found!r}; it is called {FORMER_KINDS[found]} now")

@@ -175,7 +175,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "imbalance": "how rare positives are weighed in training",
         "calibration": "how scores are made probabilities after training",
         "abstain": "when the model gives no score and the baseline serves",
-        "ladder": "the models that are tried, from simple to complex; the first is the baseline to beat",
+        "candidates": "the models that are tried, from simple to complex; the first is the baseline to beat",
         "gate": "what a candidate has to keep to become champion",
         "objectives": "amounts that are predicted beside the score",
         "prior_correction": "a shift of all scores when positives become rarer or more frequent",
@@ -184,7 +184,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "Folds": {"count": "how many windows", "length": "how long each is"},
     "Tuning": {"trials": "most sets of parameters that are tried", "minutes": "most minutes that it takes"},
-    "Rung": {
+    "ModelCandidate": {
         "name": "name of the model in tables and reports",
         "parameters": "parameters of its kind",
         "group_by": "features by whose values `group_history` counts",
@@ -272,7 +272,8 @@ _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "FeatureView": {"owner": "team:delays", "where": "NOT is_cancelled"},
     "RowExpression": {"owner": "team:delays"},
     "AcceptedFeature": {"name": "booked_days_ahead", "reason": "the booking is stored before the batch"},
-    "Rung": {"features": ["carrier", "local_hour"]},
+    "ModelSpec": {"metrics": ["log_score"]},
+    "ModelCandidate": {"features": ["carrier", "local_hour"]},
     "WarmStart": {"rounds": 50, "replay_share": 0.3},
     "Sensitive": {"column": "branch", "max_difference": 0.1},
     "Delivery": {

@@ -36,7 +36,7 @@ class Objective(Declared):
     at_least, at_most
         Outcomes beyond count as these in training: a few extreme ones would decide the mean.
     parameters
-        Of the boosted trees that learn it; as for a rung of xgboost.
+        Of the boosted trees that learn it; as for a candidate of xgboost.
     """
 
     name: Identifier
@@ -63,7 +63,12 @@ def objective_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
     if len(names) < len(objectives):
         return  # one without a name: nobody knows what is meant
     foretold = [name for each in objectives if isinstance(name := mapping_of(each).get("measure"), str)]
-    guarded = [*GUARDED, *(f"{name}_mae" for name in names), *(f"{name}_on_list" for name in foretold)]
+    guarded = [
+        *GUARDED,
+        *(name for _, name in names_in(model.get("metrics"))),
+        *(f"{name}_mae" for name in names),
+        *(f"{name}_on_list" for name in foretold),
+    ]
     for place, each in enumerate(list_of(mapping_of(model.get("gate")).get("guardrails"))):
         measure = mapping_of(each).get("measure")
         if isinstance(measure, str) and measure not in guarded:

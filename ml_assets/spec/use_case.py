@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field
@@ -12,11 +12,12 @@ from ml_assets.spec.calendar import Calendar, Duration
 from ml_assets.spec.contract import Source
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.deliveries import Delivery, repeated_files
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.drop_rules import short_references
 from ml_assets.spec.experiments import Experiment, experiment_faults
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.labeling import LabelingSpec
-from ml_assets.spec.model import ModelSpec
+from ml_assets.spec.model import ModelSpec, TaskName, TrainingRecipe
 from ml_assets.spec.monitoring import MonitoringSpec, RetrainingSpec
 from ml_assets.spec.names import Identifier, did_you_mean
 from ml_assets.spec.objectives import SCORE, objective_faults
@@ -74,6 +75,7 @@ class UseCaseSpec(Declared):
     description: str = ""
     owners: tuple[str, ...] = ()
     clock: Literal["wall", "data"] = "wall"
+    task: TaskName = Field(default="binary", description="what is predicted: binary, whether something happens")
     calendar: Calendar
     sources: tuple[Source, ...] = Field(min_length=1)
     examples: Examples
@@ -95,12 +97,16 @@ class UseCaseSpec(Declared):
                 return source
         raise KeyError(name)
 
+    def recipe(self) -> TrainingRecipe:
+        """Give what decides the training."""
+        return self.model.recipe(self.task, self.labels.matures_after)
+
     @property
     def trains_on_weak_labels(self) -> bool:
         """Whether training sets hold labels of labeling functions and gold ones."""
         return self.labeling is not None and self.labeling.train
 
-    def matured_by(self, as_of: date) -> datetime:
+    def matured_by(self, as_of: DropKey) -> datetime:
         """Give the latest `prediction_at` that is matured at the batch of `as_of`, in UTC."""
         return self.calendar.batch_at(as_of) - self.labels.matures_after
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ml_assets.stats.block_bootstrap import Interval
-from ml_assets.stats.classification import auc, expected_calibration_error, log_loss
+from ml_assets.stats.task import Task
 
 
 @dataclass(frozen=True)
@@ -18,20 +19,26 @@ class WindowMeasures:
 
     Attributes
     ----------
+    task
+        What is predicted, and how that is measured.
     n, n_days
         Labelled examples, and the days they fall on.
-    log_loss, auc, ece
-        In nats, in [0, 1], in [0, 1]; NaN where undefined (no examples, one class only).
+    measured
+        The loss and the metrics of the task, by name; NaN where undefined (no examples, one class only).
     positives
-        Positives among the `n`; None where they were not counted.
+        Positives among the `n`, where labels are of two classes; None where they were not counted.
     """
 
+    task: Task
     n: int
     n_days: int
-    log_loss: float
-    auc: float
-    ece: float
+    measured: Mapping[str, float]
     positives: int | None = None
+
+    @property
+    def loss(self) -> float:
+        """The mean loss."""
+        return self.measured[self.task.loss_metric.name]
 
     @property
     def rarer(self) -> int | None:
@@ -41,19 +48,18 @@ class WindowMeasures:
 
 @dataclass(frozen=True)
 class SimpleGain:
-    """The relative gain in log loss over `reference`: the better of the constant and the baseline on the window."""
+    """The relative gain in loss over `reference`: the better of the constant and the baseline on the window."""
 
     reference: Literal["constant", "baseline"]
     gain: Interval
 
 
-def measure_window(labels: ArrayLike, scores: ArrayLike, days: ArrayLike) -> WindowMeasures:
+def measure_window(task: Task, labels: ArrayLike, scores: ArrayLike, days: ArrayLike) -> WindowMeasures:
     """Measure scores of labelled examples; `days` are anything numpy can sort."""
     return WindowMeasures(
+        task,
         n=int(np.asarray(labels).size),
         n_days=int(np.unique(np.asarray(days)).size),
-        log_loss=log_loss(labels, scores),
-        auc=auc(labels, scores),
-        ece=expected_calibration_error(labels, scores),
+        measured=task.measure(labels, scores),
         positives=int(np.sum(np.asarray(labels) == 1)),
     )

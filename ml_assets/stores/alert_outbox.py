@@ -12,11 +12,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ml_assets.decisions.incidents import Change, Changes, Finding, Incident, Severity, message_of
 from ml_assets.decisions.incidents import settle as settle_incidents
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.write_lock import write_lock
 
@@ -96,7 +97,7 @@ class AlertOutbox:
         at: str,
         findings: Iterable[Finding],
         now: datetime,
-        drop: date | None = None,
+        drop: DropKey | None = None,
     ) -> Changes:
         """Open and close incidents by what was found at `at`, and write the messages that say so.
 

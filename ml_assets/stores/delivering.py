@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.deliveries import Delivery
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.handing_over import DeliveryError, hand_over
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.paths import StatePaths, delivery_roots
@@ -22,7 +22,7 @@ _FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20].", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
-def deliver(paths: StatePaths, use_case: str, delivery: Delivery, drop: date, rows: pa.Table) -> Path | str | None:
+def deliver(paths: StatePaths, use_case: str, delivery: Delivery, drop: DropKey, rows: pa.Table) -> Path | str | None:
     """Hand over the rows of a drop, and say where they are: the path of a file; None where there is no row.
 
     A file whose rows no longer stand is taken back, and one that has the same content already is left alone: whoever

@@ -21,8 +21,8 @@ from ml_assets.ingestion.table_files import read_table_file
 from ml_assets.ingestion.unpacking import RefusedFileError
 from ml_assets.ingestion.written_marks import Marks, find_marks, write_plainly
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drops import LandedFile
 from ml_assets.spec.file_format import FileFormat
+from ml_assets.spec.received import LandedFile
 from ml_assets.stores.history import as_contract_csv
 
 if TYPE_CHECKING:

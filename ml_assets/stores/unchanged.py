@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ml_assets.spec.drops import ExpectedFile
+from ml_assets.spec.received import ExpectedFile
 
 T = TypeVar("T")
 _LOOK_AGAIN_S = 300  # whatever the marks say: two changes within one tick of the file system's clock look like one

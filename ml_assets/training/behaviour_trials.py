@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.spec.behaviours import Behaviour
+from ml_assets.training.behaviour_kind import Judged, Trial, added_behaviour_kind
 
 if TYPE_CHECKING:
     import duckdb
@@ -73,18 +74,15 @@ def _tried(
     rng: np.random.Generator,
 ) -> TrialOfBehaviour:
     try:
-        if behaviour.kind == "minimum":
-            return _judge_cases(behaviour, model, rows)
         chosen, changed = _select(behaviour, rows, connection)
         if chosen.empty:
             return _result(behaviour, "not enough data", 0, float("nan"), "no row of the window is as `where` says")
-        if behaviour.kind == "out_of_range":
-            return _judge_abstaining(behaviour, envelope, changed)
-        if behaviour.kind == "perturbation":
-            changed = _perturbed(behaviour, chosen, rng)
-        return _judge_change(behaviour, model.predict(chosen), model.predict(changed))
+        judge = _JUDGES.get(behaviour.kind) or added_behaviour_kind(behaviour.kind).judge
+        found = judge(Trial(behaviour, model, envelope, chosen, changed, rng))
     except Exception as error:  # noqa: BLE001 - whatever a change of inputs raises is what is looked for
         return _result(behaviour, "broken", len(rows), float("nan"), f"{type(error).__name__}: {error}")
+    state = "kept" if found.is_kept else "broken"
+    return _result(behaviour, state, found.n, found.measured, found.message, found.threshold)
 
 
 def _select(
@@ -129,24 +127,35 @@ def _perturbed(behaviour: Behaviour, rows: pd.DataFrame, rng: np.random.Generato
     return changed
 
 
-def _judge_change(behaviour: Behaviour, before: FloatArray, after: FloatArray) -> TrialOfBehaviour:
+def _judge_perturbation(trial: Trial) -> Judged:
+    return _judge_move(replace(trial, changed=_perturbed(trial.behaviour, trial.rows, trial.rng)))
+
+
+def _judge_move(trial: Trial) -> Judged:
+    """Judge how far the score moves in the mean."""
+    before, after = trial.model.predict(trial.rows), trial.model.predict(trial.changed)
+    moved = float(np.abs(after - before).mean())
+    allowed = trial.behaviour.max_change if trial.behaviour.max_change is not None else 0.0
+    message = f"the score moves by {moved:.4f} in the mean, allowed are {allowed:.4f}"
+    return Judged(moved <= allowed, before.size, moved, allowed, message)
+
+
+def _judge_direction(trial: Trial) -> Judged:
+    behaviour = trial.behaviour
     if behaviour.direction is None:
-        moved = float(np.abs(after - before).mean())
-        allowed = behaviour.max_change if behaviour.max_change is not None else 0.0
-        message = f"the score moves by {moved:.4f} in the mean, allowed are {allowed:.4f}"
-        return _result(behaviour, "kept" if moved <= allowed else "broken", before.size, moved, message, allowed)
+        return _judge_move(trial)
+    before, after = trial.model.predict(trial.rows), trial.model.predict(trial.changed)
     sign = 1 if behaviour.direction == "up" else -1
     share = float((sign * (after - before) >= -behaviour.tolerance).mean())
     message = f"{share:.1%} of the scores do not go {'down' if sign > 0 else 'up'}, asked are {behaviour.share:.1%}; "
     message += f"mean change {float((after - before).mean()):+.4f}"
-    return _result(behaviour, _state(share, behaviour), before.size, share, message, behaviour.share)
+    return Judged(share >= behaviour.share, before.size, share, behaviour.share, message)
 
 
-def _judge_cases(behaviour: Behaviour, model: FittedModel, rows: pd.DataFrame) -> TrialOfBehaviour:
+def _judge_cases(trial: Trial) -> Judged:
     import pandas as pd
 
-    if rows.empty:
-        return _result(behaviour, "not enough data", 0, float("nan"), "the window has no rows to call usual")
+    behaviour, model, rows = trial.behaviour, trial.model, trial.rows
     usual = {name: _usual(rows[name]) for name in rows.columns}
     frame = pd.DataFrame([usual | case.values for case in behaviour.cases], columns=list(rows.columns))
     typed = frame.astype({name: rows[name].dtype for name in rows.columns if rows[name].dtype.kind in "fiu"})
@@ -157,17 +166,27 @@ def _judge_cases(behaviour: Behaviour, model: FittedModel, rows: pd.DataFrame) -
     share = sum(right) / len(right)
     message = f"{sum(right)} of {len(right)} cases are on their side of the median score {middle:.4f}"
     message += f"; not case {', '.join(wrong)}" if wrong else ""
-    return _result(behaviour, _state(share, behaviour), len(right), share, message, behaviour.share)
+    return Judged(share >= behaviour.share, len(right), share, behaviour.share, message)
 
 
-def _judge_abstaining(behaviour: Behaviour, envelope: Envelope | None, changed: pd.DataFrame) -> TrialOfBehaviour:
-    if envelope is None:
+def _judge_abstaining(trial: Trial) -> Judged:
+    wanted = trial.behaviour.share
+    if trial.envelope is None:
         message = "the model never abstains: model.abstain is not declared"
-        return _result(behaviour, "broken", len(changed), 0.0, message, behaviour.share)
-    outside = envelope.outside(changed)
+        return Judged(False, len(trial.changed), 0.0, wanted, message)
+    outside = trial.envelope.outside(trial.changed)
     share = sum(each is not None for each in outside) / len(outside)
-    message = f"it abstains from {share:.1%} of the rows, asked are {behaviour.share:.1%}"
-    return _result(behaviour, _state(share, behaviour), len(outside), share, message, behaviour.share)
+    message = f"it abstains from {share:.1%} of the rows, asked are {wanted:.1%}"
+    return Judged(share >= wanted, len(outside), share, wanted, message)
+
+
+_JUDGES: Mapping[str, Callable[[Trial], Judged]] = {
+    "invariance": _judge_direction,
+    "direction": _judge_direction,
+    "labelled_cases": _judge_cases,
+    "perturbation": _judge_perturbation,
+    "out_of_range": _judge_abstaining,
+}
 
 
 def _usual(column: pd.Series) -> object:
@@ -175,10 +194,6 @@ def _usual(column: pd.Series) -> object:
     if known.empty:
         return None
     return known.median() if known.dtype.kind in "fiu" else known.mode().iloc[0]
-
-
-def _state(share: float, behaviour: Behaviour) -> str:
-    return "kept" if share >= behaviour.share else "broken"
 
 
 def _result(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ml_assets.spec.gate import GateRule
 from ml_assets.spec.monitoring import Costs
 from ml_assets.stats.block_bootstrap import Interval, paired_day_block_bootstrap
-from ml_assets.stats.classification import pointwise_log_loss
+from ml_assets.stats.task import Task
 from ml_assets.stats.window_measures import SimpleGain
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def implied_threshold(costs: Costs) -> float:
     return costs.false_alarm / whole if whole else 0.5
 
 
-def gain_over_simple(
+def gain_over_simple(  # noqa: PLR0913, PLR0917 - what is compared, and how
+    task: Task,
     labels: NDArray[np.float64],
     days: Sequence[str],
     scores: Mapping[str, NDArray[np.float64]],
@@ -49,9 +50,9 @@ def gain_over_simple(
     """
     if not labels.size:
         return None
-    candidate = pointwise_log_loss(labels, scores["candidate"])
-    constant = pointwise_log_loss(labels, np.full(labels.size, train_share))
-    baseline = pointwise_log_loss(labels, scores["baseline"])
+    candidate = task.losses(labels, scores["candidate"])
+    constant = task.losses(labels, np.full(labels.size, train_share))
+    baseline = task.losses(labels, scores["baseline"])
     is_baseline = np.array_equal(scores["candidate"], scores["baseline"])
     takes_constant = is_baseline or constant.sum() <= baseline.sum()
     gain = paired_day_block_bootstrap(
@@ -66,19 +67,20 @@ def gain_over_simple(
 
 
 def gain_over(
+    task: Task,
     window: pd.DataFrame,
     champion_scores: NDArray[np.float64],
     candidate_scores: NDArray[np.float64],
     rule: GateRule,
     rng: np.random.Generator,
 ) -> Interval | None:
-    """Give the relative gain in log loss over the champion, with its paired day-block interval; None without rows."""
+    """Give the relative gain in loss over the champion, with its paired day-block interval; None without rows."""
     if len(window) == 0:
         return None
     labels = window["label"].to_numpy()
     return paired_day_block_bootstrap(
-        pointwise_log_loss(labels, champion_scores),
-        pointwise_log_loss(labels, candidate_scores),
+        task.losses(labels, champion_scores),
+        task.losses(labels, candidate_scores),
         window["batch_date"].astype(str).to_numpy(),
         rng=rng,
         resamples=rule.resamples,

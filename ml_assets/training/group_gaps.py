@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.stats.classification import pointwise_log_loss
+from ml_assets.stats.task import Task
+from ml_assets.stats.tasks import task_of
 from ml_assets.training.evaluation import implied_threshold
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def group_gaps(spec: UseCaseSpec, window: pd.DataFrame, scores: NDArray[np.float
             yield {**row, "state": "not enough data", "measured": float("nan"), "message": message}
             continue
         difference, by_group = _difference(
-            each.metric, labels[is_judged], scores[is_judged], groups[is_judged], threshold
+            task_of(spec.task), each.metric, labels[is_judged], scores[is_judged], groups[is_judged], threshold
         )
         low, high = min(by_group, key=by_group.__getitem__), max(by_group, key=by_group.__getitem__)
         message = f"{each.metric} from {by_group[low]:.4f} ({low}) to {by_group[high]:.4f} ({high}), "
@@ -57,7 +58,12 @@ def group_gaps(spec: UseCaseSpec, window: pd.DataFrame, scores: NDArray[np.float
 
 
 def _difference(
-    metric: str, labels: NDArray[np.float64], scores: NDArray[np.float64], groups: NDArray[Any], threshold: float
+    task: Task,
+    metric: str,
+    labels: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    groups: NDArray[Any],
+    threshold: float,
 ) -> tuple[float, dict[str, float]]:
     from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
 
@@ -66,9 +72,9 @@ def _difference(
         "false_positive_rate": false_positive_rate,
         "selection_rate": selection_rate,
     }
-    if metric == "log_loss":
+    if metric == task.loss_metric.name:
         frame = MetricFrame(
-            metrics=lambda y_true, y_pred: float(pointwise_log_loss(y_true, y_pred).mean()),
+            metrics=task.loss,
             y_true=labels,
             y_pred=scores,
             sensitive_features=groups,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.spec.features import FeatureSpec
-from ml_assets.stats.classification import log_loss
+from ml_assets.stats.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +60,7 @@ def views_of(features: FeatureSpec, names: Sequence[str]) -> dict[str, tuple[str
 
 
 def permutation_importance(
+    task: Task,
     model: FittedModel,
     rows: pd.DataFrame,
     groups: Mapping[str, Sequence[str]],
@@ -67,7 +68,7 @@ def permutation_importance(
     rng: np.random.Generator,
     repeats: int,
 ) -> dict[str, FloatArray]:
-    """By group, how much the log loss rises when its columns are shuffled among the rows, in nats, one a repeat.
+    """By group, how much the task's loss rises when its columns are shuffled among the rows, one a repeat.
 
     The columns of a group are shuffled together, so that what they say of one another stays; Breiman, "Random forests"
     (2001), as "model reliance" of groups in Fisher, Rudin and Dominici (2019). The rows are to be ones that the model
@@ -87,7 +88,7 @@ def permutation_importance(
         raise ValueError(f"found {len(rows)} rows and {repeats} repeats; allowed: one of each, or more")
     labels = rows["label"].to_numpy(dtype=np.float64)
     taken = rows[list(model.feature_names)]
-    plain = log_loss(labels, model.predict(taken))
+    plain = task.loss(labels, model.predict(taken))
     rises: dict[str, FloatArray] = {}
     for name, columns in groups.items():
         own = [column for column in columns if column in model.feature_names]
@@ -95,7 +96,7 @@ def permutation_importance(
         for repeat in range(repeats if own else 0):
             places = rng.permutation(len(rows))
             shuffled = taken.assign(**{column: taken[column].to_numpy()[places] for column in own})
-            rises[name][repeat] = log_loss(labels, model.predict(shuffled)) - plain
+            rises[name][repeat] = task.loss(labels, model.predict(shuffled)) - plain
     return rises
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.spec.model import Rung, TrainingRecipe
-from ml_assets.stats.classification import log_loss
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe
+from ml_assets.stats.task import Task
 from ml_assets.training.blend import Blend
 from ml_assets.training.calibration import CalibratedModel
 from ml_assets.training.candidate import Start, fit_bare
@@ -29,38 +29,41 @@ MOST_LOSS = 1.02  # times the judged model's loss on the holdout, which the refi
 
 def refit(
     recipe: TrainingRecipe,
-    rung: Rung,
+    candidate: ModelCandidate,
     judged: FittedModel,
     rows: pd.DataFrame,
     features: Sequence[str],
     start: Start | None = None,
 ) -> FittedModel:
-    """Fit `rung` on all `rows`, with the weights and the calibration that `judged` has.
+    """Fit `candidate` on all `rows`, with the weights and the calibration that `judged` has.
 
     Parameters
     ----------
     rows
         A training set, of both splits: `label`, `prediction_at` and the feature columns.
     judged
-        The model of that rung that was fitted on the rows of split `train`.
+        The model of that candidate that was fitted on the rows of split `train`.
     """
     names = list(features)
     if isinstance(judged, CalibratedModel):
-        return CalibratedModel(refit(recipe, rung, judged.model, rows, names, start), judged.curve)
+        return CalibratedModel(refit(recipe, candidate, judged.model, rows, names, start), judged.curve)
     if isinstance(judged, Blend):
-        fits = [partial(fit_bare, recipe, recipe.rung(name), rows, names, start) for name in judged.names]
+        fits = [partial(fit_bare, recipe, recipe.candidate(name), rows, names, start) for name in judged.names]
         return Blend(judged.names, tuple(fit_side_by_side(fits, recipe.threads)), judged.weights)
-    return fit_bare(recipe, rung, rows, names, start)
+    return fit_bare(recipe, candidate, rows, names, start)
 
 
-def departs(judged: FittedModel, refitted: FittedModel, holdout: pd.DataFrame) -> str:
+def departs(task: Task, judged: FittedModel, refitted: FittedModel, holdout: pd.DataFrame) -> str:
     """Say in which way a refit does not behave like what was judged; empty where it does.
 
+    >>> from ml_assets.stats.binary import BINARY
     >>> from ml_assets.training.constant import Constant
     >>> import pandas as pd
     >>> rows = pd.DataFrame({"label": [1.0, 0.0, 1.0, 1.0]})
-    >>> departs(Constant(0.7), Constant(0.72), rows), departs(Constant(0.7), Constant(0.1), rows)[:27]
-    ('', 'its log loss on the holdout')
+    >>> departs(BINARY, Constant(0.7), Constant(0.72), rows)
+    ''
+    >>> departs(BINARY, Constant(0.7), Constant(0.1), rows)[:27]
+    'its log loss on the holdout'
     """
     before, after = judged.predict(holdout), refitted.predict(holdout)
     if not np.isfinite(after).all():
@@ -68,7 +71,8 @@ def departs(judged: FittedModel, refitted: FittedModel, holdout: pd.DataFrame) -
     if after.std() < LEAST_SPREAD <= before.std():
         return "it gives every row of the holdout the same score"
     labels = holdout["label"].to_numpy(dtype=np.float64)
-    was, now = log_loss(labels, before), log_loss(labels, after)
+    was, now = task.loss(labels, before), task.loss(labels, after)
     if now > MOST_LOSS * was:
-        return f"its log loss on the holdout, which it has learned, is {now:.4f} where what was judged has {was:.4f}"
+        said = f"its {task.loss_metric} on the holdout, which it has learned, is {now:.4f}"
+        return f"{said} where what was judged has {was:.4f}"
     return ""

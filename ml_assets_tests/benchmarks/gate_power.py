@@ -18,6 +18,7 @@ from scipy.optimize import root_scalar
 
 from ml_assets.decisions.promotion import judge
 from ml_assets.spec.gate import GateRule
+from ml_assets.stats.binary import BINARY
 from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
 from ml_assets.stats.classification import log_loss, pointwise_log_loss
 from ml_assets.stats.window_measures import measure_window
@@ -78,7 +79,7 @@ def promoted(days: int, rows: int, error: float, repeats: int) -> int:
             pointwise_log_loss(label, champion), pointwise_log_loss(label, candidate), names,
             rng=np.random.default_rng(seed), resamples=rule.resamples, level=rule.interval_level,
         )  # fmt: skip
-        measures = [measure_window(label, each, names) for each in (candidate, champion, flat)]
+        measures = [measure_window(BINARY, label, each, names) for each in (candidate, champion, flat)]
         count += judge(candidate=measures[0], champion=measures[1], baseline=measures[2], gain=gain, rule=rule).promoted
     return count
 

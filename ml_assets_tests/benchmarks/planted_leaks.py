@@ -134,7 +134,7 @@ def _departure_weather(scene: Scene) -> UseCaseSpec:
 def _early_correction(scene: Scene) -> UseCaseSpec:
     """Revise outcomes of the days before in the last drop, and let earlier features see what they became."""
     revised = scene.drops[-1]
-    opens_at = scene.spec.calendar.interval_of(revised)[0]
+    opens_at = scene.spec.calendar.drop(revised).start
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for kind in ("raw", "validated"):

@@ -27,8 +27,9 @@ from ml_assets.pipeline.evaluation.comparison import Comparison
 from ml_assets.pipeline.evaluation.slices import declared_slices
 from ml_assets.pipeline.evaluation.verdict import evidence_of
 from ml_assets.serving.routing import Promotion
-from ml_assets.spec.model import Rung, TrainingRecipe, WarmStart
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe, WarmStart
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.binary import BINARY
 from ml_assets.stats.classification import auc, log_loss
 from ml_assets.stats.window_measures import measure_window
 from ml_assets.stores.model_store import ModelBundle
@@ -47,7 +48,7 @@ OLD = (date(2013, 1, 15), date(2013, 2, 14))
 class Chain:
     """One way of training, and the model it has come to."""
 
-    rung: Rung
+    candidate: ModelCandidate
     model: FittedModel
     trained_until: datetime
 
@@ -64,8 +65,8 @@ class Step:
     verdict: str
 
 
-def modes(declared: Rung, rounds: int) -> dict[str, Rung]:
-    """Give the rung trained anew, continued naively, and continued with a fifth of what was known."""
+def modes(declared: ModelCandidate, rounds: int) -> dict[str, ModelCandidate]:
+    """Give the candidate trained anew, continued naively, and continued with a fifth of what was known."""
     shares = {"naive": 0.0, "replay 0.2": 0.2}
     warm = {name: declared.model_copy(update={"warm_start": WarmStart(rounds=rounds, replay_share=share)})
             for name, share in shares.items()}  # fmt: skip
@@ -77,22 +78,24 @@ def verdict_of(spec: UseCaseSpec, chain: Chain, model: FittedModel, until: datet
     window = newest_unseen(rows, until)
     train = rows.loc[rows["split"] == "train"]
     names = list(spec.features.feature_names())
-    recipe = spec.model.recipe(spec.labels.matures_after)
+    recipe = spec.recipe()
     baseline = fit_bare(recipe, recipe.baseline, train, names)
     scores = {"candidate": model.predict(window), "baseline": baseline.predict(window),
               "champion": chain.model.predict(window)}  # fmt: skip
     as_of = until.date()
 
     def bundle(fitted: FittedModel, moment: datetime) -> ModelBundle:
-        return ModelBundle(str(as_of), chain.rung.name, moment.isoformat(), "", recipe, tuple(names), fitted, baseline)
+        return ModelBundle(
+            str(as_of), chain.candidate.name, moment.isoformat(), "", recipe, tuple(names), fitted, baseline
+        )
 
     found = Comparison(
-        CandidateRow(as_of, chain.rung.name, "candidate", "", 0, "", ""), Promotion(as_of, 1, "champion", "", as_of),
+        CandidateRow(as_of, chain.candidate.name, "candidate", "", 0, "", ""), Promotion(as_of, 1, "champion", "", as_of),
         bundle(model, until), bundle(chain.model, chain.trained_until), window, scores, float(train["label"].mean()),
         champion_until=chain.trained_until,
     )  # fmt: skip
-    gain = gain_over(window, scores["champion"], scores["candidate"], spec.model.gate, np.random.default_rng(0))
-    measures = {name: measure_window(found.labels, each, found.days) for name, each in scores.items()}
+    gain = gain_over(BINARY, window, scores["champion"], scores["candidate"], spec.model.gate, np.random.default_rng(0))
+    measures = {name: measure_window(BINARY, found.labels, each, found.days) for name, each in scores.items()}
     evidence = evidence_of(found, list(declared_slices(spec, found)), [], ())
     verdict = judge(candidate=measures["candidate"], champion=measures["champion"], baseline=measures["baseline"],
                     gain=gain, rule=spec.model.gate, evidence=evidence)  # fmt: skip
@@ -132,18 +135,20 @@ def ground_of(spec: UseCaseSpec, data: Path, as_of: date) -> Ground:
     return Ground(as_of, draw_rows(spec, data, as_of), labelled(month_rows(spec, data, as_of)), until)
 
 
-def step(spec: UseCaseSpec, recipe: TrainingRecipe, ground: Ground, rung: Rung, before: Chain | None) -> Step:
+def step(
+    spec: UseCaseSpec, recipe: TrainingRecipe, ground: Ground, candidate: ModelCandidate, before: Chain | None
+) -> Step:
     """Train a chain's next model, let the gate judge it, and measure the month after and the old window."""
     names = list(spec.features.feature_names())
     start = Start(before.model, before.trained_until, "before") if before is not None else None
     began = time.perf_counter()
-    model = fit_bare(recipe, rung, ground.train, names, start)
+    model = fit_bare(recipe, candidate, ground.train, names, start)
     spent = time.perf_counter() - began
     said = verdict_of(spec, before, model, ground.until, ground.rows) if before is not None else "the first"
     scores = model.predict(ground.month)
     labels, old_labels = (each["label"].to_numpy(dtype=float) for each in (ground.month, ground.old))
     return Step(
-        Chain(rung, model, ground.until), log_loss(labels, scores), auc(labels, scores),
+        Chain(candidate, model, ground.until), log_loss(labels, scores), auc(labels, scores),
         log_loss(old_labels, model.predict(ground.old)), spent, said,
     )  # fmt: skip
 
@@ -156,16 +161,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     asked = parser.parse_args()
     spec = flagship()
-    recipe = spec.model.recipe(spec.labels.matures_after).model_copy(update={"threads": 1})
+    recipe = spec.recipe().model_copy(update={"threads": 1})
     chains: dict[str, list[Step]] = {}
     for month_number in range(4, asked.until.month + 1):
         ground = ground_of(spec, asked.data, date(2013, month_number, 1) - timedelta(days=1))
         labels = ground.month["label"].to_numpy(dtype=float)
         constant = log_loss(labels, np.full(labels.size, float(ground.train["label"].mean())))
         sys.stdout.write(f"{ground.as_of}: constant {constant:.4f} on the next month\n")
-        for name, rung in modes(recipe.rung("xgboost"), asked.rounds).items():
+        for name, candidate in modes(recipe.candidate("xgboost"), asked.rounds).items():
             earlier = chains.setdefault(name, [])
-            made = step(spec, recipe, ground, rung, earlier[-1].chain if earlier else None)
+            made = step(spec, recipe, ground, candidate, earlier[-1].chain if earlier else None)
             earlier.append(made)
             size = sum(len(content) for content in made.chain.model.to_files().values())
             sys.stdout.write(f"| {ground.as_of} | {name} | {made.ahead:.4f} | {made.auc:.4f} | {made.back:.4f} | "

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +18,7 @@ from ml_assets.decisions.promotion import MOST_MONTHS, judge
 from ml_assets.spec.gate import Guardrail
 from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.window_measures import SimpleGain
+from ml_assets_tests.decisions.measures import replace
 from ml_assets_tests.decisions.test_promotion import CANDIDATE, CHAMPION, GAIN, HEURISTIC, RULE
 
 NOW = datetime(2013, 9, 30, tzinfo=UTC)
@@ -50,7 +50,7 @@ def test_sound_evidence_leaves_every_rule_kept() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"constant_loss": CANDIDATE.log_loss - 1e-6}, "worse_than_constant"),
+        ({"constant_loss": CANDIDATE.loss - 1e-6}, "worse_than_constant"),
         ({"constant_loss": math.nan}, "worse_than_constant"),
         ({"score_spread": LEAST_SPREAD / 2}, "scores_constant"),
         ({"score_spread": math.nan}, "scores_constant"),
@@ -208,8 +208,8 @@ def test_leak_is_told_of_a_candidate_of_one_class_too() -> None:
 @pytest.mark.parametrize(
     ("champion_loss", "outcome"),
     [
-        (HEURISTIC.log_loss + 0.01, "promoted"),  # it does worse than the baseline, and would serve instead
-        (HEURISTIC.log_loss - 0.001, "refused"),
+        (HEURISTIC.loss + 0.01, "promoted"),  # it does worse than the baseline, and would serve instead
+        (HEURISTIC.loss - 0.001, "refused"),
     ],
 )
 def test_gain_over_what_is_simple_need_not_be_sure_where_the_champion_loses_to_it(

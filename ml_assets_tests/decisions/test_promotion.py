@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 
-from ml_assets.decisions.promotion import Verdict, WindowMeasures, judge
+from ml_assets.decisions.promotion import Verdict, judge
 from ml_assets.decisions.reasons import Reason
 from ml_assets.spec.gate import GateMode, GateRule
 from ml_assets.stats.block_bootstrap import Interval
+from ml_assets.stats.window_measures import WindowMeasures
+from ml_assets_tests.decisions.measures import measures, replace
 
 RULE = GateRule(
     min_gain=0.0,
@@ -21,7 +22,7 @@ RULE = GateRule(
     min_examples=1000,
     min_days=7,
 )
-CANDIDATE = WindowMeasures(n=12_000, n_days=14, log_loss=0.506, auc=0.707, ece=0.046)
+CANDIDATE = measures(n=12_000, n_days=14, log_loss=0.506, auc=0.707, ece=0.046)
 CHAMPION = replace(CANDIDATE, log_loss=0.513, auc=0.688, ece=0.043)
 HEURISTIC = replace(CANDIDATE, log_loss=0.539, auc=0.650, ece=0.068)
 GAIN = Interval(estimate=0.0136, lower=-0.004, upper=0.03, level=0.9, n_days=14, n=12_000)
@@ -112,7 +113,7 @@ def test_each_rule_on_the_gain_refuses_by_itself(gain: Interval | None, code: st
 
 
 def test_thresholds_themselves_are_still_inside() -> None:
-    edge = WindowMeasures(n=1000, n_days=7, log_loss=0.5, auc=0.6, ece=0.1)
+    edge = measures(n=1000, n_days=7, log_loss=0.5, auc=0.6, ece=0.1)
     champion = replace(edge, auc=0.62)
 
     assert _judge(edge, champion, gain=replace(GAIN, estimate=0.0, lower=-0.02)).promoted
@@ -120,7 +121,7 @@ def test_thresholds_themselves_are_still_inside() -> None:
 
 
 def test_all_broken_rules_are_named_and_not_only_the_first() -> None:
-    bad = WindowMeasures(n=10, n_days=2, log_loss=0.9, auc=0.4, ece=0.5)
+    bad = measures(n=10, n_days=2, log_loss=0.9, auc=0.4, ece=0.5)
 
     verdict = _judge(bad, replace(CHAMPION, n=10, n_days=2), gain=replace(GAIN, estimate=-0.5, lower=-0.9))
 

@@ -11,6 +11,7 @@ import pytest
 from ml_assets.decisions.evidence import Evidence
 from ml_assets.decisions.promotion import Verdict, judge
 from ml_assets.spec.gate import GateRule
+from ml_assets.stats.binary import BINARY
 from ml_assets.stats.classification import log_loss
 from ml_assets.stats.window_measures import measure_window
 from ml_assets.training.evaluation import gain_over_simple
@@ -27,12 +28,12 @@ def judge_scores(labels: np.ndarray, scores: np.ndarray, baseline: np.ndarray, s
     rule = RULE.model_copy(update={"interval_level": level})
     days = [f"2024-01-{day + 1:02d}" for day in np.arange(labels.size) * DAYS // labels.size]
     given = {"candidate": scores, "baseline": baseline}
-    measures = {name: measure_window(labels, each, days) for name, each in given.items()}
+    measures = {name: measure_window(BINARY, labels, each, days) for name, each in given.items()}
     evidence = Evidence(
         constant_loss=log_loss(labels, np.full(labels.size, share)),
         score_spread=float(scores.std()) * 10,  # scores of so few positives vary little; that rule is not meant here
         trained_until=datetime(2024, 1, 1, tzinfo=UTC),
-        over_simple=gain_over_simple(labels, days, given, share, rule, np.random.default_rng(0)),
+        over_simple=gain_over_simple(BINARY, labels, days, given, share, rule, np.random.default_rng(0)),
     )
     return judge(candidate=measures["candidate"], champion=None, baseline=measures["baseline"], gain=None, rule=rule,
                  evidence=evidence)  # fmt: skip
@@ -99,7 +100,7 @@ def test_baseline_as_a_candidate_is_compared_with_the_constant_and_others_with_t
     rng = np.random.default_rng(0)
 
     def reference(candidate: np.ndarray, baseline: np.ndarray) -> str:
-        found = gain_over_simple(labels, days, {"candidate": candidate, "baseline": baseline}, 0.25, RULE, rng)
+        found = gain_over_simple(BINARY, labels, days, {"candidate": candidate, "baseline": baseline}, 0.25, RULE, rng)
         assert found is not None
         return found.reference
 

@@ -25,7 +25,7 @@ def state(**changes: object) -> RetrainingState:
     """Make a state; `last_attempt` is that of every trigger."""
     last = changes.pop("last_attempt", date(2013, 3, 31))
     known: dict[str, object] = {
-        "drop": DROP, "first_drop": date(2013, 1, 1), "champion_as_of": date(2013, 3, 31),
+        "drop": DROP, "history": DROP - date(2013, 1, 1), "champion_as_of": date(2013, 3, 31),
         "last_attempts": {} if last is None else dict.fromkeys(TRIGGERS, last),
         "performance": Performance("ok", 0.06, 0.02),
         "training_age": timedelta(days=30),
@@ -51,7 +51,7 @@ def state(**changes: object) -> RetrainingState:
         ({"unfinished": ("weather",)}, "fix_upstream", None),
         ({"champion_as_of": None, "last_attempt": None, "training_age": None}, "retrain", "staleness"),
         (
-            {"champion_as_of": None, "last_attempt": None, "training_age": None, "drop": date(2013, 3, 1)},
+            {"champion_as_of": None, "last_attempt": None, "training_age": None, "history": timedelta(days=59)},
             "nothing",
             None,
         ),
@@ -107,8 +107,9 @@ alarms = st.builds(
     st.floats(0.1, 100), st.floats(0, 1), st.just("said"),
 )  # fmt: skip
 dates = st.dates(date(2013, 1, 1), date(2014, 1, 3))
+lengths = st.timedeltas(timedelta(0), timedelta(days=400))
 states = st.builds(
-    RetrainingState, drop=dates, first_drop=dates, champion_as_of=st.none() | dates,
+    RetrainingState, drop=dates, history=lengths, champion_as_of=st.none() | dates,
     last_attempts=st.dictionaries(st.sampled_from(TRIGGERS), dates),
     broken_feeds=st.lists(alarms, max_size=3).map(tuple), drifts=st.lists(alarms, max_size=4).map(tuple),
     performance=st.builds(Performance, st.sampled_from(["ok", "failed", "not enough data", "no champion"]),

@@ -116,7 +116,7 @@ def test_year_of_drops_carries_every_row_once_and_publishers_stop_with_their_dat
     counts = {source: sum(len(rows) for name, _, rows in sent if name == source) for source in HEADERS}
     days = {source: [drop for name, drop, _ in sent if name == source] for source in HEADERS}
     outcomes = pd.concat([rows.assign(drop=drop) for name, drop, rows in sent if name == "flight_outcomes"])
-    begin, end = ({drop: calendar.interval_of(drop)[side] for drop in drops} for side in (0, 1))
+    begin, end = ({drop: getattr(calendar.drop(drop), side) for drop in drops} for side in ("start", "end"))
 
     assert counts == {
         "schedule": 336_776,

@@ -173,7 +173,7 @@ def example_rows(draw: st.DrawFn) -> list[Row]:
                 {
                     "batch_date": drop,
                     "example_id": f"e{len(examples):03}",
-                    "prediction_at": draw(moments(*CALENDAR.interval_of(drop))),
+                    "prediction_at": draw(moments(CALENDAR.drop(drop).start, CALENDAR.drop(drop).end)),
                     "carrier": draw(st.sampled_from(["AA", "UA", "never seen", None])),
                     "hour": draw(st.sampled_from([8, 9, None])),
                 }
@@ -336,7 +336,7 @@ def test_drop_needs_no_facts_from_before_its_longest_window(
 
     alone = []
     for drop in DROPS:
-        needed = CALENDAR.drop_receiving(CALENDAR.interval_of(drop)[0] - day)
+        needed = CALENDAR.drop_receiving(CALENDAR.drop(drop).start - day)
         asked = [example for example in examples if example["batch_date"] == drop]
         rows = [fact for fact in marked(facts) if needed <= fact["batch_date"] <= drop]
         schema = FACT_SCHEMA.append(pa.field("_first_known_at", pa.timestamp("us", "UTC")))
@@ -503,9 +503,9 @@ def asked(request: pytest.FixtureRequest, real_slice: RealSlice) -> tuple[list[d
     rng = np.random.default_rng(20130214)
     rows = rows.take(np.sort(rng.choice(rows.num_rows, EXAMPLE_COUNT, replace=False)))
     if request.param != "at the batch":
-        intervals = [real_slice.spec.calendar.interval_of(drop) for drop in rows["batch_date"].to_pylist()]
+        intervals = [real_slice.spec.calendar.drop(drop) for drop in rows["batch_date"].to_pylist()]
         shares = rng.random(len(intervals)).tolist()
-        anywhere = [end - share * (end - begin) for (begin, end), share in zip(intervals, shares, strict=True)]
+        anywhere = [each.end - share * (each.end - each.start) for each, share in zip(intervals, shares, strict=True)]
         position = rows.column_names.index("prediction_at")
         rows = rows.set_column(position, "prediction_at", pa.array(anywhere, pa.timestamp("us", "UTC")))
     return drops, rows

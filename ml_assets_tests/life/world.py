@@ -58,7 +58,7 @@ class World:
             return []
         rng = np.random.default_rng([self.seed, drop.toordinal()])
         calendar = self.calendar
-        first, last = (moment - _BEFORE_BATCH for moment in calendar.interval_of(drop))
+        first, last = (moment - _BEFORE_BATCH for moment in (calendar.drop(drop).start, calendar.drop(drop).end))
         age = (drop - self.setting.start).days
         mean = _ORDERS_A_DAY if self.setting.is_daily else _ORDERS_A_WEEK
         n = int(rng.integers(mean - 5, mean + 6))
@@ -79,7 +79,9 @@ class World:
 
     def outcomes_of(self, drop: date) -> list[Order]:
         """Give the parcels that are checked between the last batch and this one, less an hour."""
-        first, last = (moment - _BEFORE_BATCH for moment in self.calendar.interval_of(drop))
+        first, last = (
+            moment - _BEFORE_BATCH for moment in (self.calendar.drop(drop).start, self.calendar.drop(drop).end)
+        )
         back = 3 if self.setting.is_daily else 2
         ordered = [self.orders_of(drop - self.setting.every * steps) for steps in range(back, -1, -1)]
         return [order for orders in ordered for order in orders if first < order.checked_at <= last]

@@ -19,6 +19,8 @@ from ml_assets.monitoring.feature_drift import (
     window_rows,
 )
 from ml_assets.monitoring.reference_columns import columns_from_bytes, columns_to_bytes
+from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.monitoring import MonitoringSpec
 from ml_assets.stats.binning import learn_numeric_bins
 from ml_assets.stats.divergence import psi
 from ml_assets.stats.not_computed import collecting
@@ -302,7 +304,9 @@ def test_order_of_rows_changes_nothing() -> None:
 
 
 def test_blocks_are_anchored_on_the_calendar_and_end_before_the_first_window_begins() -> None:
-    found = {block_of(START + number * DAY, START, DAY, WEEK, 8 * WEEK) for number in range(70, 77)}
+    calendar = Calendar.model_validate({"start": START, "at": "04:00", "timezone": "America/New_York"})
+    monitoring = MonitoringSpec(window=WEEK, reference_window=8 * WEEK)
+    found = {block_of(START + number * DAY, calendar, monitoring) for number in range(70, 77)}
 
     (block,) = found
     assert (block.first, block.last) == (START + 70 * DAY, START + 76 * DAY)
@@ -311,7 +315,7 @@ def test_blocks_are_anchored_on_the_calendar_and_end_before_the_first_window_beg
 
 
 def test_window_is_cut_by_drops() -> None:
-    cut = window_rows(rows(20), START + 10 * DAY, WEEK)
+    cut = window_rows(rows(20), START + 4 * DAY, START + 10 * DAY)
 
     assert (cut.drops[0], cut.drops[-1], len(cut.days)) == (START + 4 * DAY, START + 10 * DAY, 7 * A_DAY)
     assert (int(cut.days.min()), int(cut.days.max())) == (0, 6)

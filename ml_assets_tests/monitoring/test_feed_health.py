@@ -148,7 +148,7 @@ def counted(rename_from: date | None) -> CategoryCounts:
 
 
 def diagnosed(watched: FeedHealth, drop: date, ratios: dict[str, dict[date, float]]) -> list[Row]:
-    rows = settle_alarms(feed_rows(watched.read(drop)), ratios, small_spec().monitoring, small_spec().calendar.every)
+    rows = settle_alarms(feed_rows(watched.read(drop)), ratios, small_spec().monitoring, small_spec().calendar)
     diagnose_feeds(rows)
     return rows
 
@@ -242,19 +242,19 @@ def test_category_that_is_rare_on_its_poorest_days_may_be_absent() -> None:
 
 
 def test_monitor_that_cannot_be_judged_is_no_alarm_whatever_came_before() -> None:
-    every, monitoring = small_spec().calendar.every, small_spec().monitoring
+    calendar, monitoring = small_spec().calendar, small_spec().monitoring
     earlier = {"feed/x": {DROPS[0]: 3.0, DROPS[1]: 2.0}}
     row = {"monitor": "feed/x", "batch_date": DROPS[2], "ratio": 0.0, "state": "not enough data"}
 
-    assert settle_alarms([row], earlier, monitoring, every)[0]["state"] == "not enough data"
+    assert settle_alarms([row], earlier, monitoring, calendar)[0]["state"] == "not enough data"
 
 
 def test_readings_before_a_gap_do_not_count_towards_an_alarm() -> None:
-    every, monitoring = small_spec().calendar.every, small_spec().monitoring
+    calendar, monitoring = small_spec().calendar, small_spec().monitoring
     states = []
     for since in (2, 5):  # two and five drops after the first one that was over
         row = {"monitor": "feed/x", "batch_date": DROPS[since], "ratio": 2.0, "state": "ok"}
-        states.append(settle_alarms([row], {"feed/x": {DROPS[0]: 3.0}}, monitoring, every)[0]["state"])
+        states.append(settle_alarms([row], {"feed/x": {DROPS[0]: 3.0}}, monitoring, calendar)[0]["state"])
 
     assert states == ["alarm", "over"]
 

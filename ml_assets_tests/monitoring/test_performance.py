@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ml_assets.monitoring.performance_verdict import judge_performance
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.monitoring import Costs, MonitoringSpec
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.binary import BINARY
 from ml_assets.stats.not_computed import collecting
 
 APRIL_1, APRIL_2, APRIL_3, APRIL_4 = (date(2013, 4, number) for number in (1, 2, 3, 4))
@@ -65,7 +67,7 @@ DAY = scored_of(
 
 
 def rows_of(scored: ScoredExamples, *drops: date, capacity: int = 3) -> list[dict[str, Any]]:
-    return measure_performance(scored, drops, MONITORING, capacity)
+    return measure_performance(BINARY, scored, drops, MONITORING, capacity)
 
 
 def test_champion_and_baseline_are_measured_on_what_matured_in_the_drop() -> None:
@@ -287,7 +289,9 @@ def test_measure_that_fails_is_null_and_the_others_stand(monkeypatch: pytest.Mon
         raise ZeroDivisionError("no bins")
 
     whole = rows_of(DAY, APRIL_3)
-    monkeypatch.setattr("ml_assets.monitoring.performance.expected_calibration_error", failing)
+    *others, calibration = BINARY.metrics
+    failing_task = replace(BINARY, metrics=(*others, replace(calibration, of=failing)))
+    monkeypatch.setattr("ml_assets_tests.monitoring.test_performance.BINARY", failing_task)
     with collecting() as failed:
         found = rows_of(DAY, APRIL_3)
 

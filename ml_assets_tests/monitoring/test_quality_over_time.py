@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from ml_assets.monitoring.quality_over_time import mean_of_months, quality_by_month, quality_by_week, worse_weeks
+from ml_assets.stats.binary import BINARY
 
 COLUMNS = ["batch_date", "example_id", "label", "champion", "baseline", "first_champion"]
 FIRST = date(2013, 1, 28)
@@ -28,7 +29,7 @@ ROWS = scored(
 
 
 def test_week_is_measured_over_its_examples_and_not_averaged_from_days() -> None:
-    first, second = quality_by_week(ROWS, FIRST, capacity=1)
+    first, second = quality_by_week(BINARY, ROWS, FIRST, capacity=1)
 
     assert (first["week"], first["n"], first["n_predicted"], first["label_share"]) == ("2013-01-28", 4, 4, 0.5)
     assert first["champion"]["log_loss"] == pytest.approx(-math.log(0.8 * 0.6 * 0.9 * 0.9) / 4)
@@ -45,8 +46,8 @@ def test_week_is_measured_over_its_examples_and_not_averaged_from_days() -> None
 
 
 def test_weeks_are_counted_from_the_first_drop_and_months_by_the_calendar() -> None:
-    weeks = [row["week"] for row in quality_by_week(ROWS, date(2013, 1, 26), capacity=1)]
-    months = [(row["month"], row["n"]) for row in quality_by_month(ROWS, capacity=1)]
+    weeks = [row["week"] for row in quality_by_week(BINARY, ROWS, date(2013, 1, 26), capacity=1)]
+    months = [(row["month"], row["n"]) for row in quality_by_month(BINARY, ROWS, capacity=1)]
 
     assert weeks == ["2013-01-26", "2013-02-02"]
     assert months == [("2013-01", 2), ("2013-02", 2)]
@@ -55,14 +56,14 @@ def test_weeks_are_counted_from_the_first_drop_and_months_by_the_calendar() -> N
 def test_first_champion_that_did_not_score_every_example_is_not_compared() -> None:
     partly = ROWS.assign(first_champion=[NAN, 0.5, 0.5, 0.5, 0.5])
 
-    january, february = quality_by_month(partly, capacity=1)
+    january, february = quality_by_month(BINARY, partly, capacity=1)
 
     assert math.isnan(january["first_champion"]["log_loss"])
     assert february["first_champion"]["log_loss"] == pytest.approx(math.log(2))
 
 
 def test_row_order_is_irrelevant() -> None:
-    there, back = (quality_by_week(rows, FIRST, capacity=1) for rows in (ROWS, ROWS[::-1]))
+    there, back = (quality_by_week(BINARY, rows, FIRST, capacity=1) for rows in (ROWS, ROWS[::-1]))
 
     assert [week["week"] for week in back] == [week["week"] for week in there]
     for role in ("champion", "baseline", "first_champion"):
@@ -75,7 +76,7 @@ def month(champion: float, first: float, baseline: float) -> dict[str, Any]:
 
 
 def test_means_are_over_the_months_in_which_every_role_is_measured() -> None:
-    mean = mean_of_months([month(0.7, 0.7, 0.6), month(0.8, 0.6, 0.6), month(0.9, NAN, 0.6)])
+    mean = mean_of_months(BINARY, [month(0.7, 0.7, 0.6), month(0.8, 0.6, 0.6), month(0.9, NAN, 0.6)])
 
     assert mean["n_months"] == 2
     assert mean["champion"] == pytest.approx({"log_loss": 0.25, "auc": 0.75})
@@ -83,7 +84,7 @@ def test_means_are_over_the_months_in_which_every_role_is_measured() -> None:
 
 
 def test_without_a_month_there_is_no_mean() -> None:
-    mean = mean_of_months([])
+    mean = mean_of_months(BINARY, [])
 
     assert mean["n_months"] == 0
     assert math.isnan(mean["auc_above_first_champion"])
@@ -96,7 +97,7 @@ def week(champion: float | None, first_champion: float | None, baseline: float |
 
 
 def test_week_is_worse_from_more_than_one_percent_on_and_names_each_alternative() -> None:
-    found = worse_weeks([week(0.504, 0.5, 0.6), week(0.52, 0.5, 0.51), week(0.7, 0.8, 0.5)])
+    found = worse_weeks(BINARY, [week(0.504, 0.5, 0.6), week(0.52, 0.5, 0.51), week(0.7, 0.8, 0.5)])
 
     assert [(row["than"], round(row["excess"], 4)) for row in found] == [
         ("first_champion", 0.04), ("baseline", 0.0196), ("baseline", 0.4),
@@ -105,4 +106,4 @@ def test_week_is_worse_from_more_than_one_percent_on_and_names_each_alternative(
 
 @pytest.mark.parametrize("undefined", [NAN, None])
 def test_week_without_a_measure_is_worse_than_nothing(undefined: float | None) -> None:
-    assert worse_weeks([week(undefined, 0.5, 0.5), week(0.9, undefined, undefined), week(0.9, 0.0, 1.0)]) == []
+    assert worse_weeks(BINARY, [week(undefined, 0.5, 0.5), week(0.9, undefined, undefined), week(0.9, 0.0, 1.0)]) == []

@@ -17,15 +17,13 @@ KOLKATA = Calendar(start=date(2013, 1, 1), at=time(0), timezone="Asia/Kolkata")
 
 
 def hours(calendar: Calendar, drop: date) -> float:
-    begin, end = calendar.interval_of(drop)
+    begin, end = calendar.drop(drop).start, calendar.drop(drop).end
     return (end - begin) / timedelta(hours=1)
 
 
 def test_drop_lasts_23_hours_when_clocks_go_forward_and_25_when_back() -> None:
-    assert NEW_YORK.interval_of(date(2013, 3, 10)) == (
-        datetime(2013, 3, 9, 9, tzinfo=UTC),
-        datetime(2013, 3, 10, 8, tzinfo=UTC),
-    )
+    short = NEW_YORK.drop(date(2013, 3, 10))
+    assert (short.start, short.end) == (datetime(2013, 3, 9, 9, tzinfo=UTC), datetime(2013, 3, 10, 8, tzinfo=UTC))
     assert [hours(NEW_YORK, date(2013, 3, day)) for day in (9, 10, 11)] == [24, 23, 24]
     assert [hours(NEW_YORK, date(2013, 11, day)) for day in (2, 3, 4)] == [24, 25, 24]
 
@@ -74,7 +72,7 @@ def test_moment_is_received_in_the_one_drop_whose_interval_holds_it(
 
     drop = calendar.drop_receiving(moment)
 
-    begin, end = calendar.interval_of(drop)
+    begin, end = calendar.drop(drop).start, calendar.drop(drop).end
     assert begin < moment <= end
     assert (drop - calendar.start) % calendar.every == timedelta(0)
 
@@ -84,7 +82,7 @@ def test_intervals_of_a_year_meet_without_gap_or_overlap(calendar: Calendar) -> 
     drops = calendar.drops_between(calendar.start, date(2013, 12, 31))
 
     for before, after in pairwise(drops):
-        assert calendar.interval_of(before)[1] == calendar.interval_of(after)[0]
+        assert calendar.drop(before).end == calendar.drop(after).start
         assert calendar.drop_receiving(calendar.batch_at(before)) == before
         assert calendar.drop_receiving(calendar.batch_at(before) + MICROSECOND) == after
 

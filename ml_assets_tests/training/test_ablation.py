@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.spec.model import Folds, Rung, TrainingRecipe
+from ml_assets.spec.model import Folds, ModelCandidate, TrainingRecipe
 from ml_assets.training.ablation import (
     AblationData,
     Full,
@@ -20,13 +20,13 @@ from ml_assets.training.ablation import (
     smaller,
     with_trees,
 )
-from ml_assets.training.candidate import climb
+from ml_assets.training.candidate import fit_candidates
 from ml_assets_tests.training.conftest import made_up_flights
 
-LINE = Rung(name="line", kind="logistic_regression", parameters={"min_frequency": 20})
-TREES = Rung(name="trees", kind="xgboost", parameters={"rounds": 12, "eta": 0.1, "max_depth": 4})
-BLEND = Rung(name="blend", kind="blend", members=("line", "trees"))
-CONSTANT = Rung(name="constant", kind="constant")
+LINE = ModelCandidate(name="line", kind="logistic_regression", parameters={"min_frequency": 20})
+TREES = ModelCandidate(name="trees", kind="xgboost", parameters={"rounds": 12, "eta": 0.1, "max_depth": 4})
+BLEND = ModelCandidate(name="blend", kind="blend", members=("line", "trees"))
+CONSTANT = ModelCandidate(name="constant", kind="constant")
 
 
 def _ground(*, calibration: str = "none") -> AblationData:
@@ -42,7 +42,7 @@ def _ground(*, calibration: str = "none") -> AblationData:
     )
     recipe = TrainingRecipe.model_validate({
         "threads": 1, "calibration": calibration, "matures_after": timedelta(days=2),
-        "folds": Folds(count=2, length=timedelta(days=8)), "ladder": (CONSTANT, LINE, TREES, BLEND),
+        "folds": Folds(count=2, length=timedelta(days=8)), "candidates": (CONSTANT, LINE, TREES, BLEND),
     })  # fmt: skip
     ticks = count()
     return AblationData(recipe, "blend", rows, tuple(map(str, frame)), lambda: float(next(ticks)))
@@ -59,17 +59,17 @@ def full(ground: AblationData) -> Full:
 
 
 @pytest.mark.parametrize("calibration", ["none", "platt"])
-def test_the_full_model_is_what_the_ladder_makes_and_measures(calibration: str) -> None:
+def test_the_full_model_is_what_the_candidates_make_and_measures(calibration: str) -> None:
     ground = _ground(calibration=calibration)
 
     found = measure_full(ground)
-    made = climb(ground.recipe, ground.rows, ground.features)[-1]
+    made = fit_candidates(ground.recipe, ground.rows, ground.features)[-1]
 
     assert found.model.to_files() == made.model.to_files()
     assert made.ahead is not None
-    assert found.measured.log_loss == pytest.approx(made.ahead["log_loss"])
+    assert found.measured.loss == pytest.approx(made.ahead["log_loss"])
     assert found.measured.cost is not None
-    assert found.measured.cost.holdout_auc == pytest.approx(made.measures["auc"])
+    assert found.measured.cost.holdout_loss == pytest.approx(made.measures["log_loss"])
 
 
 def test_bytes_are_of_all_files_and_times_are_of_the_clock_given(full: Full) -> None:
@@ -90,14 +90,14 @@ def test_without_what_matters_it_loses_and_without_what_says_nothing_it_does_not
     assert time.gain is not None
     assert gate.gain is not None
     assert (time.name, time.n_features, time.cost) == ("time", 4, None)
-    assert time.log_loss > full.measured.log_loss + 0.02
+    assert time.loss > full.measured.loss + 0.02
     assert time.gain.upper < 0
     assert abs(gate.gain.estimate) < 0.01  # not zero: trees draw other columns
 
 
-def test_a_group_without_which_a_rung_has_nothing_is_not_left_out(ground: AblationData, full: Full) -> None:
+def test_a_group_without_which_a_candidate_has_nothing_is_not_left_out(ground: AblationData, full: Full) -> None:
     only = LINE.model_copy(update={"features": ("hour",)})
-    narrow = replace(ground, recipe=ground.recipe.with_rung(only))
+    narrow = replace(ground, recipe=ground.recipe.with_candidate(only))
 
     assert [each.name for each in ablate(narrow, full, {"time": ("hour",), "wind": ("wind_speed_mph",)})] == ["wind"]
 
@@ -106,8 +106,8 @@ def test_pruning_keeps_what_matters_first_and_sizes_beyond_are_not_measured(grou
     two, one = prune(ground, full, [1, 2, 5, 99, 0])
 
     assert [two.name, one.name] == ["first 2", "first 1"]
-    assert two.log_loss < one.log_loss
-    assert one.auc > 0.65  # the hour
+    assert two.loss < one.loss
+    assert one.measured["auc"] > 0.65  # the hour
     assert one.cost is not None
     assert two.cost is not None
     assert one.cost.n_bytes < two.cost.n_bytes
@@ -132,9 +132,9 @@ def test_fewer_trees_learn_as_much_together() -> None:
 
 
 def test_trees_that_are_shallow_get_no_deeper(ground: AblationData) -> None:
-    shallow = ground.recipe.with_rung(with_trees(TREES, 12, 2))
+    shallow = ground.recipe.with_candidate(with_trees(TREES, 12, 2))
 
-    assert {each[1].rung("trees").parameters["max_depth"] for each in smaller(shallow, "trees")} == {2}
+    assert {each[1].candidate("trees").parameters["max_depth"] for each in smaller(shallow, "trees")} == {2}
 
 
 def test_a_history_too_short_to_look_ahead_is_refused(ground: AblationData) -> None:
@@ -149,4 +149,4 @@ def test_another_seed_is_the_noise_that_differences_are_held_against(ground: Abl
     assert again[0].gain.estimate == 0.0
     assert again[1].to_files() == full.model.to_files()
     assert other[0].name == "seed 7"
-    assert 0 < abs(other[0].log_loss - full.measured.log_loss) < 0.02
+    assert 0 < abs(other[0].loss - full.measured.loss) < 0.02

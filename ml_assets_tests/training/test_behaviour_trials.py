@@ -11,9 +11,9 @@ import pytest
 from ml_assets.spec.behaviours import Behaviour
 from ml_assets.training.applicability_domain import Envelope
 from ml_assets.training.behaviour_trials import TrialOfBehaviour, try_behaviours
-from ml_assets.training.estimators import fit_rung
+from ml_assets.training.estimators import fit_candidate
 from ml_assets.training.model_kind import FittedModel
-from ml_assets_tests.training.conftest import RUNGS, made_up_flights
+from ml_assets_tests.training.conftest import CANDIDATES, made_up_flights
 
 
 class ByHour:
@@ -131,11 +131,11 @@ def test_cases_fall_on_their_side_of_the_median_and_those_that_do_not_are_number
         {"values": {"hour": 4}, "label": "high"},
     ]
 
-    found = tried(connection, kind="minimum", cases=cases, share=0.6)
+    found = tried(connection, kind="labelled_cases", cases=cases, share=0.6)
 
     assert (found.state, found.n, found.measured) == ("kept", 3, pytest.approx(2 / 3))
     assert found.message == "2 of 3 cases are on their side of the median score 0.4792; not case 3"
-    assert tried(connection, kind="minimum", cases=cases, share=0.7).state == "broken"
+    assert tried(connection, kind="labelled_cases", cases=cases, share=0.7).state == "broken"
 
 
 def test_perturbed_inputs_move_the_score_by_what_they_are(connection: duckdb.DuckDBPyConnection) -> None:
@@ -149,10 +149,10 @@ def test_perturbed_inputs_move_the_score_by_what_they_are(connection: duckdb.Duc
     assert once == again
 
 
-@pytest.mark.parametrize("kind", sorted(RUNGS))
-def test_no_perturbation_is_an_error_to_a_rung(kind: str, connection: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.parametrize("kind", sorted(CANDIDATES))
+def test_no_perturbation_is_an_error_to_a_candidate(kind: str, connection: duckdb.DuckDBPyConnection) -> None:
     frame, labels = made_up_flights()
-    model = fit_rung(RUNGS[kind], frame, labels, seed=0)
+    model = fit_candidate(CANDIDATES[kind], frame, labels, seed=0)
     everything: list[dict[str, Any]] = [
         {"missing": list(frame.columns)}, {"unseen": ["carrier", "gate"]}, {"noise": 3},
     ]  # fmt: skip
@@ -224,7 +224,7 @@ def test_behaviour_without_a_row_to_try_it_on_is_neither_kept_nor_broken(
 
 
 def test_cases_without_a_window_to_call_usual_are_not_enough_data(connection: duckdb.DuckDBPyConnection) -> None:
-    found = tried(connection, ROWS.iloc[:0], kind="minimum", cases=[{"values": {"hour": 3}, "label": "low"}])
+    found = tried(connection, ROWS.iloc[:0], kind="labelled_cases", cases=[{"values": {"hour": 3}, "label": "low"}])
 
     assert found.state == "not enough data"
 

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from ml_assets.spec.features import FeatureSpec
-from ml_assets.spec.model import Rung
+from ml_assets.spec.model import ModelCandidate
+from ml_assets.stats.binary import BINARY
 from ml_assets.training.blend import Blend
-from ml_assets.training.estimators import fit_rung
+from ml_assets.training.estimators import fit_candidate
 from ml_assets.training.importance import (
     agreement,
     permutation_importance,
@@ -17,13 +18,13 @@ from ml_assets.training.importance import (
     views_of,
 )
 from ml_assets.training.model_kind import FittedModel
-from ml_assets_tests.training.conftest import RUNGS
+from ml_assets_tests.training.conftest import CANDIDATES
 
 Rows = tuple[pd.DataFrame, np.ndarray]
 
 
 def _fitted(rows: Rows, kind: str = "xgboost") -> FittedModel:
-    return fit_rung(RUNGS[kind], rows[0], rows[1].astype(float), seed=0)
+    return fit_candidate(CANDIDATES[kind], rows[0], rows[1].astype(float), seed=0)
 
 
 def _alone(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -35,7 +36,12 @@ def test_shuffling_what_the_model_leans_on_costs_most_and_what_it_ignores_costs_
     before = frame.copy()
 
     found = permutation_importance(
-        _fitted(training_rows), frame.assign(label=labels), _alone(frame), rng=np.random.default_rng(0), repeats=3
+        BINARY,
+        _fitted(training_rows),
+        frame.assign(label=labels),
+        _alone(frame),
+        rng=np.random.default_rng(0),
+        repeats=3,
     )
 
     means = {name: float(rises.mean()) for name, rises in found.items()}
@@ -48,10 +54,12 @@ def test_shuffling_what_the_model_leans_on_costs_most_and_what_it_ignores_costs_
 def test_the_same_seed_shuffles_alike_and_a_group_is_shuffled_as_one(training_rows: Rows) -> None:
     frame, labels = training_rows
     rows = frame.assign(label=labels, hour_again=frame["hour"])
-    model = fit_rung(RUNGS["logistic_regression"], rows.drop(columns="label"), labels, seed=0)
+    model = fit_candidate(CANDIDATES["logistic_regression"], rows.drop(columns="label"), labels, seed=0)
     groups = {"one": ("hour",), "both": ("hour", "hour_again")}
 
-    one, two = (permutation_importance(model, rows, groups, rng=np.random.default_rng(4), repeats=2) for _ in range(2))
+    one, two = (
+        permutation_importance(BINARY, model, rows, groups, rng=np.random.default_rng(4), repeats=2) for _ in range(2)
+    )
 
     assert {name: rises.tolist() for name, rises in one.items()} == {name: each.tolist() for name, each in two.items()}
     assert one["both"].mean() > 2 * one["one"].mean()  # alone, its twin still says it
@@ -60,7 +68,7 @@ def test_the_same_seed_shuffles_alike_and_a_group_is_shuffled_as_one(training_ro
 def test_shuffling_nothing_is_refused(training_rows: Rows) -> None:
     rows = training_rows[0].assign(label=training_rows[1])
     with pytest.raises(ValueError, match="found 600 rows and 0 repeats"):
-        permutation_importance(_fitted(training_rows), rows, {}, rng=np.random.default_rng(0), repeats=0)
+        permutation_importance(BINARY, _fitted(training_rows), rows, {}, rng=np.random.default_rng(0), repeats=0)
 
 
 def test_parts_of_the_score_name_the_same_columns_and_groups_add_up(training_rows: Rows) -> None:
@@ -126,13 +134,18 @@ def test_groups_are_the_views_and_all_expressions_together() -> None:
     }
 
 
-def test_a_rung_of_one_feature_is_shuffled_on_that_alone(training_rows: Rows) -> None:
+def test_a_candidate_of_one_feature_is_shuffled_on_that_alone(training_rows: Rows) -> None:
     frame, labels = training_rows
-    rung = Rung(name="hour", kind="logistic_regression", features=("hour",))
-    model = fit_rung(rung, frame, labels, seed=0)
+    candidate = ModelCandidate(name="hour", kind="logistic_regression", features=("hour",))
+    model = fit_candidate(candidate, frame, labels, seed=0)
 
     found = permutation_importance(
-        model, frame.assign(label=labels), {"all": tuple(map(str, frame))}, rng=np.random.default_rng(0), repeats=1
+        BINARY,
+        model,
+        frame.assign(label=labels),
+        {"all": tuple(map(str, frame))},
+        rng=np.random.default_rng(0),
+        repeats=1,
     )
 
     assert found["all"][0] > 0.03

@@ -1,4 +1,4 @@
-"""What a rung leans on and what of it could be spared, from the terminal."""
+"""What a candidate leans on and what of it could be spared, from the terminal."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from ml_assets.cli.progress import progress_bar
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.pipeline.training.ablation import TOP, Ablation, count_steps, measure_ablation
 from ml_assets.pipeline.training.training_set import read_newest
-from ml_assets.reports.ablation_page import COST_HEADS, ablation_page, cost_rows, said_gain
+from ml_assets.reports.ablation_page import ablation_page, cost_heads, cost_rows, said_gain
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.ablation import AblationData, MeasuredVariant
@@ -21,14 +22,14 @@ from ml_assets.training.estimators import needs_both_classes
 from ml_assets.training.importance import ranked
 
 _SHOWN = 12
-_COST_RANKS = (0, 1, 0, 3, 0, 2, 3, 4, 4, 5)  # of COST_HEADS
+_COST_RANKS = (0, 1, 0, 3, 0, 2, 3, 4, 4, 5)  # of `cost_heads`
 
 
 @dataclass(frozen=True)
 class AblationOptions:
-    """What the command was asked for; `rung` is empty for the last of the ladder."""
+    """What the command was asked for; `candidate` is empty for the last of the candidates."""
 
-    rung: str
+    candidate: str
     n_seeds: int
     page: bool
     as_json: bool
@@ -36,22 +37,25 @@ class AblationOptions:
 
 def run_ablation(spec: UseCaseSpec, state: UseCaseState, asked: AblationOptions) -> None:
     """Measure on the newest training set and print what was found; write the page where it is asked for."""
-    recipe = spec.model.recipe(spec.labels.matures_after)
+    recipe = spec.recipe()
     try:
-        rung = recipe.rung(asked.rung or recipe.ladder[-1].name)
+        candidate = recipe.candidate(asked.candidate or recipe.candidates[-1].name)
     except ValueError as error:
         raise fail(f"--{error}") from error
-    if not needs_both_classes(rung):
-        able = [each.name for each in recipe.ladder if needs_both_classes(each)]
+    if not needs_both_classes(candidate):
+        able = [each.name for each in recipe.candidates if needs_both_classes(each)]
         raise fail(
-            f"--rung: found {rung.name!r}, a {rung.kind}; allowed: a rung that weighs features: {', '.join(able)}"
+            f"--candidate: found {candidate.name!r}, a {candidate.kind}; allowed: a candidate that weighs features: "
+            + ", ".join(able)
         )
     newest = read_newest(spec, state)
     plan = newest.plan
-    ground = AblationData(recipe, rung.name, newest.rows, tuple(plan["features"]), time.perf_counter)
+    ground = AblationData(recipe, candidate.name, newest.rows, tuple(plan["features"]), time.perf_counter)
     with progress_bar() as progress:
         task = progress.add_task(
-            f"ablation of {rung.name} as of {plan['as_of']}", total=count_steps(spec, ground, asked.n_seeds), now=""
+            f"ablation of {candidate.name} as of {plan['as_of']}",
+            total=count_steps(spec, ground, asked.n_seeds),
+            now="",
         )
         try:
             found = measure_ablation(
@@ -84,15 +88,21 @@ def _show(spec: UseCaseSpec, found: Ablation, page: Path | None) -> None:
     spared = sorted(found.ablated, key=lambda each: each.gain.estimate if each.gain else 0.0)
     shown = [[each.name, each.n_features, said_gain(each)] for each in spared[:_SHOWN]]
     print_table("without which view", ["without", "features left", "log loss saved"], shown)
+    task = task_of(spec.task)
     kept = [found.full, *found.seeds, *found.pruned, *found.smaller]
-    columns = [TableColumn(head, rank) for head, rank in zip(COST_HEADS, _COST_RANKS, strict=True)]
-    print_table("features kept, and smaller models", columns, cost_rows(kept), see="--json")
+    columns = [TableColumn(head, rank) for head, rank in zip(cost_heads(task), _COST_RANKS, strict=True)]
+    print_table("features kept, and smaller models", columns, cost_rows(task, kept), see="--json")
     for each in found.time_proxies:
         say(f"acts as a date: {each.name}, {each.reason}")
     if page is not None:
         console.print(f"page: {page}", highlight=False, soft_wrap=True)
     again = {} if page else {f"ml-assets ablation {spec.name} --page": "the same as a page with pictures"}
-    next_steps({**again, f"ml-assets retrain {spec.name} --rung NAME": "train a smaller rung that the ladder declares"})
+    next_steps(
+        {
+            **again,
+            f"ml-assets retrain {spec.name} --candidate NAME": "train a smaller candidate that is declareds",
+        }
+    )
 
 
 def _as_json(found: Ablation, page: Path | None) -> dict[str, Any]:
@@ -100,7 +110,7 @@ def _as_json(found: Ablation, page: Path | None) -> dict[str, Any]:
         return asdict(each)
 
     return {
-        "rung": found.rung,
+        "candidate": found.candidate,
         "as_of": found.as_of,
         "full": plain(found.full),
         **{kind: [plain(each) for each in getattr(found, kind)] for kind in ("seeds", "ablated", "pruned", "smaller")},

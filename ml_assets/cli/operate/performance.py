@@ -21,7 +21,10 @@ from ml_assets.reports.quality_text import (
     gate_sentence,
     worse_sentence,
 )
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.task import Task
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.use_case_state import UseCaseState
 
 _ROLES = {"champion": "champion", "first_champion": "first champion", "baseline": "baseline"}
@@ -32,14 +35,14 @@ _KIND_COLOURS = {"promotion": "green", "refusal": "yellow", "awaiting approval":
 class PerformanceOptions:
     """What the command was asked for. `first` and `last` are None for all drops."""
 
-    first: date | None
-    last: date | None
+    first: DropKey | None
+    last: DropKey | None
     as_json: bool
 
 
 def run_performance(spec: UseCaseSpec, state: UseCaseState, asked: PerformanceOptions) -> None:
     """Print the quality of a use case by week of prediction, and how the champion did in the last matured window."""
-    run = state.lake.files("decisions").drops() if state.lake.has("decisions") else set[date]()
+    run = state.lake.files("decisions").drops() if state.lake.has("decisions") else set[DropKey]()
     for option, drop in (("--from", asked.first), ("--to", asked.last)):
         if drop is not None and run:
             refuse_drop_not_run(spec, run, drop, option)
@@ -49,16 +52,16 @@ def run_performance(spec: UseCaseSpec, state: UseCaseState, asked: PerformanceOp
         return
     for line in headline(facts):
         say(line, hanging=2)
-    weeks = facts["weeks"]
+    weeks, task = facts["weeks"], task_of(spec.task)
     promoted = [date.fromisoformat(each["drop"]) for each in facts["events"] if each["kind"] == "promotion"]
-    chart = [] if console.options.ascii_only else loss_chart(weeks, promoted, console.width)
+    chart = [] if console.options.ascii_only else loss_chart(task, weeks, promoted, console.width)
     if chart:
-        console.print("\n[bold]log loss by week of prediction[/]")
+        console.print(f"\n[bold]{task.loss_metric} by week of prediction[/]")
         for line in chart:
             console.print(line, soft_wrap=True, highlight=False)
         console.print()
     if weeks:
-        _show_weeks(weeks)
+        _show_weeks(task, weeks)
     if facts["events"]:
         _show_events(facts["events"])
     next_steps(_next(spec.name, facts))
@@ -88,13 +91,17 @@ def headline(facts: Mapping[str, Any]) -> list[Text]:
     return lines
 
 
-def _show_weeks(weeks: Sequence[Mapping[str, Any]]) -> None:
-    """Print the weeks; where not all fits, the log losses stay longest."""
+def _show_weeks(task: Task, weeks: Sequence[Mapping[str, Any]]) -> None:
+    """Print the weeks; where not all fits, the losses stay longest."""
     columns = [TableColumn("week of"), TableColumn("rows", 1)]
-    columns += [TableColumn(f"log loss {name}") for name in _ROLES.values()]
-    columns += [TableColumn(f"AUC {name}", rank) for rank, name in enumerate(_ROLES.values(), 2)]
+    columns += [TableColumn(f"{task.loss_metric} {name}") for name in _ROLES.values()]
+    columns += [TableColumn(f"{task.headline} {name}", rank) for rank, name in enumerate(_ROLES.values(), 2)]
     rows = [
-        [week["week"], week["n"], *(week[role][measure] for measure in ("log_loss", "auc") for role in _ROLES)]
+        [
+            week["week"],
+            week["n"],
+            *(week[role][measure.name] for measure in (task.loss_metric, task.headline) for role in _ROLES),
+        ]
         for week in weeks
     ]
     print_table("by week of prediction", columns, rows, see="--json")

@@ -10,6 +10,8 @@ from typing import Any
 from rich.text import Text
 
 from ml_assets.cli.console import wrapped
+from ml_assets.spec.drop import DropKey, number_of
+from ml_assets.stats.task import Task
 
 HEIGHT = 16
 _WIDEST = 140
@@ -23,13 +25,13 @@ _PROMOTION = ("│", "magenta")
 Week = Mapping[str, Any]
 
 
-def loss_chart(weeks: Sequence[Week], promoted: Sequence[date], width: int) -> list[Text]:
-    """Draw the log loss of the champion, the first champion and the baseline, and a line at each promotion.
+def loss_chart(task: Task, weeks: Sequence[Week], promoted: Sequence[DropKey], width: int) -> list[Text]:
+    """Draw the loss of the champion, the first champion and the baseline, and a line at each promotion.
 
     Parameters
     ----------
     weeks
-        As in monitoring/quality_over_time.py: `week`, and of each role its `log_loss`, null where undefined.
+        As in monitoring/quality_over_time.py: `week`, and of each role its loss, null where undefined.
     promoted
         The drops as of which a model was promoted; those outside the weeks are not drawn.
 
@@ -37,9 +39,10 @@ def loss_chart(weeks: Sequence[Week], promoted: Sequence[date], width: int) -> l
     -------
     list
         Lines of at most `width` columns, the last ones what the signs mean; none where fewer than two weeks have a
-        log loss, or the width is below 40.
+        loss, or the width is below 40.
     """
-    known = [week for week in weeks if week["champion"]["log_loss"] is not None]
+    loss = task.loss_metric.name
+    known = [week for week in weeks if week["champion"][loss] is not None]
     if len(known) < 2 or width < _NARROWEST:
         return []
     import plotext
@@ -49,11 +52,11 @@ def loss_chart(weeks: Sequence[Week], promoted: Sequence[date], width: int) -> l
     plotext.limit_size(False, False)
     plotext.theme("clear")
     plotext.plotsize(min(width, _WIDEST), HEIGHT)
-    marks = [drop.toordinal() for drop in promoted if days[0] <= drop.toordinal() <= days[-1] + 7]
+    marks = [day for day in map(number_of, promoted) if days[0] <= day <= days[-1] + 7]
     for day in marks:
         plotext.vline(min(day, days[-1]), color=_PROMOTION[1])
     for role, (marker, colour) in _LINES.items():
-        for xs, ys in _stretches(known, days, role):
+        for xs, ys in _stretches(known, days, role, loss):
             plotext.plot(xs, ys, marker=marker, color=colour)
     ticks = _ticks(days, width)
     plotext.xticks(ticks, [date.fromordinal(day).isoformat() for day in ticks])
@@ -62,12 +65,14 @@ def loss_chart(weeks: Sequence[Week], promoted: Sequence[date], width: int) -> l
     return [*(line for line in drawn.split("\n")), *_key(marks, width)]
 
 
-def _stretches(weeks: Sequence[Week], days: Sequence[int], role: str) -> list[tuple[list[int], list[float]]]:
-    """Give the points of a line in stretches without a gap: where a role has no log loss, nothing is drawn."""
+def _stretches(
+    weeks: Sequence[Week], days: Sequence[int], role: str, measure: str
+) -> list[tuple[list[int], list[float]]]:
+    """Give the points of a line in stretches without a gap: where a role has no loss, nothing is drawn."""
     found: list[tuple[list[int], list[float]]] = []
     is_open = False
     for day, week in zip(days, weeks, strict=True):
-        loss = week[role]["log_loss"]
+        loss = week[role][measure]
         if loss is None or not math.isfinite(loss):
             is_open = False
             continue

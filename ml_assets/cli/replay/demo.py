@@ -13,6 +13,8 @@ from ml_assets.cli.replay.run import ReplayOptions, replay_and_show
 from ml_assets.demo.flights import BUNDLED_USE_CASE
 from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.spec.drop import DropKey
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -38,7 +40,7 @@ def run_demo(paths: StatePaths) -> None:
     else:
         console.print("the three months were run before and landed unchanged: nothing of them to run again\n")
     show_drop_counts(state, *_HISTORY)
-    show_candidates(state)
+    show_candidates(task_of(spec.task), state)
     show_verdict(state)
     console.print("\nten weeks, replayed through the sensors that would have run them:")
     replay_and_show(spec, paths, ReplayOptions(*_REPLAYED))
@@ -51,6 +53,6 @@ def run_demo(paths: StatePaths) -> None:
     )
 
 
-def _is_run(state: UseCaseState, drops: Sequence[date]) -> bool:
+def _is_run(state: UseCaseState, drops: Sequence[DropKey]) -> bool:
     """Say whether features stand for all of `drops`."""
     return set(drops) <= closed_drops(state)

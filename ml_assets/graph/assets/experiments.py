@@ -17,7 +17,7 @@ def build_experiment_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
 
 def _assignments(spec: UseCaseSpec) -> dg.AssetsDefinition:
     key = asset_key(spec, "experiments", "assignments")
-    history = history_mapping(None, spec.calendar.every)
+    history = history_mapping(None, spec.calendar)
     read = [("features", "examples"), ("features", "features"), ("training", "labels")]
 
     @dg.asset(

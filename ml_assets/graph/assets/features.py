@@ -47,7 +47,7 @@ def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
 
 
 def _examples(spec: UseCaseSpec) -> dg.AssetsDefinition:
-    history = history_mapping(None, spec.calendar.every)
+    history = history_mapping(None, spec.calendar)
 
     @dg.asset(
         key=asset_key(spec, "features", "examples"),
@@ -74,10 +74,11 @@ def _examples(spec: UseCaseSpec) -> dg.AssetsDefinition:
 
 
 def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
-    views, every = spec.features.views, spec.calendar.every
+    views = spec.features.views
     sources = [
         dg.AssetDep(
-            asset_key(spec, "validated", source), partition_mapping=history_mapping(view_lookback(views, source), every)
+            asset_key(spec, "validated", source),
+            partition_mapping=history_mapping(view_lookback(views, source), spec.calendar),
         )
         for source in sorted({view.source for view in views})
     ]

@@ -5,6 +5,8 @@ from typing import TypedDict
 
 import dagster as dg
 
+from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
@@ -28,7 +30,7 @@ def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:
     runs today; Dagster's own windows, named by their start, would only have it tomorrow.
     """
     calendar = spec.calendar
-    end = None if calendar.end is None else (calendar.end + calendar.every).isoformat()  # its window must end by then
+    end = None if calendar.end is None else calendar.next_drop(calendar.end).isoformat()  # its window must end by then
     start, offset = calendar.start.isoformat(), 1 if spec.clock == "wall" else 0
     if calendar.every == timedelta(days=1):
         return dg.DailyPartitionsDefinition(start, end_date=end, end_offset=offset, timezone=calendar.timezone)
@@ -39,9 +41,9 @@ def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:
     )  # fmt: skip
 
 
-def history_mapping(days_back: timedelta | None, every: timedelta) -> dg.TimeWindowPartitionMapping:
+def history_mapping(back: timedelta | None, calendar: Calendar) -> dg.TimeWindowPartitionMapping:
     """Map a drop to the drops before it that it reads; None is all of them."""
-    offset = -(_ALL_HISTORY if days_back is None else days_back) // every - 1
+    offset = -calendar.drops_waited(_ALL_HISTORY if back is None else back) - 1
     return dg.TimeWindowPartitionMapping(start_offset=offset, end_offset=0, allow_nonexistent_upstream_partitions=True)
 
 
@@ -82,6 +84,6 @@ def by_drop(spec: UseCaseSpec) -> ByDrop:
     return {"partitions_def": partitions_of(spec), "backfill_policy": SINGLE_RUN, "pool": pool_of(spec)}
 
 
-def partition_keys(context: dg.AssetExecutionContext) -> list[date]:
+def partition_keys(context: dg.AssetExecutionContext) -> list[DropKey]:
     """List the drops of this run, in order."""
     return [date.fromisoformat(key) for key in context.partition_keys]

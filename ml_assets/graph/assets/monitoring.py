@@ -39,7 +39,7 @@ def build_monitoring_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
 
 def _feed_health(spec: UseCaseSpec) -> dg.AssetsDefinition:
     key, monitoring = asset_key(spec, "monitoring", "feed_health"), spec.monitoring
-    mapping = history_mapping(monitoring.feed_history + monitoring.relearn_after, spec.calendar.every)
+    mapping = history_mapping(monitoring.feed_history + monitoring.relearn_after, spec.calendar)
 
     @dg.asset(
         key=key,
@@ -68,7 +68,7 @@ def _feed_health(spec: UseCaseSpec) -> dg.AssetsDefinition:
 
 def _drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
     key, monitoring = asset_key(spec, "monitoring", "drift_report"), spec.monitoring
-    mapping = history_mapping(monitoring.window + monitoring.reference_window + monitoring.window, spec.calendar.every)
+    mapping = history_mapping(monitoring.window + monitoring.reference_window + monitoring.window, spec.calendar)
 
     @dg.asset(
         key=key,
@@ -110,7 +110,7 @@ def _page(written: "tuple[Path, tuple[str, ...]] | None") -> dict[str, Any]:
 def _performance_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
     key = asset_key(spec, "monitoring", "performance_report")
     window = spec.monitoring.performance_window + spec.labels.matures_after
-    mapping = history_mapping(window, spec.calendar.every)
+    mapping = history_mapping(window, spec.calendar)
     read = [("features", "features"), ("training", "labels"), ("predictions", "predictions"),
             ("predictions", "shadow_predictions")]  # fmt: skip
 
@@ -132,7 +132,7 @@ def _performance_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
 
         state, drops = store.of(spec.name), partition_keys(context)
         found = report_performance(spec, state, drops)
-        shown = pictures(**{"log loss": log_loss_picture(state, drops)})
+        shown = pictures(**{"log loss": log_loss_picture(state, spec.calendar, drops)})
         describe_drops(context, state, found.result, on_last=shown)
 
     return performance_report

@@ -45,7 +45,7 @@ def _scored_from(spec: UseCaseSpec) -> list[dg.AssetDep]:
     rule = spec.model.prior_correction
     if rule is None:
         return [dg.AssetDep(features)]
-    mapping = history_mapping(rule.window + spec.labels.matures_after, spec.calendar.every)
+    mapping = history_mapping(rule.window + spec.labels.matures_after, spec.calendar)
     labels = asset_key(spec, "training", "labels")
     return [dg.AssetDep(features, partition_mapping=mapping), dg.AssetDep(labels, partition_mapping=mapping)]
 

@@ -98,7 +98,7 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
 
 
 def _inputs(spec: UseCaseSpec, source: Source) -> list[dg.AssetDep]:
-    mapping = history_mapping(None, spec.calendar.every)
+    mapping = history_mapping(None, spec.calendar)
     read = [dg.AssetDep(asset_key(spec, "validated", name), partition_mapping=mapping) for name in source.reads]
     return [dg.AssetDep(asset_key(spec, "raw", source.name)), *read]
 

@@ -1,7 +1,5 @@
 """Schedules: the deadline of each batch, and periodic retraining."""
 
-from datetime import timedelta
-
 import dagster as dg
 
 from ml_assets.graph import clock
@@ -23,13 +21,12 @@ def build_schedules(
 
 def _batch_schedule(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> dg.ScheduleDefinition:
     calendar = spec.calendar
-    days = "*" if calendar.every == timedelta(days=1) else str(calendar.start.isoweekday() % 7)
     is_wall = spec.clock == "wall"
 
     @dg.schedule(
         name=f"{spec.name}_deadline",
         job=batch,
-        cron_schedule=f"{calendar.at.minute} {calendar.at.hour} * * {days}",
+        cron_schedule=calendar.cron(),
         execution_timezone=calendar.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING if is_wall else dg.DefaultScheduleStatus.STOPPED,
         description="At the moment of the batch: runs the drop with what has landed. What is not there is missing "

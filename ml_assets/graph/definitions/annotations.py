@@ -1,7 +1,7 @@
 """What the UI shows of every asset besides what its own function says: versions, deadlines, where it is declared."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
 
@@ -42,7 +42,4 @@ def _references(places: Sequence[Place]) -> dict[str, dg.CodeReferencesMetadataV
 
 def _deadline(calendar: Calendar) -> dg.FreshnessPolicy:
     """Ask for a new drop an hour after each batch; one that was taken earlier in the same interval counts."""
-    at = datetime.combine(calendar.start, calendar.at) + _GRACE
-    days = "*" if calendar.every == timedelta(days=1) else str(at.isoweekday() % 7)
-    cron = f"{at.minute} {at.hour} * * {days}"
-    return dg.FreshnessPolicy.cron(cron, lower_bound_delta=calendar.every, timezone=calendar.timezone)
+    return dg.FreshnessPolicy.cron(calendar.cron(_GRACE), lower_bound_delta=calendar.every, timezone=calendar.timezone)

@@ -16,6 +16,7 @@ from ml_assets.pipeline.champion.record import (
     read_record,
 )
 from ml_assets.pipeline.features.versions import lost_features
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
@@ -41,7 +42,7 @@ class PersonDecision:
     by: str
     note: str
     now: datetime
-    first: date | None = None
+    first: DropKey | None = None
 
 
 def decide_waiting(
@@ -141,7 +142,7 @@ def waiting_in(record: Sequence[Row]) -> list[Row]:
 
     What people decide about another model of that drop (a rollback) decides nothing here.
     """
-    newest: dict[date, Row] = {}
+    newest: dict[DropKey, Row] = {}
     for row in record:
         before = newest.get(row["as_of"])
         if row["decided_by"] == GATE or before is None or before["model_version"] == row["model_version"]:
@@ -167,7 +168,7 @@ def _is_of_gate(row: Row) -> bool:
     return row["decided_by"] == GATE
 
 
-def newest_drop(connection: duckdb.DuckDBPyConnection, lake: Lake) -> date | None:
+def newest_drop(connection: duckdb.DuckDBPyConnection, lake: Lake) -> DropKey | None:
     """Give the newest drop that has predictions."""
     if not lake.has("predictions"):
         return None
@@ -181,8 +182,8 @@ def require_first_drop(spec: UseCaseSpec, state: UseCaseState, entry: Row, asked
 
 
 def _serves_after(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, spec: UseCaseSpec, asked: PersonDecision, as_of: date
-) -> date:
+    connection: duckdb.DuckDBPyConnection, lake: Lake, spec: UseCaseSpec, asked: PersonDecision, as_of: DropKey
+) -> DropKey:
     """Give the drop after which a decision holds: not before the standing champion's, which would go on serving."""
     standing = champion_in(read_record(connection, lake), date.max)
     least = as_of if standing is None else max(as_of, standing["serves_after"])

@@ -14,7 +14,8 @@ from ml_assets.pipeline.champion.record import CandidateRow, read_candidate, rea
 from ml_assets.pipeline.features.versions import definitions_of, lost_features
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.serving.routing import Part, Promotion
-from ml_assets.stats.classification import log_loss
+from ml_assets.stats.task import Task
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.evaluation import newest_unseen
@@ -65,6 +66,11 @@ class Comparison:
     n_train: int | None = None
     old_losses: Mapping[str, float] = field(default_factory=dict[str, float])
     n_old: int = 0
+
+    @property
+    def task(self) -> Task:
+        """What the candidate predicts, and how that is measured."""
+        return task_of(self.candidate.recipe.task)
 
     @property
     def labels(self) -> NDArray[np.float64]:
@@ -131,7 +137,9 @@ def _compare(
     if champion is not None and len(old):  # of its model, also while its baseline serves as the fallback
         labels = old["label"].to_numpy(dtype=np.float64)
         both = {"candidate": candidate.judged_model, "champion": champion.model}
-        old_losses = {role: log_loss(labels, model.predict(old)) for role, model in both.items()}
+        old_losses = {
+            role: task_of(candidate.recipe.task).loss(labels, model.predict(old)) for role, model in both.items()
+        }
     return Comparison(
         row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until, n_train,
         old_losses, len(old),

@@ -13,8 +13,9 @@ from ml_assets.serving.worklist import priority_of
 from ml_assets.spec.objectives import OUTCOME, SCORE
 from ml_assets.spec.tables.models import EVALUATION_MEASURES
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.added_metrics import added_metric
 from ml_assets.stats.decision_costs import cost_curve, lists_of_days
-from ml_assets.stats.measured_intervals import measured_intervals
+from ml_assets.stats.metric import Draw, metric_interval
 from ml_assets.stores.use_case_state import UseCaseState
 
 LEVEL = 0.9  # coverage of the intervals that are shown
@@ -39,7 +40,10 @@ def measure_rows(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
     for role, scores in found.scores.items():
         same = {"as_of": found.row.as_of, "role": role, "model_version": _version(found, role), "level": LEVEL}
         rng = np.random.default_rng(spec.model.seed)
-        intervals = measured_intervals(found.labels, scores, found.days, rng=rng, resamples=RESAMPLES, level=LEVEL)
+        intervals = found.task.intervals(found.labels, scores, found.days, rng=rng, resamples=RESAMPLES, level=LEVEL)
+        for metric in map(added_metric, spec.model.metrics):
+            draw = Draw(np.random.default_rng(spec.model.seed), RESAMPLES, LEVEL)
+            intervals[metric.name] = metric_interval(metric, found.labels, scores, found.days, draw)
         for name, each in intervals.items():
             yield {**same, "measure": name, "estimate": each.estimate, "lower": each.lower, "upper": each.upper,
                    "n": each.n, "n_days": each.n_days}  # fmt: skip

@@ -14,7 +14,6 @@ from ml_assets.spec.gate import GateRule
 from ml_assets.spec.tables.models import EVALUATION_SLICES
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.block_bootstrap import mean_interval, paired_day_block_bootstrap
-from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.slices import parts_of, weak_slices
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -28,7 +27,7 @@ def store_slices(spec: UseCaseSpec, state: UseCaseState, found: Comparison) -> l
 
 def declared_slices(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
     """Give a row a part of each declared slice; `gain` is over the champion, or over the baseline before the first."""
-    losses = {role: pointwise_log_loss(found.labels, scores) for role, scores in found.scores.items()}
+    losses = {role: found.task.losses(found.labels, scores) for role, scores in found.scores.items()}
     against = losses.get("champion", losses["baseline"])
     days, rule = np.asarray(found.days), spec.model.gate
     for column in spec.monitoring.slices:
@@ -56,11 +55,10 @@ def discovered_slices(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
     """Give a row a part of any feature in which the candidate is surely wrong, worst first."""
     if not found.labels.size:
         return
-    scores = np.clip(found.scores["candidate"], 1e-7, 1 - 1e-7)
-    losses = pointwise_log_loss(found.labels, found.scores["candidate"])
-    entropy = -(scores * np.log(scores) + (1 - scores) * np.log1p(-scores))
+    losses = found.task.losses(found.labels, found.scores["candidate"])
+    expected = found.task.expected_losses(found.scores["candidate"])
     columns = {name: found.window[name].tolist() for name in found.candidate.features}
-    for each in weak_slices(columns, losses, entropy, found.days, least=spec.model.gate.min_slice):
+    for each in weak_slices(columns, losses, expected, found.days, least=spec.model.gate.min_slice):
         yield {
             "as_of": found.row.as_of,
             "kind": "discovered",

@@ -17,8 +17,8 @@ from ml_assets.pipeline.evaluation.comparison import Comparison, compare
 from ml_assets.pipeline.evaluation.evidence import BEHAVIOURS, MEASURES, SLICES, StaleEvidenceError, require_evidence_of
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.added_metrics import added_metric
 from ml_assets.stats.block_bootstrap import Interval
-from ml_assets.stats.classification import log_loss
 from ml_assets.stats.window_measures import measure_window
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.use_case_state import UseCaseState
@@ -52,13 +52,16 @@ def judge_candidate(spec: UseCaseSpec, state: UseCaseState, gate_mode: str | Non
     with state.connect() as connection:
         evidence = read_evidence(connection, state.lake, found)
     rng = np.random.default_rng(spec.model.seed)
-    over_simple = gain_over_simple(found.labels, found.days, found.scores, found.train_share, rule, rng)
-    evidence = replace(evidence, over_simple=over_simple)
+    over_simple = gain_over_simple(found.task, found.labels, found.days, found.scores, found.train_share, rule, rng)
+    added = {name: added_metric(name).is_better_high for name in spec.model.metrics}
+    evidence = replace(evidence, over_simple=over_simple, better_high=added)
     gain: Interval | None = None
     if found.champion is not None:
         rng = np.random.default_rng(spec.model.seed)
-        gain = gain_over(found.window, found.scores["champion"], found.scores["candidate"], rule, rng)
-    measures = {name: measure_window(found.labels, values, found.days) for name, values in found.scores.items()}
+        gain = gain_over(found.task, found.window, found.scores["champion"], found.scores["candidate"], rule, rng)
+    measures = {
+        name: measure_window(found.task, found.labels, values, found.days) for name, values in found.scores.items()
+    }
     verdict = judge(
         candidate=measures["candidate"],
         champion=measures.get("champion"),
@@ -89,7 +92,7 @@ def evidence_of(
     behaviours = [row for row in tried if row["kind"] != "groups"]
     scores, share = found.scores["candidate"], np.full(found.labels.size, found.train_share)
     return Evidence(
-        constant_loss=log_loss(found.labels, share),
+        constant_loss=found.task.loss(found.labels, share),
         score_spread=float(np.std(scores)) if scores.size else float("nan"),
         trained_until=datetime.fromisoformat(found.candidate.trained_until),
         champion_trained_until=found.champion_until,

@@ -32,6 +32,7 @@ from ml_assets.pipeline.experiments.record import (
     running_in,
 )
 from ml_assets.pipeline.features.versions import lost_features
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.experiments import Experiment
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.names import did_you_mean
@@ -195,8 +196,8 @@ def _find_challenger(record: Sequence[dict[str, Any]], champion: Row, model: str
 
 
 def _after(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, asked: PersonDecision, least: date
-) -> date:
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, asked: PersonDecision, least: DropKey
+) -> DropKey:
     """Give the drop after which a decision holds: the newest that was predicted, or a later one before `asked.first`.
 
     What was predicted was acted on: no drop of the past gets other arms.
@@ -216,7 +217,7 @@ def _reference_rows(
     spec: UseCaseSpec,
     state: UseCaseState,
     bundles: Mapping[str, ModelBundle],
-    after: date,
+    after: DropKey,
 ) -> pd.DataFrame:
     """Read the newest matured drops that neither model was fitted on, with what both say of them."""
     learned = max(
@@ -274,7 +275,7 @@ def _planned(spec: UseCaseSpec, started: RunningExperiment, rows: pd.DataFrame) 
 
 
 def _length_in_drops(spec: UseCaseSpec, name: str) -> int:
-    return max(2, find_declared(spec, name).length // spec.calendar.every)
+    return max(2, spec.calendar.drops_in(find_declared(spec, name).length))
 
 
 def _spread(examples: ComparedExamples, reference: Mapping[str, Any], groups: np.ndarray, *, is_paired: bool) -> float:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 
 from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
 from ml_assets.pipeline.results import DropResult
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.labels import settle_labels
 
 
-def store_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime) -> DropResult:
+def store_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey], now: datetime) -> DropResult:
     """Draw the labels that each drop brought, by the declared SELECT, and store them. Grain: an example.
 
     A drop that has not come by `now`, the wall's moment, is refused as `refuse_undue_drops` does.

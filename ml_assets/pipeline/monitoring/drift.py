@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,6 @@ from ml_assets.monitoring.feature_drift import (
     FamilyMeasure,
     FeatureRows,
     block_of,
-    count_drops,
     learn_columns,
     learn_reference,
     window_rows,
@@ -40,6 +39,7 @@ from ml_assets.pipeline.monitoring.monitor_results import (
     recent_readings,
 )
 from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.monitoring import DRIFT_REPORT
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import measured
@@ -72,7 +72,7 @@ class DriftResult:
     measures: Sequence[FamilyMeasure]
 
 
-def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DriftResult:
+def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) -> DriftResult:
     """Compare the windows of `drops` with the drops before and with the champion's training rows; store the rows.
 
     Given which feeds looked broken by then, and what the report said of the drops before.
@@ -81,11 +81,11 @@ def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
     with noting_failures(state.paths.alerts, spec.name, TABLE, drops[-1]) as failed, state.connect() as connection:
         recent = recent_readings(connection, spec, state.lake, TABLE, drops[0])
         faults = read_faults(connection, spec, state.lake, drops[-1])
-        nothing: tuple[dict[date, list[Row]], list[FamilyMeasure]] = ({drop: [] for drop in drops}, [])
+        nothing: tuple[dict[DropKey, list[Row]], list[FamilyMeasure]] = ({drop: [] for drop in drops}, [])
         work = partial(_feature_rows, connection, spec, state, drops, faults)
         by_drop, measures = measured("drift of all features", work, nothing)
     for drop in drops:
-        settle_alarms(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar.every, recent.measured)
+        settle_alarms(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar, recent.measured)
         diagnose_features(by_drop[drop], spec, faults)
     rows = [row for drop in drops for row in by_drop[drop]]
     state.lake.replace_drops(TABLE, arrow_rows(DRIFT_REPORT, rows), drops)
@@ -97,16 +97,16 @@ def _feature_rows(
     connection: duckdb.DuckDBPyConnection,
     spec: UseCaseSpec,
     state: UseCaseState,
-    drops: Sequence[date],
+    drops: Sequence[DropKey],
     faults: FaultRecord,
-) -> tuple[dict[date, list[Row]], list[FamilyMeasure]]:
+) -> tuple[dict[DropKey, list[Row]], list[FamilyMeasure]]:
     monitoring, calendar = spec.monitoring, spec.calendar
     promotions = read_promotions(connection, state.lake)
-    groups: dict[tuple[Block, Promotion | None], list[date]] = defaultdict(list)
+    groups: dict[tuple[Block, Promotion | None], list[DropKey]] = defaultdict(list)
     for drop in drops:
-        block = block_of(drop, calendar.start, calendar.every, monitoring.window, monitoring.reference_window)
+        block = block_of(drop, calendar, monitoring)
         groups[block, champion_of(drop, promotions)].append(drop)
-    found: dict[date, list[Row]] = {}
+    found: dict[DropKey, list[Row]] = {}
     measures: list[FamilyMeasure] = []
     champion: _ChampionReference | None = None
     ordered = list(groups)
@@ -123,9 +123,9 @@ def _feature_rows(
             broken = faults.broken_drops(calendar.previous_drop(block.first))
             score = champion and partial(_kept_scores, connection, state, champion)
             reference = rows.cut(block.reference_first, block.reference_last, score, broken)
-            before = learn_reference("before", reference, count_drops(monitoring.window, calendar.every))
+            before = learn_reference("before", reference, calendar.drops_in(monitoring.window))
             own = groups[block, promotion]
-            windows = rows.cut(own[0] - monitoring.window + calendar.every, own[-1], score)
+            windows = rows.cut(calendar.window_start(own[0], monitoring.window), own[-1], score)
             rows_of_drops, measures = _compare(spec, windows, before, own, champion)
             found |= rows_of_drops
     return found, measures
@@ -144,24 +144,23 @@ def _compare(
     spec: UseCaseSpec,
     windows: FeatureRows,
     before: DriftReference,
-    drops: Sequence[date],
+    drops: Sequence[DropKey],
     champion: _ChampionReference | None,
-) -> tuple[dict[date, list[Row]], list[FamilyMeasure]]:
+) -> tuple[dict[DropKey, list[Row]], list[FamilyMeasure]]:
     """Compare the windows of drops that share a reference `before` and a champion with both references.
 
     `windows` are the rows of all of them, with the champion's scores.
     """
-    monitoring, every = spec.monitoring, spec.calendar.every
-    length = count_drops(monitoring.window, every)
+    monitoring, length = spec.monitoring, spec.calendar.drops_in(spec.monitoring.window)
     references = [before]
     importance = _importance_shares(champion.bundle) if champion else {}
     if champion is not None:
         references.append(champion.reference)
     rate = moving_rate(false_alarm_rate(monitoring.false_alarm_every, monitoring.window, _MEASURES, FAMILIES), length)
     version = champion.promotion.model_version if champion else None
-    found: dict[date, list[Row]] = {}
+    found: dict[DropKey, list[Row]] = {}
     for drop in drops:
-        window = window_rows(windows, drop, monitoring.window)
+        window = window_rows(windows, spec.calendar.window_start(drop, monitoring.window), drop)
         found[drop] = [
             row
             for reference in references
@@ -181,7 +180,7 @@ def _champion_reference(
     bundle = state.models.load(promotion.model_version, promotion.artifact_sha256)
     require_declared_features(spec, promotion.model_version, bundle.features)
     until = spec.calendar.drop_receiving(datetime.fromisoformat(bundle.trained_until))
-    length = count_drops(spec.monitoring.window, spec.calendar.every)
+    length = spec.calendar.drops_in(spec.monitoring.window)
     files = state.lake.files("features", drops=(spec.calendar.start, until)).files
     broken = faults.broken_drops(promotion.as_of)
     # by their names alone: a state that was moved or restored has the same files
@@ -230,7 +229,7 @@ def _kept_scores(
 
     drops = sorted(rows["batch_date"].unique().to_pylist())
 
-    def score(some: Sequence[date]) -> pa.Table:
+    def score(some: Sequence[DropKey]) -> pa.Table:
         is_asked = pc.is_in(rows["batch_date"], pa.array(some, pa.date32()))  # pyright: ignore[reportAttributeAccessIssue]
         frame = _frame_of(connection, rows.filter(is_asked))
         scored = frame[["batch_date", "example_id", "prediction_at"]].assign(score=champion.bundle.model.predict(frame))
@@ -246,14 +245,14 @@ def _kept_scores(
 class _FeatureFrame:
     """Feature rows of a stretch of drops, from which windows and references are cut."""
 
-    def __init__(self, spec: UseCaseSpec, drops: Sequence[date], rows: pa.Table) -> None:
+    def __init__(self, spec: UseCaseSpec, drops: Sequence[DropKey], rows: pa.Table) -> None:
         self.drops = tuple(drops)
         self._rows = rows
         days = rows["batch_date"].to_numpy().astype("datetime64[D]")
         self._days = np.searchsorted(np.array(drops, dtype="datetime64[D]"), days)
         self._columns = {name: _values(rows[name]) for name in spec.features.feature_names()}
 
-    def cut(self, first: date, last: date, score: Score | None, without: Sequence[date] = ()) -> FeatureRows:
+    def cut(self, first: DropKey, last: DropKey, score: Score | None, without: Sequence[DropKey] = ()) -> FeatureRows:
         """Give the rows of first..last, those of the drops `without` left out; `score` gives the champion's scores."""
         kept = [position for position, drop in enumerate(self.drops) if first <= drop <= last]
         begin, end = (kept[0], kept[-1] + 1) if kept else (0, 0)
@@ -267,7 +266,7 @@ class _FeatureFrame:
 
 
 def _load_features(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: date, last: date
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: DropKey, last: DropKey
 ) -> _FeatureFrame:
     require_stored_features(spec, lake)
     drops = spec.calendar.drops_between(first, last)
@@ -280,7 +279,7 @@ def _load_features(
 
 
 def feature_rows_of(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: date, last: date
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: DropKey, last: DropKey
 ) -> FeatureRows:
     """Give the features of the drops first..last as columns."""
     return _load_features(connection, spec, lake, first, last).cut(first, last, None)

@@ -16,6 +16,7 @@ from ml_assets.pipeline.experiments.record import read_events
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS, accepted_gaps, overdue_sources
 from ml_assets.pipeline.monitoring.decisions import parts_to_tell
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.alert_relay import RelayResult, relay, urls_from_environment
@@ -152,7 +153,7 @@ def _damaged_model(spec: UseCaseSpec, state: UseCaseState, record: Sequence[Mapp
     ]  # fmt: skip
 
 
-def _newest_begun(use_case: str, paths: StatePaths) -> date | None:
+def _newest_begun(use_case: str, paths: StatePaths) -> DropKey | None:
     """Give the newest drop in the ledger: what runs and checks concern; None before the first."""
     lake = Lake(paths.lake / use_case)
     return max(lake.files("drops").drops(), default=None) if lake.has("drops") else None
@@ -215,15 +216,15 @@ def _reconcile_drops(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: da
         yield outbox.settle(spec.name, DROP_SCOPE, drop.isoformat(), findings, now)
 
 
-def _refused_since(use_case: str, outbox: AlertOutbox) -> list[date]:
+def _refused_since(use_case: str, outbox: AlertOutbox) -> list[DropKey]:
     """Give the first drop of each refused stretch that is open: nobody has dealt with it yet."""
     open_ones = [each for each in outbox.incidents(use_case, open_only=True) if each.kind == REFUSED]
     found = [drop_named(each.monitor.rpartition("/")[2]) for each in open_ones]
     return [drop for drop in found if drop is not None]
 
 
-def _by_drop(rows: Iterable[dict[str, Any]]) -> dict[date, list[dict[str, Any]]]:
-    found: dict[date, list[dict[str, Any]]] = {}
+def _by_drop(rows: Iterable[dict[str, Any]]) -> dict[DropKey, list[dict[str, Any]]]:
+    found: dict[DropKey, list[dict[str, Any]]] = {}
     for row in rows:
         found.setdefault(row["batch_date"], []).append(row)
     return found
@@ -260,12 +261,12 @@ def _unread(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> list[Finding
     ]  # fmt: skip
 
 
-def _overdue(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> tuple[date, list[Finding]] | None:
+def _overdue(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> tuple[DropKey, list[Finding]] | None:
     """Give the newest drop that is due, and the sources that earlier or due drops still wait for."""
     landed = landed_drops(paths.landing / spec.name, spec.calendar, [source.expected_file for source in spec.sources])
     if not landed:
         return None
-    by_source: dict[str, list[date]] = {}
+    by_source: dict[str, list[DropKey]] = {}
     for drop, source in overdue_sources(spec, paths, landed[-1], now):
         by_source.setdefault(source, []).append(drop)
     findings = [

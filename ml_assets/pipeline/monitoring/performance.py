@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +34,13 @@ from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.shadows import SHADOWS, read_verdicts
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.shadows import as_promotion
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.monitoring import PERFORMANCE_REPORT, PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import NotComputed, measured
 from ml_assets.stats.sequential import DailyMeans, Reference
+from ml_assets.stats.task import Task
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.failed_measures import noting_failures
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.rows import read_rows
@@ -62,7 +64,7 @@ class PerformanceResult:
     newest_verdict: Mapping[str, Any]
 
 
-def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> PerformanceResult:
+def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) -> PerformanceResult:
     """Measure each model on what matured in each of `drops`, judge the champion of each, and store both.
 
     Grain of the report: drop x drop of prediction x role x slice. Only labels known by a drop are used.
@@ -76,8 +78,8 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
         show_tables(connection, {name: lake.files(name, drops=bounds) for name in read})
         scored = read_scored(connection, spec, drops, _fallback_drops(spec, bounds, promotions))
     with noting_failures(state.paths.alerts, spec.name, REPORT, drops[-1]) as failed:
-        rows = measure_performance(scored, drops, spec.monitoring, spec.worklist.capacity)
-        verdicts: dict[date, dict[str, Any]] = {}
+        rows = measure_performance(task_of(spec.task), scored, drops, spec.monitoring, spec.worklist.capacity)
+        verdicts: dict[DropKey, dict[str, Any]] = {}
         followed = _FollowedLosses(spec, state, rows, drops[0], promotions)
         for drop in drops:
             champion = champion_of(drop, promotions)
@@ -91,7 +93,9 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
     lake.replace_drops(VERDICTS, arrow_rows(PERFORMANCE_VERDICTS, verdicts.values()), drops)
     newest = verdicts[drops[-1]]
     counts = Counter(row["batch_date"] for row in rows)
-    result = DropResult(counts, _notes(drops, rows, verdicts), checks=(performance_outcome(newest, failed),))
+    result = DropResult(
+        counts, _notes(task_of(spec.task), drops, rows, verdicts), checks=(performance_outcome(newest, failed),)
+    )
     return PerformanceResult(result, newest)
 
 
@@ -117,14 +121,14 @@ class _FollowedLosses:
         spec: UseCaseSpec,
         state: UseCaseState,
         rows: Sequence[Mapping[str, Any]],
-        first: date,
+        first: DropKey,
         promotions: Sequence[Promotion],
     ) -> None:
         self._spec, self._state, self._first, self._promotions = spec, state, first, promotions
         self._measured = [row for row in rows if row["role"] in _FOLLOWED and row.get("slice_column") is None]
         self._followed: dict[str, _Followed | None] = {}
 
-    def rises(self, champion: Promotion | None, drop: date) -> Rises:
+    def rises(self, champion: Promotion | None, drop: DropKey) -> Rises:
         """Say by what matured up to `drop` whether the loss of its champion has risen.
 
         While its baseline serves, that of the champion which failed is followed.
@@ -146,7 +150,7 @@ class _FollowedLosses:
             UNKNOWN_PRIOR if residuals is None else prior_rise(rows, residuals, drop),
         )
 
-    def _begun(self, champion: Promotion) -> date:
+    def _begun(self, champion: Promotion) -> DropKey:
         """Give the drop after which the model began to serve this time; while its baseline serves, before that."""
         if champion.serves == "model":
             return champion.serves_after
@@ -176,7 +180,9 @@ class _FollowedLosses:
         )
 
 
-def _fallback_drops(spec: UseCaseSpec, bounds: tuple[date, date], promotions: Sequence[Promotion]) -> list[date]:
+def _fallback_drops(
+    spec: UseCaseSpec, bounds: tuple[DropKey, DropKey], promotions: Sequence[Promotion]
+) -> list[DropKey]:
     """List the drops that the baseline of a failed champion served."""
     champions = {drop: champion_of(drop, promotions) for drop in spec.calendar.drops_between(*bounds)}
     return [drop for drop, champion in champions.items() if champion is not None and champion.serves == "baseline"]
@@ -195,10 +201,13 @@ def _serving(champion: Promotion | None, gains: Mapping[int, float]) -> tuple[st
 
 
 def _notes(
-    drops: Sequence[date], rows: Sequence[Mapping[str, Any]], verdicts: Mapping[date, Mapping[str, Any]]
-) -> dict[date, dict[str, object]]:
+    task: Task,
+    drops: Sequence[DropKey],
+    rows: Sequence[Mapping[str, Any]],
+    verdicts: Mapping[DropKey, Mapping[str, Any]],
+) -> dict[DropKey, dict[str, object]]:
     """Say of each drop what matured; of several prediction dates in one drop, the measures are the newest's."""
-    notes: dict[date, dict[str, object]] = {
+    notes: dict[DropKey, dict[str, object]] = {
         drop: {"matured with a label": 0, "matured without": 0, "performance": verdicts[drop]["state"]}
         for drop in drops
     }
@@ -206,7 +215,7 @@ def _notes(
         if row.get("slice_column") is not None or row["role"] not in {"champion", "baseline"}:
             continue
         noted = notes[row["batch_date"]]
-        measured = {f"{name} {row['role']}": row[column] for name, column in (("log loss", "log_loss"), ("AUC", "auc"))}
+        measured = {f"{each} {row['role']}": row[each.name] for each in (task.loss_metric, task.headline)}
         noted |= {name: value for name, value in measured.items() if value is not None}
         if row["role"] == "champion":
             noted["matured with a label"] += row["n"]

@@ -13,7 +13,9 @@ from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, scan_monitors
 from ml_assets.pipeline.monitoring.plain_values import plain
 from ml_assets.pipeline.monitoring.quality_over_time import read_scored
 from ml_assets.serving.routing import champion_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.engine import open_session
 from ml_assets.stores.lake import Lake
@@ -25,17 +27,17 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _WHY = ("trigger", "reason", "monitor", "measurement", "threshold")
-_OF_VERDICT = ("as_of", "rung", "model_version", "verdict", "gate", "decided_by", "serves", "gain", "gain_lower",
+_OF_VERDICT = ("as_of", "candidate", "model_version", "verdict", "gate", "decided_by", "serves", "gain", "gain_lower",
                "gain_upper")  # fmt: skip
 
 
 def summarize_replay(
     spec: UseCaseSpec,
     paths: StatePaths,
-    steps: Sequence[Sequence[date]],
+    steps: Sequence[Sequence[DropKey]],
     *,
     seconds: Iterable[Mapping[str, float]] = (),
-    scheduled: Collection[date] = (),
+    scheduled: Collection[DropKey] = (),
 ) -> Row:
     """Summarize the drops of `steps` as they were known at the last of them; later drops change nothing.
 
@@ -63,19 +65,20 @@ def summarize_replay(
         drift = _drift(connection, lake, spec.calendar.start, (first, last))
         verdicts = read_record(connection, lake)
         decided = {row["batch_date"]: row for row in _rows(connection, lake, "decisions", (spec.calendar.start, last))}
-    months = quality_by_month(scored, spec.worklist.capacity)
+    task = task_of(spec.task)
+    months = quality_by_month(task, scored, spec.worklist.capacity)
     begin, capacity = spec.calendar.start, spec.worklist.capacity
-    weeks = quality_by_week(scored, begin, capacity)
-    matured = quality_by_week(scored[scored["batch_date"] <= judged_window(spec, last)[1]], begin, capacity)
+    weeks = quality_by_week(task, scored, begin, capacity)
+    matured = quality_by_week(task, scored[scored["batch_date"] <= judged_window(spec, last)[1]], begin, capacity)
     return plain(
         {
-            "use_case": spec.name, "first": first, "last": last, "steps": len(steps),
+            "use_case": spec.name, "task": spec.task, "first": first, "last": last, "steps": len(steps),
             "capacity": spec.worklist.capacity,
             "weeks": weeks,
-            "worse_weeks": worse_weeks(matured),
+            "worse_weeks": worse_weeks(task, matured),
             "compared_weeks": sum(week["n"] > 0 for week in matured),
             "months": months,
-            "mean": mean_of_months(months),
+            "mean": mean_of_months(task, months),
             "drift": drift,
             "retrainings": _retrainings(verdicts, decided, (first, last), scheduled),
             "decisions": _counts(row["action"] for drop, row in sorted(decided.items()) if drop >= first),
@@ -85,7 +88,9 @@ def summarize_replay(
     )  # fmt: skip
 
 
-def _drift(connection: duckdb.DuckDBPyConnection, lake: Lake, begin: date, drops: tuple[date, date]) -> list[Row]:
+def _drift(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, begin: DropKey, drops: tuple[DropKey, DropKey]
+) -> list[Row]:
     """Give the largest ratio of each week, counted from `begin`, and family; what could not be judged is left out."""
     if not any(lake.has(table) for table in MONITORS):
         return []
@@ -110,13 +115,16 @@ def _drift(connection: duckdb.DuckDBPyConnection, lake: Lake, begin: date, drops
 
 
 def _rows(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, drops: tuple[date, date] | None = None
+    connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, drops: tuple[DropKey, DropKey] | None = None
 ) -> list[Row]:
     return lake.relation(connection, table, drops).to_arrow_table().to_pylist() if lake.has(table) else []
 
 
 def _retrainings(
-    verdicts: Sequence[Row], decided: Mapping[date, Row], drops: tuple[date, date], scheduled: Collection[date]
+    verdicts: Sequence[Row],
+    decided: Mapping[DropKey, Row],
+    drops: tuple[DropKey, DropKey],
+    scheduled: Collection[DropKey],
 ) -> list[Row]:
     serving = champion_of(drops[0], promotions_in(verdicts))
     kept = [
@@ -129,7 +137,7 @@ def _retrainings(
             "drop": drop_of(row),
             **{
                 name: row[name]
-                for name in ("as_of", "rung", "model_version", "verdict", "gate", "decided_by", "serves")
+                for name in ("as_of", "candidate", "model_version", "verdict", "gate", "decided_by", "serves")
             },
             **{name: row[name] for name in ("gain", "gain_lower", "gain_upper")},
             "broken": [f"{each['code']}: {each['message']}" for each in row["reasons"] or [] if not each["passed"]],
@@ -156,7 +164,7 @@ def _asked_by(row: Mapping[str, Any], decision: Mapping[str, Any] | None, *, is_
     return nothing | {"trigger": by, "reason": "a plain schedule" if by == "schedule" else None}
 
 
-def _incidents(outbox: AlertOutbox, use_case: str, drops: tuple[date, date]) -> list[Row]:
+def _incidents(outbox: AlertOutbox, use_case: str, drops: tuple[DropKey, DropKey]) -> list[Row]:
     """List the incidents that opened in the drops, but for events: promotions and refusals are told as verdicts."""
     return [
         {

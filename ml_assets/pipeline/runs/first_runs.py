@@ -5,12 +5,11 @@ Input: the declaration, and the drops that landed and were not run. Output: comm
 
 from __future__ import annotations
 
-from datetime import date
-
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 
 
-def ways_to_begin(spec: UseCaseSpec, first: date, last: date, run_until: date | None = None) -> dict[str, str]:
+def ways_to_begin(spec: UseCaseSpec, first: DropKey, last: DropKey, run_until: DropKey | None = None) -> dict[str, str]:
     """Give the commands that lead to a first champion, by two ways; of a past too short for that, the batch alone.
 
     A training set needs as many drops to learn from as to be judged on, and their labels; what is left for a replay has
@@ -46,12 +45,12 @@ def ways_to_begin(spec: UseCaseSpec, first: date, last: date, run_until: date | 
     return live | rehearsal
 
 
-def _first_training(spec: UseCaseSpec, last: date, run_until: date | None) -> date | None:
+def _first_training(spec: UseCaseSpec, last: DropKey, run_until: DropKey | None) -> DropKey | None:
     """Give the drop to train as of: the newest that was run, or the middle of the past, where either is late enough."""
     calendar = spec.calendar
     needed = 2 * spec.model.holdout + spec.labels.matures_after
-    if run_until is not None and needed <= run_until - calendar.start:
+    if run_until is not None and needed <= calendar.span(calendar.start, run_until):
         return run_until
-    wanted = max(needed, (last - calendar.start) / 2)
-    return next((drop for drop in calendar.drops_between(calendar.start, last)[:-1] if drop - calendar.start >= wanted),
-                None)  # fmt: skip
+    wanted = max(needed, calendar.span(calendar.start, last) / 2)
+    past = calendar.drops_between(calendar.start, last)[:-1]
+    return next((drop for drop in past if calendar.span(calendar.start, drop) >= wanted), None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.serving.prior_shift import NO_SHIFT, PriorShift, learn_shift
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.prior_correction import PriorCorrection
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.kept_scores import KeptScores, scores_schema
@@ -34,9 +35,9 @@ class PriorCorrector:
     spec: UseCaseSpec
     kept: KeptScores | None = None
     files: Mapping[int, TableFiles] = field(default_factory=dict[int, TableFiles])
-    _scored: dict[tuple[str, int, date], "pd.DataFrame"] = field(default_factory=dict, init=False)
+    _scored: dict[tuple[str, int, DropKey], "pd.DataFrame"] = field(default_factory=dict, init=False)
 
-    def shift_of(self, drop: date, model_version: str, bundle: ModelBundle, features: int) -> PriorShift:
+    def shift_of(self, drop: DropKey, model_version: str, bundle: ModelBundle, features: int) -> PriorShift:
         """Give the shift of a drop, as it could be known at its batch; none where none is declared."""
         rule = self.spec.model.prior_correction
         if rule is None:
@@ -48,11 +49,11 @@ class PriorCorrector:
             return NO_SHIFT
         return self._learn(drop, rule, rows)
 
-    def _matured(self, drop: date, rule: PriorCorrection, trained_until: datetime) -> list[date]:
+    def _matured(self, drop: DropKey, rule: PriorCorrection, trained_until: datetime) -> list[DropKey]:
         """The drops whose examples may have matured by the batch of `drop`, in the window, after the training rows."""
         calendar = self.spec.calendar
         newest = self.spec.matured_by(drop)
-        first = max(calendar.start, drop - rule.window - self.spec.labels.matures_after)
+        first = max(calendar.start, calendar.earlier(drop, rule.window + self.spec.labels.matures_after))
         return [
             each
             for each in calendar.drops_between(first, calendar.previous_drop(drop))
@@ -60,7 +61,7 @@ class PriorCorrector:
             and calendar.batch_at(calendar.previous_drop(each)) < newest
         ]
 
-    def _learn(self, drop: date, rule: PriorCorrection, rows: "Sequence[pd.DataFrame]") -> PriorShift:
+    def _learn(self, drop: DropKey, rule: PriorCorrection, rows: "Sequence[pd.DataFrame]") -> PriorShift:
         import pandas as pd
 
         known = pd.concat(rows, ignore_index=True)
@@ -71,9 +72,10 @@ class PriorCorrector:
             & (known["landed"] <= drop)
         )
         known = known.loc[is_known.to_numpy(dtype=bool)].drop_duplicates("example_id", keep="last")
-        every, start = self.spec.calendar.every, self.spec.calendar.start
-        gap = -(-self.spec.labels.matures_after // every)
-        day: NDArray[np.int64] = np.array([(each - start) // every for each in known["drop"]], dtype=np.int64)
+        calendar = self.spec.calendar
+        gap = calendar.drops_waited(self.spec.labels.matures_after)
+        places = [calendar.steps(calendar.start, each) for each in known["drop"]]
+        day: NDArray[np.int64] = np.array(places, dtype=np.int64)
         return learn_shift(
             known["score"].to_numpy(dtype=np.float64),
             known["label"].to_numpy(dtype=np.float64),
@@ -82,7 +84,7 @@ class PriorCorrector:
             rule=rule,
         )
 
-    def _score(self, drops: Sequence[date], model_version: str, bundle: ModelBundle, features: int) -> None:
+    def _score(self, drops: Sequence[DropKey], model_version: str, bundle: ModelBundle, features: int) -> None:
         """Score the examples of the drops that were not scored yet, all at once.
 
         A row a label that became known of each example of a drop, in the order they did. Where scores are kept, those
@@ -113,7 +115,7 @@ class PriorCorrector:
         for drop in missing:
             self._scored[model_version, features, drop] = known.loc[known["drop"] == drop]
 
-    def _score_examples(self, bundle: ModelBundle, features: int, drops: Sequence[date]) -> "pa.Table":
+    def _score_examples(self, bundle: ModelBundle, features: int, drops: Sequence[DropKey]) -> "pa.Table":
         """Score every example of some drops: `batch_date`, `example_id`, `prediction_at`, `score`."""
         import pyarrow as pa
 
@@ -125,11 +127,12 @@ class PriorCorrector:
         return pa.Table.from_pandas(scored, scores_schema(), preserve_index=False)
 
 
-def drops_read(spec: UseCaseSpec, drops: Sequence[date]) -> tuple[date, date]:
+def drops_read(spec: UseCaseSpec, drops: Sequence[DropKey]) -> tuple[DropKey, DropKey]:
     """Give the range of drops whose features and labels are read to score `drops` with their prior shifts."""
     rule = spec.model.prior_correction
-    back = rule.window + spec.labels.matures_after if rule is not None else spec.calendar.every * 0
-    return drops[0] - back, drops[-1]
+    if rule is None:
+        return drops[0], drops[-1]
+    return spec.calendar.earlier(drops[0], rule.window + spec.labels.matures_after), drops[-1]
 
 
 def describe_shift(found: PriorShift) -> Mapping[str, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.metric import Metric
 from ml_assets.training.ablation import (
     AblationData,
     Full,
@@ -44,19 +45,19 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Ablation:
-    """What was found of one rung.
+    """What was found of one candidate.
 
     Attributes
     ----------
     by_feature, by_group
         Permutation importance on held-out rows: rises of the log loss, one a repeat.
     shap
-        Mean absolute contribution of each feature there; empty where the rung has none.
+        Mean absolute contribution of each feature there; empty where the candidate has none.
     agrees, stands
         The two measures against each other, and SHAP over fits with other seeds; None without contributions.
     """
 
-    rung: str
+    candidate: str
     as_of: str
     full: MeasuredVariant
     seeds: tuple[MeasuredVariant, ...]
@@ -75,22 +76,27 @@ def measure_ablation(spec: UseCaseSpec, ground: AblationData, as_of: str, n_seed
     """Measure all of it, telling each step; raises ValueError on a history too short to look ahead."""
     groups = views_of(spec.features, ground.features)
     full = measure_full(ground)
-    tell(f"{ground.rung} as it is: log loss {full.measured.log_loss:.4f} ahead")
+    loss = ground.task.loss_metric
+    tell(f"{ground.candidate} as it is: {loss} {full.measured.loss:.4f} ahead")
     held_out = _thinned(ground.holdout)
     rng = np.random.default_rng(ground.recipe.seed)
     alone = {name: (name,) for name in ground.features}
-    by_feature = permutation_importance(full.model, held_out, alone, rng=rng, repeats=REPEATS)
-    by_group = permutation_importance(full.model, held_out, groups, rng=rng, repeats=REPEATS)
+    by_feature = permutation_importance(ground.task, full.model, held_out, alone, rng=rng, repeats=REPEATS)
+    by_group = permutation_importance(ground.task, full.model, held_out, groups, rng=rng, repeats=REPEATS)
     shap = shap_importance(full.model, held_out, alone)
     tell("importance is measured")
-    fits = list(_told(reseed(ground, full, [ground.recipe.seed + k for k in range(1, n_seeds + 1)]), tell))
+    fits = list(
+        _told(
+            ground.task.loss_metric, reseed(ground, full, [ground.recipe.seed + k for k in range(1, n_seeds + 1)]), tell
+        )
+    )
     models: Sequence[FittedModel] = [full.model, *(model for _, model in fits)]
     shaps = [found for model in models if (found := shap_importance(model, held_out, alone)) is not None]
     means = {name: float(rises.mean()) for name, rises in by_feature.items()}
     return Ablation(
-        rung=ground.rung,
+        candidate=ground.candidate,
         as_of=as_of,
-        full=replace(full.measured, name=ground.rung),
+        full=replace(full.measured, name=ground.candidate),
         seeds=tuple(measured for measured, _ in fits),
         by_feature=by_feature,
         by_group=by_group,
@@ -114,20 +120,21 @@ def _variants(
     kinds = {"ablated": ablate(ground, full, groups), "pruned": prune(ground, full, SIZES),
              "smaller": compress(ground, full)}  # fmt: skip
     found: dict[str, tuple[MeasuredVariant, ...]] = {}
+    loss = ground.task.loss_metric
     for kind, variants in kinds.items():
         kept: list[MeasuredVariant] = []
         for each in variants:
             kept.append(each)
-            tell(f"{'without ' if kind == 'ablated' else ''}{each.name}: log loss {each.log_loss:.4f} ahead")
+            tell(f"{'without ' if kind == 'ablated' else ''}{each.name}: {loss} {each.loss:.4f} ahead")
         found[kind] = tuple(kept)
     return found
 
 
 def _told(
-    fits: Iterator[tuple[MeasuredVariant, FittedModel]], tell: Tell
+    loss: Metric, fits: Iterator[tuple[MeasuredVariant, FittedModel]], tell: Tell
 ) -> Iterator[tuple[MeasuredVariant, FittedModel]]:
     for measured, model in fits:
-        tell(f"{measured.name}: log loss {measured.log_loss:.4f} ahead")
+        tell(f"{measured.name}: {loss} {measured.loss:.4f} ahead")
         yield measured, model
 
 

@@ -96,7 +96,7 @@ def _write_record(lake: Lake, last: date) -> None:
     fallback = {"serves_after": FAILED_AFTER, "decided_by": "fallback", "serves": "baseline", "note": WHY,
                 "asked_by": None}  # fmt: skip
     rows = [promoted, promoted | refused, promoted | fallback]
-    common = {"rung": "xgboost", "artifact_sha256": "", "_recorded_at": NOW, "_run_id": ""}
+    common = {"candidate": "xgboost", "artifact_sha256": "", "_recorded_at": NOW, "_run_id": ""}
     kept = [
         {**common, "serves_after": row["as_of"], "sequence": number, **row}
         for number, row in enumerate(rows, 1) if row["as_of"] <= last and row.get("serves_after", FIRST) <= last

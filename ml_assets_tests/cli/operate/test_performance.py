@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from ml_assets.cli import app
 from ml_assets.cli.console import console
 from ml_assets.cli.operate.quality_chart import loss_chart
+from ml_assets.stats.binary import BINARY
 from ml_assets_tests.cli.operate.served_weeks import FIRST, WHY, write_decisions, write_served
 
 GOOD, BAD, EVEN, SHADOW = (-math.log(score) for score in (0.8, 0.2, 0.5, 0.6))
@@ -149,13 +150,13 @@ def weeks_of(*losses: float | None) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("losses", [(), (0.5,), (None, 0.5), (None, None)])
 def test_chart_of_fewer_than_two_weeks_is_none(losses: tuple[float | None, ...]) -> None:
-    assert loss_chart(weeks_of(*losses), [], 80) == []
+    assert loss_chart(BINARY, weeks_of(*losses), [], 80) == []
 
 
 @pytest.mark.parametrize("losses", [(0.5, 0.5), (0.7, 0.7), (0.5, None, 0.6, 0.4), (0.0, 30.0)])
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_chart_keeps_to_its_width_and_marks_promotions(losses: tuple[float | None, ...], width: int) -> None:
-    lines = loss_chart(weeks_of(*losses), [FIRST + timedelta(days=3), date(2012, 1, 1)], width)
+    lines = loss_chart(BINARY, weeks_of(*losses), [FIRST + timedelta(days=3), date(2012, 1, 1)], width)
 
     assert all(len(line.plain) <= width for line in lines)
     drawn = "\n".join(line.plain for line in lines)

@@ -68,7 +68,7 @@ def test_feature_drop_reads_the_drops_its_longest_window_reaches() -> None:
     spec = with_calendar(start="2013-01-01", end="2013-12-31")
     partitions = partitions_of(spec)
     outcomes = view_lookback(spec.features.views, "flight_outcomes")
-    mapping = history_mapping(outcomes, spec.calendar.every)
+    mapping = history_mapping(outcomes, spec.calendar)
 
     subset = partitions.subset_with_partition_keys(["2013-03-01"])
     upstream = mapping.get_upstream_mapped_partitions_result_for_partitions(subset, partitions, partitions)
@@ -83,7 +83,7 @@ def test_history_without_bound_begins_with_the_calendar() -> None:
     partitions = partitions_of(spec)
     assert view_lookback(spec.features.views, "airports") is None
 
-    mapping = history_mapping(view_lookback(spec.features.views, "airports"), spec.calendar.every)
+    mapping = history_mapping(view_lookback(spec.features.views, "airports"), spec.calendar)
     subset = partitions.subset_with_partition_keys(["2013-01-03"])
     upstream = mapping.get_upstream_mapped_partitions_result_for_partitions(subset, partitions, partitions)
 
@@ -103,7 +103,7 @@ def test_history_of_weekly_drops_is_found_in_few_steps_of_the_calendar(monkeypat
 
     monkeypatch.setattr(dg.TimeWindowPartitionsDefinition, "get_prev_partition_window", counted)
     subset = partitions.subset_with_partition_keys(["2025-12-28"])
-    upstream = history_mapping(None, spec.calendar.every).get_upstream_mapped_partitions_result_for_partitions(
+    upstream = history_mapping(None, spec.calendar).get_upstream_mapped_partitions_result_for_partitions(
         subset, partitions, partitions
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,12 @@ from ml_assets.pipeline.champion.record import (
     read_record,
     read_verdict,
 )
-from ml_assets.stats.window_measures import WindowMeasures
 from ml_assets.stores.lake import Lake
+from ml_assets_tests.decisions.measures import measures, replace
 
 MAY, JUNE = date(2013, 5, 31), date(2013, 6, 30)
 ROW = CandidateRow(MAY, "trees", "may", "cafe", 3, "run", "1")
-MEASURES = WindowMeasures(1000, 14, 0.5, 0.7, 0.02)
+MEASURES = measures(1000, 14, log_loss=0.5, auc=0.7, ece=0.02)
 
 
 class Record:
@@ -47,8 +46,8 @@ class Record:
     def gate(self, row: CandidateRow = ROW, outcome: Outcome = "promoted", measured: float = 0.5) -> bool:
         """Bring a verdict; say whether it was new."""
         verdict = Verdict(outcome, "enabled", True, (Reason("finite", "they are", None, None, True),))
-        measures = {name: replace(MEASURES, log_loss=measured) for name in ("candidate", "baseline")}
-        self.lake.replace("evaluation", evaluation_table(row, None, verdict, measures, None, ["2013-06-01"]))
+        of_roles = {name: replace(MEASURES, log_loss=measured) for name in ("candidate", "baseline")}
+        self.lake.replace("evaluation", evaluation_table(row, None, verdict, of_roles, None, ["2013-06-01"]))
         return append_verdict(
             self.connection, self.lake, read_verdict(self.connection, self.lake), BY_HAND, self._provenance()
         )

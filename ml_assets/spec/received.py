@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+
+from ml_assets.spec.drop import DropKey
 
 BY_A_PERSON = "accepted by a person: "  # begins the reason that the ledger has of a person
 FILE_NOTE = "file "  # begins the note that the ledger has of what is odd about a file
@@ -58,10 +59,10 @@ class ExpectedFile:
         requeued = name.startswith(f"{stem}{REQUEUED}") and name.endswith(".csv")
         return (labelled or requeued) and name.isprintable()  # lone surrogates, for bytes that are no UTF-8, are not
 
-    def name_of(self, drop: date) -> str:
+    def name_of(self, drop: DropKey) -> str:
         """Give the name of a file for a drop that is written here, such as one that a past is split into.
 
-        >>> ExpectedFile("orders.csv", "", ("eu/orders_*.csv",)).name_of(date(2024, 1, 2))
+        >>> ExpectedFile("orders.csv", "", ("eu/orders_*.csv",)).name_of(DropKey(2024, 1, 2))
         'eu/orders_2024-01-02.csv'
         """
         return self.patterns[0].replace("*", drop.isoformat()).replace("?", "0") if self.patterns else self.name
@@ -101,7 +102,7 @@ class LandedFile:
         When it was last modified, in ns since 1970: a file that is as old and as large as it was is not read again.
     """
 
-    drop: date
+    drop: DropKey
     name: str
     sha256: str
     size_bytes: int
@@ -125,7 +126,7 @@ class Receipt:
     of it is quarantined. `warning` names what was noticed and let pass.
     """
 
-    drop: date
+    drop: DropKey
     name: str
     sha256: str
     size_bytes: int

@@ -1,0 +1,30 @@
+"""The metrics that installed packages add, by the names that `model.metrics` uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ml_assets.spec.declared import Fault
+from ml_assets.spec.extensions import METRICS, ExtensionError, extensions, load_extension
+from ml_assets.spec.gate import GUARDED
+from ml_assets.spec.names import not_among
+from ml_assets.spec.raw_yaml import names_in
+
+
+def metric_faults(model: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find metrics of `model.metrics` that no package adds, that cannot be loaded, or whose name is taken."""
+    named: list[str] = []
+    for place, name in names_in(model.get("metrics")):
+        if name in GUARDED:
+            yield ("metrics", place), f"found {name!r}, which is always measured; allowed: a metric that a package adds"
+        elif name in named:
+            yield ("metrics", place), f"found {name!r} again; allowed: once"
+        elif name not in extensions(METRICS):
+            yield ("metrics", place), not_among(name, list(extensions(METRICS)))
+        else:
+            try:
+                load_extension(METRICS, name)
+            except ExtensionError as error:
+                yield ("metrics", place), str(error)
+        named.append(name)
