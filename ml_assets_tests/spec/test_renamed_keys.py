@@ -16,6 +16,7 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER
     ("place", "before", "now", "value"),
     [
         ("model", "margin", "min_relative_gain", "0.003"),
+        ("model", "ladder", "candidates", ""),
         ("model.abstain", "beyond", "max_range_multiple", "2"),
         ("model.gate", "freshness_worth", "max_loss_per_30d_newer", "0.03"),
         ("monitoring", "before", "reference_window", "56d"),
@@ -25,7 +26,7 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER
 def test_former_key_is_read_as_the_key_of_now_and_named(
     tmp_path: Path, place: str, before: str, now: str, value: str
 ) -> None:
-    found, line = located_with(tmp_path, f"{now}: {value}", f"{before}: {value}")
+    found, line = located_with(tmp_path, f"{now}: {value}".rstrip(), f"{before}: {value}".rstrip())
 
     assert found.spec == load_use_case(DEFS_FOLDER / "flight_delays")
     assert [str(each) for each in found.former_names] == [f"defs.yaml:{line} {place}.{before}: it is called {now} now"]
