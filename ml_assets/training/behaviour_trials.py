@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.spec.behaviours import Behaviour
-from ml_assets.training.behaviour_kind import Judged, BehaviourTrial, added_behaviour_kind
+from ml_assets.training.behaviour_kind import BehaviourTrial, Judged, added_behaviour_kind
 
 if TYPE_CHECKING:
     import duckdb

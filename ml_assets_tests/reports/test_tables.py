@@ -124,8 +124,8 @@ def test_candidates_are_listed_with_the_one_taken() -> None:
     table = candidates_table(FittedCandidates(recipe, candidates, choice, []))
 
     assert cells_of(table.split("\n\n")[0])[1:] == [
-        ["one", "", "", "", "0.5000", "0.7000", "0.0200", ""],
-        ["two", "0.5000", "0.7000", "0.0200", "0.5000", "0.7000", "0.0200", "yes"],
+        ["one", "", "", "", "", "0.5000", "0.7000", "0.2000", "0.0200", ""],
+        ["two", "0.5000", "0.7000", "0.2000", "0.0200", "0.5000", "0.7000", "0.2000", "0.0200", "yes"],
     ]
     assert table.endswith("chosen on windows ahead of the training rows\n- two \\| is &lt;better&gt;")
 

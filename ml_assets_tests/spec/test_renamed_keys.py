@@ -69,12 +69,12 @@ def test_what_a_key_is_called_now_is_a_key() -> None:
     unknown = {new for part in PARTS.values() for new in part.renamed.values() if new not in part.model_fields}
 
     assert unknown == set()
-    assert sum(len(part.renamed) for part in PARTS.values()) == 5
+    assert sum(len(part.renamed) for part in PARTS.values()) == 6
 
 
 def test_recipe_of_an_earlier_release_is_read() -> None:
     candidates = [{"name": "mean", "kind": "constant"}]
-    then = {"matures_after": "2d", "candidates": candidates, "abstain": {"beyond": 2.0, "features": ["wind"]}}
+    then = {"matures_after": "2d", "ladder": candidates, "abstain": {"beyond": 2.0, "features": ["wind"]}}
 
     read = TrainingRecipe.model_validate(then)
 
