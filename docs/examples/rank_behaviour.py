@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ml_assets.training.behaviour_kind import BehaviourKind, Judged, Trial
+from ml_assets.training.behaviour_kind import BehaviourKind, Judged, BehaviourTrial
 
 
-def judge_order(trial: Trial) -> Judged:
+def judge_order(trial: BehaviourTrial) -> Judged:
     """Compare the ranks of the rows before and after the change, by Spearman's correlation."""
     from scipy.stats import spearmanr
 

@@ -29,7 +29,7 @@ class DrawnExamples:
     quarantined: duckdb.DuckDBPyRelation
 
 
-def settle_examples(
+def validate_examples(
     connection: duckdb.DuckDBPyConnection,
     calendar: Calendar,
     drops: Sequence[DropKey],

@@ -30,7 +30,7 @@ class DropsNotFinalError(RuntimeError):
     """Earlier drops have no final state, so later values cannot be computed yet."""
 
 
-def settle_ledger(
+def ledger_rows(
     connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops: Sequence[DropKey]
 ) -> duckdb.DuckDBPyRelation:
     """Give each source of each of `drops` its state.

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.monitoring.placebo_family import MIN_WINDOWS, PlaceboFamily
+from ml_assets.monitoring.placebo_z_score import PlaceboZScore
 from ml_assets.monitoring.reference_columns import LearnedColumns, learn_column
-from ml_assets.monitoring.standing import Standing
 from ml_assets.monitoring.sure_change import CONSTANT_CHANGED, UsualValues, learn_constant
 from ml_assets.monitoring.window_psi import TINY_PSI, chance_psi, log_psi_of_windows, log_steady_psi, n_varying_windows
 from ml_assets.spec.calendar import Calendar
@@ -60,18 +60,18 @@ class FeatureRows:
 class DriftReading:
     """One feature, or all of them together, in one drop against one reference.
 
-    `standing.value` is the natural logarithm of `steady_psi`, whose median over the placebos is `usual`. `ks` and
+    `z_score.value` is the natural logarithm of `steady_psi`, whose median over the placebos is `usual`. `ks` and
     `wasserstein` (in the feature's unit, against the reference at 2,001 quantiles) are NaN for text; `detail` names
-    what is odd about the column itself. Where `statistic` is `constant_changed`, `standing` is that of the share of
+    what is odd about the column itself. Where `statistic` is `constant_changed`, `z_score` is that of the share of
     values the reference does not have (see `sure_change`) and `detail` says so; `psi_z` is the z of the PSI. Of all
-    features together, `standing.value` is their mean z, weighted by importance, `detail` names those that contribute
+    features together, `z_score.value` is their mean z, weighted by importance, `detail` names those that contribute
     most among the features over their own threshold, and there is no PSI.
     """
 
     drop: DropKey
     reference: ReferenceName
     feature: str
-    standing: Standing
+    z_score: PlaceboZScore
     n_window: int
     n_reference: int
     detail: str = ""
@@ -177,14 +177,14 @@ class DriftReference:
         null = column.bins.labels.index("null")
         ks_, wasserstein_ = _distances(column.quantiles, values)
         unseen = _unseen_by_day(column.bins, values, window)
-        standing = self._standing(feature, log_psi, counts, rate)
+        z_score = self._z_score(feature, log_psi, counts, rate)
         usual, sure = self._sure_change(feature, by_day, unseen, rate)
-        is_sure = usual is not None and (sure.is_over or (math.isnan(standing.z) and math.isfinite(sure.z)))
+        is_sure = usual is not None and (sure.is_over or (math.isnan(z_score.z) and math.isfinite(sure.z)))
         return DriftReading(
             drop,
             self.name,
             feature,
-            sure if is_sure else standing,
+            sure if is_sure else z_score,
             n_window=int(counts.sum()),
             n_reference=int(reference.sum()),
             detail=usual.describe(sure.value) if usual and sure.is_over else _oddity(column.bins, counts, reference),
@@ -198,12 +198,12 @@ class DriftReference:
             reference_null_share=float(reference[null] / max(1, reference.sum())),
             unseen_share=float(unseen.sum() / counts.sum()),
             statistic=CONSTANT_CHANGED if is_sure else "steady_psi",
-            psi_z=standing.z,
+            psi_z=z_score.z,
         )
 
     def _sure_change(
         self, feature: str, by_day: NDArray[np.int64], unseen: IntArray, rate: float
-    ) -> tuple[UsualValues | None, Standing]:
+    ) -> tuple[UsualValues | None, PlaceboZScore]:
         """Judge values that the reference does not have: other ones than its only one, else unseen categories."""
         rows, column = by_day.sum(axis=1), self._columns[feature]
         constant = self._constants.get(feature)
@@ -211,14 +211,14 @@ class DriftReference:
             return constant, constant.judge(rows - by_day[:, int(column.total.argmax())], rows, rate)
         return column.seen, column.seen.judge(unseen, rows, rate) if column.seen else _unknown()
 
-    def _standing(self, feature: str, log_psi: float, counts: NDArray[np.int64], rate: float) -> Standing:
+    def _z_score(self, feature: str, log_psi: float, counts: NDArray[np.int64], rate: float) -> PlaceboZScore:
         if self.family is None or feature not in self.judged:
             return _unknown(log_psi)
         place = self.judged.index(feature)
         mean, deviation = float(self.family.means[place]), float(self.family.deviations[place])
         mean += self._widening(feature, mean, counts)
         threshold, n = self.family.largest_threshold(rate), self.family.n_windows
-        return Standing(log_psi, (log_psi - mean) / deviation, threshold, mean, deviation, n, n)
+        return PlaceboZScore(log_psi, (log_psi - mean) / deviation, threshold, mean, deviation, n, n)
 
     def _widening(self, feature: str, mean: float, counts: NDArray[np.int64]) -> float:
         """Give by how much the log PSI of a window with so many rows lies above that of the placebos by chance.
@@ -268,8 +268,8 @@ class DriftReference:
         most = sorted(zip(weights * np.array(judged), self.judged, judged, strict=True), reverse=True)
         named = [f"{feature} (z {each:.1f})" for _, feature, each in most if each > largest][:_NAMED]
         detail = f"most: {', '.join(named)}" if named else "none alone"
-        standing = Standing(value, value, threshold, mean, deviation, n, n)
-        return DriftReading(drop, self.name, OVERALL, standing, n_window, self._n, detail)
+        z_score = PlaceboZScore(value, value, threshold, mean, deviation, n, n)
+        return DriftReading(drop, self.name, OVERALL, z_score, n_window, self._n, detail)
 
 
 def learn_columns(rows: FeatureRows, window: int) -> LearnedColumns:
@@ -284,8 +284,8 @@ def learn_reference(name: ReferenceName, rows: FeatureRows, window: int) -> Drif
     return DriftReference(name, learn_columns(rows, window), window)
 
 
-def _unknown(value: float = math.nan) -> Standing:
-    return Standing(value, math.nan, math.inf, math.nan, math.nan, 0, 0.0)
+def _unknown(value: float = math.nan) -> PlaceboZScore:
+    return PlaceboZScore(value, math.nan, math.inf, math.nan, math.nan, 0, 0.0)
 
 
 def _distances(quantiles: FloatArray | None, values: NDArray[np.float64] | NDArray[np.object_]) -> tuple[float, float]:

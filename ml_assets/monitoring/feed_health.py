@@ -15,9 +15,9 @@ from datetime import timedelta
 from statistics import median, stdev
 
 from ml_assets.monitoring.feed_profile import NO_ROWS, CategoryCounts, Series, monitor_count
-from ml_assets.monitoring.standing import (
+from ml_assets.monitoring.placebo_z_score import (
     FAMILIES,
-    Standing,
+    PlaceboZScore,
     false_alarm_rate,
     independent_count,
     standing_of,
@@ -70,7 +70,7 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class FeedReading:
-    """One monitor of a feed in one drop. `standing.value` is in the unit of the statistic.
+    """One monitor of a feed in one drop. `z_score.value` is in the unit of the statistic.
 
     `shown` and `usual` are the value and the placebos' mean as people read them: shares and counts, not log odds.
     """
@@ -79,7 +79,7 @@ class FeedReading:
     source: str
     column: str
     statistic: str
-    standing: Standing
+    z_score: PlaceboZScore
     shown: float
     usual: float
     detail: str
@@ -130,7 +130,7 @@ class FeedHealth:
                 name = f"categories of {counted.source}.{counted.column}"
                 found += measured(name, lambda one=counted: self._read_categories(drop, one), [])
         for reading in found:
-            if reading.standing.is_over:
+            if reading.z_score.is_over:
                 self._note((reading.source, reading.column, reading.statistic), [drop])
         return found
 
@@ -199,8 +199,8 @@ class FeedHealth:
             is_age = series.statistic == "age_h"
             floor = self._spec.calendar.length_of(1) / timedelta(hours=1) * _AGE_FLOOR if is_age else _LOG_FLOOR
             scaled = values
-        standing = self._standing(scaled[-1], scaled[:-1], floor)
-        return FeedReading(drop, *monitor, standing, values[-1], _mean(values[:-1]), series.details.get(drop, ""))
+        z_score = self._z_score(scaled[-1], scaled[:-1], floor)
+        return FeedReading(drop, *monitor, z_score, values[-1], _mean(values[:-1]), series.details.get(drop, ""))
 
     def _scaled_shares(
         self, source: str, shares: Sequence[float], drops: Sequence[DropKey]
@@ -231,11 +231,11 @@ class FeedHealth:
             share, which = _measure(statistic, counted.counts[drop], totals, least)
             shown = [_measure(statistic, counted.counts[day], totals, least, is_in_totals=True)[0] for day in history]
             scaled, floor = self._scaled_shares(source, [*shown, share], [*history, drop])
-            standing = self._standing(scaled[-1], scaled[:-1], floor)
-            readings.append(FeedReading(drop, *monitor, standing, share, _mean(shown), ", ".join(which[:5])))
+            z_score = self._z_score(scaled[-1], scaled[:-1], floor)
+            readings.append(FeedReading(drop, *monitor, z_score, share, _mean(shown), ", ".join(which[:5])))
         return readings
 
-    def _standing(self, value: float, placebos: Sequence[float], floor: float) -> Standing:
+    def _z_score(self, value: float, placebos: Sequence[float], floor: float) -> PlaceboZScore:
         enough = len(placebos) >= self._spec.monitoring.min_placebos and math.isfinite(floor)
         known = placebos if enough else []
         return standing_of(value, known, rate=self._rate, floor=floor, n_independent=independent_count(known))

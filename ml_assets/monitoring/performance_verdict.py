@@ -8,7 +8,7 @@ import numpy as np
 
 from ml_assets.monitoring.loss_rise import FAILED, NO_RISES, Rises
 from ml_assets.monitoring.performance import ROLES, Days, FloatArray, Row, ScoredExamples, finite_or_none, judged_window
-from ml_assets.monitoring.standing import false_alarm_rate
+from ml_assets.monitoring.placebo_z_score import false_alarm_rate
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap

@@ -9,7 +9,7 @@ import numpy as np
 from ml_assets.monitoring.diagnosis import spell
 from ml_assets.monitoring.drift_report import Row, is_held
 from ml_assets.monitoring.feature_drift import FamilyMeasure
-from ml_assets.monitoring.standing import share_interval
+from ml_assets.monitoring.placebo_z_score import share_interval
 from ml_assets.monitoring.sure_change import CONSTANT_CHANGED
 from ml_assets.reports.markdown import markdown_table
 from ml_assets.reports.pictures import Picture, PlaceboStrip, placebo_strips_png

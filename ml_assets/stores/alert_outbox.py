@@ -15,8 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ml_assets.decisions.incidents import Change, Changes, Finding, Incident, Severity, message_of
-from ml_assets.decisions.incidents import settle as settle_incidents
+from ml_assets.decisions.incidents import Change, Changes, Finding, Incident, Severity, message_of, reconcile_incidents
 from ml_assets.spec.drop import DropKey
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.write_lock import write_lock
@@ -90,7 +89,7 @@ class AlertOutbox:
         self._file = paths.alerts / "alerts.sqlite"
         self._busy_timeout_s = busy_timeout_s
 
-    def settle(
+    def reconcile(
         self,
         use_case: str,
         scope: Sequence[str],
@@ -124,7 +123,9 @@ class AlertOutbox:
             known = connection.execute("SELECT * FROM incidents WHERE use_case = ? AND closed_at IS NULL", [use_case])
             open_incidents = [_incident(row) for row in known]
             in_drop = drop.isoformat() if drop else None
-            changes = settle_incidents(open_incidents, findings, use_case=use_case, at=at, scope=prefixes, drop=in_drop)
+            changes = reconcile_incidents(
+                open_incidents, findings, use_case=use_case, at=at, scope=prefixes, drop=in_drop
+            )
             opened = tuple(incident for incident in changes.opened if _open(connection, incident))
             for incident in opened:
                 _write_message(connection, incident, "opened", at, written_at)

@@ -25,6 +25,7 @@ from ml_assets.stores.state_version import begin_lake
 from ml_assets.stores.table_files import (
     PARTITION,
     TableFiles,
+    by_names_of_now,
     drop_of,
     list_files,
     pyarrow_schema,
@@ -202,7 +203,7 @@ class Lake:
         MissingTableError
             When `table` was never written.
         """
-        return scan(connection, self.files(table, version, drops))
+        return by_names_of_now(table, scan(connection, self.files(table, version, drops)))
 
     def metadata(self, table: str, version: int | None = None) -> dict[str, Any]:
         """Give what was recorded with a version of `table`, the newest if none is named."""

@@ -96,7 +96,7 @@ class ModelRegistry:
                 None,
             )
 
-    def settle(self, recorded: Mapping[str, str]) -> list[str]:
+    def mark_abandoned(self, recorded: Mapping[str, str]) -> list[str]:
         """Mark what an earlier process left half done, and name it: runs still open, candidates without a verdict.
 
         For whoever is about to write, who holds the lock: no other process can be in the middle of one. `recorded`

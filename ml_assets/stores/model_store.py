@@ -240,7 +240,7 @@ class ModelStore:
             shutil.rmtree(folder)
         return sizes
 
-    def settle(self, recorded: Collection[str]) -> list[str]:
+    def mark_abandoned(self, recorded: Collection[str]) -> list[str]:
         """Mark the models that no record names, once, and name them; what is recorded again loses the mark."""
         found: list[str] = []
         for folder in sorted(self.folder.glob("*/")):

@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.tables.models import FORMER_COLUMNS
 
 if TYPE_CHECKING:
     import duckdb
@@ -75,6 +76,17 @@ def scan_sql(table: TableFiles) -> str:
     empty = ", ".join(f'NULL::{sql_type(field.type)} AS "{field.name}"' for field in table.schema)
     read = f"SELECT * FROM read_parquet([{files}], union_by_name=true, {hive})"
     return f"SELECT {columns} FROM ({read} UNION ALL BY NAME SELECT {empty} WHERE false)"
+
+
+def by_names_of_now(table: str, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Give columns that an earlier release wrote under another name the name they have now."""
+    held = set(rows.columns)
+    former = {before: now for before, now in FORMER_COLUMNS.get(table, {}).items() if before in held}
+    if not former:
+        return rows
+    values = {now: f'coalesce("{now}", "{before}")' if now in held else f'"{before}"' for before, now in former.items()}
+    kept = [f'"{name}"' for name in rows.columns if name not in former and name not in values]
+    return rows.project(", ".join([*kept, *(f'{value} AS "{now}"' for now, value in values.items())]))
 
 
 def content_hash(relation: duckdb.DuckDBPyRelation) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Trial:
+class BehaviourTrial:
     """What a behaviour is judged on.
 
     Attributes
@@ -74,7 +74,7 @@ class BehaviourKind:
     """
 
     name: str
-    judge: Callable[[Trial], Judged]
+    judge: Callable[[BehaviourTrial], Judged]
     needs: tuple[str, ...] = ()
 
 

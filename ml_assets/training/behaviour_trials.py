@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.spec.behaviours import Behaviour
-from ml_assets.training.behaviour_kind import Judged, Trial, added_behaviour_kind
+from ml_assets.training.behaviour_kind import BehaviourTrial, Judged, added_behaviour_kind
 
 if TYPE_CHECKING:
     import duckdb
@@ -78,7 +78,7 @@ def _tried(
         if chosen.empty:
             return _result(behaviour, "not enough data", 0, float("nan"), "no row of the window is as `where` says")
         judge = _JUDGES.get(behaviour.kind) or added_behaviour_kind(behaviour.kind).judge
-        found = judge(Trial(behaviour, model, envelope, chosen, changed, rng))
+        found = judge(BehaviourTrial(behaviour, model, envelope, chosen, changed, rng))
     except Exception as error:  # noqa: BLE001 - whatever a change of inputs raises is what is looked for
         return _result(behaviour, "broken", len(rows), float("nan"), f"{type(error).__name__}: {error}")
     state = "kept" if found.is_kept else "broken"
@@ -127,11 +127,11 @@ def _perturbed(behaviour: Behaviour, rows: pd.DataFrame, rng: np.random.Generato
     return changed
 
 
-def _judge_perturbation(trial: Trial) -> Judged:
+def _judge_perturbation(trial: BehaviourTrial) -> Judged:
     return _judge_move(replace(trial, changed=_perturbed(trial.behaviour, trial.rows, trial.rng)))
 
 
-def _judge_move(trial: Trial) -> Judged:
+def _judge_move(trial: BehaviourTrial) -> Judged:
     """Judge how far the score moves in the mean."""
     before, after = trial.model.predict(trial.rows), trial.model.predict(trial.changed)
     moved = float(np.abs(after - before).mean())
@@ -140,7 +140,7 @@ def _judge_move(trial: Trial) -> Judged:
     return Judged(moved <= allowed, before.size, moved, allowed, message)
 
 
-def _judge_direction(trial: Trial) -> Judged:
+def _judge_direction(trial: BehaviourTrial) -> Judged:
     behaviour = trial.behaviour
     if behaviour.direction is None:
         return _judge_move(trial)
@@ -152,7 +152,7 @@ def _judge_direction(trial: Trial) -> Judged:
     return Judged(share >= behaviour.share, before.size, share, behaviour.share, message)
 
 
-def _judge_cases(trial: Trial) -> Judged:
+def _judge_cases(trial: BehaviourTrial) -> Judged:
     import pandas as pd
 
     behaviour, model, rows = trial.behaviour, trial.model, trial.rows
@@ -169,7 +169,7 @@ def _judge_cases(trial: Trial) -> Judged:
     return Judged(share >= behaviour.share, len(right), share, behaviour.share, message)
 
 
-def _judge_abstaining(trial: Trial) -> Judged:
+def _judge_abstaining(trial: BehaviourTrial) -> Judged:
     wanted = trial.behaviour.share
     if trial.envelope is None:
         message = "the model never abstains: model.abstain is not declared"
@@ -180,7 +180,7 @@ def _judge_abstaining(trial: Trial) -> Judged:
     return Judged(share >= wanted, len(outside), share, wanted, message)
 
 
-_JUDGES: Mapping[str, Callable[[Trial], Judged]] = {
+_JUDGES: Mapping[str, Callable[[BehaviourTrial], Judged]] = {
     "invariance": _judge_direction,
     "direction": _judge_direction,
     "labelled_cases": _judge_cases,

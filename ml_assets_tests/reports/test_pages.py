@@ -74,7 +74,7 @@ def hostile_card() -> str:
 
 
 def hostile_ablation() -> str:
-    variant = MeasuredVariant(ALL_OF_THEM, 3, 0.5, 0.7, None, Cost(2_000, 1_000, 0.1, 2.0, 0.5, 0.7))
+    variant = MeasuredVariant(ALL_OF_THEM, 3, 0.5, {"auc": 0.7}, None, Cost(2_000, 1_000, 0.1, 2.0, 0.5))
     rises = {value: np.array([0.1, 0.2]) for value in HOSTILE}
     found = Ablation(
         candidate=ALL_OF_THEM, as_of="2013-02-09", full=variant, seeds=(), by_feature=rises, by_group=rises, shap={},

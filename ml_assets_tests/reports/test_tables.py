@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
 import numpy as np
@@ -21,7 +21,7 @@ from ml_assets.reports.audit_tables import entity_table, leak_table, skew_table
 from ml_assets.reports.candidate_tables import candidates_table, importance_table
 from ml_assets.reports.evidence_tables import behaviour_list, measure_table, reason_table, record_list, slice_table
 from ml_assets.reports.monitor_tables import nearest_table, placebo_table
-from ml_assets.spec.model import ModelCandidate
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe
 from ml_assets.training.candidate import MeasuredCandidate
 from ml_assets_tests.reports.hostile import HOSTILE
 from ml_assets_tests.reports.test_markdown import as_shown, cells_of
@@ -114,17 +114,18 @@ def test_tables_say_what_was_measured() -> None:
 
 
 def test_candidates_are_listed_with_the_one_taken() -> None:
-    numbers = {"log_loss": 0.5, "auc": 0.7, "ece": 0.02}
+    numbers = {"log_loss": 0.5, "auc": 0.7, "brier": 0.2, "ece": 0.02}
     candidates = [
         MeasuredCandidate(ModelCandidate(name=name, kind="constant"), cast("Any", None), np.zeros(0), numbers, ahead)
         for name, ahead in (("one", None), ("two", numbers))
     ]
+    recipe = TrainingRecipe(matures_after=timedelta(days=1), candidates=tuple(each.candidate for each in candidates))
     choice = CandidateChoice("two", ("two | is <better>",))
-    table = candidates_table(FittedCandidates(cast("Any", None), candidates, choice, []))
+    table = candidates_table(FittedCandidates(recipe, candidates, choice, []))
 
     assert cells_of(table.split("\n\n")[0])[1:] == [
-        ["one", "", "", "", "0.5000", "0.7000", "0.0200", ""],
-        ["two", "0.5000", "0.7000", "0.0200", "0.5000", "0.7000", "0.0200", "yes"],
+        ["one", "", "", "", "", "0.5000", "0.7000", "0.2000", "0.0200", ""],
+        ["two", "0.5000", "0.7000", "0.2000", "0.0200", "0.5000", "0.7000", "0.2000", "0.0200", "yes"],
     ]
     assert table.endswith("chosen on windows ahead of the training rows\n- two \\| is &lt;better&gt;")
 

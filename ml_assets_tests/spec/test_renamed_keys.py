@@ -16,6 +16,7 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER
     ("place", "before", "now", "value"),
     [
         ("model", "margin", "min_relative_gain", "0.003"),
+        ("model", "ladder", "candidates", ""),
         ("model.abstain", "beyond", "max_range_multiple", "2"),
         ("model.gate", "freshness_worth", "max_loss_per_30d_newer", "0.03"),
         ("monitoring", "before", "reference_window", "56d"),
@@ -25,7 +26,7 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER
 def test_former_key_is_read_as_the_key_of_now_and_named(
     tmp_path: Path, place: str, before: str, now: str, value: str
 ) -> None:
-    found, line = located_with(tmp_path, f"{now}: {value}", f"{before}: {value}")
+    found, line = located_with(tmp_path, f"{now}: {value}".rstrip(), f"{before}: {value}".rstrip())
 
     assert found.spec == load_use_case(DEFS_FOLDER / "flight_delays")
     assert [str(each) for each in found.former_names] == [f"defs.yaml:{line} {place}.{before}: it is called {now} now"]
@@ -68,12 +69,12 @@ def test_what_a_key_is_called_now_is_a_key() -> None:
     unknown = {new for part in PARTS.values() for new in part.renamed.values() if new not in part.model_fields}
 
     assert unknown == set()
-    assert sum(len(part.renamed) for part in PARTS.values()) == 5
+    assert sum(len(part.renamed) for part in PARTS.values()) == 6
 
 
 def test_recipe_of_an_earlier_release_is_read() -> None:
     candidates = [{"name": "mean", "kind": "constant"}]
-    then = {"matures_after": "2d", "candidates": candidates, "abstain": {"beyond": 2.0, "features": ["wind"]}}
+    then = {"matures_after": "2d", "ladder": candidates, "abstain": {"beyond": 2.0, "features": ["wind"]}}
 
     read = TrainingRecipe.model_validate(then)
 

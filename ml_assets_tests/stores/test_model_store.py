@@ -122,15 +122,15 @@ def test_model_without_a_verdict_is_marked_once_and_loses_the_mark_with_a_verdic
     one, two = store.save(made), store.save(bundle(prior_strength=5))
     mark = two.folder / "abandoned.txt"
 
-    first, again = store.settle([one.model_version]), store.settle([one.model_version])
+    first, again = store.mark_abandoned([one.model_version]), store.mark_abandoned([one.model_version])
 
     assert (first, again) == ([two.model_version], [])
     assert mark.read_text() == "no verdict on this model was recorded\n"
     assert not (one.folder / "abandoned.txt").exists()
     store.load(two.model_version, two.artifact_sha256)
-    assert store.settle([one.model_version, two.model_version]) == []
+    assert store.mark_abandoned([one.model_version, two.model_version]) == []
     assert not mark.exists()
-    store.settle([one.model_version])
+    store.mark_abandoned([one.model_version])
     assert mark.exists()
     store.save(bundle(prior_strength=5))
     assert not mark.exists()

@@ -163,10 +163,10 @@ def append_verdict(
 
 def _serves_after(recorded: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> DropKey:
     """Give the drop after which a model serves: that of its as_of, or of a fallback that began since, which it ends."""
-    standing = champion_in(recorded, date.max)
-    if standing is None or standing["decided_by"] != FALLBACK or verdict["as_of"] < standing["as_of"]:
+    current = champion_in(recorded, date.max)
+    if current is None or current["decided_by"] != FALLBACK or verdict["as_of"] < current["as_of"]:
         return verdict["as_of"]
-    return max(verdict["as_of"], standing["serves_after"])
+    return max(verdict["as_of"], current["serves_after"])
 
 
 def append_decision(

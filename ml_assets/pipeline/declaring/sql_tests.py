@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.features.examples import settle_examples
+from ml_assets.features.examples import validate_examples
 from ml_assets.features.feature_table import compute_features
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.history import HistoryError, moment_of
@@ -26,7 +26,7 @@ from ml_assets.spec.sql_tests import Cell, Row, SqlTest
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 from ml_assets.spec.user_sql import UserSqlError
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
-from ml_assets.training.labels import LabelError, settle_labels
+from ml_assets.training.labels import LabelError, validate_labels
 
 if TYPE_CHECKING:
     import duckdb
@@ -173,18 +173,18 @@ def _result(
     labels = spec.labels.sources
     if test.table == "labels":
         select_by_drop(connection, spec.labels.sql, labels, drops, spec.calendar)
-        return settle_labels(connection, spec.labels.measures).to_arrow_table(), {}
+        return validate_labels(connection, spec.labels.measures).to_arrow_table(), {}
     known = "CREATE TEMP TABLE _labels (example_id VARCHAR, known_at TIMESTAMPTZ)"
     if all(source in test.given for source in labels):
         days = {row[0] for name in labels for row in connection.sql(
             f'SELECT DISTINCT batch_date FROM "validated_{name}"').fetchall()}  # fmt: skip
         select_by_drop(connection, spec.labels.sql, labels, sorted(days) or drops, spec.calendar)
-        settle_labels(connection, spec.labels.measures)
+        validate_labels(connection, spec.labels.measures)
         known = "CREATE TEMP TABLE _labels AS SELECT * FROM _settled"
     connection.execute(known)
     connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")
     select_by_drop(connection, spec.examples.sql, spec.examples.sources, drops, spec.calendar)
-    settled = settle_examples(connection, spec.calendar, drops)
+    settled = validate_examples(connection, spec.calendar, drops)
     accepted = settled.accepted.to_arrow_table()
     refused = dict(settled.quarantined.project("example_id, reason").fetchall())
     if test.table == "examples":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ml_assets.features.examples import settle_examples
+from ml_assets.features.examples import validate_examples
 from ml_assets.ingestion.ledger import require_computed
 from ml_assets.pipeline.declaring.calendar_changes import keep_calendar
 from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_open_drops
@@ -58,7 +58,7 @@ def _draw_examples(
         if "_earlier" not in tables:
             connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")
         select_by_drop(connection, spec.examples.sql, sources, drops, spec.calendar)
-        settled = settle_examples(connection, spec.calendar, drops)
+        settled = validate_examples(connection, spec.calendar, drops)
         accepted, quarantined = settled.accepted.to_arrow_table(), settled.quarantined.to_arrow_table()
     lake.replace_drops("examples", accepted, drops)
     lake.replace_drops("quarantine_examples", quarantined, drops)

@@ -12,7 +12,7 @@ from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.labels import settle_labels
+from ml_assets.training.labels import validate_labels
 
 
 def store_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey], now: datetime) -> DropResult:
@@ -26,7 +26,7 @@ def store_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey
         read = {f"validated_{source}": state.lake.files(f"validated_{source}", drops=bounds) for source in sources}
         restrict_to_tables(connection, read)
         select_by_drop(connection, spec.labels.sql, sources, drops, spec.calendar)
-        rows = settle_labels(connection, spec.labels.measures).to_arrow_table()
+        rows = validate_labels(connection, spec.labels.measures).to_arrow_table()
     state.lake.replace_drops("labels", rows, drops)
     days, values = rows["batch_date"].to_pylist(), rows["label"].to_pylist()
     counts = Counter(days)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ml_assets.ingestion.ledger import settle_ledger
+from ml_assets.ingestion.ledger import ledger_rows
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS, refuse_undue_drops
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.spec.drop import DropKey
@@ -35,7 +35,7 @@ def build_ledger(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey
         show_tables(connection, views)
         if ACCEPTED_GAPS not in views:
             connection.execute(f"CREATE TEMP TABLE {ACCEPTED_GAPS} (batch_date DATE, source VARCHAR, reason VARCHAR)")
-        ledger = settle_ledger(connection, spec, drops).to_arrow_table()
+        ledger = ledger_rows(connection, spec, drops).to_arrow_table()
     state.lake.replace_drops("drops", ledger, drops)
     rows = ledger.to_pylist()
     notes: dict[DropKey, dict[str, object]] = {drop: {} for drop in drops}

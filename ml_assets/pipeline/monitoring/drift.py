@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.monitoring.diagnosis import FaultRecord, diagnose_features, known_changes
-from ml_assets.monitoring.drift_report import Row, feature_rows, settle_alarms
+from ml_assets.monitoring.drift_report import Row, feature_rows, set_alarm_states
 from ml_assets.monitoring.feature_drift import (
     OVERALL,
     SCORE,
@@ -26,8 +26,8 @@ from ml_assets.monitoring.feature_drift import (
     learn_reference,
     window_rows,
 )
+from ml_assets.monitoring.placebo_z_score import FAMILIES, false_alarm_rate, moving_rate
 from ml_assets.monitoring.reference_columns import LearnedColumns, columns_from_bytes, columns_to_bytes
-from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate, moving_rate
 from ml_assets.pipeline.champion.record import read_promotions
 from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.features.versions import require_declared_features, require_stored_features
@@ -85,7 +85,7 @@ def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
         work = partial(_feature_rows, connection, spec, state, drops, faults)
         by_drop, measures = measured("drift of all features", work, nothing)
     for drop in drops:
-        settle_alarms(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar, recent.measured)
+        set_alarm_states(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar, recent.measured)
         diagnose_features(by_drop[drop], spec, faults)
     rows = [row for drop in drops for row in by_drop[drop]]
     state.lake.replace_drops(TABLE, arrow_rows(DRIFT_REPORT, rows), drops)

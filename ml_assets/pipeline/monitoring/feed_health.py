@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from duckdb import DuckDBPyConnection
 
 from ml_assets.monitoring.diagnosis import FaultRecord, FaultyReading, diagnose_feeds
-from ml_assets.monitoring.drift_report import Row, feed_rows, settle_alarms
+from ml_assets.monitoring.drift_report import Row, feed_rows, set_alarm_states
 from ml_assets.monitoring.feed_health import FeedHealth
 from ml_assets.monitoring.feed_profile import profile_source
 from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
@@ -47,7 +47,7 @@ def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[Dr
         recent = recent_readings(connection, spec, state.lake, TABLE, drops[0])
         by_drop = _feed_rows(connection, spec, state.lake, drops, over)
     for drop in drops:
-        settle_alarms(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar, recent.measured)
+        set_alarm_states(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar, recent.measured)
         diagnose_feeds(by_drop[drop])
     rows = [row for drop in drops for row in by_drop[drop]]
     state.lake.replace_drops(TABLE, arrow_rows(FEED_HEALTH, rows), drops)

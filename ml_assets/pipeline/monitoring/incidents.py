@@ -97,21 +97,21 @@ def _reconcile_all(
     state = UseCaseState(spec.name, paths).pinned()
     record = record_of(state)
     found = [
-        outbox.settle(_LOCATION, [_LOCATION], at, [], now),  # a sensor or a command asks, so the location loads
-        outbox.settle(spec.name, ["declaration"], at, [], now, drop),
+        outbox.reconcile(_LOCATION, [_LOCATION], at, [], now),  # a sensor or a command asks, so the location loads
+        outbox.reconcile(spec.name, ["declaration"], at, [], now, drop),
         *_reconcile_drops(spec, state.lake, outbox, now),
         *_reconcile_verdicts(spec, record, outbox, now),
         *_reconcile_experiments(spec, state.lake, outbox, now),
-        outbox.settle(spec.name, ["model_files"], at, _damaged_model(spec, state, record), now, drop),
-        outbox.settle(spec.name, ["run/"], at, failed_runs, now, drop),
-        outbox.settle(spec.name, ["check/"], at, failed_checks, now, drop),
+        outbox.reconcile(spec.name, ["model_files"], at, _damaged_model(spec, state, record), now, drop),
+        outbox.reconcile(spec.name, ["run/"], at, failed_runs, now, drop),
+        outbox.reconcile(spec.name, ["check/"], at, failed_checks, now, drop),
     ]
-    found.append(outbox.settle(spec.name, ["not_computed/"], at, _not_computed(spec, paths), now, drop))
+    found.append(outbox.reconcile(spec.name, ["not_computed/"], at, _not_computed(spec, paths), now, drop))
     late = _overdue(spec, paths, now)
     if late is not None:
         landed, findings = late
-        found.append(outbox.settle(spec.name, ["overdue/"], landed.isoformat(), findings, now))
-    found.append(outbox.settle(spec.name, ["landing/"], at, _unread(spec, paths, now), now, drop))
+        found.append(outbox.reconcile(spec.name, ["overdue/"], landed.isoformat(), findings, now))
+    found.append(outbox.reconcile(spec.name, ["landing/"], at, _unread(spec, paths, now), now, drop))
     return found
 
 
@@ -165,7 +165,7 @@ def open_broken_declaration(name: str, mistakes: Sequence[str], paths: StatePath
     finding = Finding("declaration", "broken_use_case", "error", message, None, None,
                       "the other use cases go on", f"ml-assets validate {name}")  # fmt: skip
     drop = _newest_begun(name, paths)
-    return AlertOutbox(paths).settle(name, ["declaration"], now.isoformat(), [finding], now, drop)
+    return AlertOutbox(paths).reconcile(name, ["declaration"], now.isoformat(), [finding], now, drop)
 
 
 def open_location_incident(error: Exception, paths: StatePaths, now: datetime) -> Changes:
@@ -174,7 +174,7 @@ def open_location_incident(error: Exception, paths: StatePaths, now: datetime) -
     finding = Finding(_LOCATION, "broken_location", "error", message, None, None,
                       "no run and no sensor starts; what was written before still serves",
                       "dg check defs, or `ml-assets ui`: Deployment shows the whole error")  # fmt: skip
-    return AlertOutbox(paths).settle(_LOCATION, [_LOCATION], now.isoformat(), [finding], now)
+    return AlertOutbox(paths).reconcile(_LOCATION, [_LOCATION], now.isoformat(), [finding], now)
 
 
 def send_alerts(paths: StatePaths, now: datetime) -> RelayResult | None:
@@ -213,7 +213,7 @@ def _reconcile_drops(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: da
             max_ece=spec.model.gate.max_ece,
         )
         findings += findings_of_refused(spec.name, drop, refused, again, accepted)
-        yield outbox.settle(spec.name, DROP_SCOPE, drop.isoformat(), findings, now)
+        yield outbox.reconcile(spec.name, DROP_SCOPE, drop.isoformat(), findings, now)
 
 
 def _refused_since(use_case: str, outbox: AlertOutbox) -> list[DropKey]:
@@ -238,7 +238,7 @@ def _reconcile_verdicts(
         at = verdict["_recorded_at"].isoformat()
         if last is None or datetime.fromisoformat(last) <= verdict["_recorded_at"]:
             found = [finding_of_verdict(spec.name, verdict)]
-            yield outbox.settle(spec.name, ("gate",), at, found, now, drop_of(verdict))
+            yield outbox.reconcile(spec.name, ("gate",), at, found, now, drop_of(verdict))
 
 
 def _reconcile_experiments(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: datetime) -> Iterable[Changes]:
@@ -247,7 +247,7 @@ def _reconcile_experiments(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, n
         at = event["_recorded_at"]
         told = finding_of_experiment(spec.name, event)
         if told is not None and (last is None or datetime.fromisoformat(last) <= at):
-            yield outbox.settle(spec.name, ("experiment/",), at.isoformat(), [told], now, event["after"])
+            yield outbox.reconcile(spec.name, ("experiment/",), at.isoformat(), [told], now, event["after"])
 
 
 def _unread(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> list[Finding]:

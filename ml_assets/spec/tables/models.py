@@ -12,13 +12,15 @@ _MADE_FROM = read_columns("""
     _mlflow_run_id        | VARCHAR | the run in MLflow; empty where MLflow could not be told
     _registry_version     | VARCHAR | the registered version in MLflow; empty where MLflow could not be told
 """)
+# columns of earlier releases, by table, and what they are called now
+FORMER_COLUMNS = {table: {"rung": "candidate"} for table in ("candidate_model", "evaluation", "champion")}
 CANDIDATE_MODEL = Table(
     "candidate_model",
     asset="models/candidate_model",
     grain="candidate of the newest candidate",
     columns=_AS_OF
     + read_columns("""
-    candidate            | VARCHAR | name of the candidate
+    candidate       | VARCHAR | name of the candidate, as declared
     kind            | VARCHAR | kind of model
     is_chosen       | BOOLEAN | whether it is the candidate
     n               | DOUBLE  | examples of the holdout | rows
@@ -104,7 +106,7 @@ _VERDICT = (
     + read_columns(f"""
     verdict            | VARCHAR | promoted, refused, awaiting_approval or dry_run
     gate               | VARCHAR | enabled, dry_run or disabled
-    candidate               | VARCHAR | of the candidate
+    candidate          | VARCHAR | name of it, as declared
     model_version      | VARCHAR | of the candidate
     artifact_sha256    | VARCHAR | of its manifest
     champion_before    | VARCHAR | what it was compared with | | there was no champion

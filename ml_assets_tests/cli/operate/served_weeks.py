@@ -63,7 +63,7 @@ def write_served(root: Path, weeks: int, *, verdict: dict[str, Any] | None = Non
     risen = Finding("performance", "loss_risen", "error", "the loss has risen", 9.0, 5.0, "it retrains", "here")
     outbox = AlertOutbox(StatePaths(root))
     for drop in drops[::7]:
-        outbox.settle(NAME, ("performance",), str(drop), [risen] if drop >= date(2013, 2, 19) else [], NOW)
+        outbox.reconcile(NAME, ("performance",), str(drop), [risen] if drop >= date(2013, 2, 19) else [], NOW)
 
 
 def score_of(drop: date, label: int) -> float:

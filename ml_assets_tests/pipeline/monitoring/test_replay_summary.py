@@ -107,10 +107,10 @@ def _write_incidents(paths: StatePaths) -> None:
     outbox = AlertOutbox(paths)
     found = Finding("feed/weather", "broken_feed", "error", "it is off", 3.0, 1.0, "nothing", "here")
     for day in (9, 12, 20):
-        outbox.settle(SPEC.name, ["feed/"], str(jan(day)), [found] if day != 9 else [], NOW)
-    outbox.settle(SPEC.name, ["feed/"], "2013-01-21", [], NOW)
+        outbox.reconcile(SPEC.name, ["feed/"], str(jan(day)), [found] if day != 9 else [], NOW)
+    outbox.reconcile(SPEC.name, ["feed/"], "2013-01-21", [], NOW)
     failed = Finding("run/x", "failed_run", "error", "", None, None, "", "")
-    outbox.settle(SPEC.name, ["run/"], NOW.isoformat(), [failed], NOW)
+    outbox.reconcile(SPEC.name, ["run/"], NOW.isoformat(), [failed], NOW)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,8 @@ def test_quality_is_by_the_newest_label_known_at_the_last_drop(summary: dict[str
     assert first["first_champion"]["log_loss"] == pytest.approx(-math.log(0.25 * 0.75) / 2)
     assert first["baseline"]["log_loss"] == pytest.approx(math.log(2))
     assert second["champion"] == {
-        "log_loss": pytest.approx(-math.log(0.9)), "auc": None, "ece": pytest.approx(0.1), "precision_at_capacity": 1,
+        "log_loss": pytest.approx(-math.log(0.9)), "auc": None, "brier": pytest.approx(0.01),
+        "ece": pytest.approx(0.1), "precision_at_capacity": 1,
     }  # fmt: skip
     (month,) = summary["months"]
     assert (month["month"], month["n"], month["n_predicted"], month["champion"]["auc"]) == ("2013-01", 3, 4, 1)
