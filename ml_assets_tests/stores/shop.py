@@ -82,6 +82,7 @@ def postgres(folder: Path) -> Iterator[str]:
         yield f"postgresql+psycopg://shop@127.0.0.1:{port}/postgres"
     finally:
         subprocess.run([programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"], check=True, **options)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _programs() -> Path:
