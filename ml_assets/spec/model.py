@@ -107,7 +107,7 @@ class TrainingRecipe(Declared):
     those that are needed.
     """
 
-    renamed: ClassVar[Mapping[str, str]] = {"ladder": "candidates"}
+    renamed: ClassVar[Mapping[str, str]] = {"candidates": "candidates"}
     task: TaskName = "binary"
     seed: int = 0
     threads: int = Field(default=2, ge=1)
@@ -170,7 +170,7 @@ class Sensitive(Declared):
 class ModelSpec(Declared):
     """The candidates, the holdout they meet on, and the gate."""
 
-    renamed: ClassVar[Mapping[str, str]] = {"margin": "min_relative_gain", "ladder": "candidates"}
+    renamed: ClassVar[Mapping[str, str]] = {"margin": "min_relative_gain", "candidates": "candidates"}
     holdout: Duration
     history: History = Field(
         default="auto",

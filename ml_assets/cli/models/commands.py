@@ -36,7 +36,7 @@ def retrain(
         str, typer.Option("--as-of", help="Drop to train as of; by default the newest that was run.")
     ] = "",
     candidate: Annotated[
-        str, typer.Option("--candidate", "--rung", help="Take this candidate, whatever the comparison says.")
+        str, typer.Option("--candidate", "--candidate", help="Take this candidate, whatever the comparison says.")
     ] = "",
     gate: Annotated[
         str,
@@ -249,7 +249,9 @@ def tune(
     use_case: UseCaseName,
     candidate: Annotated[
         str,
-        typer.Option("--candidate", "--rung", help="Only this candidate; by default every one that declares `search`."),
+        typer.Option(
+            "--candidate", "--candidate", help="Only this candidate; by default every one that declares `search`."
+        ),
     ] = "",
     trials: Annotated[int, typer.Option(min=0, help="Trials a candidate; by default as declared.")] = 0,
     minutes: Annotated[float, typer.Option(min=0, help="Minutes a candidate; by default as declared.")] = 0,
@@ -273,7 +275,7 @@ def tune(
 def ablation(
     use_case: UseCaseName,
     candidate: Annotated[
-        str, typer.Option("--candidate", "--rung", help="Which candidate; by default the last of the candidates.")
+        str, typer.Option("--candidate", "--candidate", help="Which candidate; by default the last of the candidates.")
     ] = "",
     seeds: Annotated[int, typer.Option(min=0, help="Fits with other seeds, to tell noise from difference.")] = 3,
     page: Annotated[bool, typer.Option("--page", help="Write an HTML page with pictures.")] = False,
