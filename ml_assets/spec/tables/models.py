@@ -17,12 +17,12 @@ FORMER_COLUMNS = {table: {"candidate": "candidate"} for table in ("candidate_mod
 CANDIDATE_MODEL = Table(
     "candidate_model",
     asset="models/candidate_model",
-    grain="candidate of the newest candidate",
+    grain="declared candidate, of the newest training",
     columns=_AS_OF
     + read_columns("""
     candidate       | VARCHAR | name of the candidate, as declared
     kind            | VARCHAR | kind of model
-    is_chosen       | BOOLEAN | whether it is the candidate
+    is_chosen       | BOOLEAN | whether it was taken
     n               | DOUBLE  | examples of the holdout | rows
     label_share     | DOUBLE  | share of positives among them
     mean_score      | DOUBLE  | mean score on them
@@ -34,8 +34,8 @@ CANDIDATE_MODEL = Table(
     ahead_log_loss  | DOUBLE  | log loss there | nats | the history is too short
     ahead_auc       | DOUBLE  | AUC there | | the history is too short
     ahead_ece       | DOUBLE  | expected calibration error there | | the history is too short
-    model_version   | VARCHAR | as-of drop, candidate and content | | not the candidate
-    artifact_sha256 | VARCHAR | of its manifest, checked before it is loaded | | not the candidate
+    model_version   | VARCHAR | as-of drop, name and content | | not the one taken
+    artifact_sha256 | VARCHAR | of its manifest, checked before it is loaded | | not the one taken
 """)
     + _MADE_FROM,
     is_by_drop=False,
