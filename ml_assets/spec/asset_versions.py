@@ -26,7 +26,7 @@ def asset_versions(spec: UseCaseSpec) -> dict[str, str]:
     monitors = [_plain(monitoring), calendar]
     parts: dict[str, Any] = {
         "raw/drops": [[source.name, source.arrives, source.when_missing, source.until] for source in spec.sources],
-        "training/labels": _plain(spec.labels),
+        "training/labels": [_plain(spec.labels), spec.review.answers] if spec.review else _plain(spec.labels),
         "features/examples": _plain(spec.examples),
         "features/features": feature_definitions(spec),
         "training/training_set": [
@@ -45,6 +45,10 @@ def asset_versions(spec: UseCaseSpec) -> dict[str, str]:
         functions = [[each.name, each.definition] for each in spec.labeling.functions]
         parts |= {f"labels/{name}": [functions, _plain(spec.labeling)] for name in ("label_model", "training_labels")}
         parts["labels/weak_labels"] = [functions, list(spec.labeling.classes)]
+    if spec.review is not None:
+        parts["labels/review_queue"] = _plain(spec.review)
+        if spec.review.looks_for_label_errors:
+            parts["labels/label_errors"] = [_plain(spec.labels), _plain(model)]
     if spec.experiments:
         parts["experiments/assignments"] = [_plain(each) for each in spec.experiments]
     for source in spec.sources:

@@ -24,6 +24,7 @@ from ml_assets.spec.prior_correction import short_windows
 from ml_assets.spec.reachable_bars import unreachable_bars
 from ml_assets.spec.references import wrong_references
 from ml_assets.spec.retention import Retention
+from ml_assets.spec.review import ReviewSpec, review_faults
 
 __all__ = ["Examples", "Labels", "SqlTable", "UseCaseSpec", "Worklist", "did_you_mean"]
 
@@ -79,6 +80,7 @@ class UseCaseSpec(Declared):
     examples: Examples
     labels: Labels
     labeling: LabelingSpec | None = None
+    review: ReviewSpec | None = None
     features: FeatureSpec
     model: ModelSpec
     worklist: Worklist
@@ -121,3 +123,4 @@ class UseCaseSpec(Declared):
         yield from repeated_files(declared)
         yield from unreachable_bars(declared)
         yield from experiment_faults(declared)
+        yield from review_faults(declared)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
+from ml_assets.pipeline.labeling.reviewed_labels import with_reviewed
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
@@ -26,6 +27,8 @@ def store_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], 
         restrict_to_tables(connection, read)
         select_by_drop(connection, spec.labels.sql, sources, drops, spec.calendar)
         rows = settle_labels(connection, spec.labels.measures).to_arrow_table()
+    if spec.review is not None:
+        rows = with_reviewed(spec, state, rows, drops)
     state.lake.replace_drops("labels", rows, drops)
     days, values = rows["batch_date"].to_pylist(), rows["label"].to_pylist()
     counts = Counter(days)
