@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +18,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import uvicorn
 
+from ml_assets.cli.labels.review_server import ReviewServer
+from ml_assets.cli.operate.request_guard import GuardRules
 from ml_assets.pipeline.audit.training_set_audit import check_known_in_time
+from ml_assets.pipeline.labeling.review_landing import AnswerLanding
+from ml_assets.pipeline.labeling.review_tasks import ReviewDesk, ReviewTask, ValueOrigin
 from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.use_case_state import UseCaseState
@@ -25,6 +32,7 @@ from ml_assets.training.training_set import DrawPlan
 from ml_assets_tests.browser import Tab, needs_browser, open_tab
 from ml_assets_tests.comment_spam.generate import draw_comments
 from ml_assets_tests.comment_spam.state import FOLDER, NOW, land, retrain_steps, run_steps_until, spam_spec
+from ml_assets_tests.reports.hostile import RUNS_CODE
 
 pytestmark = [
     pytest.mark.slow,
@@ -239,3 +247,30 @@ def planted_answer_is_found(state: UseCaseState, drawn: pd.DataFrame, as_of: dat
 
     assert not found.passed
     assert found.measured["label not known by as_of"] == 1
+
+
+def test_no_value_of_an_example_runs_in_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    days, values = (date(2024, 1, 2), date(2024, 1, 3)), [(f"<b>{k}", each, each) for k, each in enumerate(RUNS_CODE)]
+    origin = [ValueOrigin(RUNS_CODE[0], RUNS_CODE[1], RUNS_CODE[2], 1)]
+    task = ReviewTask(RUNS_CODE[1], *days, "ana", "single", RUNS_CODE[2], RUNS_CODE[3], 0.1, 0.5, values, origin, (1,))
+    monkeypatch.setattr(ReviewDesk, "tasks", lambda *_: [task])
+    monkeypatch.setattr(AnswerLanding, "pending", lambda *_: {})
+    monkeypatch.setattr(AnswerLanding, "drop_at", lambda *_: days[1])
+    landing = AnswerLanding(spam_spec(), UseCaseState("comment_spam", StatePaths(tmp_path)), NOW)
+    app = ReviewServer(landing, "ana", lambda: NOW).app(GuardRules("0123456789abcdefgh", 80))
+
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
+        thread.start()
+        with open_tab(tmp_path / "profile") as tab:
+            tab.go(f"http://127.0.0.1:{bound.getsockname()[1]}/?token=0123456789abcdefgh")
+            tab.wait_for("document.body?.dataset.ready === 'true'")
+            time.sleep(1)
+            shown = tab.evaluate("document.body.innerText")
+            has_run = tab.evaluate("document.documentElement.dataset.ran !== undefined")
+        server.should_exit = True
+        thread.join(10)
+
+    assert not has_run
+    assert all(value.replace("\u2028", "") in shown.replace("\u2028", "").replace("\n", "") for value in RUNS_CODE)

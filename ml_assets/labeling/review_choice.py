@@ -84,7 +84,7 @@ def choose_for_review(
     drawn = order[:by_chance]
     parts = [[ChosenExample(place, RANDOM, float("nan")) for place in drawn]]
     taken = set(drawn)
-    for name, count in wanted.items():
+    for name, count in ((name, count) for name, count in wanted.items() if count):
         left = np.array([place for place in range(n) if place not in taken], dtype=np.int64)
         if name == DIVERSITY and far is not None:
             positions, values = far(left, np.array(sorted(taken), dtype=np.int64), count)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import TYPE_CHECKING, Any
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ml_assets.labeling.review_choice import Far
 from ml_assets.labeling.votes import FloatArray, IntArray
 from ml_assets.pipeline.labeling.review_votes import VotersAsOf
 from ml_assets.pipeline.scoring.shadows import SHADOWS
-from ml_assets.spec.review import ABSTAINED, DISAGREEMENT, UNCERTAINTY, ReviewSpec
+from ml_assets.spec.review import ABSTAINED, DISAGREEMENT, DIVERSITY, UNCERTAINTY, ReviewSpec
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.feature_matrix import code_matrix, learn_columns, numeric_matrix
@@ -104,7 +104,7 @@ class CandidateReader:
             DISAGREEMENT: (rows["high"] - rows["low"]).to_numpy(dtype=np.float64),
             ABSTAINED: np.where(rows["abstained"].notna().to_numpy(), 1.0, np.nan),
         }
-        far = self._far(rows, list(taken)) if self._review.shares.get("diversity") else None
+        far = self._far(drop, rows, list(taken)) if self._review.shares.get(DIVERSITY) else None
         return ReviewCandidates(rows, measures, far)
 
     def _votes(self, drop: date, rows: pd.DataFrame) -> FloatArray:
@@ -113,7 +113,7 @@ class CandidateReader:
             return np.full(len(rows), np.nan)
         return self._voters.probabilities(drop, rows)
 
-    def _far(self, rows: pd.DataFrame, taken: list[str]) -> Far | None:
+    def _far(self, drop: date, rows: pd.DataFrame, taken: list[str]) -> Far | None:
         if rows.empty:
             return None
         self._connection.register("_wanted", rows[["batch_date", "example_id"]])
@@ -123,7 +123,7 @@ class CandidateReader:
         ).df()
         if len(own) != len(rows):
             return None  # a drop whose features were not computed
-        seen = self._features_of(taken[-MOST_SEEN:])
+        seen = self._features_of(drop, taken)
         both = _points(self._spec, own, seen)
         points, before = both[: len(own)], both[len(own) :]
 
@@ -134,12 +134,15 @@ class CandidateReader:
 
         return far
 
-    def _features_of(self, names: Sequence[str]) -> pd.DataFrame:
+    def _features_of(self, drop: date, names: Sequence[str]) -> pd.DataFrame:
+        """Read features of examples, of the drops that are loaded for this drop alone too; the newest ones."""
         import pandas as pd
 
         self._connection.register("_seen", pd.DataFrame({"example_id": pd.Series(list(names), dtype="string")}))
         return self._connection.sql(
-            "SELECT f.* FROM _features AS f SEMI JOIN _seen USING (example_id) ORDER BY batch_date, example_id"
+            "SELECT f.* FROM _features AS f SEMI JOIN _seen USING (example_id) WHERE batch_date BETWEEN "
+            f"DATE '{drop - _reach(self._review)}' AND DATE '{drop}' "
+            f"ORDER BY batch_date DESC, example_id LIMIT {MOST_SEEN}"
         ).df()
 
 
@@ -170,9 +173,9 @@ def _load(connection: duckdb.DuckDBPyConnection, state: UseCaseState, table: str
         connection.execute(f"CREATE TEMP TABLE _{table} AS SELECT {_KEY}, {_EMPTY[table]} WHERE false")
 
 
-def _reach(review: ReviewSpec) -> Any:
-    lengths = [each for each in (review.examples_of, review.open_for) if each is not None]
-    return max(lengths)
+def _reach(review: ReviewSpec) -> timedelta:
+    """Give how far back an example on an open list can lie."""
+    return review.open_for + (review.examples_of or timedelta(0))
 
 
 def _review(spec: UseCaseSpec) -> ReviewSpec:

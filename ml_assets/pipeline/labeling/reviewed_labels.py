@@ -10,9 +10,12 @@ from ml_assets.labeling.resolution import ResolvedLabel, resolve_answers
 from ml_assets.pipeline.labeling.review_answers import read_answers
 from ml_assets.spec.review import RANDOM
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.sandbox import show_tables
+from ml_assets.stores.table_files import TableFiles
 from ml_assets.stores.use_case_state import UseCaseState
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 NATURAL, REVIEW = "natural", "review"
@@ -46,6 +49,15 @@ def with_reviewed(spec: UseCaseSpec, state: UseCaseState, natural: pa.Table, dro
     for name, kind in (("origin", pa.string()), ("given_by", pa.string()), ("is_chosen", pa.bool_())):
         schema = schema.append(pa.field(name, kind))
     return pa.Table.from_pylist(rows, schema)
+
+
+def show_labels_that_judge(connection: duckdb.DuckDBPyConnection, labels: TableFiles) -> None:
+    """Make a view `labels` without those that only a strategy led to: on them a model looks worse than it is."""
+    if "is_chosen" not in labels.schema.names:
+        show_tables(connection, {"labels": labels})
+        return
+    show_tables(connection, {"_all_labels": labels})
+    connection.execute("CREATE TEMP VIEW labels AS SELECT * FROM _all_labels WHERE NOT coalesce(is_chosen, false)")
 
 
 def _stand(row: dict[str, Any], resolved: Iterable[ResolvedLabel]) -> dict[str, Any]:
