@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from ml_assets.spec.contract import Source
 from ml_assets.spec.feature_versions import feature_definitions, without_comments
-from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.spec.use_case import UseCaseSpec, Worklist
 
 _FOR_PEOPLE = frozenset({"description", "owner", "unit", "null_means"})  # words that change no value
 
@@ -37,7 +37,7 @@ def asset_versions(spec: UseCaseSpec) -> dict[str, str]:
            "evaluation_slices", "behaviours", "evaluation", "champion", "model_card")},
         "predictions/predictions": [_plain(model.prior_correction), _plain(model.abstain)],
         "predictions/shadow_predictions": [_plain(model.prior_correction), _plain(model.abstain)],
-        "predictions/worklist": _plain(spec.worklist),
+        "predictions/worklist": _of_worklist(spec.worklist),
         **{f"monitoring/{name}": monitors for name in ("feed_health", "drift_report", "performance_report")},
         "monitoring/decisions": [_plain(spec.retraining), *monitors],
     }  # fmt: skip
@@ -55,6 +55,11 @@ def asset_versions(spec: UseCaseSpec) -> dict[str, str]:
         parts |= {f"raw/{source.name}": [_landed(source), calendar]}
         parts |= {f"{layer}/{source.name}": [_plain(source), calendar] for layer in ("validated", "quarantine")}
     return {asset: _hash(part) for asset, part in parts.items()}
+
+
+def _of_worklist(worklist: Worklist) -> Any:
+    """Give what decides a worklist; without routes it is what it was before there were any."""
+    return {name: each for name, each in _plain(worklist).items() if name != "routes" or each is not None}
 
 
 def _landed(source: Source) -> Any:

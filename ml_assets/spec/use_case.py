@@ -25,6 +25,7 @@ from ml_assets.spec.reachable_bars import unreachable_bars
 from ml_assets.spec.references import wrong_references
 from ml_assets.spec.retention import Retention
 from ml_assets.spec.review import ReviewSpec, review_faults
+from ml_assets.spec.routes import Routes
 
 __all__ = ["Examples", "Labels", "SqlTable", "UseCaseSpec", "Worklist", "did_you_mean"]
 
@@ -66,6 +67,7 @@ class Worklist(Declared):
     capacity: int = Field(ge=1)
     rank_by: dict[str, float] = Field(default_factory=lambda: {SCORE: 1.0})
     columns: tuple[Identifier, ...] = ()
+    routes: Routes | None = None
 
 
 class UseCaseSpec(Declared):

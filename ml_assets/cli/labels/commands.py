@@ -13,7 +13,7 @@ commands = typer.Typer()
 
 
 @commands.command()
-def labels(
+def labels(  # noqa: PLR0913, PLR0917 - one option each
     use_case: UseCaseName,
     fit: Annotated[bool, typer.Option("--fit", help="Fit the label model now, without a retraining.")] = False,
     as_of: Annotated[str, typer.Option("--as-of", help="With --fit: a drop; by default the newest that was run.")] = "",
@@ -23,6 +23,10 @@ def labels(
     worth: Annotated[
         bool, typer.Option("--worth", help="Measure how many gold labels the weak ones are worth.")
     ] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Replay history with labels hidden: which strategy to ask people by.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=2, help="With --simulate: repetitions.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Show labels of functions: which are used and why.
@@ -30,8 +34,13 @@ def labels(
     Each function with coverage, conflict and accuracy on gold labels; the label models and the vote; and a page.
     """
     from ml_assets.cli.labels.report import LabelOptions, run_labels
+    from ml_assets.cli.labels.simulation import run_simulation
 
     spec = read_use_case(use_case)
+    if simulate:
+        with explained_errors():
+            run_simulation(spec, state_of(spec), seeds, as_json=as_json)
+        return
     if as_of:
         read_run_drop(spec, as_of, "--as-of")
     with explained_errors():

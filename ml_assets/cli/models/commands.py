@@ -352,3 +352,21 @@ def rebuild(
         console.print(f"recorded {recorded}\nrebuilt  {again}\n{'equal' if recorded == again else '[red]different[/]'}")
     if recorded != again:
         raise typer.Exit(1)
+
+
+@commands.command()
+def routes(
+    use_case: UseCaseName,
+    drop: Annotated[str, typer.Option("--drop", help="A drop that was run; by default the newest.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what the machine decides, what goes to people, and the evidence.
+
+    Where `worklist.routes` is declared: the curve of risk and coverage on matured examples, and a page.
+    """
+    from ml_assets.cli.models.routes import run_routes
+
+    spec = read_use_case(use_case)
+    day = read_run_drop(spec, drop, "--drop") if drop else None
+    with explained_errors():
+        run_routes(spec, state_of(spec), day, as_json=as_json)

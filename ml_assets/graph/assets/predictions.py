@@ -88,6 +88,8 @@ def _worklist(spec: UseCaseSpec) -> dg.AssetsDefinition:
     said = f"The {spec.worklist.capacity} examples of each drop with the highest {_ranked_by(spec)}"
     checks = {"ranked_as_declared": "The model that serves a drop predicts all that `worklist.rank_by` weighs; where "
               "it does not, the list is ranked by score."}  # fmt: skip
+    if spec.worklist.routes:
+        checks["routed"] = "What matured shows from which confidence on the machine may decide."
     at, said = ("predictions", "worklist"), f"{said}{_delivered_as(spec, 'worklist')}."
     step = "scoring.worklist:store_worklist"
     return build_step_asset(spec, at, step, said, deps, checks, *_formats(spec, "worklist"))

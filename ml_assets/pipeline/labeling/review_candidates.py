@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.labeling.k_center import choose_centers, standardize
+from ml_assets.labeling.k_center import choose_centers
 from ml_assets.labeling.review_choice import Far
 from ml_assets.labeling.votes import FloatArray, IntArray
+from ml_assets.pipeline.labeling.review_points import feature_points
 from ml_assets.pipeline.labeling.review_votes import VotersAsOf
 from ml_assets.pipeline.scoring.shadows import SHADOWS
 from ml_assets.spec.review import ABSTAINED, DISAGREEMENT, DIVERSITY, UNCERTAINTY, ReviewSpec
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.feature_matrix import code_matrix, learn_columns, numeric_matrix
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-MOST_SEEN, MOST_CATEGORIES = 500, 50
+MOST_SEEN = 500
 _KEY = "NULL::DATE AS batch_date, NULL::VARCHAR AS example_id"
 _EMPTY: Mapping[str, str] = {
     "predictions": "NULL::DOUBLE AS score, NULL::VARCHAR AS abstained",
@@ -114,6 +114,8 @@ class CandidateReader:
         return self._voters.probabilities(drop, rows)
 
     def _far(self, drop: date, rows: pd.DataFrame, taken: list[str]) -> Far | None:
+        import pandas as pd
+
         if rows.empty:
             return None
         self._connection.register("_wanted", rows[["batch_date", "example_id"]])
@@ -124,7 +126,7 @@ class CandidateReader:
         if len(own) != len(rows):
             return None  # a drop whose features were not computed
         seen = self._features_of(drop, taken)
-        both = _points(self._spec, own, seen)
+        both = feature_points(self._spec, pd.concat([own, seen], ignore_index=True), own)
         points, before = both[: len(own)], both[len(own) :]
 
         def far(left: IntArray, chosen: IntArray, count: int) -> tuple[IntArray, FloatArray]:
@@ -144,21 +146,6 @@ class CandidateReader:
             f"DATE '{drop - _reach(self._review)}' AND DATE '{drop}' "
             f"ORDER BY batch_date DESC, example_id LIMIT {MOST_SEEN}"
         ).df()
-
-
-def _points(spec: UseCaseSpec, own: pd.DataFrame, seen: pd.DataFrame) -> FloatArray:
-    """Give features as points on one scale, that of `own`: numbers standardized, texts as one column a value."""
-    import pandas as pd
-
-    names = [name for name in spec.features.feature_names() if name in own.columns]
-    both = pd.concat([own, seen], ignore_index=True)[names]
-    columns = learn_columns(both, names)
-    parts = [standardize(numeric_matrix(both, columns), numeric_matrix(own, columns))]
-    codes = code_matrix(both, columns)
-    for place in range(codes.shape[1]):
-        common = np.argsort(-np.bincount(codes[:, place] + 1)[1:], kind="stable")[:MOST_CATEGORIES]
-        parts.append((codes[:, [place]] == common[None, :]) / np.sqrt(2))
-    return np.hstack(parts)
 
 
 def _least(values: FloatArray) -> FloatArray:
