@@ -20,7 +20,7 @@ from ml_assets.cli.operate.history import HistoryOptions, run_history
 from ml_assets.demo.flights import land_flights
 from ml_assets.labeling.active_learning import SIMULATED, LearningCurves
 from ml_assets.pipeline.labeling.active_learning import simulate_labels
-from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
+from ml_assets.pipeline.runs.batch import BatchContext, batch_steps, run_batch_steps
 from ml_assets.reports.learning_curve_page import enough_in_words, write_learning_curve_page
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
@@ -28,7 +28,7 @@ from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.comment_spam.generate import DAYS, PER_DAY
 from ml_assets_tests.comment_spam.state import run_steps_until, spam_spec
-from ml_assets_tests.rehearsal import UP_TO_FEATURES, small_spec
+from ml_assets_tests.rehearsal import small_spec
 from ml_assets_tests.second_use_case.generate import write_past
 from ml_assets_tests.second_use_case.machine import DECLARED
 
@@ -50,7 +50,7 @@ def flights(root: Path) -> tuple[UseCaseSpec, UseCaseState]:
     if not root.exists():
         land_flights(state.landing, spec.calendar, spec.calendar.start, last)
         drops = spec.calendar.drops_between(spec.calendar.start, last)
-        run_batch_steps(spec, state, drops, BatchContext(NOW), only=UP_TO_FEATURES)
+        run_batch_steps(spec, state, drops, BatchContext(NOW), only=_up_to_features(spec, state, drops))
     return spec, state
 
 
@@ -64,16 +64,13 @@ def loans(root: Path) -> tuple[UseCaseSpec, UseCaseState]:
         history = [f"{source.name}={file}" for source, file in zip(spec.sources, files, strict=True)]
         run_history(spec, paths, HistoryOptions(history, last="2024-02-04"), NOW)
         drops = spec.calendar.drops_between(spec.calendar.start, date(2024, 2, 4))
-        before = ("predictions/", "monitoring/")
-        steps = [name for name in _steps(spec, state, drops) if not name.startswith(before)]
-        run_batch_steps(spec, state, drops, BatchContext(NOW), only=steps)
+        run_batch_steps(spec, state, drops, BatchContext(NOW), only=_up_to_features(spec, state, drops))
     return spec, state
 
 
-def _steps(spec: UseCaseSpec, state: UseCaseState, drops: list[date]) -> list[str]:
-    from ml_assets.pipeline.runs.batch import batch_steps
-
-    return list(batch_steps(spec, state, drops, BatchContext(NOW)))
+def _up_to_features(spec: UseCaseSpec, state: UseCaseState, drops: list[date]) -> list[str]:
+    later = ("predictions/", "monitoring/", "labels/")
+    return [name for name in batch_steps(spec, state, drops, BatchContext(NOW)) if not name.startswith(later)]
 
 
 DATA: dict[str, Callable[[Path], tuple[UseCaseSpec, UseCaseState]]] = {

@@ -16,6 +16,7 @@ from ml_assets.pipeline.labeling.review_answers import read_answers, review_of
 from ml_assets.pipeline.labeling.review_candidates import CandidateReader, ReviewCandidates
 from ml_assets.pipeline.labeling.review_votes import version_as_of
 from ml_assets.pipeline.results import DropResult
+from ml_assets.spec.calendar import cut_drops
 from ml_assets.spec.review import (
     ABSTAINED,
     DISAGREEMENT,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     import duckdb
 
 TABLE = REVIEW_QUEUE.name
+EXAMPLES_AT_ONCE = 200_000  # their features are in memory together
 QueueRow = dict[str, Any]
 # suspects come first: they can be few, and what chance or a margin chooses there is plenty of
 _ORDER = (LABEL_ERRORS, ABSTAINED, DISAGREEMENT, UNCERTAINTY, DIVERSITY)
@@ -52,18 +54,23 @@ def store_review_queue(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
     """
     require_features(state, drops)
     review = review_of(spec)
-    asked = [row for row in read_rows(state.lake, TABLE, None) if row["batch_date"] < drops[0]]
+    earlier = (drops[0] - review.open_for, spec.calendar.previous_drop(drops[0]))
+    rows = read_rows(state.lake, TABLE, None, earlier)
     answers = read_answers(spec, state, drops[-1])
-    new: list[QueueRow] = []
     notes: dict[date, Mapping[str, object]] = {}
     with state.connect() as connection:
-        maker = _QueueMaker(connection, spec, state, CandidateReader(connection, spec, state, drops))
-        for drop in drops:
-            known = [each for each in answers if each.drop <= drop]
-            open_rows = [row for row in (*asked, *new) if row["batch_date"] > drop - review.open_for]
-            rows = maker.make(drop, known, open_rows)
-            new += _numbered(rows)
-            notes[drop] = _note(rows)
+        counted = state.lake.relation(connection, "examples", (drops[0], drops[-1]))
+        examples = dict(counted.aggregate("batch_date, count(*)", "batch_date").fetchall())
+    for part in cut_drops(drops, examples, EXAMPLES_AT_ONCE):
+        with state.connect() as connection:
+            maker = _QueueMaker(connection, spec, state, CandidateReader(connection, spec, state, part))
+            for drop in part:
+                known = [each for each in answers if each.drop <= drop]
+                open_rows = [row for row in rows if row["batch_date"] > drop - review.open_for]
+                of_drop = maker.make(drop, known, open_rows)
+                rows += _numbered(of_drop)
+                notes[drop] = _note(of_drop)
+    new = [row for row in rows if row["batch_date"] >= drops[0]]
     state.lake.replace_drops(TABLE, arrow_rows(REVIEW_QUEUE, new), drops)
     return DropResult(Counter(row["batch_date"] for row in new), notes)
 

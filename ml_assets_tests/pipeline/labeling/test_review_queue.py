@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from ml_assets.cli.operate.history import HistoryOptions, run_history
+from ml_assets.pipeline.labeling import review_queue
 from ml_assets.pipeline.labeling.review_landing import AnswerLanding, OtherAnswersError, ReviewEndedError
 from ml_assets.pipeline.labeling.review_queue import store_review_queue
 from ml_assets.pipeline.labeling.review_tasks import ReviewDesk, ReviewTask
@@ -103,14 +104,15 @@ def test_queue_holds_what_each_strategy_chose_with_its_reason_and_the_chance_of_
         assert all(later - earlier >= timedelta(days=3) for earlier, later in pairwise(days))
 
 
-def test_queue_of_a_range_is_that_of_its_drops_one_by_one(state: UseCaseState) -> None:
+def test_queue_of_a_range_is_that_of_its_drops_one_by_one(state: UseCaseState, monkeypatch: pytest.MonkeyPatch) -> None:
     before = queue_hash(state, QUEUED)
 
     with state.writing("one by one"):
         for drop in QUEUED:
             store_review_queue(spam_spec(), state, [drop])
     one_by_one = queue_hash(state, QUEUED)
-    with state.writing("range"):
+    monkeypatch.setattr(review_queue, "EXAMPLES_AT_ONCE", 70)  # two drops of thirty together
+    with state.writing("range in parts"):
         store_review_queue(spam_spec(), state, QUEUED)
 
     assert one_by_one == before
