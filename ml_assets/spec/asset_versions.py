@@ -31,6 +31,7 @@ def asset_versions(spec: UseCaseSpec) -> dict[str, str]:
         "features/features": feature_definitions(spec),
         "training/training_set": [
             _plain(spec.labels), _plain(model), *([_plain(spec.labeling)] if spec.trains_on_weak_labels else []),
+            *([_plain(spec.sampling)] if spec.sampling else []),
         ],
         "models/candidate_model": _plain(model),
         **{f"models/{name}": [_plain(model), _plain(monitoring.costs)] for name in ("evaluation_measures",

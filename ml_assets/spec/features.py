@@ -17,7 +17,8 @@ from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts
 
 EXAMPLE_COLUMNS = ("batch_date", "example_id", "prediction_at")
 # the last ones a training set has beside the features
-TAKEN = (*EXAMPLE_COLUMNS, "label", "split", "label_origin", "label_weight", "label_reason", "label_given_by")
+TAKEN = (*EXAMPLE_COLUMNS, "label", "split", "label_origin", "label_weight", "label_reason", "label_given_by",
+         "sample_weight", "sample_reason")  # fmt: skip
 AggregateFunction = Literal[
     "count", "sum", "mean", "share", "min", "max", "std", "last", "distinct", "hours_since_last"
 ]

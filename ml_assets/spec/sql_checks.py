@@ -243,12 +243,11 @@ class _Check:
         return found
 
     def worklist(self) -> Iterator[PlacedSqlFault]:
-        """Check that examples have what the worklist and the review page show."""
-        for part in ("worklist", "review"):
-            columns = mapping_of(self._declared.get(part)).get("columns")
-            for position, name in names_in(columns):
+        """Check that examples have what worklist and review page show, and what the split is by."""
+        for part, key in (("worklist", "columns"), ("review", "columns"), ("sampling", "groups")):
+            for position, name in names_in(mapping_of(self._declared.get(part)).get(key)):
                 if self._examples is not None and not _has(name, self._examples):
-                    path = (part, "columns", position)
+                    path = (part, key, position)
                     yield PlacedSqlFault(path, SqlFault(1, not_among(name, list(self._examples))))
 
     def experiments(self) -> Iterator[PlacedSqlFault]:

@@ -26,6 +26,7 @@ from ml_assets.spec.references import wrong_references
 from ml_assets.spec.retention import Retention
 from ml_assets.spec.review import ReviewSpec, review_faults
 from ml_assets.spec.routes import Routes
+from ml_assets.spec.sampling import Sampling
 
 __all__ = ["Examples", "Labels", "SqlTable", "UseCaseSpec", "Worklist", "did_you_mean"]
 
@@ -83,6 +84,7 @@ class UseCaseSpec(Declared):
     labels: Labels
     labeling: LabelingSpec | None = None
     review: ReviewSpec | None = None
+    sampling: Sampling | None = None
     features: FeatureSpec
     model: ModelSpec
     worklist: Worklist

@@ -25,7 +25,8 @@ class DrawPlan:
     objectives foretell, columns `outcome_<measure>` of the training set. With `has_weak_labels`, examples
     without a gold label are trained on by what `training_labels` says, and weigh together at most `weak_weight` times
     as much as the gold labels trained on; the holdout has gold labels alone. With `has_review`, the holdout lacks
-    examples that have a label only because a strategy of the review queue chose them.
+    examples that have a label only because a strategy of the review queue chose them. `sampling` draws among the rows
+    to train on, by hashes with `seed`.
     """
 
     as_of: str
@@ -38,6 +39,8 @@ class DrawPlan:
     has_weak_labels: bool = False
     weak_weight: float = 1.0
     has_review: bool = False
+    sampling: dict[str, Any] | None = None
+    seed: int = 0
 
     @property
     def is_known(self) -> str:
@@ -76,6 +79,8 @@ def plan_draw(spec: UseCaseSpec, as_of: date, excluded: Sequence[date] = ()) -> 
         has_weak_labels=spec.trains_on_weak_labels,
         weak_weight=spec.labeling.weak_weight if spec.labeling else 1.0,
         has_review=spec.review is not None,
+        sampling=spec.sampling.model_dump(mode="json") if spec.sampling else None,
+        seed=spec.model.seed if spec.sampling else 0,
     )
 
 

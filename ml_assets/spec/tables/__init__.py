@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ml_assets.spec.tables import experiments, features, ingestion, labeling, models, monitoring, review, routes
+from ml_assets.spec.tables import (
+    experiments,
+    features,
+    ingestion,
+    labeling,
+    models,
+    monitoring,
+    review,
+    routes,
+    sampling,
+)
 from ml_assets.spec.tables.table import LakeColumn, Table
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -36,6 +46,8 @@ def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
     if spec.review:
         more["labels"] = (*measures, *review.OF_LABELS)
         more["training_set"] = (*more.get("training_set", ()), *review.OF_TRAINING_SET)
+    if spec.sampling:
+        more["training_set"] = (*more.get("training_set", ()), *sampling.OF_TRAINING_SET)
     found = [
         *(table for source in spec.sources for table in ingestion.source_tables(source)),
         ingestion.DROPS,
