@@ -18,6 +18,7 @@ from ml_assets.spec.tables import (
     review,
     routes,
     sampling,
+    text_drift,
 )
 from ml_assets.spec.tables.table import LakeColumn, Table
 from ml_assets.spec.use_case import UseCaseSpec
@@ -57,6 +58,7 @@ def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
         *monitoring.TABLES,
         *(labeling.TABLES if spec.labeling else ()),
         *review.tables_of(spec),
+        *((text_drift.TEXT_DRIFT,) if spec.features.text else ()),
         *(routes.TABLES if spec.worklist.routes else ()),
         *(experiments.TABLES if spec.experiments else ()),
     ]
