@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
+from ml_assets.spec.augmentation import Augmentation
 from ml_assets.spec.behaviours import Behaviour
 from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
@@ -109,6 +110,7 @@ class TrainingRecipe(Declared):
     threads: int = Field(default=2, ge=1)
     folds: Folds = Folds()
     imbalance: Imbalance = "none"
+    augmentation: Augmentation | None = None
     calibration: CalibrationMethod = "none"
     abstain: Abstain | None = None
     objectives: tuple[Objective, ...] = ()
@@ -179,6 +181,7 @@ class ModelSpec(Declared):
     folds: Folds = Folds()
     tuning: Tuning = Tuning()
     imbalance: Imbalance = "none"
+    augmentation: Augmentation | None = None
     calibration: CalibrationMethod = "none"
     abstain: Abstain | None = None
     ladder: tuple[Rung, ...] = Field(min_length=1)
@@ -195,6 +198,7 @@ class ModelSpec(Declared):
             threads=self.threads,
             folds=self.folds,
             imbalance=self.imbalance,
+            augmentation=self.augmentation,
             calibration=self.calibration,
             abstain=self.abstain,
             objectives=self.objectives,
@@ -220,6 +224,13 @@ class ModelSpec(Declared):
         if rule in ("weights", "undersample") and declared.get("calibration", "none") == "none":
             allowed = "with calibration: platt or isotonic"
             yield ("imbalance",), f"found {rule!r} without calibration; allowed: {allowed}, for it moves every score"
+        if mapping_of(declared.get("augmentation")).get("method") == "smote":
+            if declared.get("calibration", "none") == "none":
+                said = "found smote without calibration; allowed: with calibration: platt or isotonic"
+                yield ("augmentation", "method"), f"{said}, for it moves every score"
+            if rule != "none":
+                said = f"found smote with imbalance {rule!r}; allowed: one of both, for both balance the classes"
+                yield ("augmentation", "method"), said
         kinds = [mapping_of(rung).get("kind") for rung in list_of(declared.get("ladder"))]
         after_constant = 1 if kinds[:1] == ["constant"] and len(kinds) > 1 else 0
         kind = next(iter(kinds[after_constant:]), None)

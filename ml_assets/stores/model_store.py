@@ -148,7 +148,7 @@ class ModelStore:
             "rung": bundle.rung,
             "trained_until": bundle.trained_until,
             "training_set_hash": bundle.training_set_hash,
-            "recipe": bundle.recipe.model_dump(mode="json", exclude={"threads"}),
+            "recipe": bundle.recipe.model_dump(mode="json", exclude=_unsaid(bundle.recipe)),
             "features": list(bundle.features),
             "started_from": bundle.started_from,
             "judged_until": None if bundle.judged is None else bundle.judged.trained_until,
@@ -301,3 +301,8 @@ def _read_checked(path: Path, sha256: str) -> bytes:
     if found != sha256:
         raise TamperedModelError(f"{path}: found sha256 {found}; recorded when the gate saw it: {sha256}")
     return content
+
+
+def _unsaid(recipe: TrainingRecipe) -> set[str]:
+    """Name what is not recorded: what changes nothing, so that a recipe without it has the bytes it had before."""
+    return {"threads"} if recipe.augmentation else {"threads", "augmentation"}
