@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.spec.objectives import OUTCOME
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.training.time_folds import CHOSEN
 
 if TYPE_CHECKING:
     import duckdb
@@ -115,7 +116,7 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
     outcomes = "".join(f', known."{OUTCOME}{name}"' for name in plan.measures)
     if plan.has_review:
         amounts += _of_review(held)
-        features = f"known.label_given_by, {features}"
+        features = f"known.label_given_by, coalesce(known.is_chosen, false) AS {CHOSEN}, {features}"
     listed = ", ".join(f"DATE '{drop}'" for drop in plan.excluded)
     left_out = f" AND f.batch_date NOT IN ({listed})" if listed else ""
     label, joined, kept = "known.label", "JOIN known USING (example_id)", ""

@@ -9,6 +9,7 @@ import numpy as np
 
 from ml_assets.spec.sampling import Sampling
 from ml_assets.training.sampling import sample_rows
+from ml_assets.training.time_folds import GROUP
 from ml_assets.training.training_set import DrawPlan
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def sampling_of(plan: DrawPlan) -> Sampling | None:
 
 def sampled(connection: duckdb.DuckDBPyConnection, plan: DrawPlan, rows: pa.Table) -> pa.Table:
     """Leave out training rows whose group is held out too, and draw among the others; the holdout stays as it is.
+
+    Groups are kept as columns `_group_<name>`, by which windows ahead are split too.
 
     Where groups are declared, `connection` has a view of the examples. Rows stay in their order, and get
     `sample_weight` and `sample_reason`.
@@ -49,18 +52,22 @@ def _without_held_out_groups(connection: duckdb.DuckDBPyConnection, rows: pa.Tab
         for name in groups
     )
     listed = ", ".join(f'e."{name}"' for name in groups)
-    places = connection.sql(
+    shown = ", ".join(f'CAST(g."{name}" AS VARCHAR) AS "{GROUP}{name}"' for name in groups)
+    found = connection.sql(
         f"""
         WITH _numbered AS (SELECT row_number() OVER () - 1 AS place, example_id, batch_date, split FROM _rows),
         _grouped AS (
             SELECT n.place, n.split, {listed}
             FROM _numbered AS n LEFT JOIN {EXAMPLES_VIEW} AS e USING (example_id, batch_date)
         )
-        SELECT place FROM _grouped AS g WHERE g.split = 'holdout' OR ({kept}) ORDER BY place
+        SELECT place, {shown} FROM _grouped AS g WHERE g.split = 'holdout' OR ({kept}) ORDER BY place
         """
     ).to_arrow_table()
     connection.unregister("_rows")
-    return rows.take(places["place"])
+    kept_rows = rows.take(found["place"])
+    for name in groups:
+        kept_rows = kept_rows.append_column(f"{GROUP}{name}", found[f"{GROUP}{name}"])
+    return kept_rows
 
 
 def _drawn(sampling: Sampling, plan: DrawPlan, rows: pa.Table) -> pa.Table:

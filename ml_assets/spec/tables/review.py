@@ -47,6 +47,7 @@ OF_LABELS = read_columns("""
 """)
 OF_TRAINING_SET = read_columns("""
     label_given_by | VARCHAR | people whose answers are the label, and in which drops they were asked | | nobody
+    _is_chosen     | BOOLEAN | whether only a strategy of the review queue led to the label: it measures nothing
 """)
 
 

@@ -109,6 +109,7 @@ def test_customer_is_never_on_both_sides_of_the_split(loans: Path, tmp_path: Pat
     left_out = before[(before["split"] == "train") & ~before["example_id"].isin(drawn["example_id"])]
     assert set(examples.reindex(left_out["example_id"])) <= sides["holdout"]
     assert (drawn["sample_weight"] == 1).all()
+    assert drawn["_group_customer_id"].tolist() == examples.reindex(drawn["example_id"]).astype(str).tolist()
     assert checks["training_set:leakage"]
 
 
