@@ -99,8 +99,10 @@ def test_groups_of_a_window_are_not_trained_on_before_it_and_unknown_ones_are() 
     customers = np.arange(2400) % 700  # who comes back after eleven days or so
     rows["_group_customer"] = pd.Series(customers).astype(str).where(customers % 7 != 0)
 
-    plain = time_folds(rows.drop(columns=["_group_customer"]), Folds(count=2, length="5d"), timedelta(days=2))
-    grouped = time_folds(rows, Folds(count=2, length="5d"), timedelta(days=2))
+    plain = time_folds(
+        rows.drop(columns=["_group_customer"]), Folds(count=2, length=timedelta(days=5)), timedelta(days=2)
+    )
+    grouped = time_folds(rows, Folds(count=2, length=timedelta(days=5)), timedelta(days=2))
 
     assert len(plain) == len(grouped) == 2
     for fold, before in zip(grouped, plain, strict=True):
@@ -116,7 +118,7 @@ def test_rows_that_a_strategy_chose_measure_nothing_and_train() -> None:
     days = pd.date_range("2013-01-01", periods=40, tz="UTC").repeat(60)
     rows = pd.DataFrame({"prediction_at": days, "label": [0, 1] * 1200, "_is_chosen": np.arange(2400) % 3 == 0})
 
-    (fold,) = time_folds(rows, Folds(count=1, length="10d"), timedelta(days=2))
+    (fold,) = time_folds(rows, Folds(count=1, length=timedelta(days=10)), timedelta(days=2))
 
     assert not rows.loc[fold.test, "_is_chosen"].any()
     assert rows.loc[fold.train, "_is_chosen"].mean() == pytest.approx(1 / 3)

@@ -87,7 +87,8 @@ def test_queue_holds_what_each_strategy_chose_with_its_reason_and_the_chance_of_
     loads = queue.groupby(["batch_date", "reviewer"]).size().groupby("reviewer").max()
     assert all(loads[name] <= most for name, most in {"ana": 8, "ben": 8, "cem": 4}.items())
     assert (queue["reason"].str.len() > 5).all()
-    for drop, of_drop in queue.groupby("batch_date"):
+    for drop in QUEUED:
+        of_drop = queue[queue["batch_date"] == drop]
         pool = of_drop[of_drop["strategy"] != "label_errors"]
         known = set(labels.loc[labels["batch_date"] <= drop, "example_id"])
         assert not set(pool["example_id"]) & known

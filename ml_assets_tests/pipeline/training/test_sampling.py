@@ -116,7 +116,7 @@ def test_customer_is_never_on_both_sides_of_the_split(loans: Path, tmp_path: Pat
 def test_weights_of_labels_and_of_the_draw_go_into_the_fit_together(comments: Path, tmp_path: Path) -> None:
     plain = spam_spec()
     state = copied(comments, tmp_path, plain)
-    scores = {}
+    scores, drawn = {}, pd.DataFrame()
     for name, spec in {"all": plain, "newer": declared(plain, method="time_weighted", half_life="5d"),
                        "some": declared(plain, method="reservoir", rows=100, groups=["author"])}.items():  # fmt: skip
         drawn, checks = retrained(spec, state, COMMENTS_AS_OF)
