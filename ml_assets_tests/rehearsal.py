@@ -83,9 +83,9 @@ def small_spec(**gate: float) -> UseCaseSpec:
     model |= {"holdout": "4d", "threads": 1, "gate": model["gate"] | _GATE | gate, "behaviours": [noise]}
     model["abstain"] = None
     model["folds"] = {"count": 2, "length": "5d"}
-    for rung in model["ladder"]:
-        if rung["kind"] == "xgboost":
-            rung["parameters"] = {"rounds": 15, "max_depth": 3}
+    for candidate in model["candidates"]:
+        if candidate["kind"] == "xgboost":
+            candidate["parameters"] = {"rounds": 15, "max_depth": 3}
     declared["worklist"]["capacity"] = 20
     declared["experiments"] = []  # tests of experiments declare their own
     return UseCaseSpec.model_validate(declared)
@@ -160,7 +160,7 @@ class Rehearsal:
         self,
         as_of: int,
         *,
-        rung: str = "",
+        candidate: str = "",
         gate: str = "enabled",
         spec: UseCaseSpec | None = None,
         mix_features: bool = False,
@@ -171,7 +171,7 @@ class Rehearsal:
 
         The model card takes a third of the time and nothing reads it: who looks at it names it in `only`.
         """
-        asked = Retraining(day(as_of).isoformat(), rung, gate, mix_features)
+        asked = Retraining(day(as_of).isoformat(), candidate, gate, mix_features)
         now = datetime.now(UTC)  # noqa: TID251 - as the graph does
         context = RetrainingContext(now, write_card=publish_card if "models/model_card" in only else None)
         used = spec or self.spec
@@ -242,10 +242,10 @@ class GraphRuns:
         return run_job(spec, self.of.root, batch_job_name(spec.name), tags=range_tags(day(first), day(last)), only=keys)
 
     def retrain(
-        self, as_of: int, *, rung: str = "", gate: str = "enabled", raise_on_error: bool = True
+        self, as_of: int, *, candidate: str = "", gate: str = "enabled", raise_on_error: bool = True
     ) -> dg.ExecuteInProcessResult:
         """Retrain as of a drop."""
-        spec, asked = self.of.spec, Retraining(day(as_of).isoformat(), rung, gate)
+        spec, asked = self.of.spec, Retraining(day(as_of).isoformat(), candidate, gate)
         config = retrain_config(spec, asked)
         return run_job(spec, self.of.root, retrain_job_name(spec.name), config=config, raise_on_error=raise_on_error)
 

@@ -23,7 +23,7 @@ SERVED = "SELECT batch_date, min(model_version) AS least, max(model_version) AS 
 
 
 def served_spec(**gate: Any) -> UseCaseSpec:
-    """Give the small spec with a Platt curve after each rung; `gate` sets rules of the gate."""
+    """Give the small spec with a Platt curve after each candidate; `gate` sets rules of the gate."""
     spec = small_spec(**gate)
     return spec.model_copy(update={"model": spec.model.model_copy(update={"calibration": "platt"})})
 
@@ -35,7 +35,7 @@ def serve(root: Path) -> Rehearsal:
     """Land fifteen drops, run fourteen, promote a line as of the 9th, and score the drops after it."""
     state = Rehearsal(SPEC, rehearse(root, last=LAST).root)
     state.batch(1, LAST - 1)
-    state.retrain(FIRST_AS_OF, rung="logistic_regression", gate="disabled")
+    state.retrain(FIRST_AS_OF, candidate="logistic_regression", gate="disabled")
     state.retrain(FIRST_AS_OF, only=("models/model_card",))
     state.score(FIRST_AS_OF + 1, LAST - 1)
     return state

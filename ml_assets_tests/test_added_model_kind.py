@@ -95,7 +95,7 @@ def test_its_model_is_trained_gated_explained_and_serves(project: Path, packages
     history = [word for name in ("applications", "repayments") for word in ("--history", f"{name}={name}.csv")]
     done("land", "late_loans", *history)
     done("batch", "late_loans", "--from", "2022-01-09", "--to", "2022-11-06")
-    done("retrain", "late_loans", "--as-of", "2022-11-06", "--rung", "trees", "--gate", "disabled")
+    done("retrain", "late_loans", "--as-of", "2022-11-06", "--candidate", "trees", "--gate", "disabled")
     done("batch", "late_loans", "--from", "2022-11-13", "--to", "2022-11-13")
     query = "SELECT DISTINCT served_by, model_version FROM late_loans.predictions WHERE batch_date = '2022-11-13'"
     (served,) = json.loads(done("sql", query, "--json"))

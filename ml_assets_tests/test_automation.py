@@ -43,7 +43,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> StatePaths:
         run_late(found.landing / USE_CASE / drop.isoformat())
     following = AS_OF + timedelta(days=1)
     command(found, "batch", USE_CASE, "--from", f"{FIRST}", "--to", f"{AS_OF}")
-    command(found, "retrain", USE_CASE, "--as-of", f"{AS_OF}", "--rung", "xgboost", "--gate", "disabled")
+    command(found, "retrain", USE_CASE, "--as-of", f"{AS_OF}", "--candidate", "xgboost", "--gate", "disabled")
     command(found, "batch", USE_CASE, "--from", f"{following}", "--to", f"{LAST}")
     return found
 

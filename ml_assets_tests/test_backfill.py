@@ -28,7 +28,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     """Ten drops with a champion that served two of them."""
     state = rehearse(tmp_path_factory.mktemp("backfill"), last=LAST)
     state.ingest(1, AS_OF)
-    state.retrain(AS_OF, rung="logistic_regression", gate="disabled")
+    state.retrain(AS_OF, candidate="logistic_regression", gate="disabled")
     state.batch(AS_OF + 1, ADDED - 1)
     return state
 
@@ -53,7 +53,7 @@ def test_added_feature_is_backfilled_trained_on_and_served_and_what_was_served_s
     state.batch(ADDED, ADDED)
     assert versions_by_drop(state) == dict.fromkeys(range(1, ADDED), 1) | {ADDED: 2}
 
-    refused = state.retrain(ADDED, rung="logistic_regression", gate="disabled", raise_on_error=False)
+    refused = state.retrain(ADDED, candidate="logistic_regression", gate="disabled", raise_on_error=False)
     assert not refused.success
     said = failures_of(refused)["training_set"]
     assert "hold other versions of is_far than are declared now" in said
@@ -70,7 +70,7 @@ def test_added_feature_is_backfilled_trained_on_and_served_and_what_was_served_s
     assert newest is not None
     assert all(row["v"] < newest for row in read if row["d"] < ADDED)
 
-    state.retrain(ADDED, rung="logistic_regression", gate="disabled")
+    state.retrain(ADDED, candidate="logistic_regression", gate="disabled")
     state.batch(LAST, LAST)
     (row,) = state.rows("predictions", f"SELECT DISTINCT model_version FROM t WHERE batch_date = '{day(LAST)}'")
     assert row["model_version"].startswith(str(day(ADDED)))
@@ -115,7 +115,7 @@ def test_training_on_a_mixture_is_a_persons_choice(served: Rehearsal, tmp_path: 
     state = with_feature(go_on_from(served, tmp_path))
     state.batch(ADDED, ADDED)
 
-    state.retrain(ADDED, rung="logistic_regression", gate="disabled", mix_features=True, only=TRAINING_SET)
+    state.retrain(ADDED, candidate="logistic_regression", gate="disabled", mix_features=True, only=TRAINING_SET)
 
     known = state.rows("training_set", "SELECT count(*) FILTER (is_far IS NULL) AS missing, count(*) AS n FROM t")[0]
     assert 0 < known["missing"] <= known["n"]
@@ -173,7 +173,7 @@ def test_training_takes_what_was_served_or_says_why_not_and_a_changed_value_stop
         rows = state.lake.relation(connection, "features", (day(ADDED - 1), day(ADDED - 1)))
         changed = rows.project("* REPLACE (distance_mi + 100 AS distance_mi)").to_arrow_table()
     state.lake.replace_drops("features", changed, [day(ADDED - 1)])
-    stopped = state.graph.retrain(LAST, rung="logistic_regression", gate="disabled", raise_on_error=False)
+    stopped = state.graph.retrain(LAST, candidate="logistic_regression", gate="disabled", raise_on_error=False)
     compared = compare_with_served(state.spec, state.state)
 
     assert [(skew.feature, skew.why, skew.largest) for skew in compared.skews] == [

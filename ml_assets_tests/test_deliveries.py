@@ -21,7 +21,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     """Run eleven real drops as the use case ships, with a champion that serves the last two."""
     found = rehearse(tmp_path_factory.mktemp("deliveries"), last=LAST)
     found.ingest(1, LAST)
-    found.retrain(AS_OF, rung="logistic_regression", gate="disabled")
+    found.retrain(AS_OF, candidate="logistic_regression", gate="disabled")
     found.score(1, LAST)
     return found
 

@@ -47,7 +47,7 @@ class History:
     checks_before: dict[str, AssetCheckEvaluation]
     checks_after: dict[str, AssetCheckEvaluation]
     refusals: list[dict[str, AssetCheckEvaluation]]
-    fixed_rung: list[dict[str, object]]
+    fixed_candidate: list[dict[str, object]]
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +70,12 @@ def history(landed: Path, tmp_path_factory: pytest.TempPathFactory) -> History:
     """Run all drops at once, promote as of the 9th and the 13th, refuse twice between, and score at once."""
     state = rehearse(tmp_path_factory.mktemp("history"), landed, LAST)
     before = checks_of(state.batch(1, LAST))
-    state.retrain(FIRST_AS_OF, rung="logistic_regression", gate="disabled")
-    fixed_rung = state.rows("candidate_model", "SELECT rung, is_chosen FROM t")
+    state.retrain(FIRST_AS_OF, candidate="logistic_regression", gate="disabled")
+    fixed_candidate = state.rows("candidate_model", "SELECT candidate, is_chosen FROM t")
     refusals = [checks_of(state.retrain(SECOND_AS_OF, spec=small_spec(**STRICT))) for _ in range(2)]
     state.retrain(SECOND_AS_OF)
     after = checks_of(state.score(FIRST_AS_OF + 1, LAST))
-    return History(state, before, after, refusals, fixed_rung)
+    return History(state, before, after, refusals, fixed_candidate)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def as_it_happened(landed: Path, tmp_path_factory: pytest.TempPathFactory) -> Re
     """Run the same in the order of time: two ranges, then day by day, and each verdict once."""
     state = rehearse(tmp_path_factory.mktemp("as_it_happened"), landed, LAST)
     state.batch(1, FIRST_AS_OF)
-    state.retrain(FIRST_AS_OF, rung="logistic_regression", gate="disabled")
+    state.retrain(FIRST_AS_OF, candidate="logistic_regression", gate="disabled")
     state.batch(FIRST_AS_OF + 1, SECOND_AS_OF)
     state.retrain(SECOND_AS_OF, spec=small_spec(**STRICT))
     state.retrain(SECOND_AS_OF)
@@ -192,12 +192,12 @@ def test_every_example_of_a_served_drop_has_a_score_and_the_baseline_beside_it(h
 
 
 def test_verdicts_are_recorded_once_with_their_reasons(history: History) -> None:
-    query = "SELECT as_of, verdict, gate, rung, champion_before, reasons, sequence FROM t ORDER BY sequence"
+    query = "SELECT as_of, verdict, gate, candidate, champion_before, reasons, sequence FROM t ORDER BY sequence"
 
     disabled, refused, promoted = history.state.rows("champion", query)
 
     assert (disabled["as_of"], disabled["verdict"], disabled["gate"]) == (day(FIRST_AS_OF), "promoted", "disabled")
-    assert disabled["rung"] == "logistic_regression"
+    assert disabled["candidate"] == "logistic_regression"
     assert disabled["reasons"][0]["code"] == "gate_disabled"
     assert disabled["champion_before"] is None
     assert (refused["as_of"], refused["verdict"], refused["gate"]) == (day(SECOND_AS_OF), "refused", "enabled")
@@ -215,16 +215,16 @@ def test_gate_check_warns_of_a_refusal_each_time_it_is_given(history: History) -
         assert (gate.description or "").startswith("broken gain_too_small")
 
 
-def test_candidate_of_a_fixed_rung_is_compared_with_the_baseline_alone(history: History) -> None:
-    whole_ladder = history.state.rows("candidate_model", "SELECT rung, is_chosen FROM t")
+def test_candidate_of_a_fixed_candidate_is_compared_with_the_baseline_alone(history: History) -> None:
+    all_candidates = history.state.rows("candidate_model", "SELECT candidate, is_chosen FROM t")
 
-    assert history.fixed_rung == [
-        {"rung": "group_history", "is_chosen": False},
-        {"rung": "logistic_regression", "is_chosen": True},
+    assert history.fixed_candidate == [
+        {"candidate": "group_history", "is_chosen": False},
+        {"candidate": "logistic_regression", "is_chosen": True},
     ]
     names = ["constant", "group_history", "logistic_regression", "xgboost", "blend"]
-    assert [row["rung"] for row in whole_ladder] == names
-    assert sum(bool(row["is_chosen"]) for row in whole_ladder) == 1
+    assert [row["candidate"] for row in all_candidates] == names
+    assert sum(bool(row["is_chosen"]) for row in all_candidates) == 1
 
 
 def test_training_sets_can_be_rebuilt_after_their_inputs_have_changed(history: History, tmp_path: Path) -> None:
@@ -247,13 +247,15 @@ def test_training_sets_can_be_rebuilt_after_their_inputs_have_changed(history: H
 
 def test_a_warm_start_goes_on_from_the_champion_says_so_and_can_be_reproduced(history: History, tmp_path: Path) -> None:
     copy = go_on_from(history.state, tmp_path)
-    copy.retrain(SECOND_AS_OF, rung="xgboost", gate="disabled")
+    copy.retrain(SECOND_AS_OF, candidate="xgboost", gate="disabled")
     model = copy.spec.model
     warm = WarmStart(rounds=5, replay_share=0.2)
-    ladder = tuple(r.model_copy(update={"warm_start": warm}) if r.kind == "xgboost" else r for r in model.ladder)
-    spec = copy.spec.model_copy(update={"model": model.model_copy(update={"ladder": ladder})})
+    candidates = tuple(
+        r.model_copy(update={"warm_start": warm}) if r.kind == "xgboost" else r for r in model.candidates
+    )
+    spec = copy.spec.model_copy(update={"model": model.model_copy(update={"candidates": candidates})})
 
-    copy.retrain(LAST, rung="xgboost", gate="disabled", spec=spec)
+    copy.retrain(LAST, candidate="xgboost", gate="disabled", spec=spec)
 
     started, before = copy.rows("champion", "SELECT model_version FROM t ORDER BY sequence DESC LIMIT 2")
     store = ModelStore(copy.paths.models / spec.name)
@@ -318,7 +320,7 @@ def test_poisoned_future_changes_nothing_up_to_its_drop(
         contradict(poisoned.landed(number, "flight_outcomes"), poisoned.landed(3, "schedule"))
 
     poisoned.batch(1, end)
-    poisoned.retrain(FIRST_AS_OF, rung="logistic_regression", gate="disabled")
+    poisoned.retrain(FIRST_AS_OF, candidate="logistic_regression", gate="disabled")
     if until >= SECOND_AS_OF:
         poisoned.retrain(SECOND_AS_OF)
     poisoned.score(FIRST_AS_OF + 1, end)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ml_assets.training.feature_matrix import FeatureColumns, code_matrix, learn_columns, numeric_matrix
 from ml_assets.training.model_kind import FitRequest, ModelKind
-from ml_assets.training.rung_parameters import rung_parameters
+from ml_assets.training.candidate_parameters import candidate_parameters
 
 DEFAULTS = {"rounds": 200, "learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 20}
 
@@ -53,7 +53,7 @@ class LightGbmTrees:
 
 def fit(request: FitRequest) -> LightGbmTrees:
     """Train in one thread; the same request gives the same trees."""
-    parameters = {**rung_parameters(request.rung, DEFAULTS), "objective": "binary", "seed": request.seed}
+    parameters = {**candidate_parameters(request.candidate, DEFAULTS), "objective": "binary", "seed": request.seed}
     rounds = int(parameters.pop("rounds"))
     parameters |= {"num_threads": 1, "deterministic": True, "verbosity": -1}
     columns = learn_columns(request.features)

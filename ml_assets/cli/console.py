@@ -21,6 +21,7 @@ from ml_assets.pipeline.declaring.calendar_changes import locate_on_state
 from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_drop_not_run
 from ml_assets.spec.calendar import format_duration
 from ml_assets.spec.declaration import DeclarationError, find_use_cases
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 from ml_assets.stores.paths import state_paths
 from ml_assets.stores.project import find_project
@@ -69,7 +70,7 @@ def load_declared(name: str) -> UseCaseSpec:
     return locate_on_state(defs_folder() / name, state_paths()).spec
 
 
-def read_drops(spec: UseCaseSpec, first: str, last: str, option: str = "") -> list[date]:
+def read_drops(spec: UseCaseSpec, first: str, last: str, option: str = "") -> list[DropKey]:
     """Read a range of drops, or end the command saying what is allowed; `option` names a single one."""
     calendar = spec.calendar
     bounds = f"{calendar.start} to {calendar.end or 'today'}"
@@ -90,14 +91,14 @@ def read_drops(spec: UseCaseSpec, first: str, last: str, option: str = "") -> li
     return calendar.drops_between(*days)
 
 
-def read_run_drop(spec: UseCaseSpec, text: str, option: str) -> date:
+def read_run_drop(spec: UseCaseSpec, text: str, option: str) -> DropKey:
     """Read a drop that was run, or end the command saying which were; `option` names what it was given for."""
     (drop,) = read_drops(spec, text, text, option)
     require_run(spec, option, drop)
     return drop
 
 
-def require_run(spec: UseCaseSpec, option: str, drop: date | None = None) -> None:
+def require_run(spec: UseCaseSpec, option: str, drop: DropKey | None = None) -> None:
     """End the command where a drop was not run, or none was."""
     try:
         refuse_drop_not_run(spec, closed_drops(state_of(spec).pinned()), drop, option)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
 LEAST_ROWS = 50  # newest rows that a proof needs
 LEAST_ALIKE = 200  # rows with equal scores: fewer can fall into one leaf of a tree by chance
@@ -34,7 +33,7 @@ class ScoredDrop:
         Of its own scores; None where it gave none.
     """
 
-    drop: date
+    drop: DropKey
     n: int
     outside: int = 0
     not_a_probability: int = 0
@@ -42,7 +41,7 @@ class ScoredDrop:
     highest: float | None = None
 
 
-def failure_of(scored: Sequence[ScoredDrop], behind_since: date | None) -> str | None:
+def failure_of(scored: Sequence[ScoredDrop], behind_since: DropKey | None) -> str | None:
     """Say why the champion has failed; None where that is not proven.
 
     Parameters

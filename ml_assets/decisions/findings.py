@@ -16,7 +16,7 @@ from ml_assets.decisions.first_champion import WORSE_FROM, excess_over_first, is
 from ml_assets.decisions.harder_rows import find_shared_rise
 from ml_assets.decisions.incidents import Finding, Severity, Waning
 from ml_assets.decisions.responses import response_to
-from ml_assets.spec.drops import BY_A_PERSON
+from ml_assets.spec.received import BY_A_PERSON
 
 Row = Mapping[str, Any]
 DROP_SCOPE = ("drop/", "feed/", "drift/", "performance", "freshness/", "decision")

@@ -103,7 +103,7 @@ class Changes:
     closed: tuple[Incident, ...] = ()
 
 
-def settle(
+def reconcile_incidents(
     open_incidents: Iterable[Incident],
     findings: Iterable[Finding],
     *,
@@ -131,8 +131,8 @@ def settle(
     Examples
     --------
     >>> late = Finding("drop/weather", "missing_drop", "error", "weather did not arrive", None, None, "", "")
-    >>> (opened,) = settle([], [late], use_case="flights", at="2013-07-01", scope=("drop/",)).opened
-    >>> (closed,) = settle([opened], [], use_case="flights", at="2013-07-02", scope=("drop/",)).closed
+    >>> (opened,) = reconcile_incidents([], [late], use_case="flights", at="2013-07-01", scope=("drop/",)).opened
+    >>> (closed,) = reconcile_incidents([opened], [], use_case="flights", at="2013-07-02", scope=("drop/",)).closed
     >>> closed.opened_at, closed.closed_at
     ('2013-07-01', '2013-07-02')
     """

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 from ml_assets.decisions.incidents import Finding
+from ml_assets.spec.drop import DropKey
 
 Row = Mapping[str, Any]
 MONITOR = "drop/"
@@ -24,10 +25,10 @@ class RefusedStretch:
     """Refused drops of one source that follow each other, by drop; `reasons` of each."""
 
     source: str
-    reasons: Mapping[date, Sequence[str]]
+    reasons: Mapping[DropKey, Sequence[str]]
 
     @property
-    def first(self) -> date:
+    def first(self) -> DropKey:
         """The first drop of the stretch: what its incident is named by."""
         return min(self.reasons)
 
@@ -37,7 +38,7 @@ class RefusedStretch:
         return f"{MONITOR}{self.source}/{self.first}"
 
 
-def refused_stretches(ledger: Iterable[Row], order: Sequence[date]) -> list[RefusedStretch]:
+def refused_stretches(ledger: Iterable[Row], order: Sequence[DropKey]) -> list[RefusedStretch]:
     """Find the stretches of refused drops in a ledger.
 
     Parameters
@@ -53,7 +54,7 @@ def refused_stretches(ledger: Iterable[Row], order: Sequence[date]) -> list[Refu
     }  # fmt: skip
     found: list[RefusedStretch] = []
     for source in sorted({source for source, _ in refused}):
-        reasons: dict[date, Sequence[str]] = {}
+        reasons: dict[DropKey, Sequence[str]] = {}
         for drop in order:
             if (source, drop) in refused:
                 reasons[drop] = refused[source, drop]
@@ -65,9 +66,9 @@ def refused_stretches(ledger: Iterable[Row], order: Sequence[date]) -> list[Refu
     return found
 
 
-def landed_again(ledger: Iterable[Row]) -> dict[tuple[date, str], date]:
+def landed_again(ledger: Iterable[Row]) -> dict[tuple[DropKey, str], DropKey]:
     """Give which drops and sources came again whole, and the first drop that received them and was not refused."""
-    found: dict[tuple[date, str], date] = {}
+    found: dict[tuple[DropKey, str], DropKey] = {}
     for row in sorted(ledger, key=lambda row: row["batch_date"]):
         for reason in row["reasons"] or () if row["state"] != "refused" else ():
             name = reason.removeprefix("late: ")
@@ -79,10 +80,10 @@ def landed_again(ledger: Iterable[Row]) -> dict[tuple[date, str], date]:
 
 def findings_of_refused(
     use_case: str,
-    drop: date,
+    drop: DropKey,
     stretches: Iterable[RefusedStretch],
-    again: Mapping[tuple[date, str], date],
-    accepted: Collection[tuple[date, str]],
+    again: Mapping[tuple[DropKey, str], DropKey],
+    accepted: Collection[tuple[DropKey, str]],
 ) -> list[Finding]:
     """Give what is open of the refused drops up to `drop`, a finding a stretch."""
     found: list[Finding] = []

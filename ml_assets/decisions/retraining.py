@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Literal
 
 from ml_assets.spec.calendar import format_duration
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.monitoring import RetrainingSpec
 
 Action = Literal["retrain", "wait", "fix_upstream", "nothing"]
@@ -48,10 +49,10 @@ class Performance:
     state: PerformanceState
     gain: float | None = None
     threshold: float | None = None
-    since: date | None = None
+    since: DropKey | None = None
     loss_now: float | None = None
     loss_at_gate: float | None = None
-    behind_since: date | None = None
+    behind_since: DropKey | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class ChangeState:
         Whether the champion learned from rows since then alone.
     """
 
-    since: date
+    since: DropKey
     matured: int
     matured_at_attempt: int
     needed: int
@@ -119,10 +120,10 @@ class RetrainingState:
         The first drop that the fallback serves in its place; None while the champion serves.
     """
 
-    drop: date
-    first_drop: date
-    champion_as_of: date | None = None
-    last_attempts: Mapping[Trigger, date] = field(default_factory=dict[Trigger, date])
+    drop: DropKey
+    first_drop: DropKey
+    champion_as_of: DropKey | None = None
+    last_attempts: Mapping[Trigger, DropKey] = field(default_factory=dict[Trigger, DropKey])
     broken_feeds: tuple[Alarm, ...] = ()
     drifts: tuple[Alarm, ...] = ()
     performance: Performance = Performance("not enough data")
@@ -132,7 +133,7 @@ class RetrainingState:
     refused_gains: tuple[float | None, ...] = ()
     poor_gains: tuple[float | None, ...] = ()
     failure: str | None = None
-    fallback_since: date | None = None
+    fallback_since: DropKey | None = None
 
 
 @dataclass(frozen=True)

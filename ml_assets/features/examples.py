@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.drop import DropKey
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,10 +29,10 @@ class DrawnExamples:
     quarantined: duckdb.DuckDBPyRelation
 
 
-def settle_examples(
+def validate_examples(
     connection: duckdb.DuckDBPyConnection,
     calendar: Calendar,
-    drops: Sequence[date],
+    drops: Sequence[DropKey],
 ) -> DrawnExamples:
     """Decide which of the drawn rows can be predicted.
 

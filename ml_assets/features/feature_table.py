@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ml_assets.features.facts import load_scope
@@ -13,6 +13,7 @@ from ml_assets.features.plan import LatestGroup, Scope, WindowGroup, compile_pla
 from ml_assets.features.row_expressions import evaluate_rows, prepare_holidays
 from ml_assets.features.windows import compute_windows, take_apart_measures
 from ml_assets.spec.calendar import cut_drops
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ EXAMPLES_AT_ONCE = 500_000  # about 1 GB with a hundred features and the facts o
 def compute_features(
     connection: duckdb.DuckDBPyConnection,
     spec: UseCaseSpec,
-    drops: Sequence[date],
+    drops: Sequence[DropKey],
     on_scope: Callable[[str], None] | None = None,
 ) -> pa.Table:
     """Compute every feature of every example of `drops`.
@@ -45,10 +46,10 @@ def compute_features(
 def iterate_features(
     connection: duckdb.DuckDBPyConnection,
     spec: UseCaseSpec,
-    drops: Sequence[date],
+    drops: Sequence[DropKey],
     on_scope: Callable[[str], None] | None = None,
     at_once: int = EXAMPLES_AT_ONCE,
-) -> Iterator[tuple[list[date], pa.Table]]:
+) -> Iterator[tuple[list[DropKey], pa.Table]]:
     """Compute every feature of every example of `drops`, as many whole drops at a time as hold `at_once` examples.
 
     What is in memory is the examples of such a part and the facts of its time and the longest window before it. A

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -28,7 +28,7 @@ class Leak:
     table: str
     column: str
     example_id: str
-    batch_date: date
+    batch_date: DropKey
     prediction_at: datetime
     stored: Any
     known: Any

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.features import FeatureView
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -16,7 +17,7 @@ def view_lookback(views: Sequence[FeatureView], source: str) -> timedelta | None
     return max(known) if len(known) == len(lookbacks) else None
 
 
-def first_needed(spec: UseCaseSpec, source: str, first: date) -> date:
+def first_needed(spec: UseCaseSpec, source: str, first: DropKey) -> DropKey:
     """Give the first drop whose facts can matter to features of drop `first`: a drop costs what its windows cost."""
     lookback = view_lookback(spec.features.views, source)
     if lookback is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.drop_rules import judge_drop_rules
@@ -14,6 +13,7 @@ from ml_assets.ingestion.reason_order import order_of_reason
 from ml_assets.ingestion.rules import RuleResult, judge_rules
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import POSSIBLE_YEARS, RECEIVED, Source
+from ml_assets.spec.drop import DropKey
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,7 +32,7 @@ def accept_rows(
     connection: duckdb.DuckDBPyConnection,
     source: Source,
     calendar: Calendar,
-    landed: Sequence[date],
+    landed: Sequence[DropKey],
     keys: Mapping[str, Sequence[str]] | None = None,
 ) -> Acceptance:
     """Judge the rows of view `raw` by the contract of `source`.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.drop_rules import DistributionRule
 from ml_assets.stats.binning import CATEGORY_SPECIALS, histogram, learn_numeric_bins
 from ml_assets.stats.divergence import psi
@@ -46,11 +46,11 @@ class ColumnMix:
         """Take a column of numbers, or of true and false; `days` ascend."""
         return _NumberMix(days, values)
 
-    def has_values(self, drop: date) -> bool:
+    def has_values(self, drop: DropKey) -> bool:
         """Say whether a row of `drop` has a value: a column that was not sent yet is no reference."""
         return drop in self._with_values
 
-    def compare(self, drop: date, reference: Sequence[date]) -> DistributionShift:
+    def compare(self, drop: DropKey, reference: Sequence[DropKey]) -> DistributionShift:
         """Compare the values of `drop` with those of the drops of `reference`, taken together."""
         names, before, now = self._counts(self._slice(drop), np.concatenate([self._slice(day) for day in reference]))
         shares = [counts / max(1, counts.sum()) for counts in (before, now)]
@@ -58,7 +58,7 @@ class ColumnMix:
         told = f"most of it {names[most]}: {shares[0][most]:.1%} to {shares[1][most]:.1%}"
         return DistributionShift(psi(before, now), told)
 
-    def _slice(self, drop: date) -> NDArray[np.int64]:
+    def _slice(self, drop: DropKey) -> NDArray[np.int64]:
         first, last = np.searchsorted(self._days, [np.datetime64(drop), np.datetime64(drop) + 1])
         return np.arange(first, last)
 

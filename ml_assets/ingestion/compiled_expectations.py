@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.ingestion.compiled_arguments import NotCompiledError, is_plain_number
 from ml_assets.ingestion.compiled_drops import DROP_CHECKS, DropCheck
 from ml_assets.ingestion.compiled_rows import ROW_CHECKS, RowCheck
+from ml_assets.spec.drop import DropKey
 
 if TYPE_CHECKING:
     import duckdb
@@ -61,7 +61,7 @@ def _is_plain(name: str, arguments: dict[str, Any]) -> bool:
 
 def find_failing_rows(
     connection: duckdb.DuckDBPyConnection, checks: Mapping[int, RowCheck]
-) -> tuple[dict[int, dict[date, int]], set[int]]:
+) -> tuple[dict[int, dict[DropKey, int]], set[int]]:
     """Make table `_failing` (`_position`, `batch_date`, `place` of the check) in one scan of the rows of `_judged`.
 
     Returns
@@ -82,7 +82,7 @@ def find_failing_rows(
         + f" FROM _judged WHERE _text IS NULL) WHERE {' OR '.join(names.values())}"
     )
     counted = "SELECT place, batch_date, count(*) FROM _failing GROUP BY ALL ORDER BY place, batch_date"
-    counts: dict[int, dict[date, int]] = {}
+    counts: dict[int, dict[DropKey, int]] = {}
     for place, drop, rows in connection.execute(counted).fetchall():
         counts.setdefault(place, {})[drop] = rows
     stopped = {-1 - place for place in counts if place < 0}
@@ -90,8 +90,8 @@ def find_failing_rows(
 
 
 def measure_drops(
-    connection: duckdb.DuckDBPyConnection, measures: Sequence[str], drops: Sequence[date]
-) -> dict[date, tuple[Any, ...]]:
+    connection: duckdb.DuckDBPyConnection, measures: Sequence[str], drops: Sequence[DropKey]
+) -> dict[DropKey, tuple[Any, ...]]:
     """Give what `measures`, SQL of aggregates, are in the own rows of each drop: one scan for all drops."""
     listed = ", ".join(measures)
     own = "FROM _judged WHERE _text IS NULL AND NOT _is_late"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from ml_assets.ingestion.category_distribution import ColumnMix
 from ml_assets.ingestion.rules import RuleResult, note_drop
 from ml_assets.spec.calendar import Calendar, format_duration
 from ml_assets.spec.contract import RECEIVED, Source
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.drop_rules import WEEK, DistributionRule, DropRule, FreshnessRule, VolumeRule
 
 if TYPE_CHECKING:
@@ -37,18 +38,18 @@ class _Said:
 class _Held:
     """What drops hold: rows, the newest moment of those to be judged, the mix of columns; and which were refused."""
 
-    rows: dict[date, int]
-    newest: dict[date, datetime]
+    rows: dict[DropKey, int]
+    newest: dict[DropKey, datetime]
     mixes: Mapping[str, ColumnMix]
-    refused: set[date]
+    refused: set[DropKey]
 
-    def counts_as_reference(self, drop: date) -> bool:
+    def counts_as_reference(self, drop: DropKey) -> bool:
         """Say whether a drop holds rows that were not refused with it."""
         return self.rows.get(drop, 0) > 0 and drop not in self.refused
 
 
 def judge_drop_rules(
-    connection: duckdb.DuckDBPyConnection, source: Source, calendar: Calendar, landed: Sequence[date]
+    connection: duckdb.DuckDBPyConnection, source: Source, calendar: Calendar, landed: Sequence[DropKey]
 ) -> list[RuleResult]:
     """Say which drops break a rule about a whole drop or cannot be judged yet; refuse those that break an error.
 
@@ -75,7 +76,7 @@ def judge_drop_rules(
     return results
 
 
-def _verdicts(source: Source, calendar: Calendar, drop: date, held: _Held) -> Iterator[tuple[DropRule, _Said]]:
+def _verdicts(source: Source, calendar: Calendar, drop: DropKey, held: _Held) -> Iterator[tuple[DropRule, _Said]]:
     """Give what each rule says of a drop, all of them before any is acted upon."""
     for volume in source.volume:
         yield volume, _judge_volume(volume, drop, held)
@@ -85,7 +86,7 @@ def _verdicts(source: Source, calendar: Calendar, drop: date, held: _Held) -> It
         yield distribution, _judge_distribution(distribution, calendar, drop, held)
 
 
-def _judge_volume(rule: VolumeRule, drop: date, held: _Held) -> _Said:
+def _judge_volume(rule: VolumeRule, drop: DropKey, held: _Held) -> _Said:
     rows = held.rows.get(drop, 0)
     if not rows:
         return _Said(False, "no row")
@@ -108,7 +109,7 @@ def _judge_freshness(rule: FreshnessRule, batch_at: datetime, newest: datetime |
     return _Said(batch_at - newest <= rule.at_most, said)
 
 
-def _judge_distribution(rule: DistributionRule, calendar: Calendar, drop: date, held: _Held) -> _Said:
+def _judge_distribution(rule: DistributionRule, calendar: Calendar, drop: DropKey, held: _Held) -> _Said:
     mix = held.mixes[rule.column]
     before = calendar.drops_between(drop - rule.reference, calendar.previous_drop(drop))
     usable = [day for day in before if held.counts_as_reference(day) and mix.has_values(day)]
@@ -124,7 +125,7 @@ def _judge_distribution(rule: DistributionRule, calendar: Calendar, drop: date, 
     return _Said(found.psi <= rule.max_psi, said)
 
 
-def _collect(connection: duckdb.DuckDBPyConnection, source: Source, first: date) -> _Held:
+def _collect(connection: duckdb.DuckDBPyConnection, source: Source, first: DropKey) -> _Held:
     """Gather what the drops of the range and those before it hold, one pass over each."""
     columns = list(dict.fromkeys(rule.column for rule in source.distribution))
     names = "".join(f', "{name}"' for name in columns)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.compiled_drops import DropCheck
@@ -12,6 +11,7 @@ from ml_assets.ingestion.compiled_expectations import compile_expectation, find_
 from ml_assets.ingestion.compiled_rows import RowCheck
 from ml_assets.ingestion.expectations import ExpectationFinding, Judge, columns_needed, is_about_rows
 from ml_assets.ingestion.rules import RuleResult, note_drop
+from ml_assets.spec.drop import DropKey
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,7 +35,7 @@ class _Frame:
     days: npt.NDArray[np.datetime64]  # ascending, as positions are
     is_late: npt.NDArray[np.bool_]
 
-    def own_rows(self, drop: date) -> pd.DataFrame:
+    def own_rows(self, drop: DropKey) -> pd.DataFrame:
         """Give the rows of the own file of a drop."""
         import numpy as np
 
@@ -44,7 +44,7 @@ class _Frame:
 
 
 def judge_expectations(
-    connection: duckdb.DuckDBPyConnection, source: Source, landed: Sequence[date]
+    connection: duckdb.DuckDBPyConnection, source: Source, landed: Sequence[DropKey]
 ) -> list[RuleResult]:
     """Add the rows that fail an expectation to table `_reasons`, and say how many each expectation found.
 
@@ -101,7 +101,7 @@ def _load_frame(
 
 
 def _judge_rows(
-    connection: duckdb.DuckDBPyConnection, placed: Placed, checks: Mapping[int, RowCheck], landed: Sequence[date]
+    connection: duckdb.DuckDBPyConnection, placed: Placed, checks: Mapping[int, RowCheck], landed: Sequence[DropKey]
 ) -> dict[int, list[RuleResult]]:
     """Note rows that fail a compiled expectation; give what was found by the place of the expectation."""
     if not checks:
@@ -131,7 +131,7 @@ def _judge_drops(
     connection: duckdb.DuckDBPyConnection,
     placed: Placed,
     checks: Mapping[int, DropCheck],
-    landed: Sequence[date],
+    landed: Sequence[DropKey],
     frame: _Frame | None,
 ) -> dict[tuple[int, int], RuleResult]:
     """Note drops that fail a compiled expectation; give what was found by the numbers of drop and expectation."""
@@ -154,7 +154,7 @@ def _judge_drops(
 def _add_findings(
     connection: duckdb.DuckDBPyConnection,
     left: Placed,
-    landed: Sequence[date],
+    landed: Sequence[DropKey],
     frame: _Frame,
     about_rows: dict[int, list[RuleResult]],
     about_drops: dict[tuple[int, int], RuleResult],
@@ -191,6 +191,6 @@ def _note_rows(connection: duckdb.DuckDBPyConnection, finding: ExpectationFindin
     ]
 
 
-def _note_drop(connection: duckdb.DuckDBPyConnection, finding: ExpectationFinding, drop: date) -> RuleResult:
+def _note_drop(connection: duckdb.DuckDBPyConnection, finding: ExpectationFinding, drop: DropKey) -> RuleResult:
     rule = finding.expectation
     return note_drop(connection, drop, rule.reason, rule.severity, finding.observed)

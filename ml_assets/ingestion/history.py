@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import RECEIVED, Source
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.user_sql import check_expression
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class HistoryRange:
         Rows known before the first drop go into it, as a first delivery would bring them, in place of being left out.
     """
 
-    first: date
-    last: date
+    first: DropKey
+    last: DropKey
     ahead: int = 0
     is_early_taken: bool = False
 
@@ -75,7 +76,9 @@ def moment_of(source: Source) -> str | None:
     )
 
 
-def newest_drop(connection: duckdb.DuckDBPyConnection, source: Source, calendar: Calendar, ahead: int) -> date | None:
+def newest_drop(
+    connection: duckdb.DuckDBPyConnection, source: Source, calendar: Calendar, ahead: int
+) -> DropKey | None:
     """Give the drop of the newest moment among the rows of `raw`; None where no row has one."""
     moment = moment_of(source)
     if moment is None:
@@ -129,7 +132,7 @@ def place_rows(
 
 
 def _create_intervals(
-    connection: duckdb.DuckDBPyConnection, calendar: Calendar, drops: Sequence[date], ahead: int
+    connection: duckdb.DuckDBPyConnection, calendar: Calendar, drops: Sequence[DropKey], ahead: int
 ) -> datetime:
     """Make `_intervals` (`batch_date`, `closes_at`) of the moments each drop brings; give when the first begins."""
     if not drops:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ml_assets.ingestion.csv_records import BYTE_ORDER_MARK, count_lines, is_regular, read_header
 from ml_assets.ingestion.headers import contract_names
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drops import LandedFile
+from ml_assets.spec.received import LandedFile
 
 _SEPARATORS = {";": "semicolon", "\t": "tab", "|": "pipe"}
 _SHOWN = 200  # characters of a header shown in a warning

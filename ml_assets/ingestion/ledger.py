@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.reason_order import order_of_reason
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drops import BY_A_PERSON, FILE_NOTE
+from ml_assets.spec.drop import DropKey
+from ml_assets.spec.received import BY_A_PERSON, FILE_NOTE
 from ml_assets.spec.use_case import UseCaseSpec
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ FINAL_STATES = ("admitted", "refused", "missing_accepted", "not_expected")
 class Gap:
     """A source in a drop without a final state."""
 
-    drop: date
+    drop: DropKey
     source: str
 
 
@@ -30,8 +30,8 @@ class DropsNotFinalError(RuntimeError):
     """Earlier drops have no final state, so later values cannot be computed yet."""
 
 
-def settle_ledger(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops: Sequence[date]
+def ledger_rows(
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops: Sequence[DropKey]
 ) -> duckdb.DuckDBPyRelation:
     """Give each source of each of `drops` its state.
 
@@ -115,7 +115,7 @@ def _counts(source: Source) -> str:
     """
 
 
-def find_gaps(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, last: date) -> list[Gap]:
+def find_gaps(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, last: DropKey) -> list[Gap]:
     """List what has no final state in the drops up to `last`, by view `drops` of `connection`."""
     final = set(
         connection.execute(
@@ -130,7 +130,7 @@ def find_gaps(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, last: da
     ]
 
 
-def require_computed(spec: UseCaseSpec, computed: Collection[date], last: date) -> None:
+def require_computed(spec: UseCaseSpec, computed: Collection[DropKey], last: DropKey) -> None:
     """Refuse to go on while a drop up to `last` has no features: a hole would be trained on, or filled too late.
 
     Raises
@@ -150,7 +150,7 @@ def require_computed(spec: UseCaseSpec, computed: Collection[date], last: date) 
     )
 
 
-def require_final(gaps: Sequence[Gap], absent: Sequence[Gap], use_case: str, last: date, landing: str = "") -> None:
+def require_final(gaps: Sequence[Gap], absent: Sequence[Gap], use_case: str, last: DropKey, landing: str = "") -> None:
     """Refuse to go on while an earlier drop is open: order of arrival must not change a value.
 
     Parameters

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 from ml_assets.ingestion.csv_records import read_header, split_lines, split_records
 from ml_assets.ingestion.landed_headers import LandedHeader, decode_landed, read_landed_header
 from ml_assets.spec.contract import SQL_TYPES, Column, Source
-from ml_assets.spec.drops import LandedFile, Receipt
+from ml_assets.spec.drop import DropKey
+from ml_assets.spec.received import LandedFile, Receipt
 
 if TYPE_CHECKING:
     import duckdb
@@ -68,13 +69,13 @@ def read_landed(
 
 
 def _skipped_times(
-    connection: duckdb.DuckDBPyConnection, source: Source, drops: Sequence[date]
-) -> dict[tuple[date, str], list[str]]:
+    connection: duckdb.DuckDBPyConnection, source: Source, drops: Sequence[DropKey]
+) -> dict[tuple[DropKey, str], list[str]]:
     """Count, for each file, the local times that do not exist because clocks were set forward past them.
 
     Such a time is read as later by the size of the change. Years looked at: those of the drops, one before, one after.
     """
-    found: dict[tuple[date, str], list[str]] = defaultdict(list)
+    found: dict[tuple[DropKey, str], list[str]] = defaultdict(list)
     for name, column in source.columns.items():
         if column.type != "timestamp" or column.zone == "UTC" or not drops:
             continue

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.contract import Rule, Source
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.rule_sql import ROWS, rule_query
 from ml_assets.spec.user_sql import check_select
 
@@ -23,7 +23,7 @@ class RuleResult:
     not `is_judged`, and says so in `observed`: the drop passes it, and nobody should take that for a verdict.
     """
 
-    drop: date
+    drop: DropKey
     reason: str
     severity: str
     failed_rows: int
@@ -33,7 +33,7 @@ class RuleResult:
 
 
 def note_drop(
-    connection: duckdb.DuckDBPyConnection, drop: date, reason: str, severity: str, observed: str | None
+    connection: duckdb.DuckDBPyConnection, drop: DropKey, reason: str, severity: str, observed: str | None
 ) -> RuleResult:
     """Note that a drop breaks a rule about the whole of it; an error refuses every row of its own file."""
     own = "FROM _judged WHERE batch_date = ? AND NOT _is_late"
@@ -45,7 +45,7 @@ def note_drop(
 
 
 def judge_rules(
-    connection: duckdb.DuckDBPyConnection, source: Source, landed: Sequence[date], keys: Mapping[str, Sequence[str]]
+    connection: duckdb.DuckDBPyConnection, source: Source, landed: Sequence[DropKey], keys: Mapping[str, Sequence[str]]
 ) -> list[RuleResult]:
     """Add the rows that break a rule to table `_reasons`, and say how many each rule found.
 
@@ -83,7 +83,7 @@ def judge_rules(
     return results
 
 
-def _judge(connection: duckdb.DuckDBPyConnection, rule: Rule, drop: date) -> list[RuleResult]:
+def _judge(connection: duckdb.DuckDBPyConnection, rule: Rule, drop: DropKey) -> list[RuleResult]:
     import duckdb
 
     try:
@@ -98,13 +98,15 @@ def _judge(connection: duckdb.DuckDBPyConnection, rule: Rule, drop: date) -> lis
     return [RuleResult(drop, rule.reason, rule.severity, count, None, False)]
 
 
-def _unjudged(connection: duckdb.DuckDBPyConnection, rule: Rule, drop: date, absent: Sequence[str]) -> list[RuleResult]:
+def _unjudged(
+    connection: duckdb.DuckDBPyConnection, rule: Rule, drop: DropKey, absent: Sequence[str]
+) -> list[RuleResult]:
     if not _count(connection, ROWS):
         return []
     return [_cannot_tell(connection, rule, drop, f"nothing of {', '.join(absent)} was received yet")]
 
 
-def _cannot_tell(connection: duckdb.DuckDBPyConnection, rule: Rule, drop: date, why: str) -> RuleResult:
+def _cannot_tell(connection: duckdb.DuckDBPyConnection, rule: Rule, drop: DropKey, why: str) -> RuleResult:
     """Count a rule that cannot be evaluated as broken: nobody knows by which rows."""
     is_refused = rule.severity == "error"
     if is_refused:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.review import FINAL, PAIR, SINGLE
 
 
@@ -26,14 +27,14 @@ class ReviewAnswer:
         The drop in which it was asked; None where nobody asked.
     """
 
-    drop: date
+    drop: DropKey
     known_at: datetime
     example_id: str
     reviewer: str
     label: int | None
     role: str
     strategy: str
-    queued_in: date | None
+    queued_in: DropKey | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class ResolvedLabel:
         What had chosen the example.
     """
 
-    drop: date
+    drop: DropKey
     example_id: str
     label: int
     known_at: datetime
@@ -83,7 +84,7 @@ def resolve_answers(answers: Iterable[ReviewAnswer]) -> list[ResolvedLabel]:
     newest: dict[str, dict[str, ReviewAnswer]] = defaultdict(dict)
     before: dict[str, ResolvedLabel] = {}
     found: list[ResolvedLabel] = []
-    by_drop: dict[date, list[ReviewAnswer]] = defaultdict(list)
+    by_drop: dict[DropKey, list[ReviewAnswer]] = defaultdict(list)
     for answer in sorted(answers, key=lambda each: (each.drop, each.known_at, each.example_id, each.reviewer)):
         by_drop[answer.drop].append(answer)
     for drop, landed in by_drop.items():
@@ -112,7 +113,7 @@ def find_disagreements(answers: Iterable[ReviewAnswer]) -> list[OpenDisagreement
     return found
 
 
-def _resolve(drop: date, newest: Mapping[str, ReviewAnswer]) -> ResolvedLabel | None:
+def _resolve(drop: DropKey, newest: Mapping[str, ReviewAnswer]) -> ResolvedLabel | None:
     final, pair, single = (_of_role(newest, role) for role in (FINAL, PAIR, SINGLE))
     if final:
         said = f"{_names(final[-1:])} decides between {_names(pair)}" if pair else _names(final[-1:])
@@ -135,7 +136,9 @@ def _names(answers: Iterable[ReviewAnswer]) -> str:
     return ", ".join(sorted({each.reviewer for each in answers}))
 
 
-def _label_of(drop: date, answer: ReviewAnswer, given_by: str, asked: Iterable[ReviewAnswer]) -> ResolvedLabel | None:
+def _label_of(
+    drop: DropKey, answer: ReviewAnswer, given_by: str, asked: Iterable[ReviewAnswer]
+) -> ResolvedLabel | None:
     if answer.label is None:
         return None
     queued = sorted({each.queued_in for each in asked if each.queued_in is not None})

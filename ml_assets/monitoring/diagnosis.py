@@ -11,13 +11,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Literal
 
 from ml_assets.monitoring.drift_report import Row, is_held
 from ml_assets.monitoring.feature_drift import SCORE
 from ml_assets.monitoring.feed_health import MEANINGS, MECHANICAL
 from ml_assets.monitoring.sure_change import CONSTANT_CHANGED
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.features import FeatureView
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -41,7 +42,7 @@ class FaultyReading:
 
     monitor: str
     source: str
-    drop: date
+    drop: DropKey
     is_alarm: bool
 
 
@@ -61,25 +62,25 @@ class FaultRecord:
             if row["family"] == "feed" and row.get("kind") == "broken_feed" and row["ratio"] > 1
         ]
 
-    def broken(self, known_by: date) -> dict[str, dict[date, str]]:
+    def broken(self, known_by: DropKey) -> dict[str, dict[DropKey, str]]:
         """Give the drops in which each source was broken, with the monitor that said so, as known by a drop.
 
         A drop counts when it was over the threshold in a stretch that had become an alarm by then.
         """
         every, of = self._spec.calendar.every, self._spec.monitoring.persistence.of
         alarms = {(each.monitor, each.drop) for each in self._readings if each.is_alarm and each.drop <= known_by}
-        found: dict[str, dict[date, str]] = defaultdict(dict)
+        found: dict[str, dict[DropKey, str]] = defaultdict(dict)
         for each in self._readings:
             ahead = (each.drop + number * every for number in range(of))
             if each.drop <= known_by and any((each.monitor, drop) in alarms for drop in ahead):
                 found[each.source].setdefault(each.drop, each.monitor)
         return dict(found)
 
-    def broken_drops(self, known_by: date) -> list[date]:
+    def broken_drops(self, known_by: DropKey) -> list[DropKey]:
         """List the drops in which any source was broken, as known by a drop."""
         return sorted({drop for drops in self.broken(known_by).values() for drop in drops})
 
-    def followed(self, feature: str, drop: date) -> str | None:
+    def followed(self, feature: str, drop: DropKey) -> str | None:
         """Say which fault a feature follows in a drop, in it or remembered; None without any.
 
         A feature follows a source it is derived from, and only one that alarms: what is over in one drop may be chance.
@@ -129,7 +130,7 @@ def diagnose_features(rows: Sequence[Row], spec: UseCaseSpec, faults: FaultRecor
             row["kind"], row["meaning"] = "drift", f"{moved} away from what the champion was trained on{most}{known}"
 
 
-def known_changes(spec: UseCaseSpec, drop: date) -> list[str]:
+def known_changes(spec: UseCaseSpec, drop: DropKey) -> list[str]:
     """Name what is known to have changed inside the window of `drop`: declared changes, and the clocks of its zone.
 
     A change is looked for over two windows, since the reference `before` ends where the window begins.

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from ml_assets.monitoring.feature_drift import OVERALL, DriftReading
 from ml_assets.monitoring.feed_health import FeedReading
-from ml_assets.monitoring.standing import persistent
+from ml_assets.monitoring.placebo_z_score import persistent
 from ml_assets.monitoring.sure_change import CONSTANT_CHANGED
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.monitoring import MonitoringSpec
 
 Row = dict[str, Any]
@@ -23,12 +24,12 @@ TOLD = ("statistic", "value", "usual", "z", "threshold", "detail")  # what an al
 
 
 def feed_rows(readings: Iterable[FeedReading]) -> list[Row]:
-    """Give the rows of one drop's feed readings; persistence is added by `settle_alarms`."""
+    """Give the rows of one drop's feed readings; persistence is added by `set_alarm_states`."""
     rows: list[Row] = []
     for reading in readings:
         place = reading.source if not reading.column else f"{reading.source}.{reading.column}"
         rows.append(
-            _row(reading.drop, "feed", f"{place} {reading.statistic}", reading.standing)
+            _row(reading.drop, "feed", f"{place} {reading.statistic}", reading.z_score)
             | {
                 "source": reading.source,
                 "column_name": reading.column or None,
@@ -52,12 +53,12 @@ def feature_rows(
     that of all together the weighted mean z.
     """
     return [
-        _row(reading.drop, reading.reference, reading.feature, reading.standing, one_sided=True)
+        _row(reading.drop, reading.reference, reading.feature, reading.z_score, one_sided=True)
         | {
             "column_name": None if reading.feature == OVERALL else reading.feature,
             "statistic": "mean_z" if reading.feature == OVERALL else reading.statistic,
-            "value": reading.steady_psi if _is_psi(reading) else reading.standing.value,
-            "usual": reading.usual if _is_psi(reading) else reading.standing.placebo_mean,
+            "value": reading.steady_psi if _is_psi(reading) else reading.z_score.value,
+            "usual": reading.usual if _is_psi(reading) else reading.z_score.placebo_mean,
             "psi": reading.psi,
             "jensen_shannon": reading.jensen_shannon,
             "ks": reading.ks,
@@ -79,30 +80,30 @@ def _is_psi(reading: DriftReading) -> bool:
     return reading.feature != OVERALL and reading.statistic != CONSTANT_CHANGED
 
 
-def _row(drop: date, family: str, monitor: str, standing: Any, *, one_sided: bool = False) -> Row:
-    z = max(0.0, standing.z) if one_sided else abs(standing.z)
-    known = math.isfinite(z) and math.isfinite(standing.threshold)
+def _row(drop: DropKey, family: str, monitor: str, z_score: Any, *, one_sided: bool = False) -> Row:
+    z = max(0.0, z_score.z) if one_sided else abs(z_score.z)
+    known = math.isfinite(z) and math.isfinite(z_score.threshold)
     return {
         "batch_date": drop,
         "family": family,
         "monitor": f"{family}/{monitor}",
-        "z": standing.z,
-        "threshold": standing.threshold,
-        "ratio": z / standing.threshold if known else 0.0,
-        "placebo_mean": standing.placebo_mean,
-        "placebo_sd": standing.placebo_sd,
-        "n_placebos": standing.n_placebos,
-        "n_independent": standing.n_independent,
+        "z": z_score.z,
+        "threshold": z_score.threshold,
+        "ratio": z / z_score.threshold if known else 0.0,
+        "placebo_mean": z_score.placebo_mean,
+        "placebo_sd": z_score.placebo_sd,
+        "n_placebos": z_score.n_placebos,
+        "n_independent": z_score.n_independent,
         "state": "ok" if known else "not enough data",
     }
 
 
-def settle_alarms(
+def set_alarm_states(
     rows: Sequence[Row],
-    earlier: dict[str, dict[date, float]],
+    earlier: dict[str, dict[DropKey, float]],
     monitoring: MonitoringSpec,
     every: timedelta,
-    measured: dict[str, dict[date, Row]] | None = None,
+    measured: dict[str, dict[DropKey, Row]] | None = None,
 ) -> list[Row]:
     """Give each row of one drop its state, and add its ratio to `earlier` for the drops after.
 

@@ -13,17 +13,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.monitoring.placebo_family import MIN_WINDOWS, PlaceboFamily
+from ml_assets.monitoring.placebo_z_score import PlaceboZScore
 from ml_assets.monitoring.reference_columns import LearnedColumns, learn_column
-from ml_assets.monitoring.standing import Standing
 from ml_assets.monitoring.sure_change import CONSTANT_CHANGED, UsualValues, learn_constant
 from ml_assets.monitoring.window_psi import TINY_PSI, chance_psi, log_psi_of_windows, log_steady_psi, n_varying_windows
+from ml_assets.spec.drop import DropKey
 from ml_assets.stats.binning import (
     CategoryBins,
     FloatArray,
@@ -49,7 +50,7 @@ _FAILED = "not computed: the measure failed"
 class FeatureRows:
     """Rows of some drops. `columns` are float64 or object (text, None where unknown); `days` gives each row's drop."""
 
-    drops: tuple[date, ...]
+    drops: tuple[DropKey, ...]
     days: IntArray
     columns: Mapping[str, NDArray[np.float64] | NDArray[np.object_]]
 
@@ -58,18 +59,18 @@ class FeatureRows:
 class DriftReading:
     """One feature, or all of them together, in one drop against one reference.
 
-    `standing.value` is the natural logarithm of `steady_psi`, whose median over the placebos is `usual`. `ks` and
+    `z_score.value` is the natural logarithm of `steady_psi`, whose median over the placebos is `usual`. `ks` and
     `wasserstein` (in the feature's unit, against the reference at 2,001 quantiles) are NaN for text; `detail` names
-    what is odd about the column itself. Where `statistic` is `constant_changed`, `standing` is that of the share of
+    what is odd about the column itself. Where `statistic` is `constant_changed`, `z_score` is that of the share of
     values the reference does not have (see `sure_change`) and `detail` says so; `psi_z` is the z of the PSI. Of all
-    features together, `standing.value` is their mean z, weighted by importance, `detail` names those that contribute
+    features together, `z_score.value` is their mean z, weighted by importance, `detail` names those that contribute
     most among the features over their own threshold, and there is no PSI.
     """
 
-    drop: date
+    drop: DropKey
     reference: ReferenceName
     feature: str
-    standing: Standing
+    z_score: PlaceboZScore
     n_window: int
     n_reference: int
     detail: str = ""
@@ -140,7 +141,7 @@ class DriftReference:
         return self.family.values[:, self.judged.index(feature)]
 
     def compare(
-        self, drop: date, window: FeatureRows, rate: float, importance: Mapping[str, float]
+        self, drop: DropKey, window: FeatureRows, rate: float, importance: Mapping[str, float]
     ) -> list[DriftReading]:
         """Compare the rows of a window: one reading a feature, then one of all together.
 
@@ -162,7 +163,7 @@ class DriftReference:
         together = [each for each in readings if each.detail != _FAILED]
         return [*readings, self._compare_all(drop, window, together, rate, importance)]
 
-    def _compare(self, drop: date, feature: str, window: FeatureRows, rate: float) -> DriftReading:
+    def _compare(self, drop: DropKey, feature: str, window: FeatureRows, rate: float) -> DriftReading:
         column, values = self._columns.get(feature), window.columns.get(feature)
         if column is None or values is None or not len(values) or not self._n:
             detail = "gone: not in the window" if values is None else "new: not in the reference" if not column else ""
@@ -175,14 +176,14 @@ class DriftReference:
         null = column.bins.labels.index("null")
         ks_, wasserstein_ = _distances(column.quantiles, values)
         unseen = _unseen_by_day(column.bins, values, window)
-        standing = self._standing(feature, log_psi, counts, rate)
+        z_score = self._z_score(feature, log_psi, counts, rate)
         usual, sure = self._sure_change(feature, by_day, unseen, rate)
-        is_sure = usual is not None and (sure.is_over or (math.isnan(standing.z) and math.isfinite(sure.z)))
+        is_sure = usual is not None and (sure.is_over or (math.isnan(z_score.z) and math.isfinite(sure.z)))
         return DriftReading(
             drop,
             self.name,
             feature,
-            sure if is_sure else standing,
+            sure if is_sure else z_score,
             n_window=int(counts.sum()),
             n_reference=int(reference.sum()),
             detail=usual.describe(sure.value) if usual and sure.is_over else _oddity(column.bins, counts, reference),
@@ -196,12 +197,12 @@ class DriftReference:
             reference_null_share=float(reference[null] / max(1, reference.sum())),
             unseen_share=float(unseen.sum() / counts.sum()),
             statistic=CONSTANT_CHANGED if is_sure else "steady_psi",
-            psi_z=standing.z,
+            psi_z=z_score.z,
         )
 
     def _sure_change(
         self, feature: str, by_day: NDArray[np.int64], unseen: IntArray, rate: float
-    ) -> tuple[UsualValues | None, Standing]:
+    ) -> tuple[UsualValues | None, PlaceboZScore]:
         """Judge values that the reference does not have: other ones than its only one, else unseen categories."""
         rows, column = by_day.sum(axis=1), self._columns[feature]
         constant = self._constants.get(feature)
@@ -209,14 +210,14 @@ class DriftReference:
             return constant, constant.judge(rows - by_day[:, int(column.total.argmax())], rows, rate)
         return column.seen, column.seen.judge(unseen, rows, rate) if column.seen else _unknown()
 
-    def _standing(self, feature: str, log_psi: float, counts: NDArray[np.int64], rate: float) -> Standing:
+    def _z_score(self, feature: str, log_psi: float, counts: NDArray[np.int64], rate: float) -> PlaceboZScore:
         if self.family is None or feature not in self.judged:
             return _unknown(log_psi)
         place = self.judged.index(feature)
         mean, deviation = float(self.family.means[place]), float(self.family.deviations[place])
         mean += self._widening(feature, mean, counts)
         threshold, n = self.family.largest_threshold(rate), self.family.n_windows
-        return Standing(log_psi, (log_psi - mean) / deviation, threshold, mean, deviation, n, n)
+        return PlaceboZScore(log_psi, (log_psi - mean) / deviation, threshold, mean, deviation, n, n)
 
     def _widening(self, feature: str, mean: float, counts: NDArray[np.int64]) -> float:
         """Give by how much the log PSI of a window with so many rows lies above that of the placebos by chance.
@@ -246,7 +247,7 @@ class DriftReference:
 
     def _compare_all(
         self,
-        drop: date,
+        drop: DropKey,
         window: FeatureRows,
         readings: list[DriftReading],
         rate: float,
@@ -266,8 +267,8 @@ class DriftReference:
         most = sorted(zip(weights * np.array(judged), self.judged, judged, strict=True), reverse=True)
         named = [f"{feature} (z {each:.1f})" for _, feature, each in most if each > largest][:_NAMED]
         detail = f"most: {', '.join(named)}" if named else "none alone"
-        standing = Standing(value, value, threshold, mean, deviation, n, n)
-        return DriftReading(drop, self.name, OVERALL, standing, n_window, self._n, detail)
+        z_score = PlaceboZScore(value, value, threshold, mean, deviation, n, n)
+        return DriftReading(drop, self.name, OVERALL, z_score, n_window, self._n, detail)
 
 
 def learn_columns(rows: FeatureRows, window: int) -> LearnedColumns:
@@ -282,8 +283,8 @@ def learn_reference(name: ReferenceName, rows: FeatureRows, window: int) -> Drif
     return DriftReference(name, learn_columns(rows, window), window)
 
 
-def _unknown(value: float = math.nan) -> Standing:
-    return Standing(value, math.nan, math.inf, math.nan, math.nan, 0, 0.0)
+def _unknown(value: float = math.nan) -> PlaceboZScore:
+    return PlaceboZScore(value, math.nan, math.inf, math.nan, math.nan, 0, 0.0)
 
 
 def _distances(quantiles: FloatArray | None, values: NDArray[np.float64] | NDArray[np.object_]) -> tuple[float, float]:
@@ -320,13 +321,13 @@ def _oddity(bins: NumericBins | CategoryBins, counts: NDArray[np.int64], referen
 class Block:
     """The drops first..last, as many as a window holds, and the reference `before` that they share."""
 
-    first: date
-    last: date
-    reference_first: date
-    reference_last: date
+    first: DropKey
+    last: DropKey
+    reference_first: DropKey
+    reference_last: DropKey
 
 
-def block_of(drop: date, start: date, every: timedelta, window: timedelta, before: timedelta) -> Block:
+def block_of(drop: DropKey, start: DropKey, every: timedelta, window: timedelta, before: timedelta) -> Block:
     """Give the block of windows of `drop`, anchored on the calendar, so that a range changes nothing.
 
     The reference ends just before the window of the block's first drop begins, so it lies at most one window away.
@@ -341,7 +342,7 @@ def block_of(drop: date, start: date, every: timedelta, window: timedelta, befor
     return Block(first, last, max(start, reference_last - before + every), reference_last)
 
 
-def window_rows(rows: FeatureRows, drop: date, window: timedelta) -> FeatureRows:
+def window_rows(rows: FeatureRows, drop: DropKey, window: timedelta) -> FeatureRows:
     """Cut the rows of the window that ends with `drop` out of more rows."""
     kept = [position for position, day in enumerate(rows.drops) if drop - window < day <= drop]
     is_kept = np.isin(rows.days, kept)

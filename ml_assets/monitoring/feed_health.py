@@ -11,17 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from statistics import median, stdev
 
 from ml_assets.monitoring.feed_profile import NO_ROWS, CategoryCounts, Series, monitor_count
-from ml_assets.monitoring.standing import (
+from ml_assets.monitoring.placebo_z_score import (
     FAMILIES,
-    Standing,
+    PlaceboZScore,
     false_alarm_rate,
     independent_count,
     standing_of,
 )
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import measured
 
@@ -69,16 +70,16 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class FeedReading:
-    """One monitor of a feed in one drop. `standing.value` is in the unit of the statistic.
+    """One monitor of a feed in one drop. `z_score.value` is in the unit of the statistic.
 
     `shown` and `usual` are the value and the placebos' mean as people read them: shares and counts, not log odds.
     """
 
-    drop: date
+    drop: DropKey
     source: str
     column: str
     statistic: str
-    standing: Standing
+    z_score: PlaceboZScore
     shown: float
     usual: float
     detail: str
@@ -98,13 +99,13 @@ class FeedHealth:
         spec: UseCaseSpec,
         series: Sequence[Series],
         categories: Sequence[CategoryCounts],
-        earlier_over: Mapping[tuple[str, str, str], Iterable[date]],
+        earlier_over: Mapping[tuple[str, str, str], Iterable[DropKey]],
     ) -> None:
         self._spec = spec
         self._series = list(series)
         self._categories = list(categories)
-        self._over: dict[tuple[str, str, str], set[date]] = {}
-        self._broken: dict[str, set[date]] = {}
+        self._over: dict[tuple[str, str, str], set[DropKey]] = {}
+        self._broken: dict[str, set[DropKey]] = {}
         for monitor, drops in earlier_over.items():
             self._note(monitor, drops)
         self._rows = {each.source: each.values for each in series if each.statistic == "rows"}
@@ -113,7 +114,7 @@ class FeedHealth:
         # the days of a fault are alike, and so are those of a storm: that an alarm needs several earns no credit
         self._rate = false_alarm_rate(spec.monitoring.false_alarm_every, spec.calendar.every, n_monitors, FAMILIES)
 
-    def read(self, drop: date) -> list[FeedReading]:
+    def read(self, drop: DropKey) -> list[FeedReading]:
         """Read every monitor in `drop`; a source that sent nothing in it has no reading."""
         read = [
             measured(f"{each.statistic} of {each.source}", lambda one=each: self._read_series(drop, one), None)
@@ -128,11 +129,11 @@ class FeedHealth:
                 name = f"categories of {counted.source}.{counted.column}"
                 found += measured(name, lambda one=counted: self._read_categories(drop, one), [])
         for reading in found:
-            if reading.standing.is_over:
+            if reading.z_score.is_over:
                 self._note((reading.source, reading.column, reading.statistic), [drop])
         return found
 
-    def _is_over_and_silent(self, drop: date, series: Series) -> bool:
+    def _is_over_and_silent(self, drop: DropKey, series: Series) -> bool:
         """Say whether a source sent no row in a last drop of a calendar that ends, which is there for labels alone.
 
         It is where no source of examples sends a row either. While examples come, a source that sends none is missed
@@ -145,13 +146,13 @@ class FeedHealth:
         of_examples = [self._rows[name] for name in self._spec.examples.sources if name in self._rows]
         return all(rows.get(drop, NO_ROWS) == NO_ROWS for rows in of_examples)
 
-    def _note(self, monitor: tuple[str, str, str], drops: Iterable[date]) -> None:
+    def _note(self, monitor: tuple[str, str, str], drops: Iterable[DropKey]) -> None:
         """Keep that a monitor was over: no placebo for itself, nor, if its source was broken, for any monitor of it."""
         self._over.setdefault(monitor, set()).update(drops)
         if monitor[2] in MECHANICAL:
             self._broken.setdefault(monitor[0], set()).update(drops)
 
-    def _history(self, drop: date, monitor: tuple[str, str, str], known: Iterable[date]) -> list[date]:
+    def _history(self, drop: DropKey, monitor: tuple[str, str, str], known: Iterable[DropKey]) -> list[DropKey]:
         """List the drops to compare with: not over, no older than is still worth comparing.
 
         The newest ones are left out, as many as an alarm looks back on: a fault that has just begun is no placebo. A
@@ -160,7 +161,7 @@ class FeedHealth:
         monitoring, every = self._spec.monitoring, self._spec.calendar.every
         over, there = self._over.get(monitor, set()) | self._broken.get(monitor[0], set()), set(known)
         relearned, oldest = drop - monitoring.relearn_after, drop - monitoring.feed_history - monitoring.relearn_after
-        rows, found = self._rows.get(monitor[0], {}), list[date]()
+        rows, found = self._rows.get(monitor[0], {}), list[DropKey]()
         day = drop - monitoring.persistence.of * every
         while day >= max(oldest, self._spec.calendar.start):
             is_empty = day in over and rows.get(day) == NO_ROWS
@@ -173,13 +174,13 @@ class FeedHealth:
             day -= every
         return found[::-1]
 
-    def _has_stayed(self, day: date, over: set[date], relearned: date) -> bool:
+    def _has_stayed(self, day: DropKey, over: set[DropKey], relearned: DropKey) -> bool:
         """Say whether the stretch of drops over the threshold that holds `day` began before `relearned`."""
         while day in over:
             day -= self._spec.calendar.every
         return day < relearned
 
-    def _read_series(self, drop: date, series: Series) -> FeedReading:
+    def _read_series(self, drop: DropKey, series: Series) -> FeedReading:
         monitor = (series.source, series.column, series.statistic)
         history = self._history(drop, monitor, series.values)
         values = [series.values[day] for day in [*history, drop]]
@@ -196,10 +197,12 @@ class FeedHealth:
             is_age = series.statistic == "age_h"
             floor = self._spec.calendar.every / timedelta(hours=1) * _AGE_FLOOR if is_age else _LOG_FLOOR
             scaled = values
-        standing = self._standing(scaled[-1], scaled[:-1], floor)
-        return FeedReading(drop, *monitor, standing, values[-1], _mean(values[:-1]), series.details.get(drop, ""))
+        z_score = self._z_score(scaled[-1], scaled[:-1], floor)
+        return FeedReading(drop, *monitor, z_score, values[-1], _mean(values[:-1]), series.details.get(drop, ""))
 
-    def _scaled_shares(self, source: str, shares: Sequence[float], drops: Sequence[date]) -> tuple[list[float], float]:
+    def _scaled_shares(
+        self, source: str, shares: Sequence[float], drops: Sequence[DropKey]
+    ) -> tuple[list[float], float]:
         """Give shares as log odds at equal numbers of rows, those of the last drop, and the least deviation.
 
         The log odds of 0 of 5 rows lie nearer to even than those of 0 of 72. What five rows vary more than the usual
@@ -214,7 +217,7 @@ class FeedHealth:
         deviation = stdev(scaled[:-1]) if len(scaled) > 2 else 0.0
         return scaled, math.hypot(max(_SHARE_FLOOR, deviation), math.sqrt(excess)) if excess else _SHARE_FLOOR
 
-    def _read_categories(self, drop: date, counted: CategoryCounts) -> list[FeedReading]:
+    def _read_categories(self, drop: DropKey, counted: CategoryCounts) -> list[FeedReading]:
         source, column = counted.source, counted.column
         rows = self._rows[source]
         readings: list[FeedReading] = []
@@ -226,17 +229,17 @@ class FeedHealth:
             share, which = _measure(statistic, counted.counts[drop], totals, least)
             shown = [_measure(statistic, counted.counts[day], totals, least, is_in_totals=True)[0] for day in history]
             scaled, floor = self._scaled_shares(source, [*shown, share], [*history, drop])
-            standing = self._standing(scaled[-1], scaled[:-1], floor)
-            readings.append(FeedReading(drop, *monitor, standing, share, _mean(shown), ", ".join(which[:5])))
+            z_score = self._z_score(scaled[-1], scaled[:-1], floor)
+            readings.append(FeedReading(drop, *monitor, z_score, share, _mean(shown), ", ".join(which[:5])))
         return readings
 
-    def _standing(self, value: float, placebos: Sequence[float], floor: float) -> Standing:
+    def _z_score(self, value: float, placebos: Sequence[float], floor: float) -> PlaceboZScore:
         enough = len(placebos) >= self._spec.monitoring.min_placebos and math.isfinite(floor)
         known = placebos if enough else []
         return standing_of(value, known, rate=self._rate, floor=floor, n_independent=independent_count(known))
 
 
-def _totals(counted: CategoryCounts, days: Sequence[date]) -> dict[str, int]:
+def _totals(counted: CategoryCounts, days: Sequence[DropKey]) -> dict[str, int]:
     totals: dict[str, int] = {}
     for day in days:
         for name, number in counted.counts[day].items():
@@ -244,7 +247,7 @@ def _totals(counted: CategoryCounts, days: Sequence[date]) -> dict[str, int]:
     return totals
 
 
-def _least(counted: CategoryCounts, days: Sequence[date], totals: Mapping[str, int]) -> dict[str, int]:
+def _least(counted: CategoryCounts, days: Sequence[DropKey], totals: Mapping[str, int]) -> dict[str, int]:
     """Give the fewest rows of each common category in any of `days` but the poorest one."""
     common = _COMMON / 2 * sum(totals.values())
     place = min(1, len(days) - 1)

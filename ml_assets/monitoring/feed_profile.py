@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.contract import Source
+from ml_assets.spec.drop import DropKey
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,8 +53,8 @@ class Series:
     source: str
     column: str
     statistic: str
-    values: dict[date, float]
-    details: dict[date, str] = field(default_factory=dict)
+    values: dict[DropKey, float]
+    details: dict[DropKey, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ class CategoryCounts:
 
     source: str
     column: str
-    counts: dict[date, dict[str, int]]
+    counts: dict[DropKey, dict[str, int]]
 
 
 def profile_source(
-    connection: duckdb.DuckDBPyConnection, source: Source, drops: Sequence[date]
+    connection: duckdb.DuckDBPyConnection, source: Source, drops: Sequence[DropKey]
 ) -> tuple[list[Series], list[CategoryCounts]]:
     """Profile a source over `drops`, by views `raw_<source>` and `quarantine_<source>` of `connection`.
 
@@ -115,7 +115,7 @@ def profile_source(
     return series, list(_categories(connection, source, drops))
 
 
-def _silent_drops(source: Source, drops: Sequence[date], with_rows: Sequence[date]) -> list[date]:
+def _silent_drops(source: Source, drops: Sequence[DropKey], with_rows: Sequence[DropKey]) -> list[DropKey]:
     """List the drops in which rows were due and none came, from the first on that had some."""
     if not with_rows or source.arrives != "every_drop":
         return []
@@ -163,20 +163,22 @@ def _flags(connection: duckdb.DuckDBPyConnection, source: Source) -> dict[str, f
     return found
 
 
-def _quarantine_reasons(connection: duckdb.DuckDBPyConnection, source: str, drops: Sequence[date]) -> dict[date, str]:
+def _quarantine_reasons(
+    connection: duckdb.DuckDBPyConnection, source: str, drops: Sequence[DropKey]
+) -> dict[DropKey, str]:
     counted = connection.execute(
         f"SELECT batch_date, reason, count(*) AS n FROM quarantine_{source} WHERE batch_date BETWEEN ? AND ? "
         "GROUP BY ALL ORDER BY batch_date, n DESC, reason",
         [drops[0], drops[-1]],
     ).fetchall()
-    found: dict[date, list[str]] = {}
+    found: dict[DropKey, list[str]] = {}
     for drop, reason, number in counted:
         found.setdefault(drop, []).append(f"{reason} x{number}")
     return {drop: ", ".join(reasons[:3]) for drop, reasons in found.items()}
 
 
 def _categories(
-    connection: duckdb.DuckDBPyConnection, source: Source, drops: Sequence[date]
+    connection: duckdb.DuckDBPyConnection, source: Source, drops: Sequence[DropKey]
 ) -> Iterator[CategoryCounts]:
     for name, column in source.columns.items():
         if column.type != "string":
@@ -187,7 +189,7 @@ def _categories(
             f'<= count("{name}") / 2 FROM first_{source.name}) GROUP BY ALL',
             [drops[0], drops[-1]],
         ).fetchall()
-        counts: dict[date, dict[str, int]] = {}
+        counts: dict[DropKey, dict[str, int]] = {}
         for drop, category, number in found:
             counts.setdefault(drop, {})[category] = number
         if counts:

@@ -15,12 +15,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from math import inf, nan
 from typing import Any
 
 import numpy as np
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.sequential import DailyMeans, Reference, learn_reference
 
@@ -39,7 +39,7 @@ class LossRise:
     loss_at_gate: float
     level: float
     limit: float
-    since: date | None = None
+    since: DropKey | None = None
 
     @property
     def is_over(self) -> bool:
@@ -115,7 +115,7 @@ def learn_residuals(spec: UseCaseSpec, unseen: DailyMeans) -> Reference:
     return learn_losses(spec, unseen, CHANCE / 2)
 
 
-def loss_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: date) -> LossRise:
+def loss_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: DropKey) -> LossRise:
     """Follow the losses of one model up to `drop`.
 
     Parameters
@@ -130,7 +130,7 @@ def loss_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: dat
 
 
 def margin_rise(
-    reported: Iterable[Mapping[str, Any]], usual: Reference, drop: date, margin_at_gate: float = nan
+    reported: Iterable[Mapping[str, Any]], usual: Reference, drop: DropKey, margin_at_gate: float = nan
 ) -> LossRise:
     """Follow the losses of one model less its baseline's, above zero: since when it has done worse than the baseline.
 
@@ -143,7 +143,7 @@ def margin_rise(
     return replace(found, loss_at_gate=margin_at_gate)
 
 
-def prior_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: date) -> PriorRise:
+def prior_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: DropKey) -> PriorRise:
     """Follow the share of positives less the mean score, to both sides; give the side that is further from usual.
 
     `reported` holds the rows of `loss_rise`, with `label_share` and `mean_score`.
@@ -163,14 +163,14 @@ def prior_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: da
     return PriorRise(found.loss_at_gate, found.level, found.limit, since, share, score)
 
 
-def _mean_since(since: date, n: Mapping[date, float], means: Mapping[date, float]) -> float:
+def _mean_since(since: DropKey, n: Mapping[DropKey, float], means: Mapping[DropKey, float]) -> float:
     days = [day for day in means if day >= since]
     return sum(n[day] * means[day] for day in days) / sum(n[day] for day in days)
 
 
 def _own(
-    reported: Iterable[Mapping[str, Any]], drop: date, measure: str = "log_loss"
-) -> tuple[dict[date, float], dict[date, float]]:
+    reported: Iterable[Mapping[str, Any]], drop: DropKey, measure: str = "log_loss"
+) -> tuple[dict[DropKey, float], dict[DropKey, float]]:
     """Give the rows and a measure of the model: where its baseline served as champion, what it would have had."""
     rows = [row for row in reported if row["role"] in ("champion", FAILED)]
     failed = {row["prediction_batch_date"] for row in rows if row["role"] == FAILED}
@@ -179,11 +179,11 @@ def _own(
 
 
 def _by_day(
-    reported: Iterable[Mapping[str, Any]], drop: date, measure: str = "log_loss"
-) -> tuple[dict[date, float], dict[date, float]]:
+    reported: Iterable[Mapping[str, Any]], drop: DropKey, measure: str = "log_loss"
+) -> tuple[dict[DropKey, float], dict[DropKey, float]]:
     """Give the rows and the mean of a measure of each drop of prediction, of those that matured by `drop`."""
-    n: dict[date, float] = defaultdict(float)
-    total: dict[date, float] = defaultdict(float)
+    n: dict[DropKey, float] = defaultdict(float)
+    total: dict[DropKey, float] = defaultdict(float)
     for row in reported:
         if row["batch_date"] <= drop and row["n"] and row[measure] is not None:
             n[row["prediction_batch_date"]] += row["n"]
@@ -191,7 +191,7 @@ def _by_day(
     return n, {day: total[day] / n[day] for day in n}
 
 
-def _rise(usual: Reference, n: Mapping[date, float], means: Mapping[date, float]) -> LossRise:
+def _rise(usual: Reference, n: Mapping[DropKey, float], means: Mapping[DropKey, float]) -> LossRise:
     if not means:
         return UNKNOWN_RISE
     days = sorted(means)

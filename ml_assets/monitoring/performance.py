@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from ml_assets.monitoring.loss_rise import FAILED
 from ml_assets.spec.calendar import MICROSECOND
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.monitoring import Costs, MonitoringSpec
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import (
@@ -70,10 +70,10 @@ class ScoredExamples:
     labels: FloatArray
     scores: Mapping[str, FloatArray]
     slices: Mapping[str, NDArray[np.object_]]
-    model_versions: Mapping[tuple[date, str], str]
+    model_versions: Mapping[tuple[DropKey, str], str]
 
 
-def judged_window(spec: UseCaseSpec, drop: date) -> tuple[date, date]:
+def judged_window(spec: UseCaseSpec, drop: DropKey) -> tuple[DropKey, DropKey]:
     """Give the first and the last prediction date of the window that performance is judged on in `drop`.
 
     It ends with the newest prediction date of which every example has matured by the batch of `drop`.
@@ -85,7 +85,7 @@ def judged_window(spec: UseCaseSpec, drop: date) -> tuple[date, date]:
     return newest - max(spec.monitoring.performance_window, every) + every, newest
 
 
-def first_prediction_date(spec: UseCaseSpec, drop: date) -> date:
+def first_prediction_date(spec: UseCaseSpec, drop: DropKey) -> DropKey:
     """Give the oldest prediction date that the report and the verdict of `drop` read."""
     opens, _ = spec.calendar.interval_of(drop)
     oldest_due = spec.calendar.drop_receiving(opens - spec.labels.matures_after + MICROSECOND)
@@ -93,7 +93,10 @@ def first_prediction_date(spec: UseCaseSpec, drop: date) -> date:
 
 
 def read_scored(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, drops: Sequence[date], fallback: Collection[date] = ()
+    connection: duckdb.DuckDBPyConnection,
+    spec: UseCaseSpec,
+    drops: Sequence[DropKey],
+    fallback: Collection[DropKey] = (),
 ) -> ScoredExamples:
     """Read what the reports of `drops` are made of; in those of `fallback` the champion's baseline served.
 
@@ -151,7 +154,7 @@ def read_scored(
 
 
 def measure_performance(
-    scored: ScoredExamples, drops: Sequence[date], monitoring: MonitoringSpec, capacity: int
+    scored: ScoredExamples, drops: Sequence[DropKey], monitoring: MonitoringSpec, capacity: int
 ) -> list[Row]:
     """Measure each role on what matured in each of `drops`.
 
@@ -204,7 +207,7 @@ class _MaturedPart:
     rows: slice
     is_matured: NDArray[np.bool_]
 
-    def measure(self, day: date, monitoring: MonitoringSpec, capacity: int) -> Iterator[Row]:
+    def measure(self, day: DropKey, monitoring: MonitoringSpec, capacity: int) -> Iterator[Row]:
         labels = np.where(self.is_matured, self.scored.labels[self.rows], np.nan)
         masks = list(self._slices())
         for role in ROLES:

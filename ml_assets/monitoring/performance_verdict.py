@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from datetime import date
 
 import numpy as np
 
 from ml_assets.monitoring.loss_rise import FAILED, NO_RISES, Rises
 from ml_assets.monitoring.performance import ROLES, Days, FloatArray, Row, ScoredExamples, finite_or_none, judged_window
-from ml_assets.monitoring.standing import false_alarm_rate
+from ml_assets.monitoring.placebo_z_score import false_alarm_rate
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
 from ml_assets.stats.classification import expected_calibration_error, pointwise_log_loss
@@ -22,7 +22,7 @@ LEVEL = 0.8  # coverage of the interval around the gain
 def judge_performance(  # noqa: PLR0913, PLR0917 - what it is judged by, each of another table
     scored: ScoredExamples,
     spec: UseCaseSpec,
-    drop: date,
+    drop: DropKey,
     model_version: str | None,
     gain_at_gate: float,
     rises: Rises = NO_RISES,
@@ -130,7 +130,7 @@ def _over_first(spec: UseCaseSpec, y: FloatArray, p: FloatArray, first: FloatArr
 
 
 def _worth_of_fallback(
-    spec: UseCaseSpec, y: FloatArray, baseline: FloatArray, days: Days, since: date | None
+    spec: UseCaseSpec, y: FloatArray, baseline: FloatArray, days: Days, since: DropKey | None
 ) -> dict[str, float]:
     """Say how well the baseline ranks the rows since the champion did worse: before that it may have been better."""
     late = days >= np.datetime64(since, "D") if since is not None else np.ones(days.size, dtype=bool)
@@ -171,7 +171,7 @@ def _rate(spec: UseCaseSpec) -> float:
 
 
 def _window_of(
-    scored: ScoredExamples, start: date, until: date, model_version: str
+    scored: ScoredExamples, start: DropKey, until: DropKey, model_version: str
 ) -> tuple[FloatArray, FloatArray, dict[str, FloatArray], Days]:
     """Give label, score, scores of the other roles and day of the labelled examples that `model_version` scored."""
     dates = scored.prediction_dates

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.monitoring.standing import threshold_above
+from ml_assets.monitoring.placebo_z_score import threshold_above
 
 FloatArray = NDArray[np.float64]
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.monitoring.sure_change import UsualValues, learn_seen
+from ml_assets.spec.drop import DropKey
 from ml_assets.stats.binning import (
     CategoryBins,
     FloatArray,
@@ -62,7 +63,7 @@ class ReferenceColumn:
 class LearnedColumns:
     """All features of a reference, its drops and its rows."""
 
-    drops: tuple[date, ...]
+    drops: tuple[DropKey, ...]
     n_rows: int
     columns: Mapping[str, ReferenceColumn]
 
@@ -140,7 +141,7 @@ def columns_from_bytes(content: bytes) -> LearnedColumns:
             columns[each["name"]] = ReferenceColumn(bins, by_day[:, bin_ : bin_ + bins.n_bins], points, seen)
             bin_ += bins.n_bins
             place += each["n_quantiles"] or 0
-        drops: Sequence[date] = [date.fromisoformat(drop) for drop in described["drops"]]
+        drops: Sequence[DropKey] = [date.fromisoformat(drop) for drop in described["drops"]]
     except Exception as error:
         raise ValueError(f"no columns of a drift reference: {error}") from error
     return LearnedColumns(tuple(drops), described["n_rows"], columns)

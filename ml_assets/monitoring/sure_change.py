@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.monitoring.standing import Standing, share_interval
+from ml_assets.monitoring.placebo_z_score import PlaceboZScore, share_interval
 from ml_assets.stats.binning import IntArray
 
 CONSTANT_CHANGED = "constant_changed"
@@ -62,7 +62,7 @@ class UsualValues:
         """
         return self.largest + 3 / self.n_drops if self.n_drops else math.inf
 
-    def judge(self, others: IntArray, rows: IntArray, rate: float) -> Standing:
+    def judge(self, others: IntArray, rows: IntArray, rate: float) -> PlaceboZScore:
         """Compare a window with the reference.
 
         The drop with most other values is left out, so that no holiday decides alone. `z` is the exact lower bound
@@ -75,14 +75,14 @@ class UsualValues:
         """
         share = float(others.sum() / rows.sum()) if rows.sum() else math.nan
         if not rows.sum() or self.allowed >= 1:
-            return Standing(share, math.nan, math.inf, math.nan, math.nan, 0, 0.0)
+            return PlaceboZScore(share, math.nan, math.inf, math.nan, math.nan, 0, 0.0)
         worst = int(others.argmax())
         k, n = int(others.sum() - others[worst]), int(rows.sum() - rows[worst])
         if not n:  # one drop with rows is taken as it is
             k, n = int(others.sum()), int(rows.sum())
         lower = share_interval(k, n, 1 - 2 * rate)[0]
         usual = self.n_other / self.n_rows
-        return Standing(share, lower, self.allowed, usual, math.nan, self.n_drops, float(self.n_drops))
+        return PlaceboZScore(share, lower, self.allowed, usual, math.nan, self.n_drops, float(self.n_drops))
 
     def describe(self, share: float) -> str:
         """Say what was usual and what share of the window is other.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class DropResult:
         In the order of the declared checks.
     """
 
-    rows: Mapping[date, int]
-    notes: Mapping[date, Mapping[str, object]] = field(default_factory=dict)
+    rows: Mapping[DropKey, int]
+    notes: Mapping[DropKey, Mapping[str, object]] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[CheckOutcome, ...] = ()

@@ -18,7 +18,7 @@ _SHOWN = 20
 
 def ablation_page(spec: UseCaseSpec, found: Ablation) -> str:
     """Lay it out as a page that is one file."""
-    return Card(f"{spec.name}: ablation of {found.rung}, as of {found.as_of}", list(_sections(found))).to_html()
+    return Card(f"{spec.name}: ablation of {found.candidate}, as of {found.as_of}", list(_sections(found))).to_html()
 
 
 def cost_rows(found: Sequence[MeasuredVariant]) -> list[list[str]]:
@@ -49,7 +49,7 @@ def _sections(found: Ablation) -> Iterator[Section]:
     yield Section(
         "In short",
         [
-            f"{found.rung} with {found.full.n_features} features: log loss {found.full.log_loss:.4f}, AUC "
+            f"{found.candidate} with {found.full.n_features} features: log loss {found.full.log_loss:.4f}, AUC "
             f"{found.full.auc:.4f} on windows ahead inside the training rows.",
             "Every variant is scored on the same rows. 'Saved' is its share of the full model's log loss that it "
             "saves; below zero it loses. Brackets: 90 % of resampled days.",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from functools import lru_cache
 
 from ml_assets.spec.catalogue import NEVER, FeatureEntry, catalogue
 from ml_assets.spec.column_lineage import ColumnAt, Lineage, column_lineage
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 
 _NAMED = 12  # columns of one asset in a description; of more the number says enough
-FeatureStatus = Mapping[str, tuple[int | None, date | None]]
+FeatureStatus = Mapping[str, tuple[int | None, DropKey | None]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def feature_descriptions(spec: UseCaseSpec, status: FeatureStatus) -> dict[str, 
     return {each.feature: _in_words(each, *status.get(each.feature, (None, None))) for each in catalogue_of(spec)}
 
 
-def _in_words(entry: FeatureEntry, version: int | None, first: date | None) -> str:
+def _in_words(entry: FeatureEntry, version: int | None, first: DropKey | None) -> str:
     over = f" over {entry.over}" if entry.over else ""
     null = "Never null" if entry.null_means == NEVER else f"Null: {entry.null_means or 'not said'}"
     since = f"Version {version}" + (f" since {first}" if first else "") if version else ""

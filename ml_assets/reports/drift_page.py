@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from ml_assets.monitoring.feature_drift import block_of
 from ml_assets.pipeline.features.versions import require_stored_features
 from ml_assets.pipeline.monitoring.drift import TABLE as DRIFT_REPORT
 from ml_assets.reports.evidently_page import draw_page
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import measured
 from ml_assets.stores.failed_measures import noting_failures
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 _COLUMNS = 30  # about four seconds; every further column costs the same again
 
 
-def write_due_page(spec: UseCaseSpec, state: UseCaseState, drop: date) -> tuple[Path, tuple[str, ...]] | None:
+def write_due_page(spec: UseCaseSpec, state: UseCaseState, drop: DropKey) -> tuple[Path, tuple[str, ...]] | None:
     """Write the page of `drop` as `write_drift_page` does; one that cannot be drawn is told, and stops nothing."""
     with noting_failures(state.paths.alerts, spec.name, "drift_page", drop):
         return measured("Evidently's page", partial(write_drift_page, spec, state, drop), None)
 
 
-def write_drift_page(spec: UseCaseSpec, state: UseCaseState, drop: date) -> tuple[Path, tuple[str, ...]] | None:
+def write_drift_page(spec: UseCaseSpec, state: UseCaseState, drop: DropKey) -> tuple[Path, tuple[str, ...]] | None:
     """Write the page of `drop` and remove the oldest ones; give its path and the columns left out of it.
 
     None where there is nothing to compare with: the window or the drops before it hold no row.
@@ -60,7 +60,7 @@ def write_drift_page(spec: UseCaseSpec, state: UseCaseState, drop: date) -> tupl
     return page, left_out
 
 
-def _nearest_to_alarm(spec: UseCaseSpec, state: UseCaseState, drop: date) -> list[str]:
+def _nearest_to_alarm(spec: UseCaseSpec, state: UseCaseState, drop: DropKey) -> list[str]:
     """Give the features that the page has room for, by what the drift report of the drop says of them."""
     ratios: dict[str, float] = {}
     for row in read_rows(state.lake, DRIFT_REPORT, ["column_name", "ratio"], (drop, drop)):
@@ -68,7 +68,7 @@ def _nearest_to_alarm(spec: UseCaseSpec, state: UseCaseState, drop: date) -> lis
     return sorted(spec.features.feature_names(), key=lambda name: -ratios.get(name, 0.0))[:_COLUMNS]
 
 
-def is_page_due(mode: str, rows: Sequence[Row], newest: date, before: date) -> bool:
+def is_page_due(mode: str, rows: Sequence[Row], newest: DropKey, before: DropKey) -> bool:
     """Say whether a page is written: `always`, `never`, or `on_alarm`, when one began in the newest drop."""
     if mode != "on_alarm":
         return mode == "always"
@@ -78,7 +78,7 @@ def is_page_due(mode: str, rows: Sequence[Row], newest: date, before: date) -> b
 
 
 def _features(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, first: date, last: date
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, first: DropKey, last: DropKey
 ) -> pd.DataFrame:
     require_stored_features(spec, state.lake)
     columns = ", ".join(f'"{name}"' for name in spec.features.feature_names())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from ml_assets.reports.figure_style import BAD, GRID, SERIES, TEXT, Chart, chart_figure, svg_of
 from ml_assets.reports.line_chart import day_number, legend_below, show_days
 from ml_assets.reports.plain_text import counted, label_text
+from ml_assets.spec.drop import DropKey
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ _FILLED = 0.85  # of the time of a drop
 class DropBar:
     """The rows of one drop; `is_marked` where it was refused or is missing."""
 
-    drop: date
+    drop: DropKey
     validated: int
     quarantined: int
     is_marked: bool
@@ -64,7 +65,9 @@ def bar_chart(bars: Sequence[DropBar], every: timedelta) -> Chart | None:
         return svg_of(figure, "Rows per drop")
 
 
-def reason_chart(reasons: Mapping[str, Mapping[date, int]], days: tuple[date, date], every: timedelta) -> Chart | None:
+def reason_chart(
+    reasons: Mapping[str, Mapping[DropKey, int]], days: tuple[DropKey, DropKey], every: timedelta
+) -> Chart | None:
     """Draw in which drops each reason was given: one row a reason, its name above its marks. None without reasons."""
     if not reasons:
         return None
@@ -85,7 +88,11 @@ def reason_chart(reasons: Mapping[str, Mapping[date, int]], days: tuple[date, da
 
 
 def _draw_bars(
-    axes: Axes, kind: str, colour: str, bars: tuple[Sequence[date], Sequence[float], Sequence[float]], every: timedelta
+    axes: Axes,
+    kind: str,
+    colour: str,
+    bars: tuple[Sequence[DropKey], Sequence[float], Sequence[float]],
+    every: timedelta,
 ) -> None:
     """Draw (drops, bottoms, heights); a bar of no height is left out, a narrow one is widened by its edge."""
     days = np.array([day_number(drop) for drop in bars[0]])

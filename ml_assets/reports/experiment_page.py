@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ml_assets.pipeline.experiments.status import ExperimentStatus, experiment_statuses
 from ml_assets.reports.card import Card, Section
 from ml_assets.reports.experiment_pictures import disagreement_png, sequence_png
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -17,7 +17,7 @@ _SHOWN = 20
 
 
 def write_experiment_pages(
-    spec: UseCaseSpec, state: UseCaseState, drops: Collection[date] | None = None
+    spec: UseCaseSpec, state: UseCaseState, drops: Collection[DropKey] | None = None
 ) -> dict[str, str]:
     """Write the page of each experiment whose newest drop is among `drops`, by default of all; give their paths."""
     return {f"page of {each.name}": str(write_experiment_page(spec, state, each))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 
 from ml_assets.reports.figure_style import picture_figure, png_of
 from ml_assets.reports.plain_text import label_text
+from ml_assets.spec.drop import DropKey
 
 _MOST = 15
-Look = tuple[date, float | None, float | None, float | None]
+Look = tuple[DropKey, float | None, float | None, float | None]
 
 
 def sequence_png(looks: Sequence[Look]) -> bytes | None:

@@ -45,7 +45,7 @@ def _sections(spec: UseCaseSpec, facts: CardFacts) -> Iterator[Section]:
     if facts.behaviours:
         yield _behaviours(facts)
     yield _changes(facts)
-    yield _ladder(facts)
+    yield _candidates_compared(facts)
     yield _features(facts)
     yield _limits(spec, facts)
     yield _lineage(facts)
@@ -62,7 +62,7 @@ def _summary(spec: UseCaseSpec, facts: CardFacts) -> Section:
         "In short",
         [
             spec.description.strip(),
-            f"A model of the rung {row.rung}, trained as of {row.as_of}. It {status}.",
+            f"A model of the candidate {row.candidate}, trained as of {row.as_of}. It {status}.",
             f"Owners: {', '.join(spec.owners) or 'none declared'}. A daily worklist holds {spec.worklist.capacity}.",
         ],
     )
@@ -182,14 +182,14 @@ def _changes(facts: CardFacts) -> Section:
     )
 
 
-def _ladder(facts: CardFacts) -> Section:
+def _candidates_compared(facts: CardFacts) -> Section:
     rows = [
-        [row["rung"], row["kind"], _number(row["ahead_log_loss"]), _number(row["ahead_auc"]), _number(row["log_loss"]),
+        [row["candidate"], row["kind"], _number(row["ahead_log_loss"]), _number(row["ahead_auc"]), _number(row["log_loss"]),
          _number(row["auc"]), "yes" if row["is_chosen"] else ""]
-        for row in facts.rungs
+        for row in facts.candidates
     ]  # fmt: skip
     sentence = "Chosen on windows ahead of its training rows; the holdout is the gate's."
-    heads = ["rung", "kind", "log loss ahead", "AUC ahead", "log loss, holdout", "AUC, holdout", "taken"]
+    heads = ["candidate", "kind", "log loss ahead", "AUC ahead", "log loss, holdout", "AUC, holdout", "taken"]
     return Section("Compared with simpler models", [sentence], heads, rows)
 
 

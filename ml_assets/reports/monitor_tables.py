@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 
 import numpy as np
 
 from ml_assets.monitoring.diagnosis import spell
 from ml_assets.monitoring.drift_report import Row, is_held
 from ml_assets.monitoring.feature_drift import FamilyMeasure
-from ml_assets.monitoring.standing import share_interval
+from ml_assets.monitoring.placebo_z_score import share_interval
 from ml_assets.monitoring.sure_change import CONSTANT_CHANGED
 from ml_assets.reports.markdown import markdown_table
 from ml_assets.reports.pictures import Picture, PlaceboStrip, placebo_strips_png
+from ml_assets.spec.drop import DropKey
 
 _SHOWN = 12
 
 
-def placebo_table(rows: Sequence[Row], measures: Sequence[FamilyMeasure], newest: date) -> str:
+def placebo_table(rows: Sequence[Row], measures: Sequence[FamilyMeasure], newest: DropKey) -> str:
     """Show what the thresholds of features rest on: the placebo windows of each measure beside today's window."""
     if not measures:
         return ""
@@ -47,7 +47,7 @@ def placebo_table(rows: Sequence[Row], measures: Sequence[FamilyMeasure], newest
     return "\n".join([Picture(placebo_strips_png(shown), caption).to_markdown(), "", markdown_table(heads, cells)])
 
 
-def nearest_table(rows: Sequence[Row], newest: date) -> str:
+def nearest_table(rows: Sequence[Row], newest: DropKey) -> str:
     """List the monitors of the newest drop that are nearest to alarm."""
     nearest = sorted((row for row in rows if row["batch_date"] == newest), key=lambda row: -row["ratio"])[:_SHOWN]
     cells = [

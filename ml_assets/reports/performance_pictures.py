@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import partial
 
 from ml_assets.reports.pictures import Picture, log_loss_by_day_png
+from ml_assets.spec.drop import DropKey
 from ml_assets.stats.not_computed import measured
 from ml_assets.stores.failed_measures import noting_failures
 from ml_assets.stores.use_case_state import UseCaseState
@@ -16,7 +17,7 @@ _PICTURED = timedelta(days=56)  # a run of one drop still shows how it came here
 _PICTURED_ROLES = {"champion": "champion", "baseline": "baseline", "first_champion": "first champion"}
 
 
-def log_loss_picture(state: UseCaseState, drops: Sequence[date]) -> Picture | None:
+def log_loss_picture(state: UseCaseState, drops: Sequence[DropKey]) -> Picture | None:
     """Draw the stored log losses of `drops` and the weeks before, so that a run of one drop shows more than a point.
 
     None where nothing matured with a score.
@@ -25,7 +26,7 @@ def log_loss_picture(state: UseCaseState, drops: Sequence[date]) -> Picture | No
         return measured("the picture of log losses", partial(_draw_log_losses, state, drops), None)
 
 
-def _draw_log_losses(state: UseCaseState, drops: Sequence[date]) -> Picture | None:
+def _draw_log_losses(state: UseCaseState, drops: Sequence[DropKey]) -> Picture | None:
     first, last = min(drops[0], drops[-1] - _PICTURED), drops[-1]
     lines = {}
     with state.connect() as connection:

@@ -11,6 +11,7 @@ from ml_assets.reports.line_chart import DayMark, Line, Threshold, line_chart
 from ml_assets.reports.page import ColouredCell, PageColumn, PageTable, render_page
 from ml_assets.reports.plain_text import counted
 from ml_assets.reports.quality_text import worse_sentence
+from ml_assets.spec.drop import DropKey
 
 Summary = Mapping[str, Any]
 
@@ -64,7 +65,7 @@ def outcome(summary: Summary) -> str:
     )
 
 
-def _losses(summary: Summary, days: tuple[date, date]) -> Chart | None:
+def _losses(summary: Summary, days: tuple[DropKey, DropKey]) -> Chart | None:
     lines: dict[str, Line] = {
         name: [(date.fromisoformat(week["week"]), week[role]["log_loss"]) for week in summary["weeks"]]
         for role, name in ROLE_NAMES.items()
@@ -79,7 +80,7 @@ def _losses(summary: Summary, days: tuple[date, date]) -> Chart | None:
     return line_chart("Log loss by week of prediction", lines, days, marks)
 
 
-def _drift(summary: Summary, days: tuple[date, date]) -> Chart | None:
+def _drift(summary: Summary, days: tuple[DropKey, DropKey]) -> Chart | None:
     weeks = sorted({row["week"] for row in summary["drift"]})
     found = {(row["family"], row["week"]): row["ratio"] for row in summary["drift"]}
     lines: dict[str, Line] = {

@@ -38,18 +38,18 @@ def drawn_facts(drawn: TrainingSetResult) -> Facts:
 
 def fitted_facts(fitted: FittedCandidate, plots: Mapping[str, bytes]) -> Facts:
     """Give the facts of a candidate, with its pictures on the holdout."""
-    chosen, stored, bundle = fitted.climbed.chosen, fitted.stored, fitted.bundle
+    chosen, stored, bundle = fitted.fitted_candidates.chosen, fitted.stored, fitted.bundle
     importance = dict(sorted(chosen.model.importance().items(), key=lambda item: -item[1]))
     calibration = Picture(plots["calibration.png"], "holdout: observed share against mean score")
     scores = Picture(plots["scores.png"], "holdout: distribution of scores")
     return {
         "as_of": bundle.as_of,
-        "rung": chosen.rung.name,
+        "candidate": chosen.candidate.name,
         "model version": stored.model_version,
         "artifact sha256": stored.artifact_sha256,
         "artifact bytes": sum(path.stat().st_size for path in stored.folder.rglob("*") if path.is_file()),
         "training set version": fitted.training_set_version,
-        "rungs": Formatted(candidates_table(fitted.climbed)),
+        "candidates": Formatted(candidates_table(fitted.fitted_candidates)),
         "top features": Formatted(importance_table(importance)),
         "features that act as a date": Formatted(date_like_list(fitted.rows, bundle.features)),
         **{key: float(value) for key, value in chosen.measures.items() if math.isfinite(value)},

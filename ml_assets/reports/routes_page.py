@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ml_assets.reports.figure_style import BAD, DIM, SERIES, Chart, chart_figure, svg_of
 from ml_assets.reports.page import PageColumn, PageTable, render_page
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.routes import ABSTAINED, DECIDED, ESCALATED
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import write_whole
@@ -18,14 +18,14 @@ Rows = Sequence[Mapping[str, Any]]
 _HEIGHT, _SHOWN = 320, 50
 
 
-def write_routes_page(spec: UseCaseSpec, state: UseCaseState, drop: date, rows: Rows, points: Rows) -> Path:
+def write_routes_page(spec: UseCaseSpec, state: UseCaseState, drop: DropKey, rows: Rows, points: Rows) -> Path:
     """Write the page of a drop, and give its path."""
     page = state.paths.routes_page(spec.name)
     write_whole(page, routes_page(spec, drop, rows, points).encode())
     return page
 
 
-def routes_page(spec: UseCaseSpec, drop: date, rows: Rows, points: Rows) -> str:
+def routes_page(spec: UseCaseSpec, drop: DropKey, rows: Rows, points: Rows) -> str:
     """Write the page from rows of `worklist_routes` and `risk_coverage`, the latter in order of coverage."""
     declared = spec.worklist.routes
     counts = {route: sum(row["route"] == route for row in rows) for route in (DECIDED, ESCALATED, ABSTAINED)}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.reports.pictures import Picture, score_histogram_png
+from ml_assets.spec.drop import DropKey
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def score_picture(rows: pa.Table, drops: Sequence[date]) -> Picture | None:
+def score_picture(rows: pa.Table, drops: Sequence[DropKey]) -> Picture | None:
     """Draw the scores of predictions and of the baseline; None where there are none."""
     if rows.num_rows == 0:
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from ml_assets.reports.figure_style import Chart
 from ml_assets.reports.page import ColouredCell, PageColumn, PageTable, render_page
 from ml_assets.spec.contract import RECEIVED, Source
 from ml_assets.spec.contract_words import rules_in_words
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import write_whole
@@ -83,7 +83,7 @@ def outcome(facts: SourceFacts) -> str:
 
 
 def _reasons(spec: UseCaseSpec, facts: SourceFacts) -> Chart | None:
-    found: dict[str, dict[date, int]] = {reason: dict(drops) for reason, drops in facts.reasons.items()}
+    found: dict[str, dict[DropKey, int]] = {reason: dict(drops) for reason, drops in facts.reasons.items()}
     for row in facts.results:
         if row["is_judged"] and not row["is_refused"]:
             found.setdefault(row["reason"], {}).setdefault(row["batch_date"], row["failed_rows"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal
 
 Part = Literal["model", "baseline"]
@@ -19,15 +18,15 @@ class Promotion:
     baseline fitted beside it where the model has failed.
     """
 
-    as_of: date
+    as_of: DropKey
     sequence: int
     model_version: str
     artifact_sha256: str
-    serves_after: date
+    serves_after: DropKey
     serves: Part = "model"
 
 
-def champion_of(drop: date, promotions: Iterable[Promotion]) -> Promotion | None:
+def champion_of(drop: DropKey, promotions: Iterable[Promotion]) -> Promotion | None:
     """Give the champion of `drop`: the newest promotion before it; None before the first.
 
     Of several that serve after one drop, the last recorded counts.

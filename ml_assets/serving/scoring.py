@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from ml_assets.serving.prior_shift import shifted
 from ml_assets.serving.routing import Part
+from ml_assets.spec.drop import DropKey
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ class ScoringModel:
         What is acted on: the model, or the baseline where the model has failed and the fallback serves.
     """
 
-    as_of: date
+    as_of: DropKey
     model_version: str
     model: Scorer
     baseline: Scorer
@@ -67,7 +67,7 @@ class ScoringModel:
     serves: Part = "model"
 
 
-def score_drop(features: pd.DataFrame, drop: date, server: ScoringModel, prior_shift: float = 0.0) -> pd.DataFrame:
+def score_drop(features: pd.DataFrame, drop: DropKey, server: ScoringModel, prior_shift: float = 0.0) -> pd.DataFrame:
     """Score the examples of one drop.
 
     A drop is scored by itself and in order of `example_id`, so that the last bits of a score do not

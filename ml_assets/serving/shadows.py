@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal
 
 from ml_assets.serving.routing import Part, Promotion, champion_of
+from ml_assets.spec.drop import DropKey
 
 Role = Literal["first_champion", "last_refused"]
 
@@ -16,12 +16,12 @@ Role = Literal["first_champion", "last_refused"]
 class PastVerdict:
     """A verdict as it was recorded: `promoted` or `refused`, on a model trained as of a drop."""
 
-    as_of: date
+    as_of: DropKey
     sequence: int
     verdict: str
     model_version: str
     artifact_sha256: str
-    serves_after: date | None = None
+    serves_after: DropKey | None = None
     serves: Part = "model"
 
 
@@ -34,7 +34,7 @@ class Shadow:
     artifact_sha256: str
 
 
-def shadows_of(drop: date, verdicts: Iterable[PastVerdict]) -> tuple[Shadow, ...]:
+def shadows_of(drop: DropKey, verdicts: Iterable[PastVerdict]) -> tuple[Shadow, ...]:
     """Give the shadows of `drop`; verdicts as of `drop` or later change nothing.
 
     `first_champion` is the oldest promotion, the model as it would be without any retraining; it is

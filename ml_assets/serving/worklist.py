@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.objectives import SCORE
 from ml_assets.spec.use_case import Worklist
 
@@ -95,7 +95,7 @@ def draw_worklist(connection: duckdb.DuckDBPyConnection, worklist: Worklist) -> 
     )
 
 
-def unpredicted_weights(connection: duckdb.DuckDBPyConnection, worklist: Worklist) -> dict[date, list[str]]:
+def unpredicted_weights(connection: duckdb.DuckDBPyConnection, worklist: Worklist) -> dict[DropKey, list[str]]:
     """Name, for each drop in view `predictions`, the weighed amounts that its model predicts for no example."""
     held = connection.sql("SELECT * FROM predictions LIMIT 0").columns
     names = [name for name in worklist.rank_by if name != SCORE]

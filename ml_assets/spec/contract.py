@@ -19,9 +19,9 @@ from ml_assets.spec.drop_rules import (
     VolumeRule,
     drop_rule_faults,
 )
-from ml_assets.spec.drops import ExpectedFile
 from ml_assets.spec.names import DECIDE, Identifier, KeyPath, not_among
 from ml_assets.spec.raw_yaml import list_of, mapping_of, names_in
+from ml_assets.spec.received import ExpectedFile
 
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "timestamp"]
 

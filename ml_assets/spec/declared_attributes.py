@@ -24,7 +24,7 @@ class DeclaredAttributes(BaseModel):
     examples: Any = Field(default=None, description="The SELECT that draws the rows to predict, and its sources.")
     labels: Any = Field(default=None, description="The SELECT that draws outcomes, and how long until they are final.")
     features: Any = Field(default=None, description="Views (windows, latest values) and expressions over the example.")
-    model: Any = Field(default=None, description="The ladder of candidates, the holdout, the gate, behaviours.")
+    model: Any = Field(default=None, description="The candidates of candidates, the holdout, the gate, behaviours.")
     worklist: Any = Field(default=None, description="How many examples a drop are acted upon, and their order.")
     deliveries: Any = Field(default=None, description="Which tables leave as files, in which format.")
     monitoring: Any = Field(default=None, description="Windows, budget of false alarms, slices, costs.")

@@ -52,14 +52,14 @@ class WarmStart(Declared):
     replay_share: float = Field(ge=0, le=1, description="share of the rows known before that are learned again")
 
 
-class Rung(Declared):
-    """One step of the ladder, from simple to complex."""
+class ModelCandidate(Declared):
+    """One step of the candidates, from simple to complex."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
     kind: str = Field(description="a kind of model: one of this package, or one that an installed package adds")
     parameters: dict[str, float | int | str] = Field(default_factory=dict)
     group_by: tuple[str, ...] = ()
-    members: tuple[str, ...] = Field(default=(), description="the rungs below it that a blend weighs")
+    members: tuple[str, ...] = Field(default=(), description="the candidates below it that a blend weighs")
     features: tuple[str, ...] = Field(default=(), description="the features it takes; empty is all of them")
     search: dict[str, Range] = Field(default_factory=dict, description="where `tune` looks for parameters")
     warm_start: WarmStart | None = None
@@ -102,8 +102,8 @@ History = Literal["auto", "all"] | Duration
 class TrainingRecipe(Declared):
     """All that decides what training rows become, besides the rows: enough to train a model again.
 
-    `threads`, how many fits run side by side, changes nothing of it and is not recorded. `ladder` may be cut down to
-    the rungs that are needed.
+    `threads`, how many fits run side by side, changes nothing of it and is not recorded. `candidates` may be cut to
+    those that are needed.
     """
 
     seed: int = 0
@@ -117,28 +117,34 @@ class TrainingRecipe(Declared):
     matures_after: Duration
     history_after: datetime | None = Field(default=None, description="training rows up to then are left out")
     refit: bool = False
-    ladder: tuple[Rung, ...] = Field(min_length=1)
+    candidates: tuple[ModelCandidate, ...] = Field(min_length=1)
 
-    def rung(self, name: str) -> Rung:
-        """Find a rung by its name; raises ValueError naming those that are there."""
-        for rung in self.ladder:
-            if rung.name == name:
-                return rung
-        raise ValueError(f"rung: {not_among(name, [rung.name for rung in self.ladder])}")
+    def candidate(self, name: str) -> ModelCandidate:
+        """Find a candidate by its name; raises ValueError naming those that are there."""
+        for candidate in self.candidates:
+            if candidate.name == name:
+                return candidate
+        raise ValueError(f"candidate: {not_among(name, [candidate.name for candidate in self.candidates])}")
 
     def only(self, name: str) -> TrainingRecipe:
-        """Keep the rung of that name, what it blends, and the baseline beside it."""
-        wanted = {name, *self.rung(name).members, self.baseline.name}
-        return self.model_copy(update={"ladder": tuple(rung for rung in self.ladder if rung.name in wanted)})
+        """Keep the candidate of that name, what it blends, and the baseline beside it."""
+        wanted = {name, *self.candidate(name).members, self.baseline.name}
+        return self.model_copy(
+            update={"candidates": tuple(candidate for candidate in self.candidates if candidate.name in wanted)}
+        )
 
-    def with_rung(self, tuned: Rung) -> TrainingRecipe:
-        """Put a rung in the place of the one of its name."""
-        return self.model_copy(update={"ladder": tuple(tuned if r.name == tuned.name else r for r in self.ladder)})
+    def with_candidate(self, tuned: ModelCandidate) -> TrainingRecipe:
+        """Put a candidate in the place of the one of its name."""
+        return self.model_copy(
+            update={"candidates": tuple(tuned if r.name == tuned.name else r for r in self.candidates)}
+        )
 
     @property
-    def baseline(self) -> Rung:
-        """The rung that stands for what people would do without a model: the first group history, or the constant."""
-        return next((rung for rung in self.ladder if rung.kind == "group_history"), self.ladder[0])
+    def baseline(self) -> ModelCandidate:
+        """What stands for what people would do without a model: the first group history, or the constant."""
+        return next(
+            (candidate for candidate in self.candidates if candidate.kind == "group_history"), self.candidates[0]
+        )
 
 
 class Sensitive(Declared):
@@ -156,9 +162,9 @@ class Sensitive(Declared):
 
 
 class ModelSpec(Declared):
-    """The ladder of rungs, the holdout they meet on, and the gate."""
+    """The candidates, the holdout they meet on, and the gate."""
 
-    renamed: ClassVar[Mapping[str, str]] = {"margin": "min_relative_gain"}
+    renamed: ClassVar[Mapping[str, str]] = {"margin": "min_relative_gain", "ladder": "candidates"}
     holdout: Duration
     history: History = Field(
         default="auto",
@@ -173,7 +179,9 @@ class ModelSpec(Declared):
         description="what serves when the champion has failed, until the next promotion: the earlier champion that is "
         "surely better than the baseline on what matured last, or else the baseline; the baseline at once; or none",
     )
-    min_relative_gain: float = Field(ge=0, description="relative log loss a more complex rung must gain to be taken")
+    min_relative_gain: float = Field(
+        ge=0, description="relative log loss a more complex candidate must gain to be taken"
+    )
     seed: int = 0
     threads: int = Field(
         default=2, ge=1, description="fits that run side by side, one thread each; the models do not depend on it"
@@ -184,7 +192,7 @@ class ModelSpec(Declared):
     augmentation: Augmentation | None = None
     calibration: CalibrationMethod = "none"
     abstain: Abstain | None = None
-    ladder: tuple[Rung, ...] = Field(min_length=1)
+    candidates: tuple[ModelCandidate, ...] = Field(min_length=1)
     gate: GateRule
     objectives: tuple[Objective, ...] = ()
     prior_correction: PriorCorrection | None = None
@@ -192,7 +200,7 @@ class ModelSpec(Declared):
     sensitive: tuple[Sensitive, ...] = ()
 
     def recipe(self, matures_after: timedelta) -> TrainingRecipe:
-        """Give what decides the training, apart from the gate and the margin of the ladder."""
+        """Give what decides the training, apart from the gate and the margin of the candidates."""
         return TrainingRecipe(
             seed=self.seed,
             threads=self.threads,
@@ -204,17 +212,17 @@ class ModelSpec(Declared):
             objectives=self.objectives,
             matures_after=matures_after,
             refit=self.refit,
-            ladder=self.ladder,
+            candidates=self.candidates,
         )
 
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
-        """Find rungs that share a name or blend what is not below them, and a ladder without the baseline first."""
+        """Find candidates that share a name or blend what is not below them, and a first one that is no baseline."""
         seen: set[str] = set()
-        for place, name, rung in named_parts(declared.get("ladder")):
+        for place, name, candidate in named_parts(declared.get("candidates")):
             if name in seen:
-                yield ("ladder", place, "name"), f"found {name!r} again; allowed: a name once"
-            yield from _rung_faults(place, rung, seen)
+                yield ("candidates", place, "name"), f"found {name!r} again; allowed: a name once"
+            yield from _candidate_faults(place, candidate, seen)
             seen.add(name)
         names = [name for _, name, _ in named_parts(declared.get("behaviours"))]
         for place, name, _ in named_parts(declared.get("behaviours")):
@@ -231,36 +239,45 @@ class ModelSpec(Declared):
             if rule != "none":
                 said = f"found smote with imbalance {rule!r}; allowed: one of both, for both balance the classes"
                 yield ("augmentation", "method"), said
-        kinds = [mapping_of(rung).get("kind") for rung in list_of(declared.get("ladder"))]
+        kinds = [mapping_of(candidate).get("kind") for candidate in list_of(declared.get("candidates"))]
         after_constant = 1 if kinds[:1] == ["constant"] and len(kinds) > 1 else 0
         kind = next(iter(kinds[after_constant:]), None)
         if isinstance(kind, str) and kind in model_kind_names() and kind != "group_history":
-            found = f"the first rung is the baseline to beat; found {kind!r}; allowed: group_history"
-            yield ("ladder", after_constant, "kind"), found
+            found = f"the first candidate is the baseline to beat; found {kind!r}; allowed: group_history"
+            yield ("candidates", after_constant, "kind"), found
 
 
-def _rung_faults(place: int, rung: Mapping[str, Any], below: set[str]) -> Iterator[Fault]:
-    kind = rung.get("kind")
+def _candidate_faults(place: int, candidate: Mapping[str, Any], below: set[str]) -> Iterator[Fault]:
+    kind = candidate.get("kind")
     if isinstance(kind, str) and (fault := kind_fault(kind)):
-        yield ("ladder", place, "kind"), fault
-    yield from _member_faults(place, kind, names_in(rung.get("members")), below)
-    if rung.get("warm_start") is not None and not goes_on(str(kind)):
-        yield ("ladder", place, "warm_start"), f"found on a rung of {kind}; allowed: on xgboost"
+        yield ("candidates", place, "kind"), fault
+    yield from _member_faults(place, kind, names_in(candidate.get("members")), below)
+    if candidate.get("warm_start") is not None and not goes_on(str(kind)):
+        yield ("candidates", place, "warm_start"), f"found on a candidate of {kind}; allowed: on xgboost"
     known = parameters_of(str(kind))
-    for name in mapping_of(rung.get("search")):
+    for name in mapping_of(candidate.get("search")):
         if known is not None and name not in known:
-            allowed = ", ".join(known) or f"none on a rung of {kind}"
-            yield ("ladder", place, "search", name), f"found {name!r}; allowed: {allowed}{did_you_mean(name, known)}"
+            allowed = ", ".join(known) or f"none on a candidate of {kind}"
+            yield (
+                ("candidates", place, "search", name),
+                f"found {name!r}; allowed: {allowed}{did_you_mean(name, known)}",
+            )
 
 
 def _member_faults(place: int, kind: object, members: Sequence[tuple[int, str]], below: set[str]) -> Iterator[Fault]:
     if kind == "blend":
         if len(members) < 2:
-            yield ("ladder", place, "members"), f"found {len(members)}; allowed: two rungs below this one, or more"
+            yield (
+                ("candidates", place, "members"),
+                f"found {len(members)}; allowed: two candidates below this one, or more",
+            )
         for position, member in members:
             if member not in below:
                 allowed = ", ".join(sorted(below)) or "none"
-                where = ("ladder", place, "members", position)
-                yield where, f"found {member!r}; allowed: a rung below this one: {allowed}{did_you_mean(member, below)}"
+                where = ("candidates", place, "members", position)
+                yield (
+                    where,
+                    f"found {member!r}; allowed: a candidate below this one: {allowed}{did_you_mean(member, below)}",
+                )
     elif members:
-        yield ("ladder", place, "members"), f"found on a rung of {kind}; allowed: on a blend"
+        yield ("candidates", place, "members"), f"found on a candidate of {kind}; allowed: on a blend"

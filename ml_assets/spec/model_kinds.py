@@ -6,7 +6,7 @@ from ml_assets.spec.extensions import MODEL_KINDS, ExtensionError, extensions, l
 from ml_assets.spec.names import not_among
 
 # the kinds of this package, and what `parameters` may set on each; a test compares them with the defaults of the models
-RUNG_PARAMETERS: dict[str, tuple[str, ...]] = {
+KIND_PARAMETERS: dict[str, tuple[str, ...]] = {
     "constant": (),
     "group_history": ("prior_strength",),
     "logistic_regression": ("C", "max_iter", "min_frequency"),
@@ -17,20 +17,20 @@ RUNG_PARAMETERS: dict[str, tuple[str, ...]] = {
 
 
 def model_kind_names() -> list[str]:
-    """Name the kinds that a rung may be: those of this package, then those that installed packages add."""
-    return [*RUNG_PARAMETERS, *extensions(MODEL_KINDS)]
+    """Name the kinds that a candidate may be: those of this package, then those that installed packages add."""
+    return [*KIND_PARAMETERS, *extensions(MODEL_KINDS)]
 
 
 def parameters_of(kind: str) -> tuple[str, ...] | None:
     """Name what `parameters` may set on a kind; None where there is no such kind, or it cannot be loaded."""
-    if kind in RUNG_PARAMETERS:
-        return RUNG_PARAMETERS[kind]
+    if kind in KIND_PARAMETERS:
+        return KIND_PARAMETERS[kind]
     return None if kind_fault(kind) else tuple(load_extension(MODEL_KINDS, kind).parameters)
 
 
 def kind_fault(kind: str) -> str:
     """Say what is wrong with a kind; empty where it can be used."""
-    if kind in RUNG_PARAMETERS:
+    if kind in KIND_PARAMETERS:
         return ""
     if kind not in model_kind_names():
         return not_among(kind, model_kind_names())
@@ -43,5 +43,5 @@ def kind_fault(kind: str) -> str:
 
 def goes_on(kind: str) -> bool:
     """Say whether a fit of this kind may go on from a fitted model, as `warm_start` declares."""
-    is_added = kind not in RUNG_PARAMETERS and not kind_fault(kind)
+    is_added = kind not in KIND_PARAMETERS and not kind_fault(kind)
     return kind == "xgboost" or (is_added and load_extension(MODEL_KINDS, kind).goes_on)

@@ -36,7 +36,7 @@ class Objective(Declared):
     at_least, at_most
         Outcomes beyond count as these in training: a few extreme ones would decide the mean.
     parameters
-        Of the boosted trees that learn it; as for a rung of xgboost.
+        Of the boosted trees that learn it; as for a candidate of xgboost.
     """
 
     name: Identifier

@@ -15,7 +15,7 @@ _KEYS: dict[str, KeyPath] = {
     "features/examples": ("examples",),
     "training/labels": ("labels",),
     "training/training_set": ("model",),
-    "models/candidate_model": ("model", "ladder"),
+    "models/candidate_model": ("model", "candidates"),
     "models/evaluation_measures": ("model",),
     "models/evaluation_slices": ("model",),
     "models/behaviours": ("model", "behaviours"),

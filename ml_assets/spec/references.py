@@ -125,10 +125,10 @@ def _wrong_features(declared: Mapping[str, Any]) -> Iterator[Fault]:
         (("monitoring", "slices", position), name)
         for position, name in names_in(mapping_of(declared.get("monitoring")).get("slices"))
     ]
-    for place, rung in enumerate(list_of(mapping_of(declared.get("model")).get("ladder"))):
+    for place, candidate in enumerate(list_of(mapping_of(declared.get("model")).get("candidates"))):
         for key in ("group_by", "features"):
-            named = names_in(mapping_of(rung).get(key))
-            asked += [(("model", "ladder", place, key, position), name) for position, name in named]
+            named = names_in(mapping_of(candidate).get(key))
+            asked += [(("model", "candidates", place, key, position), name) for position, name in named]
     for place, each in enumerate(list_of(mapping_of(declared.get("features")).get("accepted"))):
         name = mapping_of(each).get("name")
         asked += [(("features", "accepted", place, "name"), name)] if isinstance(name, str) else []

@@ -106,18 +106,18 @@ def expectations() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
 
 
 def unknown_rules(declared: Mapping[str, Any]) -> Iterator[Fault]:
-    """Find expectations and rungs' parameters that nobody knows, in a use case that may not be sound."""
+    """Find expectations and candidates' parameters that nobody knows, in a use case that may not be sound."""
     for place, source in enumerate(list_of(declared.get("sources"))):
         for position, each in enumerate(list_of(mapping_of(source).get("expectations"))):
             rule = mapping_of(each)
             if isinstance(rule.get("expect"), str):
                 for path, message in _wrong_rule(rule["expect"], rule.get("arguments", {})):
                     yield ("sources", place, "expectations", position, *path), message
-    for place, each in enumerate(list_of(mapping_of(declared.get("model")).get("ladder"))):
-        rung = mapping_of(each)
-        known = parameters_of(str(rung.get("kind")))
-        for name, value in mapping_of(rung.get("parameters")).items():
-            path = ("model", "ladder", place, "parameters", name)
+    for place, each in enumerate(list_of(mapping_of(declared.get("model")).get("candidates"))):
+        candidate = mapping_of(each)
+        known = parameters_of(str(candidate.get("kind")))
+        for name, value in mapping_of(candidate.get("parameters")).items():
+            path = ("model", "candidates", place, "parameters", name)
             if known is not None and name not in known:
                 yield path, not_among(name, known) if known else f"found {name!r}; allowed: none"
             elif isinstance(value, str | bool) or (isinstance(value, float) and not math.isfinite(value)):

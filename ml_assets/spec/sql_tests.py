@@ -11,6 +11,7 @@ from typing import Literal, cast
 import yaml
 
 from ml_assets.spec.declaration import Mistake
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.names import DECIDE
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 
@@ -48,7 +49,7 @@ class SqlTest:
     line: int
     table: Tested
     name: str
-    drop: date
+    drop: DropKey
     given: Mapping[str, Sequence[Row]]
     expected: Sequence[Row]
 
@@ -120,7 +121,7 @@ class _File:
             line = node.start_mark.line + 1
             self.found.tests.append(SqlTest(self.file, line, table, name.text or "", drop, given, expected))
 
-    def drop(self, node: yaml.Node | None, key: str) -> date:
+    def drop(self, node: yaml.Node | None, key: str) -> DropKey:
         calendar = self.spec.calendar
         cell = self.scalar(node, key)
         if cell is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from ml_assets.spec.calendar import Calendar, Duration
 from ml_assets.spec.contract import Source
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.deliveries import Delivery, repeated_files
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.drop_rules import short_references
 from ml_assets.spec.experiments import Experiment, experiment_faults
 from ml_assets.spec.features import FeatureSpec
@@ -106,7 +107,7 @@ class UseCaseSpec(Declared):
         """Whether training sets hold labels of labeling functions and gold ones."""
         return self.labeling is not None and self.labeling.train
 
-    def matured_by(self, as_of: date) -> datetime:
+    def matured_by(self, as_of: DropKey) -> datetime:
         """Give the latest `prediction_at` that is matured at the batch of `as_of`, in UTC."""
         return self.calendar.batch_at(as_of) - self.labels.matures_after
 

@@ -12,11 +12,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ml_assets.decisions.incidents import Change, Changes, Finding, Incident, Severity, message_of
-from ml_assets.decisions.incidents import settle as settle_incidents
+from ml_assets.decisions.incidents import Change, Changes, Finding, Incident, Severity, message_of, reconcile_incidents
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.write_lock import write_lock
 
@@ -89,14 +89,14 @@ class AlertOutbox:
         self._file = paths.alerts / "alerts.sqlite"
         self._busy_timeout_s = busy_timeout_s
 
-    def settle(
+    def reconcile(
         self,
         use_case: str,
         scope: Sequence[str],
         at: str,
         findings: Iterable[Finding],
         now: datetime,
-        drop: date | None = None,
+        drop: DropKey | None = None,
     ) -> Changes:
         """Open and close incidents by what was found at `at`, and write the messages that say so.
 
@@ -123,7 +123,9 @@ class AlertOutbox:
             known = connection.execute("SELECT * FROM incidents WHERE use_case = ? AND closed_at IS NULL", [use_case])
             open_incidents = [_incident(row) for row in known]
             in_drop = drop.isoformat() if drop else None
-            changes = settle_incidents(open_incidents, findings, use_case=use_case, at=at, scope=prefixes, drop=in_drop)
+            changes = reconcile_incidents(
+                open_incidents, findings, use_case=use_case, at=at, scope=prefixes, drop=in_drop
+            )
             opened = tuple(incident for incident in changes.opened if _open(connection, incident))
             for incident in opened:
                 _write_message(connection, incident, "opened", at, written_at)

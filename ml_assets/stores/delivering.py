@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.deliveries import Delivery
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.paths import StatePaths, delivery_roots
 
@@ -25,7 +25,7 @@ class DeliveryError(RuntimeError):
     """A file that cannot be delivered, with its path and why."""
 
 
-def deliver(paths: StatePaths, use_case: str, delivery: Delivery, drop: date, rows: pa.Table) -> Path | None:
+def deliver(paths: StatePaths, use_case: str, delivery: Delivery, drop: DropKey, rows: pa.Table) -> Path | None:
     """Write the rows of a drop as a file, and give its path; None where there is no row.
 
     A file whose rows no longer stand is taken back, and one that has the same content already is left alone: whoever

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.table_files import PARTITION
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def drop_versions(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, drops: Sequence[date]
-) -> dict[date, str]:
+    connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, drops: Sequence[DropKey]
+) -> dict[DropKey, str]:
     """Give the version of each of `drops`: the number of its rows and a hash of them; an empty drop has `0`.
 
     Columns that start with an underscore (run ids, lake versions, file names) are no part of it: a drop that was run

@@ -10,7 +10,7 @@ from ml_assets.ingestion.history import HistoryError
 from ml_assets.ingestion.profiling import FileProfile, profile_rows
 from ml_assets.ingestion.reading import read_landed
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drops import LandedFile
+from ml_assets.spec.received import LandedFile
 from ml_assets.stores.history import as_contract_csv
 
 Row = dict[str, str]

@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,8 @@ from ml_assets.ingestion.history import HistoryError, HistoryRange, newest_drop,
 from ml_assets.ingestion.reading import read_landed
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drops import LandedFile
+from ml_assets.spec.drop import DropKey
+from ml_assets.spec.received import LandedFile
 from ml_assets.stores.sandbox import restrict_to_tables
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Past:
     file: Path
     rows: int
     unreadable: int
-    newest: date | None
+    newest: DropKey | None
     typed: pa.Table
     connection: duckdb.DuckDBPyConnection
 
@@ -167,7 +167,7 @@ def land_pasts(
     calendar: Calendar,
     pasts: Mapping[str, tuple[Past, HistoryRange]],
     working: Path,
-    on_drop: Callable[[str, date], None] | None = None,
+    on_drop: Callable[[str, DropKey], None] | None = None,
 ) -> list[Split]:
     """Write every past into the folders of its drops: `<landing>/<drop>/<source>.csv`.
 
@@ -204,7 +204,7 @@ def _stage(
     calendar: Calendar,
     staged: Path,
     left_out: Path,
-    on_drop: Callable[[str, date], None] | None,
+    on_drop: Callable[[str, DropKey], None] | None,
 ) -> Split:
     source, connection = past.source, past.connection
     with _shut_with(past.typed) as shut:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.arrow_files import read_arrow, write_arrow
 from ml_assets.stores.kept_results import forget_oldest
 from ml_assets.stores.table_files import PARTITION, TableFiles, drop_of
@@ -37,8 +37,8 @@ class KeptScores:
         self,
         model_version: str,
         features: TableFiles,
-        drops: Sequence[date],
-        score: Callable[[Sequence[date]], pa.Table],
+        drops: Sequence[DropKey],
+        score: Callable[[Sequence[DropKey]], pa.Table],
     ) -> pa.Table:
         """Give the scores of `drops`, ordered by drop and as `score` orders the rows of one.
 
@@ -96,9 +96,9 @@ def scores_schema() -> pa.Schema:
     )
 
 
-def _names_of(features: TableFiles) -> dict[date, str]:
+def _names_of(features: TableFiles) -> dict[DropKey, str]:
     """Name the files of each drop: none of them is ever changed."""
-    by_drop: dict[date, list[str]] = {}
+    by_drop: dict[DropKey, list[str]] = {}
     for file in features.files:
         by_drop.setdefault(drop_of(file), []).append(file.rpartition("/")[2])
     return {drop: hashlib.sha256("/".join(files).encode()).hexdigest()[:20] for drop, files in by_drop.items()}

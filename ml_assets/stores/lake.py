@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.commit_record import CommitRecord, UndoneRunError, read_record, stamp_of, write_record
 from ml_assets.stores.delta_log import (
     Forgotten,
@@ -134,7 +135,7 @@ class Lake:
         return {table: self.version(table) for table in tables}
 
     def replace_drops(
-        self, table: str, rows: pa.Table, drops: Sequence[date], metadata: Mapping[str, Any] | None = None
+        self, table: str, rows: pa.Table, drops: Sequence[DropKey], metadata: Mapping[str, Any] | None = None
     ) -> int:
         """Replace the partitions `drops` of `table` by `rows`, in one commit; other drops are untouched.
 
@@ -178,7 +179,7 @@ class Lake:
         """Give the SQL type of each column of `table`."""
         return {field.name: sql_type(field.type) for field in pyarrow_schema(self._open(table))}
 
-    def files(self, table: str, version: int | None = None, drops: tuple[date, date] | None = None) -> TableFiles:
+    def files(self, table: str, version: int | None = None, drops: tuple[DropKey, DropKey] | None = None) -> TableFiles:
         """List the live files of `table`, of one version if named, of the drops from..to if given."""
         opened = self._open(table, version)
         listed = self._listed.get(table)
@@ -191,7 +192,7 @@ class Lake:
         self,
         connection: duckdb.DuckDBPyConnection,
         table: str,
-        drops: tuple[date, date] | None = None,
+        drops: tuple[DropKey, DropKey] | None = None,
         version: int | None = None,
     ) -> duckdb.DuckDBPyRelation:
         """Give the rows of `table` as a lazy relation.
@@ -254,7 +255,7 @@ class Lake:
             path.unlink(missing_ok=True)
         return sizes
 
-    def rewritten(self, table: str, since: Mapping[date, int], until: int) -> set[date]:
+    def rewritten(self, table: str, since: Mapping[DropKey, int], until: int) -> set[DropKey]:
         """Name the drops whose files in version `until` are not those of the version that `since` gives for each.
 
         Every version of `since` is one that can be read: see `kept_versions`.
@@ -266,7 +267,7 @@ class Lake:
         before = {version: self._files_by_drop(table, version) for version in set(later.values())}
         return {drop for drop, version in later.items() if now.get(drop) != before[version].get(drop)}
 
-    def rewritten_drops(self, table: str, since: int, last: date) -> set[date]:
+    def rewritten_drops(self, table: str, since: int, last: DropKey) -> set[DropKey]:
         """Name the drops up to `last` whose files are not those of version `since`."""
         now, before = self._files_by_drop(table, None), self._files_by_drop(table, since)
         return {drop for drop in now.keys() | before.keys() if drop <= last and now.get(drop) != before.get(drop)}
@@ -279,19 +280,19 @@ class Lake:
         until, newest = self._open(table).version(), self._opened_tables.newest(table)
         return [] if newest is None else [each for each in newest.history() if each["version"] <= until]
 
-    def _written(self, table: str, version: int) -> dict[date, int]:
+    def _written(self, table: str, version: int) -> dict[DropKey, int]:
         """Give when the newest file of each drop was written, in ms since 1970."""
         import pyarrow as pa
 
-        found: dict[date, int] = {}
+        found: dict[DropKey, int] = {}
         files = pa.table(self._open(table, version).get_add_actions(flatten=True))
         for file, at in zip(*(files[name].to_pylist() for name in ("path", "modification_time")), strict=True):
             drop = drop_of(file)
             found[drop] = max(found.get(drop, at), at)
         return found
 
-    def _files_by_drop(self, table: str, version: int | None) -> dict[date, set[str]]:
-        found: dict[date, set[str]] = {}
+    def _files_by_drop(self, table: str, version: int | None) -> dict[DropKey, set[str]]:
+        found: dict[DropKey, set[str]] = {}
         for file in self._open(table, version).file_uris():
             found.setdefault(drop_of(file), set()).add(file)
         return found

@@ -11,13 +11,14 @@ from datetime import date
 from pathlib import Path
 
 from ml_assets.spec.calendar import Calendar
-from ml_assets.spec.drops import ExpectedFile, LandedFile
+from ml_assets.spec.drop import DropKey
+from ml_assets.spec.received import ExpectedFile, LandedFile
 
 CHECKSUM = ".sha256"  # behind the name of a file, the one with its checksum
 REQUEUED = ".requeued-"  # in the name of a file whose rows a person wants judged again, though they came before
 
 
-def take_file(landing: Path, received: Path, drop: date, name: str) -> LandedFile | None:
+def take_file(landing: Path, received: Path, drop: DropKey, name: str) -> LandedFile | None:
     """Copy the file `name` landed for `drop` to a name made from its content; None if none landed.
 
     The copy has a name without glob characters, and stays when the landed file is changed or
@@ -56,9 +57,9 @@ def _said_by_sender(path: Path) -> str | None:
     return words[0].lower() if words else ""
 
 
-def landed_drops(landing: Path, calendar: Calendar, files: Collection[ExpectedFile]) -> list[date]:
+def landed_drops(landing: Path, calendar: Calendar, files: Collection[ExpectedFile]) -> list[DropKey]:
     """List the drops of the calendar in which one of `files` has landed, in order."""
-    found: list[date] = []
+    found: list[DropKey] = []
     for path in landing.iterdir() if landing.is_dir() else ():
         drop = drop_of_folder(path)
         if drop is not None and calendar.is_drop(drop) and any(has_landed(landing, drop, file) for file in files):
@@ -66,12 +67,12 @@ def landed_drops(landing: Path, calendar: Calendar, files: Collection[ExpectedFi
     return sorted(found)
 
 
-def drop_of_folder(folder: Path) -> date | None:
+def drop_of_folder(folder: Path) -> DropKey | None:
     """Give the drop that a folder is named by; None of another name."""
     return drop_named(folder.name)
 
 
-def drop_named(name: str) -> date | None:
+def drop_named(name: str) -> DropKey | None:
     """Read the name of a drop; None of another name, also of 20240503 and 2024-W18-5."""
     try:
         drop = date.fromisoformat(name)
@@ -80,7 +81,7 @@ def drop_named(name: str) -> date | None:
     return drop if drop.isoformat() == name else None
 
 
-def has_landed(landing: Path, drop: date, file: ExpectedFile) -> bool:
+def has_landed(landing: Path, drop: DropKey, file: ExpectedFile) -> bool:
     """Say whether a file lies in the folder of a drop, with its marker; a folder that is a link is not followed."""
     folder = landing / drop.isoformat()
     return not folder.is_symlink() and (folder / file.name).exists() and is_marked(folder, file.name, file)

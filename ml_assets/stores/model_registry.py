@@ -70,8 +70,8 @@ class ModelRegistry:
         run_id = client.create_run(experiment, run_name=log.name, tags=dict(log.tags)).info.run_id
         _log_values(client, run_id, log.parameters, log.metrics)
         for number, trial in enumerate(log.trials):
-            tags = {"mlflow.parentRunId": run_id, "rung": trial.rung, "trial": trial.outcome}
-            nested = client.create_run(experiment, run_name=f"{trial.rung}-{number}", tags=tags).info.run_id
+            tags = {"mlflow.parentRunId": run_id, "candidate": trial.candidate, "trial": trial.outcome}
+            nested = client.create_run(experiment, run_name=f"{trial.candidate}-{number}", tags=tags).info.run_id
             _log_values(client, nested, trial.parameters, {"log_loss": trial.loss, "windows": trial.windows})
             client.set_terminated(nested, "FINISHED" if trial.outcome != "failed" else "FAILED")
         if log.artifacts is not None:
@@ -96,7 +96,7 @@ class ModelRegistry:
                 None,
             )
 
-    def settle(self, recorded: Mapping[str, str]) -> list[str]:
+    def mark_abandoned(self, recorded: Mapping[str, str]) -> list[str]:
         """Mark what an earlier process left half done, and name it: runs still open, candidates without a verdict.
 
         For whoever is about to write, who holds the lock: no other process can be in the middle of one. `recorded`

@@ -71,7 +71,7 @@ class ModelBundle:
     training_set_hash
         Content hash of the training set.
     recipe
-        What made the model of its training rows, cut down to the rungs it needed.
+        What made the model of its training rows, cut down to the candidates it needed.
     features
         The columns of the training set that were offered to it.
     started_from
@@ -87,7 +87,7 @@ class ModelBundle:
     """
 
     as_of: str
-    rung: str
+    candidate: str
     trained_until: str
     training_set_hash: str
     recipe: TrainingRecipe
@@ -145,7 +145,7 @@ class ModelStore:
             files |= {f"envelope/{name}": content for name, content in bundle.envelope.to_files().items()}
         manifest: dict[str, Any] = {
             "as_of": bundle.as_of,
-            "rung": bundle.rung,
+            "candidate": bundle.candidate,
             "trained_until": bundle.trained_until,
             "training_set_hash": bundle.training_set_hash,
             "recipe": bundle.recipe.model_dump(mode="json", exclude=_unsaid(bundle.recipe)),
@@ -159,7 +159,7 @@ class ModelStore:
         }
         files[_MANIFEST] = json.dumps(manifest, sort_keys=True, indent=1).encode()
         sha256 = hashlib.sha256(files[_MANIFEST]).hexdigest()
-        stored = self._place(bundle.as_of, bundle.rung, sha256)
+        stored = self._place(bundle.as_of, bundle.candidate, sha256)
         if _holds(stored.folder, files):
             (stored.folder / _ABANDONED).unlink(missing_ok=True)  # made again, it is on its way to a verdict
         else:
@@ -195,7 +195,7 @@ class ModelStore:
         models = {part: _load_part(folder / part, kind, files[part]) for part, kind in manifest["kinds"].items()}
         return ModelBundle(
             as_of=manifest["as_of"],
-            rung=manifest["rung"],
+            candidate=manifest["candidate"] if "candidate" in manifest else manifest["rung"],
             trained_until=manifest["trained_until"],
             training_set_hash=manifest["training_set_hash"],
             recipe=TrainingRecipe.model_validate(manifest["recipe"]),
@@ -240,7 +240,7 @@ class ModelStore:
             shutil.rmtree(folder)
         return sizes
 
-    def settle(self, recorded: Collection[str]) -> list[str]:
+    def mark_abandoned(self, recorded: Collection[str]) -> list[str]:
         """Mark the models that no record names, once, and name them; what is recorded again loses the mark."""
         found: list[str] = []
         for folder in sorted(self.folder.glob("*/")):
@@ -252,8 +252,8 @@ class ModelStore:
                 found.append(folder.name)
         return found
 
-    def _place(self, as_of: str, rung: str, sha256: str) -> StoredModel:
-        version = f"{as_of}-{rung}-{sha256[:10]}"
+    def _place(self, as_of: str, candidate: str, sha256: str) -> StoredModel:
+        version = f"{as_of}-{candidate}-{sha256[:10]}"
         return StoredModel(version, sha256, self.folder / version)
 
 

@@ -6,6 +6,7 @@ import warnings
 from datetime import date
 from typing import TYPE_CHECKING
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import did_you_mean
 from ml_assets.stores.engine import open_database
 from ml_assets.stores.paths import StatePaths, state_paths
@@ -24,7 +25,7 @@ def read(
     use_case: str,
     table: str,
     *,
-    as_of: date | str | None = None,
+    as_of: DropKey | str | None = None,
     as_served: bool = False,
     data: StatePaths | None = None,
 ) -> pd.DataFrame:
@@ -88,7 +89,7 @@ def read(
         return rows.project(kept).df()
 
 
-def _as_served(connection: duckdb.DuckDBPyConnection, lake: Lake, until: date | None) -> duckdb.DuckDBPyRelation:
+def _as_served(connection: duckdb.DuckDBPyConnection, lake: Lake, until: DropKey | None) -> duckdb.DuckDBPyRelation:
     """Give the features of each drop up to `until` from the version its predictions were made from.
 
     Where that is no longer kept, they are the drop's own of today, as a score of that drop today would read them, and a
@@ -98,7 +99,7 @@ def _as_served(connection: duckdb.DuckDBPyConnection, lake: Lake, until: date | 
         return lake.relation(connection, "features").filter("false")
     found = lake.relation(connection, "predictions").project("batch_date, _features_version").distinct().fetchall()
     kept, newest = lake.kept_versions("features"), lake.version("features") or 0
-    by_version: dict[int, list[date]] = {}
+    by_version: dict[int, list[DropKey]] = {}
     for drop, version in found:
         if version is not None and (until is None or drop <= until):  # a later version may have more columns
             by_version.setdefault(version if version in kept else newest, []).append(drop)
@@ -120,7 +121,7 @@ def _as_served(connection: duckdb.DuckDBPyConnection, lake: Lake, until: date | 
 
 
 def _require_within(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, rows: duckdb.DuckDBPyRelation, moment: str, until: date
+    connection: duckdb.DuckDBPyConnection, lake: Lake, rows: duckdb.DuckDBPyRelation, moment: str, until: DropKey
 ) -> None:
     """Refuse an `as_of` that is no drop that was run, by the ledger where there is one."""
     held, column = (lake.relation(connection, "drops"), PARTITION) if lake.has("drops") else (rows, moment)
@@ -131,7 +132,7 @@ def _require_within(
         raise ValueError(f"as_of: found {until}; allowed: {allowed}")
 
 
-def _drop(as_of: date | str | None) -> date | None:
+def _drop(as_of: DropKey | str | None) -> DropKey | None:
     if as_of is None or isinstance(as_of, date):
         return as_of
     try:

@@ -15,7 +15,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Self
 
-from ml_assets.spec.drops import ExpectedFile, LandedFile
+from ml_assets.spec.drop import DropKey
+from ml_assets.spec.received import ExpectedFile, LandedFile
 from ml_assets.stores.landing import REQUEUED, is_file_name, is_marked, take_file
 
 
@@ -27,7 +28,7 @@ class LostCopyError(RuntimeError):
 class Recorded:
     """A received file as the record of receipts has it."""
 
-    drop: date
+    drop: DropKey
     name: str
     sha256: str
     size_bytes: int
@@ -51,10 +52,10 @@ class Folders:
 def receive(
     folders: Folders,
     expected: ExpectedFile,
-    drops: Sequence[date],
-    closed: Collection[date],
+    drops: Sequence[DropKey],
+    closed: Collection[DropKey],
     recorded: Sequence[Recorded],
-    batch_at: Mapping[date, datetime] | None = None,
+    batch_at: Mapping[DropKey, datetime] | None = None,
 ) -> list[LandedFile]:
     """Give the files of one source received in each of `drops`, in order of drop and name.
 
@@ -97,7 +98,7 @@ def _names(folder: Path, expected: ExpectedFile) -> list[str]:
     return [name for name in (*own, *labelled) if is_marked(folder, name, expected)]
 
 
-def _taken(folders: Folders, drop: date, name: str, expected: ExpectedFile) -> LandedFile:
+def _taken(folders: Folders, drop: DropKey, name: str, expected: ExpectedFile) -> LandedFile:
     modified_ns = _modified_ns(folders.landing / str(drop) / name)
     file = take_file(folders.landing, folders.received, drop, name)
     if file is None:  # it was there a moment ago
@@ -106,7 +107,7 @@ def _taken(folders: Folders, drop: date, name: str, expected: ExpectedFile) -> L
 
 
 def _late_files(
-    folders: Folders, expected: ExpectedFile, before: date, closed: Collection[date], recorded: Sequence[Recorded]
+    folders: Folders, expected: ExpectedFile, before: DropKey, closed: Collection[DropKey], recorded: Sequence[Recorded]
 ) -> list[LandedFile]:
     """Find what landed for closed drops and was not received with them.
 
@@ -170,7 +171,9 @@ class _Looks:
         self._begun.unlink(missing_ok=True)
 
 
-def _received_in(file: LandedFile, open_drops: Sequence[date], batch_at: Mapping[date, datetime] | None) -> date:
+def _received_in(
+    file: LandedFile, open_drops: Sequence[DropKey], batch_at: Mapping[DropKey, datetime] | None
+) -> DropKey:
     if batch_at is None:
         return open_drops[0]
     written = datetime.fromtimestamp(file.modified_ns / 1e9, UTC)

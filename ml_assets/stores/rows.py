@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.engine import open_reader
 from ml_assets.stores.kept_files import rows_of, scan
 from ml_assets.stores.lake import Lake
@@ -15,7 +15,7 @@ def read_rows(
     lake: Lake,
     table: str,
     columns: Sequence[str] | None,
-    drops: tuple[date, date] | None = None,
+    drops: tuple[DropKey, DropKey] | None = None,
     *,
     where: str = "",
 ) -> list[dict[str, Any]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.user_sql import check_repeatable, check_select
 from ml_assets.stores.kept_files import rows_of
 from ml_assets.stores.sql_limits import sql_limits
@@ -64,7 +64,11 @@ def show_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Tabl
 
 
 def select_by_drop(
-    connection: duckdb.DuckDBPyConnection, sql: str, sources: Sequence[str], drops: Sequence[date], calendar: Calendar
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    sources: Sequence[str],
+    drops: Sequence[DropKey],
+    calendar: Calendar,
 ) -> pa.Table:
     """Run one SELECT once a drop, each time over the rows of that drop alone, and stack the results.
 

@@ -34,15 +34,15 @@ class TableFiles:
     schema: pa.Schema
     is_partitioned: bool
 
-    def drops(self) -> set[date]:
+    def drops(self) -> set[DropKey]:
         """Name the drops that have files."""
         return {drop_of(file) for file in self.files} if self.is_partitioned else set()
 
-    def of_drops(self, drops: Collection[date]) -> TableFiles:
+    def of_drops(self, drops: Collection[DropKey]) -> TableFiles:
         """Give the files of some drops alone."""
         return replace(self, files=tuple(file for file in self.files if drop_of(file) in drops))
 
-    def between(self, first: date, last: date) -> TableFiles:
+    def between(self, first: DropKey, last: DropKey) -> TableFiles:
         """Give the files of the drops first..last alone."""
         return replace(self, files=tuple(file for file in self.files if first <= drop_of(file) <= last))
 
@@ -102,7 +102,7 @@ def sql_type(kind: pa.DataType) -> str:
     return _SQL_TYPES[str(kind).removeprefix("large_")]
 
 
-def drop_of(file: str) -> date:
+def drop_of(file: str) -> DropKey:
     """Give the drop that a file of a partitioned table belongs to."""
     return date.fromisoformat(file.rpartition(f"{PARTITION}=")[2].partition("/")[0])
 

@@ -14,7 +14,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from ml_assets.spec.calendar import Calendar
-from ml_assets.spec.drops import ExpectedFile
+from ml_assets.spec.drop import DropKey
+from ml_assets.spec.received import ExpectedFile
 from ml_assets.stores.history import LEFT_OUT
 from ml_assets.stores.landing import CHECKSUM, drop_of_folder, is_file_name, is_marked
 
@@ -37,7 +38,7 @@ class UnreadEntry:
     """
 
     name: str
-    drop: date | None
+    drop: DropKey | None
     modified_at: datetime
     message: str
 
@@ -85,12 +86,12 @@ def _find(landing: Path, calendar: Calendar, files: Sequence[ExpectedFile]) -> I
             yield _entry(file, f"{path.name}/{file.name}", drop, _why_no_file(file, [each.name for each in files]))
 
 
-def _entry(path: Path, name: str, drop: date | None, why: str) -> UnreadEntry:
+def _entry(path: Path, name: str, drop: DropKey | None, why: str) -> UnreadEntry:
     shown = os.fsencode(name).decode("utf-8", "backslashreplace")
     return UnreadEntry(shown, drop, datetime.fromtimestamp(path.lstat().st_mtime, UTC), why)
 
 
-def _why_no_drop(path: Path, drop: date | None, calendar: Calendar) -> str | None:
+def _why_no_drop(path: Path, drop: DropKey | None, calendar: Calendar) -> str | None:
     """Say why an entry of the landing folder is not read as a drop; None where it is."""
     if path.is_symlink():
         return "found a link, which is not followed; allowed: a folder with the files themselves"

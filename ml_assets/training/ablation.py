@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.spec.model import Rung, TrainingRecipe
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe
 from ml_assets.stats.block_bootstrap import Interval, paired_day_block_bootstrap
 from ml_assets.stats.classification import auc, log_loss, pointwise_log_loss
 from ml_assets.training.boosted_trees import BOOSTER_FILE, DEFAULTS
@@ -34,7 +34,7 @@ SHRUNK = ((1 / 3, 6), (1 / 3, 4), (1 / 6, 4), (1 / 6, 3), (1 / 10, 3))  # share 
 
 @dataclass(frozen=True)
 class AblationData:
-    """What is measured on: the training set, the rung, and a clock in seconds.
+    """What is measured on: the training set, the candidate, and a clock in seconds.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class AblationData:
     """
 
     recipe: TrainingRecipe
-    rung: str
+    candidate: str
     rows: pd.DataFrame
     features: tuple[str, ...]
     clock: Callable[[], float]
@@ -122,21 +122,25 @@ class Full:
 
 
 def measure_full(ground: AblationData) -> Full:
-    """Measure the rung with all it has."""
+    """Measure the candidate with all it has."""
     folds = ground.folds()
-    out_of_fold = predict_out_of_fold(ground.recipe, ground.rung, ground.train, folds, [ground.features] * len(folds))
-    model, cost = _fit(ground, ground.recipe, ground.rung, ground.features, out_of_fold)
+    out_of_fold = predict_out_of_fold(
+        ground.recipe, ground.candidate, ground.train, folds, [ground.features] * len(folds)
+    )
+    model, cost = _fit(ground, ground.recipe, ground.candidate, ground.features, out_of_fold)
     return Full(out_of_fold, model, _measured("all", len(ground.features), out_of_fold, None, cost))
 
 
 def ablate(ground: AblationData, full: Full, groups: Mapping[str, Sequence[str]]) -> Iterator[MeasuredVariant]:
-    """Refit without each group of features, and score ahead; a group without which a rung has nothing is left out."""
+    """Refit without each group of features, and score ahead; one without which a candidate has nothing is left out."""
     folds = ground.folds()
     for name, columns in groups.items():
         kept = tuple(feature for feature in ground.features if feature not in columns)
-        if not kept or any(rung.features and not set(rung.features) & set(kept) for rung in ground.recipe.ladder):
+        if not kept or any(
+            candidate.features and not set(candidate.features) & set(kept) for candidate in ground.recipe.candidates
+        ):
             continue
-        out_of_fold = predict_out_of_fold(ground.recipe, ground.rung, ground.train, folds, [kept] * len(folds))
+        out_of_fold = predict_out_of_fold(ground.recipe, ground.candidate, ground.train, folds, [kept] * len(folds))
         yield _measured(name, len(kept), out_of_fold, _gain(ground, full.out_of_fold, out_of_fold), None)
 
 
@@ -150,8 +154,10 @@ def prune(ground: AblationData, full: Full, sizes: Sequence[int]) -> Iterator[Me
     orders = [_order(ground, train.loc[fold.train], full.out_of_fold) for fold in folds]
     final = _order(ground, train, full.out_of_fold, full.model)
     for size in sorted({size for size in sizes if 0 < size < len(ground.features)}, reverse=True):
-        out_of_fold = predict_out_of_fold(ground.recipe, ground.rung, train, folds, [order[:size] for order in orders])
-        _, cost = _fit(ground, ground.recipe, ground.rung, final[:size], out_of_fold)
+        out_of_fold = predict_out_of_fold(
+            ground.recipe, ground.candidate, train, folds, [order[:size] for order in orders]
+        )
+        _, cost = _fit(ground, ground.recipe, ground.candidate, final[:size], out_of_fold)
         yield _measured(f"first {size}", size, out_of_fold, _gain(ground, full.out_of_fold, out_of_fold), cost)
 
 
@@ -160,58 +166,61 @@ def reseed(ground: AblationData, full: Full, seeds: Sequence[int]) -> Iterator[t
     for seed in seeds:
         recipe = ground.recipe.model_copy(update={"seed": seed})
         folds = ground.folds()
-        out_of_fold = predict_out_of_fold(recipe, ground.rung, ground.train, folds, [ground.features] * len(folds))
-        model, cost = _fit(ground, recipe, ground.rung, ground.features, out_of_fold)
+        out_of_fold = predict_out_of_fold(recipe, ground.candidate, ground.train, folds, [ground.features] * len(folds))
+        model, cost = _fit(ground, recipe, ground.candidate, ground.features, out_of_fold)
         gain = _gain(ground, full.out_of_fold, out_of_fold)
         yield _measured(f"seed {seed}", len(ground.features), out_of_fold, gain, cost), model
 
 
 def compress(ground: AblationData, full: Full) -> Iterator[MeasuredVariant]:
-    """Measure each smaller variant of the rung."""
-    for name, recipe, rung in smaller(ground.recipe, ground.rung):
-        yield measure_variant(ground, full, (name, recipe, rung))
+    """Measure each smaller variant of the candidate."""
+    for name, recipe, candidate in smaller(ground.recipe, ground.candidate):
+        yield measure_variant(ground, full, (name, recipe, candidate))
 
 
 def measure_variant(ground: AblationData, full: Full, variant: tuple[str, TrainingRecipe, str]) -> MeasuredVariant:
-    """Measure a rung of another recipe on the same windows and rows."""
-    name, recipe, rung = variant
+    """Measure a candidate of another recipe on the same windows and rows."""
+    name, recipe, candidate = variant
     folds = ground.folds()
-    out_of_fold = predict_out_of_fold(recipe, rung, ground.train, folds, [ground.features] * len(folds))
-    _, cost = _fit(ground, recipe, rung, ground.features, out_of_fold)
+    out_of_fold = predict_out_of_fold(recipe, candidate, ground.train, folds, [ground.features] * len(folds))
+    _, cost = _fit(ground, recipe, candidate, ground.features, out_of_fold)
     return _measured(name, len(ground.features), out_of_fold, _gain(ground, full.out_of_fold, out_of_fold), cost)
 
 
 def smaller(recipe: TrainingRecipe, name: str) -> list[tuple[str, TrainingRecipe, str]]:
-    """Name smaller variants of a rung, each with its recipe and the rung in it: members alone, and fewer trees.
+    """Name smaller variants of a candidate, each with its recipe and its name in it: members alone, and fewer trees.
 
     Fewer trees learn faster, so that rounds times learning rate stays what it was, up to a rate of 0.3.
 
     >>> from datetime import timedelta
-    >>> trees = Rung(name="trees", kind="xgboost", parameters={"rounds": 300, "eta": 0.04, "max_depth": 3})
-    >>> recipe = TrainingRecipe(matures_after=timedelta(days=2), ladder=(trees,))
+    >>> trees = ModelCandidate(name="trees", kind="xgboost", parameters={"rounds": 300, "eta": 0.04, "max_depth": 3})
+    >>> recipe = TrainingRecipe(matures_after=timedelta(days=2), candidates=(trees,))
     >>> [each[0] for each in smaller(recipe, "trees")]
     ['trees of 100 rounds, depth 3', 'trees of 50 rounds, depth 3', 'trees of 30 rounds, depth 3']
     """
-    rung = recipe.rung(name)
-    found = [(f"{member} alone", recipe, member) for member in rung.members]
-    for each in [recipe.rung(member) for member in rung.members] or [rung]:
+    candidate = recipe.candidate(name)
+    found = [(f"{member} alone", recipe, member) for member in candidate.members]
+    for each in [recipe.candidate(member) for member in candidate.members] or [candidate]:
         if each.kind == "xgboost":
             tried = dict.fromkeys(_shrunk(each, share, depth) for share, depth in SHRUNK)
-            prefix = f"{name} with " if rung.members else ""
-            found += [(f"{prefix}{each.name} of {rounds} rounds, depth {depth}",
-                       recipe.with_rung(with_trees(each, rounds, depth)), name) for rounds, depth in tried]  # fmt: skip
+            prefix = f"{name} with " if candidate.members else ""
+            for rounds, depth in tried:
+                variant = recipe.with_candidate(with_trees(each, rounds, depth))
+                found.append((f"{prefix}{each.name} of {rounds} rounds, depth {depth}", variant, name))
     return found
 
 
-def with_trees(rung: Rung, rounds: int, depth: int) -> Rung:
-    """Give the rung with fewer trees, that learn as much together."""
-    declared = DEFAULTS | {key: value for key, value in rung.parameters.items() if not isinstance(value, str)}
+def with_trees(candidate: ModelCandidate, rounds: int, depth: int) -> ModelCandidate:
+    """Give the candidate with fewer trees, that learn as much together."""
+    declared = DEFAULTS | {key: value for key, value in candidate.parameters.items() if not isinstance(value, str)}
     eta = round(min(float(declared["eta"]) * declared["rounds"] / rounds, HIGHEST_ETA), 6)
-    return rung.model_copy(update={"parameters": rung.parameters | {"rounds": rounds, "max_depth": depth, "eta": eta}})
+    return candidate.model_copy(
+        update={"parameters": candidate.parameters | {"rounds": rounds, "max_depth": depth, "eta": eta}}
+    )
 
 
-def _shrunk(rung: Rung, share: float, depth: int) -> tuple[int, int]:
-    declared = DEFAULTS | {key: value for key, value in rung.parameters.items() if not isinstance(value, str)}
+def _shrunk(candidate: ModelCandidate, share: float, depth: int) -> tuple[int, int]:
+    declared = DEFAULTS | {key: value for key, value in candidate.parameters.items() if not isinstance(value, str)}
     deepest = int(declared["max_depth"]) or depth  # 0 is without bound
     return max(round(declared["rounds"] * share), 1), min(depth, deepest)
 
@@ -219,7 +228,7 @@ def _shrunk(rung: Rung, share: float, depth: int) -> tuple[int, int]:
 def _order(
     ground: AblationData, train: pd.DataFrame, found: OutOfFoldPredictions, model: FittedModel | None = None
 ) -> list[str]:
-    fitted = model or finish(ground.recipe, ground.rung, train, ground.features, found)
+    fitted = model or finish(ground.recipe, ground.candidate, train, ground.features, found)
     sample = train.iloc[:: max(len(train) // RANKED_ON, 1)]
     leans_on = shap_importance(fitted, sample, {name: (name,) for name in ground.features})
     if leans_on is None:
@@ -228,10 +237,14 @@ def _order(
 
 
 def _fit(
-    ground: AblationData, recipe: TrainingRecipe, rung: str, offered: Sequence[str], out_of_fold: OutOfFoldPredictions
+    ground: AblationData,
+    recipe: TrainingRecipe,
+    candidate: str,
+    offered: Sequence[str],
+    out_of_fold: OutOfFoldPredictions,
 ) -> tuple[FittedModel, Cost]:
     started = ground.clock()
-    model = finish(recipe, rung, ground.train, offered, out_of_fold)
+    model = finish(recipe, candidate, ground.train, offered, out_of_fold)
     fit_s = ground.clock() - started
     files, holdout = model.to_files(), ground.holdout
     labels, scores = holdout["label"].to_numpy(dtype=np.float64), model.predict(holdout)

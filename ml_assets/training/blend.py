@@ -1,4 +1,4 @@
-"""A weighted mean of rungs: what several see together is steadier than what one sees."""
+"""A weighted mean of candidates: what several see together is steadier than what one sees."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Blend:
 
     @property
     def kind(self) -> str:
-        """The kind of rung this is."""
+        """The kind of candidate this is."""
         return "blend"
 
     @property

@@ -1,4 +1,4 @@
-"""The rung of boosted trees: an xgboost Booster saved as UBJ, beside the columns that encode its input."""
+"""The candidate of boosted trees: an xgboost Booster saved as UBJ, beside the columns that encode its input."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.training.candidate_parameters import candidate_parameters
 from ml_assets.training.feature_matrix import FeatureColumns, code_matrix, learn_columns, numeric_matrix
 from ml_assets.training.model_kind import FitRequest, ModelKind
-from ml_assets.training.rung_parameters import rung_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +90,7 @@ class FittedBoostedTrees(Trees):
 
     @property
     def kind(self) -> str:
-        """The kind of rung this is."""
+        """The kind of candidate this is."""
         return "xgboost"
 
 
@@ -102,13 +102,13 @@ def fit_boosted_trees(request: FitRequest) -> FittedBoostedTrees:
     """
     import xgboost
 
-    rung, features, options = request.rung, request.features, request.options
-    parameters: dict[str, float | str] = {**rung_parameters(rung, DEFAULTS)}
+    candidate, features, options = request.candidate, request.features, request.options
+    parameters: dict[str, float | str] = {**candidate_parameters(candidate, DEFAULTS)}
     rounds = int(parameters.pop("rounds"))
     columns = learn_columns(features)
     start = options.start if isinstance(options.start, FittedBoostedTrees) else None
-    if start is not None and rung.warm_start is not None:
-        columns, rounds = start.columns, rung.warm_start.rounds
+    if start is not None and candidate.warm_start is not None:
+        columns, rounds = start.columns, candidate.warm_start.rounds
         # else the draws go on from whatever this process drew last, or repeat those of the first trees
         parameters["seed_per_iteration"] = "true"
     matrix = xgboost.QuantileDMatrix(

@@ -1,6 +1,6 @@
-"""The ladder climbed once: every rung fitted on the training rows, chosen on windows inside them, told on the holdout.
+"""Every declared candidate fitted on the training rows, compared on windows inside them, measured on the holdout.
 
-Blends' weights, calibration and the choice of the rung rest on scores of windows ahead of what was trained on, all
+Blends' weights, calibration and the choice of the candidate rest on scores of windows ahead of what was trained on, all
 inside the training rows. The holdout is for the gate: nothing is fitted, tuned, calibrated or chosen on it.
 """
 
@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.spec.model import Rung, TrainingRecipe
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe
 from ml_assets.stats.classification import summary
 from ml_assets.training.augmentation import FitRows, augmented
 from ml_assets.training.blend import Blend, blended, fit_weights
 from ml_assets.training.calibration import CalibratedModel, Curve, fit_curve
+from ml_assets.training.candidate_parameters import FitOptions
 from ml_assets.training.class_balance import balanced, with_label_weights
-from ml_assets.training.estimators import fit_rung, part_of
+from ml_assets.training.estimators import fit_candidate, part_of
 from ml_assets.training.fit_pool import fit_pool, fit_side_by_side
 from ml_assets.training.model_kind import FittedModel
 from ml_assets.training.model_kinds import model_kind
-from ml_assets.training.rung_parameters import FitOptions
 from ml_assets.training.time_folds import Fold, time_folds
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Start:
 
 
 @dataclass(frozen=True)
-class MeasuredRung:
-    """One fitted rung and what it measures.
+class MeasuredCandidate:
+    """One fitted candidate and what it measures.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class MeasuredRung:
         Positions of the rows of these windows among the training rows, and their scores.
     """
 
-    rung: Rung
+    candidate: ModelCandidate
     model: FittedModel
     holdout_scores: FloatArray
     measures: dict[str, float]
@@ -82,7 +82,7 @@ class _Ahead:
 
 @dataclass(frozen=True)
 class OutOfFoldPredictions:
-    """What a rung said of windows that it had not seen.
+    """What a candidate said of windows that it had not seen.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class OutOfFoldPredictions:
     labels, scores
         Of those rows.
     weights, curve
-        How a blend weighs its members by all windows (empty of another rung), and what calibrates it (None: nothing).
+        How a blend weighs its members by all windows (empty of others), and what calibrates it (None: nothing).
     """
 
     places: NDArray[np.int64]
@@ -101,15 +101,15 @@ class OutOfFoldPredictions:
     curve: Curve | None = None
 
 
-def climb(
+def fit_candidates(
     recipe: TrainingRecipe,
     rows: pd.DataFrame,
     features: Sequence[str],
     *,
     start: Start | None = None,
-    on_rung: Callable[[MeasuredRung], None] | None = None,
-) -> list[MeasuredRung]:
-    """Fit each rung of `recipe` on the rows of split `train`, and measure it ahead and on those of `holdout`.
+    on_candidate: Callable[[MeasuredCandidate], None] | None = None,
+) -> list[MeasuredCandidate]:
+    """Fit each candidate of `recipe` on the rows of split `train`, and measure it ahead and on those of `holdout`.
 
     The holdout is trained on by nothing here; `refit.py` fits again what was chosen.
 
@@ -118,7 +118,7 @@ def climb(
     rows
         A training set: `split`, `label`, `prediction_at` and the feature columns.
     start
-        The champion, for rungs that go on from it.
+        The champion, for candidates that go on from it.
     """
     is_train = (rows["split"] == "train").to_numpy()
     train, holdout = rows.loc[is_train], rows.loc[~is_train]
@@ -129,24 +129,24 @@ def climb(
     fitted: dict[str, FittedModel] = {}
     measured = []
     fits = _Fits(recipe, train, names, folds, start)
-    alone = [rung for rung in recipe.ladder if rung.kind != "blend"]
+    alone = [candidate for candidate in recipe.candidates if candidate.kind != "blend"]
     with fit_pool(recipe.threads) as pool:
         # the longest first, so that none begins when the others have ended
-        costly_first = sorted(alone, key=lambda rung: -model_kind(rung.kind).cost)
-        begun = {rung.name: fits.begin(rung, pool) for rung in costly_first}
-        for rung in recipe.ladder:
-            if rung.kind == "blend":
-                bare, ahead.scores[rung.name] = _fit_blend(rung, fitted, ahead)
+        costly_first = sorted(alone, key=lambda candidate: -model_kind(candidate.kind).cost)
+        begun = {candidate.name: fits.begin(candidate, pool) for candidate in costly_first}
+        for candidate in recipe.candidates:
+            if candidate.kind == "blend":
+                bare, ahead.scores[candidate.name] = _fit_blend(candidate, fitted, ahead)
             else:
-                whole, parts = begun[rung.name]
+                whole, parts = begun[candidate.name]
                 bare = whole.result()
-                ahead.scores[rung.name] = np.concatenate([*(part.result()[0] for part in parts), np.empty(0)])
-            fitted[rung.name] = bare
-            model, calibrated = _calibrate(recipe, bare, ahead.scores[rung.name], ahead)
+                ahead.scores[candidate.name] = np.concatenate([*(part.result()[0] for part in parts), np.empty(0)])
+            fitted[candidate.name] = bare
+            model, calibrated = _calibrate(recipe, bare, ahead.scores[candidate.name], ahead)
             scores = model.predict(holdout[names])
             measured.append(
-                MeasuredRung(
-                    rung,
+                MeasuredCandidate(
+                    candidate,
                     model,
                     scores,
                     summary(holdout["label"].to_numpy(), scores),
@@ -155,14 +155,14 @@ def climb(
                     calibrated,
                 )
             )
-            if on_rung is not None:
-                on_rung(measured[-1])
+            if on_candidate is not None:
+                on_candidate(measured[-1])
     return measured
 
 
 @dataclass(frozen=True, eq=False)
 class _Fits:
-    """What every rung of a ladder is fitted on."""
+    """What every candidate is fitted on."""
 
     recipe: TrainingRecipe
     train: pd.DataFrame
@@ -171,49 +171,49 @@ class _Fits:
     start: Start | None
 
     def begin(
-        self, rung: Rung, pool: ThreadPoolExecutor
+        self, candidate: ModelCandidate, pool: ThreadPoolExecutor
     ) -> tuple[Future[FittedModel], list[Future[tuple[FloatArray, FloatArray]]]]:
-        """Begin to fit a rung on all training rows, and before each window, which gives its scores and labels."""
-        age = _age_of_start(self.recipe, rung, self.train, self.names, self.start)
-        whole = pool.submit(fit_bare, self.recipe, rung, self.train, self.names, self.start)
-        ahead = partial(score_ahead, self.recipe, rung, self.train, self.names, goes_on_after=age)
+        """Begin to fit a candidate on all training rows, and before each window, which gives its scores and labels."""
+        age = _age_of_start(self.recipe, candidate, self.train, self.names, self.start)
+        whole = pool.submit(fit_bare, self.recipe, candidate, self.train, self.names, self.start)
+        ahead = partial(score_ahead, self.recipe, candidate, self.train, self.names, goes_on_after=age)
         return whole, [pool.submit(ahead, fold) for fold in self.folds]
 
 
 def score_ahead(
     recipe: TrainingRecipe,
-    rung: Rung,
+    candidate: ModelCandidate,
     train: pd.DataFrame,
     names: list[str],
     fold: Fold,
     goes_on_after: timedelta | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Fit a rung on the rows that had matured before a backtest window; return its scores of the window and the labels.
+    """Fit a candidate on the rows that had matured before a backtest window; return its scores there and the labels.
 
     For a warm start, `goes_on_after` is how much newer the training rows are than those of the champion. The fit then
     repeats that: first on the rows that are older by as much, then a warm start on the rest.
     """
     window, rows = train.loc[fold.test], train.loc[fold.train]
-    start = None if goes_on_after is None else _start_before(recipe, rung, rows, names, goes_on_after)
-    model = fit_bare(recipe, rung, rows, names, start)
+    start = None if goes_on_after is None else _start_before(recipe, candidate, rows, names, goes_on_after)
+    model = fit_bare(recipe, candidate, rows, names, start)
     return model.predict(window[names]), window["label"].to_numpy(dtype=np.float64)
 
 
 def _start_before(
-    recipe: TrainingRecipe, rung: Rung, rows: pd.DataFrame, names: list[str], age: timedelta
+    recipe: TrainingRecipe, candidate: ModelCandidate, rows: pd.DataFrame, names: list[str], age: timedelta
 ) -> Start | None:
     """Fit what a warm start of these rows would have gone on from, so much older; None where too little is left."""
     until = rows["prediction_at"].max() - age
     older = rows.loc[rows["prediction_at"] <= until]
     if older["label"].nunique() < 2:
         return None
-    return Start(fit_bare(recipe, rung, older, names), until.to_pydatetime(), "")
+    return Start(fit_bare(recipe, candidate, older, names), until.to_pydatetime(), "")
 
 
 def predict_out_of_fold(
     recipe: TrainingRecipe, name: str, train: pd.DataFrame, folds: Sequence[Fold], offered: Sequence[Sequence[str]]
 ) -> OutOfFoldPredictions:
-    """Score the windows with one rung as `climb` measures it ahead, and fit nothing on all rows.
+    """Score the windows with one candidate as `fit_candidates` measures it ahead, and fit nothing on all rows.
 
     Parameters
     ----------
@@ -223,12 +223,12 @@ def predict_out_of_fold(
     Raises
     ------
     ValueError
-        On a rung that the recipe does not have, or no window to score.
+        On a candidate that the recipe does not have, or no window to score.
     """
     if not folds:
         raise ValueError("the training rows are too few for a window with as much before it")
-    rung, ahead = recipe.rung(name), _windows(train, folds)
-    members = [recipe.rung(member) for member in rung.members] or [rung]
+    candidate, ahead = recipe.candidate(name), _windows(train, folds)
+    members = [recipe.candidate(member) for member in candidate.members] or [candidate]
     fits = [
         partial(_predict_window, recipe, each, train, names, fold)
         for each in members
@@ -238,9 +238,9 @@ def predict_out_of_fold(
     for place, each in enumerate(members):
         ahead.scores[each.name] = np.concatenate(parts[place * len(folds) : (place + 1) * len(folds)])
     weights: tuple[float, ...] = ()
-    if rung.kind == "blend":
-        scores = _blended_ahead(rung, ahead)
-        weights = fit_weights([ahead.scores[member] for member in rung.members], ahead.labels)
+    if candidate.kind == "blend":
+        scores = _blended_ahead(candidate, ahead)
+        weights = fit_weights([ahead.scores[member] for member in candidate.members], ahead.labels)
     else:
         scores = ahead.scores[name]
     places = np.concatenate([np.flatnonzero(fold.test) for fold in folds])
@@ -251,29 +251,29 @@ def predict_out_of_fold(
 def finish(
     recipe: TrainingRecipe, name: str, train: pd.DataFrame, offered: Sequence[str], out_of_fold: OutOfFoldPredictions
 ) -> FittedModel:
-    """Fit the rung on all training rows, weighed and calibrated by what was found ahead of them, as `climb` does."""
-    rung = recipe.rung(name)
+    """Fit it on all training rows, weighed and calibrated by what was found ahead of them, as `fit_candidates` does."""
+    candidate = recipe.candidate(name)
     fits: list[Callable[[], FittedModel]] = []
-    for each in rung.members or (name,):
-        taken, names = narrowed(recipe.rung(each), offered)
+    for each in candidate.members or (name,):
+        taken, names = narrowed(recipe.candidate(each), offered)
         fits.append(partial(fit_bare, recipe, taken, train, names))
     fitted = fit_side_by_side(fits, recipe.threads)
-    model = Blend(rung.members, tuple(fitted), out_of_fold.weights) if rung.members else fitted[0]
+    model = Blend(candidate.members, tuple(fitted), out_of_fold.weights) if candidate.members else fitted[0]
     return model if out_of_fold.curve is None else CalibratedModel(model, out_of_fold.curve)
 
 
-def narrowed(rung: Rung, offered: Sequence[str]) -> tuple[Rung, list[str]]:
-    """Give the rung with those of its features that are offered, and the columns it needs.
+def narrowed(candidate: ModelCandidate, offered: Sequence[str]) -> tuple[ModelCandidate, list[str]]:
+    """Give the candidate with those of its features that are offered, and the columns it needs.
 
     What a group history counts by is no feature that can be left out. Raises ValueError where nothing is left.
     """
-    names = list(dict.fromkeys([*offered, *rung.group_by]))
-    if not rung.features:
-        return rung, names
-    kept = tuple(name for name in rung.features if name in offered)
+    names = list(dict.fromkeys([*offered, *candidate.group_by]))
+    if not candidate.features:
+        return candidate, names
+    kept = tuple(name for name in candidate.features if name in offered)
     if not kept:
-        raise ValueError(f"rung {rung.name!r} takes none of the features that are offered")
-    return rung.model_copy(update={"features": kept}), names
+        raise ValueError(f"candidate {candidate.name!r} takes none of the features that are offered")
+    return candidate.model_copy(update={"features": kept}), names
 
 
 def _windows(train: pd.DataFrame, folds: Sequence[Fold]) -> _Ahead:
@@ -284,31 +284,31 @@ def _windows(train: pd.DataFrame, folds: Sequence[Fold]) -> _Ahead:
 
 
 def _predict_window(
-    recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, offered: Sequence[str], fold: Fold
+    recipe: TrainingRecipe, candidate: ModelCandidate, train: pd.DataFrame, offered: Sequence[str], fold: Fold
 ) -> FloatArray:
-    taken, names = narrowed(rung, offered)
+    taken, names = narrowed(candidate, offered)
     return score_ahead(recipe, taken, train, names, fold)[0]
 
 
 def _age_of_start(
-    recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: Sequence[str], start: Start | None
+    recipe: TrainingRecipe, candidate: ModelCandidate, train: pd.DataFrame, names: Sequence[str], start: Start | None
 ) -> timedelta | None:
-    """Give how much newer the training rows are than what a rung goes on from; None where it is trained anew."""
-    if start is None or going_on(recipe, rung, train, names, start) is None:
+    """Give how much newer the training rows are than what a candidate goes on from; None where it is trained anew."""
+    if start is None or going_on(recipe, candidate, train, names, start) is None:
         return None
     return max(timedelta(0), train["prediction_at"].max().to_pydatetime() - start.trained_until)
 
 
 def fit_bare(
-    recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: list[str], start: Start | None = None
+    recipe: TrainingRecipe, candidate: ModelCandidate, train: pd.DataFrame, names: list[str], start: Start | None = None
 ) -> FittedModel:
-    """Fit one rung that is no blend on training rows, balanced as declared; nothing calibrates it yet.
+    """Fit one candidate that is no blend on training rows, balanced as declared; nothing calibrates it yet.
 
-    With a `start`, a rung that declares `warm_start` goes on from its model where it can, as `going_on` says.
+    With a `start`, a candidate that declares `warm_start` goes on from its model where it can, as `going_on` says.
     """
-    if not model_kind(rung.kind).learns:  # shares: counted, whatever the balance of what is learned
-        return fit_rung(rung, train[names], train["label"].to_numpy(), seed=recipe.seed)
-    goes_on = going_on(recipe, rung, train, names, start)
+    if not model_kind(candidate.kind).learns:  # shares: counted, whatever the balance of what is learned
+        return fit_candidate(candidate, train[names], train["label"].to_numpy(), seed=recipe.seed)
+    goes_on = going_on(recipe, candidate, train, names, start)
     before = None
     if goes_on is not None:
         before, shown = goes_on
@@ -320,38 +320,40 @@ def fit_bare(
     rows = FitRows(chosen, labels[taken], weights)
     if recipe.augmentation is not None:
         rows = augmented(recipe.augmentation, rows, np.random.default_rng(recipe.seed))
-    return fit_rung(rung, rows.features, rows.labels, seed=recipe.seed, options=FitOptions(rows.weights, before))
+    return fit_candidate(
+        candidate, rows.features, rows.labels, seed=recipe.seed, options=FitOptions(rows.weights, before)
+    )
 
 
 def going_on(
-    recipe: TrainingRecipe, rung: Rung, train: pd.DataFrame, names: Sequence[str], start: Start | None
+    recipe: TrainingRecipe, candidate: ModelCandidate, train: pd.DataFrame, names: Sequence[str], start: Start | None
 ) -> tuple[FittedModel, NDArray[np.bool_]] | None:
-    """Give the model that a rung goes on from and the rows it is shown; None where it is trained anew, on all rows.
+    """Give the model that a candidate goes on from and the rows it is shown; None where it is trained anew on all rows.
 
     It is shown what is newer than its start was trained on, and of the older rows the share that is replayed, drawn at
     random. It is trained anew where it declares no `warm_start`; where the champion holds no model of its name and
     kind, or one of other features; and where what it would be shown is of one class alone.
     """
-    if start is None or rung.warm_start is None:
+    if start is None or candidate.warm_start is None:
         return None
-    before = part_of(start.model, rung.name)
-    if before.kind != rung.kind or set(before.feature_names) != set(rung.features or names):
+    before = part_of(start.model, candidate.name)
+    if before.kind != candidate.kind or set(before.feature_names) != set(candidate.features or names):
         return None
     is_new = (train["prediction_at"] > start.trained_until).to_numpy()
-    is_replayed = np.random.default_rng(recipe.seed).random(len(train)) < rung.warm_start.replay_share
+    is_replayed = np.random.default_rng(recipe.seed).random(len(train)) < candidate.warm_start.replay_share
     shown = is_new | is_replayed
     return (before, shown) if train.loc[shown, "label"].nunique() > 1 else None
 
 
-def _fit_blend(rung: Rung, fitted: dict[str, FittedModel], ahead: _Ahead) -> tuple[Blend, FloatArray]:
+def _fit_blend(candidate: ModelCandidate, fitted: dict[str, FittedModel], ahead: _Ahead) -> tuple[Blend, FloatArray]:
     """Weigh the members on all windows; what measures the blend was weighed on the other windows."""
-    scores = [ahead.scores[member] for member in rung.members]
-    members = tuple(fitted[member] for member in rung.members)
-    return Blend(rung.members, members, fit_weights(scores, ahead.labels)), _blended_ahead(rung, ahead)
+    scores = [ahead.scores[member] for member in candidate.members]
+    members = tuple(fitted[member] for member in candidate.members)
+    return Blend(candidate.members, members, fit_weights(scores, ahead.labels)), _blended_ahead(candidate, ahead)
 
 
-def _blended_ahead(rung: Rung, ahead: _Ahead) -> FloatArray:
-    scores = [ahead.scores[member] for member in rung.members]
+def _blended_ahead(candidate: ModelCandidate, ahead: _Ahead) -> FloatArray:
+    scores = [ahead.scores[member] for member in candidate.members]
     measured = np.empty(ahead.labels.size)
     for window in np.unique(ahead.window):
         others, own = ahead.without(window), ahead.window == window

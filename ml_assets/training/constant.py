@@ -1,4 +1,4 @@
-"""The lowest rung: the share of positives among the training rows, for everybody."""
+"""The lowest candidate: the share of positives among the training rows, for everybody."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Constant:
 
     @property
     def kind(self) -> str:
-        """The kind of rung this is."""
+        """The kind of candidate this is."""
         return "constant"
 
     @property

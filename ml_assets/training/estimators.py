@@ -1,4 +1,4 @@
-"""Models by the rung that declares them: fitted on checked rows, read back by kind."""
+"""Models by the candidate that declares them: fitted on checked rows, read back by kind."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from numpy.typing import ArrayLike, NDArray
 
 from ml_assets.training.blend import Blend, members_of
 from ml_assets.training.calibration import CalibratedModel, read_curve
+from ml_assets.training.candidate_parameters import PLAIN, FitOptions
 from ml_assets.training.model_kind import FitRequest, FittedModel
 from ml_assets.training.model_kinds import model_kind
 from ml_assets.training.objectives import load_amount
-from ml_assets.training.rung_parameters import PLAIN, FitOptions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ml_assets.spec.model import Rung
+    from ml_assets.spec.model import ModelCandidate
 
 
-def fit_rung(
-    rung: Rung,
+def fit_candidate(
+    candidate: ModelCandidate,
     features: pd.DataFrame,
     labels: ArrayLike,
     *,
     seed: int,
     options: FitOptions = PLAIN,
 ) -> FittedModel:
-    """Fit one rung on training rows; a blend is made of fitted rungs, not fitted here.
+    """Fit one candidate on training rows; a blend is made of fitted candidates, not fitted here.
 
     Parameters
     ----------
     features
         One row an example. Numeric columns (NaN unknown) and text columns (None unknown); not mutated. All columns
-        are used, or those that the rung names; by a group history its `group_by`.
+        are used, or those that the candidate names; by a group history its `group_by`.
     labels
         0 or 1, aligned with the rows by position. Examples without a label are not training rows: leave them out.
     options
@@ -49,26 +49,29 @@ def fit_rung(
         that the kind does not know.
     """
     checked = _checked_labels(features, labels)
-    if needs_both_classes(rung):
+    if needs_both_classes(candidate):
         _require_both_classes(checked)
-    if rung.kind == "blend":
-        raise ValueError(f"rung {rung.name!r} is a blend: it is made of fitted rungs")
-    absent = [name for name in rung.features if name not in features.columns]
+    if candidate.kind == "blend":
+        raise ValueError(f"candidate {candidate.name!r} is a blend: it is made of fitted candidates")
+    absent = [name for name in candidate.features if name not in features.columns]
     if absent:
-        raise ValueError(f"rung {rung.name!r} takes features that are not there: {', '.join(absent)}")
-    takes_some = rung.features and model_kind(rung.kind).learns  # one that counts takes the columns of its groups
-    taken = features[list(rung.features)] if takes_some else features
-    return model_kind(rung.kind).fit(FitRequest(rung, taken, checked, seed, options))
+        raise ValueError(f"candidate {candidate.name!r} takes features that are not there: {', '.join(absent)}")
+    takes_some = (
+        candidate.features and model_kind(candidate.kind).learns
+    )  # one that counts takes the columns of its groups
+    taken = features[list(candidate.features)] if takes_some else features
+    return model_kind(candidate.kind).fit(FitRequest(candidate, taken, checked, seed, options))
 
 
-def needs_both_classes(rung: Rung) -> bool:
-    """Say whether a rung cannot be fitted on one class alone; shares can be counted of any rows.
+def needs_both_classes(candidate: ModelCandidate) -> bool:
+    """Say whether a candidate cannot be fitted on one class alone; shares can be counted of any rows.
 
-    >>> from ml_assets.spec.model import Rung
-    >>> [needs_both_classes(Rung(name="x", kind=kind)) for kind in ("constant", "group_history", "xgboost", "blend")]
+    >>> from ml_assets.spec.model import ModelCandidate
+    >>> kinds = ("constant", "group_history", "xgboost", "blend")
+    >>> [needs_both_classes(ModelCandidate(name="x", kind=kind)) for kind in kinds]
     [False, False, True, True]
     """
-    return rung.kind == "blend" or model_kind(rung.kind).learns
+    return candidate.kind == "blend" or model_kind(candidate.kind).learns
 
 
 def load_model(kind: str, files: Mapping[str, bytes]) -> FittedModel:

@@ -1,7 +1,7 @@
-"""From a frame of features to arrays a rung can take: the one conversion, the same at fit and at predict.
+"""From a frame of features to arrays a candidate can take: the one conversion, the same at fit and at predict.
 
 A column is numeric or text. Which one, and which texts there are, is learned from the training rows and kept; nothing
-else is learned here. Imputing, scaling and encoding are the rungs' own.
+else is learned here. Imputing, scaling and encoding are the candidates' own.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def learn_columns(features: pd.DataFrame, names: Sequence[str] | None = None) ->
 def numeric_matrix(features: pd.DataFrame, columns: FeatureColumns) -> NDArray[np.float64]:
     """The numeric columns side by side (rows x numeric columns), NaN where unknown.
 
-    What is not finite as float32 counts as unknown, for every rung alike: float32 is what xgboost computes in.
+    What is not finite as float32 counts as unknown, for every candidate alike: float32 is what xgboost computes in.
 
     Raises
     ------

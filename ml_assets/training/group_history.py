@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.training.candidate_parameters import candidate_parameters
 from ml_assets.training.feature_matrix import (
     UNKNOWN_CODE,
     FeatureColumns,
@@ -19,7 +20,6 @@ from ml_assets.training.feature_matrix import (
     text_matrix,
 )
 from ml_assets.training.model_kind import FitRequest, ModelKind
-from ml_assets.training.rung_parameters import rung_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ class GroupHistory:
 
     @property
     def kind(self) -> str:
-        """The kind of rung this is."""
+        """The kind of candidate this is."""
         return "group_history"
 
     @property
@@ -86,20 +86,20 @@ class GroupHistory:
 
 
 def fit_group_history(request: FitRequest) -> GroupHistory:
-    """Count examples and positives by the rung's `group_by` columns, each row evenly.
+    """Count examples and positives by the candidate's `group_by` columns, each row evenly.
 
     Raises
     ------
     ValueError
-        On a rung without `group_by`, missing columns, or a negative prior strength.
+        On a candidate without `group_by`, missing columns, or a negative prior strength.
     """
-    rung, features, labels = request.rung, request.features, request.labels
-    if not rung.group_by:
-        raise ValueError(f"rung {rung.name!r} is a group history and names no group_by columns")
-    prior_strength = rung_parameters(rung, DEFAULTS)["prior_strength"]
+    candidate, features, labels = request.candidate, request.features, request.labels
+    if not candidate.group_by:
+        raise ValueError(f"candidate {candidate.name!r} is a group history and names no group_by columns")
+    prior_strength = candidate_parameters(candidate, DEFAULTS)["prior_strength"]
     if not 0 <= prior_strength < float("inf"):
-        raise ValueError(f"rung {rung.name!r}: prior_strength must be zero or more, got {prior_strength}")
-    columns = learn_columns(features, rung.group_by)
+        raise ValueError(f"candidate {candidate.name!r}: prior_strength must be zero or more, got {prior_strength}")
+    columns = learn_columns(features, candidate.group_by)
     counts: dict[GroupKey, tuple[int, int]] = {}
     for key, label in zip(_group_keys(features, columns), labels, strict=True):
         if key is not None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.spec.model import Rung, TrainingRecipe
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe
 from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
 from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.training.candidate import fit_bare
@@ -55,7 +55,9 @@ def choose_history(
         Moments at which a monitor saw a change begin.
     """
     moments = train["prediction_at"]
-    probes = [rung for rung in recipe.ladder if rung.kind != "blend" and model_kind(rung.kind).learns][:_PROBES]
+    probes = [
+        candidate for candidate in recipe.candidates if candidate.kind != "blend" and model_kind(candidate.kind).learns
+    ][:_PROBES]
     if not probes or len(train) < 2 * _LEAST_ROWS:
         return HistoryChoice(None, "all: too few rows to try less")
     oldest, newest = moments.min().to_pydatetime(), moments.max().to_pydatetime()
@@ -112,7 +114,7 @@ def _is_enough(rows: pd.DataFrame) -> bool:
 
 def _losses(
     recipe: TrainingRecipe,
-    probes: Sequence[Rung],
+    probes: Sequence[ModelCandidate],
     kept: Mapping[str, pd.DataFrame],
     test: pd.DataFrame,
     names: list[str],
@@ -120,10 +122,10 @@ def _losses(
     """Give, for each choice of training rows, the loss of each row of `test` under the probe that does best there."""
     labels, features = test["label"].to_numpy(dtype=np.float64), test[names]
 
-    def lose(rung: Rung, train: pd.DataFrame) -> FloatArray:
-        return pointwise_log_loss(labels, fit_bare(recipe, rung, train, names).predict(features))
+    def lose(candidate: ModelCandidate, train: pd.DataFrame) -> FloatArray:
+        return pointwise_log_loss(labels, fit_bare(recipe, candidate, train, names).predict(features))
 
-    fits = [partial(lose, rung, train) for train in kept.values() for rung in probes]
+    fits = [partial(lose, candidate, train) for train in kept.values() for candidate in probes]
     losses = iter(fit_side_by_side(fits, recipe.threads))
     tried = {name: [next(losses) for _ in probes] for name in kept}
     return {name: min(each, key=lambda loss: float(loss.mean())) for name, each in tried.items()}

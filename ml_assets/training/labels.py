@@ -15,7 +15,7 @@ class LabelError(ValueError):
     """The SELECT of the declaration gave something that is no label."""
 
 
-def settle_labels(connection: duckdb.DuckDBPyConnection, measures: Sequence[str] = ()) -> duckdb.DuckDBPyRelation:
+def validate_labels(connection: duckdb.DuckDBPyConnection, measures: Sequence[str] = ()) -> duckdb.DuckDBPyRelation:
     """Check the labels in table `_drawn` and give them their types.
 
     Parameters

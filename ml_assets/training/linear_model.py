@@ -126,7 +126,7 @@ class FittedLogisticRegression:
 
     @property
     def kind(self) -> str:
-        """The kind of rung this is."""
+        """The kind of candidate this is."""
         return "logistic_regression"
 
     @property

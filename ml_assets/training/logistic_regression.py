@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.training.candidate_parameters import candidate_parameters
 from ml_assets.training.feature_matrix import FeatureColumns, learn_columns, numeric_matrix, text_matrix
 from ml_assets.training.linear_model import (
     FittedLogisticRegression,
@@ -16,13 +17,12 @@ from ml_assets.training.linear_model import (
     load_logistic_regression,
 )
 from ml_assets.training.model_kind import FitRequest, ModelKind
-from ml_assets.training.rung_parameters import rung_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
-    from ml_assets.spec.model import Rung
+    from ml_assets.spec.model import ModelCandidate
 
 # min_frequency: texts with fewer training rows share one column, with the unknown and the never seen.
 DEFAULTS: dict[str, float] = {"C": 1.0, "max_iter": 1000, "min_frequency": 50}
@@ -42,14 +42,14 @@ def fit_logistic_regression(request: FitRequest) -> FittedLogisticRegression:
     columns = learn_columns(features)
     if not columns.numeric and not _encoded_texts(columns):
         raise ValueError("every feature is unknown in every training row")
-    pipeline = unfitted_pipeline(request.rung, columns, request.seed)
+    pipeline = unfitted_pipeline(request.candidate, columns, request.seed)
     weights = {} if weights_of_rows is None else {"regression__sample_weight": weights_of_rows}
     with threadpool_limits(limits=1):
         pipeline.fit(pipeline_frame(features, columns), request.labels.astype(np.int64), **weights)
     return numbers_of(pipeline, columns)
 
 
-def unfitted_pipeline(rung: Rung, columns: FeatureColumns, seed: int) -> Pipeline:
+def unfitted_pipeline(candidate: ModelCandidate, columns: FeatureColumns, seed: int) -> Pipeline:
     """Give the scikit-learn pipeline that imputes, scales and encodes the columns, and weighs what comes of them."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -59,7 +59,7 @@ def unfitted_pipeline(rung: Rung, columns: FeatureColumns, seed: int) -> Pipelin
 
     from ml_assets.training.numeric_bounds import bounding_steps
 
-    parameters = rung_parameters(rung, DEFAULTS)
+    parameters = candidate_parameters(candidate, DEFAULTS)
     texts = _encoded_texts(columns)
     # numpy's median of a column at a time: the imputer's own sorts all of them masked, half the time of a fit
     imputer = SimpleImputer(strategy=_median, add_indicator=True, keep_empty_features=True)  # pyright: ignore[reportArgumentType] - inferred from the default

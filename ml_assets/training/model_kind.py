@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ml_assets.spec.model import Rung
-    from ml_assets.training.rung_parameters import FitOptions
+    from ml_assets.spec.model import ModelCandidate
+    from ml_assets.training.candidate_parameters import FitOptions
 
 FloatArray = NDArray[np.float64]
 Contributions = tuple[dict[str, FloatArray], FloatArray]
@@ -66,7 +66,7 @@ class FitRequest:
 
     Attributes
     ----------
-    rung
+    candidate
         What the declaration says of this model: `parameters`, for example, and `warm_start`.
     features
         One row an example, the columns it may use: numbers (NaN unknown) and text (None unknown). Not to be changed.
@@ -76,7 +76,7 @@ class FitRequest:
         How much rows count, and what model to go on from.
     """
 
-    rung: Rung
+    candidate: ModelCandidate
     features: pd.DataFrame
     labels: FloatArray
     seed: int
@@ -101,7 +101,7 @@ class Load(Protocol):
 
 @dataclass(frozen=True)
 class ModelKind:
-    """A kind of model, as `model.ladder` names it.
+    """A kind of model, as `model.candidates` names it.
 
     Attributes
     ----------

@@ -6,8 +6,8 @@
     def test_kind_conforms(check):
         check(KIND)
 
-Each check fits the kind on made-up rows of this module with its default parameters, or with those of the rung that it
-is given, and raises ConformanceError with what it found.
+Each check fits the kind on made-up rows of this module with its default parameters, or with those of the candidate
+that it is given, and raises ConformanceError with what it found.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.spec.model import Rung
+from ml_assets.spec.model import ModelCandidate
 from ml_assets.stats.logit import logit
+from ml_assets.training.candidate_parameters import PLAIN, candidate_parameters
 from ml_assets.training.model_kind import FitRequest, FittedModel, FloatArray, ModelKind
-from ml_assets.training.rung_parameters import PLAIN, rung_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,9 +51,9 @@ def made_up_rows(n: int = 600) -> tuple[pd.DataFrame, FloatArray]:
     return frame, labels
 
 
-def fits_and_scores(kind: ModelKind, rung: Rung | None = None) -> None:
+def fits_and_scores(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
     """Every row gets a probability as float64, also a row of unknowns; no rows get none."""
-    model, frame, _ = _fitted(kind, rung)
+    model, frame, _ = _fitted(kind, candidate)
     scores = model.predict(frame)
     unknown = frame.iloc[[50]].assign(carrier=None, wind_speed_mph=np.nan, hour=np.nan)
     _require(model.kind == kind.name, f"its model calls itself {model.kind!r}, the kind {kind.name!r}")
@@ -63,18 +63,18 @@ def fits_and_scores(kind: ModelKind, rung: Rung | None = None) -> None:
     _require(model.predict(frame.iloc[:0]).shape == (0,), "no rows must give no scores")
 
 
-def scores_rows_alone(kind: ModelKind, rung: Rung | None = None) -> None:
+def scores_rows_alone(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
     """A row has the same score alone, among others and in another order, to the bit."""
-    model, frame, _ = _fitted(kind, rung)
+    model, frame, _ = _fitted(kind, candidate)
     together = model.predict(frame)
     alone = [model.predict(frame.iloc[[row]])[0] for row in range(20, 45)]
     _require(alone == together[20:45].tolist(), "a row scores otherwise alone than among others")
     _require(bool((model.predict(frame.iloc[::-1])[::-1] == together).all()), "the order of rows changes scores")
 
 
-def names_missing_columns(kind: ModelKind, rung: Rung | None = None) -> None:
+def names_missing_columns(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
     """A missing column raises ValueError with its name; more columns, in another order, change nothing."""
-    model, frame, _ = _fitted(kind, rung)
+    model, frame, _ = _fitted(kind, candidate)
     more = frame[frame.columns[::-1]].assign(another=1.0)
     _require(bool((model.predict(more) == model.predict(frame)).all()), "a column it does not need changes scores")
     for name in model.feature_names:
@@ -86,9 +86,9 @@ def names_missing_columns(kind: ModelKind, rung: Rung | None = None) -> None:
             raise ConformanceError(f"predict without {name!r} raises no ValueError")
 
 
-def takes_odd_values_for_unknown(kind: ModelKind, rung: Rung | None = None) -> None:
+def takes_odd_values_for_unknown(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
     """A text that training never saw, and a number that is not finite, count as unknown."""
-    model, frame, _ = _fitted(kind, rung)
+    model, frame, _ = _fitted(kind, candidate)
     row = frame.iloc[[50]]
     pairs = [(row.assign(carrier="??"), row.assign(carrier=None))]
     pairs += [(row.assign(hour=infinity), row.assign(hour=np.nan)) for infinity in (np.inf, -np.inf)]
@@ -98,9 +98,9 @@ def takes_odd_values_for_unknown(kind: ModelKind, rung: Rung | None = None) -> N
         )
 
 
-def saves_and_loads(kind: ModelKind, rung: Rung | None = None) -> None:
+def saves_and_loads(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
     """What is read back scores alike to the bit and saves to the same files."""
-    model, frame, _ = _fitted(kind, rung)
+    model, frame, _ = _fitted(kind, candidate)
     files = model.to_files()
     loaded = kind.load(files)
     _require(bool(files) and all(isinstance(each, bytes) for each in files.values()), "files are not bytes by name")
@@ -109,18 +109,18 @@ def saves_and_loads(kind: ModelKind, rung: Rung | None = None) -> None:
     _require(loaded.to_files() == files, "a loaded model saves to other files")
 
 
-def fits_the_same_twice(kind: ModelKind, rung: Rung | None = None) -> None:
+def fits_the_same_twice(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
     """The same request gives the same bytes, and changes neither rows nor labels."""
     frame, labels = made_up_rows()
     before, labels_before = frame.copy(deep=True), labels.copy()
-    first, second = (_fit(kind, rung, frame, labels).to_files() for _ in range(2))
+    first, second = (_fit(kind, candidate, frame, labels).to_files() for _ in range(2))
     _require(first == second, "two fits on the same rows with the same seed differ")
     _require(frame.equals(before) and bool((labels == labels_before).all()), "a fit changes its rows")
 
 
-def explains_itself(kind: ModelKind, rung: Rung | None = None) -> None:
+def explains_itself(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
     """Importance is of its columns alone, and contributions, where it has them, add up to the log odds of the score."""
-    model, frame, _ = _fitted(kind, rung)
+    model, frame, _ = _fitted(kind, candidate)
     importance, found = model.importance(), model.contributions(frame)
     _require(set(importance) <= set(model.feature_names), "importance of columns that it does not take")
     _require(all(np.isfinite(list(importance.values()))), "importance that is not finite")
@@ -131,10 +131,10 @@ def explains_itself(kind: ModelKind, rung: Rung | None = None) -> None:
         _require(bool(np.allclose(total, logit(model.predict(frame)), atol=1e-4)), "contributions miss the log odds")
 
 
-def refuses_unknown_parameters(kind: ModelKind, rung: Rung | None = None) -> None:
-    """A parameter that the kind does not know raises ValueError naming it; `rung_parameters` does that."""
+def refuses_unknown_parameters(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
+    """A parameter that the kind does not know raises ValueError naming it; `candidate_parameters` does that."""
     frame, labels = made_up_rows()
-    declared = rung or Rung(name="conforms", kind=kind.name)
+    declared = candidate or ModelCandidate(name="conforms", kind=kind.name)
     odd = declared.model_copy(update={"parameters": {**declared.parameters, "no_such_parameter": 1}})
     if not kind.parameters:
         return
@@ -144,7 +144,10 @@ def refuses_unknown_parameters(kind: ModelKind, rung: Rung | None = None) -> Non
         _require("no_such_parameter" in str(error), f"the error about an unknown parameter does not name it: {error}")
     else:
         raise ConformanceError("an unknown parameter raises no ValueError")
-    _require(dict(kind.parameters) == rung_parameters(Rung(name="d", kind=kind.name), kind.parameters), "defaults")
+    _require(
+        dict(kind.parameters) == candidate_parameters(ModelCandidate(name="d", kind=kind.name), kind.parameters),
+        "defaults",
+    )
 
 
 CHECKS = (
@@ -153,13 +156,13 @@ CHECKS = (
 )  # fmt: skip
 
 
-def _fitted(kind: ModelKind, rung: Rung | None) -> tuple[FittedModel, pd.DataFrame, FloatArray]:
+def _fitted(kind: ModelKind, candidate: ModelCandidate | None) -> tuple[FittedModel, pd.DataFrame, FloatArray]:
     frame, labels = made_up_rows()
-    return _fit(kind, rung, frame, labels), frame, labels
+    return _fit(kind, candidate, frame, labels), frame, labels
 
 
-def _fit(kind: ModelKind, rung: Rung | None, frame: pd.DataFrame, labels: FloatArray) -> FittedModel:
-    return kind.fit(FitRequest(rung or Rung(name="conforms", kind=kind.name), frame, labels, 1, PLAIN))
+def _fit(kind: ModelKind, candidate: ModelCandidate | None, frame: pd.DataFrame, labels: FloatArray) -> FittedModel:
+    return kind.fit(FitRequest(candidate or ModelCandidate(name="conforms", kind=kind.name), frame, labels, 1, PLAIN))
 
 
 def _require(holds: bool, otherwise: str) -> None:

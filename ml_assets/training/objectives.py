@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.spec.model import Rung, TrainingRecipe
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe
 from ml_assets.spec.objectives import OUTCOME, Objective
 from ml_assets.training.boosted_trees import DEFAULTS, Trees, feature_types, feature_values, read_trees
+from ml_assets.training.candidate_parameters import candidate_parameters
 from ml_assets.training.feature_matrix import learn_columns
 from ml_assets.training.fit_pool import fit_side_by_side
-from ml_assets.training.rung_parameters import rung_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,8 +60,8 @@ def _fit(recipe: TrainingRecipe, objective: Objective, train: pd.DataFrame, feat
         )
     low, high = objective.at_least, objective.at_most
     target = np.clip(outcome[is_known], -np.inf if low is None else low, np.inf if high is None else high)
-    rung = Rung(name=objective.name, kind="xgboost", parameters=objective.parameters)
-    parameters: dict[str, float | str] = {**rung_parameters(rung, DEFAULTS)}
+    candidate = ModelCandidate(name=objective.name, kind="xgboost", parameters=objective.parameters)
+    parameters: dict[str, float | str] = {**candidate_parameters(candidate, DEFAULTS)}
     rounds = int(parameters.pop("rounds"))
     known = train.loc[is_known][features]
     columns = learn_columns(known)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.spec.model import Rung, TrainingRecipe
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe
 from ml_assets.stats.classification import log_loss
 from ml_assets.training.blend import Blend
 from ml_assets.training.calibration import CalibratedModel
@@ -29,28 +29,28 @@ MOST_LOSS = 1.02  # times the judged model's loss on the holdout, which the refi
 
 def refit(
     recipe: TrainingRecipe,
-    rung: Rung,
+    candidate: ModelCandidate,
     judged: FittedModel,
     rows: pd.DataFrame,
     features: Sequence[str],
     start: Start | None = None,
 ) -> FittedModel:
-    """Fit `rung` on all `rows`, with the weights and the calibration that `judged` has.
+    """Fit `candidate` on all `rows`, with the weights and the calibration that `judged` has.
 
     Parameters
     ----------
     rows
         A training set, of both splits: `label`, `prediction_at` and the feature columns.
     judged
-        The model of that rung that was fitted on the rows of split `train`.
+        The model of that candidate that was fitted on the rows of split `train`.
     """
     names = list(features)
     if isinstance(judged, CalibratedModel):
-        return CalibratedModel(refit(recipe, rung, judged.model, rows, names, start), judged.curve)
+        return CalibratedModel(refit(recipe, candidate, judged.model, rows, names, start), judged.curve)
     if isinstance(judged, Blend):
-        fits = [partial(fit_bare, recipe, recipe.rung(name), rows, names, start) for name in judged.names]
+        fits = [partial(fit_bare, recipe, recipe.candidate(name), rows, names, start) for name in judged.names]
         return Blend(judged.names, tuple(fit_side_by_side(fits, recipe.threads)), judged.weights)
-    return fit_bare(recipe, rung, rows, names, start)
+    return fit_bare(recipe, candidate, rows, names, start)
 
 
 def departs(judged: FittedModel, refitted: FittedModel, holdout: pd.DataFrame) -> str:

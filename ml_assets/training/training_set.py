@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.objectives import OUTCOME
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.training.time_folds import CHOSEN
@@ -63,7 +64,7 @@ class NotEnoughDataError(ValueError):
     """Too few matured examples to train or to hold out."""
 
 
-def plan_draw(spec: UseCaseSpec, as_of: date, excluded: Sequence[date] = ()) -> DrawPlan:
+def plan_draw(spec: UseCaseSpec, as_of: DropKey, excluded: Sequence[DropKey] = ()) -> DrawPlan:
     """Plan the training set of `as_of`: what matured by its batch, the newest part held out.
 
     The holdout is the declared length of days up to the newest `prediction_at` that is matured.
@@ -85,7 +86,7 @@ def plan_draw(spec: UseCaseSpec, as_of: date, excluded: Sequence[date] = ()) -> 
     )
 
 
-def _holdout_start(spec: UseCaseSpec, as_of: date, matured_until: datetime) -> datetime:
+def _holdout_start(spec: UseCaseSpec, as_of: DropKey, matured_until: datetime) -> datetime:
     """Count the holdout back in whole batches, so that a clock change costs it no day."""
     newest = as_of
     while spec.calendar.batch_at(newest) > matured_until:
@@ -184,7 +185,7 @@ def count_resolved_without_label(connection: duckdb.DuckDBPyConnection, plan: Dr
     ).fetchall()[0][0]
 
 
-def first_drawable(spec: UseCaseSpec, first: date) -> date:
+def first_drawable(spec: UseCaseSpec, first: DropKey) -> DropKey:
     """Give the first drop as of which both splits can have rows, where `first` is the first drop with features."""
     drop = first
     while _holdout_start(spec, drop, spec.matured_by(drop)) <= spec.calendar.batch_at(first):
@@ -192,7 +193,7 @@ def first_drawable(spec: UseCaseSpec, first: date) -> date:
     return drop
 
 
-def check_size(counts: dict[str, int], plan: DrawPlan, enough_from: date) -> None:
+def check_size(counts: dict[str, int], plan: DrawPlan, enough_from: DropKey) -> None:
     """Refuse a training set in which a split is empty; `enough_from` is the drop as of which neither need be.
 
     Raises

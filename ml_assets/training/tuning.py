@@ -1,4 +1,4 @@
-"""A search for a rung's parameters under a budget, on windows of time ahead of what it was trained on."""
+"""A search for a candidate's parameters under a budget, on windows of time ahead of what it was trained on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.spec.model import Rung, TrainingRecipe, Tuning
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe, Tuning
 from ml_assets.stats.classification import log_loss
 from ml_assets.training.candidate import score_ahead
 from ml_assets.training.model_kinds import model_kind
@@ -36,10 +36,10 @@ class Trial:
     outcome
         complete, pruned or failed.
     is_best
-        Whether the rung took these parameters.
+        Whether the candidate took these parameters.
     """
 
-    rung: str
+    candidate: str
     parameters: dict[str, float]
     loss: float
     windows: int
@@ -56,35 +56,35 @@ class SearchData:
     folds: Sequence[Fold]
 
 
-def tune_ladder(
+def tune_candidates(
     recipe: TrainingRecipe, budget: Tuning, rows: pd.DataFrame, features: Sequence[str], tell: Callable[[str], None]
 ) -> tuple[TrainingRecipe, list[Trial]]:
-    """Search for the parameters of each rung that declares where to look; give the recipe with what was found.
+    """Search for the parameters of each candidate that declares where to look; give the recipe with what was found.
 
-    The budget is each rung's. Raises ValueError when no rung has a `search`, or the rows hold no window.
+    The budget is each candidate's. Raises ValueError when no candidate has a `search`, or the rows hold no window.
     """
-    searched = [rung for rung in recipe.ladder if rung.search]
+    searched = [candidate for candidate in recipe.candidates if candidate.search]
     if not searched:
-        raise ValueError("there is nothing to tune: no rung of the ladder declares `search`")
+        raise ValueError("there is nothing to tune: no candidate declares `search`")
     train = rows.loc[rows["split"] == "train"]
     folds = time_folds(train, recipe.folds, recipe.matures_after)
     if not folds:
         length = recipe.folds.length.days
         raise ValueError(f"the training rows are too few for a window of {length} days with as much before it")
     trials: list[Trial] = []
-    for rung in searched:
-        tuned, tried = tune_rung(recipe, rung, budget, SearchData(train, list(features), folds), tell)
-        recipe, trials = recipe.with_rung(tuned), [*trials, *tried]
+    for candidate in searched:
+        tuned, tried = tune_candidate(recipe, candidate, budget, SearchData(train, list(features), folds), tell)
+        recipe, trials = recipe.with_candidate(tuned), [*trials, *tried]
     return recipe, trials
 
 
-def tune_rung(
+def tune_candidate(
     recipe: TrainingRecipe,
-    rung: Rung,
+    candidate: ModelCandidate,
     budget: Tuning,
     ground: SearchData,
     tell: Callable[[str], None],
-) -> tuple[Rung, list[Trial]]:
+) -> tuple[ModelCandidate, list[Trial]]:
     """Search with a tree-structured Parzen estimator (Bergstra et al., 2011), beginning with what is declared.
 
     A trial is stopped after a window in which its mean loss so far is above the median of those before it. The same
@@ -93,8 +93,8 @@ def tune_rung(
 
     Returns
     -------
-    rung, trials
-        The rung with the best parameters, which are the declared ones when nothing beat them.
+    candidate, trials
+        The candidate with the best parameters, which are the declared ones when nothing beat them.
     """
     import optuna
 
@@ -104,12 +104,12 @@ def tune_rung(
         pruner=optuna.pruners.MedianPruner(n_startup_trials=WARM_UP_TRIALS),
     )
     study.enqueue_trial(
-        {name: rung.parameters.get(name, model_kind(rung.kind).parameters[name]) for name in rung.search}
+        {name: candidate.parameters.get(name, model_kind(candidate.kind).parameters[name]) for name in candidate.search}
     )
 
     def loss_of(trial: optuna.Trial) -> float:
-        parameters = rung.parameters | {name: _suggest(trial, rung, name) for name in rung.search}
-        tried = rung.model_copy(update={"parameters": parameters})
+        parameters = candidate.parameters | {name: _suggest(trial, candidate, name) for name in candidate.search}
+        tried = candidate.model_copy(update={"parameters": parameters})
         losses: list[float] = []
         for number, fold in enumerate(ground.folds):
             scores, labels = score_ahead(recipe, tried, ground.train, ground.features, fold)
@@ -117,32 +117,32 @@ def tune_rung(
             trial.report(float(np.mean(losses)), number)
             if trial.should_prune():
                 raise optuna.TrialPruned
-        tell(f"{rung.name}, trial {trial.number}: log loss {np.mean(losses):.5f} with {parameters}")
+        tell(f"{candidate.name}, trial {trial.number}: log loss {np.mean(losses):.5f} with {parameters}")
         return float(np.mean(losses))
 
     with warnings.catch_warnings():  # what is declared is tried also where it lies outside the range
         warnings.filterwarnings("ignore", "Fixed parameter .* is out of range")
         study.optimize(loss_of, n_trials=budget.trials, timeout=budget.minutes * 60)
-    trials = list(_as_trials(rung, study))
+    trials = list(_as_trials(candidate, study))
     complete = [trial for trial in trials if math.isfinite(trial.loss)]
     if not complete:
-        tell(f"{rung.name}: the budget ended before a trial did; the declared parameters stand")
-        return rung, trials
+        tell(f"{candidate.name}: the budget ended before a trial did; the declared parameters stand")
+        return candidate, trials
     best = min(complete, key=lambda trial: trial.loss)
-    tell(f"{rung.name}: best of {len(trials)} trials, log loss {best.loss:.5f} with {best.parameters}")
+    tell(f"{candidate.name}: best of {len(trials)} trials, log loss {best.loss:.5f} with {best.parameters}")
     marked = [replace(trial, is_best=trial is best) for trial in trials]
-    return rung.model_copy(update={"parameters": rung.parameters | best.parameters}), marked
+    return candidate.model_copy(update={"parameters": candidate.parameters | best.parameters}), marked
 
 
-def _suggest(trial: optuna.Trial, rung: Rung, name: str) -> float:
-    space = rung.search[name]
-    if isinstance(model_kind(rung.kind).parameters[name], int):
+def _suggest(trial: optuna.Trial, candidate: ModelCandidate, name: str) -> float:
+    space = candidate.search[name]
+    if isinstance(model_kind(candidate.kind).parameters[name], int):
         return trial.suggest_int(name, round(space.low), round(space.high), log=space.log)
     return trial.suggest_float(name, space.low, space.high, log=space.log)
 
 
-def _as_trials(rung: Rung, study: optuna.Study) -> Iterator[Trial]:
+def _as_trials(candidate: ModelCandidate, study: optuna.Study) -> Iterator[Trial]:
     for trial in study.trials:
         loss = float("nan") if trial.value is None or trial.state.name != "COMPLETE" else trial.value
         outcome = {"COMPLETE": "complete", "PRUNED": "pruned"}.get(trial.state.name, "failed")
-        yield Trial(rung.name, dict(trial.params), loss, len(trial.intermediate_values), outcome)
+        yield Trial(candidate.name, dict(trial.params), loss, len(trial.intermediate_values), outcome)

@@ -25,7 +25,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from ml_assets.spec.model import Rung, TrainingRecipe
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
 from ml_assets.stats.classification import auc, expected_calibration_error, log_loss, pointwise_log_loss
@@ -33,7 +33,7 @@ from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle, ModelStore
 from ml_assets.stores.paths import StatePaths
-from ml_assets.training.candidate import MeasuredRung, climb, predict_out_of_fold
+from ml_assets.training.candidate import MeasuredCandidate, fit_candidates, predict_out_of_fold
 from ml_assets.training.time_folds import time_folds
 from ml_assets_tests.benchmarks.gate_repeats import draw_rows
 from ml_assets_tests.rehearsal import flagship
@@ -62,10 +62,10 @@ class Month:
 def small_recipe(spec: UseCaseSpec, trees: tuple[int, int, float, float]) -> TrainingRecipe:
     """Give the flagship's recipe with fewer and shallower trees."""
     recipe = spec.model.recipe(spec.labels.matures_after).model_copy(update={"threads": 1})
-    declared = recipe.rung("xgboost")
+    declared = recipe.candidate("xgboost")
     rounds, depth, eta, columns = trees
     small = {"rounds": rounds, "max_depth": depth, "eta": eta, "colsample_bytree": columns}
-    return recipe.with_rung(declared.model_copy(update={"parameters": {**declared.parameters, **small}}))
+    return recipe.with_candidate(declared.model_copy(update={"parameters": {**declared.parameters, **small}}))
 
 
 def month_rows(spec: UseCaseSpec, data: Path, as_of: date) -> pd.DataFrame:
@@ -99,12 +99,12 @@ def measures_of(month: pd.DataFrame, scores: np.ndarray, capacity: int) -> dict[
 
 
 def artifact_bytes(
-    spec: UseCaseSpec, recipe: TrainingRecipe, as_of: date, rungs: tuple[MeasuredRung, MeasuredRung]
+    spec: UseCaseSpec, recipe: TrainingRecipe, as_of: date, candidates: tuple[MeasuredCandidate, MeasuredCandidate]
 ) -> int:
     """Count every file that the store keeps of a model and the baseline beside it, the manifest too."""
-    (rung, baseline), moment = rungs, as_of.isoformat()
-    bundle = ModelBundle(moment, rung.rung.name, moment, "", recipe.only(rung.rung.name),
-                         tuple(spec.features.feature_names()), rung.model, baseline.model)  # fmt: skip
+    (candidate, baseline), moment = candidates, as_of.isoformat()
+    bundle = ModelBundle(moment, candidate.candidate.name, moment, "", recipe.only(candidate.candidate.name),
+                         tuple(spec.features.feature_names()), candidate.model, baseline.model)  # fmt: skip
     with TemporaryDirectory() as folder:
         stored = ModelStore(Path(folder)).save(bundle)
         return sum(path.stat().st_size for path in stored.folder.rglob("*") if path.is_file())
@@ -132,11 +132,11 @@ def choose(spec: UseCaseSpec, data: Path, seeds: int) -> None:
 
 
 def both(spec: UseCaseSpec) -> TrainingRecipe:
-    """Give a recipe whose ladder ends with the full blend and the small one, which share the line."""
+    """Give a recipe whose candidates ends with the full blend and the small one, which share the line."""
     recipe = spec.model.recipe(spec.labels.matures_after).only("blend").model_copy(update={"threads": 1})
-    trees = small_recipe(spec, CHOSEN).rung("xgboost").model_copy(update={"name": "small_trees"})
-    small = Rung(name="small", kind="blend", members=("logistic_regression", "small_trees"))
-    return recipe.model_copy(update={"ladder": (*recipe.ladder, trees, small)})
+    trees = small_recipe(spec, CHOSEN).candidate("xgboost").model_copy(update={"name": "small_trees"})
+    small = ModelCandidate(name="small", kind="blend", members=("logistic_regression", "small_trees"))
+    return recipe.model_copy(update={"candidates": (*recipe.candidates, trees, small)})
 
 
 def year(spec: UseCaseSpec, data: Path, until: date) -> tuple[list[Month], pd.DataFrame]:
@@ -151,17 +151,20 @@ def year(spec: UseCaseSpec, data: Path, until: date) -> tuple[list[Month], pd.Da
         kept = {"batch_date": month["batch_date"][known], "label": month["label"][known]}
         started, spent = time.perf_counter(), dict[str, float]()
 
-        def tell(rung: MeasuredRung, started: float = started, spent: dict[str, float] = spent) -> None:
-            spent[rung.rung.name] = time.perf_counter() - started - sum(spent.values())
+        def tell(candidate: MeasuredCandidate, started: float = started, spent: dict[str, float] = spent) -> None:
+            spent[candidate.candidate.name] = time.perf_counter() - started - sum(spent.values())
 
-        rungs = {rung.rung.name: rung for rung in climb(recipe, draw_rows(spec, data, as_of), names, on_rung=tell)}
-        for name, rung in (("full", "blend"), ("small", "small"), ("baseline", "group_history")):
-            model, before = rungs[rung].model, time.perf_counter()
+        candidates = {
+            candidate.candidate.name: candidate
+            for candidate in fit_candidates(recipe, draw_rows(spec, data, as_of), names, on_candidate=tell)
+        }
+        for name, candidate in (("full", "blend"), ("small", "small"), ("baseline", "group_history")):
+            model, before = candidates[candidate].model, time.perf_counter()
             scores = model.predict(month)
             us_per_row = (time.perf_counter() - before) / len(month) * 1e6
             size = sum(len(content) for content in model.to_files().values())
-            whole = artifact_bytes(spec, recipe, as_of, (rungs[rung], rungs["group_history"]))
-            fit_s = sum(spent[each] for each in rungs[rung].rung.members)
+            whole = artifact_bytes(spec, recipe, as_of, (candidates[candidate], candidates["group_history"]))
+            fit_s = sum(spent[each] for each in candidates[candidate].candidate.members)
             measures = measures_of(month, scores, spec.worklist.capacity)
             months.append(Month(as_of, name, measures, size, whole, fit_s, us_per_row))
             kept[name] = scores[known]

@@ -33,7 +33,7 @@ from ml_assets.monitoring.feature_drift import (
 from ml_assets.monitoring.feed_health import FeedHealth
 from ml_assets.monitoring.feed_profile import CategoryCounts, Series, profile_source
 from ml_assets.monitoring.placebo_family import MIN_WINDOWS, PlaceboFamily
-from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate, moving_rate, persistent
+from ml_assets.monitoring.placebo_z_score import FAMILIES, false_alarm_rate, moving_rate, persistent
 from ml_assets.monitoring.window_psi import log_psi_of_windows, log_steady_psi, n_varying_windows
 from ml_assets.pipeline.monitoring.drift import feature_rows_of
 from ml_assets.spec.use_case import UseCaseSpec
@@ -219,8 +219,8 @@ def count_feeds(
         for place, drop in enumerate(drops):
             for reading in health.read(drop):
                 recent = ratios.setdefault((reading.source, reading.column, reading.statistic), [])
-                known = math.isfinite(reading.standing.z) and math.isfinite(reading.standing.threshold)
-                recent.append(abs(reading.standing.z) / reading.standing.threshold if known else 0.0)
+                known = math.isfinite(reading.z_score.z) and math.isfinite(reading.z_score.threshold)
+                recent.append(abs(reading.z_score.z) / reading.z_score.threshold if known else 0.0)
                 alarms[place] |= persistent(recent[-n:], k, n) > 1
         alarms[: LEARNED_WEEKS * WEEK] = False  # the weeks that are learned from are not judged
         episodes += stretches(alarms)

@@ -46,8 +46,8 @@ def main() -> None:
     drops = spec.calendar.drops_between(FIRST, LAST)
     run_batch_steps(spec, state, drops, BatchContext(now), only=up_to_features)
     versions = []
-    for rung in CANDIDATES:
-        asked = Retraining(TRAINED.isoformat(), rung, "disabled")
+    for candidate in CANDIDATES:
+        asked = Retraining(TRAINED.isoformat(), candidate, "disabled")
         run_retraining_steps(spec, state, asked, RetrainingContext(now))
         with state.connect() as connection:
             found = state.lake.relation(connection, "candidate_model").filter("is_chosen")

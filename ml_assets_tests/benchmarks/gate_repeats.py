@@ -28,7 +28,7 @@ from ml_assets.stats.window_measures import measure_window
 from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
-from ml_assets.training.candidate import climb
+from ml_assets.training.candidate import fit_candidates
 from ml_assets.training.evaluation import gain_over
 from ml_assets.training.training_set import draw_training_set, plan_draw
 from ml_assets_tests.rehearsal import DEFS_FOLDER
@@ -63,21 +63,23 @@ def resampled_days(rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame
     return pd.concat(parts, ignore_index=True)
 
 
-def fit_equal(spec: UseCaseSpec, rows: pd.DataFrame, n_models: int, rung: str, rng: np.random.Generator) -> _Equal:
+def fit_equal(spec: UseCaseSpec, rows: pd.DataFrame, n_models: int, candidate: str, rng: np.random.Generator) -> _Equal:
     """Fit models of one recipe, each on training days drawn with replacement; give their scores of the holdout."""
     train = rows.loc[rows["split"] == "train"]
     holdout = rows.loc[rows["split"] == "holdout"].reset_index(drop=True)
-    recipe = spec.model.recipe(spec.labels.matures_after).only(rung or spec.model.ladder[-1].name)
+    recipe = spec.model.recipe(spec.labels.matures_after).only(candidate or spec.model.candidates[-1].name)
     no_windows = recipe.folds.model_copy(update={"length": spec.calendar.every * 9999})  # a blend's shares are even
     scores: list[np.ndarray] = []
     baseline = np.empty(0)
     for number in range(n_models):
         drawn = resampled_days(train, rng).assign(split="train")
         own = recipe.model_copy(update={"seed": number, "folds": no_windows})
-        rungs = climb(own, pd.concat([drawn, holdout], ignore_index=True), list(spec.features.feature_names()))
-        scores.append(rungs[-1].holdout_scores)
-        baseline = rungs[0].holdout_scores
-        sys.stderr.write(f"model {number}: log loss {rungs[-1].measures['log_loss']:.5f}\n")
+        candidates = fit_candidates(
+            own, pd.concat([drawn, holdout], ignore_index=True), list(spec.features.feature_names())
+        )
+        scores.append(candidates[-1].holdout_scores)
+        baseline = candidates[0].holdout_scores
+        sys.stderr.write(f"model {number}: log loss {candidates[-1].measures['log_loss']:.5f}\n")
     return _Equal(holdout.assign(_row=np.arange(len(holdout))), scores, baseline)
 
 
@@ -107,13 +109,13 @@ def main() -> None:
     parser.add_argument("--as-of", type=date.fromisoformat, required=True)
     parser.add_argument("--models", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=200)
-    parser.add_argument("--rung", default="")
+    parser.add_argument("--candidate", default="")
     parser.add_argument("--by-luck", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     spec = load_use_case(DEFS_FOLDER / "flight_delays")
     rng = np.random.default_rng(asked.seed)
-    equal = fit_equal(spec, draw_rows(spec, asked.data, asked.as_of), asked.models, asked.rung, rng)
+    equal = fit_equal(spec, draw_rows(spec, asked.data, asked.as_of), asked.models, asked.candidate, rng)
     judged = [judge_once(spec, equal, rng, by_luck=asked.by_luck) for _ in range(asked.repeats)]
     spread = np.quantile([gain for _, gain in judged], [0.05, 0.5, 0.9, 0.95, 0.99])
     broken = Counter(reason.code for verdict, _ in judged for reason in verdict.reasons if not reason.passed)

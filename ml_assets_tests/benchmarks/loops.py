@@ -417,7 +417,7 @@ a retraining where the newest decision asks for one; the sensors of a daily use 
 - *against* another policy: the mean log loss of what was served, relative to that policy's on the same days; above zero
   it would have been better. Schedules retrain every 7, 28 or 84 days on all, or the newest 28 or 84 days; the best of them
   is picked in hindsight; they act daily. ADWIN and DDM are River's, with their defaults,
-  fed with each outcome as it becomes known. All rivals fit the kind of model that made the worlds, which the ladder of a use case first has to find.
+  fed with each outcome as it becomes known. All rivals fit the kind of model that made the worlds, which the candidates of a use case first has to find.
 
 {table}
 """

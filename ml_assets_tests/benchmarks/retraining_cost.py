@@ -65,7 +65,7 @@ def main() -> None:
             state, fits = UseCaseState(spec.name, StatePaths(Path(folder) / "state")), _Clock()
             begun, used = time.perf_counter(), time.process_time()
             with (
-                mock.patch.object(candidate, "fit_rung", fits.timed(candidate.fit_rung)),
+                mock.patch.object(candidate, "fit_candidate", fits.timed(candidate.fit_candidate)),
                 mock.patch.object(objectives, "_fit", fits.timed(objectives._fit)),
             ):
                 run_retraining_steps(spec, state, Retraining(as_of=asked.as_of), RetrainingContext(clock.now()))

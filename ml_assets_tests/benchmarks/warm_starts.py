@@ -27,7 +27,7 @@ from ml_assets.pipeline.evaluation.comparison import Comparison
 from ml_assets.pipeline.evaluation.slices import declared_slices
 from ml_assets.pipeline.evaluation.verdict import evidence_of
 from ml_assets.serving.routing import Promotion
-from ml_assets.spec.model import Rung, TrainingRecipe, WarmStart
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe, WarmStart
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import auc, log_loss
 from ml_assets.stats.window_measures import measure_window
@@ -47,7 +47,7 @@ OLD = (date(2013, 1, 15), date(2013, 2, 14))
 class Chain:
     """One way of training, and the model it has come to."""
 
-    rung: Rung
+    candidate: ModelCandidate
     model: FittedModel
     trained_until: datetime
 
@@ -64,8 +64,8 @@ class Step:
     verdict: str
 
 
-def modes(declared: Rung, rounds: int) -> dict[str, Rung]:
-    """Give the rung trained anew, continued naively, and continued with a fifth of what was known."""
+def modes(declared: ModelCandidate, rounds: int) -> dict[str, ModelCandidate]:
+    """Give the candidate trained anew, continued naively, and continued with a fifth of what was known."""
     shares = {"naive": 0.0, "replay 0.2": 0.2}
     warm = {name: declared.model_copy(update={"warm_start": WarmStart(rounds=rounds, replay_share=share)})
             for name, share in shares.items()}  # fmt: skip
@@ -84,10 +84,12 @@ def verdict_of(spec: UseCaseSpec, chain: Chain, model: FittedModel, until: datet
     as_of = until.date()
 
     def bundle(fitted: FittedModel, moment: datetime) -> ModelBundle:
-        return ModelBundle(str(as_of), chain.rung.name, moment.isoformat(), "", recipe, tuple(names), fitted, baseline)
+        return ModelBundle(
+            str(as_of), chain.candidate.name, moment.isoformat(), "", recipe, tuple(names), fitted, baseline
+        )
 
     found = Comparison(
-        CandidateRow(as_of, chain.rung.name, "candidate", "", 0, "", ""), Promotion(as_of, 1, "champion", "", as_of),
+        CandidateRow(as_of, chain.candidate.name, "candidate", "", 0, "", ""), Promotion(as_of, 1, "champion", "", as_of),
         bundle(model, until), bundle(chain.model, chain.trained_until), window, scores, float(train["label"].mean()),
         champion_until=chain.trained_until,
     )  # fmt: skip
@@ -132,18 +134,20 @@ def ground_of(spec: UseCaseSpec, data: Path, as_of: date) -> Ground:
     return Ground(as_of, draw_rows(spec, data, as_of), labelled(month_rows(spec, data, as_of)), until)
 
 
-def step(spec: UseCaseSpec, recipe: TrainingRecipe, ground: Ground, rung: Rung, before: Chain | None) -> Step:
+def step(
+    spec: UseCaseSpec, recipe: TrainingRecipe, ground: Ground, candidate: ModelCandidate, before: Chain | None
+) -> Step:
     """Train a chain's next model, let the gate judge it, and measure the month after and the old window."""
     names = list(spec.features.feature_names())
     start = Start(before.model, before.trained_until, "before") if before is not None else None
     began = time.perf_counter()
-    model = fit_bare(recipe, rung, ground.train, names, start)
+    model = fit_bare(recipe, candidate, ground.train, names, start)
     spent = time.perf_counter() - began
     said = verdict_of(spec, before, model, ground.until, ground.rows) if before is not None else "the first"
     scores = model.predict(ground.month)
     labels, old_labels = (each["label"].to_numpy(dtype=float) for each in (ground.month, ground.old))
     return Step(
-        Chain(rung, model, ground.until), log_loss(labels, scores), auc(labels, scores),
+        Chain(candidate, model, ground.until), log_loss(labels, scores), auc(labels, scores),
         log_loss(old_labels, model.predict(ground.old)), spent, said,
     )  # fmt: skip
 
@@ -163,9 +167,9 @@ def main() -> None:
         labels = ground.month["label"].to_numpy(dtype=float)
         constant = log_loss(labels, np.full(labels.size, float(ground.train["label"].mean())))
         sys.stdout.write(f"{ground.as_of}: constant {constant:.4f} on the next month\n")
-        for name, rung in modes(recipe.rung("xgboost"), asked.rounds).items():
+        for name, candidate in modes(recipe.candidate("xgboost"), asked.rounds).items():
             earlier = chains.setdefault(name, [])
-            made = step(spec, recipe, ground, rung, earlier[-1].chain if earlier else None)
+            made = step(spec, recipe, ground, candidate, earlier[-1].chain if earlier else None)
             earlier.append(made)
             size = sum(len(content) for content in made.chain.model.to_files().values())
             sys.stdout.write(f"| {ground.as_of} | {name} | {made.ahead:.4f} | {made.auc:.4f} | {made.back:.4f} | "

@@ -174,8 +174,8 @@ def test_range_that_is_none_is_refused_with_what_is_allowed(
     [
         (("--gate", "off"), "--gate: found 'off'; allowed: as_declared, enabled, dry_run, disabled"),
         (
-            ("--rung", "xgb"),
-            "--rung: found 'xgb'; allowed: constant, group_history, logistic_regression, xgboost, blend",
+            ("--candidate", "xgb"),
+            "--candidate: found 'xgb'; allowed: constant, group_history, logistic_regression, xgboost, blend",
         ),
     ],
 )

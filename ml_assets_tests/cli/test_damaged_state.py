@@ -134,7 +134,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("impatient")
 def test_locked_alerts_hide_nothing_and_cost_a_batch_its_incidents_alone(state: Rehearsal) -> None:
     file = state.paths.alerts / "alerts.sqlite"
-    AlertOutbox(state.paths).settle(NAME, ["landing/"], NOW.isoformat(), [], NOW)
+    AlertOutbox(state.paths).reconcile(NAME, ["landing/"], NOW.isoformat(), [], NOW)
 
     with closing(sqlite3.connect(file, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")

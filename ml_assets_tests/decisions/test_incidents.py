@@ -6,7 +6,15 @@ from dataclasses import asdict, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.decisions.incidents import Changes, Finding, Incident, Waning, incident_id_of, message_of, settle
+from ml_assets.decisions.incidents import (
+    Changes,
+    Finding,
+    Incident,
+    Waning,
+    incident_id_of,
+    message_of,
+    reconcile_incidents,
+)
 
 DRIFT = Finding(
     monitor="drift/weather_temp_f",
@@ -38,7 +46,7 @@ FINDINGS = st.builds(
 
 
 def _settle(incidents: list[Incident], *findings: Finding, at: str, scope: tuple[str, ...] = SCOPE) -> Changes:
-    return settle(incidents, findings, use_case="flight_delays", at=at, scope=scope)
+    return reconcile_incidents(incidents, findings, use_case="flight_delays", at=at, scope=scope)
 
 
 def _open_after(incidents: list[Incident], changes: Changes) -> list[Incident]:
@@ -49,9 +57,9 @@ def _open_after(incidents: list[Incident], changes: Changes) -> list[Incident]:
 
 def test_people_read_the_drop_where_there_is_one_and_the_moment_where_there_is_none() -> None:
     moments = ("2026-01-05T09:00:00+00:00", "2026-01-05T09:30:00+00:00")
-    (opened,) = settle([], [DRIFT], use_case="u", at=moments[0], scope=SCOPE, drop="2013-07-01").opened
-    (closed,) = settle([opened], [], use_case="u", at=moments[1], scope=SCOPE, drop="2013-07-02").closed
-    (event,) = settle([], [replace(DRIFT, is_event=True)], use_case="u", at=moments[0], scope=SCOPE).opened
+    (opened,) = reconcile_incidents([], [DRIFT], use_case="u", at=moments[0], scope=SCOPE, drop="2013-07-01").opened
+    (closed,) = reconcile_incidents([opened], [], use_case="u", at=moments[1], scope=SCOPE, drop="2013-07-02").closed
+    (event,) = reconcile_incidents([], [replace(DRIFT, is_event=True)], use_case="u", at=moments[0], scope=SCOPE).opened
 
     assert (closed.since, closed.until) == ("2013-07-01", "2013-07-02")
     assert (closed.opened_at, closed.closed_at) == moments

@@ -11,7 +11,7 @@ import pytest
 
 import ml_assets
 from ml_assets.demo.flights import land_flights
-from ml_assets.features.examples import settle_examples
+from ml_assets.features.examples import validate_examples
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.reading import read_landed
 from ml_assets.spec.declaration import load_use_case
@@ -20,7 +20,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import take_file
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
-from ml_assets.training.labels import settle_labels
+from ml_assets.training.labels import validate_labels
 
 FIRST, LAST = date(2013, 1, 1), date(2013, 2, 14)
 
@@ -69,13 +69,13 @@ def real_slice(flagship: UseCaseSpec, tmp_path_factory: pytest.TempPathFactory) 
         found.lake.replace_drops(f"validated_{source.name}", rows, drops)
     with found.open(["validated_flight_outcomes"]) as connection:
         select_by_drop(connection, flagship.labels.sql, flagship.labels.sources, drops, flagship.calendar)
-        found.lake.replace_drops("labels", settle_labels(connection).to_arrow_table(), drops)
+        found.lake.replace_drops("labels", validate_labels(connection).to_arrow_table(), drops)
     tables = {"validated_schedule": found.lake.files("validated_schedule"), "_labels": found.lake.files("labels")}
     with duckdb.connect() as connection:
         restrict_to_tables(connection, tables, threads=1)
         connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")
         select_by_drop(connection, flagship.examples.sql, flagship.examples.sources, drops, flagship.calendar)
-        examples = settle_examples(connection, flagship.calendar, drops).accepted.to_arrow_table()
+        examples = validate_examples(connection, flagship.calendar, drops).accepted.to_arrow_table()
     found.lake.replace_drops("examples", examples, drops)
     return found
 

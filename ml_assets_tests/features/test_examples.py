@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from ml_assets.features.examples import settle_examples
+from ml_assets.features.examples import validate_examples
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets_tests.features.conftest import put
 
@@ -36,7 +36,7 @@ def settle(
         "_earlier",
         pa.Table.from_pylist(before, pa.schema({"example_id": pa.string(), "batch_date": pa.date32()})),
     )
-    settled = settle_examples(connection, CALENDAR, [FIRST, SECOND])
+    settled = validate_examples(connection, CALENDAR, [FIRST, SECOND])
     return (
         settled.accepted.project("example_id, prediction_at").fetchall(),
         settled.quarantined.project("example_id, reason").fetchall(),
@@ -114,7 +114,7 @@ def test_every_drawn_row_is_accepted_or_quarantined_with_its_columns(engine: duc
     put(engine, "_labels", pa.table({"example_id": ["9"], "known_at": pa.array([BATCH_AT], MOMENT)}))
     put(engine, "_earlier", pa.table({"example_id": ["9"], "batch_date": [FIRST]}))
 
-    settled = settle_examples(engine, CALENDAR, [FIRST])
+    settled = validate_examples(engine, CALENDAR, [FIRST])
 
     assert settled.accepted.columns == ["batch_date", "example_id", "prediction_at", "seats"]
     assert settled.accepted.project("example_id").fetchall() == [("7",), ("8",)]
@@ -125,4 +125,4 @@ def test_select_without_example_id_is_refused_by_name(engine: duckdb.DuckDBPyCon
     put(engine, "_drawn", pa.table({"batch_date": [FIRST], "flight": ["a"]}))
 
     with pytest.raises(ValueError, match="found columns flight; required: example_id"):
-        settle_examples(engine, CALENDAR, [FIRST])
+        validate_examples(engine, CALENDAR, [FIRST])

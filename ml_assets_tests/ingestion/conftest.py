@@ -14,7 +14,7 @@ from ml_assets.ingestion.acceptance import Acceptance, accept_rows
 from ml_assets.ingestion.reading import read_landed
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.contract import Column, Source
-from ml_assets.spec.drops import LandedFile, Receipt
+from ml_assets.spec.received import LandedFile, Receipt
 
 DROPS = [date(2013, 1, day) for day in (2, 3, 4)]
 CALENDAR = Calendar(start=date(2013, 1, 1), at=time(4), timezone="America/New_York")

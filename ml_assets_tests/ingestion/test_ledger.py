@@ -13,9 +13,9 @@ from ml_assets.ingestion.ledger import (
     DropsNotFinalError,
     Gap,
     find_gaps,
+    ledger_rows,
     require_computed,
     require_final,
-    settle_ledger,
 )
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.use_case import UseCaseSpec
@@ -66,7 +66,7 @@ def settle(
                 rows = [{"_is_late": False, "_file": source.file_name, **row} for row in tables.get(name, [])]
                 connection.register(name, pa.Table.from_pylist(rows, schema))
         connection.register("accepted_gaps", pa.Table.from_pylist(tables.get("accepted_gaps", []), GAPS))
-        settled = settle_ledger(connection, spec, drops).to_arrow_table().to_pylist()
+        settled = ledger_rows(connection, spec, drops).to_arrow_table().to_pylist()
     return {(row["batch_date"], row["source"]): row for row in settled}
 
 

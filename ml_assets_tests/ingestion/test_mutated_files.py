@@ -18,7 +18,7 @@ from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.csv_records import split_lines
 from ml_assets.ingestion.landed_headers import LandedHeader, read_landed_header
 from ml_assets.ingestion.reading import read_landed
-from ml_assets.spec.drops import LandedFile
+from ml_assets.spec.received import LandedFile
 from ml_assets_tests.ingestion.conftest import CALENDAR, Ingest, declare
 
 AT_ONCE = 20  # files read in one go: each is the file of a drop of its own

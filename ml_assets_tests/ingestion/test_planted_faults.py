@@ -25,7 +25,7 @@ from ml_assets.demo.flight_tables import plane_table
 from ml_assets.demo.flights import land_flights
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.reading import read_landed
-from ml_assets.spec.drops import LandedFile
+from ml_assets.spec.received import LandedFile
 from ml_assets_tests.rehearsal import flagship
 
 pytestmark = [

@@ -79,7 +79,7 @@ def test_row_that_was_not_read_from_its_file_is_seen(paths: StatePaths) -> None:
 def test_failed_run_that_no_incident_tells_of_is_seen(tmp_path: Path, minutes: int, told: bool) -> None:
     paths = StatePaths(tmp_path)
     opened = NOW + timedelta(minutes=minutes)
-    AlertOutbox(paths).settle(NAME, ["run/"], opened.isoformat(), [FAILED], opened)
+    AlertOutbox(paths).reconcile(NAME, ["run/"], opened.isoformat(), [FAILED], opened)
 
     broken = failures_are_told(paths, [EndedRun(f"{NAME}_batch", "abcdef123", NOW)])
 
@@ -88,7 +88,7 @@ def test_failed_run_that_no_incident_tells_of_is_seen(tmp_path: Path, minutes: i
 
 def test_message_that_nobody_took_is_seen(tmp_path: Path) -> None:
     paths = StatePaths(tmp_path)
-    AlertOutbox(paths).settle(NAME, ["run/"], NOW.isoformat(), [FAILED], NOW)
+    AlertOutbox(paths).reconcile(NAME, ["run/"], NOW.isoformat(), [FAILED], NOW)
 
     broken = alerts_are_delivered(paths, Sink(), Counter(unread_file=1))
 

@@ -142,7 +142,7 @@ attributes:
     folds: {{count: 2, length: {fold}}}
     min_relative_gain: 0.005
     threads: 1
-    ladder:
+    candidates:
       - {{name: group_history, kind: group_history, group_by: [depot], parameters: {{prior_strength: 20}}}}
       - {{name: logistic_regression, kind: logistic_regression, parameters: {{C: 0.1}}}}
     gate:

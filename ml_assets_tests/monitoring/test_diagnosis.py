@@ -11,7 +11,7 @@ from ml_assets.monitoring.diagnosis import (
     feature_origins,
     known_changes,
 )
-from ml_assets.monitoring.drift_report import Row, settle_alarms
+from ml_assets.monitoring.drift_report import Row, set_alarm_states
 from ml_assets_tests.rehearsal import flagship
 
 TIMETABLE = "summer timetable on 2013-03-31"
@@ -135,7 +135,7 @@ def test_alarm_that_holds_is_told_by_the_value_over_its_threshold_and_not_counte
     seen = [(math.log(10), -20.0), (math.log(20), -10.0), (math.log(72), 0.1)]
     rows = [rows_monitor(BROKEN + number * DAY, value, z) for number, (value, z) in enumerate(seen)]
     for row in rows:
-        settle_alarms([row], ratios, monitoring, DAY, measured)
+        set_alarm_states([row], ratios, monitoring, DAY, measured)
     row = rows[-1]
     diagnose_feeds([row])
     record.note([row])
@@ -164,7 +164,7 @@ def test_value_the_reference_never_had_is_an_alarm_at_once_and_says_what_was_usu
     row = {"batch_date": BROKEN, "family": "before", "monitor": "before/x", "column_name": "x", "ratio": 3.0,
            "statistic": "constant_changed", "state": "ok", "detail": said}  # fmt: skip
 
-    settle_alarms([row], {}, flagship().monitoring, DAY)
+    set_alarm_states([row], {}, flagship().monitoring, DAY)
     diagnose_features([row], flagship(), FaultRecord(flagship()))
 
     assert (row["state"], row["kind"]) == ("alarm", "abrupt")

@@ -56,7 +56,7 @@ def compare(reference: DriftReference, window: FeatureRows) -> dict[str, DriftRe
 def test_window_like_the_reference_is_not_over(reference: DriftReference) -> None:
     for seed in range(2, 12):
         readings = compare(reference, rows(7, seed))
-        assert not [name for name, reading in readings.items() if reading.standing.z > reading.standing.threshold]
+        assert not [name for name, reading in readings.items() if reading.z_score.z > reading.z_score.threshold]
 
 
 def test_shift_is_over_and_its_psi_is_that_of_the_histograms(reference: DriftReference) -> None:
@@ -68,7 +68,7 @@ def test_shift_is_over_and_its_psi_is_that_of_the_histograms(reference: DriftRef
     bins = learn_numeric_bins(values)
     counts = [np.bincount(bins.code(each), minlength=bins.n_bins) for each in (values, moved.columns["level"])]
     assert reading.psi == pytest.approx(psi(*counts))
-    assert reading.standing.is_over
+    assert reading.z_score.is_over
     assert reading.ks > 0.8
     assert reading.wasserstein == pytest.approx(3, abs=0.5)
 
@@ -78,7 +78,7 @@ def test_zero_inflated_column_that_loses_its_zeros_is_over(reference: DriftRefer
     wet = np.where(window.columns["rain"] == 0, 0.01, window.columns["rain"])
     reading = compare(reference, FeatureRows(window.drops, window.days, {**window.columns, "rain": wet}))["rain"]
 
-    assert reading.standing.is_over
+    assert reading.z_score.is_over
     assert reading.psi > 1
 
 
@@ -90,7 +90,7 @@ def test_category_never_seen_is_counted(reference: DriftReference) -> None:
     ]
 
     assert reading.unseen_share == pytest.approx(0.5, abs=0.05)
-    assert reading.standing.is_over
+    assert reading.z_score.is_over
     assert np.isnan(reading.ks)
 
 
@@ -109,7 +109,7 @@ def test_odd_column_is_named_and_does_not_end_the_report(
     readings = compare(reference, FeatureRows(window.drops, window.days, {**window.columns, "level": values}))
 
     assert readings["level"].detail.startswith(said)
-    assert readings["level"].standing.is_over
+    assert readings["level"].z_score.is_over
     assert len(readings) == 4
 
 
@@ -120,13 +120,13 @@ def test_new_and_gone_columns_are_named(reference: DriftReference) -> None:
 
     assert readings["rain"].detail == "gone: not in the window"
     assert readings["fresh"].detail == "new: not in the reference"
-    assert not readings["rain"].standing.is_over
+    assert not readings["rain"].z_score.is_over
 
 
 def test_reference_shorter_than_three_windows_is_not_enough_data() -> None:
     short = learn_reference("before", rows(20), 7)
 
-    assert compare(short, rows(7, 2))["level"].standing.threshold == np.inf
+    assert compare(short, rows(7, 2))["level"].z_score.threshold == np.inf
 
 
 def test_placebos_are_windows_side_by_side_against_the_rest_of_the_reference() -> None:
@@ -179,9 +179,9 @@ def test_constant_that_takes_another_value_is_over_in_the_second_drop(usual: obj
         moved = FeatureRows(window.drops, window.days, {**window.columns, "still": still})
         found.append(compare(learned, moved)["still"])
 
-    assert [reading.standing.is_over for reading in found] == [False, False, True, True]  # one drop may be a holiday
+    assert [reading.z_score.is_over for reading in found] == [False, False, True, True]  # one drop may be a holiday
     assert found[2].statistic == "constant_changed"
-    assert np.isfinite(found[2].standing.z / found[2].standing.threshold)
+    assert np.isfinite(found[2].z_score.z / found[2].z_score.threshold)
     assert found[2].detail == f"was {label} in all 11,200 rows of the reference and is other in 29 % of the window"
 
 
@@ -190,7 +190,7 @@ def test_constant_of_a_reference_below_three_windows_is_not_enough_data() -> Non
     window = rows(7, 2)
     moved = FeatureRows(window.drops, window.days, {**window.columns, "silent": np.ones(7 * A_DAY)})
 
-    assert compare(learned, moved)["silent"].standing.threshold == np.inf  # eight dry days do not make rain a change
+    assert compare(learned, moved)["silent"].z_score.threshold == np.inf  # eight dry days do not make rain a change
 
 
 def test_column_that_varied_in_a_fifth_of_two_windows_has_no_constant() -> None:
@@ -199,7 +199,7 @@ def test_column_that_varied_in_a_fifth_of_two_windows_has_no_constant() -> None:
     learned = learn_reference("before", FeatureRows(before.drops, before.days, {**before.columns, "wet": rain}), 7)
     moved = FeatureRows(window.drops, window.days, {**window.columns, "wet": np.ones(7 * A_DAY)})
 
-    assert compare(learned, moved)["wet"].standing.threshold == np.inf
+    assert compare(learned, moved)["wet"].z_score.threshold == np.inf
 
 
 def test_holiday_that_one_week_of_the_reference_had_is_no_change() -> None:
@@ -212,7 +212,7 @@ def test_holiday_that_one_week_of_the_reference_had_is_no_change() -> None:
     over = []
     for holidays in ((3,), (3, 4), (3, 4, 5)):
         moved = {**window.columns, "holiday": flag(window.days, *holidays)}
-        over.append(compare(learned, FeatureRows(window.drops, window.days, moved))["holiday"].standing.is_over)
+        over.append(compare(learned, FeatureRows(window.drops, window.days, moved))["holiday"].z_score.is_over)
 
     assert over == [False, False, True]
 
@@ -229,9 +229,9 @@ def test_unseen_categories_of_half_the_rows_are_over_at_once_also_among_ten_thou
         for shop in (usual, half)
     )
 
-    assert not calm.standing.is_over
+    assert not calm.z_score.is_over
     assert calm.unseen_share > 0.2  # so many values are new in any week
-    assert moved.standing.is_over
+    assert moved.z_score.is_over
     assert moved.statistic == "constant_changed"
 
 
@@ -260,7 +260,7 @@ def test_thin_window_like_the_reference_is_not_over(a_day: int) -> None:
         few = {name: draw.normal(size=7 * a_day) for name in "abc"}
         window = FeatureRows(drops[:7], np.repeat(np.arange(7), a_day), few)
         *single, together = learned.compare(START, window, RATE, {})
-        over += any(each.standing.z > each.standing.threshold for each in [*single, together])
+        over += any(each.z_score.z > each.z_score.threshold for each in [*single, together])
 
     assert over <= 1
 
@@ -282,11 +282,11 @@ def test_all_features_together_are_the_mean_z_by_importance_and_name_what_contri
     moved = FeatureRows(window.drops, window.days, {**window.columns, "level": window.columns["level"] + 3})
     weights = {"level": 3.0, "rain": 1.0}
     *single, together = reference.compare(START, moved, RATE, weights)
-    z = {reading.feature: reading.standing.z for reading in single}
+    z = {reading.feature: reading.z_score.z for reading in single}
 
     assert together.feature == OVERALL
-    assert together.standing.z == pytest.approx((3 * z["level"] + z["rain"]) / 4)
-    assert together.standing.is_over
+    assert together.z_score.z == pytest.approx((3 * z["level"] + z["rain"]) / 4)
+    assert together.z_score.is_over
     assert together.detail.startswith("most: level (z ")
 
 

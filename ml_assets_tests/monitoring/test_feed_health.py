@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ml_assets.monitoring.diagnosis import diagnose_feeds
-from ml_assets.monitoring.drift_report import Row, feed_rows, settle_alarms
+from ml_assets.monitoring.drift_report import Row, feed_rows, set_alarm_states
 from ml_assets.monitoring.feed_health import FeedHealth, FeedReading
 from ml_assets.monitoring.feed_profile import NO_ROWS, CategoryCounts, Series
 from ml_assets_tests.rehearsal import small_spec
@@ -46,7 +46,7 @@ def test_column_that_becomes_mostly_null_is_over_from_its_first_drop_on_and_neve
     rng = np.random.default_rng(2)
     found = read(health(series("null_share", after_fault(rng.uniform(0, 0.03, len(DROPS)), 0.9))), "null_share")
 
-    over = [drop for drop in DROPS if found[drop].standing.is_over]
+    over = [drop for drop in DROPS if found[drop].z_score.is_over]
     assert over == DROPS[40:]
 
 
@@ -54,14 +54,14 @@ def test_drop_that_was_over_is_no_placebo_for_those_after_it() -> None:
     found = read(health(series("null_share", after_fault(np.zeros(len(DROPS)), 0.9))), "null_share")
 
     assert found[DROPS[59]].usual == 0.0
-    assert found[DROPS[59]].standing.is_over
+    assert found[DROPS[59]].z_score.is_over
 
 
 def test_fault_that_ends_is_not_over_any_more() -> None:
     values = np.where((np.array(DROPS) >= FAULT) & (np.array(DROPS) < DROPS[46]), 0.9, 0.01)
     found = read(health(series("null_share", values)), "null_share")
 
-    assert [drop for drop in DROPS if found[drop].standing.is_over] == DROPS[40:46]
+    assert [drop for drop in DROPS if found[drop].z_score.is_over] == DROPS[40:46]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_source_that_has_ended_is_no_fault_in_the_drops_that_only_labels_come_
         [series("rows", values), replace(series("rows", examples), source=name)], (), {},
     )  # fmt: skip
 
-    over = [drop for drop, reading in read(ended, "rows", "weather").items() if reading.standing.is_over]
+    over = [drop for drop, reading in read(ended, "rows", "weather").items() if reading.z_score.is_over]
 
     assert over == (DROPS[56:] if is_told else [])
 
@@ -100,7 +100,7 @@ def test_change_that_stays_longer_than_any_repair_becomes_usual() -> None:
     rows = Series("weather", "", "rows", dict.fromkeys(days, float(np.log(72))))
     watched = FeedHealth(small_spec(), [rows, shares], [], {})
 
-    over = [drop for drop in days if any(r.standing.is_over for r in watched.read(drop) if r.statistic == "null_share")]
+    over = [drop for drop in days if any(r.z_score.is_over for r in watched.read(drop) if r.statistic == "null_share")]
 
     assert over[0] == days[40]
     assert days[80] in over  # within relearn_after, 42 days
@@ -114,7 +114,7 @@ def test_a_source_that_sends_nothing_is_never_usual_and_what_was_before_tells_wh
     rows = Series("weather", "", "rows", {day: float(number) for day, number in zip(days, numbers, strict=True)})
     watched = FeedHealth(small_spec(), [rows], [], {})
 
-    over = {day for day in days if any(reading.standing.is_over for reading in watched.read(day))}
+    over = {day for day in days if any(reading.z_score.is_over for reading in watched.read(day))}
 
     assert set(days[40:250]) <= over
     assert not over & set(days[250:])
@@ -123,15 +123,15 @@ def test_a_source_that_sends_nothing_is_never_usual_and_what_was_before_tells_wh
 def test_first_drops_are_not_enough_data() -> None:
     found = read(health(series("null_share", after_fault(np.zeros(len(DROPS)), 0.9))), "null_share")
 
-    assert found[DROPS[11]].standing.threshold == np.inf
-    assert found[DROPS[12]].standing.threshold < np.inf  # ten drops before the newest two
+    assert found[DROPS[11]].z_score.threshold == np.inf
+    assert found[DROPS[12]].z_score.threshold < np.inf  # ten drops before the newest two
 
 
 def test_range_does_not_change_a_reading() -> None:
     rng = np.random.default_rng(4)
     shares = series("null_share", after_fault(rng.uniform(0, 0.03, len(DROPS)), 0.9))
     whole = read(health(shares), "null_share")
-    over = {("weather", "temp_f", "null_share"): [drop for drop in DROPS[:50] if whole[drop].standing.is_over]}
+    over = {("weather", "temp_f", "null_share"): [drop for drop in DROPS[:50] if whole[drop].z_score.is_over]}
     resumed = FeedHealth(small_spec(), [rows_of_drops(), shares], [], over)
 
     again = {r.drop: r for drop in DROPS[50:] for r in resumed.read(drop) if r.statistic == "null_share"}
@@ -148,7 +148,7 @@ def counted(rename_from: date | None) -> CategoryCounts:
 
 
 def diagnosed(watched: FeedHealth, drop: date, ratios: dict[str, dict[date, float]]) -> list[Row]:
-    rows = settle_alarms(feed_rows(watched.read(drop)), ratios, small_spec().monitoring, small_spec().calendar.every)
+    rows = set_alarm_states(feed_rows(watched.read(drop)), ratios, small_spec().monitoring, small_spec().calendar.every)
     diagnose_feeds(rows)
     return rows
 
@@ -170,7 +170,7 @@ def test_renamed_category_is_unseen_and_vanished_and_called_renamed() -> None:
 def test_categories_that_stay_are_neither_unseen_nor_vanished() -> None:
     watched = health(categories=(counted(None),))
 
-    assert max(abs(r.standing.z) for drop in DROPS[20:] for r in watched.read(drop) if r.column == "origin") < 0.5
+    assert max(abs(r.z_score.z) for drop in DROPS[20:] for r in watched.read(drop) if r.column == "origin") < 0.5
 
 
 @pytest.mark.parametrize(
@@ -217,8 +217,8 @@ def test_broken_drops_are_no_placebos_for_the_other_monitors_of_their_source() -
     )
     clean = read(FeedHealth(small_spec(), [rows_of_drops(), spread, series("center", calm)], [], {}), "center")
 
-    assert kept[DROPS[47]].standing.n_placebos == clean[DROPS[43]].standing.n_placebos
-    assert kept[DROPS[47]].standing.placebo_sd == pytest.approx(clean[DROPS[43]].standing.placebo_sd)
+    assert kept[DROPS[47]].z_score.n_placebos == clean[DROPS[43]].z_score.n_placebos
+    assert kept[DROPS[47]].z_score.placebo_sd == pytest.approx(clean[DROPS[43]].z_score.placebo_sd)
 
 
 def test_rows_that_come_a_day_late_are_a_broken_feed() -> None:
@@ -238,7 +238,7 @@ def test_category_that_is_rare_on_its_poorest_days_may_be_absent() -> None:
 
     found = {r.drop: r for drop in DROPS for r in watched.read(drop) if r.statistic == "vanished_share"}
 
-    assert not [drop for drop in DROPS[20:] if found[drop].standing.is_over]
+    assert not [drop for drop in DROPS[20:] if found[drop].z_score.is_over]
 
 
 def test_monitor_that_cannot_be_judged_is_no_alarm_whatever_came_before() -> None:
@@ -246,7 +246,7 @@ def test_monitor_that_cannot_be_judged_is_no_alarm_whatever_came_before() -> Non
     earlier = {"feed/x": {DROPS[0]: 3.0, DROPS[1]: 2.0}}
     row = {"monitor": "feed/x", "batch_date": DROPS[2], "ratio": 0.0, "state": "not enough data"}
 
-    assert settle_alarms([row], earlier, monitoring, every)[0]["state"] == "not enough data"
+    assert set_alarm_states([row], earlier, monitoring, every)[0]["state"] == "not enough data"
 
 
 def test_readings_before_a_gap_do_not_count_towards_an_alarm() -> None:
@@ -254,7 +254,7 @@ def test_readings_before_a_gap_do_not_count_towards_an_alarm() -> None:
     states = []
     for since in (2, 5):  # two and five drops after the first one that was over
         row = {"monitor": "feed/x", "batch_date": DROPS[since], "ratio": 2.0, "state": "ok"}
-        states.append(settle_alarms([row], {"feed/x": {DROPS[0]: 3.0}}, monitoring, every)[0]["state"])
+        states.append(set_alarm_states([row], {"feed/x": {DROPS[0]: 3.0}}, monitoring, every)[0]["state"])
 
     assert states == ["alarm", "over"]
 
@@ -292,7 +292,7 @@ def test_share_of_a_thin_drop_is_compared_at_its_number_of_rows() -> None:
     calm = {"null_share": 0.0, "quarantined_share": 0.0}
     watched = FeedHealth(small_spec(), [rows, *(series(k, np.full(len(DROPS), v)) for k, v in calm.items())], [], {})
 
-    over = {(drop, r.statistic) for drop in DROPS for r in watched.read(drop) if r.standing.is_over}
+    over = {(drop, r.statistic) for drop in DROPS for r in watched.read(drop) if r.z_score.is_over}
 
     assert over == {(drop, "rows") for drop in DROPS[40:43]}
 
@@ -303,7 +303,7 @@ def test_medians_that_spike_now_and_then_are_no_alarm() -> None:
     for seed in range(20):
         center = 10 * np.exp(np.random.default_rng(seed).normal(0, 2, len(DROPS)))
         found = list(read(health(spread, series("center", center)), "center").values())[20:]
-        over += sum(each.standing.is_over for each in found)
+        over += sum(each.z_score.is_over for each in found)
         judged += len(found)
 
     assert (over / judged) < 0.01

@@ -79,7 +79,7 @@ def hostile_ablation() -> str:
     variant = MeasuredVariant(ALL_OF_THEM, 3, 0.5, 0.7, None, Cost(2_000, 1_000, 0.1, 2.0, 0.5, 0.7))
     rises = {value: np.array([0.1, 0.2]) for value in HOSTILE}
     found = Ablation(
-        rung=ALL_OF_THEM, as_of="2013-02-09", full=variant, seeds=(), by_feature=rises, by_group=rises, shap={},
+        candidate=ALL_OF_THEM, as_of="2013-02-09", full=variant, seeds=(), by_feature=rises, by_group=rises, shap={},
         agrees=None, stands=None, ablated=(variant,), pruned=(variant,), smaller=(variant,),
         time_proxies=(TimeProxy(ALL_OF_THEM, 0.9, 0.9, 0.9),),
     )  # fmt: skip

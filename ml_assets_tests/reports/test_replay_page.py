@@ -30,11 +30,11 @@ SUMMARY: dict[str, Any] = {
                "batch_date": "2013-02-06", "value": 3.0, "z": 160.0, "threshold": 4.0, "alarms": 2}],
     "retrainings": [
         {"drop": "2013-02-01", "decided_by": "gate", "serves": "model", "as_of": "2013-02-01",
-         "rung": "xgboost", "model_version": "m1", "verdict": "promoted", "gate": "disabled",
+         "candidate": "xgboost", "model_version": "m1", "verdict": "promoted", "gate": "disabled",
          "gain": None, "gain_lower": None, "gain_upper": None, "broken": [],
          "asked_by": {**dict.fromkeys(ASKED_BY), "trigger": "by hand"}},
         {"drop": "2013-03-01", "decided_by": "gate", "serves": "model", "as_of": "2013-03-01",
-         "rung": "xgboost", "model_version": "m2", "verdict": "refused", "gate": "enabled",
+         "candidate": "xgboost", "model_version": "m2", "verdict": "refused", "gate": "enabled",
          "gain": -0.01, "gain_lower": -0.03, "gain_upper": 0.01, "broken": ["gain: too little"], "asked_by": ASKED_BY},
     ],
     "decisions": {"nothing": 89, "retrain": 1},

@@ -8,21 +8,21 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from ml_assets.decisions.candidate_choice import CandidateChoice
 from ml_assets.decisions.promotion import Verdict
 from ml_assets.decisions.reasons import Reason
-from ml_assets.decisions.rung_choice import RungChoice
 from ml_assets.features.leakage_audit import Leak
 from ml_assets.features.outcome_leakage import LeakageSign
 from ml_assets.monitoring.feature_drift import FamilyMeasure
 from ml_assets.pipeline.audit.leakage import Audit
 from ml_assets.pipeline.audit.skew import ServedComparison, Skew
-from ml_assets.pipeline.training.candidate import Climbed
+from ml_assets.pipeline.training.candidate import FittedCandidates
 from ml_assets.reports.audit_tables import entity_table, leak_table, skew_table
 from ml_assets.reports.candidate_tables import candidates_table, importance_table
 from ml_assets.reports.evidence_tables import behaviour_list, measure_table, reason_table, record_list, slice_table
 from ml_assets.reports.monitor_tables import nearest_table, placebo_table
-from ml_assets.spec.model import Rung
-from ml_assets.training.candidate import MeasuredRung
+from ml_assets.spec.model import ModelCandidate
+from ml_assets.training.candidate import MeasuredCandidate
 from ml_assets_tests.reports.hostile import HOSTILE
 from ml_assets_tests.reports.test_markdown import as_shown, cells_of
 
@@ -115,12 +115,12 @@ def test_tables_say_what_was_measured() -> None:
 
 def test_candidates_are_listed_with_the_one_taken() -> None:
     numbers = {"log_loss": 0.5, "auc": 0.7, "ece": 0.02}
-    rungs = [
-        MeasuredRung(Rung(name=name, kind="constant"), cast("Any", None), np.zeros(0), numbers, ahead)
+    candidates = [
+        MeasuredCandidate(ModelCandidate(name=name, kind="constant"), cast("Any", None), np.zeros(0), numbers, ahead)
         for name, ahead in (("one", None), ("two", numbers))
     ]
-    choice = RungChoice("two", ("two | is <better>",))
-    table = candidates_table(Climbed(cast("Any", None), rungs, choice, []))
+    choice = CandidateChoice("two", ("two | is <better>",))
+    table = candidates_table(FittedCandidates(cast("Any", None), candidates, choice, []))
 
     assert cells_of(table.split("\n\n")[0])[1:] == [
         ["one", "", "", "", "0.5000", "0.7000", "0.0200", ""],

@@ -123,7 +123,7 @@ def test_every_reference_to_nothing_is_found_where_it_stands(broken: Broken) -> 
         (line_of("from: [schedule]"), "examples.from[0]", "nearest: schedule"),
         (line_of("entity: [carrier]"), f"features.views[{of_carrier}].entity[0]", "nearest: carrier"),
         (line_of("latest: ["), f"features.views[{of_latest}].latest[0]", "found 'nowhere'"),
-        (line_of("group_by: [carrier,"), "model.ladder[1].group_by[0]", "nearest: carrier"),
+        (line_of("group_by: [carrier,"), "model.candidates[1].group_by[0]", "nearest: carrier"),
     ]
 
 
@@ -139,8 +139,8 @@ def test_every_reference_to_nothing_is_found_where_it_stands(broken: Broken) -> 
         (
             "kind: group_history",
             "kind: xgboost",
-            "model.ladder[1].kind",
-            "the first rung is the baseline to beat; found 'xgboost'; allowed: group_history",
+            "model.candidates[1].kind",
+            "the first candidate is the baseline to beat; found 'xgboost'; allowed: group_history",
         ),
         (
             "key: [tail_number]",

@@ -72,8 +72,8 @@ def test_what_a_key_is_called_now_is_a_key() -> None:
 
 
 def test_recipe_of_an_earlier_release_is_read() -> None:
-    ladder = [{"name": "mean", "kind": "constant"}]
-    then = {"matures_after": "2d", "ladder": ladder, "abstain": {"beyond": 2.0, "features": ["wind"]}}
+    candidates = [{"name": "mean", "kind": "constant"}]
+    then = {"matures_after": "2d", "candidates": candidates, "abstain": {"beyond": 2.0, "features": ["wind"]}}
 
     read = TrainingRecipe.model_validate(then)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ml_assets.spec.model_kinds import RUNG_PARAMETERS
+from ml_assets.spec.model_kinds import KIND_PARAMETERS
 from ml_assets.spec.rule_catalog import expectations, unknown_rules
 from ml_assets.training.model_kinds import BUILT_IN
 
@@ -32,10 +32,10 @@ def test_catalog_is_what_great_expectations_has() -> None:
     assert {name: (set(needed), set(more)) for name, (needed, more) in expectations().items()} == found
 
 
-def test_parameters_of_rungs_are_those_that_estimators_have_defaults_for() -> None:
+def test_parameters_of_kinds_are_those_that_estimators_have_defaults_for() -> None:
     found = {name: tuple(kind.parameters) for name, kind in BUILT_IN.items()} | {"blend": ()}
 
-    assert found == RUNG_PARAMETERS
+    assert found == KIND_PARAMETERS
 
 
 def test_expectation_is_misspelt_by_name_and_by_argument() -> None:

@@ -34,7 +34,7 @@ outbox = AlertOutbox(StatePaths(Path(sys.argv[1])))
 findings = [Finding(f"drop/{n}", "missing_drop", "error", "late", None, None, "", "") for n in range(20)]
 print("ready", flush=True)
 sys.stdin.readline()
-changes = outbox.settle("flights", ("drop/",), "2013-07-01", findings, datetime(2026, 1, 5, tzinfo=UTC))
+changes = outbox.reconcile("flights", ("drop/",), "2013-07-01", findings, datetime(2026, 1, 5, tzinfo=UTC))
 print(len(changes.opened), len(changes.still_open), flush=True)
 """
 
@@ -45,7 +45,7 @@ def outbox(tmp_path: Path) -> AlertOutbox:
 
 
 def settle(outbox: AlertOutbox, at: str, *findings: Finding, now: datetime = NOW) -> Changes:
-    return outbox.settle("flights", SCOPE, at, findings, now)
+    return outbox.reconcile("flights", SCOPE, at, findings, now)
 
 
 def titles(outbox: AlertOutbox) -> list[str]:
@@ -106,8 +106,8 @@ def test_scopes_and_use_cases_are_settled_apart(outbox: AlertOutbox) -> None:
     settle(outbox, "2013-07-05")
     drift = replace(LATE, monitor="drift/a", kind="drift")
 
-    outbox.settle("flights", ("drift/",), "2013-07-01", [drift], NOW)
-    outbox.settle("trips", SCOPE, "2013-07-01", [LATE], NOW)
+    outbox.reconcile("flights", ("drift/",), "2013-07-01", [drift], NOW)
+    outbox.reconcile("trips", SCOPE, "2013-07-01", [LATE], NOW)
     settle(outbox, "2013-07-06")
 
     assert [(one.use_case, one.monitor) for one in outbox.incidents(open_only=True)] == [
@@ -248,9 +248,9 @@ def test_a_locked_outbox_is_an_error_that_says_so(outbox: AlertOutbox, tmp_path:
 
 def test_drop_of_an_evaluation_at_a_moment_is_kept_and_orders_incidents(outbox: AlertOutbox) -> None:
     failed = Finding("run/batch", "failed_run", "error", "it failed", None, None, "", "")
-    outbox.settle("flights", ("run/",), NOW.isoformat(), [failed], NOW, date(2013, 6, 30))
+    outbox.reconcile("flights", ("run/",), NOW.isoformat(), [failed], NOW, date(2013, 6, 30))
     settle(outbox, "2013-07-01", LATE)
-    outbox.settle("flights", ("run/",), (NOW + timedelta(hours=1)).isoformat(), [], NOW, date(2013, 7, 2))
+    outbox.reconcile("flights", ("run/",), (NOW + timedelta(hours=1)).isoformat(), [], NOW, date(2013, 7, 2))
 
     first, second = outbox.incidents()
 

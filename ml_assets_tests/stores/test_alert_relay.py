@@ -113,7 +113,7 @@ def outbox(tmp_path: Path) -> AlertOutbox:
 def fill(outbox: AlertOutbox, count: int, use_case: str = "flights") -> list[str]:
     """Open incidents, and give the ids of their messages."""
     found = [Finding(f"drop/s{n:04}", "missing_drop", "error", f"late {n}", 3, 1, "", "") for n in range(count)]
-    outbox.settle(use_case, ("drop/",), "2013-07-01", found, NOW)
+    outbox.reconcile(use_case, ("drop/",), "2013-07-01", found, NOW)
     return [message.message_id for message in outbox.messages(use_case)]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml_assets.spec.calendar import Calendar
-from ml_assets.spec.drops import ExpectedFile
+from ml_assets.spec.received import ExpectedFile
 from ml_assets.stores.landing import landed_drops, take_file, write_whole
 
 DROP = date(2013, 1, 2)

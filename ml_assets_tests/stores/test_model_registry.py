@@ -78,19 +78,19 @@ def test_settling_tells_each_version_what_became_of_it_once(registry: ModelRegis
         registry.log_candidate(log_of(model_version))
     registry.tell_outcome("3", "refused")
 
-    named = registry.settle({"recorded": "promoted"})
+    named = registry.mark_abandoned({"recorded": "promoted"})
 
     versions = client_of(registry).search_model_versions(f"name = '{NAME}'")
     assert {each.tags["model_version"]: each.tags[OUTCOME] for each in versions} == {
         "recorded": "promoted", "orphan": ABANDONED, "told": "refused",
     }  # fmt: skip
     assert named == ["orphan"]
-    assert registry.settle({}) == []
+    assert registry.mark_abandoned({}) == []
 
 
 def test_same_model_of_another_attempt_keeps_its_version(registry: ModelRegistry) -> None:
     first = registry.log_candidate(log_of("m1"))
-    registry.settle({})  # the attempt died: its version is marked as abandoned
+    registry.mark_abandoned({})  # the attempt died: its version is marked as abandoned
 
     again = [registry.log_candidate(log_of("m1")) for _ in range(3)]
     other = registry.log_candidate(log_of("m2"))
@@ -113,7 +113,7 @@ def test_locked_or_broken_mlflow_stops_nothing_and_is_told(
         assert registry.log_candidate(log_of("m2")) == ("", "")
         registry.name_champion("1")
         registry.tell_outcome("1", "promoted")
-        assert registry.settle({}) == []
+        assert registry.mark_abandoned({}) == []
         holder.rollback()
     told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("MLflow in")]
     kept = [each.measure for each in failed_measures(registry.folder.parent / "alerts", registry.use_case)]

@@ -8,19 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.spec.model import Rung, TrainingRecipe
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe
 from ml_assets.stores.model_store import ModelBundle, ModelStore, TamperedModelError
-from ml_assets.training.estimators import fit_rung
+from ml_assets.training.estimators import fit_candidate
 
 FLIGHTS = pd.DataFrame({"carrier": ["AA", "UA"] * 20, "hour": [6.0, 7.0, 18.0, 19.0] * 10})
 LABELS = np.array([0, 0, 1, 1] * 10)
 
 
 def bundle(**parameters: float) -> ModelBundle:
-    history = Rung(name="history", kind="group_history", group_by=("carrier",), parameters=dict(parameters))
-    linear = Rung(name="linear", kind="logistic_regression", parameters={"min_frequency": 1})
-    model, baseline = (fit_rung(rung, FLIGHTS, LABELS, seed=0) for rung in (linear, history))
-    recipe = TrainingRecipe(matures_after=timedelta(days=2), ladder=(history, linear))
+    history = ModelCandidate(name="history", kind="group_history", group_by=("carrier",), parameters=dict(parameters))
+    linear = ModelCandidate(name="linear", kind="logistic_regression", parameters={"min_frequency": 1})
+    model, baseline = (fit_candidate(candidate, FLIGHTS, LABELS, seed=0) for candidate in (linear, history))
+    recipe = TrainingRecipe(matures_after=timedelta(days=2), candidates=(history, linear))
     until = "2013-03-15T08:00:00+00:00"
     return ModelBundle("2013-03-31", "linear", until, "cafe", recipe, ("carrier", "hour"), model, baseline)
 
@@ -37,7 +37,7 @@ def test_stored_bundle_reads_back_and_predicts_the_same(tmp_path: Path, made: Mo
     found = store.load(stored.model_version, stored.artifact_sha256)
 
     assert stored.model_version == f"2013-03-31-linear-{stored.artifact_sha256[:10]}"
-    for name in ("as_of", "rung", "trained_until", "training_set_hash", "recipe", "features"):
+    for name in ("as_of", "candidate", "trained_until", "training_set_hash", "recipe", "features"):
         assert getattr(found, name) == getattr(made, name)
     assert found.model.predict(FLIGHTS).tolist() == made.model.predict(FLIGHTS).tolist()
     assert found.baseline.predict(FLIGHTS).tolist() == made.baseline.predict(FLIGHTS).tolist()
@@ -81,7 +81,7 @@ def test_changed_byte_in_any_file_is_refused(tmp_path: Path, made: ModelBundle) 
 
     assert "manifest.json" in relative
     assert {name.split("/")[0] for name in relative} == {"manifest.json", "model", "baseline"}
-    assert store.load(stored.model_version, stored.artifact_sha256).rung == "linear"
+    assert store.load(stored.model_version, stored.artifact_sha256).candidate == "linear"
 
 
 def test_lost_file_is_refused_by_name(tmp_path: Path, made: ModelBundle) -> None:
@@ -122,15 +122,15 @@ def test_model_without_a_verdict_is_marked_once_and_loses_the_mark_with_a_verdic
     one, two = store.save(made), store.save(bundle(prior_strength=5))
     mark = two.folder / "abandoned.txt"
 
-    first, again = store.settle([one.model_version]), store.settle([one.model_version])
+    first, again = store.mark_abandoned([one.model_version]), store.mark_abandoned([one.model_version])
 
     assert (first, again) == ([two.model_version], [])
     assert mark.read_text() == "no verdict on this model was recorded\n"
     assert not (one.folder / "abandoned.txt").exists()
     store.load(two.model_version, two.artifact_sha256)
-    assert store.settle([one.model_version, two.model_version]) == []
+    assert store.mark_abandoned([one.model_version, two.model_version]) == []
     assert not mark.exists()
-    store.settle([one.model_version])
+    store.mark_abandoned([one.model_version])
     assert mark.exists()
     store.save(bundle(prior_strength=5))
     assert not mark.exists()

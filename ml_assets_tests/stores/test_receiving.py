@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.spec.drops import ExpectedFile, LandedFile
+from ml_assets.spec.received import ExpectedFile, LandedFile
 from ml_assets.stores.landing import take_file
 from ml_assets.stores.receiving import Folders, LostCopyError, Recorded, receive
 

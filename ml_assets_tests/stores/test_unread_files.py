@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ml_assets.spec.calendar import Calendar
-from ml_assets.spec.drops import ExpectedFile
+from ml_assets.spec.received import ExpectedFile
 from ml_assets.stores.landing import landed_drops
 from ml_assets.stores.receiving import Folders, receive
 from ml_assets.stores.unread_files import find_unmarked, find_unread

@@ -6,27 +6,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.spec.model import Rung
+from ml_assets.spec.model import ModelCandidate
+from ml_assets.training.candidate_parameters import PLAIN, FitOptions
 from ml_assets.training.model_kind import FitRequest
 from ml_assets.training.model_kind_conformance import made_up_rows
-from ml_assets.training.rung_parameters import PLAIN, FitOptions
 
-RUNGS = {
-    "group_history": Rung(name="history", kind="group_history", group_by=("carrier", "hour")),
-    "logistic_regression": Rung(name="linear", kind="logistic_regression", parameters={"min_frequency": 20}),
-    "xgboost": Rung(name="trees", kind="xgboost", parameters={"rounds": 12, "max_depth": 3}),
+CANDIDATES = {
+    "group_history": ModelCandidate(name="history", kind="group_history", group_by=("carrier", "hour")),
+    "logistic_regression": ModelCandidate(name="linear", kind="logistic_regression", parameters={"min_frequency": 20}),
+    "xgboost": ModelCandidate(name="trees", kind="xgboost", parameters={"rounds": 12, "max_depth": 3}),
 }
 
 
 def fit_request(
-    rung: Rung, features: pd.DataFrame, labels: Any, *, seed: int = 0, options: FitOptions = PLAIN
+    candidate: ModelCandidate, features: pd.DataFrame, labels: Any, *, seed: int = 0, options: FitOptions = PLAIN
 ) -> FitRequest:
-    return FitRequest(rung, features, np.asarray(labels, dtype=np.float64), seed, options)
+    return FitRequest(candidate, features, np.asarray(labels, dtype=np.float64), seed, options)
 
 
-@pytest.fixture(params=sorted(RUNGS))
-def rung(request: pytest.FixtureRequest) -> Rung:
-    return RUNGS[request.param]
+@pytest.fixture(params=sorted(CANDIDATES))
+def candidate(request: pytest.FixtureRequest) -> ModelCandidate:
+    return CANDIDATES[request.param]
 
 
 @pytest.fixture

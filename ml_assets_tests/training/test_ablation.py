@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.spec.model import Folds, Rung, TrainingRecipe
+from ml_assets.spec.model import Folds, ModelCandidate, TrainingRecipe
 from ml_assets.training.ablation import (
     AblationData,
     Full,
@@ -20,13 +20,13 @@ from ml_assets.training.ablation import (
     smaller,
     with_trees,
 )
-from ml_assets.training.candidate import climb
+from ml_assets.training.candidate import fit_candidates
 from ml_assets_tests.training.conftest import made_up_flights
 
-LINE = Rung(name="line", kind="logistic_regression", parameters={"min_frequency": 20})
-TREES = Rung(name="trees", kind="xgboost", parameters={"rounds": 12, "eta": 0.1, "max_depth": 4})
-BLEND = Rung(name="blend", kind="blend", members=("line", "trees"))
-CONSTANT = Rung(name="constant", kind="constant")
+LINE = ModelCandidate(name="line", kind="logistic_regression", parameters={"min_frequency": 20})
+TREES = ModelCandidate(name="trees", kind="xgboost", parameters={"rounds": 12, "eta": 0.1, "max_depth": 4})
+BLEND = ModelCandidate(name="blend", kind="blend", members=("line", "trees"))
+CONSTANT = ModelCandidate(name="constant", kind="constant")
 
 
 def _ground(*, calibration: str = "none") -> AblationData:
@@ -42,7 +42,7 @@ def _ground(*, calibration: str = "none") -> AblationData:
     )
     recipe = TrainingRecipe.model_validate({
         "threads": 1, "calibration": calibration, "matures_after": timedelta(days=2),
-        "folds": Folds(count=2, length=timedelta(days=8)), "ladder": (CONSTANT, LINE, TREES, BLEND),
+        "folds": Folds(count=2, length=timedelta(days=8)), "candidates": (CONSTANT, LINE, TREES, BLEND),
     })  # fmt: skip
     ticks = count()
     return AblationData(recipe, "blend", rows, tuple(map(str, frame)), lambda: float(next(ticks)))
@@ -59,11 +59,11 @@ def full(ground: AblationData) -> Full:
 
 
 @pytest.mark.parametrize("calibration", ["none", "platt"])
-def test_the_full_model_is_what_the_ladder_makes_and_measures(calibration: str) -> None:
+def test_the_full_model_is_what_the_candidates_make_and_measures(calibration: str) -> None:
     ground = _ground(calibration=calibration)
 
     found = measure_full(ground)
-    made = climb(ground.recipe, ground.rows, ground.features)[-1]
+    made = fit_candidates(ground.recipe, ground.rows, ground.features)[-1]
 
     assert found.model.to_files() == made.model.to_files()
     assert made.ahead is not None
@@ -95,9 +95,9 @@ def test_without_what_matters_it_loses_and_without_what_says_nothing_it_does_not
     assert abs(gate.gain.estimate) < 0.01  # not zero: trees draw other columns
 
 
-def test_a_group_without_which_a_rung_has_nothing_is_not_left_out(ground: AblationData, full: Full) -> None:
+def test_a_group_without_which_a_candidate_has_nothing_is_not_left_out(ground: AblationData, full: Full) -> None:
     only = LINE.model_copy(update={"features": ("hour",)})
-    narrow = replace(ground, recipe=ground.recipe.with_rung(only))
+    narrow = replace(ground, recipe=ground.recipe.with_candidate(only))
 
     assert [each.name for each in ablate(narrow, full, {"time": ("hour",), "wind": ("wind_speed_mph",)})] == ["wind"]
 
@@ -132,9 +132,9 @@ def test_fewer_trees_learn_as_much_together() -> None:
 
 
 def test_trees_that_are_shallow_get_no_deeper(ground: AblationData) -> None:
-    shallow = ground.recipe.with_rung(with_trees(TREES, 12, 2))
+    shallow = ground.recipe.with_candidate(with_trees(TREES, 12, 2))
 
-    assert {each[1].rung("trees").parameters["max_depth"] for each in smaller(shallow, "trees")} == {2}
+    assert {each[1].candidate("trees").parameters["max_depth"] for each in smaller(shallow, "trees")} == {2}
 
 
 def test_a_history_too_short_to_look_ahead_is_refused(ground: AblationData) -> None:

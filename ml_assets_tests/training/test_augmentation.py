@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from ml_assets.spec.augmentation import Augmentation
-from ml_assets.spec.model import Rung, TrainingRecipe
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe
 from ml_assets.training.augmentation import FitRows, augmented
 from ml_assets.training.candidate import fit_bare
 from ml_assets_tests.rehearsal import flagship
@@ -111,10 +111,10 @@ def test_model_learns_from_made_up_rows_and_a_recipe_without_them_is_as_it_was()
     train = given.features.drop(columns=["is_late"]).assign(label=given.labels)
     names = ["delay", "seats", "flag", "carrier", "wind"]
     plain = flagship().model.recipe(flagship().labels.matures_after)
-    rung = Rung(name="line", kind="logistic_regression")
+    candidate = ModelCandidate(name="line", kind="logistic_regression")
 
     scores = {
-        name: fit_bare(recipe, rung, train, names).predict(train[names]).mean()
+        name: fit_bare(recipe, candidate, train, names).predict(train[names]).mean()
         for name, recipe in {"plain": plain, "smote": with_smote(plain)}.items()
     }
 

@@ -11,9 +11,9 @@ import pytest
 from ml_assets.spec.behaviours import Behaviour
 from ml_assets.training.applicability_domain import Envelope
 from ml_assets.training.behaviour_trials import TrialOfBehaviour, try_behaviours
-from ml_assets.training.estimators import fit_rung
+from ml_assets.training.estimators import fit_candidate
 from ml_assets.training.model_kind import FittedModel
-from ml_assets_tests.training.conftest import RUNGS, made_up_flights
+from ml_assets_tests.training.conftest import CANDIDATES, made_up_flights
 
 
 class ByHour:
@@ -149,10 +149,10 @@ def test_perturbed_inputs_move_the_score_by_what_they_are(connection: duckdb.Duc
     assert once == again
 
 
-@pytest.mark.parametrize("kind", sorted(RUNGS))
-def test_no_perturbation_is_an_error_to_a_rung(kind: str, connection: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.parametrize("kind", sorted(CANDIDATES))
+def test_no_perturbation_is_an_error_to_a_candidate(kind: str, connection: duckdb.DuckDBPyConnection) -> None:
     frame, labels = made_up_flights()
-    model = fit_rung(RUNGS[kind], frame, labels, seed=0)
+    model = fit_candidate(CANDIDATES[kind], frame, labels, seed=0)
     everything: list[dict[str, Any]] = [
         {"missing": list(frame.columns)}, {"unseen": ["carrier", "gate"]}, {"noise": 3},
     ]  # fmt: skip

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from ml_assets.stats.classification import log_loss
 from ml_assets.stats.logit import logit
 from ml_assets.training.blend import EVEN_SHARE_STRENGTH, Blend, blended, fit_weights
-from ml_assets.training.estimators import fit_rung, load_model, part_of
-from ml_assets_tests.training.conftest import RUNGS, made_up_flights
+from ml_assets.training.estimators import fit_candidate, load_model, part_of
+from ml_assets_tests.training.conftest import CANDIDATES, made_up_flights
 
 
 @pytest.fixture(scope="module")
 def blend() -> Blend:
     frame, labels = made_up_flights()
-    fitted = [fit_rung(RUNGS[kind], frame, labels, seed=0) for kind in ("logistic_regression", "xgboost")]
+    fitted = [fit_candidate(CANDIDATES[kind], frame, labels, seed=0) for kind in ("logistic_regression", "xgboost")]
     return Blend(("linear", "trees"), tuple(fitted), (0.25, 0.75))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.spec.model import Rung
+from ml_assets.spec.model import ModelCandidate
 from ml_assets.stats.classification import auc
 from ml_assets.training.boosted_trees import FittedBoostedTrees, fit_boosted_trees
 from ml_assets_tests.training.conftest import fit_request
@@ -13,8 +13,8 @@ Rows = tuple[pd.DataFrame, np.ndarray]
 
 
 def _fit(rows: Rows, *, seed: int = 0, **parameters: float) -> FittedBoostedTrees:
-    rung = Rung(name="trees", kind="xgboost", parameters={"rounds": 12, "max_depth": 3, **parameters})
-    return fit_boosted_trees(fit_request(rung, rows[0], rows[1].astype(float), seed=seed))
+    candidate = ModelCandidate(name="trees", kind="xgboost", parameters={"rounds": 12, "max_depth": 3, **parameters})
+    return fit_boosted_trees(fit_request(candidate, rows[0], rows[1].astype(float), seed=seed))
 
 
 def test_trees_learn_what_the_rows_hold(training_rows: Rows) -> None:

@@ -9,12 +9,12 @@ import pytest
 from ml_assets.training.blend import Blend
 from ml_assets.training.calibration import CalibratedModel, Curve
 from ml_assets.training.constant import Constant
-from ml_assets.training.estimators import fit_rung, load_model
+from ml_assets.training.estimators import fit_candidate, load_model
 from ml_assets.training.linear_model import FittedLogisticRegression
 from ml_assets.training.model_kind import FittedModel
-from ml_assets_tests.training.conftest import RUNGS, made_up_flights
+from ml_assets_tests.training.conftest import CANDIDATES, made_up_flights
 
-KINDS = ("constant", *sorted(RUNGS), "blend", "calibrated")
+KINDS = ("constant", *sorted(CANDIDATES), "blend", "calibrated")
 FAR = (1e9, -1e9)
 
 
@@ -33,12 +33,12 @@ def fitted(kind: str) -> FittedModel:
     frame, labels = flights()
     if kind == "constant":
         return Constant(float(labels.mean()))
-    if kind in RUNGS:
-        return fit_rung(RUNGS[kind], frame, labels, seed=0)
-    linear = fit_rung(RUNGS["logistic_regression"], frame, labels, seed=0)
+    if kind in CANDIDATES:
+        return fit_candidate(CANDIDATES[kind], frame, labels, seed=0)
+    linear = fit_candidate(CANDIDATES["logistic_regression"], frame, labels, seed=0)
     if kind == "calibrated":
         return CalibratedModel(linear, Curve("platt", (0.1, 1.3)))
-    trees = fit_rung(RUNGS["xgboost"], frame, labels, seed=0)
+    trees = fit_candidate(CANDIDATES["xgboost"], frame, labels, seed=0)
     return Blend(("linear", "trees"), (linear, trees), (0.5, 0.5))
 
 
@@ -76,7 +76,7 @@ def test_one_extreme_training_row_does_not_silence_a_column() -> None:
     labels = (rng.random(3000) < 1 / (1 + np.exp(-(load - 25) / 5))).astype(int)
     load[7] = 1e8
 
-    model = fit_rung(RUNGS["logistic_regression"], pd.DataFrame({"load": load}), labels, seed=0)
+    model = fit_candidate(CANDIDATES["logistic_regression"], pd.DataFrame({"load": load}), labels, seed=0)
 
     low, high = model.predict(pd.DataFrame({"load": [0.0, 49.0]}))
     assert (low < 0.05, high > 0.95) == (True, True)

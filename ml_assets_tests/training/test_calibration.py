@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from ml_assets.spec.model import CalibrationMethod
 from ml_assets.stats.classification import expected_calibration_error, log_loss
 from ml_assets.training.calibration import CalibratedModel, fit_curve
-from ml_assets.training.estimators import fit_rung, load_model, part_of
-from ml_assets_tests.training.conftest import RUNGS, made_up_flights
+from ml_assets.training.estimators import fit_candidate, load_model, part_of
+from ml_assets_tests.training.conftest import CANDIDATES, made_up_flights
 
 METHODS: tuple[CalibrationMethod, ...] = ("platt", "isotonic")
 GRID = np.linspace(0, 1, 501)
@@ -128,10 +128,10 @@ def test_nothing_is_learned_where_nothing_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("kind", sorted(RUNGS))
+@pytest.mark.parametrize("kind", sorted(CANDIDATES))
 def test_calibrated_model_reads_back_to_the_bit(method: CalibrationMethod, kind: str) -> None:
     frame, labels = made_up_flights()
-    inner = fit_rung(RUNGS[kind], frame, labels, seed=0)
+    inner = fit_candidate(CANDIDATES[kind], frame, labels, seed=0)
     curve = fit_curve(method, inner.predict(frame), labels.astype(float))
     assert curve is not None
     model = CalibratedModel(inner, curve)

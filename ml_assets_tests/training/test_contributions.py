@@ -7,12 +7,12 @@ from ml_assets.stats.logit import logit
 from ml_assets.training.blend import Blend
 from ml_assets.training.calibration import CalibratedModel, Curve
 from ml_assets.training.constant import Constant
-from ml_assets.training.estimators import fit_rung
+from ml_assets.training.estimators import fit_candidate
 from ml_assets.training.model_kind import FittedModel
-from ml_assets_tests.training.conftest import RUNGS, made_up_flights
+from ml_assets_tests.training.conftest import CANDIDATES, made_up_flights
 
 FRAME, LABELS = made_up_flights()
-FITTED = {kind: fit_rung(rung, FRAME, LABELS, seed=0) for kind, rung in RUNGS.items()}
+FITTED = {kind: fit_candidate(candidate, FRAME, LABELS, seed=0) for kind, candidate in CANDIDATES.items()}
 LINE, TREES = FITTED["logistic_regression"], FITTED["xgboost"]
 BLEND = Blend(("linear", "trees"), (LINE, TREES), (0.3, 0.7))
 PLATT = Curve("platt", (-0.2, 0.8))

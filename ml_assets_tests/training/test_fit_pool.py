@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_info
 
-from ml_assets.spec.model import Folds, Rung, TrainingRecipe
-from ml_assets.training.candidate import climb
+from ml_assets.spec.model import Folds, ModelCandidate, TrainingRecipe
+from ml_assets.training.candidate import fit_candidates
 from ml_assets.training.fit_pool import fit_pool, fit_side_by_side
 
-LADDER = (
-    Rung(name="constant", kind="constant"),
-    Rung(name="linear", kind="logistic_regression"),
-    Rung(name="trees", kind="xgboost", parameters={"rounds": 20}),
-    Rung(name="blend", kind="blend", members=("linear", "trees")),
+CANDIDATES = (
+    ModelCandidate(name="constant", kind="constant"),
+    ModelCandidate(name="linear", kind="logistic_regression"),
+    ModelCandidate(name="trees", kind="xgboost", parameters={"rounds": 20}),
+    ModelCandidate(name="blend", kind="blend", members=("linear", "trees")),
 )
 
 
@@ -43,9 +43,9 @@ def test_models_do_not_depend_on_how_many_are_fitted_at_once() -> None:
     for threads in (1, 2, 3):
         recipe = TrainingRecipe(
             threads=threads, folds=Folds(count=2, length=timedelta(days=10)), matures_after=timedelta(days=1),
-            ladder=LADDER,
+            candidates=CANDIDATES,
         )  # fmt: skip
-        measured = climb(recipe, rows, ["level", "noise"])
+        measured = fit_candidates(recipe, rows, ["level", "noise"])
         found.append([(each.model.to_files(), each.ahead_scores.tolist()) for each in measured])
 
     assert found[0] == found[1] == found[2]

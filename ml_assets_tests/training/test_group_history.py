@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.spec.model import Rung
+from ml_assets.spec.model import ModelCandidate
 from ml_assets.training.group_history import fit_group_history
 from ml_assets_tests.training.conftest import fit_request
 
@@ -12,12 +12,12 @@ ROWS = pd.DataFrame({"carrier": ["AA", "AA", "AA", "UA", None], "hour": [6, 6, 7
 LABELS = np.array([1.0, 1.0, 0.0, 0.0, 0.0])
 
 
-def _rung(*group_by: str, **parameters: float | int | str) -> Rung:
-    return Rung(name="history", kind="group_history", group_by=group_by, parameters=parameters)
+def _candidate(*group_by: str, **parameters: float | int | str) -> ModelCandidate:
+    return ModelCandidate(name="history", kind="group_history", group_by=group_by, parameters=parameters)
 
 
 def test_small_groups_are_drawn_to_the_overall_share() -> None:
-    model = fit_group_history(fit_request(_rung("carrier", "hour", prior_strength=2), ROWS, LABELS))
+    model = fit_group_history(fit_request(_candidate("carrier", "hour", prior_strength=2), ROWS, LABELS))
 
     found = model.predict(ROWS)
 
@@ -28,7 +28,7 @@ def test_small_groups_are_drawn_to_the_overall_share() -> None:
 
 
 def test_a_group_never_seen_gets_the_overall_share() -> None:
-    model = fit_group_history(fit_request(_rung("carrier", "hour"), ROWS, LABELS))
+    model = fit_group_history(fit_request(_candidate("carrier", "hour"), ROWS, LABELS))
 
     scored = pd.DataFrame({"carrier": ["AA", "ZZ", "UA"], "hour": [8, 6, np.nan]})
 
@@ -36,15 +36,15 @@ def test_a_group_never_seen_gets_the_overall_share() -> None:
 
 
 def test_an_hour_is_the_same_group_as_integer_and_as_float() -> None:
-    model = fit_group_history(fit_request(_rung("hour", prior_strength=0), ROWS, LABELS))
+    model = fit_group_history(fit_request(_candidate("hour", prior_strength=0), ROWS, LABELS))
 
     assert model.predict(pd.DataFrame({"hour": [6.0, 7.0]})).tolist() == [0.5, 0.0]
 
 
-def test_a_rung_without_groups_is_refused() -> None:
+def test_a_candidate_without_groups_is_refused() -> None:
     with pytest.raises(ValueError, match="'history' is a group history and names no group_by columns"):
-        fit_group_history(fit_request(_rung(), ROWS, LABELS))
+        fit_group_history(fit_request(_candidate(), ROWS, LABELS))
     with pytest.raises(ValueError, match="prior_strength must be zero or more"):
-        fit_group_history(fit_request(_rung("hour", prior_strength=-1), ROWS, LABELS))
+        fit_group_history(fit_request(_candidate("hour", prior_strength=-1), ROWS, LABELS))
     with pytest.raises(ValueError, match="feature columns are missing: airport"):
-        fit_group_history(fit_request(_rung("airport"), ROWS, LABELS))
+        fit_group_history(fit_request(_candidate("airport"), ROWS, LABELS))

@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.spec.model import Folds, Rung, TrainingRecipe
+from ml_assets.spec.model import Folds, ModelCandidate, TrainingRecipe
 from ml_assets.training.history import choose_history, within_history
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 RECIPE = TrainingRecipe(
     matures_after=timedelta(days=2),
     folds=Folds(count=3, length=timedelta(days=7)),
-    ladder=(
-        Rung(name="group_history", kind="group_history", group_by=("reading",)),
-        Rung(name="line", kind="logistic_regression", parameters={"C": 0.1}),
+    candidates=(
+        ModelCandidate(name="group_history", kind="group_history", group_by=("reading",)),
+        ModelCandidate(name="line", kind="logistic_regression", parameters={"C": 0.1}),
     ),
 )
 

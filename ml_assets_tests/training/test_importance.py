@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from ml_assets.spec.features import FeatureSpec
-from ml_assets.spec.model import Rung
+from ml_assets.spec.model import ModelCandidate
 from ml_assets.training.blend import Blend
-from ml_assets.training.estimators import fit_rung
+from ml_assets.training.estimators import fit_candidate
 from ml_assets.training.importance import (
     agreement,
     permutation_importance,
@@ -17,13 +17,13 @@ from ml_assets.training.importance import (
     views_of,
 )
 from ml_assets.training.model_kind import FittedModel
-from ml_assets_tests.training.conftest import RUNGS
+from ml_assets_tests.training.conftest import CANDIDATES
 
 Rows = tuple[pd.DataFrame, np.ndarray]
 
 
 def _fitted(rows: Rows, kind: str = "xgboost") -> FittedModel:
-    return fit_rung(RUNGS[kind], rows[0], rows[1].astype(float), seed=0)
+    return fit_candidate(CANDIDATES[kind], rows[0], rows[1].astype(float), seed=0)
 
 
 def _alone(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -48,7 +48,7 @@ def test_shuffling_what_the_model_leans_on_costs_most_and_what_it_ignores_costs_
 def test_the_same_seed_shuffles_alike_and_a_group_is_shuffled_as_one(training_rows: Rows) -> None:
     frame, labels = training_rows
     rows = frame.assign(label=labels, hour_again=frame["hour"])
-    model = fit_rung(RUNGS["logistic_regression"], rows.drop(columns="label"), labels, seed=0)
+    model = fit_candidate(CANDIDATES["logistic_regression"], rows.drop(columns="label"), labels, seed=0)
     groups = {"one": ("hour",), "both": ("hour", "hour_again")}
 
     one, two = (permutation_importance(model, rows, groups, rng=np.random.default_rng(4), repeats=2) for _ in range(2))
@@ -126,10 +126,10 @@ def test_groups_are_the_views_and_all_expressions_together() -> None:
     }
 
 
-def test_a_rung_of_one_feature_is_shuffled_on_that_alone(training_rows: Rows) -> None:
+def test_a_candidate_of_one_feature_is_shuffled_on_that_alone(training_rows: Rows) -> None:
     frame, labels = training_rows
-    rung = Rung(name="hour", kind="logistic_regression", features=("hour",))
-    model = fit_rung(rung, frame, labels, seed=0)
+    candidate = ModelCandidate(name="hour", kind="logistic_regression", features=("hour",))
+    model = fit_candidate(candidate, frame, labels, seed=0)
 
     found = permutation_importance(
         model, frame.assign(label=labels), {"all": tuple(map(str, frame))}, rng=np.random.default_rng(0), repeats=1

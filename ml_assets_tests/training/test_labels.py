@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from ml_assets.training.labels import LabelError, settle_labels
+from ml_assets.training.labels import LabelError, validate_labels
 
 FIRST, SECOND = date(2013, 1, 2), date(2013, 1, 3)
 KNOWN_AT = datetime(2013, 1, 1, 12, tzinfo=UTC)
@@ -18,7 +18,7 @@ def settle(drawn: dict[str, list[Any]]) -> list[dict[str, Any]]:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("_given", pa.table(drawn))
         connection.execute("CREATE TEMP TABLE _drawn AS SELECT * FROM _given")
-        return settle_labels(connection).to_arrow_table().to_pylist()
+        return validate_labels(connection).to_arrow_table().to_pylist()
 
 
 def drawn(*labels: tuple[Any, Any], drops: list[date] | None = None, **more: list[Any]) -> dict[str, list[Any]]:

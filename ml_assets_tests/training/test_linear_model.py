@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.spec.model import Rung
+from ml_assets.spec.model import ModelCandidate
 from ml_assets.training.linear_model import (
     LINEAR_MODEL_FILE,
     FittedLogisticRegression,
@@ -25,7 +25,7 @@ from ml_assets.training.logistic_regression import fit_logistic_regression
 from ml_assets_tests.training.conftest import fit_request
 
 Rows = tuple[pd.DataFrame, np.ndarray]
-RUNG = Rung(name="linear", kind="logistic_regression", parameters={"min_frequency": 20})
+CANDIDATE = ModelCandidate(name="linear", kind="logistic_regression", parameters={"min_frequency": 20})
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 # 10 mph is the middle of the range; the mean row has 8; an unknown speed counts as 5 and is flagged
 BY_HAND = FittedLogisticRegression(
@@ -43,7 +43,7 @@ BY_HAND = FittedLogisticRegression(
 
 
 def _fit(rows: Rows) -> FittedLogisticRegression:
-    return fit_logistic_regression(fit_request(RUNG, rows[0], rows[1].astype(float), seed=0))
+    return fit_logistic_regression(fit_request(CANDIDATE, rows[0], rows[1].astype(float), seed=0))
 
 
 def test_log_odds_are_added_up_by_the_documented_formula() -> None:

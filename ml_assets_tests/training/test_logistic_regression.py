@@ -11,7 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ml_assets.demo.flight_tables import package_file
-from ml_assets.spec.model import Rung
+from ml_assets.spec.model import ModelCandidate
+from ml_assets.training.candidate_parameters import FitOptions
 from ml_assets.training.feature_matrix import FeatureColumns, learn_columns
 from ml_assets.training.linear_model import FittedLogisticRegression
 from ml_assets.training.logistic_regression import (
@@ -20,31 +21,34 @@ from ml_assets.training.logistic_regression import (
     pipeline_frame,
     unfitted_pipeline,
 )
-from ml_assets.training.rung_parameters import FitOptions
 from ml_assets_tests.training.conftest import fit_request
 
 Rows = tuple[pd.DataFrame, np.ndarray]
-RUNG = Rung(name="linear", kind="logistic_regression", parameters={"min_frequency": 20})
+CANDIDATE = ModelCandidate(name="linear", kind="logistic_regression", parameters={"min_frequency": 20})
 ONE_FIT = """
 import hashlib
-from ml_assets_tests.training.conftest import RUNGS, made_up_flights
-from ml_assets.training.estimators import fit_rung
+from ml_assets_tests.training.conftest import CANDIDATES, made_up_flights
+from ml_assets.training.estimators import fit_candidate
 frame, labels = made_up_flights()
-for kind in sorted(RUNGS):
-    for name, content in fit_rung(RUNGS[kind], frame, labels, seed=3).to_files().items():
+for kind in sorted(CANDIDATES):
+    for name, content in fit_candidate(CANDIDATES[kind], frame, labels, seed=3).to_files().items():
         print(kind, name, hashlib.sha256(content).hexdigest())
 """
 
 
-def _fit(rows: Rows, rung: Rung = RUNG, options: FitOptions | None = None) -> FittedLogisticRegression:
+def _fit(
+    rows: Rows, candidate: ModelCandidate = CANDIDATE, options: FitOptions | None = None
+) -> FittedLogisticRegression:
     more = {} if options is None else {"options": options}
-    return fit_logistic_regression(fit_request(rung, rows[0], rows[1].astype(float), seed=0, **more))
+    return fit_logistic_regression(fit_request(candidate, rows[0], rows[1].astype(float), seed=0, **more))
 
 
-def _largest_difference(rung: Rung, training: Rows, scored: pd.DataFrame) -> float:
+def _largest_difference(candidate: ModelCandidate, training: Rows, scored: pd.DataFrame) -> float:
     """Fit scikit-learn's pipeline; compare its probabilities with those of the numbers read out of it."""
     columns = learn_columns(training[0])
-    pipeline = unfitted_pipeline(rung, columns, 0).fit(pipeline_frame(training[0], columns), training[1].astype(int))
+    pipeline = unfitted_pipeline(candidate, columns, 0).fit(
+        pipeline_frame(training[0], columns), training[1].astype(int)
+    )
 
     found = numbers_of(pipeline, columns).predict(scored)
 
@@ -64,10 +68,10 @@ def real_flights() -> Rows:
 @pytest.mark.parametrize("min_frequency", [1, 50, 2000])
 def test_scores_of_real_flights_are_those_of_the_scikit_learn_pipeline(real_flights: Rows, min_frequency: int) -> None:
     frame, labels = real_flights
-    rung = RUNG.model_copy(update={"parameters": {"min_frequency": min_frequency}})
+    candidate = CANDIDATE.model_copy(update={"parameters": {"min_frequency": min_frequency}})
     storm = frame.iloc[:50].assign(wind_speed=1048.0, dest="XYZ", carrier=None, distance=-1.0, constant=9.0, never=2.0)
 
-    found = _largest_difference(rung, (frame.iloc[:15_000], labels[:15_000]), pd.concat([frame, storm]))
+    found = _largest_difference(candidate, (frame.iloc[:15_000], labels[:15_000]), pd.concat([frame, storm]))
 
     assert found <= 1e-12
 
@@ -106,17 +110,17 @@ def test_scores_of_any_rows_are_those_of_the_scikit_learn_pipeline(
     columns = learn_columns(frame)
     assume(columns.numeric or any(columns.categories.values()))
     labels = np.arange(len(frame)) % 2
-    rung = RUNG.model_copy(update={"parameters": {"min_frequency": min_frequency}})
+    candidate = CANDIDATE.model_copy(update={"parameters": {"min_frequency": min_frequency}})
 
     for scored in (frame, others):
-        assert _largest_difference(rung, (frame, labels), scored) <= 1e-12
+        assert _largest_difference(candidate, (frame, labels), scored) <= 1e-12
 
 
 def test_contributions_and_importance_are_those_of_the_pipelines_coefficients(training_rows: Rows) -> None:
     frame, labels = training_rows
     columns = learn_columns(frame)
     prepared = pipeline_frame(frame, columns)
-    pipeline = unfitted_pipeline(RUNG, columns, 0).fit(prepared, labels)
+    pipeline = unfitted_pipeline(CANDIDATE, columns, 0).fit(prepared, labels)
     coefficients = pipeline.named_steps["regression"].coef_[0]
     weighed = np.asarray(pipeline[:-1].transform(prepared)) * coefficients
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.spec.model import Rung
+from ml_assets.spec.model import ModelCandidate
 from ml_assets.training.model_kind import ModelKind
 from ml_assets.training.model_kind_conformance import CHECKS, ConformanceError, saves_and_loads
 from ml_assets.training.model_kinds import BUILT_IN, model_kind
-from ml_assets_tests.training.conftest import RUNGS
+from ml_assets_tests.training.conftest import CANDIDATES
 
 COUNTED = BUILT_IN["constant"]
 BROKEN = ModelKind("constant", {}, COUNTED.fit, lambda files: COUNTED.load(dict.fromkeys(files, b'{"mean": 0.5}')))
@@ -19,7 +19,7 @@ BROKEN = ModelKind("constant", {}, COUNTED.fit, lambda files: COUNTED.load(dict.
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_every_kind_of_this_package_conforms(check: object, name: str) -> None:
     assert callable(check)
-    check(BUILT_IN[name], RUNGS.get(name, Rung(name="plain", kind=name)))
+    check(BUILT_IN[name], CANDIDATES.get(name, ModelCandidate(name="plain", kind=name)))
 
 
 def test_kind_that_loads_something_else_does_not_conform() -> None:
@@ -40,7 +40,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml_assets.training.model_kind import FitRequest, ModelKind
-from ml_assets.training.rung_parameters import rung_parameters
+from ml_assets.training.candidate_parameters import candidate_parameters
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Step:
 
 
 def fit(request: FitRequest) -> Step:
-    share = rung_parameters(request.rung, DEFAULTS)["quantile"]
+    share = candidate_parameters(request.candidate, DEFAULTS)["quantile"]
     column = next(each for each in request.features.columns if request.features[each].dtype.kind in "if")
     values = request.features[column].to_numpy(dtype=np.float64)
     cut = float(np.quantile(values[np.isfinite(values)], share))

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.spec.model import Folds, Range, Rung, TrainingRecipe, Tuning
+from ml_assets.spec.model import Folds, ModelCandidate, Range, TrainingRecipe, Tuning
 from ml_assets.stats.classification import log_loss
 from ml_assets.training import tuning
 from ml_assets.training.candidate import score_ahead
 from ml_assets.training.time_folds import time_folds
-from ml_assets.training.tuning import Trial, tune_ladder
+from ml_assets.training.tuning import Trial, tune_candidates
 
-HISTORY = Rung(name="history", kind="group_history", group_by=("carrier",))
-TREES = Rung(
+HISTORY = ModelCandidate(name="history", kind="group_history", group_by=("carrier",))
+TREES = ModelCandidate(
     name="trees",
     kind="xgboost",
     parameters={"rounds": 4, "max_depth": 2, "eta": 0.3},
@@ -24,9 +24,11 @@ FEATURES = ["carrier", "hour"]
 TALKS: list[str] = []
 
 
-def recipe_of(trees: Rung = TREES, seed: int = 3) -> TrainingRecipe:
+def recipe_of(trees: ModelCandidate = TREES, seed: int = 3) -> TrainingRecipe:
     folds = Folds(count=2, length=timedelta(days=6))
-    return TrainingRecipe(seed=seed, threads=1, folds=folds, matures_after=timedelta(days=1), ladder=(HISTORY, trees))
+    return TrainingRecipe(
+        seed=seed, threads=1, folds=folds, matures_after=timedelta(days=1), candidates=(HISTORY, trees)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +47,20 @@ def rows() -> pd.DataFrame:
     return frame.assign(label=(rng.random(n) < 1 / (1 + np.exp(-odds))).astype(float))
 
 
-def tune(rows: pd.DataFrame, recipe: TrainingRecipe, trials: int, minutes: float = 5) -> tuple[Rung, list[Trial]]:
-    found, tried = tune_ladder(recipe, Tuning(trials=trials, minutes=minutes), rows, FEATURES, TALKS.append)
-    assert found.ladder[0] == HISTORY
-    return found.rung("trees"), tried
+def tune(
+    rows: pd.DataFrame, recipe: TrainingRecipe, trials: int, minutes: float = 5
+) -> tuple[ModelCandidate, list[Trial]]:
+    found, tried = tune_candidates(recipe, Tuning(trials=trials, minutes=minutes), rows, FEATURES, TALKS.append)
+    assert found.candidates[0] == HISTORY
+    return found.candidate("trees"), tried
 
 
-def loss_ahead(rows: pd.DataFrame, rung: Rung) -> float:
-    """Score a rung ahead by hand: the mean log loss over the windows."""
+def loss_ahead(rows: pd.DataFrame, candidate: ModelCandidate) -> float:
+    """Score a candidate ahead by hand: the mean log loss over the windows."""
     train = rows.loc[rows["split"] == "train"]
     recipe = recipe_of()
     folds = time_folds(train, recipe.folds, recipe.matures_after)
-    scored = [score_ahead(recipe, rung, train, FEATURES, fold) for fold in folds]
+    scored = [score_ahead(recipe, candidate, train, FEATURES, fold) for fold in folds]
     return float(np.mean([log_loss(labels, scores) for scores, labels in scored]))
 
 
@@ -119,18 +123,18 @@ def test_budget_of_time_ends_the_search_after_the_trial_that_is_on(rows: pd.Data
 def test_search_begins_with_what_holds_without_it(
     declared: dict[str, float], first: dict[str, float], rows: pd.DataFrame
 ) -> None:
-    rung = TREES.model_copy(update={"parameters": declared})
+    candidate = TREES.model_copy(update={"parameters": declared})
 
-    _, trials = tune(rows, recipe_of(rung), trials=1)
+    _, trials = tune(rows, recipe_of(candidate), trials=1)
 
     assert trials[0].parameters == first
-    assert trials[0].loss == pytest.approx(loss_ahead(rows, rung), abs=1e-12)
+    assert trials[0].loss == pytest.approx(loss_ahead(rows, candidate), abs=1e-12)
 
 
 def test_nothing_to_search_and_no_window_to_search_on_are_said(rows: pd.DataFrame) -> None:
     bare = recipe_of(TREES.model_copy(update={"search": {}}))
 
-    with pytest.raises(ValueError, match="no rung of the ladder declares `search`"):
+    with pytest.raises(ValueError, match="no candidate declares `search`"):
         tune(rows, bare, trials=1)
     with pytest.raises(ValueError, match="too few for a window of 6 days"):
         tune(rows.iloc[: 10 * 40], recipe_of(), trials=1)

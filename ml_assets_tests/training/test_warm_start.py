@@ -6,28 +6,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.spec.model import Folds, Rung, TrainingRecipe, WarmStart
+from ml_assets.spec.model import Folds, ModelCandidate, TrainingRecipe, WarmStart
 from ml_assets.training.boosted_trees import FittedBoostedTrees
-from ml_assets.training.candidate import Start, climb, fit_bare, going_on
+from ml_assets.training.candidate import Start, fit_bare, fit_candidates, going_on
 from ml_assets.training.estimators import part_of
 from ml_assets.training.time_folds import time_folds
 from ml_assets_tests.training.conftest import made_up_flights
 
 BEGIN = pd.Timestamp("2013-01-01", tz="UTC")
 FEATURES = ["carrier", "hour", "wind_speed_mph", "is_holiday", "gate"]
-TREES = Rung(name="trees", kind="xgboost", parameters={"rounds": 10, "max_depth": 3})
-LINE = Rung(name="line", kind="logistic_regression", parameters={"min_frequency": 20})
-BLEND = Rung(name="blend", kind="blend", members=("line", "trees"))
+TREES = ModelCandidate(name="trees", kind="xgboost", parameters={"rounds": 10, "max_depth": 3})
+LINE = ModelCandidate(name="line", kind="logistic_regression", parameters={"min_frequency": 20})
+BLEND = ModelCandidate(name="blend", kind="blend", members=("line", "trees"))
 
 
-def _warm(rounds: int = 4, replay_share: float = 0.0) -> Rung:
+def _warm(rounds: int = 4, replay_share: float = 0.0) -> ModelCandidate:
     return TREES.model_copy(update={"warm_start": WarmStart(rounds=rounds, replay_share=replay_share)})
 
 
-def _recipe(*ladder: Rung) -> TrainingRecipe:
+def _recipe(*candidates: ModelCandidate) -> TrainingRecipe:
     return TrainingRecipe(
         threads=1, matures_after=timedelta(days=2), folds=Folds(count=1, length=timedelta(days=8)),
-        ladder=(Rung(name="constant", kind="constant"), *ladder),
+        candidates=(ModelCandidate(name="constant", kind="constant"), *candidates),
     )  # fmt: skip
 
 
@@ -89,10 +89,10 @@ def test_what_cannot_go_on_is_trained_anew_on_all_rows(rows: pd.DataFrame, start
 
 def test_a_member_goes_on_from_the_champions_member_of_its_name(rows: pd.DataFrame) -> None:
     held = rows.assign(split=np.where(rows["prediction_at"] > BEGIN + timedelta(days=25), "holdout", "train"))
-    before = climb(_recipe(LINE, TREES, BLEND), held, FEATURES)[-1].model
+    before = fit_candidates(_recipe(LINE, TREES, BLEND), held, FEATURES)[-1].model
     start = Start(before, (BEGIN + timedelta(days=15)).to_pydatetime(), "champion")
 
-    after = climb(_recipe(LINE, _warm(rounds=3), BLEND), held, FEATURES, start=start)[-1].model
+    after = fit_candidates(_recipe(LINE, _warm(rounds=3), BLEND), held, FEATURES, start=start)[-1].model
 
     trees = part_of(after, "trees")
     assert isinstance(trees, FittedBoostedTrees)
@@ -107,7 +107,11 @@ def test_windows_ahead_are_scored_by_trees_that_went_on_as_the_candidate_does(ro
     (fold,) = time_folds(train, _recipe(warm).folds, timedelta(days=2))
 
     cold, going = (
-        next(each for each in climb(_recipe(warm), parts, FEATURES, start=given) if each.rung.name == "trees")
+        next(
+            each
+            for each in fit_candidates(_recipe(warm), parts, FEATURES, start=given)
+            if each.candidate.name == "trees"
+        )
         for given in (None, start)
     )
 

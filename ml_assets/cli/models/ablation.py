@@ -1,4 +1,4 @@
-"""What a rung leans on and what of it could be spared, from the terminal."""
+"""What a candidate leans on and what of it could be spared, from the terminal."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _COST_RANKS = (0, 1, 0, 3, 0, 2, 3, 4, 4, 5)  # of COST_HEADS
 
 @dataclass(frozen=True)
 class AblationOptions:
-    """What the command was asked for; `rung` is empty for the last of the ladder."""
+    """What the command was asked for; `candidate` is empty for the last of the candidates."""
 
-    rung: str
+    candidate: str
     n_seeds: int
     page: bool
     as_json: bool
@@ -38,20 +38,23 @@ def run_ablation(spec: UseCaseSpec, state: UseCaseState, asked: AblationOptions)
     """Measure on the newest training set and print what was found; write the page where it is asked for."""
     recipe = spec.model.recipe(spec.labels.matures_after)
     try:
-        rung = recipe.rung(asked.rung or recipe.ladder[-1].name)
+        candidate = recipe.candidate(asked.candidate or recipe.candidates[-1].name)
     except ValueError as error:
         raise fail(f"--{error}") from error
-    if not needs_both_classes(rung):
-        able = [each.name for each in recipe.ladder if needs_both_classes(each)]
+    if not needs_both_classes(candidate):
+        able = [each.name for each in recipe.candidates if needs_both_classes(each)]
         raise fail(
-            f"--rung: found {rung.name!r}, a {rung.kind}; allowed: a rung that weighs features: {', '.join(able)}"
+            f"--candidate: found {candidate.name!r}, a {candidate.kind}; allowed: a candidate that weighs features: "
+            + ", ".join(able)
         )
     newest = read_newest(spec, state)
     plan = newest.plan
-    ground = AblationData(recipe, rung.name, newest.rows, tuple(plan["features"]), time.perf_counter)
+    ground = AblationData(recipe, candidate.name, newest.rows, tuple(plan["features"]), time.perf_counter)
     with progress_bar() as progress:
         task = progress.add_task(
-            f"ablation of {rung.name} as of {plan['as_of']}", total=count_steps(spec, ground, asked.n_seeds), now=""
+            f"ablation of {candidate.name} as of {plan['as_of']}",
+            total=count_steps(spec, ground, asked.n_seeds),
+            now="",
         )
         try:
             found = measure_ablation(
@@ -92,7 +95,9 @@ def _show(spec: UseCaseSpec, found: Ablation, page: Path | None) -> None:
     if page is not None:
         console.print(f"page: {page}", highlight=False, soft_wrap=True)
     again = {} if page else {f"ml-assets ablation {spec.name} --page": "the same as a page with pictures"}
-    next_steps({**again, f"ml-assets retrain {spec.name} --rung NAME": "train a smaller rung that the ladder declares"})
+    next_steps(
+        {**again, f"ml-assets retrain {spec.name} --candidate NAME": "train a smaller candidate that is declareds"}
+    )
 
 
 def _as_json(found: Ablation, page: Path | None) -> dict[str, Any]:
@@ -100,7 +105,7 @@ def _as_json(found: Ablation, page: Path | None) -> dict[str, Any]:
         return asdict(each)
 
     return {
-        "rung": found.rung,
+        "candidate": found.candidate,
         "as_of": found.as_of,
         "full": plain(found.full),
         **{kind: [plain(each) for each in getattr(found, kind)] for kind in ("seeds", "ablated", "pruned", "smaller")},

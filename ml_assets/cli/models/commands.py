@@ -34,12 +34,16 @@ def retrain(
     as_of: Annotated[
         str, typer.Option("--as-of", help="Drop to train as of; by default the newest that was run.")
     ] = "",
-    rung: Annotated[str, typer.Option(help="Take this rung of the ladder, whatever the comparison says.")] = "",
+    candidate: Annotated[
+        str, typer.Option("--candidate", "--rung", help="Take this candidate, whatever the comparison says.")
+    ] = "",
     gate: Annotated[
         str,
         typer.Option(help="enabled; dry_run: measure only; disabled: promote, and record so. By default as declared."),
     ] = "as_declared",
-    tune: Annotated[bool, typer.Option("--tune", help="Search for parameters first, where rungs declare it.")] = False,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Search for parameters first, where candidates declare it.")
+    ] = False,
     mix_features: Annotated[
         bool, typer.Option("--mix-features", help="Train also on drops that hold older versions of features.")
     ] = False,
@@ -57,14 +61,14 @@ def retrain(
     if gate not in modes:
         raise fail(f"--gate: found {gate!r}; allowed: {', '.join(modes)}")
     spec, paths = read_use_case(use_case), state_paths()
-    names = [step.name for step in spec.model.ladder]
-    if rung and rung not in names:
-        raise fail(f"--rung: found {rung!r}; allowed: {', '.join(names)}")
+    names = [step.name for step in spec.model.candidates]
+    if candidate and candidate not in names:
+        raise fail(f"--candidate: found {candidate!r}; allowed: {', '.join(names)}")
     if as_of:
         read_run_drop(spec, as_of, "--as-of")
     else:
         require_run(spec, "--as-of")
-    outcome = retrain_with_progress(spec, paths, Retraining(as_of, rung, gate, mix_features, tune))
+    outcome = retrain_with_progress(spec, paths, Retraining(as_of, candidate, gate, mix_features, tune))
     state = state_of(spec)
     show_candidates(state)
     show_verdict(state)
@@ -242,9 +246,12 @@ def explain(
 @commands.command()
 def tune(
     use_case: UseCaseName,
-    rung: Annotated[str, typer.Option(help="Only this rung; by default every one that declares `search`.")] = "",
-    trials: Annotated[int, typer.Option(min=0, help="Trials a rung; by default as declared.")] = 0,
-    minutes: Annotated[float, typer.Option(min=0, help="Minutes a rung; by default as declared.")] = 0,
+    candidate: Annotated[
+        str,
+        typer.Option("--candidate", "--rung", help="Only this candidate; by default every one that declares `search`."),
+    ] = "",
+    trials: Annotated[int, typer.Option(min=0, help="Trials a candidate; by default as declared.")] = 0,
+    minutes: Annotated[float, typer.Option(min=0, help="Minutes a candidate; by default as declared.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Search for better parameters on the newest training set.
@@ -258,13 +265,15 @@ def tune(
         update={**({"trials": trials} if trials else {}), **({"minutes": minutes} if minutes else {})}
     )
     with explained_errors():
-        run_tune(spec, state_of(spec), rung, budget, as_json=as_json)
+        run_tune(spec, state_of(spec), candidate, budget, as_json=as_json)
 
 
 @commands.command()
 def ablation(
     use_case: UseCaseName,
-    rung: Annotated[str, typer.Option(help="Which rung; by default the last of the ladder.")] = "",
+    candidate: Annotated[
+        str, typer.Option("--candidate", "--rung", help="Which candidate; by default the last of the candidates.")
+    ] = "",
     seeds: Annotated[int, typer.Option(min=0, help="Fits with other seeds, to tell noise from difference.")] = 3,
     page: Annotated[bool, typer.Option("--page", help="Write an HTML page with pictures.")] = False,
     as_json: AsJson = False,
@@ -277,7 +286,7 @@ def ablation(
 
     spec = read_use_case(use_case)
     with explained_errors():
-        run_ablation(spec, state_of(spec), AblationOptions(rung, seeds, page, as_json))
+        run_ablation(spec, state_of(spec), AblationOptions(candidate, seeds, page, as_json))
 
 
 @commands.command()

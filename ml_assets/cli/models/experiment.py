@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 import typer
@@ -20,6 +19,7 @@ from ml_assets.pipeline.experiments.status import ExperimentStatus, experiment_s
 from ml_assets.pipeline.experiments.whatif import PolicyChange, what_if
 from ml_assets.reports.experiment_page import write_experiment_pages
 from ml_assets.spec.calendar import format_duration
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -87,7 +87,7 @@ def run_status(spec: UseCaseSpec, state: UseCaseState, name: str, *, as_json: bo
     )  # fmt: skip
 
 
-def read_range(spec: UseCaseSpec, text: str) -> tuple[date, date]:
+def read_range(spec: UseCaseSpec, text: str) -> tuple[DropKey, DropKey]:
     """Read FIRST:LAST, by default the newest thirty drops that were predicted, or end the command."""
     if text:
         first, colon, last = text.partition(":")
@@ -103,7 +103,7 @@ def read_range(spec: UseCaseSpec, text: str) -> tuple[date, date]:
     return max(spec.calendar.start, newest - 29 * spec.calendar.every), newest
 
 
-def run_whatif(spec: UseCaseSpec, state: UseCaseState, change: PolicyChange, drops: tuple[date, date]) -> None:
+def run_whatif(spec: UseCaseSpec, state: UseCaseState, change: PolicyChange, drops: tuple[DropKey, DropKey]) -> None:
     """Print what another policy would have done, and what the log does not tell."""
     if change == PolicyChange(reacts=change.reacts):
         raise fail("nothing would be otherwise; allowed: --model, --threshold or --capacity")

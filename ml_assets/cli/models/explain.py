@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from rich.markup import escape
@@ -14,6 +13,7 @@ from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.champion.record import FALLBACK, GATE, compared_with, spell_decision
 from ml_assets.pipeline.scoring.explain import explain_prediction, plain_value
 from ml_assets.serving.scoring import NO_PROBABILITY
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
@@ -22,7 +22,7 @@ _SHOWN = 15
 
 
 def run_explain_prediction(
-    spec: UseCaseSpec, state: UseCaseState, example_id: str, drop: date | None, *, as_json: bool
+    spec: UseCaseSpec, state: UseCaseState, example_id: str, drop: DropKey | None, *, as_json: bool
 ) -> None:
     """Print a score, what each feature added to it, where its values came from, and why its model served."""
     found = explain_prediction(spec, state, example_id, drop)
@@ -86,7 +86,7 @@ def run_explain_model(spec: UseCaseSpec, state: UseCaseState, model_version: str
     next_steps({str(path.with_suffix(".html")): "the same as a page, with pictures"})
 
 
-def run_explain_retrain(state: UseCaseState, as_of: date, *, as_json: bool) -> None:
+def run_explain_retrain(state: UseCaseState, as_of: DropKey, *, as_json: bool) -> None:
     """Print every verdict and decision as of a drop, with its reasons."""
     record = record_of(state)
     rows = [row for row in record if row["as_of"] == as_of and row["decided_by"] != FALLBACK]

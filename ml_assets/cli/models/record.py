@@ -13,13 +13,14 @@ from ml_assets.cli.progress import progress_bar
 from ml_assets.pipeline.champion.decisions import PersonDecision, decide_waiting, record_of, waiting_in
 from ml_assets.pipeline.champion.record import FALLBACK, champion_in
 from ml_assets.pipeline.training.reproduce import reproduce
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 
 _SHOWN = ("sequence", "verdict", "model_version", "as_of", "serves_after", "decided_by", "gate", "note")
 
 
-def asked_by(by: str, reason: str, first: date | None) -> PersonDecision:
+def asked_by(by: str, reason: str, first: DropKey | None) -> PersonDecision:
     """Give a person's decision: who by, why, from which drop on, now."""
     return PersonDecision(by.strip() or getpass.getuser(), reason.strip(), datetime.now(UTC), first)
 
@@ -36,7 +37,7 @@ def read_moment(text: str) -> datetime:
 
 
 def run_champion(
-    spec: UseCaseSpec, state: UseCaseState, drop: date | None, known_at: datetime | None, *, as_json: bool
+    spec: UseCaseSpec, state: UseCaseState, drop: DropKey | None, known_at: datetime | None, *, as_json: bool
 ) -> None:
     """Print what serves a drop, or the whole record."""
     record = record_of(state, known_at)

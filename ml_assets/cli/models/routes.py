@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from ml_assets.cli.console import fail, next_steps, plain_rows, print_json, say
 from ml_assets.cli.tables import print_table
 from ml_assets.reports.routes_page import write_routes_page
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.routes import ABSTAINED, DECIDED, ESCALATED
 from ml_assets.spec.tables.routes import RISK_COVERAGE, ROUTES
 from ml_assets.spec.use_case import UseCaseSpec
@@ -19,12 +19,12 @@ _IN_WORDS = {
 }  # fmt: skip
 
 
-def run_routes(spec: UseCaseSpec, state: UseCaseState, drop: date | None, *, as_json: bool) -> None:
+def run_routes(spec: UseCaseSpec, state: UseCaseState, drop: DropKey | None, *, as_json: bool) -> None:
     """Print the routes of a drop, by default the newest, and the curve of risk and coverage; write its page."""
     if spec.worklist.routes is None:
         raise fail(f"{spec.name} declares no routes; add worklist.routes to its defs.yaml, as in {{max_risk: 0.05}}")
     lake = state.pinned().lake
-    drops = lake.files(ROUTES.name).drops() if lake.has(ROUTES.name) else set[date]()
+    drops = lake.files(ROUTES.name).drops() if lake.has(ROUTES.name) else set[DropKey]()
     if not drops or (drop is not None and drop not in drops):
         found = f"--drop: found {drop}; " if drop else ""
         allowed = f"allowed: {min(drops)} to {max(drops)}" if drops else "no drop with predictions was run yet"

@@ -11,15 +11,15 @@ from ml_assets.pipeline.training.training_set import read_newest
 from ml_assets.spec.model import Tuning
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.tuning import tune_ladder
+from ml_assets.training.tuning import tune_candidates
 
 
-def run_tune(spec: UseCaseSpec, state: UseCaseState, rung: str, budget: Tuning, *, as_json: bool) -> None:
+def run_tune(spec: UseCaseSpec, state: UseCaseState, candidate: str, budget: Tuning, *, as_json: bool) -> None:
     """Search on the newest training set and print what was found; nothing is written."""
     recipe = spec.model.recipe(spec.labels.matures_after)
-    if rung:
+    if candidate:
         try:
-            recipe = recipe.model_copy(update={"ladder": (recipe.rung(rung),)})
+            recipe = recipe.model_copy(update={"candidates": (recipe.candidate(candidate),)})
         except ValueError as error:
             raise fail(f"--{error}") from error
     newest = read_newest(spec, state)
@@ -27,21 +27,21 @@ def run_tune(spec: UseCaseSpec, state: UseCaseState, rung: str, budget: Tuning, 
     with progress_bar() as progress:
         task = progress.add_task(f"tune on the training set as of {plan['as_of']}", total=None, now="")
         try:
-            tuned, trials = tune_ladder(
+            tuned, trials = tune_candidates(
                 recipe, budget, rows, plan["features"], lambda now: progress.update(task, advance=1, now=now[:100])
             )
         except ValueError as error:
             raise fail(str(error)) from error
-    searched = [each for each in tuned.ladder if each.search]
+    searched = [each for each in tuned.candidates if each.search]
     if as_json:
         found = {each.name: each.parameters for each in searched}
         print_json({"parameters": found, "trials": [asdict(trial) for trial in trials]})
         return
     names = list(dict.fromkeys(name for trial in trials for name in trial.parameters))
-    heads = ["rung", "outcome", "log loss ahead", *names]
-    done = sorted(trials, key=lambda trial: (trial.rung, trial.outcome != "complete", trial.loss))
+    heads = ["candidate", "outcome", "log loss ahead", *names]
+    done = sorted(trials, key=lambda trial: (trial.candidate, trial.outcome != "complete", trial.loss))
     rows_shown = [
-        [each.rung, "best" if each.is_best else each.outcome, each.loss, *(each.parameters.get(n) for n in names)]
+        [each.candidate, "best" if each.is_best else each.outcome, each.loss, *(each.parameters.get(n) for n in names)]
         for each in done[:20]
     ]
     columns = [TableColumn(head, max(0, position - 2)) for position, head in enumerate(heads)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
 from ml_assets.cli.console import console, fail, next_steps
 from ml_assets.cli.progress import progress_bar
 from ml_assets.cli.tables import print_table
 from ml_assets.graph.runs.launch import run_features
 from ml_assets.pipeline.features.versions import stale_drops
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -18,8 +18,8 @@ from ml_assets.stores.use_case_state import UseCaseState
 class BackfillOptions:
     """Which drops, and how many a run."""
 
-    first: date
-    last: date
+    first: DropKey
+    last: DropKey
     step: int
 
 
@@ -48,14 +48,14 @@ def run_backfill(spec: UseCaseSpec, state: UseCaseState, asked: BackfillOptions)
     })  # fmt: skip
 
 
-def _stale(spec: UseCaseSpec, state: UseCaseState) -> dict[date, list[str]]:
+def _stale(spec: UseCaseSpec, state: UseCaseState) -> dict[DropKey, list[str]]:
     with state.connect() as connection:
         return stale_drops(connection, state.lake, spec)
 
 
-def ranges_of(drops: list[date], spec: UseCaseSpec, step: int) -> list[tuple[date, date]]:
+def ranges_of(drops: list[DropKey], spec: UseCaseSpec, step: int) -> list[tuple[DropKey, DropKey]]:
     """Cut drops into ranges of at most `step` that follow each other without a hole."""
-    found: list[list[date]] = []
+    found: list[list[DropKey]] = []
     for drop in drops:
         if found and len(found[-1]) < step and spec.calendar.next_drop(found[-1][-1]) == drop:
             found[-1].append(drop)

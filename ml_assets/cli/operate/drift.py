@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ml_assets.monitoring.sure_change import CONSTANT_CHANGED
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
 from ml_assets.pipeline.monitoring.serving_quality import verdict_of_drop
 from ml_assets.reports.quality_text import baseline_sentence, gate_sentence, sums_sentences
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.text_drift import TEXT_DRIFT
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.rows import read_rows
@@ -50,7 +50,7 @@ _COLUMNS = (
 class DriftOptions:
     """What the command was asked for. `drop` is None for the newest drop with a report."""
 
-    drop: date | None
+    drop: DropKey | None
     page: bool
     as_json: bool
 
@@ -106,7 +106,7 @@ def _show_performance(verdict: dict[str, Any]) -> None:
 
 
 def _show(
-    spec: UseCaseSpec, drop: date, rows: list[dict[str, Any]], decided: list[dict[str, Any]], page: Path | None
+    spec: UseCaseSpec, drop: DropKey, rows: list[dict[str, Any]], decided: list[dict[str, Any]], page: Path | None
 ) -> None:
     alarms = sum(row["state"] == "alarm" for row in rows)
     judged = sum(row["state"] != "not enough data" for row in rows)
@@ -133,7 +133,7 @@ def _spelt_of(row: dict[str, Any]) -> tuple[str, ...]:
     return ("value", "usual", "z", "threshold") if row["statistic"] == CONSTANT_CHANGED else ("value", "usual")
 
 
-def _page(spec: UseCaseSpec, state: UseCaseState, drop: date) -> Path:
+def _page(spec: UseCaseSpec, state: UseCaseState, drop: DropKey) -> Path:
     from ml_assets.reports.drift_page import write_drift_page
 
     with console.status("drawing the page, a few seconds"):

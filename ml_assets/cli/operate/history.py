@@ -15,6 +15,7 @@ from ml_assets.cli.tables import print_table
 from ml_assets.ingestion.history import MALFORMED, NO_MOMENT, TOO_EARLY, TOO_LATE, HistoryError, HistoryRange, moment_of
 from ml_assets.pipeline.runs.first_runs import ways_to_begin
 from ml_assets.spec.contract import RECEIVED, Source
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 from ml_assets.stores.history import Past, Split, clear, land_pasts, read_past
 from ml_assets.stores.paths import StatePaths
@@ -67,7 +68,7 @@ def _split(
     files: dict[str, Path],
     ahead: dict[str, int],
     now: datetime,
-) -> tuple[list[Split], date]:
+) -> tuple[list[Split], DropKey]:
     working, calendar = paths.landing / f".{spec.name}.history", spec.calendar
     with progress_bar() as progress:
         task = progress.add_task(f"land the past of {spec.name}", total=len(files), now="")
@@ -82,14 +83,16 @@ def _split(
         }  # fmt: skip
         progress.update(task, total=len(files) * (1 + len(calendar.drops_between(*bounds))))
 
-        def on_drop(source: str, drop: date) -> None:
+        def on_drop(source: str, drop: DropKey) -> None:
             progress.update(task, advance=1, now=f"{drop}: {source}")
 
         together = {name: (past, asked[name]) for name, past in pasts.items()}
         return land_pasts(paths.landing / spec.name, calendar, together, working, on_drop), bounds[1]
 
 
-def _bounds(spec: UseCaseSpec, options: HistoryOptions, pasts: Sequence[Past], now: datetime) -> tuple[date, date]:
+def _bounds(
+    spec: UseCaseSpec, options: HistoryOptions, pasts: Sequence[Past], now: datetime
+) -> tuple[DropKey, DropKey]:
     """Give the drops to write: what was asked for, else from the calendar's start to the newest row of any file."""
     calendar = spec.calendar
     first = read_drops(spec, options.first, options.first, "--from")[0] if options.first else calendar.start
@@ -107,7 +110,7 @@ def _bounds(spec: UseCaseSpec, options: HistoryOptions, pasts: Sequence[Past], n
     return first, last
 
 
-def _newest_batch(spec: UseCaseSpec, now: datetime) -> date:
+def _newest_batch(spec: UseCaseSpec, now: datetime) -> DropKey:
     drop = spec.calendar.drop_receiving(now)
     return drop if spec.calendar.batch_at(drop) <= now else spec.calendar.previous_drop(drop)
 

@@ -21,6 +21,7 @@ from ml_assets.reports.quality_text import (
     gate_sentence,
     worse_sentence,
 )
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -32,14 +33,14 @@ _KIND_COLOURS = {"promotion": "green", "refusal": "yellow", "awaiting approval":
 class PerformanceOptions:
     """What the command was asked for. `first` and `last` are None for all drops."""
 
-    first: date | None
-    last: date | None
+    first: DropKey | None
+    last: DropKey | None
     as_json: bool
 
 
 def run_performance(spec: UseCaseSpec, state: UseCaseState, asked: PerformanceOptions) -> None:
     """Print the quality of a use case by week of prediction, and how the champion did in the last matured window."""
-    run = state.lake.files("decisions").drops() if state.lake.has("decisions") else set[date]()
+    run = state.lake.files("decisions").drops() if state.lake.has("decisions") else set[DropKey]()
     for option, drop in (("--from", asked.first), ("--to", asked.last)):
         if drop is not None and run:
             refuse_drop_not_run(spec, run, drop, option)

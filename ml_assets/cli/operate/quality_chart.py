@@ -10,6 +10,7 @@ from typing import Any
 from rich.text import Text
 
 from ml_assets.cli.console import wrapped
+from ml_assets.spec.drop import DropKey
 
 HEIGHT = 16
 _WIDEST = 140
@@ -23,7 +24,7 @@ _PROMOTION = ("│", "magenta")
 Week = Mapping[str, Any]
 
 
-def loss_chart(weeks: Sequence[Week], promoted: Sequence[date], width: int) -> list[Text]:
+def loss_chart(weeks: Sequence[Week], promoted: Sequence[DropKey], width: int) -> list[Text]:
     """Draw the log loss of the champion, the first champion and the baseline, and a line at each promotion.
 
     Parameters

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from ml_assets.cli.console import console, fail, printable, say
 from ml_assets.cli.progress import progress_bar
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutboxError
 from ml_assets.stores.paths import StatePaths
@@ -22,7 +22,7 @@ _TOLD_BY_VERDICT = "gate"
 _NAMED = 3  # steps that failed by one cause, named before the number of the others
 
 
-def batch_with_progress(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date], step: int) -> RunOutcome:
+def batch_with_progress(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[DropKey], step: int) -> RunOutcome:
     """Run drops in order, `step` of them a run, and show the steps as they go by; give how the last run ended."""
     from ml_assets.graph.runs.launch import RunOutcome, run_batch
 
@@ -31,7 +31,7 @@ def batch_with_progress(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[da
         first, last = drops[start], drops[start : start + step][-1]
         counted = f", run {number} of {len(starts)}" if len(starts) > 1 else ""
 
-        def work(on_event: OnEvent, first: date = first, last: date = last) -> RunOutcome:
+        def work(on_event: OnEvent, first: DropKey = first, last: DropKey = last) -> RunOutcome:
             return run_batch(spec, paths, first, last, on_event)
 
         outcome = _watched(spec, f"batch {first} to {last}{counted}", 2 * len(spec.sources) + 16, work)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from rich.text import Text
@@ -27,6 +26,7 @@ from ml_assets.pipeline.champion.record import compared_with
 from ml_assets.pipeline.monitoring.status import count_drops, facts_of, newest_verdict, refused_examples
 from ml_assets.reports.quality_text import baseline_sentence, fallback_sentence, first_sentence, gate_sentence
 from ml_assets.spec.declaration import DeclarationError
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.paths import state_paths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -35,7 +35,7 @@ _LABEL = 13  # columns before the text of a line
 _SHOWN = 3
 _COUNTS = {"source": 0, "admitted": 1, "refused": 0, "missing": 0, "landed": 1, "validated": 2, "quarantined": 0}
 _CANDIDATES = {
-    "rung": TableColumn("rung"), "ahead_log_loss": TableColumn("log loss ahead"),
+    "candidate": TableColumn("candidate"), "ahead_log_loss": TableColumn("log loss ahead"),
     "ahead_auc": TableColumn("AUC ahead", 1), "log_loss": TableColumn("log loss", 1), "auc": TableColumn("AUC", 2),
     "ece": TableColumn("ECE", 2), "CASE WHEN is_chosen THEN 'taken' END AS chosen": TableColumn(""),
 }  # fmt: skip
@@ -59,7 +59,7 @@ def gather_facts(use_case: str | None) -> list[dict[str, Any]]:
     return found
 
 
-def show_drop_counts(state: UseCaseState, first: date, last: date) -> None:
+def show_drop_counts(state: UseCaseState, first: DropKey, last: DropKey) -> None:
     """Print what became of the rows of each source in a range of drops."""
     columns = [TableColumn("rows landed" if name == "landed" else name, rank) for name, rank in _COUNTS.items()]
     rows = [[row[name] for name in _COUNTS] for row in count_drops(state, first, last)]
@@ -67,9 +67,9 @@ def show_drop_counts(state: UseCaseState, first: date, last: date) -> None:
 
 
 def show_candidates(state: UseCaseState) -> None:
-    """Print the rungs of the newest candidate, as measured ahead of its training rows and on its holdout."""
+    """Print the candidates of the newest candidate, as measured ahead of its training rows and on its holdout."""
     rows = [list(row.values()) for row in read_rows(state.lake, "candidate_model", list(_CANDIDATES))]
-    title = "rungs: ahead of the training rows, where one is chosen, and on the holdout"
+    title = "candidates: ahead of the training rows, where one is chosen, and on the holdout"
     print_table(title, list(_CANDIDATES.values()), rows)
 
 
@@ -160,7 +160,7 @@ def refused_sentence(use_case: str, refused: dict[str, int]) -> str:
     return f"{sum(refused.values()):,} rows made no example: {reasons}; they are in {use_case}.quarantine_examples"
 
 
-def show_refused_examples(state: UseCaseState, first: date, last: date) -> None:
+def show_refused_examples(state: UseCaseState, first: DropKey, last: DropKey) -> None:
     """Print how many rows of a range of drops made no example, where there are any."""
     refused = refused_examples(state, (first, last))
     if refused:

@@ -13,6 +13,7 @@ from ml_assets.cli.replay.run import ReplayOptions, replay_and_show
 from ml_assets.demo.flights import BUNDLED_USE_CASE
 from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -51,6 +52,6 @@ def run_demo(paths: StatePaths) -> None:
     )
 
 
-def _is_run(state: UseCaseState, drops: Sequence[date]) -> bool:
+def _is_run(state: UseCaseState, drops: Sequence[DropKey]) -> bool:
     """Say whether features stand for all of `drops`."""
     return set(drops) <= closed_drops(state)

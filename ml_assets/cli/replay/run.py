@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from ml_assets.pipeline.monitoring.replay_summary import summarize_replay
 from ml_assets.pipeline.runs.replay_steps import ReplayStoppedError, StepOutcome, replay_steps
 from ml_assets.reports.plain_text import counted
 from ml_assets.reports.replay_page import ROLE_NAMES, gain_of, month_cells, outcome, replay_page, verdict_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.paths import StatePaths
@@ -28,8 +28,8 @@ from ml_assets.stores.write_lock import write_lock
 class ReplayOptions:
     """What the options of the command ask for: drops a step, and retraining every so many steps."""
 
-    first: date
-    last: date
+    first: DropKey
+    last: DropKey
     every: int | None = None
     schedule: int | None = None
     as_json: bool = False
@@ -67,12 +67,12 @@ def replay_and_show(spec: UseCaseSpec, paths: StatePaths, asked: ReplayOptions) 
         show_summary(summary, page)
 
 
-def page_path(paths: StatePaths, use_case: str, first: date, last: date) -> Path:
+def page_path(paths: StatePaths, use_case: str, first: DropKey, last: DropKey) -> Path:
     """Name the page of a replay."""
     return paths.reports / use_case / f"replay_{first}_{last}.html"
 
 
-def land_absent(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date]) -> list[date]:
+def land_absent(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[DropKey]) -> list[DropKey]:
     """Land the bundled data of the drops of which nothing has landed; give those drops.
 
     What is there stays as it is: somebody may have changed it to see what happens. A drop appears whole, so that a
@@ -101,14 +101,14 @@ def _has_files(folder: Path, names: Sequence[str]) -> bool:
 
 
 def _replay_with_progress(
-    spec: UseCaseSpec, paths: StatePaths, steps: Sequence[Sequence[date]], asked: ReplayOptions
+    spec: UseCaseSpec, paths: StatePaths, steps: Sequence[Sequence[DropKey]], asked: ReplayOptions
 ) -> list[StepOutcome]:
     from ml_assets.graph.runs.replay import replay
 
     with _explained_stops(spec, paths, asked), progress_bar() as progress:
         task = progress.add_task(f"replay {spec.name}", total=sum(map(len, steps)), now="loading")
 
-        def land(drops: Sequence[date]) -> None:
+        def land(drops: Sequence[DropKey]) -> None:
             named = f"{drops[0]} to {drops[-1]}"
             if spec.name == BUNDLED_USE_CASE:
                 progress.update(task, now=f"{named}: landing")

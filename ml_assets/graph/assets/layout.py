@@ -5,6 +5,7 @@ from typing import TypedDict
 
 import dagster as dg
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
@@ -82,6 +83,6 @@ def by_drop(spec: UseCaseSpec) -> ByDrop:
     return {"partitions_def": partitions_of(spec), "backfill_policy": SINGLE_RUN, "pool": pool_of(spec)}
 
 
-def partition_keys(context: dg.AssetExecutionContext) -> list[date]:
+def partition_keys(context: dg.AssetExecutionContext) -> list[DropKey]:
     """List the drops of this run, in order."""
     return [date.fromisoformat(key) for key in context.partition_keys]

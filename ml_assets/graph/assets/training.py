@@ -44,21 +44,21 @@ def _draw_config(spec: UseCaseSpec) -> type[dg.Config]:
     return DrawConfig
 
 
-def _rung_config(spec: UseCaseSpec) -> type[dg.Config]:
-    """Build the configuration of a candidate: its rungs are the choices that the launchpad offers."""
-    names = [rung.name for rung in spec.model.ladder]
-    choice = StrEnum(f"{spec.name}_rung", {name: name for name in (BY_MARGIN, *names)})
+def _candidate_config(spec: UseCaseSpec) -> type[dg.Config]:
+    """Build the configuration of a candidate: its candidates are the choices that the launchpad offers."""
+    names = [candidate.name for candidate in spec.model.candidates]
+    choice = StrEnum(f"{spec.name}_candidate", {name: name for name in (BY_MARGIN, *names)})
 
-    class RungConfig(dg.Config):
+    class CandidateConfig(dg.Config):
         """How a candidate is chosen."""
 
-        rung: choice = Field(  # pyright: ignore[reportInvalidTypeForm] - made of the declaration
+        candidate: choice = Field(  # pyright: ignore[reportInvalidTypeForm] - made of the declaration
             default=choice[BY_MARGIN],  # pyright: ignore[reportArgumentType, reportCallIssue]
             description=f"{BY_MARGIN}: the simplest that no other beats by the margin; or {', '.join(names)}.",
         )
-        tune: bool = Field(default=False, description="Search for parameters first, where rungs declare it.")
+        tune: bool = Field(default=False, description="Search for parameters first, where candidates declare it.")
 
-    return RungConfig
+    return CandidateConfig
 
 
 def build_training_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
@@ -124,12 +124,12 @@ def _asked(as_of: str) -> str:
 
 
 def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
-    config_type = _rung_config(spec)
+    config_type = _candidate_config(spec)
 
     @dg.asset(
         key=asset_key(spec, "models", "candidate_model"),
         deps=[asset_key(spec, "training", "training_set")],
-        description="The rung that the ladder took: each rung is fitted on the training rows and measured on windows "
+        description="The candidate that was taken: each one declared is fitted on the training rows and measured on windows "
         "ahead of them, and a more complex one is taken only when it gains the declared margin. Nothing is refitted, "
         "and nothing is chosen on the holdout. A warm start reads the record of the champion, which is made from this "
         "asset: an arrow would turn in a circle.",
@@ -150,13 +150,13 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
         state = store.of(spec.name)
         for version in mark_abandoned(state):
             context.log.warning(f"{spec.name}: {version} was left without a recorded verdict; it is marked abandoned")
-        fitted = fit_candidate(spec, state, rung=_fixed(config.rung), tune=config.tune, tell=context.log.info)
-        plots = holdout_plots(fitted.rows, fitted.climbed.rungs)
+        fitted = fit_candidate(spec, state, candidate=_fixed(config.candidate), tune=config.tune, tell=context.log.info)
+        plots = holdout_plots(fitted.rows, fitted.fitted_candidates.candidates)
         run_id = record_candidate(state, fitted, plots, context.run.run_id)
         return dg.MaterializeResult(metadata=laid_out(fitted_facts(fitted, plots)) | {"mlflow run": run_id})
 
     return candidate_model
 
 
-def _fixed(rung: str) -> str:
-    return "" if rung == BY_MARGIN else str(rung)
+def _fixed(candidate: str) -> str:
+    return "" if candidate == BY_MARGIN else str(candidate)

@@ -1,6 +1,6 @@
 """What runs are asked for with: configuration and tags of batches and retrainings."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -13,6 +13,7 @@ from ml_assets.graph.assets.training import BY_MARGIN, NEWEST
 from ml_assets.graph.definitions.jobs import batch_job_name
 from ml_assets.graph.definitions.loggers import BY_DEFAULT
 from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 
 if TYPE_CHECKING:
@@ -34,14 +35,16 @@ def retrain_config(spec: UseCaseSpec, asked: Retraining) -> dict[str, Any]:
         "ops": {
             **labeling,
             f"{spec.name}__training__training_set": {"config": draw},
-            f"{spec.name}__models__candidate_model": {"config": {"rung": asked.rung or BY_MARGIN, "tune": asked.tune}},
+            f"{spec.name}__models__candidate_model": {
+                "config": {"candidate": asked.candidate or BY_MARGIN, "tune": asked.tune}
+            },
             f"{spec.name}__models__evaluation": {"config": {"gate": asked.gate}},
         },
         "loggers": BY_DEFAULT,
     }
 
 
-def range_tags(first: date, last: date) -> dict[str, str]:
+def range_tags(first: DropKey, last: DropKey) -> dict[str, str]:
     """Give the tags that make a run of a range of drops."""
     return {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: last.isoformat()}
 

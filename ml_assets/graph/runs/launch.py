@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +19,7 @@ from ml_assets.graph.definitions.use_case import build_use_case
 from ml_assets.graph.runs.event_log import store_events_in_batches
 from ml_assets.graph.runs.lost_runs import PROCESS_TAG, end_lost_runs
 from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.instance_settings import put_instance_settings
 from ml_assets.stores.paths import StatePaths
@@ -89,7 +89,7 @@ def migrate_instance(paths: StatePaths, *, is_dry_run: bool = False) -> list[str
 
 
 def run_batch(
-    spec: UseCaseSpec, paths: StatePaths, first: date, last: date, on_event: OnEvent | None = None
+    spec: UseCaseSpec, paths: StatePaths, first: DropKey, last: DropKey, on_event: OnEvent | None = None
 ) -> RunOutcome:
     """Run the drops first..last as one range, from landing to the worklist."""
     return _run(spec, paths, _Work(batch_job_name(spec.name), range_tags(first, last), {}), on_event)
@@ -103,7 +103,7 @@ def run_retrain(spec: UseCaseSpec, paths: StatePaths, asked: Retraining, on_even
 
 
 def run_features(
-    spec: UseCaseSpec, paths: StatePaths, first: date, last: date, on_event: OnEvent | None = None
+    spec: UseCaseSpec, paths: StatePaths, first: DropKey, last: DropKey, on_event: OnEvent | None = None
 ) -> RunOutcome:
     """Draw the examples of the drops first..last and compute their features again, and nothing else."""
     tags = {**range_tags(first, last), BACKFILL_TAG: "features"}

@@ -1,7 +1,6 @@
 """Replays history: the same sensors and jobs as in production, ticked step by step instead of by the clock."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import date
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +17,7 @@ from ml_assets.graph.runs.launch import REPOSITORY, open_instance, outcome_of
 from ml_assets.pipeline.monitoring.newest_decision import are_decided, newest_decision
 from ml_assets.pipeline.runs.replay_steps import ReplayStoppedError, StepOutcome, fall_back, find_stale, timed
 from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
@@ -30,9 +30,9 @@ _RUNS_A_STEP = 6  # a batch, one retraining a trigger, and room for a drop that 
 def replay(
     spec: UseCaseSpec,
     paths: StatePaths,
-    steps: Sequence[Sequence[date]],
+    steps: Sequence[Sequence[DropKey]],
     *,
-    land: Callable[[Sequence[date]], None] | None = None,
+    land: Callable[[Sequence[DropKey]], None] | None = None,
     retrain_after: int | None = None,
     on_step: Callable[[StepOutcome], None] | None = None,
 ) -> list[StepOutcome]:
@@ -76,14 +76,14 @@ class _Session:
             self._instance.report_run_canceled(run, message="the replay that ran this was killed")
 
     def take(
-        self, drops: list[date], land: Callable[[Sequence[date]], None] | None, is_due: bool | None
+        self, drops: list[DropKey], land: Callable[[Sequence[DropKey]], None] | None, is_due: bool | None
     ) -> StepOutcome:
         """Take one step. `is_due` is None where the sensors decide.
 
         Its drops are run together, then each is looked at on its own day, as if the later ones had not come. A
         retraining or a fallback as of one changes what serves the later ones, so they are run again.
         """
-        seconds, runs, acted = dict[str, float](), list[str](), list[tuple[date, str]]()
+        seconds, runs, acted = dict[str, float](), list[str](), list[tuple[DropKey, str]]()
         if not are_decided(self._lake, drops):
             if land is not None:
                 with timed(seconds, "land"):
@@ -107,7 +107,7 @@ class _Session:
                 self._tick(f"{self._spec.name}_alerts", runs)
         return StepOutcome(tuple(drops), row["action"], row["reason"], tuple(runs), seconds, tuple(acted))
 
-    def _batch(self, drops: Sequence[date]) -> list[str]:
+    def _batch(self, drops: Sequence[DropKey]) -> list[str]:
         done: list[str] = []
         said = ""
         while not are_decided(self._lake, drops) and len(done) < _RUNS_A_STEP:
@@ -129,7 +129,7 @@ class _Session:
             done.append(self._run(retrain_job_name(self._spec.name), dg.RunRequest(run_config=config, tags=tags)))
         return done
 
-    def _run_again(self, drop: date, later: Sequence[date]) -> list[str]:
+    def _run_again(self, drop: DropKey, later: Sequence[DropKey]) -> list[str]:
         """Run what follows from the champion in the drops after `drop`: what serves them has changed as of it."""
         tags = range_tags(later[0], later[-1]) | {REASON_TAG: f"what serves was decided again as of drop {drop}"}
         champion = dg.AssetSelection.assets(asset_key(self._spec, "models", "champion"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.features.leakage_audit import Leak, compare_example
@@ -14,6 +14,7 @@ from ml_assets.features.point_in_time_recompute import delete_future, lay_histor
 from ml_assets.features.row_expressions import evaluate_rows, prepare_holidays
 from ml_assets.pipeline.features.versions import stale_drops
 from ml_assets.spec.contract import Source
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
@@ -40,7 +41,7 @@ class Audit:
     moments: int = 0
     cells: int = 0
     leaks: list[Leak] = field(default_factory=list)
-    left_out: tuple[date, ...] = ()
+    left_out: tuple[DropKey, ...] = ()
 
     def by_place(self) -> list[tuple[str, str, int, Leak]]:
         """Count the leaks by table and column, the most first, each with one of them."""
@@ -58,7 +59,7 @@ class AuditRequest:
 
     sample: int
     seed: int
-    drops: tuple[date, date] | None = None
+    drops: tuple[DropKey, DropKey] | None = None
     lands_everywhere: bool = True
 
 
@@ -108,8 +109,8 @@ def audit_leakage(
 
 
 def _sample(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, request: AuditRequest, stale: Sequence[date]
-) -> list[tuple[date, datetime, list[str]]]:
+    connection: duckdb.DuckDBPyConnection, lake: Lake, request: AuditRequest, stale: Sequence[DropKey]
+) -> list[tuple[DropKey, datetime, list[str]]]:
     """Draw examples, a few of one moment, of moments spread evenly over the drops."""
     if not lake.has("features") or not lake.has("examples"):
         return []
@@ -138,14 +139,14 @@ def _sample(
         WHERE place <= {_PER_MOMENT} ORDER BY place, {order} LIMIT {request.sample}
         """
     ).fetchall()
-    found: dict[tuple[date, datetime], list[str]] = {}
+    found: dict[tuple[DropKey, datetime], list[str]] = {}
     for drop, moment, example in rows:
         found.setdefault((drop, moment), []).append(example)
     return [(drop, moment, sorted(examples)) for (drop, moment), examples in sorted(found.items())]
 
 
 def _lay_tables(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, drops: Sequence[date], *, everywhere: bool
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, drops: Sequence[DropKey], *, everywhere: bool
 ) -> None:
     """Shut the connection in with all that is needed to recompute `drops`, and what is stored of them."""
     tables, needed, bounds = {}, {}, (drops[0], drops[-1])
@@ -174,7 +175,7 @@ def _lay_tables(
         prepare_holidays(connection, spec.features.holidays, range(drops[0].year - 1, drops[-1].year + 2))
 
 
-def _needed(spec: UseCaseSpec, source: str, drops: Sequence[date]) -> set[date]:
+def _needed(spec: UseCaseSpec, source: str, drops: Sequence[DropKey]) -> set[DropKey]:
     """Give the drops of a source that examples or views of `drops` can read."""
     needed = set(drops)
     if any(view.source == source for view in spec.features.views):
@@ -277,7 +278,7 @@ def _stored(connection: duckdb.DuckDBPyConnection, examples: Sequence[str]) -> d
 def _recompute(
     connection: duckdb.DuckDBPyConnection,
     spec: UseCaseSpec,
-    drop: date,
+    drop: DropKey,
     moment: datetime,
     wanted: Sequence[str],
 ) -> dict[str, Rows]:
@@ -322,7 +323,7 @@ def _features_of(
 def _judge(
     audit: Audit,
     spec: UseCaseSpec,
-    of: tuple[date, datetime],
+    of: tuple[DropKey, datetime],
     stored: Mapping[str, Rows],
     known: Mapping[str, Rows],
     examples: Sequence[str],

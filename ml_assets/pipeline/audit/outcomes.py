@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.features.outcome_leakage import LeakageSign, find_filled_afterwards, find_telling_absence
 from ml_assets.features.split_overlap import report_entities, report_near_duplicates, report_twins
 from ml_assets.features.target_leakage import find_target_leakage, score_cheaply
 from ml_assets.features.training_sample import read_drawn
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
 from ml_assets.stores.table_files import TableFiles
@@ -56,7 +56,7 @@ def audit_outcomes(spec: UseCaseSpec, state: UseCaseState) -> list[LeakageSign]:
     return found
 
 
-def _looked_at(spec: UseCaseSpec, features: TableFiles) -> set[date]:
+def _looked_at(spec: UseCaseSpec, features: TableFiles) -> set[DropKey]:
     """Choose the drops whose nulls are counted: the newest, of which some are open, and others spread over all."""
     drops = sorted(features.drops())
     newest = max(spec.labels.matures_after // spec.calendar.every + 2, _DROPS // 4)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.pipeline.features.versions import read_sets
 from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.feature_versions import changed_features
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.kept_files import scan
@@ -99,7 +99,7 @@ def compare_with_served(spec: UseCaseSpec, state: UseCaseState) -> ServedCompari
     return ServedComparison(rows, len(served), tuple(_together(skews)), forgotten)
 
 
-def _lay_served(connection: duckdb.DuckDBPyConnection, lake: Lake, version: int, drops: Sequence[date]) -> None:
+def _lay_served(connection: duckdb.DuckDBPyConnection, lake: Lake, version: int, drops: Sequence[DropKey]) -> None:
     rows = scan(connection, lake.files("features", version, (min(drops), max(drops))))
     listed = ", ".join(f"DATE '{drop}'" for drop in drops)
     rows = rows.filter(f"batch_date IN ({listed})")
@@ -118,7 +118,7 @@ def _of_computed_again(
     spec: UseCaseSpec,
     lake: Lake,
     features: Sequence[str],
-    served: Mapping[date, int],
+    served: Mapping[DropKey, int],
 ) -> list[Skew]:
     """Compare drops that were computed again since they were served, and say why each feature differs.
 
@@ -129,7 +129,7 @@ def _of_computed_again(
     sets, skews = read_sets(connection, lake), []
     held = _sets_of(connection.table("_served"))
     now = _sets_of(lake.relation(connection, "features", (min(served), max(served))))
-    alike: dict[tuple[int, int], list[date]] = {}
+    alike: dict[tuple[int, int], list[DropKey]] = {}
     for drop in sorted(served):
         alike.setdefault((held.get(drop, -1), now.get(drop, -1)), []).append(drop)
     for (then, since), drops in alike.items():
@@ -142,7 +142,7 @@ def _of_computed_again(
     return skews
 
 
-def _sets_of(rows: duckdb.DuckDBPyRelation) -> dict[date, int]:
+def _sets_of(rows: duckdb.DuckDBPyRelation) -> dict[DropKey, int]:
     """Give the set of definitions of each drop, where it was recorded."""
     if "_feature_set" not in rows.columns:
         return {}
@@ -151,7 +151,7 @@ def _sets_of(rows: duckdb.DuckDBPyRelation) -> dict[date, int]:
     )
 
 
-def _is_revised(spec: UseCaseSpec, lake: Lake, drops: Sequence[date], served: Mapping[date, int]) -> bool:
+def _is_revised(spec: UseCaseSpec, lake: Lake, drops: Sequence[DropKey], served: Mapping[DropKey, int]) -> bool:
     """Say whether a source was accepted anew, up to one of `drops`, after that drop was served."""
     for drop in drops:
         at = lake.committed_at("features", served[drop])
@@ -163,7 +163,7 @@ def _is_revised(spec: UseCaseSpec, lake: Lake, drops: Sequence[date], served: Ma
 
 
 def _differences(
-    connection: duckdb.DuckDBPyConnection, features: Sequence[str], drops: Sequence[date], why: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection, features: Sequence[str], drops: Sequence[DropKey], why: Mapping[str, str]
 ) -> list[Skew]:
     if not drops:
         return []

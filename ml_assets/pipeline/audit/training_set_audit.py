@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.features.outcome_leakage import LeakageSign
@@ -13,6 +12,7 @@ from ml_assets.pipeline.audit.leakage import Audit, AuditRequest, NothingToAudit
 from ml_assets.pipeline.audit.outcomes import audit_outcomes
 from ml_assets.pipeline.audit.suspicions import Suspicion, judge_findings
 from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.features import TRAINING_SET_AUDIT
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
@@ -41,7 +41,9 @@ class TrainingSetAudit:
     findings: tuple[str, ...]
 
 
-def audit_training_set(spec: UseCaseSpec, state: UseCaseState, as_of: date, before: date | None) -> TrainingSetAudit:
+def audit_training_set(
+    spec: UseCaseSpec, state: UseCaseState, as_of: DropKey, before: DropKey | None
+) -> TrainingSetAudit:
     """Audit the newest training set: the drops after `before`, the one drawn last, up to `as_of`.
 
     The sample is drawn by the drop `as_of`.

@@ -15,5 +15,5 @@ def mark_abandoned(state: UseCaseState) -> list[str]:
     with state.connect() as connection:
         record = read_record(connection, state.lake)
     recorded: dict[str, str] = {row["model_version"]: row["verdict"] for row in record}
-    left = [*state.registry.settle(recorded), *state.models.settle(recorded)]
+    left = [*state.registry.mark_abandoned(recorded), *state.models.mark_abandoned(recorded)]
     return [version for version in dict.fromkeys(left) if version not in recorded]

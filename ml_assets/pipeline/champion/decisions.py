@@ -16,6 +16,7 @@ from ml_assets.pipeline.champion.record import (
     read_record,
 )
 from ml_assets.pipeline.features.versions import lost_features
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
@@ -41,7 +42,7 @@ class PersonDecision:
     by: str
     note: str
     now: datetime
-    first: date | None = None
+    first: DropKey | None = None
 
 
 def decide_waiting(
@@ -57,7 +58,7 @@ def decide_waiting(
         record = read_record(connection, lake)
         entry = _find_undecided(record, model_version, verdict, asked)
         if verdict == PROMOTED:
-            _require_compared_with_standing(connection, lake, entry)
+            _require_compared_with_current(connection, lake, entry)
             _require_declared(connection, spec, state, entry)
         decision = ServingDecision(
             verdict, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note
@@ -141,7 +142,7 @@ def waiting_in(record: Sequence[Row]) -> list[Row]:
 
     What people decide about another model of that drop (a rollback) decides nothing here.
     """
-    newest: dict[date, Row] = {}
+    newest: dict[DropKey, Row] = {}
     for row in record:
         before = newest.get(row["as_of"])
         if row["decided_by"] == GATE or before is None or before["model_version"] == row["model_version"]:
@@ -167,7 +168,7 @@ def _is_of_gate(row: Row) -> bool:
     return row["decided_by"] == GATE
 
 
-def newest_drop(connection: duckdb.DuckDBPyConnection, lake: Lake) -> date | None:
+def newest_drop(connection: duckdb.DuckDBPyConnection, lake: Lake) -> DropKey | None:
     """Give the newest drop that has predictions."""
     if not lake.has("predictions"):
         return None
@@ -181,32 +182,32 @@ def require_first_drop(spec: UseCaseSpec, state: UseCaseState, entry: Row, asked
 
 
 def _serves_after(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, spec: UseCaseSpec, asked: PersonDecision, as_of: date
-) -> date:
-    """Give the drop after which a decision holds: not before the standing champion's, which would go on serving."""
-    standing = champion_in(read_record(connection, lake), date.max)
-    least = as_of if standing is None else max(as_of, standing["serves_after"])
+    connection: duckdb.DuckDBPyConnection, lake: Lake, spec: UseCaseSpec, asked: PersonDecision, as_of: DropKey
+) -> DropKey:
+    """Give the drop after which a decision holds: not before the current champion's, which would go on serving."""
+    current = champion_in(read_record(connection, lake), date.max)
+    least = as_of if current is None else max(as_of, current["serves_after"])
     if asked.first is not None:
         after = spec.calendar.previous_drop(asked.first)
         if after < as_of:
             first = spec.calendar.next_drop(as_of)
             said = f"a drop after {as_of}, which it was trained as of; nearest: {first}"
             raise NotDecidableError(f"--from: found {asked.first}; allowed: {said}")
-        if standing is not None and after < least:
-            said = f"a drop after {least}, from which on {standing['model_version']} would serve again"
+        if current is not None and after < least:
+            said = f"a drop after {least}, from which on {current['model_version']} would serve again"
             raise NotDecidableError(f"--from: found {asked.first}; allowed: {said}")
         return after
     newest = newest_drop(connection, lake)
     return least if newest is None else max(least, newest)
 
 
-def _require_compared_with_standing(connection: duckdb.DuckDBPyConnection, lake: Lake, entry: Row) -> None:
+def _require_compared_with_current(connection: duckdb.DuckDBPyConnection, lake: Lake, entry: Row) -> None:
     """Refuse a candidate that was judged beside another champion than the one it would replace."""
-    standing = champion_in(read_record(connection, lake), date.max)
-    if standing is not None and standing["model_version"] != entry["champion_before"]:
+    current = champion_in(read_record(connection, lake), date.max)
+    if current is not None and current["model_version"] != entry["champion_before"]:
         before = entry["champion_before"] or "no champion"
         raise NotDecidableError(
-            f"{entry['model_version']} was compared with {before}, and {standing['model_version']} serves now; "
+            f"{entry['model_version']} was compared with {before}, and {current['model_version']} serves now; "
             "allowed: to reject it, and to retrain"
         )
 

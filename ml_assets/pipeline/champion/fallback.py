@@ -25,6 +25,7 @@ from ml_assets.pipeline.champion.record import (
     read_record,
 )
 from ml_assets.pipeline.features.versions import lost_features
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.model_store import ModelBundle, TamperedModelError
@@ -49,7 +50,7 @@ def apply_fallback(spec: UseCaseSpec, state: UseCaseState, decided: Row, now: da
     decided
         The row of `decisions` of the newest drop, or of the drop that a replay has come to.
     """
-    drop: date = decided["batch_date"]
+    drop: DropKey = decided["batch_date"]
     if spec.model.fallback == "none" or decided["failure"] is None:
         return False
     with state.connect() as connection:
@@ -75,7 +76,7 @@ def _better_champion(
     connection: duckdb.DuckDBPyConnection,
     record: Sequence[Row],
     failed: Row,
-    drop: date,
+    drop: DropKey,
 ) -> Row | None:
     """Return the earlier champion with the largest gain over the baseline on the newest matured rows; None without one.
 
@@ -130,7 +131,9 @@ def _served_scores(bundle: ModelBundle, rows: pd.DataFrame) -> NDArray[np.float6
     return np.where(abstains, bundle.baseline.predict(rows), scores)
 
 
-def _matured(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, drop: date) -> pd.DataFrame:
+def _matured(
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, drop: DropKey
+) -> pd.DataFrame:
     """Read features and label of what has matured by `drop`, in the window that performance is judged on."""
     window = judged_window(spec, drop)
     state.lake.relation(connection, "features", window).create_view("matured_features")

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.decisions.promotion import Verdict
 from ml_assets.serving.routing import Part, Promotion, champion_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.models import CANDIDATE_MODEL, CHAMPION, EVALUATION
 from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.window_measures import WindowMeasures
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelStore, StoredModel, TamperedModelError
 from ml_assets.stores.table_rows import arrow_rows
-from ml_assets.training.candidate import MeasuredRung
+from ml_assets.training.candidate import MeasuredCandidate
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,7 +39,7 @@ class ServingDecision:
 
     verdict: str
     decided_by: str
-    serves_after: date
+    serves_after: DropKey
     note: str
     serves: Part = "model"
 
@@ -47,8 +48,8 @@ class ServingDecision:
 class CandidateRow:
     """The candidate that stands: its version, the sha256 to check, and where it came from."""
 
-    as_of: date
-    rung: str
+    as_of: DropKey
+    candidate: str
     model_version: str
     artifact_sha256: str
     training_set_version: int
@@ -57,29 +58,31 @@ class CandidateRow:
 
 
 def candidate_table(
-    as_of: str, measured: Sequence[MeasuredRung], chosen: str, stored: StoredModel, provenance: Mapping[str, Any]
+    as_of: str, measured: Sequence[MeasuredCandidate], chosen: str, stored: StoredModel, provenance: Mapping[str, Any]
 ) -> pa.Table:
-    """Give one row a rung that was fitted. Grain: a rung of the newest candidate."""
+    """Give one row a candidate that was fitted. Grain: a candidate of the newest candidate."""
     rows = [
         {
             "as_of": date.fromisoformat(as_of),
-            "rung": rung.rung.name,
-            "kind": rung.model.kind,
-            "is_chosen": rung.rung.name == chosen,
-            **{name: float(rung.measures[name]) for name in _RUNG_MEASURES},
-            **{f"ahead_{name}": (rung.ahead or {}).get(name) for name in ("n", "log_loss", "auc", "ece")},
-            "model_version": stored.model_version if rung.rung.name == chosen else None,
-            "artifact_sha256": stored.artifact_sha256 if rung.rung.name == chosen else None,
+            "candidate": candidate.candidate.name,
+            "kind": candidate.model.kind,
+            "is_chosen": candidate.candidate.name == chosen,
+            **{name: float(candidate.measures[name]) for name in _RUNG_MEASURES},
+            **{f"ahead_{name}": (candidate.ahead or {}).get(name) for name in ("n", "log_loss", "auc", "ece")},
+            "model_version": stored.model_version if candidate.candidate.name == chosen else None,
+            "artifact_sha256": stored.artifact_sha256 if candidate.candidate.name == chosen else None,
             **provenance,
         }
-        for rung in measured
+        for candidate in measured
     ]
     return arrow_rows(CANDIDATE_MODEL, rows)
 
 
 def read_candidate(connection: duckdb.DuckDBPyConnection, lake: Lake) -> CandidateRow:
     """Read the newest candidate."""
-    columns = "as_of, rung, model_version, artifact_sha256, _training_set_version, _mlflow_run_id, _registry_version"
+    columns = (
+        "as_of, candidate, model_version, artifact_sha256, _training_set_version, _mlflow_run_id, _registry_version"
+    )
     return CandidateRow(
         *lake.relation(connection, "candidate_model").filter("is_chosen").project(columns).fetchall()[0]
     )
@@ -103,7 +106,7 @@ def evaluation_table(
         "as_of": candidate.as_of,
         "verdict": verdict.outcome,
         "gate": verdict.gate,
-        "rung": candidate.rung,
+        "candidate": candidate.candidate,
         "model_version": candidate.model_version,
         "artifact_sha256": candidate.artifact_sha256,
         "champion_before": incumbent.model_version if incumbent else None,
@@ -158,12 +161,12 @@ def append_verdict(
     return True
 
 
-def _serves_after(recorded: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> date:
+def _serves_after(recorded: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> DropKey:
     """Give the drop after which a model serves: that of its as_of, or of a fallback that began since, which it ends."""
-    standing = champion_in(recorded, date.max)
-    if standing is None or standing["decided_by"] != FALLBACK or verdict["as_of"] < standing["as_of"]:
+    current = champion_in(recorded, date.max)
+    if current is None or current["decided_by"] != FALLBACK or verdict["as_of"] < current["as_of"]:
         return verdict["as_of"]
-    return max(verdict["as_of"], standing["serves_after"])
+    return max(verdict["as_of"], current["serves_after"])
 
 
 def append_decision(
@@ -220,7 +223,7 @@ def promotions_in(record: Sequence[Mapping[str, Any]]) -> list[Promotion]:
     return [Promotion(*(row[name] for name in names)) for row in record if row["verdict"] == PROMOTED]
 
 
-def champion_in(record: Sequence[Mapping[str, Any]], drop: date) -> dict[str, Any] | None:
+def champion_in(record: Sequence[Mapping[str, Any]], drop: DropKey) -> dict[str, Any] | None:
     """Give the entry of what serves a drop by this record; None before the first champion."""
     found = champion_of(drop, promotions_in(record))
     return None if found is None else dict(next(row for row in record if row["sequence"] == found.sequence))
@@ -250,12 +253,12 @@ def damage_of(models: ModelStore, entry: Mapping[str, Any] | None) -> str | None
     return None
 
 
-def drop_of(row: Mapping[str, Any]) -> date:
+def drop_of(row: Mapping[str, Any]) -> DropKey:
     """Give the drop that an entry belongs to: what a verdict is as of, or the one after which a decision holds."""
     return row["as_of"] if row["decided_by"] == GATE else row["serves_after"]
 
 
-def read_champion_before(connection: duckdb.DuckDBPyConnection, lake: Lake, as_of: date) -> Promotion | None:
+def read_champion_before(connection: duckdb.DuckDBPyConnection, lake: Lake, as_of: DropKey) -> Promotion | None:
     """Give what serves the drop `as_of` itself: what a candidate as of it is compared with, whenever that is run."""
     return champion_of(as_of, read_promotions(connection, lake))
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 from ml_assets.spec.declaration import DECLARATION_FILE, DeclarationError, Located, Mistake, locate_use_case
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.marked_yaml import read_marked
 from ml_assets.spec.names import spell_path
 from ml_assets.spec.use_case import UseCaseSpec
@@ -110,5 +110,5 @@ def locate_on_state(folder: Path, paths: StatePaths) -> Located:
     )
 
 
-def _drops_that_were_run(lake: Lake) -> list[date]:
+def _drops_that_were_run(lake: Lake) -> list[DropKey]:
     return sorted(lake.files("drops").drops()) if lake.has("drops") else []

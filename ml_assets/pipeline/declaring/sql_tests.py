@@ -8,24 +8,25 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.features.examples import settle_examples
+from ml_assets.features.examples import validate_examples
 from ml_assets.features.feature_table import compute_features
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.history import HistoryError, moment_of
 from ml_assets.ingestion.reading import read_landed
 from ml_assets.spec.contract import RECEIVED, Source
 from ml_assets.spec.declaration import Mistake
-from ml_assets.spec.drops import LandedFile
+from ml_assets.spec.drop import DropKey
+from ml_assets.spec.received import LandedFile
 from ml_assets.spec.sql_tests import Cell, Row, SqlTest
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 from ml_assets.spec.user_sql import UserSqlError
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
-from ml_assets.training.labels import LabelError, settle_labels
+from ml_assets.training.labels import LabelError, validate_labels
 
 if TYPE_CHECKING:
     import duckdb
@@ -85,7 +86,7 @@ def run_sql_test(spec: UseCaseSpec, test: SqlTest) -> Outcome:
 @contextmanager
 def _received(
     spec: UseCaseSpec, test: SqlTest, outcome: Outcome
-) -> Iterator[tuple[duckdb.DuckDBPyConnection, list[date]]]:
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, list[DropKey]]]:
     """Give a shut-in connection with `validated_<source>` of what is read, and the drops that hold a row."""
     import duckdb
 
@@ -150,7 +151,7 @@ def _write_rows(file: Path, source: Source, rows: Sequence[Row]) -> None:
             writer.writerow([null if text is None else text for text in texts])
 
 
-def _drops(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, source: Source, drop: date) -> list[date]:
+def _drops(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, source: Source, drop: DropKey) -> list[DropKey]:
     """Name the drop of each row: the one that holds its moment of becoming known, else `drop`."""
     if source.known_at == RECEIVED:
         count = connection.execute("SELECT count(*) FROM raw").fetchall()[0][0]
@@ -166,24 +167,24 @@ def _drops(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, source: Sou
 
 
 def _result(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, test: SqlTest, drops: list[date]
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, test: SqlTest, drops: list[DropKey]
 ) -> tuple[pa.Table, dict[str, str]]:
     """Give the rows of the tested table, and the reason of each example that was drawn and refused."""
     labels = spec.labels.sources
     if test.table == "labels":
         select_by_drop(connection, spec.labels.sql, labels, drops, spec.calendar)
-        return settle_labels(connection, spec.labels.measures).to_arrow_table(), {}
+        return validate_labels(connection, spec.labels.measures).to_arrow_table(), {}
     known = "CREATE TEMP TABLE _labels (example_id VARCHAR, known_at TIMESTAMPTZ)"
     if all(source in test.given for source in labels):
         days = {row[0] for name in labels for row in connection.sql(
             f'SELECT DISTINCT batch_date FROM "validated_{name}"').fetchall()}  # fmt: skip
         select_by_drop(connection, spec.labels.sql, labels, sorted(days) or drops, spec.calendar)
-        settle_labels(connection, spec.labels.measures)
+        validate_labels(connection, spec.labels.measures)
         known = "CREATE TEMP TABLE _labels AS SELECT * FROM _settled"
     connection.execute(known)
     connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")
     select_by_drop(connection, spec.examples.sql, spec.examples.sources, drops, spec.calendar)
-    settled = settle_examples(connection, spec.calendar, drops)
+    settled = validate_examples(connection, spec.calendar, drops)
     accepted = settled.accepted.to_arrow_table()
     refused = dict(settled.quarantined.project("example_id, reason").fetchall())
     if test.table == "examples":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.features.row_expressions import prepare_holidays
@@ -11,6 +10,7 @@ from ml_assets.pipeline.evaluation.comparison import Comparison
 from ml_assets.pipeline.evaluation.evidence import Row, write_evidence
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.spec.behaviours import Behaviour
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.models import BEHAVIOURS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def broken_by(spec: UseCaseSpec, state: UseCaseState, model: FittedModel, features: pd.DataFrame, as_of: date) -> str:
+def broken_by(
+    spec: UseCaseSpec, state: UseCaseState, model: FittedModel, features: pd.DataFrame, as_of: DropKey
+) -> str:
     """Name the declared behaviours of severity `error` that a model does not keep on rows of `features`.
 
     What the gate would refuse is so known before the choice. It is tried on what the gate tries it on, the holdout, of
@@ -62,7 +64,7 @@ def _try_on(
     behaviours: Sequence[Behaviour],
     model: tuple[FittedModel, Envelope | None],
     rows: pd.DataFrame,
-    as_of: date,
+    as_of: DropKey,
 ) -> list[TrialOfBehaviour]:
     """Try behaviours on rows of features, in a connection that sees nothing else."""
     with state.connect_apart() as connection:

@@ -27,7 +27,7 @@ class CardFacts:
     measures: Sequence[Row]
     slices: Sequence[Row]
     behaviours: Sequence[Row]
-    rungs: Sequence[Row]
+    candidates: Sequence[Row]
     entries: Sequence[Row]
     importance: Mapping[str, float]
     champion_importance: Mapping[str, float]
@@ -55,7 +55,7 @@ def gather_facts(state: UseCaseState) -> CardFacts:
             .to_pylist()
         )
         record = read_record(connection, lake)
-        measures, slices, behaviours, rungs = (
+        measures, slices, behaviours, candidates = (
             lake.relation(connection, table).to_arrow_table().to_pylist()
             for table in (MEASURES, SLICES, BEHAVIOURS, "candidate_model")
         )
@@ -66,7 +66,7 @@ def gather_facts(state: UseCaseState) -> CardFacts:
         measures=measures,
         slices=slices,
         behaviours=behaviours,
-        rungs=rungs,
+        candidates=candidates,
         entries=[row for row in record if row["model_version"] == found.row.model_version],
         importance=found.candidate.model.importance(),
         champion_importance=found.champion.model.importance() if found.champion else {},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from ml_assets.pipeline.experiments.record import CHALLENGER, CHAMPION_ARM, Runn
 from ml_assets.pipeline.scoring.prior_correction import PriorCorrector
 from ml_assets.pipeline.scoring.scoring_model import scoring_model_of
 from ml_assets.serving.scoring import score_drop
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.experiments import BY_DROP, BY_EXAMPLE
 from ml_assets.stores.model_store import ModelBundle, ModelStore
 
@@ -36,7 +36,7 @@ class ArmScorer:
     artifacts: Mapping[str, str]
     _bundles: dict[str, ModelBundle] = field(default_factory=dict[str, ModelBundle], init=False)
 
-    def score(self, experiment: RunningExperiment, drop: date) -> pd.DataFrame:
+    def score(self, experiment: RunningExperiment, drop: DropKey) -> pd.DataFrame:
         """Score every example of a drop by both models. Grain: example x arm, as in `arm_predictions`.
 
         Raises

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.pipeline.champion.record import ServingDecision, append_decision, promotions_in, read_record
@@ -30,6 +30,7 @@ from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.prior_correction import PriorCorrector, drops_read
 from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.experiments import ARM_PREDICTIONS, ASSIGNMENTS, EXPERIMENT_REPORTS
 from ml_assets.spec.tables.table import Table
 from ml_assets.spec.use_case import UseCaseSpec
@@ -63,11 +64,11 @@ class _Found:
     assignments: list[pa.Table] = field(default_factory=list)
     arms: list[pa.Table] = field(default_factory=list)
     reports: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    events: list[tuple[RunningExperiment, ExperimentEvent, date, str]] = field(default_factory=list)
-    notes: dict[date, dict[str, object]] = field(default_factory=dict[date, dict[str, object]])
+    events: list[tuple[RunningExperiment, ExperimentEvent, DropKey, str]] = field(default_factory=list)
+    notes: dict[DropKey, dict[str, object]] = field(default_factory=dict[DropKey, dict[str, object]])
 
 
-def store_assignments(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime) -> DropResult:
+def store_assignments(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey], now: datetime) -> DropResult:
     """Run the experiments of `drops`; `now` is recorded where one is extended, has passed, or is aborted.
 
     Where none runs, nothing is written.
@@ -100,7 +101,7 @@ def _run_experiments(
     connection: duckdb.DuckDBPyConnection,
     spec: UseCaseSpec,
     state: UseCaseState,
-    drops: Sequence[date],
+    drops: Sequence[DropKey],
     record: Sequence[dict[str, Any]],
 ) -> _Found:
     found, events, lake = _Found(), read_events(state.lake), state.lake
@@ -141,10 +142,10 @@ class _Runner:
     promotions: Sequence[Promotion]
     found: _Found
 
-    def run(self, experiment: RunningExperiment, drops: Sequence[date]) -> None:
+    def run(self, experiment: RunningExperiment, drops: Sequence[DropKey]) -> None:
         """Run one experiment over `drops`, in order, until something ends it."""
         stored = self._stored(ARM_PREDICTIONS, experiment, drops[-1])
-        parts = dict[date, tuple[Any, Any]]()
+        parts = dict[DropKey, tuple[Any, Any]]()
         for drop in drops:
             end = self._obstacle(experiment, drop)
             if end is None:
@@ -161,7 +162,7 @@ class _Runner:
         if parts:
             self._judge(experiment, parts, _cut(stored, self.spec.calendar.previous_drop(drops[0])))
 
-    def _obstacle(self, experiment: RunningExperiment, drop: date) -> tuple[ExperimentEvent, str] | None:
+    def _obstacle(self, experiment: RunningExperiment, drop: DropKey) -> tuple[ExperimentEvent, str] | None:
         """Say why an experiment cannot go on in a drop: what it was compared with serves it no longer."""
         champion = champion_of(drop, self.promotions)
         if champion is not None and (champion.model_version, champion.serves) == (experiment.champion, "model"):
@@ -169,7 +170,7 @@ class _Runner:
         served = "nothing" if champion is None else champion.model_version
         return "ended", f"{served} serves drop {drop} in place of {experiment.champion}, which it was compared with"
 
-    def _score(self, experiment: RunningExperiment, drop: date, stored: Sequence[pa.Table]) -> pa.Table:
+    def _score(self, experiment: RunningExperiment, drop: DropKey, stored: Sequence[pa.Table]) -> pa.Table:
         """Give what was scored of a drop before, as it was served; else score it."""
         import pyarrow.compute as pc
 
@@ -180,7 +181,7 @@ class _Runner:
         return _arrow(self.scorer.score(experiment, drop), ARM_PREDICTIONS)
 
     def _judge(
-        self, experiment: RunningExperiment, parts: Mapping[date, tuple[Any, Any]], arms_before: Sequence[pa.Table]
+        self, experiment: RunningExperiment, parts: Mapping[DropKey, tuple[Any, Any]], arms_before: Sequence[pa.Table]
     ) -> None:
         drops = list(parts)
         assigned_before = self._stored(ASSIGNMENTS, experiment, self.spec.calendar.previous_drop(drops[0]))
@@ -199,7 +200,7 @@ class _Runner:
         for name in both:
             self.connection.unregister(name)
 
-    def _stored(self, table: Table, experiment: RunningExperiment, last: date) -> list[pa.Table]:
+    def _stored(self, table: Table, experiment: RunningExperiment, last: DropKey) -> list[pa.Table]:
         """Read what is stored of an experiment since it started, up to a drop."""
         if not self.lake.has(table.name) or last <= experiment.after:
             return []
@@ -224,7 +225,7 @@ def _keep(found: _Found, experiment: RunningExperiment, verdict: DropVerdict, ar
         found.events.append((experiment, event, verdict.drop, verdict.reason))
 
 
-def _cut(parts: Sequence[pa.Table], last: date) -> list[pa.Table]:
+def _cut(parts: Sequence[pa.Table], last: DropKey) -> list[pa.Table]:
     import pyarrow.compute as pc
 
     return [part.filter(pc.field("batch_date") <= last) for part in parts]
@@ -247,7 +248,7 @@ def _record_event(
     connection: duckdb.DuckDBPyConnection,
     lake: Lake,
     record: Sequence[dict[str, Any]],
-    event: tuple[RunningExperiment, ExperimentEvent, date, str],
+    event: tuple[RunningExperiment, ExperimentEvent, DropKey, str],
     now: datetime,
 ) -> bool:
     """Record an event, and an abort also in the champion record; say whether it was not recorded before."""

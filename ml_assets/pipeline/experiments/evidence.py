@@ -7,7 +7,6 @@ look that was already taken.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from ml_assets.experiments.comparison import (
     paired_estimate,
 )
 from ml_assets.pipeline.experiments.record import CHALLENGER, CHAMPION_ARM, RunningExperiment
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.anytime import Estimate
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 REFERENCE_DROPS = 28  # before the start at most: how much drops differ
 
 
-def maturing_drops(spec: UseCaseSpec, first: date, last: date) -> dict[date, date]:
+def maturing_drops(spec: UseCaseSpec, first: DropKey, last: DropKey) -> dict[DropKey, DropKey]:
     """Give, by prediction drop, the drop by whose batch all its examples have matured, up to `last`."""
-    calendar, found = spec.calendar, dict[date, date]()
+    calendar, found = spec.calendar, dict[DropKey, DropKey]()
     drops = calendar.drops_between(first, last) if first <= last else []
     place = 0
     for drop in drops:
@@ -45,7 +45,9 @@ def maturing_drops(spec: UseCaseSpec, first: date, last: date) -> dict[date, dat
     return found
 
 
-def read_matured(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, first: date, last: date) -> pd.DataFrame:
+def read_matured(
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, first: DropKey, last: DropKey
+) -> pd.DataFrame:
     """Read matured, labelled examples of view `scored_arms`, with labels of view `labels`.
 
     Returns

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.pipeline.experiments.record import CHALLENGER, CHAMPION_ARM, policy_hash
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.experiments import ARM_PREDICTIONS, ASSIGNMENTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.kept_files import scan
@@ -19,7 +19,11 @@ EXPOSURE = ("arm", "scored_by", "propensity", "policy_version")
 
 
 def expose(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, champions: pa.Table, drops: tuple[date, date]
+    connection: duckdb.DuckDBPyConnection,
+    spec: UseCaseSpec,
+    lake: Lake,
+    champions: pa.Table,
+    drops: tuple[DropKey, DropKey],
 ) -> pa.Table:
     """Give predictions with the arm of each example: in the challenger's, its score takes the place of the champion's.
 

@@ -32,6 +32,7 @@ from ml_assets.pipeline.experiments.record import (
     running_in,
 )
 from ml_assets.pipeline.features.versions import lost_features
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.experiments import Experiment
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.names import did_you_mean
@@ -162,8 +163,8 @@ def conclude_experiment(
         experiment = find_running(read_events(lake), name, [each.name for each in spec.experiments])
         record = read_record(connection, lake)
         entry = next(row for row in reversed(record) if row["model_version"] == experiment.challenger)
-        standing = champion_in(record, date.max)
-        least = max(experiment.after, experiment.after if standing is None else standing["serves_after"])
+        current = champion_in(record, date.max)
+        least = max(experiment.after, experiment.after if current is None else current["serves_after"])
         after = _after(connection, spec, state, asked, least)
         append_event(lake, experiment, "concluded", after, (asked.by, f"{conclusion}: {asked.note}", asked.now))
         verdict = {"promote": PROMOTED, "reject": "refused"}.get(conclusion)
@@ -195,8 +196,8 @@ def _find_challenger(record: Sequence[dict[str, Any]], champion: Row, model: str
 
 
 def _after(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, asked: PersonDecision, least: date
-) -> date:
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, asked: PersonDecision, least: DropKey
+) -> DropKey:
     """Give the drop after which a decision holds: the newest that was predicted, or a later one before `asked.first`.
 
     What was predicted was acted on: no drop of the past gets other arms.
@@ -216,7 +217,7 @@ def _reference_rows(
     spec: UseCaseSpec,
     state: UseCaseState,
     bundles: Mapping[str, ModelBundle],
-    after: date,
+    after: DropKey,
 ) -> pd.DataFrame:
     """Read the newest matured drops that neither model was fitted on, with what both say of them."""
     learned = max(

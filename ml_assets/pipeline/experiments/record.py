@@ -14,6 +14,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from ml_assets.experiments.assignment import Allocation
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.tables.experiments import EXPERIMENT_RECORD
 from ml_assets.stores.lake import Lake
@@ -47,7 +48,7 @@ class RunningExperiment:
     """
 
     name: str
-    after: date
+    after: DropKey
     challenger: str
     challenger_sha256: str
     champion: str
@@ -78,7 +79,7 @@ def read_events(lake: Lake) -> list[dict[str, Any]]:
     return sorted(read_rows(lake, EXPERIMENT_RECORD.name, None), key=lambda row: row["sequence"])
 
 
-def running_in(events: Iterable[Row], drop: date) -> list[RunningExperiment]:
+def running_in(events: Iterable[Row], drop: DropKey) -> list[RunningExperiment]:
     """Give the experiments that run in a drop, in the order they were started.
 
     >>> started = {"experiment": "canary", "event": "started", "after": date(2013, 1, 9), "challenger": "b",
@@ -136,7 +137,7 @@ def free_part(running: Sequence[RunningExperiment], traffic: float) -> tuple[flo
 
 
 def append_event(
-    lake: Lake, experiment: RunningExperiment, event: ExperimentEvent, after: date, said: tuple[str, str, datetime]
+    lake: Lake, experiment: RunningExperiment, event: ExperimentEvent, after: DropKey, said: tuple[str, str, datetime]
 ) -> bool:
     """Append an event with who decided, why and when; say whether it is new.
 

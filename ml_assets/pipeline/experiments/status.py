@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.experiments.sample_ratio import SampleRatio, check_sample_ratio
 from ml_assets.pipeline.experiments.record import CHALLENGER, CHAMPION_ARM, read_events, running_in
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.experiments import ARM_PREDICTIONS, ASSIGNMENTS, EXPERIMENT_REPORTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -49,8 +50,8 @@ class ExperimentStatus:
     challenger: str
     champion: str
     design: Mapping[str, Any]
-    first: date
-    last: date | None
+    first: DropKey
+    last: DropKey | None
     events: Sequence[Row]
     verdict: str = "none yet"
     reason: str = "no drop was run since it started"
@@ -102,7 +103,7 @@ def _status(
 
 
 def _ratio(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, found: ExperimentStatus, since: tuple[date, date]
+    connection: duckdb.DuckDBPyConnection, lake: Lake, found: ExperimentStatus, since: tuple[DropKey, DropKey]
 ) -> SampleRatio:
     rows = lake.relation(connection, ASSIGNMENTS.name, since).filter(f"experiment = '{found.name}' AND arm <> ''")
     counts = dict(rows.aggregate("arm, count(DISTINCT unit)").fetchall())
@@ -111,7 +112,7 @@ def _ratio(
 
 
 def _scored(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, name: str, since: tuple[date, date]
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, name: str, since: tuple[DropKey, DropKey]
 ) -> dict[str, Any]:
     """Measure how the scores of both models differ: on average, by slice, and where most."""
     lake.relation(connection, ARM_PREDICTIONS.name, since).create_view("_status_arms", replace=True)

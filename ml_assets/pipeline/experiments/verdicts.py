@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.decisions.experiment_verdict import (
@@ -19,6 +18,7 @@ from ml_assets.experiments.sample_ratio import check_sample_ratio
 from ml_assets.pipeline.experiments.evidence import compared_examples, rule_of
 from ml_assets.pipeline.experiments.record import CHALLENGER, CHAMPION_ARM, RunningExperiment
 from ml_assets.spec.calendar import parse_duration
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class DropVerdict:
     """What was found in a drop, with the rows of `experiment_reports`; `is_new` where it was not reported before."""
 
-    drop: date
+    drop: DropKey
     action: ExperimentAction
     reason: str
     rows: list[dict[str, Any]]
@@ -37,7 +37,11 @@ class DropVerdict:
 
 
 def judge_drops(
-    spec: UseCaseSpec, experiment: RunningExperiment, drops: Sequence[date], matured: pd.DataFrame, units: pd.DataFrame
+    spec: UseCaseSpec,
+    experiment: RunningExperiment,
+    drops: Sequence[DropKey],
+    matured: pd.DataFrame,
+    units: pd.DataFrame,
 ) -> Iterator[DropVerdict]:
     """Judge an experiment in each of `drops`, in order, and stop after an abort.
 
@@ -85,7 +89,7 @@ def _units_by_drop(units: pd.DataFrame) -> pd.DataFrame:
     return counts.cumsum()
 
 
-def _mismatch(experiment: RunningExperiment, counts: pd.DataFrame, drop: date) -> str:
+def _mismatch(experiment: RunningExperiment, counts: pd.DataFrame, drop: DropKey) -> str:
     known = counts.loc[[day.date() <= drop for day in counts.index]]
     if known.empty:
         return ""
@@ -99,7 +103,7 @@ def _mismatch(experiment: RunningExperiment, counts: pd.DataFrame, drop: date) -
 
 
 def _rows(
-    experiment: RunningExperiment, drop: date, compared: Sequence[MeasureComparison], verdict: ExperimentVerdict
+    experiment: RunningExperiment, drop: DropKey, compared: Sequence[MeasureComparison], verdict: ExperimentVerdict
 ) -> list[dict[str, Any]]:
     shared = {"batch_date": drop, "experiment": experiment.name, "verdict": verdict.action, "reason": verdict.reason}
     if not compared:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ml_assets.experiments.off_policy import LoggedDecisions, OffPolicyEstimate, estimate_policy
 from ml_assets.pipeline.experiments.evidence import maturing_drops
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.objectives import SCORE
 from ml_assets.spec.tables.experiments import ASSIGNMENTS
@@ -86,7 +87,7 @@ class WhatIf:
     not_identified: tuple[str, ...] = ()
 
 
-def what_if(spec: UseCaseSpec, state: UseCaseState, change: PolicyChange, drops: tuple[date, date]) -> WhatIf:
+def what_if(spec: UseCaseSpec, state: UseCaseState, change: PolicyChange, drops: tuple[DropKey, DropKey]) -> WhatIf:
     """Replay a change over the matured drops of a range, by the labels known by its last drop.
 
     Raises
@@ -109,7 +110,7 @@ def what_if(spec: UseCaseSpec, state: UseCaseState, change: PolicyChange, drops:
 
 
 def _matured(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, drops: tuple[date, date]
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, drops: tuple[DropKey, DropKey]
 ) -> pd.DataFrame:
     """Read matured predictions with a label. Grain: an example, with the `unit` that an experiment assigned it by."""
     due = maturing_drops(spec, *drops)
@@ -129,7 +130,11 @@ def _matured(
 
 
 def _scored_by(
-    connection: duckdb.DuckDBPyConnection, state: UseCaseState, rows: pd.DataFrame, model: str, drops: tuple[date, date]
+    connection: duckdb.DuckDBPyConnection,
+    state: UseCaseState,
+    rows: pd.DataFrame,
+    model: str,
+    drops: tuple[DropKey, DropKey],
 ) -> pd.DataFrame:
     """Score the examples by another model, without its prior shift; where it gives no score, by its baseline."""
     from ml_assets.pipeline.champion.record import read_record

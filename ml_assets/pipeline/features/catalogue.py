@@ -41,9 +41,9 @@ def raw_columns(lineage: Lineage, feature: str) -> list[str]:
 
 
 def _readers(spec: UseCaseSpec, feature: str) -> list[str]:
-    """Name what reads a feature by name; every rung of the ladder but the baseline reads all of them."""
+    """Name what reads a feature by name; every candidate but the baseline reads all of them."""
     names = spec.features.feature_names()
     found = [f"feature {each.name}" for each in spec.features.expressions
              if each.name != feature and feature in columns_of(each.sql, names)]  # fmt: skip
-    found += [f"rung {rung.name}" for rung in spec.model.ladder if feature in rung.group_by]
+    found += [f"candidate {candidate.name}" for candidate in spec.model.candidates if feature in candidate.group_by]
     return found + (["slices of the performance report"] if feature in spec.monitoring.slices else [])

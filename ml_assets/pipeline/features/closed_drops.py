@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date
 
 from ml_assets.ingestion.ledger import DropsNotFinalError, Gap, find_gaps, require_final
 from ml_assets.pipeline.ingestion.ready_drops import accepted_gaps
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import has_landed
@@ -15,12 +15,12 @@ from ml_assets.stores.sandbox import show_tables
 from ml_assets.stores.use_case_state import UseCaseState
 
 
-def closed_drops(state: UseCaseState) -> set[date]:
+def closed_drops(state: UseCaseState) -> set[DropKey]:
     """Give the drops whose features are stored, also where a drop had no example."""
     return {row["batch_date"] for row in read_rows(state.lake, CLOSED_DROPS.name, ["batch_date"])}
 
 
-def refuse_drop_not_run(spec: UseCaseSpec, closed: Collection[date], drop: date | None, named: str) -> None:
+def refuse_drop_not_run(spec: UseCaseSpec, closed: Collection[DropKey], drop: DropKey | None, named: str) -> None:
     """Refuse a drop that is not among the `closed` ones; without a drop, that there is none.
 
     Raises
@@ -40,13 +40,13 @@ def refuse_drop_not_run(spec: UseCaseSpec, closed: Collection[date], drop: date 
         )
 
 
-def refuse_open_drops(spec: UseCaseSpec, state: UseCaseState, last: date) -> None:
+def refuse_open_drops(spec: UseCaseSpec, state: UseCaseState, last: DropKey) -> None:
     """Refuse to run while a drop up to `last` has no final state; a closed drop had one, by what was declared then."""
     closed = closed_drops(state)
     with state.connect() as connection:
         show_tables(connection, {"drops": state.lake.files("drops")})
         gaps = [gap for gap in find_gaps(connection, spec, last) if gap.drop not in closed]
-    accepted = accepted_gaps(state.lake) if gaps else set[tuple[date, str]]()
+    accepted = accepted_gaps(state.lake) if gaps else set[tuple[DropKey, str]]()
     absent = [gap for gap in gaps if (gap.drop, gap.source) not in accepted and _is_awaited(spec, state, gap)]
     require_final(gaps, absent, spec.name, last, str(state.landing))
 
@@ -58,7 +58,7 @@ def _is_awaited(spec: UseCaseSpec, state: UseCaseState, gap: Gap) -> bool:
     return is_waited and not has_landed(state.landing, gap.drop, source.expected_file)
 
 
-def require_features(state: UseCaseState, drops: Sequence[date]) -> None:
+def require_features(state: UseCaseState, drops: Sequence[DropKey]) -> None:
     """Refuse to predict, watch or decide in a drop whose features were not computed: its batch has not come.
 
     Raises

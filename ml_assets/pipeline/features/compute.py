@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.features.feature_table import iterate_features
@@ -14,6 +13,7 @@ from ml_assets.pipeline.features.examples import stored_counts, stretches
 from ml_assets.pipeline.features.versions import declared_set, drops_to_compute
 from ml_assets.pipeline.ingestion.contract_changes import follow_contract
 from ml_assets.pipeline.results import DropResult
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def store_features(
     spec: UseCaseSpec,
     state: UseCaseState,
-    drops: Sequence[date],
+    drops: Sequence[DropKey],
     *,
     is_backfill: bool = False,
     tell: Callable[[str], None] = lambda _: None,
@@ -50,7 +50,7 @@ def store_features(
     return DropResult(counts, notes, columns)
 
 
-def _compute(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], tell: Callable[[str], None]) -> None:
+def _compute(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey], tell: Callable[[str], None]) -> None:
     """Compute the features of drops that follow each other by what is declared now."""
     import pyarrow as pa
 
@@ -59,7 +59,7 @@ def _compute(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], tell
         follow_contract(state, spec.source(name), ["validated"])
     with state.connect() as connection:
         number = declared_set(connection, lake, spec)
-    counts: Counter[date] = Counter()
+    counts: Counter[DropKey] = Counter()
     with state.connect_apart() as connection:
         tables = {
             f"validated_{source}": lake.files(

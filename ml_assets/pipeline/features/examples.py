@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import date
 
-from ml_assets.features.examples import settle_examples
+from ml_assets.features.examples import validate_examples
 from ml_assets.ingestion.ledger import require_computed
 from ml_assets.pipeline.declaring.calendar_changes import keep_calendar
 from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_open_drops
 from ml_assets.pipeline.features.versions import drops_to_compute
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
 from ml_assets.stores.use_case_state import UseCaseState
 
 
 def store_examples(
-    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], *, is_backfill: bool = False
+    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey], *, is_backfill: bool = False
 ) -> DropResult:
     """Draw the examples of `drops`; a row whose outcome is already known goes into quarantine.
 
@@ -41,7 +41,9 @@ def store_examples(
     return DropResult(counts, notes, columns)
 
 
-def _draw_examples(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> dict[date, dict[str, object]]:
+def _draw_examples(
+    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]
+) -> dict[DropKey, dict[str, object]]:
     """Draw the examples of drops that follow each other; note how many of each are in quarantine."""
     lake, sources = state.lake, spec.examples.sources
     first, last = spec.calendar.start, drops[-1]
@@ -56,7 +58,7 @@ def _draw_examples(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]
         if "_earlier" not in tables:
             connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")
         select_by_drop(connection, spec.examples.sql, sources, drops, spec.calendar)
-        settled = settle_examples(connection, spec.calendar, drops)
+        settled = validate_examples(connection, spec.calendar, drops)
         accepted, quarantined = settled.accepted.to_arrow_table(), settled.quarantined.to_arrow_table()
     lake.replace_drops("examples", accepted, drops)
     lake.replace_drops("quarantine_examples", quarantined, drops)
@@ -64,7 +66,7 @@ def _draw_examples(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]
     return {drop: {"quarantined": refused[drop]} for drop in drops}
 
 
-def stored_counts(state: UseCaseState, table: str, drops: Sequence[date]) -> tuple[Counter[date], dict[str, str]]:
+def stored_counts(state: UseCaseState, table: str, drops: Sequence[DropKey]) -> tuple[Counter[DropKey], dict[str, str]]:
     """Count the rows of each drop in the lake, and name the columns with their types."""
     with state.connect() as connection:
         rows = state.lake.relation(connection, table, (drops[0], drops[-1]))
@@ -73,9 +75,9 @@ def stored_counts(state: UseCaseState, table: str, drops: Sequence[date]) -> tup
         return counts, {name: kind for name, kind in types.items() if not name.startswith("_")}
 
 
-def stretches(drops: Sequence[date], calendar: Calendar) -> Iterator[list[date]]:
+def stretches(drops: Sequence[DropKey], calendar: Calendar) -> Iterator[list[DropKey]]:
     """Cut drops where one is left out between them."""
-    found: list[date] = []
+    found: list[DropKey] = []
     for drop in drops:
         if found and calendar.next_drop(found[-1]) != drop:
             yield found

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 
 from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
 from ml_assets.pipeline.labeling.reviewed_labels import with_reviewed
 from ml_assets.pipeline.results import DropResult
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.labels import settle_labels
+from ml_assets.training.labels import validate_labels
 
 
-def store_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime) -> DropResult:
+def store_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey], now: datetime) -> DropResult:
     """Draw the labels that each drop brought, by the declared SELECT, and store them. Grain: an example.
 
     A drop that has not come by `now`, the wall's moment, is refused as `refuse_undue_drops` does.
@@ -26,7 +27,7 @@ def store_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], 
         read = {f"validated_{source}": state.lake.files(f"validated_{source}", drops=bounds) for source in sources}
         restrict_to_tables(connection, read)
         select_by_drop(connection, spec.labels.sql, sources, drops, spec.calendar)
-        rows = settle_labels(connection, spec.labels.measures).to_arrow_table()
+        rows = validate_labels(connection, spec.labels.measures).to_arrow_table()
     if spec.review is not None:
         rows = with_reviewed(spec, state, rows, drops)
     state.lake.replace_drops("labels", rows, drops)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
 from typing import TYPE_CHECKING
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.feature_versions import changed_features, feature_definitions
 from ml_assets.spec.tables.features import CLOSED_DROPS, FEATURE_VERSIONS
 from ml_assets.spec.use_case import UseCaseSpec
@@ -58,7 +58,7 @@ def declared_set(connection: DuckDBPyConnection, lake: Lake, spec: UseCaseSpec) 
     return number
 
 
-def sets_of_drops(connection: DuckDBPyConnection, lake: Lake) -> dict[date, int]:
+def sets_of_drops(connection: DuckDBPyConnection, lake: Lake) -> dict[DropKey, int]:
     """Give the set by which the features of each drop were computed."""
     if not lake.has(CLOSED_DROPS.name):
         return {}
@@ -68,7 +68,7 @@ def sets_of_drops(connection: DuckDBPyConnection, lake: Lake) -> dict[date, int]
     return dict(rows.filter("_feature_set IS NOT NULL").project("batch_date, _feature_set").fetchall())
 
 
-def status_of_features(spec: UseCaseSpec, state: UseCaseState) -> dict[str, tuple[int | None, date | None]]:
+def status_of_features(spec: UseCaseSpec, state: UseCaseState) -> dict[str, tuple[int | None, DropKey | None]]:
     """Give the version of each feature as declared now, and the first drop that holds it; None where none does."""
     with state.connect() as connection:
         return _status_of_features(connection, state.lake, spec)
@@ -76,24 +76,24 @@ def status_of_features(spec: UseCaseSpec, state: UseCaseState) -> dict[str, tupl
 
 def _status_of_features(
     connection: DuckDBPyConnection, lake: Lake, spec: UseCaseSpec
-) -> dict[str, tuple[int | None, date | None]]:
+) -> dict[str, tuple[int | None, DropKey | None]]:
     now, sets = feature_definitions(spec), read_sets(connection, lake)
     recorded: dict[tuple[str, str], int] = {}
     if sets:
         columns = "feature, definition, version"
         rows = lake.relation(connection, TABLE).project(columns).fetchall()
         recorded = {(feature, definition): version for feature, definition, version in rows}
-    first: dict[int, date] = {}
+    first: dict[int, DropKey] = {}
     for drop, number in sorted(sets_of_drops(connection, lake).items()):
         first.setdefault(number, drop)
-    found: dict[str, tuple[int | None, date | None]] = {}
+    found: dict[str, tuple[int | None, DropKey | None]] = {}
     for name, definition in now.items():
         since = [first[number] for number, known in sets.items() if known.get(name) == definition and number in first]
         found[name] = (recorded.get((name, definition)), min(since, default=None))
     return found
 
 
-def stale_drops(connection: DuckDBPyConnection, lake: Lake, spec: UseCaseSpec) -> dict[date, list[str]]:
+def stale_drops(connection: DuckDBPyConnection, lake: Lake, spec: UseCaseSpec) -> dict[DropKey, list[str]]:
     """Give the drops whose features are not those declared now, with the features that differ."""
     now, sets = feature_definitions(spec), read_sets(connection, lake)
     changed = {number: changed_features(definitions, now) for number, definitions in sets.items()}
@@ -102,8 +102,8 @@ def stale_drops(connection: DuckDBPyConnection, lake: Lake, spec: UseCaseSpec) -
 
 
 def drops_to_compute(
-    connection: DuckDBPyConnection, lake: Lake, spec: UseCaseSpec, drops: Iterable[date], *, is_backfill: bool
-) -> tuple[list[date], dict[date, dict[str, object]]]:
+    connection: DuckDBPyConnection, lake: Lake, spec: UseCaseSpec, drops: Iterable[DropKey], *, is_backfill: bool
+) -> tuple[list[DropKey], dict[DropKey, dict[str, object]]]:
     """Give the drops whose examples and features a run computes, and a note on each that it leaves as it is.
 
     A closed drop of other definitions holds them until a backfill: a drop that is run again for another reason would
@@ -115,7 +115,7 @@ def drops_to_compute(
     return [drop for drop in drops if drop not in stale], {drop: {"kept": kept} for drop in drops if drop in stale}
 
 
-def require_one_set(stale: dict[date, list[str]], drops: Iterable[date], spec: UseCaseSpec) -> None:
+def require_one_set(stale: dict[DropKey, list[str]], drops: Iterable[DropKey], spec: UseCaseSpec) -> None:
     """Refuse to train on drops of other definitions.
 
     Raises
@@ -215,7 +215,7 @@ def lost_features(
 
 
 def require_trained_features(
-    connection: DuckDBPyConnection, lake: Lake, spec: UseCaseSpec, champions: Mapping[str, Iterable[date]]
+    connection: DuckDBPyConnection, lake: Lake, spec: UseCaseSpec, champions: Mapping[str, Iterable[DropKey]]
 ) -> None:
     """Refuse to score drops whose features mean something else than those a champion was trained on.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal
 
 from ml_assets.ingestion.reading import typed_value
 from ml_assets.spec.contract import SQL_TYPES, ColumnType, Source
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.ingestion import source_table
 from ml_assets.stores.kept_files import scan
 from ml_assets.stores.table_rows import arrow_schema
@@ -56,7 +56,7 @@ class ContractChange:
     now: ColumnType | None
     drops: int
     unread: int = 0
-    example: tuple[str, date] | None = None
+    example: tuple[str, DropKey] | None = None
 
     @property
     def is_possible(self) -> bool:
@@ -132,7 +132,7 @@ def _read_again(source: Source, name: str) -> str:
     return typed_value(f'CAST("{name}" AS VARCHAR)', source.columns[name])
 
 
-def _count_unread(state: UseCaseState, source: Source, table: str, name: str) -> tuple[int, tuple[str, date] | None]:
+def _count_unread(state: UseCaseState, source: Source, table: str, name: str) -> tuple[int, tuple[str, DropKey] | None]:
     with state.connect() as connection:
         scan(connection, state.lake.files(table)).create_view("_stored_rows")
         unread = f'"{name}" IS NOT NULL AND ({_read_again(source, name)}) IS NULL'

@@ -20,6 +20,7 @@ from ml_assets.ingestion.requeue import write_again
 from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS
 from ml_assets.spec.contract import Source
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 from ml_assets.stores.landing import REQUEUED, has_landed, write_whole
 from ml_assets.stores.rows import read_rows
@@ -40,8 +41,8 @@ class RequeueRequest:
 
     source: str
     reasons: tuple[str, ...]
-    first: date
-    last: date
+    first: DropKey
+    last: DropKey
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,11 @@ class RequeuePlan:
     """
 
     source: Source
-    lines: dict[tuple[date, str], list[int]]
+    lines: dict[tuple[DropKey, str], list[int]]
     by_reason: dict[str, int]
     n_rows: int
     n_superseded: int
-    next_drop: date | None
+    next_drop: DropKey | None
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class AcceptedGap:
     """A source that a person goes on without, in some drops, and why."""
 
     source: str
-    drops: Sequence[date]
+    drops: Sequence[DropKey]
     reason: str
 
 
@@ -115,7 +116,7 @@ def plan_requeue(spec: UseCaseSpec, state: UseCaseState, request: RequeueRequest
             f"{source.name} of {open_drops[0]} is not closed yet: run `ml-assets batch {spec.name} --from "
             f"{open_drops[0]} --to {open_drops[-1]}` again, which judges its rows by the contract as it is now"
         )
-    lines: dict[tuple[date, str], list[int]] = defaultdict(list)
+    lines: dict[tuple[DropKey, str], list[int]] = defaultdict(list)
     for row in chosen:
         lines[row["batch_date"], row["_sha256"]].append(row["_line"])
     by_reason = dict(sorted(Counter(reason for row in chosen for reason in row["reasons"]).items()))
@@ -142,7 +143,7 @@ def land_again(state: UseCaseState, plan: RequeuePlan) -> RequeueResult:
     return RequeueResult(n_landed, len(plan.lines), tuple(problems))
 
 
-def accept_gap(spec: UseCaseSpec, state: UseCaseState, gap: AcceptedGap, now: datetime) -> list[date]:
+def accept_gap(spec: UseCaseSpec, state: UseCaseState, gap: AcceptedGap, now: datetime) -> list[DropKey]:
     """Record that a person goes on without a source in some drops, and why; all of the drops or none.
 
     Of a drop that is missing that lets it run; of one that was refused it says that nothing better will come. Gives the
@@ -187,14 +188,14 @@ def _not_superseded(state: UseCaseState, source: Source, rows: list[dict[str, An
     def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(row[name] for name in source.key)
 
-    newest: dict[tuple[Any, ...], date] = {}
+    newest: dict[tuple[Any, ...], DropKey] = {}
     columns = [*(f'"{name}"' for name in source.key), "batch_date"]
     for row in read_rows(state.lake, f"validated_{source.name}", columns):
         newest[key_of(row)] = max(row["batch_date"], newest.get(key_of(row), date.min))
     return [row for row in rows if newest.get(key_of(row), date.min) <= row["batch_date"]]
 
 
-def _require_missing(spec: UseCaseSpec, state: UseCaseState, source: Source, drop: date, ledger_state: str) -> None:
+def _require_missing(spec: UseCaseSpec, state: UseCaseState, source: Source, drop: DropKey, ledger_state: str) -> None:
     name = source.name
     if ledger_state == REFUSED:  # it has landed, and what it brought is not used: the drop stays as it is
         return

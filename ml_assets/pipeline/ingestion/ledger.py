@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from ml_assets.ingestion.ledger import settle_ledger
+from ml_assets.ingestion.ledger import ledger_rows
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS, refuse_undue_drops
 from ml_assets.pipeline.results import CheckOutcome, DropResult
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import show_tables
 from ml_assets.stores.use_case_state import UseCaseState
 
 
-def build_ledger(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime) -> DropResult:
+def build_ledger(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey], now: datetime) -> DropResult:
     """Give every source of every drop its state, with counts and reasons. Grain: drop x source.
 
     A drop that has not come by `now`, the wall's moment, is refused as `refuse_undue_drops` does.
@@ -34,10 +35,10 @@ def build_ledger(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], 
         show_tables(connection, views)
         if ACCEPTED_GAPS not in views:
             connection.execute(f"CREATE TEMP TABLE {ACCEPTED_GAPS} (batch_date DATE, source VARCHAR, reason VARCHAR)")
-        ledger = settle_ledger(connection, spec, drops).to_arrow_table()
+        ledger = ledger_rows(connection, spec, drops).to_arrow_table()
     state.lake.replace_drops("drops", ledger, drops)
     rows = ledger.to_pylist()
-    notes: dict[date, dict[str, object]] = {drop: {} for drop in drops}
+    notes: dict[DropKey, dict[str, object]] = {drop: {} for drop in drops}
     for row in rows:
         notes[row["batch_date"]][row["source"]] = row["state"]
     return DropResult(Counter(row["batch_date"] for row in rows), notes, checks=_outcomes(state, rows))

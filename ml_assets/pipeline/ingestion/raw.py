@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.reading import read_landed
@@ -15,7 +15,8 @@ from ml_assets.pipeline.ingestion.contract_changes import follow_contract
 from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drops import Receipt
+from ml_assets.spec.drop import DropKey
+from ml_assets.spec.received import Receipt
 from ml_assets.spec.tables.ingestion import source_table
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def receive_source(
-    spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date], now: datetime
+    spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[DropKey], now: datetime
 ) -> DropResult:
     """Receive the landed files of `drops` and store their rows and receipts.
 
@@ -49,7 +50,7 @@ def receive_source(
         rows = relation.to_arrow_table()
     state.lake.replace_drops(f"received_{source.name}", receipt_rows(source, receipts), drops)
     state.lake.replace_drops(f"raw_{source.name}", rows, drops)
-    notes: dict[date, dict[str, object]] = {}
+    notes: dict[DropKey, dict[str, object]] = {}
     for each in receipts:
         own = {"file": each.name, "sha256": each.sha256, **_warnings(each)}
         notes.setdefault(each.drop, {}).update({f"late: {each.name}": each.rows} if each.is_late else own)

@@ -6,12 +6,13 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 from ml_assets.ingestion.ledger import DropsNotFinalError
 from ml_assets.pipeline.declaring.calendar_changes import find_calendar_changes, said_of_changes
 from ml_assets.spec.contract import Source
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import CHECKSUM, has_landed, landed_drops
@@ -35,8 +36,8 @@ _AT_ONCE = 31  # drops of one run: enough to catch up, few enough that the first
 class ReadyRange:
     """Drops to run as one range. `key` names their content: landed again with other content they are due again."""
 
-    first: date
-    last: date
+    first: DropKey
+    last: DropKey
     key: str
     reason: str
 
@@ -47,8 +48,8 @@ def find_ready_drops(
     *,
     now: datetime,
     is_patient: bool,
-    until: date | None = None,
-    deadline: date | None = None,
+    until: DropKey | None = None,
+    deadline: DropKey | None = None,
 ) -> ReadyRange | str:
     """Give the next drops that are complete and stable, or say why there are none.
 
@@ -76,7 +77,13 @@ def find_ready_drops(
 
 
 def _find_ready_drops(
-    spec: UseCaseSpec, paths: StatePaths, now: datetime, *, is_patient: bool, until: date | None, deadline: date | None
+    spec: UseCaseSpec,
+    paths: StatePaths,
+    now: datetime,
+    *,
+    is_patient: bool,
+    until: DropKey | None,
+    deadline: DropKey | None,
 ) -> tuple[bool, ReadyRange | str]:
     """Give what is ready, and whether a file of the next drop may still be written."""
     landing, lake = paths.landing / spec.name, Lake(paths.lake / spec.name)
@@ -89,7 +96,7 @@ def _find_ready_drops(
         newest = min(newest, spec.calendar.drop_receiving(now))
     start = next((drop for drop in spec.calendar.drops_between(spec.calendar.start, newest) if drop not in done), None)
     accepted = accepted_gaps(lake)
-    taken: list[date] = []
+    taken: list[DropKey] = []
     is_changing = False
     why = "every drop that landed was run"
     day = start
@@ -117,7 +124,7 @@ def _find_ready_drops(
     return is_changing, _ready_range(spec, paths, taken, reason)
 
 
-def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: date, now: datetime) -> list[tuple[date, str]]:
+def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: DropKey, now: datetime) -> list[tuple[DropKey, str]]:
     """List what is waited for and late: its drop is past because a later one has landed, or by the clock on the wall.
 
     Where the clock is the data's, only what has landed tells the time.
@@ -137,7 +144,7 @@ def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: date, now: dat
     ]
 
 
-def refuse_undue_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime) -> None:
+def refuse_undue_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey], now: datetime) -> None:
     """Refuse drops whose batch has not come: nothing has landed for them or a later one, and they are not past.
 
     Raises
@@ -160,7 +167,7 @@ def refuse_undue_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
         raise DropsNotFinalError(f"drop {undue[0]} has not come yet: {until}")
 
 
-def _newest_past(spec: UseCaseSpec, newest_landed: date, now: datetime) -> date:
+def _newest_past(spec: UseCaseSpec, newest_landed: DropKey, now: datetime) -> DropKey:
     """Give the newest drop whose batch is past. Where the clock is the data's, only what has landed tells the time."""
     if spec.clock != "wall":
         return spec.calendar.previous_drop(newest_landed)
@@ -168,17 +175,17 @@ def _newest_past(spec: UseCaseSpec, newest_landed: date, now: datetime) -> date:
     return due if spec.calendar.batch_at(due) <= now else spec.calendar.previous_drop(due)
 
 
-def accepted_gaps(lake: Lake) -> set[tuple[date, str]]:
+def accepted_gaps(lake: Lake) -> set[tuple[DropKey, str]]:
     """Give the drops and sources that a person said to go on without."""
     return {(row["batch_date"], row["source"]) for row in read_rows(lake, ACCEPTED_GAPS, ["batch_date", "source"])}
 
 
-def _decided_drops(lake: Lake) -> set[date]:
+def _decided_drops(lake: Lake) -> set[DropKey]:
     """Give the drops that were taken through to their decision."""
     return {row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])}
 
 
-def _ready_range(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[date], reason: str) -> ReadyRange:
+def _ready_range(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[DropKey], reason: str) -> ReadyRange:
     content = hashlib.sha256()
     for drop in drops:
         for source in spec.sources:
@@ -195,7 +202,7 @@ def _digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _with_marker(landing: Path, drop: date, source: Source) -> str:
+def _with_marker(landing: Path, drop: DropKey, source: Source) -> str:
     """Name a source that is waited for, and its marker where only that is missing."""
     file = source.expected_file
     is_there = file.marker and (landing / drop.isoformat() / file.name).exists()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.spec.contract import Source
 from ml_assets.spec.contract_words import rules_in_words
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.engine import open_session
 from ml_assets.stores.lake import Lake
@@ -39,7 +40,7 @@ class SourceFacts:
     """
 
     drops: list[dict[str, Any]]
-    reasons: dict[str, dict[date, int]]
+    reasons: dict[str, dict[DropKey, int]]
     results: list[dict[str, Any]]
     examples: list[dict[str, Any]]
 
@@ -80,7 +81,7 @@ def gather_facts(spec: UseCaseSpec, source: Source, lake: Lake) -> SourceFacts:
         bounds = (drops[0]["batch_date"], drops[-1]["batch_date"]) if drops else (spec.calendar.start, date.max)
         results = _read(connection, lake, f"contract_{source.name}", _RESULTS, drops=bounds)
         examples = _read(connection, lake, f"quarantine_{source.name}", _ROWS, drops=bounds)
-        found: dict[str, dict[date, int]] = {}
+        found: dict[str, dict[DropKey, int]] = {}
         for row in _read(connection, lake, f"quarantine_{source.name}", _BY_REASON, drops=bounds):
             found.setdefault(row["reason"], {})[row["batch_date"]] = row["n"]
     return SourceFacts(drops, found, results, examples)
@@ -122,7 +123,7 @@ def _read(
     lake: Lake,
     table: str,
     query: str,
-    drops: tuple[date, date] | None = None,
+    drops: tuple[DropKey, DropKey] | None = None,
 ) -> list[dict[str, Any]]:
     if not lake.has(table):
         return []

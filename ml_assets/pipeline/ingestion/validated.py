@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ml_assets.ingestion.acceptance import accept_rows
@@ -15,6 +15,7 @@ from ml_assets.pipeline.ingestion.contract_changes import follow_contract
 from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.spec.contract import SQL_TYPES, Source
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.ingestion import source_table
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -53,7 +54,7 @@ class ValidationResult:
 
 
 def validate_source(
-    spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date], now: datetime
+    spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[DropKey], now: datetime
 ) -> ValidationResult:
     """Judge the raw rows of `drops` by the contract; accepted + quarantined = landed.
 
@@ -68,7 +69,7 @@ def validate_source(
         _judge(spec, state, source, judged)
     with state.connect() as connection:
         stored = _Stored(*(_stored(connection, lake, source, kind, drops) for kind in _STORED))
-    notes: dict[date, dict[str, object]] = {}
+    notes: dict[DropKey, dict[str, object]] = {}
     for (drop, reason), count in Counter(stored.quarantined).items():
         notes.setdefault(drop, {})[f"reason/{reason}"] = count
     results = [RuleResult(*row) for row in stored.contract]
@@ -81,7 +82,7 @@ def validate_source(
     )
 
 
-def _judge(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date]) -> None:
+def _judge(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[DropKey]) -> None:
     """Judge the rows of `drops` by the contract, and keep what was found."""
     lake = state.lake
     with state.connect_apart() as connection:
@@ -96,7 +97,7 @@ def _judge(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequen
 
 
 def _stored(
-    connection: DuckDBPyConnection, lake: Lake, source: Source, kind: str, drops: Sequence[date]
+    connection: DuckDBPyConnection, lake: Lake, source: Source, kind: str, drops: Sequence[DropKey]
 ) -> list[tuple[Any, ...]]:
     rows = lake.relation(connection, f"{kind}_{source.name}", (drops[0], drops[-1]))
     if kind == "received" and "_is_late" in rows.columns:
@@ -108,8 +109,8 @@ def _stored(
 
 
 def _restrict_to_judged_tables(
-    connection: DuckDBPyConnection, spec: UseCaseSpec, source: Source, lake: Lake, drops: Sequence[date]
-) -> list[tuple[date, str | None]]:
+    connection: DuckDBPyConnection, spec: UseCaseSpec, source: Source, lake: Lake, drops: Sequence[DropKey]
+) -> list[tuple[DropKey, str | None]]:
     """Shut `connection` in with what is needed to judge rows; give the drops of own files, with why one was refused."""
     own, bounds = f"validated_{source.name}", (drops[0], drops[-1])
     views = {name: lake.files(f"{name}_{source.name}", drops=bounds) for name in ("raw", "received")}
@@ -136,7 +137,7 @@ def _typed_columns(source: Source) -> dict[str, str]:
 
 
 def _contract_outcome(
-    drops: Sequence[date], received: int, refused: Sequence[date], results: Sequence[RuleResult]
+    drops: Sequence[DropKey], received: int, refused: Sequence[DropKey], results: Sequence[RuleResult]
 ) -> CheckOutcome:
     judged = [result for result in results if result.is_judged]
     failed = Counter({f"{result.reason} ({result.severity})": 0 for result in judged})

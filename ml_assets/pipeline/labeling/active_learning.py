@@ -20,13 +20,13 @@ from ml_assets.labeling.active_learning import (
     label_counts,
 )
 from ml_assets.labeling.votes import FloatArray, IntArray
-from ml_assets.pipeline.labeling.gold_worth import learning_rung
+from ml_assets.pipeline.labeling.gold_worth import learning_candidate
 from ml_assets.pipeline.labeling.review_points import feature_points
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import auc
 from ml_assets.stores.lake import MissingTableError
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.estimators import fit_rung
+from ml_assets.training.estimators import fit_candidate
 from ml_assets.training.fit_pool import fit_side_by_side
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ class _Replay:
     history: LabelHistory
 
     def scores(self, bought: IntArray, rows: pd.DataFrame) -> FloatArray | None:
-        """Score rows by the first rung that learns, fitted on what was bought; None where that is of one class."""
-        rung, labels = learning_rung(self.spec), self.pool["label"].to_numpy(dtype=np.float64)[bought]
+        """Score rows by the first candidate that learns, fitted on what was bought; None where that is of one class."""
+        candidate, labels = learning_candidate(self.spec), self.pool["label"].to_numpy(dtype=np.float64)[bought]
         if not labels.size or labels.min() == labels.max():
             return None
-        names = list(rung.features or self.spec.features.feature_names())
-        model = fit_rung(rung, self.pool[names].iloc[bought], labels, seed=self.spec.model.seed)
+        names = list(candidate.features or self.spec.features.feature_names())
+        model = fit_candidate(candidate, self.pool[names].iloc[bought], labels, seed=self.spec.model.seed)
         return model.predict(rows[names])
 
     def run(self, strategy: str, share: float, seed: int) -> FloatArray:

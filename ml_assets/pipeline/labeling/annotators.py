@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from ml_assets.labeling.votes import VoteMatrix, gather_votes
 from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.labeling.weak_labels import NoLabelingError, labeling_of
 from ml_assets.pipeline.training.training_set import choose_as_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.labeling import Annotators
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
@@ -36,7 +36,7 @@ class AnnotatorReport:
         Names of the examples; `place` of a disagreement is a position among them.
     """
 
-    as_of: date
+    as_of: DropKey
     agreement: Mapping[str, AnnotatorAgreement]
     annotators: Sequence[AnnotatorQuality]
     disagreements: Sequence[Disagreement]
@@ -77,7 +77,7 @@ def report_annotators(spec: UseCaseSpec, state: UseCaseState, as_of: str = "", *
     return AnnotatorReport(drop, agreement, rate_annotators(votes), list_disagreements(votes), list(map(str, examples)))
 
 
-def _read_answers(spec: UseCaseSpec, state: UseCaseState, asked: Annotators, drop: date) -> dict[str, NDArray[Any]]:
+def _read_answers(spec: UseCaseSpec, state: UseCaseState, asked: Annotators, drop: DropKey) -> dict[str, NDArray[Any]]:
     """Read the newest answer of each person about each example. Grain: an answer."""
     guideline = f'"{asked.guideline}"' if asked.guideline else "NULL"
     with state.connect() as connection:

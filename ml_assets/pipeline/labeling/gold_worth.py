@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from ml_assets.labeling.gold_worth import GoldWorth, find_gold_worth
 from ml_assets.pipeline.labeling.training_labels import TABLE
-from ml_assets.spec.model import Rung
+from ml_assets.spec.model import ModelCandidate
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import auc
 from ml_assets.stores.lake import MissingTableError
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.estimators import fit_rung, needs_both_classes
-from ml_assets.training.rung_parameters import FitOptions
+from ml_assets.training.candidate_parameters import FitOptions
+from ml_assets.training.estimators import fit_candidate, needs_both_classes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ class TooLittleGoldError(LookupError):
 
 
 def measure_gold_worth(spec: UseCaseSpec, state: UseCaseState, *, seed: int = 0) -> GoldWorth:
-    """Train the first rung that learns on more and more gold labels, and on the weak labels alone; compare their AUC.
+    """Train the first candidate that learns on more and more gold labels, and on weak labels alone; compare their AUC.
 
     The newer half of the gold labels is held out. The older half is drawn from, 12 times for each of up to 7 sizes.
     Weak labels are those of drops before the first held-out one. Nothing known after the drop of the training labels is
@@ -53,12 +53,12 @@ def measure_gold_worth(spec: UseCaseSpec, state: UseCaseState, *, seed: int = 0)
             f"{LEAST} of each class there, and {2 * LEAST} older ones, are needed"
         )
     weak = rows.loc[(rows["origin"] == "weak") & (rows["batch_date"] < held_out["batch_date"].min())]
-    rung = learning_rung(spec)
-    names, rng = list(rung.features or spec.features.feature_names()), np.random.default_rng(seed)
+    candidate = learning_candidate(spec)
+    names, rng = list(candidate.features or spec.features.feature_names()), np.random.default_rng(seed)
 
     def scores(train: pd.DataFrame, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         labels = train["label"].to_numpy(dtype=np.float64)
-        model = fit_rung(rung, train[names], labels, seed=seed, options=FitOptions(weights))
+        model = fit_candidate(candidate, train[names], labels, seed=seed, options=FitOptions(weights))
         return model.predict(held_out[names])
 
     by_gold = {size: np.array([scores(_draw(older, size, rng)) for _ in range(DRAWS)]) for size in sizes}
@@ -66,9 +66,9 @@ def measure_gold_worth(spec: UseCaseSpec, state: UseCaseState, *, seed: int = 0)
     return find_gold_worth(held_out["label"].to_numpy(dtype=np.float64), by_gold, of_set, auc, rng=rng)
 
 
-def learning_rung(spec: UseCaseSpec) -> Rung:
-    """Give the first rung of the ladder that learns from both classes and is no blend."""
-    return next(each for each in spec.model.ladder if needs_both_classes(each) and each.kind != "blend")
+def learning_candidate(spec: UseCaseSpec) -> ModelCandidate:
+    """Give the first candidate that learns from both classes and is no blend."""
+    return next(each for each in spec.model.candidates if needs_both_classes(each) and each.kind != "blend")
 
 
 def _labeled_features(spec: UseCaseSpec, state: UseCaseState) -> pd.DataFrame:

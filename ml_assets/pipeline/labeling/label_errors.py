@@ -10,14 +10,14 @@ import numpy as np
 
 from ml_assets.labeling.label_errors import LikelyLabelError, find_label_errors
 from ml_assets.labeling.votes import FloatArray
-from ml_assets.pipeline.labeling.gold_worth import learning_rung
+from ml_assets.pipeline.labeling.gold_worth import learning_candidate
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.pipeline.training.training_set import read_newest
 from ml_assets.spec.tables.review import LABEL_ERRORS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.estimators import fit_rung
+from ml_assets.training.estimators import fit_candidate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,8 +125,8 @@ def predict_ahead(spec: UseCaseSpec, rows: pd.DataFrame, features: list[str]) ->
     array
         Shape (rows, 2); NaN for rows of blocks with nothing to learn from before them.
     """
-    rung, moments = learning_rung(spec), rows["prediction_at"]
-    names = list(rung.features or features)
+    candidate, moments = learning_candidate(spec), rows["prediction_at"]
+    names = list(candidate.features or features)
     found = np.full((len(rows), 2), np.nan)
     for block in np.array_split(np.arange(len(rows)), BLOCKS)[1:]:
         if not block.size:
@@ -134,7 +134,9 @@ def predict_ahead(spec: UseCaseSpec, rows: pd.DataFrame, features: list[str]) ->
         before = rows.loc[(moments <= moments.iloc[block[0]] - spec.labels.matures_after).to_numpy()]
         if before["label"].nunique() < 2:
             continue
-        model = fit_rung(rung, before[names], before["label"].to_numpy(dtype=np.float64), seed=spec.model.seed)
+        model = fit_candidate(
+            candidate, before[names], before["label"].to_numpy(dtype=np.float64), seed=spec.model.seed
+        )
         positive = model.predict(rows.loc[rows.index[block], names])
         found[block] = np.stack([1 - positive, positive], axis=1)
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from ml_assets.labeling.abstaining_em import correlations_of
@@ -19,6 +18,7 @@ from ml_assets.pipeline.labeling.votes_as_of import INPUTS, KnownVotes, read_kno
 from ml_assets.pipeline.labeling.weak_labels import labeling_of, stale_vote_drops
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.pipeline.training.training_set import choose_as_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.labeling import (
     CORRELATED_FUNCTIONS,
     LABEL_MODEL,
@@ -44,7 +44,7 @@ class LabelModelResult:
         Lake version of the table label_model.
     """
 
-    as_of: date
+    as_of: DropKey
     choice: LabelChoice
     functions: list[VoterDiagnostics]
     correlated: list[CorrelatedPair]
@@ -93,7 +93,7 @@ def store_label_model(spec: UseCaseSpec, state: UseCaseState, as_of: str = "") -
     return LabelModelResult(drop, choice, functions, correlated, stale, version)
 
 
-def _model_rows(drop: date, known: KnownVotes, choice: LabelChoice) -> list[dict[str, Any]]:
+def _model_rows(drop: DropKey, known: KnownVotes, choice: LabelChoice) -> list[dict[str, Any]]:
     measured = {each.name: each for each in choice.measured}
     common = {
         "as_of": drop, "examples": known.votes.n_examples, "covered": voted_share(known.votes), "gold": choice.n_gold,

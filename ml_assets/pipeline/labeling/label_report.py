@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from ml_assets.pipeline.labeling.label_model import TABLE as LABEL_MODEL_TABLE
 from ml_assets.pipeline.labeling.training_labels import TABLE as TRAINING_LABELS_TABLE
 from ml_assets.pipeline.labeling.weak_labels import labeling_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.labeling import CORRELATED_FUNCTIONS, LABELING_FUNCTIONS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import MissingTableError
@@ -23,7 +23,7 @@ Rows = Sequence[Mapping[str, Any]]
 class LabelReport:
     """The newest label model, as stored. Rows are those of its tables; `labels` counts training labels by origin."""
 
-    as_of: date
+    as_of: DropKey
     chosen: str
     reason: str
     models: Rows

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from ml_assets.labeling.resolution import ReviewAnswer
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.review import ReviewSpec
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
@@ -24,7 +23,7 @@ def review_of(spec: UseCaseSpec) -> ReviewSpec:
     return spec.review
 
 
-def read_answers(spec: UseCaseSpec, state: UseCaseState, last: date) -> list[ReviewAnswer]:
+def read_answers(spec: UseCaseSpec, state: UseCaseState, last: DropKey) -> list[ReviewAnswer]:
     """Read every answer that landed in a drop up to `last`, corrections among them; none before the first landed."""
     table = f"validated_{review_of(spec).answers}"
     if not state.lake.has(table):

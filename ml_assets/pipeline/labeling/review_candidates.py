@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from ml_assets.labeling.votes import FloatArray, IntArray
 from ml_assets.pipeline.labeling.review_points import feature_points
 from ml_assets.pipeline.labeling.review_votes import VotersAsOf
 from ml_assets.pipeline.scoring.shadows import SHADOWS
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.review import ABSTAINED, DISAGREEMENT, DIVERSITY, UNCERTAINTY, ReviewSpec
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
@@ -61,7 +62,7 @@ class CandidateReader:
     """Reads the candidates of drops from tables that are loaded once for a range."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]
+        self, connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]
     ) -> None:
         self._connection, self._spec, self._review = connection, spec, _review(spec)
         first, last = max(spec.calendar.start, drops[0] - _reach(self._review)), drops[-1]
@@ -70,7 +71,7 @@ class CandidateReader:
         _load(connection, state, "labels", (spec.calendar.start, last))
         self._voters = VotersAsOf(connection, spec, state) if spec.labeling else None
 
-    def read(self, drop: date, taken: Collection[str], answered: Collection[str]) -> ReviewCandidates:
+    def read(self, drop: DropKey, taken: Collection[str], answered: Collection[str]) -> ReviewCandidates:
         """Read the candidates of a drop: examples without a label, that are on no list and were not answered.
 
         Parameters
@@ -107,13 +108,13 @@ class CandidateReader:
         far = self._far(drop, rows, list(taken)) if self._review.shares.get(DIVERSITY) else None
         return ReviewCandidates(rows, measures, far)
 
-    def _votes(self, drop: date, rows: pd.DataFrame) -> FloatArray:
+    def _votes(self, drop: DropKey, rows: pd.DataFrame) -> FloatArray:
         """Give the probability of class 1 by the label model as of an earlier drop; NaN where no function votes."""
         if self._voters is None or not self._review.shares.get(DISAGREEMENT):
             return np.full(len(rows), np.nan)
         return self._voters.probabilities(drop, rows)
 
-    def _far(self, drop: date, rows: pd.DataFrame, taken: list[str]) -> Far | None:
+    def _far(self, drop: DropKey, rows: pd.DataFrame, taken: list[str]) -> Far | None:
         import pandas as pd
 
         if rows.empty:
@@ -136,7 +137,7 @@ class CandidateReader:
 
         return far
 
-    def _features_of(self, drop: date, names: Sequence[str]) -> pd.DataFrame:
+    def _features_of(self, drop: DropKey, names: Sequence[str]) -> pd.DataFrame:
         """Read features of examples, of the drops that are loaded for this drop alone too; the newest ones."""
         import pandas as pd
 
@@ -152,7 +153,9 @@ def _least(values: FloatArray) -> FloatArray:
     return np.where(np.isfinite(values), values, np.inf).min(axis=1)
 
 
-def _load(connection: duckdb.DuckDBPyConnection, state: UseCaseState, table: str, bounds: tuple[date, date]) -> None:
+def _load(
+    connection: duckdb.DuckDBPyConnection, state: UseCaseState, table: str, bounds: tuple[DropKey, DropKey]
+) -> None:
     if state.lake.has(table):
         state.lake.relation(connection, table, bounds).create_view(f"_lake_{table}")
         connection.execute(f"CREATE TEMP TABLE _{table} AS SELECT * FROM _lake_{table}")

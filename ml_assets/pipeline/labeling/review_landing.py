@@ -11,11 +11,12 @@ import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.labeling.review_answers import review_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.review import ANSWER_KEY
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import write_whole
@@ -54,7 +55,7 @@ class AnswerLanding:
         """Find the source of answers; raises NoReviewError where no review is declared."""
         object.__setattr__(self, "source", review_of(self.spec).answers)
 
-    def drop_at(self, now: datetime) -> date:
+    def drop_at(self, now: datetime) -> DropKey:
         """Give the drop that an answer lands in: the first whose batch is to come.
 
         Raises
@@ -81,7 +82,7 @@ class AnswerLanding:
         files = [self._file(drop) for drop in self.spec.calendar.drops_between(first, last)]
         return {(row["example_id"], row["reviewer"]): row for file in files for row in self._read(file)}
 
-    def put(self, rows: Sequence[Mapping[str, object]], now: datetime) -> date:
+    def put(self, rows: Sequence[Mapping[str, object]], now: datetime) -> DropKey:
         """Add answers to the file of the open drop, in place of earlier ones of the same person; give the drop.
 
         `answered_at` of each is written here: `now`, and later than that of every answer in the file.
@@ -100,7 +101,7 @@ class AnswerLanding:
             return held.pop((example_id, reviewer), None) is not None
 
     @contextmanager
-    def _changing(self, now: datetime) -> Iterator[tuple[date, dict[tuple[str, str], AnswerRow]]]:
+    def _changing(self, now: datetime) -> Iterator[tuple[DropKey, dict[tuple[str, str], AnswerRow]]]:
         """Give the answers of the open drop to change; they are written when the block ends."""
         with write_lock(self.state.paths.locks, f"{self.spec.name}_{self.source}"):
             drop = self.drop_at(now)
@@ -109,7 +110,7 @@ class AnswerLanding:
             yield drop, held
             self._write(file, held.values())
 
-    def _moment(self, drop: date, held: Mapping[tuple[str, str], AnswerRow], now: datetime) -> datetime:
+    def _moment(self, drop: DropKey, held: Mapping[tuple[str, str], AnswerRow], now: datetime) -> datetime:
         moment = now
         if self.spec.clock == "data":
             previous, batch_at = self.spec.calendar.interval_of(drop)
@@ -117,7 +118,7 @@ class AnswerLanding:
         newest = max((datetime.fromisoformat(row["answered_at"]) for row in held.values()), default=None)
         return moment.astimezone(UTC) if newest is None else max(moment, newest + _TICK).astimezone(UTC)
 
-    def _file(self, drop: date) -> Path:
+    def _file(self, drop: DropKey) -> Path:
         return self.state.landing / drop.isoformat() / f"{self.source}.csv"
 
     def _columns(self) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.labeling.resolution import ReviewAnswer, find_disagreements
@@ -17,6 +16,7 @@ from ml_assets.pipeline.labeling.review_candidates import CandidateReader, Revie
 from ml_assets.pipeline.labeling.review_votes import version_as_of
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.calendar import cut_drops
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.review import (
     ABSTAINED,
     DISAGREEMENT,
@@ -46,7 +46,7 @@ QueueRow = dict[str, Any]
 _ORDER = (LABEL_ERRORS, ABSTAINED, DISAGREEMENT, UNCERTAINTY, DIVERSITY)
 
 
-def store_review_queue(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DropResult:
+def store_review_queue(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) -> DropResult:
     """Choose whom to ask about what in each of `drops`, and store it. Grain: example x person.
 
     Only what was known by a drop decides its queue: predictions of the drop, labels and answers that had landed, label
@@ -57,7 +57,7 @@ def store_review_queue(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
     earlier = (drops[0] - review.open_for, spec.calendar.previous_drop(drops[0]))
     rows = read_rows(state.lake, TABLE, None, earlier)
     answers = read_answers(spec, state, drops[-1])
-    notes: dict[date, Mapping[str, object]] = {}
+    notes: dict[DropKey, Mapping[str, object]] = {}
     with state.connect() as connection:
         counted = state.lake.relation(connection, "examples", (drops[0], drops[-1]))
         examples = dict(counted.aggregate("batch_date, count(*)", "batch_date").fetchall())
@@ -84,7 +84,7 @@ class _QueueMaker:
         self._connection, self._spec, self._state, self._reader = connection, spec, state, reader
         self._review = review_of(spec)
 
-    def make(self, drop: date, answers: Sequence[ReviewAnswer], open_rows: Sequence[QueueRow]) -> list[QueueRow]:
+    def make(self, drop: DropKey, answers: Sequence[ReviewAnswer], open_rows: Sequence[QueueRow]) -> list[QueueRow]:
         """Give the rows of a drop: what two people disagree on first, then newly chosen examples.
 
         Parameters
@@ -97,7 +97,9 @@ class _QueueMaker:
         escalated = self._escalate(drop, answers, open_rows)
         return escalated + self._ask(drop, answers, open_rows, escalated)
 
-    def _escalate(self, drop: date, answers: Sequence[ReviewAnswer], open_rows: Sequence[QueueRow]) -> list[QueueRow]:
+    def _escalate(
+        self, drop: DropKey, answers: Sequence[ReviewAnswer], open_rows: Sequence[QueueRow]
+    ) -> list[QueueRow]:
         """Ask somebody to decide about each example that two people answer differently, unless somebody was asked."""
         waiting = {row["example_id"] for row in open_rows if row["role"] == FINAL}
         example_drops = {row["example_id"]: row["example_drop"] for row in open_rows}
@@ -122,7 +124,7 @@ class _QueueMaker:
 
     def _ask(
         self,
-        drop: date,
+        drop: DropKey,
         answers: Sequence[ReviewAnswer],
         open_rows: Sequence[QueueRow],
         escalated: Sequence[QueueRow],
@@ -150,7 +152,7 @@ class _QueueMaker:
         ]
         return [{**row, "batch_date": drop} for row in of_drop]
 
-    def _suspects(self, drop: date, left_out: set[str], count: int) -> list[QueueRow]:
+    def _suspects(self, drop: DropKey, left_out: set[str], count: int) -> list[QueueRow]:
         """Give the labels that are most likely wrong, as of the newest retraining before a drop."""
         lake = self._state.lake
         version = version_as_of(lake, LABEL_ERRORS_TABLE.name, drop) if count else None

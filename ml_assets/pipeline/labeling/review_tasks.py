@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +11,7 @@ from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.labeling.review_answers import read_answers, review_of
 from ml_assets.pipeline.labeling.review_queue import TABLE
 from ml_assets.spec.column_lineage import EXAMPLES, Made, column_lineage
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.features import EXAMPLE_COLUMNS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import MissingTableError
@@ -46,8 +46,8 @@ class ReviewTask:
     """
 
     example_id: str
-    example_drop: date
-    queued_in: date
+    example_drop: DropKey
+    queued_in: DropKey
     reviewer: str
     role: str
     strategy: str

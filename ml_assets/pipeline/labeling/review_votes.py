@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from ml_assets.labeling.label_models import VOTE
 from ml_assets.labeling.parameters import model_of_rows
 from ml_assets.labeling.votes import FloatArray, VoteMatrix, gather_votes
 from ml_assets.pipeline.labeling.weak_labels import TABLE, VOTES_VIEW, labeling_of, view_votes
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.labeling import LABEL_MODEL_PARAMETERS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -33,7 +33,7 @@ class VotersAsOf:
         if self._has_votes:
             view_votes(connection, self._lake)
 
-    def probabilities(self, drop: date, rows: pd.DataFrame) -> FloatArray:
+    def probabilities(self, drop: DropKey, rows: pd.DataFrame) -> FloatArray:
         """Give one number for each of `rows`, which have `batch_date` and `example_id`.
 
         NaN where no function votes, and before the first label model.
@@ -73,7 +73,7 @@ class VotersAsOf:
         return VoteMatrix(table, classes, tuple(each.name for each in functions))
 
 
-def version_as_of(lake: Lake, table: str, drop: date) -> int | None:
+def version_as_of(lake: Lake, table: str, drop: DropKey) -> int | None:
     """Give the newest version of a table of a retraining whose `as_of` lies before a drop; None where there is none."""
     if not lake.has(table):
         return None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.labeling.resolution import ResolvedLabel, resolve_answers
 from ml_assets.pipeline.labeling.review_answers import read_answers
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.review import RANDOM
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import show_tables
@@ -22,7 +22,7 @@ NATURAL, REVIEW = "natural", "review"
 _KEPT = ("batch_date", "example_id", "label", "known_at")
 
 
-def with_reviewed(spec: UseCaseSpec, state: UseCaseState, natural: pa.Table, drops: Sequence[date]) -> pa.Table:
+def with_reviewed(spec: UseCaseSpec, state: UseCaseState, natural: pa.Table, drops: Sequence[DropKey]) -> pa.Table:
     """Add the labels that answers amount to in `drops`, in the drop in which each came about.
 
     A natural label that comes in or after that drop gets the label of the people: the newest label of an example
@@ -81,7 +81,7 @@ def _new_row(resolved: ResolvedLabel, earlier: Sequence[Mapping[str, Any]], meas
 
 
 def _earlier_natural(
-    state: UseCaseState, new: Sequence[ResolvedLabel], rows: Sequence[Mapping[str, Any]], first: date
+    state: UseCaseState, new: Sequence[ResolvedLabel], rows: Sequence[Mapping[str, Any]], first: DropKey
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Give the labels that do not rest on a strategy alone, of the examples of `new`, by example."""
     wanted = {each.example_id for each in new}
@@ -92,7 +92,7 @@ def _earlier_natural(
     return found
 
 
-def _stored(state: UseCaseState, wanted: Iterable[str], first: date) -> list[dict[str, Any]]:
+def _stored(state: UseCaseState, wanted: Iterable[str], first: DropKey) -> list[dict[str, Any]]:
     if not state.lake.has("labels") or not wanted:
         return []
     import pyarrow as pa

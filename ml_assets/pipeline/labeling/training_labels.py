@@ -17,6 +17,7 @@ from ml_assets.labeling.parameters import model_of_rows
 from ml_assets.labeling.training_labels import reasons_of, weak_labels_of
 from ml_assets.pipeline.labeling.label_model import TABLE as LABEL_MODEL_TABLE
 from ml_assets.pipeline.labeling.votes_as_of import KnownVotes, read_known_votes
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.labeling import LABEL_MODEL_PARAMETERS, TRAINING_LABELS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import MissingTableError
@@ -35,7 +36,7 @@ GOLD, WEAK = "gold", "weak"
 class TrainingLabelsResult:
     """What was stored: rows by origin, and the lake version."""
 
-    as_of: date
+    as_of: DropKey
     rows: Mapping[str, int]
     version: int
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from ml_assets.labeling.votes import ABSTAIN, VoteMatrix, gather_votes
 from ml_assets.pipeline.labeling.weak_labels import TABLE, labeling_of, view_votes
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.labeling import LabelingSpec
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.kept_files import scan
@@ -42,7 +42,7 @@ class KnownVotes:
 
 
 def read_known_votes(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, spec: UseCaseSpec, as_of: date, versions: dict[str, int]
+    connection: duckdb.DuckDBPyConnection, lake: Lake, spec: UseCaseSpec, as_of: DropKey, versions: dict[str, int]
 ) -> KnownVotes:
     """Read the votes of functions as declared now on examples of drops up to `as_of`, with matured gold labels.
 
@@ -90,7 +90,7 @@ def read_known_votes(
 
 
 def _read_votes(
-    connection: duckdb.DuckDBPyConnection, labeling: LabelingSpec, as_of: date, n_examples: int
+    connection: duckdb.DuckDBPyConnection, labeling: LabelingSpec, as_of: DropKey, n_examples: int
 ) -> NDArray[np.int16]:
     """Read the votes by declared definitions as a matrix; abstentions are not read at all."""
     connection.execute("CREATE OR REPLACE TEMP TABLE _declared (function VARCHAR, definition VARCHAR, voter BIGINT)")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.labeling.weak_labels import vote_on_examples
 from ml_assets.pipeline.features.examples import stretches
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.spec.calendar import cut_drops
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.labeling import LabelingSpec
 from ml_assets.spec.tables.labeling import WEAK_LABELS
 from ml_assets.spec.use_case import UseCaseSpec
@@ -40,13 +40,13 @@ def labeling_of(spec: UseCaseSpec) -> LabelingSpec:
     return spec.labeling
 
 
-def store_weak_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DropResult:
+def store_weak_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) -> DropResult:
     """Let every declared function vote on the examples of `drops`. Grain: an example and function.
 
     A vote is known at the batch of its drop: a function sees the columns of the example, which hold what was known by
     then. A value that is no class becomes an abstention; the check `known_classes` counts and names them.
     """
-    labeling, counts, votes = labeling_of(spec), Counter[date](), Counter[date]()
+    labeling, counts, votes = labeling_of(spec), Counter[DropKey](), Counter[DropKey]()
     refused: Counter[tuple[str, str]] = Counter()
     with state.connect() as connection:
         held = state.lake.relation(connection, "examples", (drops[0], drops[-1]))
@@ -62,8 +62,8 @@ def store_weak_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[da
 
 
 def _vote(
-    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]
-) -> tuple[list[tuple[date, int, int]], list[tuple[str, str, int]]]:
+    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]
+) -> tuple[list[tuple[DropKey, int, int]], list[tuple[str, str, int]]]:
     """Store the votes of drops that follow each other.
 
     Gives rows and votes by drop, and how often each function gave which value that is no class.
@@ -95,7 +95,7 @@ def view_votes(connection: duckdb.DuckDBPyConnection, lake: Lake, version: int |
         scan(connection, files).create_view(VOTES_VIEW)
 
 
-def stale_vote_drops(spec: UseCaseSpec, state: UseCaseState) -> dict[str, set[date]]:
+def stale_vote_drops(spec: UseCaseSpec, state: UseCaseState) -> dict[str, set[DropKey]]:
     """Give for each function the drops with examples whose votes are missing, or by another definition than declared.
 
     Functions and drops without any are left out.
@@ -106,7 +106,7 @@ def stale_vote_drops(spec: UseCaseSpec, state: UseCaseState) -> dict[str, set[da
     with state.connect() as connection:
         examples = state.lake.relation(connection, "examples")
         drops = {drop for (drop,) in examples.project("batch_date").distinct().fetchall()}
-        held: dict[str, set[date]] = {}
+        held: dict[str, set[DropKey]] = {}
         if state.lake.has(TABLE):
             view_votes(connection, state.lake)
             voted = connection.sql(f"SELECT DISTINCT function, definition, batch_date FROM {VOTES_VIEW}")
@@ -118,7 +118,7 @@ def stale_vote_drops(spec: UseCaseSpec, state: UseCaseState) -> dict[str, set[da
     return {name: missing for name, missing in found.items() if missing}
 
 
-def backfill_weak_labels(spec: UseCaseSpec, state: UseCaseState) -> list[date]:
+def backfill_weak_labels(spec: UseCaseSpec, state: UseCaseState) -> list[DropKey]:
     """Let the functions vote again on every drop that holds other votes than are declared now; give these drops.
 
     The caller holds the write lock.

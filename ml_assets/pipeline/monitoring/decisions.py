@@ -29,6 +29,7 @@ from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, read_monitors
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.serving.scoring import NO_PROBABILITY
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.monitoring import RetrainingSpec
 from ml_assets.spec.tables.monitoring import DECISIONS
 from ml_assets.spec.use_case import UseCaseSpec
@@ -55,7 +56,7 @@ class DecisionResult:
 
 
 def store_decisions(
-    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime, *, falls_back: bool = True
+    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey], now: datetime, *, falls_back: bool = True
 ) -> DecisionResult:
     """Decide in each of `drops` by what was known in it, and store the decisions. Grain: a drop.
 
@@ -73,7 +74,7 @@ def store_decisions(
     return DecisionResult(DropResult(dict.fromkeys(drops, 1), notes, checks=checks), found[-1])
 
 
-def _is_newest(state: UseCaseState, drop: date) -> bool:
+def _is_newest(state: UseCaseState, drop: DropKey) -> bool:
     with state.connect() as connection:
         return newest_drop(connection, state.lake) == drop
 
@@ -90,7 +91,7 @@ def standing_outcome(row: Mapping[str, Any]) -> CheckOutcome:
 
 
 def decide_drops(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]
 ) -> list[dict[str, Any]]:
     """Decide in each of `drops`, each by what was known in it."""
     lake, bounds = state.lake, (drops[0], drops[-1])
@@ -148,7 +149,7 @@ def decide_drops(
 
 
 def _failure(
-    drop: date,
+    drop: DropKey,
     champion: Mapping[str, Any] | None,
     bundle: ModelBundle | None,
     scored: Mapping[str, Sequence[ScoredDrop]],
@@ -157,14 +158,14 @@ def _failure(
     """Return why the champion of a drop has failed. A champion that is the baseline has nothing to fall back to."""
     if champion is None or bundle is None or champion["serves"] != "model":
         return None
-    if bundle.rung == bundle.recipe.baseline.name:
+    if bundle.candidate == bundle.recipe.baseline.name:
         return None
     own = [each for each in scored.get(champion["model_version"], []) if champion["serves_after"] < each.drop <= drop]
     return failure_of([each for each in own if each.n][-_LOOKED_BACK:], judged.behind_since)
 
 
 def _scored_drops(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[date, date]
+    connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[DropKey, DropKey]
 ) -> dict[str, list[ScoredDrop]]:
     """Return, by model, how it scored each drop in `bounds`, in order."""
     if not lake.has("predictions"):
@@ -182,9 +183,9 @@ def _scored_drops(
     return by_model
 
 
-def _last_attempts(attempts: Sequence[Mapping[str, Any]]) -> dict[Trigger, date]:
+def _last_attempts(attempts: Sequence[Mapping[str, Any]]) -> dict[Trigger, DropKey]:
     """Give, by trigger, as of which drop its cooldown began: its own newest candidate, or the newest promotion."""
-    found: dict[Trigger, date] = {}
+    found: dict[Trigger, DropKey] = {}
     for trigger in TRIGGERS:
         asked = (trigger, None, "schedule") if trigger == "staleness" else (trigger, None)  # None: older records
         own = [row["as_of"] for row in attempts if row["verdict"] == PROMOTED or row["asked_by"] in asked]
@@ -194,7 +195,7 @@ def _last_attempts(attempts: Sequence[Mapping[str, Any]]) -> dict[Trigger, date]
 
 
 def _change(
-    spec: UseCaseSpec, drop: date, since: date | None, bundle: ModelBundle | None, last_attempt: date | None
+    spec: UseCaseSpec, drop: DropKey, since: DropKey | None, bundle: ModelBundle | None, last_attempt: DropKey | None
 ) -> ChangeState | None:
     """Give the change that a retraining of `drop` can learn: a rise of the loss, or what the champion was cut to."""
     history_after = bundle.recipe.history_after if bundle is not None else None
@@ -211,7 +212,7 @@ def _change(
     return ChangeState(since, matured, at_attempt, needed, is_learned)
 
 
-def _matured_drops(spec: UseCaseSpec, since: date, drop: date) -> int:
+def _matured_drops(spec: UseCaseSpec, since: DropKey, drop: DropKey) -> int:
     """Count the drops from `since` of which every example has matured by `drop`."""
     newest = judged_window(spec, drop)[1]
     return max(0, (newest - since) // spec.calendar.every + 1)
@@ -239,7 +240,7 @@ def poor_gains(attempts: Sequence[Mapping[str, Any]], least: float) -> tuple[flo
     return tuple(reversed(gains))
 
 
-def _training_age(spec: UseCaseSpec, drop: date, bundle: ModelBundle | None) -> timedelta | None:
+def _training_age(spec: UseCaseSpec, drop: DropKey, bundle: ModelBundle | None) -> timedelta | None:
     """How much younger the newest matured example is than the champion's newest training row, never below zero.
 
     A model that was not refitted is as old as its holdout on its first day.
@@ -249,8 +250,8 @@ def _training_age(spec: UseCaseSpec, drop: date, bundle: ModelBundle | None) -> 
     return max(timedelta(0), spec.matured_by(drop) - datetime.fromisoformat(bundle.trained_until))
 
 
-def _alarms(lake: Lake, bounds: tuple[date, date]) -> dict[date, list[tuple[str, Alarm]]]:
-    found: dict[date, list[tuple[str, Alarm]]] = {}
+def _alarms(lake: Lake, bounds: tuple[DropKey, DropKey]) -> dict[DropKey, list[tuple[str, Alarm]]]:
+    found: dict[DropKey, list[tuple[str, Alarm]]] = {}
     columns = ["batch_date", "family", "kind", "monitor", "abs(z) AS z", "threshold", "importance", "meaning"]
     alarming = read_monitors(lake, columns, bounds, where="state = 'alarm'")
     for row in sorted(alarming, key=lambda row: (row["batch_date"], row["monitor"])):
@@ -263,8 +264,8 @@ def _alarms(lake: Lake, bounds: tuple[date, date]) -> dict[date, list[tuple[str,
 
 
 def _performance(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[date, date]
-) -> dict[date, Performance]:
+    connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[DropKey, DropKey]
+) -> dict[DropKey, Performance]:
     if not lake.has("performance_verdicts"):
         return {}
     relation = lake.relation(connection, "performance_verdicts", bounds)
@@ -275,8 +276,10 @@ def _performance(
     return {row[0]: Performance(*row[1:]) for row in rows}
 
 
-def _unfinished(connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[date, date]) -> dict[date, list[str]]:
-    found: dict[date, list[str]] = {}
+def _unfinished(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[DropKey, DropKey]
+) -> dict[DropKey, list[str]]:
+    found: dict[DropKey, list[str]] = {}
     for drop, source, state in (
         lake.relation(connection, "drops", bounds).project("batch_date, source, state").fetchall()
     ):
@@ -286,8 +289,8 @@ def _unfinished(connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple
 
 
 def _counts(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, bounds: tuple[date, date]
-) -> dict[date, int]:
+    connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, bounds: tuple[DropKey, DropKey]
+) -> dict[DropKey, int]:
     return dict(lake.relation(connection, table, bounds).aggregate("batch_date, count(*)").fetchall())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.monitoring.diagnosis import FaultRecord, diagnose_features, known_changes
-from ml_assets.monitoring.drift_report import Row, feature_rows, settle_alarms
+from ml_assets.monitoring.drift_report import Row, feature_rows, set_alarm_states
 from ml_assets.monitoring.feature_drift import (
     OVERALL,
     SCORE,
@@ -27,8 +27,8 @@ from ml_assets.monitoring.feature_drift import (
     learn_reference,
     window_rows,
 )
+from ml_assets.monitoring.placebo_z_score import FAMILIES, false_alarm_rate, moving_rate
 from ml_assets.monitoring.reference_columns import LearnedColumns, columns_from_bytes, columns_to_bytes
-from ml_assets.monitoring.standing import FAMILIES, false_alarm_rate, moving_rate
 from ml_assets.pipeline.champion.record import read_promotions
 from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.features.versions import require_declared_features, require_stored_features
@@ -41,6 +41,7 @@ from ml_assets.pipeline.monitoring.monitor_results import (
 )
 from ml_assets.pipeline.monitoring.text_drift import store_text_drift
 from ml_assets.serving.routing import Promotion, champion_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.monitoring import DRIFT_REPORT
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import measured
@@ -73,7 +74,7 @@ class DriftResult:
     measures: Sequence[FamilyMeasure]
 
 
-def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DriftResult:
+def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) -> DriftResult:
     """Compare the windows of `drops` with the drops before and with the champion's training rows; store the rows.
 
     Given which feeds looked broken by then, and what the report said of the drops before.
@@ -82,11 +83,11 @@ def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
     with noting_failures(state.paths.alerts, spec.name, TABLE, drops[-1]) as failed, state.connect() as connection:
         recent = recent_readings(connection, spec, state.lake, TABLE, drops[0])
         faults = read_faults(connection, spec, state.lake, drops[-1])
-        nothing: tuple[dict[date, list[Row]], list[FamilyMeasure]] = ({drop: [] for drop in drops}, [])
+        nothing: tuple[dict[DropKey, list[Row]], list[FamilyMeasure]] = ({drop: [] for drop in drops}, [])
         work = partial(_feature_rows, connection, spec, state, drops, faults)
         by_drop, measures = measured("drift of all features", work, nothing)
     for drop in drops:
-        settle_alarms(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar.every, recent.measured)
+        set_alarm_states(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar.every, recent.measured)
         diagnose_features(by_drop[drop], spec, faults)
     rows = [row for drop in drops for row in by_drop[drop]]
     state.lake.replace_drops(TABLE, arrow_rows(DRIFT_REPORT, rows), drops)
@@ -99,16 +100,16 @@ def _feature_rows(
     connection: duckdb.DuckDBPyConnection,
     spec: UseCaseSpec,
     state: UseCaseState,
-    drops: Sequence[date],
+    drops: Sequence[DropKey],
     faults: FaultRecord,
-) -> tuple[dict[date, list[Row]], list[FamilyMeasure]]:
+) -> tuple[dict[DropKey, list[Row]], list[FamilyMeasure]]:
     monitoring, calendar = spec.monitoring, spec.calendar
     promotions = read_promotions(connection, state.lake)
-    groups: dict[tuple[Block, Promotion | None], list[date]] = defaultdict(list)
+    groups: dict[tuple[Block, Promotion | None], list[DropKey]] = defaultdict(list)
     for drop in drops:
         block = block_of(drop, calendar.start, calendar.every, monitoring.window, monitoring.reference_window)
         groups[block, champion_of(drop, promotions)].append(drop)
-    found: dict[date, list[Row]] = {}
+    found: dict[DropKey, list[Row]] = {}
     measures: list[FamilyMeasure] = []
     champion: _ChampionReference | None = None
     ordered = list(groups)
@@ -146,9 +147,9 @@ def _compare(
     spec: UseCaseSpec,
     windows: FeatureRows,
     before: DriftReference,
-    drops: Sequence[date],
+    drops: Sequence[DropKey],
     champion: _ChampionReference | None,
-) -> tuple[dict[date, list[Row]], list[FamilyMeasure]]:
+) -> tuple[dict[DropKey, list[Row]], list[FamilyMeasure]]:
     """Compare the windows of drops that share a reference `before` and a champion with both references.
 
     `windows` are the rows of all of them, with the champion's scores.
@@ -161,7 +162,7 @@ def _compare(
         references.append(champion.reference)
     rate = moving_rate(false_alarm_rate(monitoring.false_alarm_every, monitoring.window, _MEASURES, FAMILIES), length)
     version = champion.promotion.model_version if champion else None
-    found: dict[date, list[Row]] = {}
+    found: dict[DropKey, list[Row]] = {}
     for drop in drops:
         window = window_rows(windows, drop, monitoring.window)
         found[drop] = [
@@ -232,7 +233,7 @@ def _kept_scores(
 
     drops = sorted(rows["batch_date"].unique().to_pylist())
 
-    def score(some: Sequence[date]) -> pa.Table:
+    def score(some: Sequence[DropKey]) -> pa.Table:
         is_asked = pc.is_in(rows["batch_date"], pa.array(some, pa.date32()))  # pyright: ignore[reportAttributeAccessIssue]
         frame = _frame_of(connection, rows.filter(is_asked))
         scored = frame[["batch_date", "example_id", "prediction_at"]].assign(score=champion.bundle.model.predict(frame))
@@ -248,14 +249,14 @@ def _kept_scores(
 class _FeatureFrame:
     """Feature rows of a stretch of drops, from which windows and references are cut."""
 
-    def __init__(self, spec: UseCaseSpec, drops: Sequence[date], rows: pa.Table) -> None:
+    def __init__(self, spec: UseCaseSpec, drops: Sequence[DropKey], rows: pa.Table) -> None:
         self.drops = tuple(drops)
         self._rows = rows
         days = rows["batch_date"].to_numpy().astype("datetime64[D]")
         self._days = np.searchsorted(np.array(drops, dtype="datetime64[D]"), days)
         self._columns = {name: _values(rows[name]) for name in spec.features.feature_names()}
 
-    def cut(self, first: date, last: date, score: Score | None, without: Sequence[date] = ()) -> FeatureRows:
+    def cut(self, first: DropKey, last: DropKey, score: Score | None, without: Sequence[DropKey] = ()) -> FeatureRows:
         """Give the rows of first..last, those of the drops `without` left out; `score` gives the champion's scores."""
         kept = [position for position, drop in enumerate(self.drops) if first <= drop <= last]
         begin, end = (kept[0], kept[-1] + 1) if kept else (0, 0)
@@ -269,7 +270,7 @@ class _FeatureFrame:
 
 
 def _load_features(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: date, last: date
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: DropKey, last: DropKey
 ) -> _FeatureFrame:
     require_stored_features(spec, lake)
     drops = spec.calendar.drops_between(first, last)
@@ -282,7 +283,7 @@ def _load_features(
 
 
 def feature_rows_of(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: date, last: date
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: DropKey, last: DropKey
 ) -> FeatureRows:
     """Give the features of the drops first..last as columns."""
     return _load_features(connection, spec, lake, first, last).cut(first, last, None)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from duckdb import DuckDBPyConnection
 
 from ml_assets.monitoring.diagnosis import FaultRecord, FaultyReading, diagnose_feeds
-from ml_assets.monitoring.drift_report import Row, feed_rows, settle_alarms
+from ml_assets.monitoring.drift_report import Row, feed_rows, set_alarm_states
 from ml_assets.monitoring.feed_health import FeedHealth
 from ml_assets.monitoring.feed_profile import profile_source
 from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
@@ -21,6 +21,7 @@ from ml_assets.pipeline.monitoring.monitor_results import (
     monitor_result,
     recent_readings,
 )
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.monitoring import FEED_HEALTH
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import measured
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 TABLE = FEED_HEALTH.name
 
 
-def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], now: datetime) -> MonitorResult:
+def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey], now: datetime) -> MonitorResult:
     """Measure every monitor of the feeds in `drops`, given the drops before them, and store the rows.
 
     A drop that has not come by `now`, the wall's moment, is refused as `refuse_undue_drops` does.
@@ -46,14 +47,14 @@ def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[da
         recent = recent_readings(connection, spec, state.lake, TABLE, drops[0])
         by_drop = _feed_rows(connection, spec, state.lake, drops, over)
     for drop in drops:
-        settle_alarms(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar.every, recent.measured)
+        set_alarm_states(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar.every, recent.measured)
         diagnose_feeds(by_drop[drop])
     rows = [row for drop in drops for row in by_drop[drop]]
     state.lake.replace_drops(TABLE, arrow_rows(FEED_HEALTH, rows), drops)
     return monitor_result(rows, drops, monitor_outcome("feeds", drops[-1], rows, failed=failed))
 
 
-def read_faults(connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, known_by: date) -> FaultRecord:
+def read_faults(connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, known_by: DropKey) -> FaultRecord:
     """Read which feeds looked broken in the drops up to `known_by`."""
     if not lake.has(TABLE):
         return FaultRecord(spec)
@@ -64,10 +65,10 @@ def read_faults(connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, k
 
 
 def _earlier(
-    connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: date
-) -> dict[tuple[str, str, str], list[date]]:
+    connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, first: DropKey
+) -> dict[tuple[str, str, str], list[DropKey]]:
     """Read which monitors of feeds were over in the drops before."""
-    over: dict[tuple[str, str, str], list[date]] = defaultdict(list)
+    over: dict[tuple[str, str, str], list[DropKey]] = defaultdict(list)
     if not lake.has(TABLE):
         return over
     monitoring = spec.monitoring
@@ -81,7 +82,7 @@ def _earlier(
     return over
 
 
-def _silent_since(spec: UseCaseSpec, over: Collection[date], first: date) -> date:
+def _silent_since(spec: UseCaseSpec, over: Collection[DropKey], first: DropKey) -> DropKey:
     """Give the first of the drops before `first` in a row whose number of rows was over; `first` where none was."""
     while spec.calendar.previous_drop(first) in over:
         first = spec.calendar.previous_drop(first)
@@ -92,9 +93,9 @@ def _feed_rows(
     connection: duckdb.DuckDBPyConnection,
     spec: UseCaseSpec,
     lake: Lake,
-    drops: Sequence[date],
-    over: Mapping[tuple[str, str, str], list[date]],
-) -> dict[date, list[Row]]:
+    drops: Sequence[DropKey],
+    over: Mapping[tuple[str, str, str], list[DropKey]],
+) -> dict[DropKey, list[Row]]:
     monitoring = spec.monitoring
     begun = min(_silent_since(spec, over.get((each.name, "", "rows"), ()), drops[0]) for each in spec.sources)
     first = max(spec.calendar.start, begun - monitoring.feed_history - monitoring.relearn_after)

@@ -16,6 +16,7 @@ from ml_assets.pipeline.experiments.record import read_events
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS, accepted_gaps, overdue_sources
 from ml_assets.pipeline.monitoring.decisions import parts_to_tell
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.alert_relay import RelayResult, relay, urls_from_environment
@@ -95,21 +96,21 @@ def _reconcile_all(
     state = UseCaseState(spec.name, paths).pinned()
     record = record_of(state)
     found = [
-        outbox.settle(_LOCATION, [_LOCATION], at, [], now),  # a sensor or a command asks, so the location loads
-        outbox.settle(spec.name, ["declaration"], at, [], now, drop),
+        outbox.reconcile(_LOCATION, [_LOCATION], at, [], now),  # a sensor or a command asks, so the location loads
+        outbox.reconcile(spec.name, ["declaration"], at, [], now, drop),
         *_reconcile_drops(spec, state.lake, outbox, now),
         *_reconcile_verdicts(spec, record, outbox, now),
         *_reconcile_experiments(spec, state.lake, outbox, now),
-        outbox.settle(spec.name, ["model_files"], at, _damaged_model(spec, state, record), now, drop),
-        outbox.settle(spec.name, ["run/"], at, failed_runs, now, drop),
-        outbox.settle(spec.name, ["check/"], at, failed_checks, now, drop),
+        outbox.reconcile(spec.name, ["model_files"], at, _damaged_model(spec, state, record), now, drop),
+        outbox.reconcile(spec.name, ["run/"], at, failed_runs, now, drop),
+        outbox.reconcile(spec.name, ["check/"], at, failed_checks, now, drop),
     ]
-    found.append(outbox.settle(spec.name, ["not_computed/"], at, _not_computed(spec, paths), now, drop))
+    found.append(outbox.reconcile(spec.name, ["not_computed/"], at, _not_computed(spec, paths), now, drop))
     late = _overdue(spec, paths, now)
     if late is not None:
         landed, findings = late
-        found.append(outbox.settle(spec.name, ["overdue/"], landed.isoformat(), findings, now))
-    found.append(outbox.settle(spec.name, ["landing/"], at, _unread(spec, paths, now), now, drop))
+        found.append(outbox.reconcile(spec.name, ["overdue/"], landed.isoformat(), findings, now))
+    found.append(outbox.reconcile(spec.name, ["landing/"], at, _unread(spec, paths, now), now, drop))
     return found
 
 
@@ -151,7 +152,7 @@ def _damaged_model(spec: UseCaseSpec, state: UseCaseState, record: Sequence[Mapp
     ]  # fmt: skip
 
 
-def _newest_begun(use_case: str, paths: StatePaths) -> date | None:
+def _newest_begun(use_case: str, paths: StatePaths) -> DropKey | None:
     """Give the newest drop in the ledger: what runs and checks concern; None before the first."""
     lake = Lake(paths.lake / use_case)
     return max(lake.files("drops").drops(), default=None) if lake.has("drops") else None
@@ -163,7 +164,7 @@ def open_broken_declaration(name: str, mistakes: Sequence[str], paths: StatePath
     finding = Finding("declaration", "broken_use_case", "error", message, None, None,
                       "the other use cases go on", f"ml-assets validate {name}")  # fmt: skip
     drop = _newest_begun(name, paths)
-    return AlertOutbox(paths).settle(name, ["declaration"], now.isoformat(), [finding], now, drop)
+    return AlertOutbox(paths).reconcile(name, ["declaration"], now.isoformat(), [finding], now, drop)
 
 
 def open_location_incident(error: Exception, paths: StatePaths, now: datetime) -> Changes:
@@ -172,7 +173,7 @@ def open_location_incident(error: Exception, paths: StatePaths, now: datetime) -
     finding = Finding(_LOCATION, "broken_location", "error", message, None, None,
                       "no run and no sensor starts; what was written before still serves",
                       "dg check defs, or `ml-assets ui`: Deployment shows the whole error")  # fmt: skip
-    return AlertOutbox(paths).settle(_LOCATION, [_LOCATION], now.isoformat(), [finding], now)
+    return AlertOutbox(paths).reconcile(_LOCATION, [_LOCATION], now.isoformat(), [finding], now)
 
 
 def send_alerts(paths: StatePaths, now: datetime) -> RelayResult | None:
@@ -211,18 +212,18 @@ def _reconcile_drops(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: da
             max_ece=spec.model.gate.max_ece,
         )
         findings += findings_of_refused(spec.name, drop, refused, again, accepted)
-        yield outbox.settle(spec.name, DROP_SCOPE, drop.isoformat(), findings, now)
+        yield outbox.reconcile(spec.name, DROP_SCOPE, drop.isoformat(), findings, now)
 
 
-def _refused_since(use_case: str, outbox: AlertOutbox) -> list[date]:
+def _refused_since(use_case: str, outbox: AlertOutbox) -> list[DropKey]:
     """Give the first drop of each refused stretch that is open: nobody has dealt with it yet."""
     open_ones = [each for each in outbox.incidents(use_case, open_only=True) if each.kind == REFUSED]
     found = [drop_named(each.monitor.rpartition("/")[2]) for each in open_ones]
     return [drop for drop in found if drop is not None]
 
 
-def _by_drop(rows: Iterable[dict[str, Any]]) -> dict[date, list[dict[str, Any]]]:
-    found: dict[date, list[dict[str, Any]]] = {}
+def _by_drop(rows: Iterable[dict[str, Any]]) -> dict[DropKey, list[dict[str, Any]]]:
+    found: dict[DropKey, list[dict[str, Any]]] = {}
     for row in rows:
         found.setdefault(row["batch_date"], []).append(row)
     return found
@@ -236,7 +237,7 @@ def _reconcile_verdicts(
         at = verdict["_recorded_at"].isoformat()
         if last is None or datetime.fromisoformat(last) <= verdict["_recorded_at"]:
             found = [finding_of_verdict(spec.name, verdict)]
-            yield outbox.settle(spec.name, ("gate",), at, found, now, drop_of(verdict))
+            yield outbox.reconcile(spec.name, ("gate",), at, found, now, drop_of(verdict))
 
 
 def _reconcile_experiments(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: datetime) -> Iterable[Changes]:
@@ -245,7 +246,7 @@ def _reconcile_experiments(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, n
         at = event["_recorded_at"]
         told = finding_of_experiment(spec.name, event)
         if told is not None and (last is None or datetime.fromisoformat(last) <= at):
-            yield outbox.settle(spec.name, ("experiment/",), at.isoformat(), [told], now, event["after"])
+            yield outbox.reconcile(spec.name, ("experiment/",), at.isoformat(), [told], now, event["after"])
 
 
 def _unread(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> list[Finding]:
@@ -259,12 +260,12 @@ def _unread(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> list[Finding
     ]  # fmt: skip
 
 
-def _overdue(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> tuple[date, list[Finding]] | None:
+def _overdue(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> tuple[DropKey, list[Finding]] | None:
     """Give the newest drop that is due, and the sources that earlier or due drops still wait for."""
     landed = landed_drops(paths.landing / spec.name, spec.calendar, [source.expected_file for source in spec.sources])
     if not landed:
         return None
-    by_source: dict[str, list[date]] = {}
+    by_source: dict[str, list[DropKey]] = {}
     for drop, source in overdue_sources(spec, paths, landed[-1], now):
         by_source.setdefault(source, []).append(drop)
     findings = [

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from duckdb import DuckDBPyConnection
 
 from ml_assets.monitoring.drift_report import TOLD, Row, history_key
 from ml_assets.pipeline.results import CheckOutcome, DropResult
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import NotComputed
 from ml_assets.stores.lake import Lake
@@ -24,7 +24,7 @@ class MonitorResult:
     rows: Sequence[Row]
 
 
-def monitor_result(rows: Sequence[Row], drops: Sequence[date], outcome: CheckOutcome) -> MonitorResult:
+def monitor_result(rows: Sequence[Row], drops: Sequence[DropKey], outcome: CheckOutcome) -> MonitorResult:
     """Count the rows and alarms of each drop."""
     counts = Counter(row["batch_date"] for row in rows)
     alarms = Counter(row["batch_date"] for row in rows if row["state"] == "alarm")
@@ -36,12 +36,12 @@ def monitor_result(rows: Sequence[Row], drops: Sequence[date], outcome: CheckOut
 class RecentReadings:
     """What monitors measured in the drops that persistence looks at, by `history_key` and drop."""
 
-    ratios: dict[str, dict[date, float]]
-    measured: dict[str, dict[date, Row]]
+    ratios: dict[str, dict[DropKey, float]]
+    measured: dict[str, dict[DropKey, Row]]
 
 
 def recent_readings(
-    connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, table: str, first: date
+    connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, table: str, first: DropKey
 ) -> RecentReadings:
     """Read what each monitor measured in the drops that persistence looks at, before `first`."""
     found = RecentReadings(defaultdict(dict), defaultdict(dict))
@@ -59,7 +59,11 @@ def recent_readings(
 
 
 def monitor_outcome(
-    name: str, newest: date, rows: Sequence[Row], known_changes: Sequence[str] = (), failed: Sequence[NotComputed] = ()
+    name: str,
+    newest: DropKey,
+    rows: Sequence[Row],
+    known_changes: Sequence[str] = (),
+    failed: Sequence[NotComputed] = (),
 ) -> CheckOutcome:
     """Say which monitors alarm in the newest drop, and what failed; too little data to judge by is named as that."""
     mine = [row for row in rows if row["batch_date"] == newest]

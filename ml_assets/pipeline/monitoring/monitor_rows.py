@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.monitoring import DRIFT_REPORT, FEED_HEALTH
 from ml_assets.stores.engine import open_reader
 from ml_assets.stores.lake import Lake
@@ -18,7 +18,11 @@ MONITORS = (FEED_HEALTH.name, DRIFT_REPORT.name)
 
 
 def read_monitors(
-    lake: Lake, columns: Sequence[str] | None = None, drops: tuple[date, date] | None = None, *, where: str = "true"
+    lake: Lake,
+    columns: Sequence[str] | None = None,
+    drops: tuple[DropKey, DropKey] | None = None,
+    *,
+    where: str = "true",
 ) -> list[dict[str, Any]]:
     """Read the monitors of feeds and of features together; what only features have is null for feeds.
 
@@ -32,7 +36,7 @@ def read_monitors(
 
 
 def scan_monitors(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, drops: tuple[date, date] | None = None
+    connection: duckdb.DuckDBPyConnection, lake: Lake, drops: tuple[DropKey, DropKey] | None = None
 ) -> duckdb.DuckDBPyRelation:
     """Give both tables as one lazy relation; it has no rows where neither was written yet."""
     parts = ["SELECT * FROM _no_monitors"]

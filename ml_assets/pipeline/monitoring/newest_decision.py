@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
@@ -13,7 +14,7 @@ from ml_assets.stores.rows import read_rows
 from ml_assets.stores.unchanged import keep_unchanged, table_marks
 
 
-def newest_decision(spec: UseCaseSpec, paths: StatePaths, until: date = date.max) -> dict[str, Any] | None:
+def newest_decision(spec: UseCaseSpec, paths: StatePaths, until: DropKey = date.max) -> dict[str, Any] | None:
     """Give what the newest drop of `decisions` asks for; `is_judged` says whether a verdict as of it was given.
 
     Drops that were run together, as after an outage, may hold a request for retraining that nobody could act on before
@@ -27,12 +28,12 @@ def newest_decision(spec: UseCaseSpec, paths: StatePaths, until: date = date.max
     return keep_unchanged(name, mark, lambda: _read(Lake(folder, is_pinned=True), reach, until))
 
 
-def are_decided(lake: Lake, drops: Sequence[date]) -> bool:
+def are_decided(lake: Lake, drops: Sequence[DropKey]) -> bool:
     """Say whether every one of `drops` was taken through to its decision."""
     return set(drops) <= {row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])}
 
 
-def _read(lake: Lake, reach: timedelta, until: date) -> dict[str, Any] | None:
+def _read(lake: Lake, reach: timedelta, until: DropKey) -> dict[str, Any] | None:
     decided = [row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])]
     days = [drop for drop in decided if drop <= until]
     if not days:

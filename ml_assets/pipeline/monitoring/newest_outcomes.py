@@ -7,7 +7,6 @@ on the newest one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date
 from typing import Any
 
 from ml_assets.monitoring.diagnosis import known_changes
@@ -15,13 +14,14 @@ from ml_assets.pipeline.monitoring.decisions import freshness_outcome, standing_
 from ml_assets.pipeline.monitoring.monitor_results import monitor_outcome
 from ml_assets.pipeline.monitoring.performance import performance_outcome
 from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.monitoring import DECISIONS, DRIFT_REPORT, FEED_HEALTH, PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
 Rows = list[dict[str, Any]]
-Judge = Callable[[UseCaseSpec, date, Rows], CheckOutcome]
+Judge = Callable[[UseCaseSpec, DropKey, Rows], CheckOutcome]
 
 OUTCOMES: Mapping[str, tuple[str, Judge]] = {
     "feeds": (FEED_HEALTH.name, lambda _, newest, rows: monitor_outcome("feeds", newest, rows)),

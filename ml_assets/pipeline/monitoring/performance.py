@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +35,7 @@ from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.shadows import SHADOWS, read_verdicts
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.shadows import as_promotion
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.monitoring import PERFORMANCE_REPORT, PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import NotComputed, measured
@@ -63,7 +63,7 @@ class PerformanceResult:
     newest_verdict: Mapping[str, Any]
 
 
-def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> PerformanceResult:
+def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) -> PerformanceResult:
     """Measure each model on what matured in each of `drops`, judge the champion of each, and store both.
 
     Grain of the report: drop x drop of prediction x role x slice. Only labels known by a drop are used.
@@ -79,7 +79,7 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[d
         scored = read_scored(connection, spec, drops, _fallback_drops(spec, bounds, promotions))
     with noting_failures(state.paths.alerts, spec.name, REPORT, drops[-1]) as failed:
         rows = measure_performance(scored, drops, spec.monitoring, spec.worklist.capacity)
-        verdicts: dict[date, dict[str, Any]] = {}
+        verdicts: dict[DropKey, dict[str, Any]] = {}
         followed = _FollowedLosses(spec, state, rows, drops[0], promotions)
         for drop in drops:
             champion = champion_of(drop, promotions)
@@ -119,14 +119,14 @@ class _FollowedLosses:
         spec: UseCaseSpec,
         state: UseCaseState,
         rows: Sequence[Mapping[str, Any]],
-        first: date,
+        first: DropKey,
         promotions: Sequence[Promotion],
     ) -> None:
         self._spec, self._state, self._first, self._promotions = spec, state, first, promotions
         self._measured = [row for row in rows if row["role"] in _FOLLOWED and row.get("slice_column") is None]
         self._followed: dict[str, _Followed | None] = {}
 
-    def rises(self, champion: Promotion | None, drop: date) -> Rises:
+    def rises(self, champion: Promotion | None, drop: DropKey) -> Rises:
         """Say by what matured up to `drop` whether the loss of its champion has risen.
 
         While its baseline serves, that of the champion which failed is followed.
@@ -148,7 +148,7 @@ class _FollowedLosses:
             UNKNOWN_PRIOR if residuals is None else prior_rise(rows, residuals, drop),
         )
 
-    def _begun(self, champion: Promotion) -> date:
+    def _begun(self, champion: Promotion) -> DropKey:
         """Give the drop after which the model began to serve this time; while its baseline serves, before that."""
         if champion.serves == "model":
             return champion.serves_after
@@ -178,7 +178,9 @@ class _FollowedLosses:
         )
 
 
-def _fallback_drops(spec: UseCaseSpec, bounds: tuple[date, date], promotions: Sequence[Promotion]) -> list[date]:
+def _fallback_drops(
+    spec: UseCaseSpec, bounds: tuple[DropKey, DropKey], promotions: Sequence[Promotion]
+) -> list[DropKey]:
     """List the drops that the baseline of a failed champion served."""
     champions = {drop: champion_of(drop, promotions) for drop in spec.calendar.drops_between(*bounds)}
     return [drop for drop, champion in champions.items() if champion is not None and champion.serves == "baseline"]
@@ -197,10 +199,10 @@ def _serving(champion: Promotion | None, gains: Mapping[int, float]) -> tuple[st
 
 
 def _notes(
-    drops: Sequence[date], rows: Sequence[Mapping[str, Any]], verdicts: Mapping[date, Mapping[str, Any]]
-) -> dict[date, dict[str, object]]:
+    drops: Sequence[DropKey], rows: Sequence[Mapping[str, Any]], verdicts: Mapping[DropKey, Mapping[str, Any]]
+) -> dict[DropKey, dict[str, object]]:
     """Say of each drop what matured; of several prediction dates in one drop, the measures are the newest's."""
-    notes: dict[date, dict[str, object]] = {
+    notes: dict[DropKey, dict[str, object]] = {
         drop: {"matured with a label": 0, "matured without": 0, "performance": verdicts[drop]["state"]}
         for drop in drops
     }

@@ -12,6 +12,7 @@ from ml_assets.monitoring.quality_over_time import quality_by_week, week_of, wor
 from ml_assets.pipeline.champion.record import BY_HAND, FALLBACK, GATE, PROMOTED, drop_of, read_record
 from ml_assets.pipeline.monitoring.plain_values import plain
 from ml_assets.pipeline.monitoring.serving_quality import newest_verdict_by, serving_fallback
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.lake import Lake
@@ -26,7 +27,7 @@ QUALITY_INCIDENTS = ("loss_risen", "performance", "champion_failed", "fallback_s
 _KIND_OF_VERDICT = {PROMOTED: "promotion", "refused": "refusal", "awaiting_approval": "awaiting approval"}
 
 
-def quality_over_time(spec: UseCaseSpec, state: UseCaseState, first: date | None, last: date | None) -> Row:
+def quality_over_time(spec: UseCaseSpec, state: UseCaseState, first: DropKey | None, last: DropKey | None) -> Row:
     """Give the quality of a use case by week of prediction, as it was known in drop `last`.
 
     Parameters
@@ -68,9 +69,9 @@ def read_scored(
     connection: duckdb.DuckDBPyConnection,
     spec: UseCaseSpec,
     lake: Lake,
-    drops: tuple[date, date],
+    drops: tuple[DropKey, DropKey],
     *,
-    known_by: date | None = None,
+    known_by: DropKey | None = None,
 ) -> pd.DataFrame:
     """Read every prediction of `drops` with the newest label known by drop `known_by`, by default the last of them.
 
@@ -105,14 +106,17 @@ def read_scored(
     return frame.assign(batch_date=frame["batch_date"].dt.date)
 
 
-def _decided(lake: Lake, last: date | None) -> date | None:
+def _decided(lake: Lake, last: DropKey | None) -> DropKey | None:
     """Give the newest drop with a decision, among those up to `last`."""
-    drops = lake.files("decisions").drops() if lake.has("decisions") else set[date]()
+    drops = lake.files("decisions").drops() if lake.has("decisions") else set[DropKey]()
     return max((drop for drop in drops if last is None or drop <= last), default=None)
 
 
 def _events(
-    spec: UseCaseSpec, record: Sequence[Mapping[str, Any]], incidents: Sequence[Incident], drops: tuple[date, date]
+    spec: UseCaseSpec,
+    record: Sequence[Mapping[str, Any]],
+    incidents: Sequence[Incident],
+    drops: tuple[DropKey, DropKey],
 ) -> list[Row]:
     """List what happened in the drops, in their order, each with its week."""
     found = [*_events_of_record(record, drops), *_events_of_incidents(incidents, drops)]
@@ -120,7 +124,7 @@ def _events(
     return [{"week": week_of(event["drop"], spec.calendar.start), **event} for event in found]
 
 
-def _events_of_record(record: Sequence[Mapping[str, Any]], drops: tuple[date, date]) -> Iterable[Row]:
+def _events_of_record(record: Sequence[Mapping[str, Any]], drops: tuple[DropKey, DropKey]) -> Iterable[Row]:
     """Give the verdicts of the gate by the drop they were given as of, and what else was decided by its drop."""
     for row in record:
         is_of_gate, drop = row["decided_by"] == GATE, drop_of(row)
@@ -148,7 +152,7 @@ def _said_by(row: Mapping[str, Any]) -> str:
     return row["note"] if row["decided_by"] == FALLBACK else f"by {row['decided_by']}: {row['note'] or 'no reason'}"
 
 
-def _events_of_incidents(incidents: Sequence[Incident], drops: tuple[date, date]) -> Iterable[Row]:
+def _events_of_incidents(incidents: Sequence[Incident], drops: tuple[DropKey, DropKey]) -> Iterable[Row]:
     for incident in incidents:
         opened = _drop_of(incident)
         if incident.kind in QUALITY_INCIDENTS and drops[0] <= opened <= drops[1]:
@@ -156,9 +160,9 @@ def _events_of_incidents(incidents: Sequence[Incident], drops: tuple[date, date]
             yield _event(opened, incident.kind, None, incident.message, closed)
 
 
-def _drop_of(incident: Incident) -> date:
+def _drop_of(incident: Incident) -> DropKey:
     return date.fromisoformat(incident.since[:10])
 
 
-def _event(drop: date, kind: str, model_version: str | None, message: str, until: str | None = None) -> Row:
+def _event(drop: DropKey, kind: str, model_version: str | None, message: str, until: str | None = None) -> Row:
     return {"drop": drop, "kind": kind, "model_version": model_version, "until": until, "message": message}

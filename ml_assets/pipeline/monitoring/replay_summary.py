@@ -13,6 +13,7 @@ from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, scan_monitors
 from ml_assets.pipeline.monitoring.plain_values import plain
 from ml_assets.pipeline.monitoring.quality_over_time import read_scored
 from ml_assets.serving.routing import champion_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.engine import open_session
@@ -25,17 +26,17 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _WHY = ("trigger", "reason", "monitor", "measurement", "threshold")
-_OF_VERDICT = ("as_of", "rung", "model_version", "verdict", "gate", "decided_by", "serves", "gain", "gain_lower",
+_OF_VERDICT = ("as_of", "candidate", "model_version", "verdict", "gate", "decided_by", "serves", "gain", "gain_lower",
                "gain_upper")  # fmt: skip
 
 
 def summarize_replay(
     spec: UseCaseSpec,
     paths: StatePaths,
-    steps: Sequence[Sequence[date]],
+    steps: Sequence[Sequence[DropKey]],
     *,
     seconds: Iterable[Mapping[str, float]] = (),
-    scheduled: Collection[date] = (),
+    scheduled: Collection[DropKey] = (),
 ) -> Row:
     """Summarize the drops of `steps` as they were known at the last of them; later drops change nothing.
 
@@ -85,7 +86,9 @@ def summarize_replay(
     )  # fmt: skip
 
 
-def _drift(connection: duckdb.DuckDBPyConnection, lake: Lake, begin: date, drops: tuple[date, date]) -> list[Row]:
+def _drift(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, begin: DropKey, drops: tuple[DropKey, DropKey]
+) -> list[Row]:
     """Give the largest ratio of each week, counted from `begin`, and family; what could not be judged is left out."""
     if not any(lake.has(table) for table in MONITORS):
         return []
@@ -110,13 +113,16 @@ def _drift(connection: duckdb.DuckDBPyConnection, lake: Lake, begin: date, drops
 
 
 def _rows(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, drops: tuple[date, date] | None = None
+    connection: duckdb.DuckDBPyConnection, lake: Lake, table: str, drops: tuple[DropKey, DropKey] | None = None
 ) -> list[Row]:
     return lake.relation(connection, table, drops).to_arrow_table().to_pylist() if lake.has(table) else []
 
 
 def _retrainings(
-    verdicts: Sequence[Row], decided: Mapping[date, Row], drops: tuple[date, date], scheduled: Collection[date]
+    verdicts: Sequence[Row],
+    decided: Mapping[DropKey, Row],
+    drops: tuple[DropKey, DropKey],
+    scheduled: Collection[DropKey],
 ) -> list[Row]:
     serving = champion_of(drops[0], promotions_in(verdicts))
     kept = [
@@ -129,7 +135,7 @@ def _retrainings(
             "drop": drop_of(row),
             **{
                 name: row[name]
-                for name in ("as_of", "rung", "model_version", "verdict", "gate", "decided_by", "serves")
+                for name in ("as_of", "candidate", "model_version", "verdict", "gate", "decided_by", "serves")
             },
             **{name: row[name] for name in ("gain", "gain_lower", "gain_upper")},
             "broken": [f"{each['code']}: {each['message']}" for each in row["reasons"] or [] if not each["passed"]],
@@ -156,7 +162,7 @@ def _asked_by(row: Mapping[str, Any], decision: Mapping[str, Any] | None, *, is_
     return nothing | {"trigger": by, "reason": "a plain schedule" if by == "schedule" else None}
 
 
-def _incidents(outbox: AlertOutbox, use_case: str, drops: tuple[date, date]) -> list[Row]:
+def _incidents(outbox: AlertOutbox, use_case: str, drops: tuple[DropKey, DropKey]) -> list[Row]:
     """List the incidents that opened in the drops, but for events: promotions and refusals are told as verdicts."""
     return [
         {

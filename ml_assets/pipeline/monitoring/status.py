@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 from ml_assets.pipeline.champion.decisions import record_of
@@ -11,7 +10,8 @@ from ml_assets.pipeline.champion.record import FALLBACK, damage_of, newest_champ
 from ml_assets.pipeline.monitoring.serving_quality import newest_verdict_by, serving_fallback
 from ml_assets.pipeline.runs.first_runs import ways_to_begin
 from ml_assets.serving.routing import champion_of
-from ml_assets.spec.drops import FILE_NOTE
+from ml_assets.spec.drop import DropKey
+from ml_assets.spec.received import FILE_NOTE
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
@@ -36,7 +36,7 @@ _SCORED_BY = "SELECT batch_date, max(model_version) AS model_version, count(*) A
 
 
 def query_table(
-    state: UseCaseState, table: str, query: str, drops: tuple[date, date] | None = None
+    state: UseCaseState, table: str, query: str, drops: tuple[DropKey, DropKey] | None = None
 ) -> list[dict[str, Any]]:
     """Run a query over one table, as `t`; no rows where it was never written."""
     if not state.lake.has(table):
@@ -46,7 +46,7 @@ def query_table(
         return connection.sql(query).to_arrow_table().to_pylist()
 
 
-def count_drops(state: UseCaseState, first: date, last: date) -> list[dict[str, Any]]:
+def count_drops(state: UseCaseState, first: DropKey, last: DropKey) -> list[dict[str, Any]]:
     """Count what became of the drops and rows of each source in a range of drops."""
     return query_table(state, "drops", _DROP_COUNTS, (first, last))
 
@@ -127,7 +127,7 @@ def _noted(ledger: Sequence[dict[str, Any]]) -> list[str]:
     return notes[-_NOTED:]
 
 
-def refused_examples(state: UseCaseState, drops: tuple[date, date] | None = None) -> dict[str, int]:
+def refused_examples(state: UseCaseState, drops: tuple[DropKey, DropKey] | None = None) -> dict[str, int]:
     """Count the rows that made no example, by reason, the most frequent first."""
     rows = query_table(state, "quarantine_examples", _REFUSED_EXAMPLES, drops)
     return {row["reason"]: row["n"] for row in rows}
@@ -164,8 +164,8 @@ def _champion(spec: UseCaseSpec, state: UseCaseState, verdicts: Sequence[dict[st
 
 
 def _not_scored_by_champion(
-    verdicts: Sequence[dict[str, Any]], scored: Sequence[dict[str, Any]], drops: Sequence[date]
-) -> list[date]:
+    verdicts: Sequence[dict[str, Any]], scored: Sequence[dict[str, Any]], drops: Sequence[DropKey]
+) -> list[DropKey]:
     """List the drops with examples whose predictions are not by the champion that serves them now."""
     promotions = promotions_in(verdicts)
     scored_by = {row["batch_date"]: row["model_version"] for row in scored}
@@ -173,11 +173,11 @@ def _not_scored_by_champion(
     return [drop for drop, champion in serving.items() if champion and scored_by.get(drop) != champion.model_version]
 
 
-def _span(drops: Sequence[date]) -> dict[str, Any] | None:
+def _span(drops: Sequence[DropKey]) -> dict[str, Any] | None:
     return {"first": drops[0], "last": drops[-1], "drops": len(drops)} if drops else None
 
 
-def _first_range(spec: UseCaseSpec, drops: Sequence[date]) -> tuple[date, date]:
+def _first_range(spec: UseCaseSpec, drops: Sequence[DropKey]) -> tuple[DropKey, DropKey]:
     """Give the first drops that follow each other without a hole, as first and last."""
     last = drops[0]
     while spec.calendar.next_drop(last) in drops:
@@ -185,7 +185,9 @@ def _first_range(spec: UseCaseSpec, drops: Sequence[date]) -> tuple[date, date]:
     return drops[0], last
 
 
-def _next(spec: UseCaseSpec, facts: dict[str, Any], landed: Sequence[date], run: Sequence[date]) -> dict[str, str]:
+def _next(
+    spec: UseCaseSpec, facts: dict[str, Any], landed: Sequence[DropKey], run: Sequence[DropKey]
+) -> dict[str, str]:
     name = spec.name
     if not landed:
         start = spec.calendar.start
@@ -215,7 +217,7 @@ def _asked_retraining(name: str, facts: dict[str, Any]) -> dict[str, str]:
     return {f"ml-assets retrain {name} --as-of {decision['drop']}": "the newest decision asks for it; a daemon runs it"}
 
 
-def _next_with_champion(spec: UseCaseSpec, facts: dict[str, Any], landed: date) -> dict[str, str]:
+def _next_with_champion(spec: UseCaseSpec, facts: dict[str, Any], landed: DropKey) -> dict[str, str]:
     name = spec.name
     if facts["not_scored_by_champion"]:
         first, last = _first_range(spec, facts["not_scored_by_champion"])
@@ -229,7 +231,7 @@ def _next_with_champion(spec: UseCaseSpec, facts: dict[str, Any], landed: date) 
 
 
 def content_hashes(
-    spec: UseCaseSpec, state: UseCaseState, tables: Sequence[str] | None, until: date | None
+    spec: UseCaseSpec, state: UseCaseState, tables: Sequence[str] | None, until: DropKey | None
 ) -> dict[str, str]:
     """Give the content hash of tables, all of them where none is named; of their drops up to `until`, if given.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml_assets.monitoring.text_drift import MOST, compare_encodings
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.text_drift import TEXT_DRIFT
 from ml_assets.spec.text_features import TextFeature
 from ml_assets.spec.use_case import UseCaseSpec
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def store_text_drift(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> list[dict[str, Any]]:
+def store_text_drift(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) -> list[dict[str, Any]]:
     """Compare the texts of the window of each drop with those before it, and store what was found; give the rows.
 
     Windows are those of `monitoring`. Of more than 1,000 examples of a side, as many are drawn by a hash of names.
@@ -51,7 +52,9 @@ def store_text_drift(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[dat
     return rows
 
 
-def _read(connection: duckdb.DuckDBPyConnection, encoder: TextFeature, after: date, last: date) -> NDArray[np.float64]:
+def _read(
+    connection: duckdb.DuckDBPyConnection, encoder: TextFeature, after: DropKey, last: DropKey
+) -> NDArray[np.float64]:
     """Read encodings of the drops in (after, last], in order of time; those of null texts are left out."""
     listed = ", ".join(f'"{name}"' for name in encoder.feature_names())
     found = connection.execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 
 from ml_assets.pipeline.experiments.assignments import store_assignments
@@ -26,6 +26,7 @@ from ml_assets.pipeline.scoring.predictions import score_drops
 from ml_assets.pipeline.scoring.shadows import score_shadows
 from ml_assets.pipeline.scoring.worklist import store_worklist
 from ml_assets.spec.contract import Source
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -52,7 +53,7 @@ class BatchContext:
 def run_batch_steps(
     spec: UseCaseSpec,
     state: UseCaseState,
-    drops: Sequence[date],
+    drops: Sequence[DropKey],
     context: BatchContext,
     *,
     only: Collection[str] = (),
@@ -65,7 +66,7 @@ def run_batch_steps(
 
 
 def batch_steps(
-    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date], context: BatchContext
+    spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey], context: BatchContext
 ) -> dict[str, Step]:
     """Name the steps of a range of drops, in the order of the graph. `validated/<source>` writes the quarantine too."""
     is_backfill, tell = context.is_backfill, context.tell
@@ -97,14 +98,14 @@ def batch_steps(
     }  # fmt: skip
 
 
-def _labeling(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> dict[str, Step]:
+def _labeling(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) -> dict[str, Step]:
     """Name the step of weak labels where a use case declares functions."""
     if spec.labeling is None:
         return {}
     return {"labels/weak_labels": lambda: store_weak_labels(spec, state, drops).checks}
 
 
-def _reviewing(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> dict[str, Step]:
+def _reviewing(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) -> dict[str, Step]:
     """Name the step of the review queue where a use case declares one."""
     if spec.review is None:
         return {}
@@ -112,12 +113,12 @@ def _reviewing(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) ->
 
 
 def _receive(
-    spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date], now: datetime
+    spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[DropKey], now: datetime
 ) -> Sequence[CheckOutcome]:
     return receive_source(spec, state, source, drops, now).checks
 
 
 def _validate(
-    spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[date], now: datetime
+    spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequence[DropKey], now: datetime
 ) -> Sequence[CheckOutcome]:
     return validate_source(spec, state, source, drops, now).validated.checks

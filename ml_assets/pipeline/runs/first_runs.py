@@ -5,12 +5,11 @@ Input: the declaration, and the drops that landed and were not run. Output: comm
 
 from __future__ import annotations
 
-from datetime import date
-
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 
 
-def ways_to_begin(spec: UseCaseSpec, first: date, last: date, run_until: date | None = None) -> dict[str, str]:
+def ways_to_begin(spec: UseCaseSpec, first: DropKey, last: DropKey, run_until: DropKey | None = None) -> dict[str, str]:
     """Give the commands that lead to a first champion, by two ways; of a past too short for that, the batch alone.
 
     A training set needs as many drops to learn from as to be judged on, and their labels; what is left for a replay has
@@ -46,7 +45,7 @@ def ways_to_begin(spec: UseCaseSpec, first: date, last: date, run_until: date | 
     return live | rehearsal
 
 
-def _first_training(spec: UseCaseSpec, last: date, run_until: date | None) -> date | None:
+def _first_training(spec: UseCaseSpec, last: DropKey, run_until: DropKey | None) -> DropKey | None:
     """Give the drop to train as of: the newest that was run, or the middle of the past, where either is late enough."""
     calendar = spec.calendar
     needed = 2 * spec.model.holdout + spec.labels.matures_after

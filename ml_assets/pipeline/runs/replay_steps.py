@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 
 from ml_assets.pipeline.champion.fallback import apply_fallback
 from ml_assets.pipeline.champion.record import drop_of, read_record
 from ml_assets.pipeline.monitoring.decisions import decide_drops
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.processes import this_process
 from ml_assets.stores.rows import read_rows
@@ -42,15 +43,15 @@ class StepOutcome:
         The drops before the last one that asked for a retraining which was done, each with its reason.
     """
 
-    drops: tuple[date, ...]
+    drops: tuple[DropKey, ...]
     decision: str
     reason: str
     runs: tuple[str, ...]
     seconds: dict[str, float] = field(default_factory=dict)
-    acted: tuple[tuple[date, str], ...] = ()
+    acted: tuple[tuple[DropKey, str], ...] = ()
 
 
-def replay_steps(spec: UseCaseSpec, first: date, last: date, every: int | None = None) -> list[list[date]]:
+def replay_steps(spec: UseCaseSpec, first: DropKey, last: DropKey, every: int | None = None) -> list[list[DropKey]]:
     """Cut the drops first..last into steps of `every` drops, by default of the declared cadence."""
     length = every or max(1, spec.retraining.replay_every // spec.calendar.every)
     drops = spec.calendar.drops_between(first, last)
@@ -65,7 +66,7 @@ def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - begun
 
 
-def fall_back(spec: UseCaseSpec, state: UseCaseState, drop: date, now: datetime) -> None:
+def fall_back(spec: UseCaseSpec, state: UseCaseState, drop: DropKey, now: datetime) -> None:
     """Apply the fallback after `drop` where its decision says that the champion has failed."""
     (decided,) = read_rows(state.lake, "decisions", None, (drop, drop))
     if decided.get("failure") is not None and spec.model.fallback != "none":
@@ -73,7 +74,7 @@ def fall_back(spec: UseCaseSpec, state: UseCaseState, drop: date, now: datetime)
             apply_fallback(spec, state, decided, now)
 
 
-def find_stale(spec: UseCaseSpec, state: UseCaseState, drop: date, later: Sequence[date]) -> list[date]:
+def find_stale(spec: UseCaseSpec, state: UseCaseState, drop: DropKey, later: Sequence[DropKey]) -> list[DropKey]:
     """Give `later`, the drops of a step after `drop`, where the record holds an entry as of `drop` that they miss.
 
     They miss it where a decision taken now, by what is known of its drop, is another one than the stored one. So a

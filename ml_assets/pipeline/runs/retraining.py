@@ -127,7 +127,7 @@ def _fit(
 ) -> tuple[CheckOutcome, ...]:
     for version in mark_abandoned(state):
         context.tell(f"{spec.name}: {version} was left without a recorded verdict; it is marked abandoned")
-    fitted = fit_candidate(spec, state, rung=retraining.rung, tune=retraining.tune, tell=context.tell)
+    fitted = fit_candidate(spec, state, candidate=retraining.candidate, tune=retraining.tune, tell=context.tell)
     plots = context.draw_plots(fitted) if context.draw_plots else {}
     record_candidate(state, fitted, plots, context.run_id)
     return ()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.delivering import deliver
 from ml_assets.stores.use_case_state import UseCaseState
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def deliver_drop(spec: UseCaseSpec, state: UseCaseState, table: str, drop: date, rows: pa.Table) -> dict[str, str]:
+def deliver_drop(spec: UseCaseSpec, state: UseCaseState, table: str, drop: DropKey, rows: pa.Table) -> dict[str, str]:
     """Write the rows of a drop as the declared files, and remove a file that no longer holds; note where they are."""
     import pyarrow.compute as pc
 

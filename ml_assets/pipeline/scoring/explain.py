@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from ml_assets.pipeline.champion.record import PROMOTED, champion_in, read_recor
 from ml_assets.pipeline.experiments.record import CHALLENGER
 from ml_assets.serving.worklist import ranked_sql
 from ml_assets.spec.catalogue import catalogue
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.logit import logit
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def explain_prediction(spec: UseCaseSpec, state: UseCaseState, example_id: str, drop: date | None) -> dict[str, Any]:
+def explain_prediction(spec: UseCaseSpec, state: UseCaseState, example_id: str, drop: DropKey | None) -> dict[str, Any]:
     """Gather all that is known of a prediction, as plain values."""
     lake = state.lake
     with state.connect() as connection:
@@ -65,7 +65,7 @@ def explain_prediction(spec: UseCaseSpec, state: UseCaseState, example_id: str, 
     }
 
 
-def _listed(connection: duckdb.DuckDBPyConnection, lake: Lake, example_id: str, day: date) -> int | None:
+def _listed(connection: duckdb.DuckDBPyConnection, lake: Lake, example_id: str, day: DropKey) -> int | None:
     if not lake.has("worklist"):
         return None
     rows = lake.relation(connection, "worklist", (day, day)).project("example_id, rank").fetchall()
@@ -73,8 +73,8 @@ def _listed(connection: duckdb.DuckDBPyConnection, lake: Lake, example_id: str, 
 
 
 def _find(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, example_id: str, drop: date | None, use_case: str
-) -> tuple[dict[str, Any], date]:
+    connection: duckdb.DuckDBPyConnection, lake: Lake, example_id: str, drop: DropKey | None, use_case: str
+) -> tuple[dict[str, Any], DropKey]:
     """Find the newest prediction of an example, or that of a drop; leaves a view `predictions`."""
     if not lake.has("predictions"):
         raise MissingTableError(f"{use_case} has no predictions yet")
@@ -93,7 +93,7 @@ def _find(
     return rows[0], rows[0]["batch_date"]
 
 
-def _why(spec: UseCaseSpec, record: list[dict[str, Any]], model_version: str, day: date) -> str:
+def _why(spec: UseCaseSpec, record: list[dict[str, Any]], model_version: str, day: DropKey) -> str:
     served = champion_in(record, day)
     is_so_still = served is not None and served["model_version"] == model_version
     own = [row for row in record if row["verdict"] == PROMOTED and row["model_version"] == model_version]

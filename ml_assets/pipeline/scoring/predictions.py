@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.pipeline.champion.record import read_promotions
@@ -18,6 +17,7 @@ from ml_assets.pipeline.scoring.prior_correction import PriorCorrector, describe
 from ml_assets.pipeline.scoring.scoring_model import scoring_model_of
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.scoring import score_drop
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables import declared_lake_tables
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -43,7 +43,7 @@ class ScoredDrops:
     rows: pa.Table
 
 
-def score_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> ScoredDrops:
+def score_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) -> ScoredDrops:
     """Score every example of `drops` by the champion of its drop, store the predictions and deliver them.
 
     A drop before the first champion has no predictions. What fails the check `trained_before` is not delivered.
@@ -62,7 +62,7 @@ def score_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -
         champions = {drop: champion_of(drop, promotions) for drop in drops}
         read = _features_to_read(connection, lake, champions)
         newest = lake.version("features")
-        by_model: dict[str, list[date]] = {}
+        by_model: dict[str, list[DropKey]] = {}
         for drop, champion in champions.items():
             if champion is not None and read[drop] == newest:
                 by_model.setdefault(champion.model_version, []).append(drop)
@@ -87,8 +87,8 @@ def score_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -
 
 
 def _features_to_read(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, champions: Mapping[date, Promotion | None]
-) -> dict[date, int]:
+    connection: duckdb.DuckDBPyConnection, lake: Lake, champions: Mapping[DropKey, Promotion | None]
+) -> dict[DropKey, int]:
     """Give the lake version of the features of each drop: for what its champion scored before, the one it read then.
 
     So a drop that was served stays as it was served, also after its features were computed again: as long as that
@@ -112,16 +112,16 @@ def _features_to_read(
 def _score_drops(
     corrector: PriorCorrector,
     state: UseCaseState,
-    champions: Mapping[date, Promotion | None],
-    read: Mapping[date, int],
-) -> tuple[pa.Table, dict[date, dict[str, object]]]:
+    champions: Mapping[DropKey, Promotion | None],
+    read: Mapping[DropKey, int],
+) -> tuple[pa.Table, dict[DropKey, dict[str, object]]]:
     """Score each drop by its champion; each model is read once, and a drop without one has no rows.
 
     `read` gives the version of the features of each drop, a view `features_<version>` of the connection.
     """
     bundles: dict[str, ModelBundle] = {}
     scored: list[pd.DataFrame] = []
-    notes: dict[date, dict[str, object]] = {}
+    notes: dict[DropKey, dict[str, object]] = {}
     for drop, champion in champions.items():
         if champion is None:
             notes[drop] = {"champion": "none yet: no model was promoted as of an earlier drop"}
@@ -161,7 +161,7 @@ def _prediction_table(spec: UseCaseSpec, scored: Sequence[pd.DataFrame]) -> pa.T
 
 
 def _check_stored(
-    connection: duckdb.DuckDBPyConnection, champions: Mapping[date, Promotion | None]
+    connection: duckdb.DuckDBPyConnection, champions: Mapping[DropKey, Promotion | None]
 ) -> Iterator[CheckOutcome]:
     """Judge the predictions by what is stored, not by how they were made."""
     late = 0
@@ -190,7 +190,7 @@ def _check_stored(
     )
 
 
-def _check_range(notes: Mapping[date, Mapping[str, object]]) -> CheckOutcome:
+def _check_range(notes: Mapping[DropKey, Mapping[str, object]]) -> CheckOutcome:
     """Find drops whose champion was fitted before `abstain` was declared: it scores whatever it is given."""
     without = {drop: note[_NO_RANGE] for drop, note in notes.items() if _NO_RANGE in note}
     models = ", ".join(sorted({str(model) for model in without.values()}))

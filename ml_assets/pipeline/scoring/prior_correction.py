@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.serving.prior_shift import NO_SHIFT, PriorShift, learn_shift
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.prior_correction import PriorCorrection
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.kept_scores import KeptScores, scores_schema
@@ -34,9 +35,9 @@ class PriorCorrector:
     spec: UseCaseSpec
     kept: KeptScores | None = None
     files: Mapping[int, TableFiles] = field(default_factory=dict[int, TableFiles])
-    _scored: dict[tuple[str, int, date], "pd.DataFrame"] = field(default_factory=dict, init=False)
+    _scored: dict[tuple[str, int, DropKey], "pd.DataFrame"] = field(default_factory=dict, init=False)
 
-    def shift_of(self, drop: date, model_version: str, bundle: ModelBundle, features: int) -> PriorShift:
+    def shift_of(self, drop: DropKey, model_version: str, bundle: ModelBundle, features: int) -> PriorShift:
         """Give the shift of a drop, as it could be known at its batch; none where none is declared."""
         rule = self.spec.model.prior_correction
         if rule is None:
@@ -48,7 +49,7 @@ class PriorCorrector:
             return NO_SHIFT
         return self._learn(drop, rule, rows)
 
-    def _matured(self, drop: date, rule: PriorCorrection, trained_until: datetime) -> list[date]:
+    def _matured(self, drop: DropKey, rule: PriorCorrection, trained_until: datetime) -> list[DropKey]:
         """The drops whose examples may have matured by the batch of `drop`, in the window, after the training rows."""
         calendar = self.spec.calendar
         newest = self.spec.matured_by(drop)
@@ -60,7 +61,7 @@ class PriorCorrector:
             and calendar.batch_at(calendar.previous_drop(each)) < newest
         ]
 
-    def _learn(self, drop: date, rule: PriorCorrection, rows: "Sequence[pd.DataFrame]") -> PriorShift:
+    def _learn(self, drop: DropKey, rule: PriorCorrection, rows: "Sequence[pd.DataFrame]") -> PriorShift:
         import pandas as pd
 
         known = pd.concat(rows, ignore_index=True)
@@ -82,7 +83,7 @@ class PriorCorrector:
             rule=rule,
         )
 
-    def _score(self, drops: Sequence[date], model_version: str, bundle: ModelBundle, features: int) -> None:
+    def _score(self, drops: Sequence[DropKey], model_version: str, bundle: ModelBundle, features: int) -> None:
         """Score the examples of the drops that were not scored yet, all at once.
 
         A row a label that became known of each example of a drop, in the order they did. Where scores are kept, those
@@ -113,7 +114,7 @@ class PriorCorrector:
         for drop in missing:
             self._scored[model_version, features, drop] = known.loc[known["drop"] == drop]
 
-    def _score_examples(self, bundle: ModelBundle, features: int, drops: Sequence[date]) -> "pa.Table":
+    def _score_examples(self, bundle: ModelBundle, features: int, drops: Sequence[DropKey]) -> "pa.Table":
         """Score every example of some drops: `batch_date`, `example_id`, `prediction_at`, `score`."""
         import pyarrow as pa
 
@@ -125,7 +126,7 @@ class PriorCorrector:
         return pa.Table.from_pandas(scored, scores_schema(), preserve_index=False)
 
 
-def drops_read(spec: UseCaseSpec, drops: Sequence[date]) -> tuple[date, date]:
+def drops_read(spec: UseCaseSpec, drops: Sequence[DropKey]) -> tuple[DropKey, DropKey]:
     """Give the range of drops whose features and labels are read to score `drops` with their prior shifts."""
     rule = spec.model.prior_correction
     back = rule.window + spec.labels.matures_after if rule is not None else spec.calendar.every * 0

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from ml_assets.pipeline.labeling.reviewed_labels import show_labels_that_judge
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.serving.selective import NOBODY, RiskCoverage, find_threshold
 from ml_assets.serving.worklist import ranked_sql
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.routes import ABSTAINED, DECIDED, ESCALATED, Routes
 from ml_assets.spec.tables.routes import RISK_COVERAGE, ROUTES
 from ml_assets.spec.use_case import UseCaseSpec
@@ -32,8 +32,8 @@ class RoutedDrops:
     """The routes of drops. `notes` count them by drop; `evidence` is the curve of each drop."""
 
     rows: pa.Table
-    notes: Mapping[date, Mapping[str, object]]
-    evidence: Mapping[date, RiskCoverage]
+    notes: Mapping[DropKey, Mapping[str, object]]
+    evidence: Mapping[DropKey, RiskCoverage]
 
     @property
     def check(self) -> CheckOutcome:
@@ -47,7 +47,7 @@ class RoutedDrops:
         return CheckOutcome("routed", decides, said, counts)
 
 
-def store_routes(spec: UseCaseSpec, state: UseCaseState, routes: Routes, drops: Sequence[date]) -> RoutedDrops:
+def store_routes(spec: UseCaseSpec, state: UseCaseState, routes: Routes, drops: Sequence[DropKey]) -> RoutedDrops:
     """Find the threshold of each of `drops` on what had matured by it, route its examples, and store both.
 
     Evidence are predictions as they were served, of any model, whose examples matured in the window before a drop, with
@@ -61,7 +61,7 @@ def store_routes(spec: UseCaseSpec, state: UseCaseState, routes: Routes, drops: 
     state.lake.replace_drops(ROUTES.name, table, drops)
     points = [row for drop in drops for row in _point_rows(drop, evidence[drop])]
     state.lake.replace_drops(RISK_COVERAGE.name, arrow_rows(RISK_COVERAGE, points), drops)
-    counts: dict[date, Counter[str]] = {drop: Counter() for drop in drops}
+    counts: dict[DropKey, Counter[str]] = {drop: Counter() for drop in drops}
     for row in rows:
         counts[row["batch_date"]][row["route"]] += 1
     notes = {drop: {each: counts[drop][each] for each in (DECIDED, ESCALATED, ABSTAINED)} for drop in drops}
@@ -78,7 +78,11 @@ def with_routes(listed: pa.Table, routed: RoutedDrops) -> pa.Table:
 
 
 def _read(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, state: UseCaseState, routes: Routes, drops: Sequence[date]
+    connection: duckdb.DuckDBPyConnection,
+    spec: UseCaseSpec,
+    state: UseCaseState,
+    routes: Routes,
+    drops: Sequence[DropKey],
 ) -> None:
     """Load the predictions and labels that the drops and their evidence need."""
     first = max(spec.calendar.start, drops[0] - routes.window - spec.labels.matures_after - spec.calendar.every)
@@ -95,7 +99,7 @@ def _read(
     )
 
 
-def _evidence(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, routes: Routes, drop: date) -> RiskCoverage:
+def _evidence(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, routes: Routes, drop: DropKey) -> RiskCoverage:
     until = spec.matured_by(drop)
     found = connection.execute(
         "SELECT any_value(score) AS score, arg_max(label, (known_at, labeled_in)) AS label FROM _outcomes WHERE "
@@ -108,7 +112,7 @@ def _evidence(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, routes: 
 
 
 def _route(
-    connection: duckdb.DuckDBPyConnection, routes: Routes, drop: date, evidence: RiskCoverage
+    connection: duckdb.DuckDBPyConnection, routes: Routes, drop: DropKey, evidence: RiskCoverage
 ) -> list[dict[str, Any]]:
     """Give the route of each example of a drop, in the order of the worklist."""
     rows = connection.execute(
@@ -140,7 +144,7 @@ def _reason(abstained: str | None, sure: float, evidence: RiskCoverage) -> str:
     return f"not sure enough: {sure:.3f}, below {evidence.threshold:.3f}"
 
 
-def _point_rows(drop: date, evidence: RiskCoverage) -> list[dict[str, Any]]:
+def _point_rows(drop: DropKey, evidence: RiskCoverage) -> list[dict[str, Any]]:
     return [
         {"batch_date": drop, **vars(each), "is_chosen": each.confidence == evidence.threshold}
         for each in evidence.points

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
 from ml_assets.pipeline.champion.record import read_record
@@ -14,6 +13,7 @@ from ml_assets.pipeline.scoring.prior_correction import PriorCorrector, drops_re
 from ml_assets.pipeline.scoring.scoring_model import scoring_model_of
 from ml_assets.serving.scoring import score_drop
 from ml_assets.serving.shadows import PastVerdict, Shadow, shadows_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.models import SHADOW_PREDICTIONS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SHADOWS = SHADOW_PREDICTIONS.name
 
 
-def score_shadows(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DropResult:
+def score_shadows(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) -> DropResult:
     """Score `drops` by their shadows and store the scores. Grain: example x role.
 
     A shadow that cannot be loaded, or lacks a feature, is left out; the check `shadows_scored` names it and says why.
@@ -79,10 +79,10 @@ class _ShadowScorer:
         self._features = features
         self._models = models
         self._bundles: dict[str, ModelBundle | TamperedModelError] = {}
-        self.notes: dict[date, dict[str, object]] = defaultdict(dict)
-        self.left_out: dict[str, tuple[str, list[date]]] = {}
+        self.notes: dict[DropKey, dict[str, object]] = defaultdict(dict)
+        self.left_out: dict[str, tuple[str, list[DropKey]]] = {}
 
-    def score(self, drop: date, shadows: Sequence[Shadow]) -> list[pd.DataFrame]:
+    def score(self, drop: DropKey, shadows: Sequence[Shadow]) -> list[pd.DataFrame]:
         """Score one drop, in the order of its shadows."""
         if not shadows:
             self.notes[drop] = {"shadows": "none yet: no verdict was given as of an earlier drop"}
@@ -91,11 +91,11 @@ class _ShadowScorer:
         scored = [(shadow, self._score(rows, drop, shadow)) for shadow in shadows]
         return [frame.assign(role=shadow.role) for shadow, frame in scored if frame is not None]
 
-    def _rows(self, drop: date) -> pd.DataFrame:
+    def _rows(self, drop: DropKey) -> pd.DataFrame:
         table = f"features_{self._features}"
         return self._corrector.connection.execute(f"SELECT * FROM {table} WHERE batch_date = ?", [drop]).df()
 
-    def _score(self, rows: pd.DataFrame, drop: date, shadow: Shadow) -> pd.DataFrame | None:
+    def _score(self, rows: pd.DataFrame, drop: DropKey, shadow: Shadow) -> pd.DataFrame | None:
         try:
             bundle = self._load(shadow)
             # an old model may ask for a feature that is no longer declared: a ValueError that names it
@@ -134,7 +134,7 @@ def _shadow_table(scored: Sequence[pd.DataFrame], features_version: int) -> pa.T
     return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
-def _check_shadows(left_out: Mapping[str, tuple[str, Sequence[date]]], n_drops: int) -> CheckOutcome:
+def _check_shadows(left_out: Mapping[str, tuple[str, Sequence[DropKey]]], n_drops: int) -> CheckOutcome:
     missing = {drop for _, drops in left_out.values() for drop in drops}
     why = "; ".join(f"{version}: {error}" for version, (error, _) in left_out.items())
     return CheckOutcome(

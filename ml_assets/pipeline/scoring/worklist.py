@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date
 
 from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.deliveries import deliver_drop
 from ml_assets.pipeline.scoring.routes import store_routes, with_routes
 from ml_assets.serving.worklist import draw_worklist, unpredicted_weights
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import show_tables
 from ml_assets.stores.use_case_state import UseCaseState
 
 
-def store_worklist(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> DropResult:
+def store_worklist(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) -> DropResult:
     """Draw the worklist of `drops` from their predictions, store it and deliver it. Grain: a place on a list.
 
     A drop whose model does not predict what `rank_by` weighs is ranked by score; a note and the check
@@ -33,7 +33,7 @@ def store_worklist(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]
     if routed is not None:
         rows = with_routes(rows, routed)
     state.lake.replace_drops("worklist", rows, drops)
-    notes: dict[date, dict[str, object]] = {
+    notes: dict[DropKey, dict[str, object]] = {
         drop: {
             **deliver_drop(spec, state, "worklist", drop, rows),
             **_ranked_by_score(missing.get(drop)),
@@ -50,7 +50,7 @@ def _ranked_by_score(missing: Sequence[str] | None) -> dict[str, object]:
     return {"ranked by": f"score: the model does not predict {', '.join(missing)}"} if missing else {}
 
 
-def rank_outcome(missing: Mapping[date, Sequence[str]]) -> CheckOutcome:
+def rank_outcome(missing: Mapping[DropKey, Sequence[str]]) -> CheckOutcome:
     """Warn of drops that were ranked by score, because their model does not predict what `rank_by` weighs."""
     names = sorted({name for each in missing.values() for name in each})
     said = ""

@@ -44,19 +44,19 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Ablation:
-    """What was found of one rung.
+    """What was found of one candidate.
 
     Attributes
     ----------
     by_feature, by_group
         Permutation importance on held-out rows: rises of the log loss, one a repeat.
     shap
-        Mean absolute contribution of each feature there; empty where the rung has none.
+        Mean absolute contribution of each feature there; empty where the candidate has none.
     agrees, stands
         The two measures against each other, and SHAP over fits with other seeds; None without contributions.
     """
 
-    rung: str
+    candidate: str
     as_of: str
     full: MeasuredVariant
     seeds: tuple[MeasuredVariant, ...]
@@ -75,7 +75,7 @@ def measure_ablation(spec: UseCaseSpec, ground: AblationData, as_of: str, n_seed
     """Measure all of it, telling each step; raises ValueError on a history too short to look ahead."""
     groups = views_of(spec.features, ground.features)
     full = measure_full(ground)
-    tell(f"{ground.rung} as it is: log loss {full.measured.log_loss:.4f} ahead")
+    tell(f"{ground.candidate} as it is: log loss {full.measured.log_loss:.4f} ahead")
     held_out = _thinned(ground.holdout)
     rng = np.random.default_rng(ground.recipe.seed)
     alone = {name: (name,) for name in ground.features}
@@ -88,9 +88,9 @@ def measure_ablation(spec: UseCaseSpec, ground: AblationData, as_of: str, n_seed
     shaps = [found for model in models if (found := shap_importance(model, held_out, alone)) is not None]
     means = {name: float(rises.mean()) for name, rises in by_feature.items()}
     return Ablation(
-        rung=ground.rung,
+        candidate=ground.candidate,
         as_of=as_of,
-        full=replace(full.measured, name=ground.rung),
+        full=replace(full.measured, name=ground.candidate),
         seeds=tuple(measured for measured, _ in fits),
         by_feature=by_feature,
         by_group=by_group,

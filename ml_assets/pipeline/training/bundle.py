@@ -13,7 +13,7 @@ from ml_assets.stats.classification import pointwise_log_loss
 from ml_assets.stats.sequential import daily_means
 from ml_assets.stores.model_store import JudgedParts, ModelBundle, UnseenDay
 from ml_assets.training.applicability_domain import Envelope, learn_envelope
-from ml_assets.training.candidate import MeasuredRung, Start, going_on
+from ml_assets.training.candidate import MeasuredCandidate, Start, going_on
 from ml_assets.training.objectives import fit_objectives
 from ml_assets.training.refit import departs, refit
 
@@ -37,7 +37,7 @@ class Taken:
     """The recipe, what was fitted by it, and the name of the model candidate that was taken."""
 
     recipe: TrainingRecipe
-    rungs: Sequence[MeasuredRung]
+    candidates: Sequence[MeasuredCandidate]
     name: str
 
 
@@ -57,23 +57,23 @@ def make_bundle(
         The training set without what the recipe leaves out of the past; both splits.
     """
     recipe, name = taken.recipe, taken.name
-    by_name = {rung.rung.name: rung for rung in taken.rungs}
+    by_name = {candidate.candidate.name: candidate for candidate in taken.candidates}
     chosen, baseline = by_name[name], by_name[recipe.baseline.name]
     model, served_baseline, learned = chosen.model, baseline.model, rows.loc[rows["split"] == "train"]
     trained_until, judged = facts.holdout_after, None
     if recipe.refit:
-        again = refit(recipe, chosen.rung, chosen.model, rows, facts.features, start)
+        again = refit(recipe, chosen.candidate, chosen.model, rows, facts.features, start)
         said = departs(chosen.model, again, rows.loc[rows["split"] == "holdout"])
         if said:
             tell(f"{name}: fitted again on all matured rows, but {said}: what was judged is kept")
         else:
             judged = JudgedParts(facts.holdout_after, chosen.model, baseline.model)
-            served_baseline = refit(recipe, baseline.rung, baseline.model, rows, facts.features)
+            served_baseline = refit(recipe, baseline.candidate, baseline.model, rows, facts.features)
             model, learned, trained_until = again, rows, facts.matured_until
     learned = learned.assign(split="train")
     return ModelBundle(
         as_of=facts.as_of,
-        rung=name,
+        candidate=name,
         trained_until=trained_until,
         training_set_hash=facts.content_hash,
         recipe=recipe.only(name),
@@ -97,16 +97,16 @@ def envelope_of(recipe: TrainingRecipe, learned: pd.DataFrame, features: Sequenc
 
 
 def _started_from(
-    recipe: TrainingRecipe, chosen: MeasuredRung, rows: pd.DataFrame, features: Sequence[str], start: Start | None
+    recipe: TrainingRecipe, chosen: MeasuredCandidate, rows: pd.DataFrame, features: Sequence[str], start: Start | None
 ) -> str | None:
     """Name the champion that the candidate, or one that it blends, went on from; None where all were trained anew."""
-    rung, train = chosen.rung, rows.loc[rows["split"] == "train"]
-    taken = [recipe.rung(name) for name in rung.members or (rung.name,)]
+    candidate, train = chosen.candidate, rows.loc[rows["split"] == "train"]
+    taken = [recipe.candidate(name) for name in candidate.members or (candidate.name,)]
     went_on = any(going_on(recipe, each, train, features, start) is not None for each in taken)
     return start.model_version if start is not None and went_on else None
 
 
-def _unseen_days(chosen: MeasuredRung, baseline: MeasuredRung, rows: pd.DataFrame) -> tuple[UnseenDay, ...]:
+def _unseen_days(chosen: MeasuredCandidate, baseline: MeasuredCandidate, rows: pd.DataFrame) -> tuple[UnseenDay, ...]:
     """Give the losses of windows ahead and of the holdout, and what they exceed the baseline's by, by drop."""
     is_train = (rows["split"] == "train").to_numpy()
     ahead, holdout = rows.loc[is_train].iloc[chosen.ahead_places], rows.loc[~is_train]
@@ -116,7 +116,9 @@ def _unseen_days(chosen: MeasuredRung, baseline: MeasuredRung, rows: pd.DataFram
     drops = np.concatenate(
         [part["batch_date"].astype(str).str.slice(0, 10).to_numpy(dtype=str) for part in (ahead, holdout)]
     )
-    scores, simple = (np.concatenate([rung.ahead_scores, rung.holdout_scores]) for rung in (chosen, baseline))
+    scores, simple = (
+        np.concatenate([candidate.ahead_scores, candidate.holdout_scores]) for candidate in (chosen, baseline)
+    )
     losses = pointwise_log_loss(labels, scores)
     names, found = daily_means(drops, losses)
     others = [

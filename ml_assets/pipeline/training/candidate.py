@@ -1,4 +1,4 @@
-"""The candidate: every model candidate of the ladder fitted and measured, and one of them taken."""
+"""The candidate: every model candidate fitted and measured, and one of them taken."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ml_assets.decisions.rung_choice import RungChoice, choose_rung
+from ml_assets.decisions.candidate_choice import CandidateChoice, choose_candidate
 from ml_assets.pipeline.champion.record import candidate_table, read_champion_before
 from ml_assets.pipeline.evaluation.behaviours import broken_by
 from ml_assets.pipeline.features.versions import definitions_of, lost_features
 from ml_assets.pipeline.training.bundle import BundleFacts, Taken, make_bundle
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.model import TrainingRecipe
 from ml_assets.spec.tables.monitoring import PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.model_registry import CandidateLog
 from ml_assets.stores.model_store import ModelBundle, StoredModel
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.candidate import MeasuredRung, Start, climb
+from ml_assets.training.candidate import MeasuredCandidate, Start, fit_candidates
 from ml_assets.training.estimators import needs_both_classes
 from ml_assets.training.history import choose_history, within_history
 from ml_assets.training.model_kind import FittedModel
-from ml_assets.training.tuning import Trial, tune_ladder
+from ml_assets.training.tuning import Trial, tune_candidates
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,30 +32,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Climbed:
-    """The ladder as climbed, and the rung taken."""
+class FittedCandidates:
+    """The candidates as fitted_candidates, and the candidate taken."""
 
     recipe: TrainingRecipe
-    rungs: list[MeasuredRung]
-    choice: RungChoice
+    candidates: list[MeasuredCandidate]
+    choice: CandidateChoice
     trials: list[Trial]
 
     @property
-    def chosen(self) -> MeasuredRung:
-        """The rung taken."""
-        return next(rung for rung in self.rungs if rung.rung.name == self.choice.name)
+    def chosen(self) -> MeasuredCandidate:
+        """The candidate taken."""
+        return next(candidate for candidate in self.candidates if candidate.candidate.name == self.choice.name)
 
     @property
-    def baseline(self) -> MeasuredRung:
+    def baseline(self) -> MeasuredCandidate:
         """The baseline that is served beside it."""
-        return next(rung for rung in self.rungs if rung.rung.name == self.recipe.baseline.name)
+        return next(candidate for candidate in self.candidates if candidate.candidate.name == self.recipe.baseline.name)
 
 
 @dataclass(frozen=True, eq=False)
 class FittedCandidate:
     """A candidate that is kept, and the training set it was fitted on. Grain of `rows`: a labelled example."""
 
-    climbed: Climbed
+    fitted_candidates: FittedCandidates
     bundle: ModelBundle
     stored: StoredModel
     rows: pd.DataFrame
@@ -62,12 +63,12 @@ class FittedCandidate:
 
 
 def fit_candidate(
-    spec: UseCaseSpec, state: UseCaseState, *, rung: str = "", tune: bool = False, tell: Callable[[str], None]
+    spec: UseCaseSpec, state: UseCaseState, *, candidate: str = "", tune: bool = False, tell: Callable[[str], None]
 ) -> FittedCandidate:
-    """Fit the ladder on the newest training set, take a rung, and keep its model.
+    """Fit the candidates on the newest training set, take a candidate, and keep its model.
 
-    `rung` fixes which is taken; `tune` searches for parameters first. Nothing is refitted on the holdout, and nothing
-    is chosen by it where the history is long enough for windows ahead.
+    `candidate` fixes which is taken; `tune` searches for parameters first. Nothing is refitted on the holdout, and
+    nothing is chosen by it where the history is long enough for windows ahead.
     """
     record, version = state.lake.metadata(TRAINING_SET), state.lake.version(TRAINING_SET) or 0
     plan = record["plan"]
@@ -82,17 +83,25 @@ def fit_candidate(
         holdout = rows.loc[rows["split"] == "holdout"][list(plan["features"])]
         return broken_by(spec, state, model, holdout, date.fromisoformat(plan["as_of"]))
 
-    climbed = _climb(spec, _Choice(recipe, rung, tune, breaks), rows, plan["features"], start, tell)
+    fitted_candidates = _fit_candidates(
+        spec, _Choice(recipe, candidate, tune, breaks), rows, plan["features"], start, tell
+    )
     facts = BundleFacts(plan["as_of"], plan["holdout_after"], plan["matured_until"], record["content_hash"],
                         tuple(plan["features"]))  # fmt: skip
-    bundle = make_bundle(Taken(climbed.recipe, climbed.rungs, climbed.choice.name), rows, facts, start=start, tell=tell)
-    return FittedCandidate(climbed, bundle, state.models.save(bundle), rows, version)
+    bundle = make_bundle(
+        Taken(fitted_candidates.recipe, fitted_candidates.candidates, fitted_candidates.choice.name),
+        rows,
+        facts,
+        start=start,
+        tell=tell,
+    )
+    return FittedCandidate(fitted_candidates, bundle, state.models.save(bundle), rows, version)
 
 
 def record_candidate(
     state: UseCaseState, fitted: FittedCandidate, plots: Mapping[str, bytes], dagster_run_id: str
 ) -> str:
-    """Log a kept candidate to MLflow with its plots, and write its table; give the MLflow run. Grain: a rung."""
+    """Log a kept candidate to MLflow with its plots, and write its table; give the MLflow run. Grain: a candidate."""
     bundle, stored, version = fitted.bundle, fitted.stored, fitted.training_set_version
     tags = {
         "as_of": bundle.as_of,
@@ -102,9 +111,9 @@ def record_candidate(
         "artifact_sha256": stored.artifact_sha256,
         "model_version": stored.model_version,
     }
-    run_id, registered = state.registry.log_candidate(_log_of(fitted.climbed, stored, tags, plots))
+    run_id, registered = state.registry.log_candidate(_log_of(fitted.fitted_candidates, stored, tags, plots))
     provenance = {"_training_set_version": version, "_mlflow_run_id": run_id, "_registry_version": registered}
-    table = candidate_table(bundle.as_of, fitted.climbed.rungs, bundle.rung, stored, provenance)
+    table = candidate_table(bundle.as_of, fitted.fitted_candidates.candidates, bundle.candidate, stored, provenance)
     state.lake.replace("candidate_model", table)
     return run_id
 
@@ -130,7 +139,7 @@ def _with_history(
 
 
 def _changes(
-    connection: duckdb.DuckDBPyConnection, state: UseCaseState, spec: UseCaseSpec, as_of: date
+    connection: duckdb.DuckDBPyConnection, state: UseCaseState, spec: UseCaseSpec, as_of: DropKey
 ) -> list[datetime]:
     """Give the moments at which a change began, as known in `as_of`: by its verdict, and of the champion's rows."""
     found: list[datetime] = []
@@ -151,7 +160,7 @@ def _start(
     connection: duckdb.DuckDBPyConnection, state: UseCaseState, spec: UseCaseSpec, as_of: str, version: int
 ) -> Start | None:
     """Read the champion to go on from: the one that serves the candidate's own as_of."""
-    if all(rung.warm_start is None for rung in spec.model.ladder):
+    if all(candidate.warm_start is None for candidate in spec.model.candidates):
         return None
     incumbent = read_champion_before(connection, state.lake, date.fromisoformat(as_of))
     if incumbent is None:
@@ -168,62 +177,64 @@ class _Choice:
     """The recipe, what a person fixes about the candidate, and which declared behaviours a model breaks."""
 
     recipe: TrainingRecipe
-    rung: str
+    candidate: str
     tune: bool
     breaks: Callable[[FittedModel], str]
 
 
-def _climb(
+def _fit_candidates(
     spec: UseCaseSpec,
     asked: _Choice,
     rows: pd.DataFrame,
     features: Sequence[str],
     start: Start | None,
     tell: Callable[[str], None],
-) -> Climbed:
+) -> FittedCandidates:
     recipe = asked.recipe
-    if asked.rung:
-        recipe = recipe.only(asked.rung)
+    if asked.candidate:
+        recipe = recipe.only(asked.candidate)
     recipe, left_out = without_unfittable(recipe, rows)
     for reason in left_out:
         tell(reason)
     trials: list[Trial] = []
     if asked.tune and not left_out:
-        recipe, trials = tune_ladder(recipe, spec.model.tuning, rows, features, tell)
+        recipe, trials = tune_candidates(recipe, spec.model.tuning, rows, features, tell)
 
-    def tell_rung(rung: MeasuredRung) -> None:
-        said = rung.ahead or rung.measures
-        where = "ahead" if rung.ahead else "on the holdout"
-        tell(f"{rung.rung.name}: log loss {said['log_loss']:.4f}, AUC {said['auc']:.4f} {where}")
+    def tell_candidate(candidate: MeasuredCandidate) -> None:
+        said = candidate.ahead or candidate.measures
+        where = "ahead" if candidate.ahead else "on the holdout"
+        tell(f"{candidate.candidate.name}: log loss {said['log_loss']:.4f}, AUC {said['auc']:.4f} {where}")
 
-    rungs = climb(recipe, rows, features, start=start, on_rung=tell_rung)
-    if asked.rung in [rung.name for rung in recipe.ladder]:
-        choice = RungChoice(asked.rung, (f"{asked.rung}: fixed by hand",))
+    candidates = fit_candidates(recipe, rows, features, start=start, on_candidate=tell_candidate)
+    if asked.candidate in [candidate.name for candidate in recipe.candidates]:
+        choice = CandidateChoice(asked.candidate, (f"{asked.candidate}: fixed by hand",))
     else:
-        choice = take_rung(recipe, rungs, spec.model.min_relative_gain, asked.breaks)
-    return Climbed(recipe, rungs, RungChoice(choice.name, (*choice.reasons, *left_out)), trials)
+        choice = take_candidate(recipe, candidates, spec.model.min_relative_gain, asked.breaks)
+    return FittedCandidates(recipe, candidates, CandidateChoice(choice.name, (*choice.reasons, *left_out)), trials)
 
 
-def take_rung(
+def take_candidate(
     recipe: TrainingRecipe,
-    rungs: Sequence[MeasuredRung],
+    candidates: Sequence[MeasuredCandidate],
     margin: float,
     breaks: Callable[[FittedModel], str],
-) -> RungChoice:
-    """Take the best rung that keeps the declared behaviours; where only shares and counts do, the best of all.
+) -> CandidateChoice:
+    """Take the best candidate that keeps the declared behaviours; where only shares and counts do, the best of all.
 
     The gate then refuses that one with the behaviour that it breaks, which tells more than a baseline without a gain.
     """
     # a history too short for windows ahead leaves only the holdout to choose on, and the table says so
-    losses = [(rung.rung.name, (rung.ahead or rung.measures)["log_loss"]) for rung in rungs]
-    models = {rung.rung.name: rung.model for rung in rungs}
-    counted = [rung.name for rung in recipe.ladder if not needs_both_classes(rung)]
+    losses = [
+        (candidate.candidate.name, (candidate.ahead or candidate.measures)["log_loss"]) for candidate in candidates
+    ]
+    models = {candidate.candidate.name: candidate.model for candidate in candidates}
+    counted = [candidate.name for candidate in recipe.candidates if not needs_both_classes(candidate)]
 
     def broken(name: str) -> str:
         return "" if name in counted else breaks(models[name])
 
-    kept = choose_rung(losses, margin, broken)
-    best = choose_rung(losses, margin)
+    kept = choose_candidate(losses, margin, broken)
+    best = choose_candidate(losses, margin)
     return best if kept.name in counted else kept
 
 
@@ -235,22 +246,36 @@ def without_unfittable(recipe: TrainingRecipe, rows: pd.DataFrame) -> tuple[Trai
     labels = rows.loc[rows["split"] == "train", "label"]
     if labels.nunique() > 1:
         return recipe, ()
-    kept = tuple(rung for rung in recipe.ladder if not needs_both_classes(rung))
+    kept = tuple(candidate for candidate in recipe.candidates if not needs_both_classes(candidate))
     why = f"all {len(labels)} training labels are {int(labels.iloc[0])}, and it learns from both classes"
-    left_out = tuple(f"{rung.name}: left out, {why}" for rung in recipe.ladder if needs_both_classes(rung))
-    return recipe.model_copy(update={"ladder": kept}), left_out
+    left_out = tuple(
+        f"{candidate.name}: left out, {why}" for candidate in recipe.candidates if needs_both_classes(candidate)
+    )
+    return recipe.model_copy(update={"candidates": kept}), left_out
 
 
-def _log_of(climbed: Climbed, stored: StoredModel, tags: Mapping[str, str], plots: Mapping[str, bytes]) -> CandidateLog:
-    chosen = climbed.chosen
-    ahead = {f"{r.rung.name}.ahead.{key}": value for r in climbed.rungs for key, value in (r.ahead or {}).items()}
-    holdout = {f"{r.rung.name}.{key}": value for r in climbed.rungs for key, value in r.measures.items()}
+def _log_of(
+    fitted_candidates: FittedCandidates, stored: StoredModel, tags: Mapping[str, str], plots: Mapping[str, bytes]
+) -> CandidateLog:
+    chosen = fitted_candidates.chosen
+    ahead = {
+        f"{r.candidate.name}.ahead.{key}": value
+        for r in fitted_candidates.candidates
+        for key, value in (r.ahead or {}).items()
+    }
+    holdout = {
+        f"{r.candidate.name}.{key}": value for r in fitted_candidates.candidates for key, value in r.measures.items()
+    }
     return CandidateLog(
         name=stored.model_version,
-        parameters={"rung": chosen.rung.name, "seed": climbed.recipe.seed, **chosen.rung.parameters},
+        parameters={
+            "candidate": chosen.candidate.name,
+            "seed": fitted_candidates.recipe.seed,
+            **chosen.candidate.parameters,
+        },
         metrics=holdout | ahead | dict(chosen.measures),
         tags=tags,
         plots=plots,
         artifacts=stored.folder,
-        trials=climbed.trials,
+        trials=fitted_candidates.trials,
     )

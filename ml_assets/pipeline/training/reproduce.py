@@ -18,7 +18,7 @@ from ml_assets.spec.names import did_you_mean
 from ml_assets.stores.model_store import ModelStore, installed_libraries
 from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets.training.candidate import Start, climb
+from ml_assets.training.candidate import Start, fit_candidates
 from ml_assets.training.history import within_history
 from ml_assets.training.training_set import DrawPlan
 
@@ -78,14 +78,18 @@ def reproduce(state: UseCaseState, model_version: str, tell: Callable[[str], Non
     if recorded.started_from is not None:
         before = store.load(recorded.started_from, _entry(record, recorded.started_from)["artifact_sha256"])
         start = Start(before.model, datetime.fromisoformat(before.trained_until), recorded.started_from)
-    tell(f"training {recorded.rung} again")
+    tell(f"training {recorded.candidate} again")
     rows = within_history(recorded.recipe, rows)
-    rungs = climb(
-        recorded.recipe, rows, recorded.features, start=start, on_rung=lambda r: tell(f"{r.rung.name} is done")
+    candidates = fit_candidates(
+        recorded.recipe,
+        rows,
+        recorded.features,
+        start=start,
+        on_candidate=lambda r: tell(f"{r.candidate.name} is done"),
     )
     plan = drawn["plan"]
     facts = BundleFacts(recorded.as_of, plan["holdout_after"], plan["matured_until"], again_hash, recorded.features)
-    bundle = make_bundle(Taken(recorded.recipe, rungs, recorded.rung), rows, facts, start=start, tell=tell)
+    bundle = make_bundle(Taken(recorded.recipe, candidates, recorded.candidate), rows, facts, start=start, tell=tell)
     with TemporaryDirectory() as folder:
         stored = ModelStore(Path(folder)).save(bundle)
         differing = _differing(store.folder / model_version, stored.folder)

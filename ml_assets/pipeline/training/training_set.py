@@ -13,6 +13,7 @@ from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_drop_n
 from ml_assets.pipeline.features.versions import require_one_set, stale_drops
 from ml_assets.pipeline.monitoring.feed_health import read_faults
 from ml_assets.pipeline.training.sampling import EXAMPLES_VIEW, sampled, sampling_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.kept_files import scan
@@ -73,11 +74,11 @@ class TrainingSetResult:
     inputs: Mapping[str, int]
     content_hash: str
     without_label: int
-    before: date | None
+    before: DropKey | None
     columns: Mapping[str, str]
 
     @property
-    def as_of(self) -> date:
+    def as_of(self) -> DropKey:
         """The drop it was drawn as of."""
         return date.fromisoformat(self.plan.as_of)
 
@@ -186,7 +187,7 @@ def rebuild(connection: duckdb.DuckDBPyConnection, lake: Lake, version: int) -> 
     return recorded["content_hash"], again.content_hash
 
 
-def drawn_before(lake: Lake) -> date | None:
+def drawn_before(lake: Lake) -> DropKey | None:
     """Give the drop that the newest training set was drawn as of."""
     plan = lake.metadata(TABLE).get("plan") if lake.has(TABLE) else None
     return date.fromisoformat(plan["as_of"]) if plan else None
@@ -196,7 +197,7 @@ def _drawn_versions(lake: Lake) -> str:
     return ", ".join(str(commit["version"]) for commit in reversed(lake.history(TABLE)) if "plan" in commit)
 
 
-def choose_as_of(spec: UseCaseSpec, asked: str, computed: Collection[date]) -> date:
+def choose_as_of(spec: UseCaseSpec, asked: str, computed: Collection[DropKey]) -> DropKey:
     """Read the asked drop, or take the newest one with features.
 
     Raises

@@ -15,10 +15,10 @@ _MADE_FROM = read_columns("""
 CANDIDATE_MODEL = Table(
     "candidate_model",
     asset="models/candidate_model",
-    grain="rung of the newest candidate",
+    grain="candidate of the newest candidate",
     columns=_AS_OF
     + read_columns("""
-    rung            | VARCHAR | name of the rung
+    candidate            | VARCHAR | name of the candidate
     kind            | VARCHAR | kind of model
     is_chosen       | BOOLEAN | whether it is the candidate
     n               | DOUBLE  | examples of the holdout | rows
@@ -32,7 +32,7 @@ CANDIDATE_MODEL = Table(
     ahead_log_loss  | DOUBLE  | log loss there | nats | the history is too short
     ahead_auc       | DOUBLE  | AUC there | | the history is too short
     ahead_ece       | DOUBLE  | expected calibration error there | | the history is too short
-    model_version   | VARCHAR | as-of drop, rung and content | | not the candidate
+    model_version   | VARCHAR | as-of drop, candidate and content | | not the candidate
     artifact_sha256 | VARCHAR | of its manifest, checked before it is loaded | | not the candidate
 """)
     + _MADE_FROM,
@@ -104,7 +104,7 @@ _VERDICT = (
     + read_columns(f"""
     verdict            | VARCHAR | promoted, refused, awaiting_approval or dry_run
     gate               | VARCHAR | enabled, dry_run or disabled
-    rung               | VARCHAR | of the candidate
+    candidate               | VARCHAR | of the candidate
     model_version      | VARCHAR | of the candidate
     artifact_sha256    | VARCHAR | of its manifest
     champion_before    | VARCHAR | what it was compared with | | there was no champion

@@ -54,7 +54,7 @@ def test_features_say_where_they_come_from_and_have_no_version_before_they_were_
     assert found["weather_wind_speed_mph"]["over"] == "6h"
     assert found["carrier_late_share_1d"]["read_by"] == ["feature carrier_trend"]
     assert found["departure_hour"]["read_by"] == [
-        "feature hour_x_origin_late_share", "rung group_history", "slices of the performance report",
+        "feature hour_x_origin_late_share", "candidate group_history", "slices of the performance report",
     ]  # fmt: skip
 
 

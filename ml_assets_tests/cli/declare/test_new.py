@@ -319,6 +319,6 @@ def test_baseline_is_never_grouped_by_a_float_or_a_number_of_its_own_in_every_ro
 
     for name, options in (("zoned", ("--every=1d", "--at=06:00", "--zone=UTC")), ("undecided", ())):
         declared = attributes_of(root, name, f"--from={path}", *options)
-        (baseline, *_) = declared["model"]["ladder"]
+        (baseline, *_) = declared["model"]["candidates"]
         assert (baseline["kind"], baseline["group_by"]) == ("group_history", ["day_of_week"])
         assert "day_of_week" in [each["name"] for each in declared["features"]["expressions"]]

@@ -15,7 +15,7 @@ from ml_assets.cli import app
 from ml_assets.cli.console import console
 from ml_assets.cli.models import commands as models
 from ml_assets.spec.features import FeatureSpec
-from ml_assets.spec.model import Folds, Rung
+from ml_assets.spec.model import Folds, ModelCandidate
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets_tests.rehearsal import flagship
@@ -23,19 +23,19 @@ from ml_assets_tests.training.conftest import made_up_flights
 
 VIEW = {"name": "weather", "from": "weather", "latest": ["wind_speed_mph"], "max_age": "6h"}
 NAMES = ["weather_wind_speed_mph", "carrier", "hour", "season"]
-LADDER = (
-    Rung(name="constant", kind="constant"),
-    Rung(name="group_history", kind="group_history", group_by=("carrier", "hour")),
-    Rung(name="line", kind="logistic_regression", parameters={"min_frequency": 20}),
-    Rung(name="trees", kind="xgboost", parameters={"rounds": 8, "max_depth": 3}),
-    Rung(name="blend", kind="blend", members=("line", "trees")),
+CANDIDATES = (
+    ModelCandidate(name="constant", kind="constant"),
+    ModelCandidate(name="group_history", kind="group_history", group_by=("carrier", "hour")),
+    ModelCandidate(name="line", kind="logistic_regression", parameters={"min_frequency": 20}),
+    ModelCandidate(name="trees", kind="xgboost", parameters={"rounds": 8, "max_depth": 3}),
+    ModelCandidate(name="blend", kind="blend", members=("line", "trees")),
 )
 
 
 def small_spec() -> UseCaseSpec:
-    """The flagship with a small ladder and four features."""
+    """The flagship with a small candidates and four features."""
     declared = flagship()
-    update = {"ladder": LADDER, "threads": 1, "folds": Folds(count=2, length=timedelta(days=8))}
+    update = {"candidates": CANDIDATES, "threads": 1, "folds": Folds(count=2, length=timedelta(days=8))}
     expressions = [{"name": name, "sql": name} for name in NAMES[1:]]
     features = FeatureSpec.model_validate({"views": [VIEW], "expressions": expressions})
     return declared.model_copy(update={"model": declared.model.model_copy(update=update), "features": features})
@@ -84,7 +84,7 @@ def test_as_json_it_holds_every_measure_and_the_page_every_part(state: Path) -> 
 
     assert result.exit_code == 0, result.stderr
     found: dict[str, Any] = json.loads(result.stdout)
-    assert (found["rung"], found["as_of"]) == ("blend", "2013-02-09")
+    assert (found["candidate"], found["as_of"]) == ("blend", "2013-02-09")
     assert max(found["permutation"], key=lambda name: sum(found["permutation"][name])) == "hour"
     assert set(found["permutation_of_views"]) == {"weather", "= expressions"}
     assert [each["name"] for each in found["ablated"]] == ["weather", "= expressions"]
@@ -101,10 +101,10 @@ def test_as_json_it_holds_every_measure_and_the_page_every_part(state: Path) -> 
     assert "it goes up with time" in text
 
 
-def test_a_rung_by_name_is_shown_as_tables_with_what_to_do_next(state: Path) -> None:
+def test_a_candidate_by_name_is_shown_as_tables_with_what_to_do_next(state: Path) -> None:
     lay(state, training_set())
 
-    result = run("--rung", "line", "--seeds", "0")
+    result = run("--candidate", "line", "--seeds", "0")
 
     assert result.exit_code == 0, result.stderr
     assert "acts as a date: season" in result.stdout
@@ -112,16 +112,19 @@ def test_a_rung_by_name_is_shown_as_tables_with_what_to_do_next(state: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("rung", "said"),
+    ("candidate", "said"),
     [
-        ("lines", "--rung: found 'lines'; allowed: constant, group_history, line, trees, blend"),
-        ("group_history", "found 'group_history', a group_history; allowed: a rung that weighs features: line, trees"),
+        ("lines", "--candidate: found 'lines'; allowed: constant, group_history, line, trees, blend"),
+        (
+            "group_history",
+            "found 'group_history', a group_history; allowed: a candidate that weighs features: line, trees",
+        ),
     ],
 )
-def test_a_rung_that_weighs_no_features_is_refused(state: Path, rung: str, said: str) -> None:
+def test_a_candidate_that_weighs_no_features_is_refused(state: Path, candidate: str, said: str) -> None:
     lay(state, training_set())
 
-    result = run("--rung", rung)
+    result = run("--candidate", candidate)
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert said in result.stderr

@@ -66,10 +66,10 @@ def waiting(served: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Wait
     """Retrain as of the 13th in a dry run, then with a person to be asked; score the 14th after each."""
     state = go_on_from(served, tmp_path_factory.mktemp("waiting"))
     first = state.rows("champion", RECORD)[0]["model_version"]
-    state.retrain(SECOND_AS_OF, rung="logistic_regression", gate="dry_run", only=(*DRAWING, *JUDGING))
+    state.retrain(SECOND_AS_OF, candidate="logistic_regression", gate="dry_run", only=(*DRAWING, *JUDGING))
     state.score(14, 14)
     record, served_then = state.rows("champion", RECORD), served_by(state)
-    state.retrain(SECOND_AS_OF, rung="logistic_regression", spec=APPROVAL, only=(*JUDGING, "models/model_card"))
+    state.retrain(SECOND_AS_OF, candidate="logistic_regression", spec=APPROVAL, only=(*JUDGING, "models/model_card"))
     state.score(14, 14)
     return Waiting(state, first, record, served_then)
 
@@ -77,7 +77,7 @@ def waiting(served: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Wait
 @pytest.fixture(scope="module")
 def two(served: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Two:
     state = go_on_from(served, tmp_path_factory.mktemp("two"))
-    state.retrain(SECOND_AS_OF, rung="blend", gate="disabled")
+    state.retrain(SECOND_AS_OF, candidate="blend", gate="disabled")
     state.retrain(SECOND_AS_OF, only=("models/model_card",))
     state.score(14, 14)
     first, second = (row["model_version"] for row in state.rows("champion", RECORD))
@@ -246,7 +246,7 @@ def test_retraining_run_again_after_a_rollback_changes_neither_what_serves_nor_t
     said(run("rollback", NAME, "--yes"))
     assert alias(state) == two.first
 
-    state.retrain(SECOND_AS_OF, rung="blend", gate="disabled", only=JUDGING)
+    state.retrain(SECOND_AS_OF, candidate="blend", gate="disabled", only=JUDGING)
 
     assert len(state.rows("champion", RECORD)) == 3
     assert f"2013-01-15 is served by {two.first}" in said(run("champion", NAME, "--drop", "2013-01-15"))
@@ -284,7 +284,7 @@ def test_champion_whose_features_are_gone_stops_no_retraining_and_is_not_gone_ba
     without = SPEC.model_copy(update={"features": SPEC.features.model_copy(update={"expressions": tuple(kept)})})
     (first,) = state.rows("champion", RECORD)
 
-    state.retrain(SECOND_AS_OF, rung="logistic_regression", spec=without)
+    state.retrain(SECOND_AS_OF, candidate="logistic_regression", spec=without)
     state.retrain(SECOND_AS_OF, spec=without, only=("models/model_card",))
     (verdict,) = state.rows("evaluation")
     at(state, monkeypatch, without)
@@ -504,7 +504,7 @@ def test_model_card_answers_what_data_how_good_for_whom_bad_and_what_changed(
     assert f"| log loss | {loss['estimate']:.4f} ({loss['lower']:.4f} to {loss['upper']:.4f}) |" in parts["How good"]
     assert f"| {worst['column']} {worst['value']} | {worst['n']} |" in parts["For whom bad"]
     assert f"Compared with {two.first}" in parts["What changed since the last one"]
-    assert "The recipe differs in: ladder." in parts["What changed since the last one"]
+    assert "The recipe differs in: candidates." in parts["What changed since the last one"]
     assert "promoted by gate, serving drops after 2013-01-13 (gate disabled)" in parts["Who or what decided"]
     page = (state.paths.model_cards(NAME) / f"{two.second}.html").read_text()
     assert "<script" not in page

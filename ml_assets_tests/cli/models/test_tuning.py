@@ -9,19 +9,19 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ml_assets.cli import app
-from ml_assets.spec.model import Range, Rung
+from ml_assets.spec.model import ModelCandidate, Range
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
-from ml_assets_tests.cli.models.test_ablation import LADDER, begin, lay, small_spec, training_set
+from ml_assets_tests.cli.models.test_ablation import CANDIDATES, begin, lay, small_spec, training_set
 
-LINE = LADDER[2].model_copy(update={"search": {"C": Range(low=0.001, high=10, log=True)}})
+LINE = CANDIDATES[2].model_copy(update={"search": {"C": Range(low=0.001, high=10, log=True)}})
 
 
 def searched_spec() -> UseCaseSpec:
-    """The small ladder, in which the line may be searched."""
+    """The small candidates, in which the line may be searched."""
     spec = small_spec()
-    ladder: tuple[Rung, ...] = (*LADDER[:2], LINE, *LADDER[3:])
-    return spec.model_copy(update={"model": spec.model.model_copy(update={"ladder": ladder})})
+    candidates: tuple[ModelCandidate, ...] = (*CANDIDATES[:2], LINE, *CANDIDATES[3:])
+    return spec.model_copy(update={"model": spec.model.model_copy(update={"candidates": candidates})})
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_search_is_seeded_and_its_best_trial_gives_the_parameters(state: Path) -
     lay(state, training_set())
     lake = Lake(state / "lake" / "flight_delays")
 
-    found = json.loads(run("--rung", "line", "--trials", "3", "--json").stdout)
+    found = json.loads(run("--candidate", "line", "--trials", "3", "--json").stdout)
     shown = run("--trials", "3")
 
     (best,) = [trial for trial in found["trials"] if trial["is_best"]]
@@ -51,20 +51,20 @@ def test_search_is_seeded_and_its_best_trial_gives_the_parameters(state: Path) -
     assert lake.versions(lake.tables()) == {"training_set": 0}
 
 
-def test_rung_that_is_not_there_is_explained_with_the_nearest(state: Path) -> None:
+def test_candidate_that_is_not_there_is_explained_with_the_nearest(state: Path) -> None:
     lay(state, training_set())
 
-    result = run("--rung", "lines")
+    result = run("--candidate", "lines")
 
     assert result.exit_code == 1
     assert "found 'lines'" in result.stderr
     assert "nearest: line" in " ".join(result.stderr.split())
 
 
-def test_rung_without_a_search_and_no_training_set_are_explained(state: Path) -> None:
-    bare = run("--rung", "line")
+def test_candidate_without_a_search_and_no_training_set_are_explained(state: Path) -> None:
+    bare = run("--candidate", "line")
     lay(state, training_set())
-    unsearched = run("--rung", "trees")
+    unsearched = run("--candidate", "trees")
 
     assert bare.exit_code == 1
     assert "run `ml-assets retrain flight_delays` first" in " ".join(bare.stderr.split())

@@ -63,7 +63,7 @@ def write_served(root: Path, weeks: int, *, verdict: dict[str, Any] | None = Non
     risen = Finding("performance", "loss_risen", "error", "the loss has risen", 9.0, 5.0, "it retrains", "here")
     outbox = AlertOutbox(StatePaths(root))
     for drop in drops[::7]:
-        outbox.settle(NAME, ("performance",), str(drop), [risen] if drop >= date(2013, 2, 19) else [], NOW)
+        outbox.reconcile(NAME, ("performance",), str(drop), [risen] if drop >= date(2013, 2, 19) else [], NOW)
 
 
 def score_of(drop: date, label: int) -> float:
@@ -96,7 +96,7 @@ def _write_record(lake: Lake, last: date) -> None:
     fallback = {"serves_after": FAILED_AFTER, "decided_by": "fallback", "serves": "baseline", "note": WHY,
                 "asked_by": None}  # fmt: skip
     rows = [promoted, promoted | refused, promoted | fallback]
-    common = {"rung": "xgboost", "artifact_sha256": "", "_recorded_at": NOW, "_run_id": ""}
+    common = {"candidate": "xgboost", "artifact_sha256": "", "_recorded_at": NOW, "_run_id": ""}
     kept = [
         {**common, "serves_after": row["as_of"], "sequence": number, **row}
         for number, row in enumerate(rows, 1) if row["as_of"] <= last and row.get("serves_after", FIRST) <= last

@@ -36,8 +36,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def outbox(state: Path) -> AlertOutbox:
     """Give an outbox with one open and one closed incident."""
     outbox = AlertOutbox(StatePaths(state))
-    outbox.settle("flight_delays", ("dr",), "2013-07-01", [DRIFT, LATE], NOW)
-    outbox.settle("flight_delays", ("dr",), "2013-07-02", [DRIFT], NOW)
+    outbox.reconcile("flight_delays", ("dr",), "2013-07-01", [DRIFT, LATE], NOW)
+    outbox.reconcile("flight_delays", ("dr",), "2013-07-02", [DRIFT], NOW)
     return outbox
 
 
@@ -90,7 +90,7 @@ def test_all_shows_closed_incidents_too() -> None:
 
 def test_time_that_is_shown_is_the_drop_and_the_clock_of_the_wall_is_detail(outbox: AlertOutbox) -> None:
     failed = Finding("run/batch", "failed_run", "error", "it failed", None, None, "", "")
-    outbox.settle("flight_delays", ("run/",), NOW.isoformat(), [failed], NOW, date(2013, 6, 30))
+    outbox.reconcile("flight_delays", ("run/",), NOW.isoformat(), [failed], NOW, date(2013, 6, 30))
 
     shown, everything = run().stdout, run("--all").stdout
 

@@ -30,9 +30,9 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     monitoring = state.spec.monitoring.model_copy(update={"slices": ("origin",)})
     state = replace(state, spec=state.spec.model_copy(update={"monitoring": monitoring}))
     state.ingest(1, LAST)
-    state.retrain(FIRST_AS_OF, rung="logistic_regression", gate="disabled")
-    state.retrain(REFUSED_AS_OF, rung="logistic_regression", spec=small_spec(min_gain=0.9))
-    state.retrain(SECOND_AS_OF, rung="logistic_regression", gate="disabled")
+    state.retrain(FIRST_AS_OF, candidate="logistic_regression", gate="disabled")
+    state.retrain(REFUSED_AS_OF, candidate="logistic_regression", spec=small_spec(min_gain=0.9))
+    state.retrain(SECOND_AS_OF, candidate="logistic_regression", gate="disabled")
     state.batch(FIRST_AS_OF + 1, LAST, only=("predictions",))
     state.run_assets(REPORTS, 1, LAST)
     return state

@@ -51,7 +51,7 @@ def flights(folder: Path) -> World:
     """Give eight days and a champion that says the same of everybody, which two more drops prove."""
     made = rehearse(folder, last=13)
     made.batch(1, 8)
-    made.retrain(8, rung="constant", gate="disabled")
+    made.retrain(8, candidate="constant", gate="disabled")
     return World(made.spec, made.root, day(9), day(13))
 
 

@@ -28,7 +28,7 @@ FAIL_POINTS = {
     "champion_written": ("ml_assets.stores.model_registry", "ModelRegistry.tell_outcome", False),
     "committed": ("ml_assets.stores.lake", "Lake.commit", True),
 }
-RUNG = "logistic_regression"
+CANDIDATE = "logistic_regression"
 
 
 def die(point: str, root: Path) -> None:
@@ -48,7 +48,7 @@ def die(point: str, root: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(owner, name, dying)
-    Rehearsal(SPEC, root).retrain(SECOND_AS_OF, rung=RUNG, gate="disabled", only=JUDGING)
+    Rehearsal(SPEC, root).retrain(SECOND_AS_OF, candidate=CANDIDATE, gate="disabled", only=JUDGING)
 
 
 def die_at_each_point(root: Path) -> None:
@@ -128,7 +128,7 @@ def test_retraining_killed_at_a_point_leaves_the_old_champion_and_the_next_compl
     other = state.paths.models / SPEC.name / "2013-01-12-xgboost-0123456789"
     other.mkdir()  # of a drop that is not trained as of again
     half = leave_a_run_open(state)
-    state.retrain(SECOND_AS_OF, rung=RUNG, gate="disabled", only=JUDGING)
+    state.retrain(SECOND_AS_OF, candidate=CANDIDATE, gate="disabled", only=JUDGING)
     state.score(14, 14)
 
     again = state.rows("champion", RECORD)

@@ -25,8 +25,8 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     """Eight drops, a champion, and another that says the same of everybody: a disabled gate let both through."""
     made = rehearse(tmp_path_factory.mktemp("fallback"), last=12)
     made.batch(1, 8)
-    made.retrain(7, rung="logistic_regression", gate="disabled")
-    made.retrain(8, rung="constant", gate="disabled")
+    made.retrain(7, candidate="logistic_regression", gate="disabled")
+    made.retrain(8, candidate="constant", gate="disabled")
     return made
 
 
@@ -60,7 +60,7 @@ def test_champion_that_scores_constants_is_replaced_by_the_baseline_until_the_ne
     )
     assert [each.kind for each in findings] == ["champion_failed"]
 
-    again.retrain(11, rung="logistic_regression")
+    again.retrain(11, candidate="logistic_regression")
     assert again.rows("evaluation")[0]["verdict"] == "promoted"
     found = compare(again.state)
     assert found.champion is not None
@@ -129,12 +129,12 @@ def test_with_no_fallback_declared_the_champion_goes_on_and_the_check_says_so(
     assert len(record_of(again.state)) == 2
 
 
-def change_loaded(monkeypatch: pytest.MonkeyPatch, rung: str, **changes: Constant) -> None:
-    """Change what is loaded of models of a rung."""
+def change_loaded(monkeypatch: pytest.MonkeyPatch, candidate: str, **changes: Constant) -> None:
+    """Change what is loaded of models of a candidate."""
     load = ModelStore.load
 
     def changed(self: ModelStore, model_version: str, artifact_sha256: str) -> ModelBundle:
         bundle = load(self, model_version, artifact_sha256)
-        return replace(bundle, **changes) if bundle.rung == rung else bundle  # type: ignore[arg-type]
+        return replace(bundle, **changes) if bundle.candidate == candidate else bundle  # type: ignore[arg-type]
 
     monkeypatch.setattr(ModelStore, "load", changed)

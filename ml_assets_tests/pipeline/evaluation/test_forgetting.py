@@ -21,19 +21,19 @@ FORGETFUL = WarmStart(rounds=10, replay_share=0.0)  # nothing of what the champi
 
 def declared(warm_start: WarmStart | None) -> UseCaseSpec:
     spec = small_spec()
-    ladder = tuple(
-        rung.model_copy(update={"warm_start": warm_start}) if rung.kind == "xgboost" else rung
-        for rung in spec.model.ladder
+    candidates = tuple(
+        candidate.model_copy(update={"warm_start": warm_start}) if candidate.kind == "xgboost" else candidate
+        for candidate in spec.model.candidates
     )
-    return spec.model_copy(update={"model": spec.model.model_copy(update={"ladder": ladder, "refit": False})})
+    return spec.model_copy(update={"model": spec.model.model_copy(update={"candidates": candidates, "refit": False})})
 
 
 def test_loss_on_what_the_champion_was_trained_on_is_measured_of_warm_starts_alone(tmp_path: Path) -> None:
     made = Rehearsal(declared(FORGETFUL), tmp_path)
     land_flights(made.landing, made.spec.calendar, day(1), day(SECOND))
     made.ingest(1, SECOND)
-    made.retrain(FIRST, rung="xgboost", gate="disabled")
-    made.retrain(SECOND, rung="xgboost")
+    made.retrain(FIRST, candidate="xgboost", gate="disabled")
+    made.retrain(SECOND, candidate="xgboost")
 
     measured = {row["role"]: row for row in made.rows("evaluation_measures") if row["measure"] == OLD}
     found = compare(made.state)
@@ -49,5 +49,5 @@ def test_loss_on_what_the_champion_was_trained_on_is_measured_of_warm_starts_alo
         assert measured[role]["estimate"] == log_loss(labels, model.predict(rows)), role
 
     anew = declared(None)
-    made.retrain(SECOND, rung="xgboost", spec=anew)
+    made.retrain(SECOND, candidate="xgboost", spec=anew)
     assert not [row for row in made.rows("evaluation_measures") if row["measure"] == OLD]

@@ -21,7 +21,7 @@ def test_a_short_history_is_what_the_card_counts_and_says(tmp_path: Path) -> Non
     )
     land_flights(made.landing, made.spec.calendar, day(1), day(AS_OF))
     made.ingest(1, AS_OF)
-    made.retrain(AS_OF, rung="logistic_regression", gate="disabled")
+    made.retrain(AS_OF, candidate="logistic_regression", gate="disabled")
 
     found, facts = compare(made.state), gather_facts(made.state)
     after = found.candidate.recipe.history_after

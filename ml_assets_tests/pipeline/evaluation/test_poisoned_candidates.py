@@ -1,7 +1,7 @@
 """Candidates that must not serve, each refused for its own reason, and one that must: through the gate's real evidence.
 
 The world is made up, so that the truth is known: forty days of flights whose lateness hangs on hour, carrier and wind,
-and on the day. Models are fitted by the real rungs; champion and candidates are compared as the graph compares them.
+and on the day. Models are fitted by real candidates; champion and candidates are compared as the graph does.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ml_assets.pipeline.evaluation.slices import declared_slices
 from ml_assets.pipeline.evaluation.verdict import evidence_of
 from ml_assets.serving.routing import Promotion
 from ml_assets.spec.gate import Guardrail
-from ml_assets.spec.model import Rung, TrainingRecipe, WarmStart
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe, WarmStart
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import log_loss
 from ml_assets.stats.logit import logit, sigmoid
 from ml_assets.stats.window_measures import measure_window
 from ml_assets.stores.model_store import ModelBundle
-from ml_assets.training.candidate import Start, climb
-from ml_assets.training.estimators import fit_rung
+from ml_assets.training.candidate import Start, fit_candidates
+from ml_assets.training.estimators import fit_candidate
 from ml_assets.training.evaluation import gain_over
 from ml_assets.training.model_kind import FittedModel
 from ml_assets_tests.rehearsal import flagship
@@ -38,9 +38,9 @@ FloatArray = NDArray[np.float64]
 START = datetime(2013, 8, 1, 8, tzinfo=UTC)
 N_DAYS, A_DAY, WINDOW_FROM = 40, 600, 26
 FEATURES = ["carrier", "departure_hour", "wind_mph"]
-HISTORY = Rung(name="history", kind="group_history", group_by=("carrier",))
+HISTORY = ModelCandidate(name="history", kind="group_history", group_by=("carrier",))
 LIST = Guardrail(measure="precision_at_capacity", max_worse=0.05)
-TREES = Rung(name="trees", kind="xgboost", parameters={"rounds": 40, "max_depth": 3, "min_child_weight": 50})
+TREES = ModelCandidate(name="trees", kind="xgboost", parameters={"rounds": 40, "max_depth": 3, "min_child_weight": 50})
 
 
 def spec() -> UseCaseSpec:
@@ -126,7 +126,7 @@ class Court:
 
     def _bundle(self, until: datetime) -> ModelBundle:
         model = cast("FittedModel", Fixed(np.empty(0)))
-        recipe = TrainingRecipe(matures_after=timedelta(days=2), ladder=(HISTORY,))
+        recipe = TrainingRecipe(matures_after=timedelta(days=2), candidates=(HISTORY,))
         return ModelBundle("", "", until.isoformat(), "", recipe, tuple(FEATURES), model, model)
 
 
@@ -134,9 +134,11 @@ def broken(verdict: Verdict) -> set[str]:
     return {reason.code for reason in verdict.reasons if not reason.passed}
 
 
-def fit(rows: pd.DataFrame, rung: Rung = TREES, labels: FloatArray | None = None, seed: int = 0) -> FittedModel:
+def fit(
+    rows: pd.DataFrame, candidate: ModelCandidate = TREES, labels: FloatArray | None = None, seed: int = 0
+) -> FittedModel:
     given = rows["label"].to_numpy() if labels is None else labels
-    return fit_rung(rung, rows[FEATURES], given, seed=seed)
+    return fit_candidate(candidate, rows[FEATURES], given, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +151,7 @@ def court() -> Court:
     return Court(rows, champion, fit(train, HISTORY).predict(window[FEATURES]), START + timedelta(days=6))
 
 
-def replace_rounds(rounds: int) -> Rung:
+def replace_rounds(rounds: int) -> ModelCandidate:
     return TREES.model_copy(update={"parameters": {**TREES.parameters, "rounds": rounds, "eta": 0.2}})
 
 
@@ -225,11 +227,11 @@ def test_naive_warm_start_into_a_calm_september_is_refused_as_worse_than_a_const
     stormy = np.random.default_rng(0).random(int(is_last.sum())) < 0.7
     train.loc[is_last, "label"] = np.maximum(train.loc[is_last, "label"], stormy.astype(float))
     summer = fit(train.loc[~is_last])
-    warm = Rung(name="trees", kind="xgboost", parameters={**TREES.parameters, "eta": 0.3},
+    warm = ModelCandidate(name="trees", kind="xgboost", parameters={**TREES.parameters, "eta": 0.3},
                 warm_start=WarmStart(rounds=60, replay_share=0.0))  # fmt: skip
-    recipe = TrainingRecipe(matures_after=timedelta(days=2), ladder=(HISTORY, warm))
+    recipe = TrainingRecipe(matures_after=timedelta(days=2), candidates=(HISTORY, warm))
     start = Start(summer, START + timedelta(days=WINDOW_FROM - 4), "champion")
-    candidate = climb(recipe, pd.concat([train, window]), FEATURES, start=start)[-1]
+    candidate = fit_candidates(recipe, pd.concat([train, window]), FEATURES, start=start)[-1]
     court = Court(rows.assign(label=pd.concat([train, window])["label"]), summer.predict(window[FEATURES]),
                   fit(train, HISTORY).predict(window[FEATURES]), start.trained_until)  # fmt: skip
 

@@ -52,7 +52,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     spec = served_spec().model_copy(update={"experiments": (CANARY,)})
     found = Rehearsal(spec, rehearse(tmp_path_factory.mktemp("canary"), last=LAST).root)
     found.batch(1, 9)
-    found.retrain(9, rung="logistic_regression", gate="disabled")
+    found.retrain(9, candidate="logistic_regression", gate="disabled")
     found.batch(10, 16)
     found.retrain(16, gate="dry_run")
     found.batch(17, STARTED)
@@ -257,7 +257,7 @@ def test_declaration_that_changes_later_moves_no_unit(watched: Rehearsal, tmp_pa
 def test_promotion_of_another_model_ends_it(started: Rehearsal, tmp_path: Path) -> None:
     ended = go_on_from(started, tmp_path / "ended")
     ended.batch(STARTED + 1, STARTED + 2)
-    ended.retrain(STARTED + 2, rung="group_history", gate="disabled")
+    ended.retrain(STARTED + 2, candidate="group_history", gate="disabled")
     ended.batch(STARTED + 3, STARTED + 4)
 
     assert events(ended) == [("started", STARTED), ("ended", STARTED + 2)]

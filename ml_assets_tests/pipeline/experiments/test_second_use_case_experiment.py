@@ -48,9 +48,9 @@ def started(root: Path) -> str:
     files = [f"--history={name}={root / name}.csv" for name in ("applications", "repayments")]
     run("land", "late_loans", *files)
     run("batch", "late_loans", "--from", "2022-01-09", "--to", TRAINED)
-    run("retrain", "late_loans", "--as-of", TRAINED, "--gate", "disabled", "--rung", "group_history")
+    run("retrain", "late_loans", "--as-of", TRAINED, "--gate", "disabled", "--candidate", "group_history")
     run("batch", "late_loans", "--from", "2022-09-18", "--to", CANDIDATE)
-    run("retrain", "late_loans", "--as-of", CANDIDATE, "--gate", "dry_run", "--rung", "logistic_regression")
+    run("retrain", "late_loans", "--as-of", CANDIDATE, "--gate", "dry_run", "--candidate", "logistic_regression")
     return run("experiment", "late_loans", "start", "newer_model", "--yes", "--reason", "six months newer")
 
 

@@ -115,8 +115,8 @@ def test_weak_labels_make_a_better_model_than_the_gold_labels_alone(state: UseCa
             store_label_model(each, state, str(drop))
             store_training_labels(each, state)
             store_training_set(each, state, str(drop))
-            fitted = fit_candidate(each, state, rung="logistic_regression", tell=lambda _: None)
-        scores = fitted.climbed.chosen.model.predict(later[list(spec.features.feature_names())])
+            fitted = fit_candidate(each, state, candidate="logistic_regression", tell=lambda _: None)
+        scores = fitted.fitted_candidates.chosen.model.predict(later[list(spec.features.feature_names())])
         quality[name] = roc_auc_score(later["example_id"].map(truth()), scores)
 
     assert quality["with"] > quality["without"] + 0.005, quality

@@ -96,7 +96,7 @@ def _write_monitoring(lake: Lake) -> None:
     ]  # fmt: skip
     lake.append("champion", arrow_rows(CHAMPION, [
         {"as_of": jan(day), "serves_after": jan(day), "sequence": number, "decided_by": "gate", "serves": "model",
-         "rung": "xgboost", "model_version": f"m{day}",
+         "candidate": "xgboost", "model_version": f"m{day}",
          "artifact_sha256": "", "verdict": verdict, "gate": gate, "gain": gain, "gain_lower": gain,
          "gain_upper": gain, "reasons": reasons}
         for number, (day, verdict, gate, gain, reasons) in enumerate(verdicts, 1)
@@ -107,10 +107,10 @@ def _write_incidents(paths: StatePaths) -> None:
     outbox = AlertOutbox(paths)
     found = Finding("feed/weather", "broken_feed", "error", "it is off", 3.0, 1.0, "nothing", "here")
     for day in (9, 12, 20):
-        outbox.settle(SPEC.name, ["feed/"], str(jan(day)), [found] if day != 9 else [], NOW)
-    outbox.settle(SPEC.name, ["feed/"], "2013-01-21", [], NOW)
+        outbox.reconcile(SPEC.name, ["feed/"], str(jan(day)), [found] if day != 9 else [], NOW)
+    outbox.reconcile(SPEC.name, ["feed/"], "2013-01-21", [], NOW)
     failed = Finding("run/x", "failed_run", "error", "", None, None, "", "")
-    outbox.settle(SPEC.name, ["run/"], NOW.isoformat(), [failed], NOW)
+    outbox.reconcile(SPEC.name, ["run/"], NOW.isoformat(), [failed], NOW)
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def test_verdicts_of_the_drops_come_after_the_champion_that_served_before(summar
 
 
 def record(paths: StatePaths, rows: list[dict[str, Any]]) -> None:
-    common = {"verdict": "promoted", "decided_by": "gate", "serves": "model", "gate": "enabled", "rung": "xgboost",
+    common = {"verdict": "promoted", "decided_by": "gate", "serves": "model", "gate": "enabled", "candidate": "xgboost",
               "artifact_sha256": "", "reasons": None}  # fmt: skip
     given = [{**common, "sequence": number, "serves_after": row["as_of"], **row} for number, row in enumerate(rows, 1)]
     Lake(paths.lake / SPEC.name).replace("champion", arrow_rows(CHAMPION, given))

@@ -170,7 +170,7 @@ def test_incidents_are_listed_by_what_is_worst(state: UseCaseState) -> None:
     outbox = AlertOutbox(state.paths)
     for number, severity in enumerate(("warning", "info", "error"), 1):
         finding = Finding(f"monitor_{number}", "kind", severity, "said", None, None, "doing", "look")
-        outbox.settle(SPEC.name, [f"monitor_{number}"], str(day(number)), [finding], NOW)
+        outbox.reconcile(SPEC.name, [f"monitor_{number}"], str(day(number)), [finding], NOW)
 
     assert [each["severity"] for each in facts_of(SPEC, state)["incidents"]] == ["error", "warning", "info"]
 

@@ -82,10 +82,10 @@ def test_models_learn_from_hashed_words_and_the_audit_finds_nothing(
     checks = retrain_steps(state, AS_OF)
 
     with state.connect() as connection:
-        rungs = state.lake.relation(connection, "candidate_model").df().set_index("rung")
+        candidates = state.lake.relation(connection, "candidate_model").df().set_index("candidate")
     assert checks["training_set:known_in_time"]
     assert checks["training_set:leakage"]
-    assert rungs.loc["logistic_regression", "auc"] > 0.85
+    assert candidates.loc["logistic_regression", "auc"] > 0.85
 
 
 def test_command_says_how_far_texts_can_be_told_apart(

@@ -8,18 +8,18 @@ import pandas as pd
 import pytest
 
 from ml_assets.pipeline.training.candidate import without_unfittable
-from ml_assets.spec.model import Rung, TrainingRecipe
-from ml_assets.training.candidate import climb
+from ml_assets.spec.model import ModelCandidate, TrainingRecipe
+from ml_assets.training.candidate import fit_candidates
 
-HISTORY = Rung(name="history", kind="group_history", group_by=("depot",))
-LADDER = (
-    Rung(name="constant", kind="constant"),
+HISTORY = ModelCandidate(name="history", kind="group_history", group_by=("depot",))
+CANDIDATES = (
+    ModelCandidate(name="constant", kind="constant"),
     HISTORY,
-    Rung(name="line", kind="logistic_regression"),
-    Rung(name="trees", kind="xgboost"),
-    Rung(name="blend", kind="blend", members=("line", "trees")),
+    ModelCandidate(name="line", kind="logistic_regression"),
+    ModelCandidate(name="trees", kind="xgboost"),
+    ModelCandidate(name="blend", kind="blend", members=("line", "trees")),
 )
-RECIPE = TrainingRecipe(matures_after=timedelta(days=1), threads=1, calibration="platt", ladder=LADDER)
+RECIPE = TrainingRecipe(matures_after=timedelta(days=1), threads=1, calibration="platt", candidates=CANDIDATES)
 
 
 def orders(label: float) -> pd.DataFrame:
@@ -39,9 +39,9 @@ def orders(label: float) -> pd.DataFrame:
 def test_of_one_class_the_constant_and_the_baseline_remain_and_the_others_say_why_not(label: float) -> None:
     recipe, left_out = without_unfittable(RECIPE, orders(label))
 
-    measured = climb(recipe, orders(label), ["depot"])
+    measured = fit_candidates(recipe, orders(label), ["depot"])
 
-    assert [(each.rung.name, set(each.holdout_scores)) for each in measured] == [
+    assert [(each.candidate.name, set(each.holdout_scores)) for each in measured] == [
         ("constant", {label}),
         ("history", {label}),
     ]

@@ -122,7 +122,7 @@ def test_weights_of_labels_and_of_the_draw_go_into_the_fit_together(comments: Pa
         drawn, checks = retrained(spec, state, COMMENTS_AS_OF)
         assert checks["training_set:known_in_time"]
         with state.connect() as connection:
-            candidates = state.lake.relation(connection, "candidate_model").df().set_index("rung")
+            candidates = state.lake.relation(connection, "candidate_model").df().set_index("candidate")
         scores[name] = candidates.loc["logistic_regression", "log_loss"]
     assert {"label_weight", "sample_weight"} <= set(drawn.columns)
     assert (drawn["split"] == "train").sum() == 100

@@ -21,7 +21,7 @@ _LOOKS = 1.5
 
 
 @dataclass(frozen=True)
-class Standing:
+class PlaceboZScore:
     """A measurement in the unit of its placebos.
 
     Attributes
@@ -114,7 +114,7 @@ def independent_count(values: ArrayLike) -> float:
 
 def standing_of(
     value: float, placebos: ArrayLike, *, rate: float, floor: float, n_independent: float | None = None
-) -> Standing:
+) -> PlaceboZScore:
     """Put a measurement beside its placebos.
 
     Parameters
@@ -133,9 +133,9 @@ def standing_of(
     known = known[np.isfinite(known)]
     n = float(known.size if n_independent is None else min(n_independent, known.size))
     if known.size < 2 or not math.isfinite(value):
-        return Standing(value, math.nan, math.inf, math.nan, math.nan, int(known.size), n)
+        return PlaceboZScore(value, math.nan, math.inf, math.nan, math.nan, int(known.size), n)
     mean, deviation = float(known.mean()), max(float(known.std(ddof=1)), floor)
-    return Standing(value, (value - mean) / deviation, threshold_of(rate, n), mean, deviation, int(known.size), n)
+    return PlaceboZScore(value, (value - mean) / deviation, threshold_of(rate, n), mean, deviation, int(known.size), n)
 
 
 def persistent(recent: ArrayLike, k: int, n: int) -> float:

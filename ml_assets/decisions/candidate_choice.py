@@ -1,4 +1,4 @@
-"""Which rung of the ladder becomes the candidate: the simplest one that nothing beats by the margin."""
+"""Which candidate becomes the candidate: the simplest one that nothing beats by the margin."""
 
 from __future__ import annotations
 
@@ -8,43 +8,44 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class RungChoice:
-    """The rung taken, and what was said of each rung, in ladder order."""
+class CandidateChoice:
+    """The candidate taken, and what was said of each candidate, in candidates order."""
 
     name: str
     reasons: tuple[str, ...]
 
 
-def choose_rung(
+def choose_candidate(
     losses: Mapping[str, float] | Sequence[tuple[str, float]],
     margin: float,
     breaks: Callable[[str], str] = lambda _: "",
-) -> RungChoice:
-    """Walk up the ladder; a rung replaces the one taken so far when it saves at least `margin` of its log loss.
+) -> CandidateChoice:
+    """Walk up the candidates; a candidate replaces the one taken so far when it saves at least `margin` of its log loss.
 
     Parameters
     ----------
     losses
-        Holdout log loss by rung, from simple to complex. A rung whose loss is not finite is never taken, and named.
+        Holdout loss by candidate, from simple to complex. One whose loss is not finite is never taken, and named.
     margin
-        Relative: 0.01 asks for one percent less loss. At 0 a rung must still be better, not equal.
+        Relative: 0.01 asks for one percent less loss. At 0 a candidate must still be better, not equal.
     breaks
-        Asked of each rung that would be taken; what it says is why the rung can never be promoted, and passes over it.
+        Asked of each that would be taken; what it says is why it can never be promoted, and passes over it.
 
     Raises
     ------
     ValueError
-        When no rung has a finite loss and nothing that it breaks.
+        When no candidate has a finite loss and nothing that it breaks.
 
-    >>> choose_rung([("group_history", 0.54), ("logistic_regression", 0.52), ("xgboost", 0.519)], margin=0.01).name
+    >>> choose_candidate([("group_history", 0.54), ("logistic_regression", 0.52), ("xgboost", 0.519)], margin=0.01).name
     'logistic_regression'
-    >>> choose_rung([("group_history", 0.54), ("xgboost", 0.5)], 0.01, lambda name: "noise" * (name == "xgboost")).name
+    >>> noisy = lambda name: "noise" * (name == "xgboost")
+    >>> choose_candidate([("group_history", 0.54), ("xgboost", 0.5)], 0.01, noisy).name
     'group_history'
     """
-    ladder = tuple(losses.items()) if isinstance(losses, Mapping) else tuple(losses)
+    candidates = tuple(losses.items()) if isinstance(losses, Mapping) else tuple(losses)
     taken: tuple[str, float] | None = None
     reasons: list[str] = []
-    for name, loss in ladder:
+    for name, loss in candidates:
         if not math.isfinite(loss):
             reasons.append(f"{name}: not taken, its log loss is not finite ({loss})")
             continue
@@ -54,13 +55,13 @@ def choose_rung(
         taken = (name, loss) if is_better else taken
         reasons.append(reason)
     if taken is None:
-        raise ValueError(f"no rung can be taken: {'; '.join(reasons)}")
-    return RungChoice(name=taken[0], reasons=tuple(reasons))
+        raise ValueError(f"no candidate can be taken: {'; '.join(reasons)}")
+    return CandidateChoice(name=taken[0], reasons=tuple(reasons))
 
 
 def _compare(name: str, loss: float, taken: tuple[str, float] | None, margin: float) -> tuple[bool, str]:
     if taken is None:
-        return True, f"{name}: taken as the simplest rung with a finite log loss ({loss:.6f})"
+        return True, f"{name}: taken as the simplest candidate with a finite log loss ({loss:.6f})"
     taken_name, taken_loss = taken
     gain = (taken_loss - loss) / taken_loss if taken_loss > 0 else 0.0
     is_better = loss < taken_loss and gain >= margin

@@ -1,4 +1,4 @@
-"""What a declaration may set on a rung, and what holds where it is silent."""
+"""What a declaration may set on a candidate, and what holds where it is silent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ml_assets.spec.model import Rung
+    from ml_assets.spec.model import ModelCandidate
     from ml_assets.training.model_kind import FittedModel
 
 
@@ -25,7 +25,7 @@ class FitOptions:
     weights
         How much each row counts; None is evenly. Shares are counted evenly always.
     start
-        A model of the same rung to go on from, where the rung declares `warm_start`.
+        A model of the same candidate to go on from, where the candidate declares `warm_start`.
     """
 
     weights: NDArray[np.float64] | None = None
@@ -35,29 +35,31 @@ class FitOptions:
 PLAIN = FitOptions()
 
 
-def rung_parameters(rung: Rung, defaults: Mapping[str, float]) -> dict[str, float]:
-    """The rung's parameters over the defaults of its kind; whole where the default is whole.
+def candidate_parameters(candidate: ModelCandidate, defaults: Mapping[str, float]) -> dict[str, float]:
+    """The candidate's parameters over the defaults of its kind; whole where the default is whole.
 
     Raises
     ------
     ValueError
         On a name that the kind does not know, or a value that is no number of the default's kind.
 
-    >>> from ml_assets.spec.model import Rung
-    >>> rung = Rung(name="r", kind="xgboost", parameters={"max_depth": 3})
-    >>> rung_parameters(rung, {"eta": 0.05, "max_depth": 6})
+    >>> from ml_assets.spec.model import ModelCandidate
+    >>> candidate = ModelCandidate(name="r", kind="xgboost", parameters={"max_depth": 3})
+    >>> candidate_parameters(candidate, {"eta": 0.05, "max_depth": 6})
     {'eta': 0.05, 'max_depth': 3}
     """
     merged = dict(defaults)
-    for name, value in rung.parameters.items():
+    for name, value in candidate.parameters.items():
         if name not in defaults:
             nearest = difflib.get_close_matches(name, defaults, n=1)
             hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
             allowed = ", ".join(defaults)
-            raise ValueError(f"rung {rung.name!r} sets {name!r}{hint}; a rung of {rung.kind} allows {allowed}")
+            raise ValueError(
+                f"candidate {candidate.name!r} sets {name!r}{hint}; a candidate of {candidate.kind} allows {allowed}"
+            )
         is_whole = isinstance(defaults[name], int)
         if isinstance(value, str) or not math.isfinite(value) or (is_whole and value != int(value)):
             kind = "whole number" if is_whole else "finite number"
-            raise ValueError(f"rung {rung.name!r}: {name!r} must be a {kind}, got {value!r}")
+            raise ValueError(f"candidate {candidate.name!r}: {name!r} must be a {kind}, got {value!r}")
         merged[name] = int(value) if is_whole else float(value)
     return merged

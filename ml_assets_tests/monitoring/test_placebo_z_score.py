@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ml_assets.monitoring.standing import (
+from ml_assets.monitoring.placebo_z_score import (
     false_alarm_rate,
     persistent,
     share_interval,
@@ -32,9 +32,9 @@ def test_threshold_is_kept_by_new_observations_at_the_rate_it_promises() -> None
 
 
 def test_one_independent_placebo_gives_no_threshold_and_nothing_is_over() -> None:
-    standing = standing_of(1e9, [0.0, 1.0, 2.0], rate=0.01, floor=0.1, n_independent=1)
+    z_score = standing_of(1e9, [0.0, 1.0, 2.0], rate=0.01, floor=0.1, n_independent=1)
 
-    assert (standing.threshold, standing.is_over) == (np.inf, False)
+    assert (z_score.threshold, z_score.is_over) == (np.inf, False)
 
 
 def test_placebos_that_are_not_finite_are_left_out() -> None:

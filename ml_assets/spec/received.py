@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 BY_A_PERSON = "accepted by a person: "  # begins the reason that the ledger has of a person
@@ -46,7 +45,7 @@ class LandedFile:
         When it was last modified, in ns since 1970: a file that is as old and as large as it was is not read again.
     """
 
-    drop: date
+    drop: DropKey
     name: str
     sha256: str
     size_bytes: int
@@ -65,7 +64,7 @@ class Receipt:
     of it is quarantined. `warning` names what was noticed and let pass.
     """
 
-    drop: date
+    drop: DropKey
     name: str
     sha256: str
     size_bytes: int
