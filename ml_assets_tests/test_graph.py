@@ -197,8 +197,8 @@ def test_broken_declaration_removes_only_itself_and_shows_its_mistakes(
     assert {named(key) for key in graph.get_all_asset_keys() - {broken}} == set(GROUPS | EXTERNAL)
     said, line = graph.get(broken).description or "", next(n for n, x in enumerate(lines, 1) if "capacty" in x)
     assert (
-        f"`defs.yaml:{line} worklist.capacty: found 'capacty'; allowed: capacity, rank_by, columns; nearest: capacity`"
-        in said
+        f"`defs.yaml:{line} worklist.capacty: found 'capacty'; allowed: capacity, rank_by, columns, routes; "
+        "nearest: capacity`" in said
     )
     assert "Mend them, check with `ml-assets validate broken_delays`" in said
     assert "broken_delays is broken and was left out" in caplog.text

@@ -27,6 +27,12 @@ OTHER_MEANINGS = {
     "cli/labels/": "as labeling/",
     "reports/label_page.py": "as labeling/",
     "spec/tables/labeling.py": "as labeling/",
+    "monitoring/text_drift.py": "how well a classifier tells two sets of texts apart",
+    "cli/operate/drift.py": "as monitoring/text_drift.py",
+    "spec/tables/text_drift.py": "as monitoring/text_drift.py",
+    "spec/tables/review.py": "the probability of being asked for",
+    "spec/review.py": "a question that people are asked",
+    "spec/key_meanings.py": "meanings of keys, those of the binary task among them",
     "ingestion/proposal.py": "a name of a column that is taken for a score",
 }
 # The binary task: what a model of it is, how it is measured, and what only it has.
@@ -41,6 +47,8 @@ OF_THE_TASK = {
     "training/calibration.py": "curves of probabilities",
     "training/group_history.py": "shares of groups",
     "training/history.py": "asks for enough of each class",
+    "training/augmentation.py": "adds rows of the rarer class",
+    "reports/learning_curve_page.py": "curves of its headline metric by labels",
     "training/time_folds.py": "asks for enough of each class",
     "training/model_kind_conformance.py": "checks of kinds that give probabilities",
     "features/outcome_leakage.py": "absence by outcome",

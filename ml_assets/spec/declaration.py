@@ -17,6 +17,7 @@ from ml_assets.spec.places import Place, asset_places
 from ml_assets.spec.raw_yaml import mapping_of
 from ml_assets.spec.rule_catalog import unknown_rules
 from ml_assets.spec.sql_checks import sql_faults
+from ml_assets.spec.text_features import with_text_features
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.spec.validation_messages import faults_of, shown
 
@@ -167,6 +168,7 @@ class _Declaration:
         self._read = read
         self.mistakes = [_of_text(fault) for fault in read.faults]
         self.former: list[FormerName] = []
+        self._text_places: dict[int, int] = {}
 
     def check(self) -> UseCaseSpec | None:
         """Find all that is wrong, and give the use case where nothing is."""
@@ -174,6 +176,7 @@ class _Declaration:
         if declared is None:
             return None
         self.former = list(former_names(declared))
+        declared, self._text_places = with_text_features(declared)
         files = dict(self._sql_files(declared))
         texts = {part: file.text for part, file in files.items()}
         whole = {**declared, **{part: {**mapping_of(declared[part]), "sql": text} for part, text in texts.items()}}
@@ -216,6 +219,8 @@ class _Declaration:
         )
 
     def _note(self, path: KeyPath, message: str, line: int = 1) -> None:
+        if path[:2] == ("features", "expressions") and path[2:3] and path[2] in self._text_places:
+            path = ("features", "text", self._text_places[int(path[2])])  # what was written, not what it became
         for former in self.former:  # the line and the name are those that were written
             if path[: len(former.now)] == former.now:
                 path = (*former.path, *path[len(former.now) :])

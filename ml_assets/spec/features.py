@@ -15,10 +15,12 @@ from ml_assets.spec.calendar import Duration, format_duration
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.names import Identifier, KeyPath, did_you_mean, not_among
 from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts
+from ml_assets.spec.text_features import TextFeature
 
 EXAMPLE_COLUMNS = ("batch_date", "example_id", "prediction_at")
 # the last ones a training set has beside the features
-TAKEN = (*EXAMPLE_COLUMNS, "label", "split", "label_origin", "label_weight", "label_reason")
+TAKEN = (*EXAMPLE_COLUMNS, "label", "split", "label_origin", "label_weight", "label_reason", "label_given_by",
+         "sample_weight", "sample_reason")  # fmt: skip
 OF_ANY_TYPE = ("count", "distinct", "hours_since_last")  # the others are of a number, or of true and false
 OF_ROWS = ("count", "hours_since_last")  # what `*` can be asked of
 WHOLE_NUMBERS = ("count", "distinct")
@@ -201,6 +203,9 @@ class FeatureSpec(Declared):
     holidays: str | None = Field(default=None, description="ISO country whose holidays row expressions can ask for")
     views: tuple[FeatureView, ...] = ()
     expressions: tuple[RowExpression, ...] = ()
+    text: tuple[TextFeature, ...] = Field(
+        default=(), description="texts as counts of hashed words; reading a declaration adds their expressions"
+    )
     accepted: tuple[AcceptedFeature, ...] = Field(
         default=(), description="features that rank the outcome well and are right; `accept-feature` records the same"
     )

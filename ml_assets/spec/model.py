@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
+from ml_assets.spec.augmentation import Augmentation
 from ml_assets.spec.behaviours import Behaviour
 from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
@@ -107,12 +108,13 @@ class TrainingRecipe(Declared):
     those that are needed.
     """
 
-    renamed: ClassVar[Mapping[str, str]] = {"candidates": "candidates"}
+    renamed: ClassVar[Mapping[str, str]] = {"ladder": "candidates"}
     task: TaskName = "binary"
     seed: int = 0
     threads: int = Field(default=2, ge=1)
     folds: Folds = Folds()
     imbalance: Imbalance = "none"
+    augmentation: Augmentation | None = None
     calibration: CalibrationMethod = "none"
     abstain: Abstain | None = None
     objectives: tuple[Objective, ...] = ()
@@ -122,8 +124,14 @@ class TrainingRecipe(Declared):
     candidates: tuple[ModelCandidate, ...] = Field(min_length=1)
 
     def recorded(self) -> dict[str, Any]:
-        """Give what is recorded with a model, as JSON: all but `threads`, and the task where it is the binary one."""
-        return self.model_dump(mode="json", exclude={"threads", "task"} if self.task == "binary" else {"threads"})
+        """Give what is recorded with a model, as JSON: not `threads`, nor the binary task or that nothing is augmented.
+
+        Those two came later: a recipe without them has the bytes it had before.
+        """
+        later = {"task"} if self.task == "binary" else set[str]()
+        return self.model_dump(
+            mode="json", exclude={"threads", *later, *([] if self.augmentation else ["augmentation"])}
+        )
 
     def candidate(self, name: str) -> ModelCandidate:
         """Find a candidate by its name; raises ValueError naming those that are there."""
@@ -170,7 +178,7 @@ class Sensitive(Declared):
 class ModelSpec(Declared):
     """The candidates, the holdout they meet on, and the gate."""
 
-    renamed: ClassVar[Mapping[str, str]] = {"margin": "min_relative_gain", "candidates": "candidates"}
+    renamed: ClassVar[Mapping[str, str]] = {"margin": "min_relative_gain", "ladder": "candidates"}
     holdout: Duration
     history: History = Field(
         default="auto",
@@ -195,6 +203,7 @@ class ModelSpec(Declared):
     folds: Folds = Folds()
     tuning: Tuning = Tuning()
     imbalance: Imbalance = "none"
+    augmentation: Augmentation | None = None
     calibration: CalibrationMethod = "none"
     abstain: Abstain | None = None
     candidates: tuple[ModelCandidate, ...] = Field(min_length=1)
@@ -215,6 +224,7 @@ class ModelSpec(Declared):
             threads=self.threads,
             folds=self.folds,
             imbalance=self.imbalance,
+            augmentation=self.augmentation,
             calibration=self.calibration,
             abstain=self.abstain,
             objectives=self.objectives,
@@ -241,6 +251,13 @@ class ModelSpec(Declared):
         if rule in ("weights", "undersample") and declared.get("calibration", "none") == "none":
             allowed = "with calibration: platt or isotonic"
             yield ("imbalance",), f"found {rule!r} without calibration; allowed: {allowed}, for it moves every score"
+        if mapping_of(declared.get("augmentation")).get("method") == "smote":
+            if declared.get("calibration", "none") == "none":
+                said = "found smote without calibration; allowed: with calibration: platt or isotonic"
+                yield ("augmentation", "method"), f"{said}, for it moves every score"
+            if rule != "none":
+                said = f"found smote with imbalance {rule!r}; allowed: one of both, for both balance the classes"
+                yield ("augmentation", "method"), said
         kinds = [mapping_of(candidate).get("kind") for candidate in list_of(declared.get("candidates"))]
         after_constant = 1 if kinds[:1] == ["constant"] and len(kinds) > 1 else 0
         kind = next(iter(kinds[after_constant:]), None)

@@ -56,6 +56,8 @@ def asset_places(
     `examples` and `labels`.
     """
     keys = _KEYS | (_OF_LABELING if spec.labeling else {})
+    keys |= {"labels/review_queue": ("review",)} if spec.review else {}
+    keys |= {"labels/label_errors": ("review",)} if spec.review and spec.review.looks_for_label_errors else {}
     keys |= {"experiments/assignments": ("experiments",)} if spec.experiments else {}
     for number, source in enumerate(spec.sources):
         keys |= {f"{layer}/{source.name}": ("sources", number) for layer in ("raw", "validated", "quarantine")}

@@ -10,6 +10,7 @@ from ml_assets.spec.declared import Fault
 from ml_assets.spec.features import known_features
 from ml_assets.spec.names import KeyPath, did_you_mean, not_among
 from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts, names_in
+from ml_assets.spec.sampling import sampling_features
 
 _TIMES = ("event_at", "known_at")
 
@@ -132,6 +133,7 @@ def _wrong_features(declared: Mapping[str, Any]) -> Iterator[Fault]:
         name = mapping_of(each).get("name")
         asked += [(("features", "accepted", place, "name"), name)] if isinstance(name, str) else []
     asked += _named_in_evidence(mapping_of(declared.get("model")))
+    asked += list(sampling_features(declared))
     for path, name in asked:
         if not features.may_have(name):
             yield path, f"found {name!r}; allowed: a feature{did_you_mean(name, features.names)}"

@@ -243,12 +243,12 @@ class _Check:
         return found
 
     def worklist(self) -> Iterator[PlacedSqlFault]:
-        """Check that examples have what the worklist shows."""
-        columns = mapping_of(self._declared.get("worklist")).get("columns")
-        for position, name in names_in(columns):
-            if self._examples is not None and not _has(name, self._examples):
-                path = ("worklist", "columns", position)
-                yield PlacedSqlFault(path, SqlFault(1, not_among(name, list(self._examples))))
+        """Check that examples have what worklist and review page show, and what the split is by."""
+        for part, key in (("worklist", "columns"), ("review", "columns"), ("sampling", "groups")):
+            for position, name in names_in(mapping_of(self._declared.get(part)).get(key)):
+                if self._examples is not None and not _has(name, self._examples):
+                    path = (part, key, position)
+                    yield PlacedSqlFault(path, SqlFault(1, not_among(name, list(self._examples))))
 
     def experiments(self) -> Iterator[PlacedSqlFault]:
         """Check that examples have the unit of each experiment."""

@@ -25,6 +25,9 @@ from ml_assets.spec.prior_correction import short_windows
 from ml_assets.spec.reachable_bars import unreachable_bars
 from ml_assets.spec.references import wrong_references
 from ml_assets.spec.retention import Retention
+from ml_assets.spec.review import ReviewSpec, review_faults
+from ml_assets.spec.routes import Routes
+from ml_assets.spec.sampling import Sampling
 
 __all__ = ["Examples", "Labels", "SqlTable", "UseCaseSpec", "Worklist", "did_you_mean"]
 
@@ -66,6 +69,7 @@ class Worklist(Declared):
     capacity: int = Field(ge=1)
     rank_by: dict[str, float] = Field(default_factory=lambda: {SCORE: 1.0})
     columns: tuple[Identifier, ...] = ()
+    routes: Routes | None = None
 
 
 class UseCaseSpec(Declared):
@@ -81,6 +85,8 @@ class UseCaseSpec(Declared):
     examples: Examples
     labels: Labels
     labeling: LabelingSpec | None = None
+    review: ReviewSpec | None = None
+    sampling: Sampling | None = None
     features: FeatureSpec
     model: ModelSpec
     worklist: Worklist
@@ -127,3 +133,4 @@ class UseCaseSpec(Declared):
         yield from repeated_files(declared)
         yield from unreachable_bars(declared)
         yield from experiment_faults(declared)
+        yield from review_faults(declared)

@@ -76,7 +76,7 @@ def _content(rows: pa.Table, delivery: Delivery) -> bytes:
         if delivery.escape_formulas:
             for name in frame.columns:
                 if frame[name].dtype.kind == "O":
-                    frame[name] = frame[name].map(_escaped)
+                    frame[name] = frame[name].map(escape_formula)
         rows_written = _UnixRows()
         frame.to_csv(rows_written, index=False, lineterminator="\r\n")
         return rows_written.getvalue().encode()
@@ -100,10 +100,10 @@ class _UnixRows(io.StringIO):
         return super().write(row.removesuffix("\r\n") + "\n")
 
 
-def _escaped(value: object) -> object:
+def escape_formula(value: object) -> object:
     r"""Write a text that a spreadsheet would take for a formula with a quote before it; numbers and others stay.
 
-    >>> [_escaped(each) for each in ("=1+1", "-1.5", "+2e3", "-", "@SUM(A1)", "\t=1", "a=b", 7, None)]
+    >>> [escape_formula(each) for each in ("=1+1", "-1.5", "+2e3", "-", "@SUM(A1)", "\t=1", "a=b", 7, None)]
     ["'=1+1", '-1.5', '+2e3', '-', "'@SUM(A1)", "'\t=1", 'a=b', 7, None]
     """
     if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):

@@ -195,7 +195,7 @@ class ModelStore:
         models = {part: _load_part(folder / part, kind, files[part]) for part, kind in manifest["kinds"].items()}
         return ModelBundle(
             as_of=manifest["as_of"],
-            candidate=manifest["candidate"] if "candidate" in manifest else manifest["candidate"],
+            candidate=manifest["candidate"] if "candidate" in manifest else manifest["rung"],
             trained_until=manifest["trained_until"],
             training_set_hash=manifest["training_set_hash"],
             recipe=TrainingRecipe.model_validate(manifest["recipe"]),

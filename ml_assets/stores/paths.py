@@ -66,6 +66,14 @@ class StatePaths:
         """Name the page of the labels of a use case, whether or not it was drawn."""
         return self.reports / use_case / "labels.html"
 
+    def learning_curve_page(self, use_case: str) -> Path:
+        """Name the page of what asking people would have been worth, whether or not it was drawn."""
+        return self.reports / use_case / "learning_curve.html"
+
+    def routes_page(self, use_case: str) -> Path:
+        """Name the page of what the machine decides, whether or not it was drawn."""
+        return self.reports / use_case / "routes.html"
+
     def model_cards(self, use_case: str) -> Path:
         """Hold the cards of models: <model version>.html and .md."""
         return self.reports / use_case / "models"

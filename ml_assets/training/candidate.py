@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ml_assets.spec.model import ModelCandidate, TrainingRecipe
 from ml_assets.stats.tasks import task_of
+from ml_assets.training.augmentation import FitRows, augmented
 from ml_assets.training.blend import Blend, blended, fit_weights
 from ml_assets.training.calibration import CalibratedModel, Curve, fit_curve
 from ml_assets.training.candidate_parameters import FitOptions
@@ -316,12 +317,12 @@ def fit_bare(
     labels = train["label"].to_numpy(dtype=np.float64)
     taken, weights = balanced(recipe.imbalance, labels, np.random.default_rng(recipe.seed))
     weights = with_label_weights(train, taken, weights)
+    chosen = train[names].iloc[taken] if taken.size < labels.size else train[names]
+    rows = FitRows(chosen, labels[taken], weights)
+    if recipe.augmentation is not None:
+        rows = augmented(recipe.augmentation, rows, np.random.default_rng(recipe.seed))
     return fit_candidate(
-        candidate,
-        train[names].iloc[taken] if taken.size < labels.size else train[names],
-        labels[taken],
-        seed=recipe.seed,
-        options=FitOptions(weights, before),
+        candidate, rows.features, rows.labels, seed=recipe.seed, options=FitOptions(rows.weights, before)
     )
 
 

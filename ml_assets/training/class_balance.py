@@ -42,12 +42,12 @@ def balanced(
 def with_label_weights(
     train: pd.DataFrame, taken: NDArray[np.int64], weights: NDArray[np.float64] | None
 ) -> NDArray[np.float64] | None:
-    """Multiply how much rows count by how sure their labels are: 1 for gold labels, less for weak ones.
+    """Multiply how much rows count by how sure their labels are, and by how they were drawn.
 
     Parameters
     ----------
     train
-        Training rows; without a column `label_weight` all labels are as sure, and `weights` stay.
+        Training rows; without the columns `label_weight` and `sample_weight`, `weights` stay.
     taken
         Positions of the rows that are trained on.
 
@@ -55,7 +55,8 @@ def with_label_weights(
     >>> with_label_weights(pd.DataFrame({"label_weight": [1.0, 0.2]}), np.array([0, 1]), np.array([2.0, 2.0])).tolist()
     [2.0, 0.4]
     """
-    if "label_weight" not in train.columns:
-        return weights
-    sure = train["label_weight"].to_numpy(dtype=np.float64)[taken]
-    return sure if weights is None else weights * sure
+    for name in ("label_weight", "sample_weight"):
+        if name in train.columns:
+            own = train[name].to_numpy(dtype=np.float64)[taken]
+            weights = own if weights is None else weights * own
+    return weights

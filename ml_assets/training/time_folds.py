@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ml_assets.spec.model import Folds
 
+CHOSEN, GROUP = "_is_chosen", "_group_"  # columns of a training set that say what may measure, and what goes together
 LEAST_POSITIVES = 20  # with fewer of a class a fold measures nothing
 
 
@@ -45,7 +46,9 @@ def time_folds(rows: pd.DataFrame, folds: Folds, matures_after: timedelta) -> li
     ----------
     rows
         Training rows: `prediction_at`, `label`. Where weak labels are among them, windows hold rows of `label_origin`
-        gold alone: a model is not measured by what functions say.
+        gold alone: a model is not measured by what functions say; nor on rows that are `_is_chosen`, whose label only a
+        strategy of the review queue led to. A row with the same value as one of the window in a column `_group_...` is
+        not trained on before it.
 
     >>> import pandas as pd
     >>> from ml_assets.spec.model import Folds
@@ -61,16 +64,21 @@ def time_folds(rows: pd.DataFrame, folds: Folds, matures_after: timedelta) -> li
 def _folds(rows: pd.DataFrame, folds: Folds, matures_after: timedelta) -> Iterator[Fold]:
     moments = rows["prediction_at"]
     labels = rows["label"].to_numpy()
-    is_gold = (
-        (rows["label_origin"] == "gold").to_numpy() if "label_origin" in rows.columns else np.ones(len(rows), bool)
-    )
+    measures = np.ones(len(rows), bool)
+    if "label_origin" in rows.columns:
+        measures &= (rows["label_origin"] == "gold").to_numpy()
+    if CHOSEN in rows.columns:
+        measures &= ~rows[CHOSEN].to_numpy(dtype=bool)
+    groups = [rows[name] for name in rows.columns if name.startswith(GROUP)]
     if moments.empty:
         return
     oldest, newest = moments.min(), moments.max()
     for back in range(folds.count, 0, -1):
         start, end = newest - back * folds.length, newest - (back - 1) * folds.length
         train = (moments <= start - matures_after).to_numpy()
-        test = ((moments > start) & (moments <= end)).to_numpy() & is_gold
+        test = ((moments > start) & (moments <= end)).to_numpy() & measures
+        for group in groups:
+            train &= ~(group.isin(group[test].dropna()) & group.notna()).to_numpy()
         is_long = start - matures_after - oldest >= folds.length
         if is_long and _has_both(labels[train]) and _has_both(labels[test]):
             yield Fold(train, test)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.objectives import OUTCOME
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.training.time_folds import CHOSEN
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,7 +26,9 @@ class DrawPlan:
     drops are left out: a feed was broken in them, which must not be learned. `measures` are amounts that
     objectives foretell, columns `outcome_<measure>` of the training set. With `has_weak_labels`, examples
     without a gold label are trained on by what `training_labels` says, and weigh together at most `weak_weight` times
-    as much as the gold labels trained on; the holdout has gold labels alone.
+    as much as the gold labels trained on; the holdout has gold labels alone. With `has_review`, the holdout lacks
+    examples that have a label only because a strategy of the review queue chose them. `sampling` draws among the rows
+    to train on, by hashes with `seed`.
     """
 
     as_of: str
@@ -37,6 +40,9 @@ class DrawPlan:
     measures: tuple[str, ...] = ()
     has_weak_labels: bool = False
     weak_weight: float = 1.0
+    has_review: bool = False
+    sampling: dict[str, Any] | None = None
+    seed: int = 0
 
     @property
     def is_known(self) -> str:
@@ -74,6 +80,9 @@ def plan_draw(spec: UseCaseSpec, as_of: DropKey, excluded: Sequence[DropKey] = (
         measures=tuple(dict.fromkeys(each.measure for each in spec.model.objectives)),
         has_weak_labels=spec.trains_on_weak_labels,
         weak_weight=spec.labeling.weak_weight if spec.labeling else 1.0,
+        has_review=spec.review is not None,
+        sampling=spec.sampling.model_dump(mode="json") if spec.sampling else None,
+        seed=spec.model.seed if spec.sampling else 0,
     )
 
 
@@ -106,6 +115,9 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
         for name in plan.measures
     )
     outcomes = "".join(f', known."{OUTCOME}{name}"' for name in plan.measures)
+    if plan.has_review:
+        amounts += _of_review(held)
+        features = f"known.label_given_by, coalesce(known.is_chosen, false) AS {CHOSEN}, {features}"
     listed = ", ".join(f"DATE '{drop}'" for drop in plan.excluded)
     left_out = f" AND f.batch_date NOT IN ({listed})" if listed else ""
     label, joined, kept = "known.label", "JOIN known USING (example_id)", ""
@@ -114,6 +126,8 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
         features = f"{_label_columns(plan)}, {features}"
         joined = f"LEFT JOIN known USING (example_id) {_weak_labels(plan)}"
         kept = " AND (known.label IS NOT NULL OR w.label IS NOT NULL)"
+    if plan.has_review:
+        kept += f" AND NOT (coalesce(known.is_chosen, false) AND f.prediction_at > TIMESTAMPTZ '{plan.holdout_after}')"
     return connection.sql(
         f"""
         WITH known AS (
@@ -128,6 +142,14 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
         ORDER BY f.batch_date, f.example_id
         """
     )
+
+
+def _of_review(held: Sequence[str]) -> str:
+    """Give who the newest label of an example is by, and whether only a strategy led to it."""
+    if "given_by" not in held:  # labels of before a review was declared
+        return ", NULL::VARCHAR AS label_given_by, false AS is_chosen"
+    newest = "(known_at, batch_date)"
+    return f", arg_max_null(given_by, {newest}) AS label_given_by, arg_max(is_chosen, {newest}) AS is_chosen"
 
 
 def _label_columns(plan: DrawPlan) -> str:

@@ -21,7 +21,9 @@ from ml_assets.reports.figure_style import chart_figure, svg_of
 from ml_assets.reports.page import render_page
 from ml_assets.reports.pictures import slice_losses_png
 from ml_assets.reports.replay_page import replay_page
+from ml_assets.reports.routes_page import routes_page
 from ml_assets.reports.source_page import source_page
+from ml_assets.spec.routes import Routes
 from ml_assets.training.ablation import Cost, MeasuredVariant
 from ml_assets.training.time_proxy_features import TimeProxy
 from ml_assets_tests.rehearsal import flagship
@@ -84,8 +86,25 @@ def hostile_ablation() -> str:
     return ablation_page(flagship(), found)
 
 
+def hostile_routes() -> str:
+    """Give the page of routes of a drop whose examples are named by hostile values."""
+    rows = [
+        {"rank": place, "example_id": each, "score": 0.7, "route": "decided", "reason": f"the model abstains: {each}"}
+        for place, each in enumerate(HOSTILE)
+    ]
+    points = [
+        {"confidence": 0.9, "coverage": 0.5, "n": 50, "errors": 1, "risk": 0.02, "upper": 0.08, "is_chosen": True},
+        {"confidence": 0.5, "coverage": 1.0, "n": 100, "errors": 20, "risk": 0.2, "upper": 0.26, "is_chosen": False},
+    ]
+    declared = flagship()
+    worklist = declared.worklist.model_copy(update={"routes": Routes(max_risk=0.1)})
+    spec = declared.model_copy(update={"worklist": worklist, "name": ALL_OF_THEM})
+    return routes_page(spec, date(2013, 4, 1), rows, points)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "replay": hostile_replay, "source": hostile_source, "card": hostile_card, "ablation": hostile_ablation,
+    "routes": hostile_routes,
 }  # fmt: skip
 
 

@@ -96,7 +96,8 @@ def test_annotators_of_no_source_are_refused_with_the_nearest(folder: Path) -> N
     (found,) = mistakes(folder, ("annotators: {from: opinions,", "annotators: {from: opinion,"))
 
     assert found.endswith(
-        "labeling.annotators.from: found 'opinion'; allowed: comments, answers, opinions; nearest: opinions"
+        "labeling.annotators.from: found 'opinion'; allowed: comments, answers, opinions, review_answers; "
+        "nearest: opinions"
     )
 
 

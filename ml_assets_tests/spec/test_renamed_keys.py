@@ -16,7 +16,7 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER
     ("place", "before", "now", "value"),
     [
         ("model", "margin", "min_relative_gain", "0.003"),
-        ("model", "candidates", "candidates", ""),
+        ("model", "ladder", "candidates", ""),
         ("model.abstain", "beyond", "max_range_multiple", "2"),
         ("model.gate", "freshness_worth", "max_loss_per_30d_newer", "0.03"),
         ("monitoring", "before", "reference_window", "56d"),
@@ -74,7 +74,7 @@ def test_what_a_key_is_called_now_is_a_key() -> None:
 
 def test_recipe_of_an_earlier_release_is_read() -> None:
     candidates = [{"name": "mean", "kind": "constant"}]
-    then = {"matures_after": "2d", "candidates": candidates, "abstain": {"beyond": 2.0, "features": ["wind"]}}
+    then = {"matures_after": "2d", "ladder": candidates, "abstain": {"beyond": 2.0, "features": ["wind"]}}
 
     read = TrainingRecipe.model_validate(then)
 

@@ -17,7 +17,7 @@ def rows_of(lake: Lake, table: str) -> list[dict[str, object]]:
 
 def test_column_of_an_earlier_release_has_its_name_of_now_also_where_newer_rows_follow(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
-    lake.append("champion", pa.table({"n": [1], "candidate": ["trees"]}))
+    lake.append("champion", pa.table({"n": [1], "rung": ["trees"]}))
     before = rows_of(lake, "champion")
     lake.append("champion", pa.table({"n": [2], "candidate": ["line"]}))
 
@@ -27,6 +27,6 @@ def test_column_of_an_earlier_release_has_its_name_of_now_also_where_newer_rows_
 
 def test_column_of_that_name_in_a_table_of_a_user_stays_as_it_is(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
-    lake.append("validated_ladders", pa.table({"n": [1], "candidate": ["third"]}))
+    lake.append("validated_ladders", pa.table({"n": [1], "rung": ["third"]}))
 
-    assert rows_of(lake, "validated_ladders") == [{"n": 1, "candidate": "third"}]
+    assert rows_of(lake, "validated_ladders") == [{"n": 1, "rung": "third"}]

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,3 +91,34 @@ def test_window_with_too_few_of_a_class_is_left_out() -> None:
 def test_history_that_is_too_short_has_no_fold() -> None:
     assert time_folds(rows_of(15), Folds(count=3, length=timedelta(days=14)), TWO_DAYS) == []
     assert time_folds(rows_of(15).iloc[:0], Folds(), TWO_DAYS) == []
+
+
+def test_groups_of_a_window_are_not_trained_on_before_it_and_unknown_ones_are() -> None:
+    days = pd.date_range("2013-01-01", periods=40, tz="UTC").repeat(60)
+    rows = pd.DataFrame({"prediction_at": days, "label": [0, 1] * 1200})
+    customers = np.arange(2400) % 700  # who comes back after eleven days or so
+    rows["_group_customer"] = pd.Series(customers).astype(str).where(customers % 7 != 0)
+
+    plain = time_folds(
+        rows.drop(columns=["_group_customer"]), Folds(count=2, length=timedelta(days=5)), timedelta(days=2)
+    )
+    grouped = time_folds(rows, Folds(count=2, length=timedelta(days=5)), timedelta(days=2))
+
+    assert len(plain) == len(grouped) == 2
+    for fold, before in zip(grouped, plain, strict=True):
+        assert (fold.test == before.test).all()
+        inside = set(rows.loc[fold.test, "_group_customer"].dropna())
+        assert not inside & set(rows.loc[fold.train, "_group_customer"].dropna())
+        assert fold.train.sum() < before.train.sum()
+        unknown = rows["_group_customer"].isna().to_numpy()
+        assert (fold.train & unknown).sum() == (before.train & unknown).sum()
+
+
+def test_rows_that_a_strategy_chose_measure_nothing_and_train() -> None:
+    days = pd.date_range("2013-01-01", periods=40, tz="UTC").repeat(60)
+    rows = pd.DataFrame({"prediction_at": days, "label": [0, 1] * 1200, "_is_chosen": np.arange(2400) % 3 == 0})
+
+    (fold,) = time_folds(rows, Folds(count=1, length=timedelta(days=10)), timedelta(days=2))
+
+    assert not rows.loc[fold.test, "_is_chosen"].any()
+    assert rows.loc[fold.train, "_is_chosen"].mean() == pytest.approx(1 / 3)

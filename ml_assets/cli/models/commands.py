@@ -36,7 +36,7 @@ def retrain(
         str, typer.Option("--as-of", help="Drop to train as of; by default the newest that was run.")
     ] = "",
     candidate: Annotated[
-        str, typer.Option("--candidate", "--candidate", help="Take this candidate, whatever the comparison says.")
+        str, typer.Option("--candidate", "--rung", help="Take this candidate, whatever the comparison says.")
     ] = "",
     gate: Annotated[
         str,
@@ -249,9 +249,7 @@ def tune(
     use_case: UseCaseName,
     candidate: Annotated[
         str,
-        typer.Option(
-            "--candidate", "--candidate", help="Only this candidate; by default every one that declares `search`."
-        ),
+        typer.Option("--candidate", "--rung", help="Only this candidate; by default every one that declares `search`."),
     ] = "",
     trials: Annotated[int, typer.Option(min=0, help="Trials a candidate; by default as declared.")] = 0,
     minutes: Annotated[float, typer.Option(min=0, help="Minutes a candidate; by default as declared.")] = 0,
@@ -275,7 +273,7 @@ def tune(
 def ablation(
     use_case: UseCaseName,
     candidate: Annotated[
-        str, typer.Option("--candidate", "--candidate", help="Which candidate; by default the last of the candidates.")
+        str, typer.Option("--candidate", "--rung", help="Which candidate; by default the last of the candidates.")
     ] = "",
     seeds: Annotated[int, typer.Option(min=0, help="Fits with other seeds, to tell noise from difference.")] = 3,
     page: Annotated[bool, typer.Option("--page", help="Write an HTML page with pictures.")] = False,
@@ -364,3 +362,21 @@ def rebuild(
         console.print(f"recorded {recorded}\nrebuilt  {again}\n{'equal' if recorded == again else '[red]different[/]'}")
     if recorded != again:
         raise typer.Exit(1)
+
+
+@commands.command()
+def routes(
+    use_case: UseCaseName,
+    drop: Annotated[str, typer.Option("--drop", help="A drop that was run; by default the newest.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what the machine decides, what goes to people, and the evidence.
+
+    Where `worklist.routes` is declared: the curve of risk and coverage on matured examples, and a page.
+    """
+    from ml_assets.cli.models.routes import run_routes
+
+    spec = read_use_case(use_case)
+    day = read_run_drop(spec, drop, "--drop") if drop else None
+    with explained_errors():
+        run_routes(spec, state_of(spec), day, as_json=as_json)

@@ -16,6 +16,7 @@ from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
 from ml_assets.pipeline.monitoring.serving_quality import verdict_of_drop
 from ml_assets.reports.quality_text import baseline_sentence, gate_sentence, sums_sentences
 from ml_assets.spec.drop import DropKey, nearest_key
+from ml_assets.spec.tables.text_drift import TEXT_DRIFT
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -68,15 +69,28 @@ def run_drift(spec: UseCaseSpec, state: UseCaseState, asked: DriftOptions) -> No
     decided = read_rows(lake, "decisions", None, (drop, drop))
     verdict = verdict_of_drop(lake, drop)
     page = _page(spec, state, drop) if asked.page else None
+    texts = read_rows(lake, TEXT_DRIFT.name, None, (drop, drop))
     if asked.as_json:
         columns = list(_COLUMNS)
         monitors = plain_rows(columns, [[row[name] for name in columns] for row in rows])
-        print_json({"use_case": spec.name, "drop": drop, "performance": verdict, "monitors": monitors,
+        print_json({"use_case": spec.name, "drop": drop, "performance": verdict, "monitors": monitors, "texts": texts,
                     "decision": decided[0] if decided else None, "page": page})  # fmt: skip
         return
     if verdict is not None:
         _show_performance(verdict)
+    for row in texts:
+        _show_text(row)
     _show(spec, drop, rows, decided, page)
+
+
+def _show_text(row: dict[str, Any]) -> None:
+    """Print how far texts of the window can be told from those before it."""
+    said = row["state"] if row["auc"] is None else (
+        f"{row['state']}: told from those before with an AUC of {row['auc']:.3f} (at least {row['auc_low']:.3f}; usual "
+        f"{row['usual_auc']:.3f}), means {row['mean_distance']:.3f} standard deviations apart (usual "
+        f"{row['usual_distance']:.3f})"
+    )  # fmt: skip
+    say(Text.assemble((f"texts of {row['encoder']}: ", "bold"), said))
 
 
 def _show_performance(verdict: dict[str, Any]) -> None:

@@ -37,9 +37,9 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _LOGIN_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>ml-assets ui: token needed</title></head>
+<html lang="en"><head><meta charset="utf-8"><title>COMMAND: token needed</title></head>
 <body><h1>Token needed</h1>
-<p>Open the address that <code>ml-assets ui</code> printed when it started: it ends with <code>?token=…</code>.
+<p>Open the address that <code>COMMAND</code> printed when it started: it ends with <code>?token=…</code>.
 Or paste the token here.</p>
 <form method="get"><input name="token" type="password" autofocus autocomplete="off"> <button>Open</button></form>
 </body></html>
@@ -52,11 +52,15 @@ class TokenError(ValueError):
 
 @dataclass(frozen=True)
 class GuardRules:
-    """Who may ask: the token, the port (it names the cookie, since ports share cookies), and further host names."""
+    """Who may ask: the token, the port (it names the cookie, since ports share cookies), and further host names.
+
+    `command` is what serves, for messages.
+    """
 
     token: str
     port: int
     hosts: tuple[str, ...] = ()
+    command: str = "ml-assets ui"
 
     def __post_init__(self) -> None:
         if len(self.token) < LEAST_TOKEN_LENGTH or not self.token.isascii() or not self.token.isprintable():
@@ -121,7 +125,8 @@ class RequestGuard:
         hosts = connection.headers.getlist("host")
         if len(hosts) != 1 or not self.rules.is_known_host(hosts[0]):
             allowed = ", ".join([*LOOPBACK_NAMES, *self.rules.hosts])
-            return _refuse(403, f"Host: found {hosts!r}; allowed: {allowed}. `ml-assets ui --allow-host` adds a name")
+            more = ". `ml-assets ui --allow-host` adds a name" if self.rules.command == "ml-assets ui" else ""
+            return _refuse(403, f"Host: found {hosts!r}; allowed: {allowed}{more}")
         for origin in connection.headers.getlist("origin"):
             parts = urlsplit(origin)
             if parts.scheme not in {"http", "https"} or parts.netloc.lower() != hosts[0].lower():
@@ -143,9 +148,13 @@ class RequestGuard:
             return None
         if is_page and "text/html" in connection.headers.get("accept", ""):
             policy = "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-            return HTMLResponse(_LOGIN_PAGE, 401, {"Content-Security-Policy": policy, "Cache-Control": "no-store"})
-        how = "open the address that `ml-assets ui` printed, or send `Authorization: Bearer <token>`"
-        return _refuse(401, f"no token, or another one than this UI was started with; {how}")
+            return HTMLResponse(
+                _LOGIN_PAGE.replace("COMMAND", rules.command),
+                401,
+                {"Content-Security-Policy": policy, "Cache-Control": "no-store"},
+            )
+        how = f"open the address that `{rules.command}` printed, or send `Authorization: Bearer <token>`"
+        return _refuse(401, f"no token, or another one than it was started with; {how}")
 
     def _without_token(self, connection: HTTPConnection) -> Response:
         rest = [(name, value) for name, value in connection.query_params.multi_items() if name != "token"]
@@ -178,7 +187,7 @@ def _refused_method(connection: HTTPConnection) -> Response | None:
 
 
 def _refuse(status: int, reason: str) -> Response:
-    return PlainTextResponse(f"ml-assets ui refused this request: {reason}\n", status)
+    return PlainTextResponse(f"ml-assets refused this request: {reason}\n", status)
 
 
 def _same(found: str, wanted: str) -> bool:

@@ -5,14 +5,7 @@ import dagster as dg
 from ml_assets.features.lookback import view_lookback
 from ml_assets.graph import clock
 from ml_assets.graph.assets.columns import describe_columns
-from ml_assets.graph.assets.layout import (
-    BACKFILL_TAG,
-    asset_key,
-    by_drop,
-    described,
-    history_mapping,
-    partition_keys,
-)
+from ml_assets.graph.assets.layout import BACKFILL_TAG, asset_key, by_drop, described, history_mapping, partition_keys
 from ml_assets.graph.assets.metadata import describe_drops
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
@@ -26,11 +19,13 @@ def build_feature_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
 
 
 def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
-    types = tables_of_asset(spec, "training/labels")[0].types
+    types, history = tables_of_asset(spec, "training/labels")[0].types, history_mapping(None, spec.calendar)
+    keys = [asset_key(spec, "validated", spec.review.answers)] if spec.review else []
+    answered = [dg.AssetDep(each, partition_mapping=history) for each in keys]
 
     @dg.asset(
         key=asset_key(spec, "training", "labels"),
-        deps=[asset_key(spec, "validated", source) for source in spec.labels.sources],
+        deps=[*(asset_key(spec, "validated", source) for source in spec.labels.sources), *answered],
         description="Outcomes as they became known, in the drop that brought them; one row an example.",
         **by_drop(spec),
         metadata=table_metadata(spec, "training/labels"),

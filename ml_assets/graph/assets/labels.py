@@ -1,50 +1,54 @@
-"""Assets of the layer labels, of use cases that declare functions: votes, the label model, labels to train on."""
+"""Assets of the layer labels: votes of functions, the label model, labels to train on; what people are asked."""
 
 import dagster as dg
 from pydantic import Field
 
-from ml_assets.graph.assets.columns import describe_columns
-from ml_assets.graph.assets.layout import asset_key, by_drop, described, partition_keys, pool_of
-from ml_assets.graph.assets.metadata import check_results, describe_drops, laid_out
+from ml_assets.graph.assets.layout import asset_key, described, history_mapping, pool_of
+from ml_assets.graph.assets.metadata import check_results, laid_out
+from ml_assets.graph.assets.step_assets import build_step_asset
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.assets.training import NEWEST
 from ml_assets.graph.definitions.resources import StateResource
-from ml_assets.spec.tables import tables_of_asset
+from ml_assets.spec.review import ReviewSpec
 from ml_assets.spec.use_case import UseCaseSpec
 
 
 def build_weak_label_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
-    """Build weak_labels; nothing where no function is declared."""
-    return [_weak_labels(spec)] if spec.labeling else []
+    """Build weak_labels where functions are declared, and review_queue where a review is."""
+    queue = [_review_queue(spec, spec.review)] if spec.review else []
+    return [*([_weak_labels(spec)] if spec.labeling else []), *queue]
 
 
 def build_label_model_assets(spec: UseCaseSpec) -> list[dg.AssetsDefinition]:
-    """Build label_model and training_labels; nothing where no function is declared."""
-    return [_label_model(spec), _training_labels(spec)] if spec.labeling else []
+    """Build label_model and training_labels where functions are declared, and label_errors where a review is."""
+    suspects = [_label_errors(spec)] if spec.review and spec.review.looks_for_label_errors else []
+    return [*([_label_model(spec), _training_labels(spec)] if spec.labeling else []), *suspects]
 
 
 def _weak_labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
-    key, types = asset_key(spec, "labels", "weak_labels"), tables_of_asset(spec, "labels/weak_labels")[0].types
+    said = "What each labeling function says of each example of a drop: a class, or null where it abstains."
+    at, step = ("labels", "weak_labels"), "labeling.weak_labels:store_weak_labels"
+    checks = {"known_classes": "What functions give is a declared class or null."}
+    return build_step_asset(spec, at, step, said, [asset_key(spec, "features", "examples")], checks, "duckdb")
 
-    @dg.asset(
-        key=key,
-        deps=[asset_key(spec, "features", "examples")],
-        description="What each labeling function says of each example of a drop: a class, or null where it abstains.",
-        check_specs=[dg.AssetCheckSpec("known_classes", asset=key, description="What functions give is a declared "
-                                       "class or null.")],
-        metadata=table_metadata(spec, "labels/weak_labels"),
-        **by_drop(spec),
-        **described(spec, "labels", "delta", "duckdb"),
-    )  # fmt: skip
-    def weak_labels(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        from ml_assets.pipeline.labeling.weak_labels import store_weak_labels
 
-        state = store.of(spec.name)
-        stored = store_weak_labels(spec, state, partition_keys(context))
-        describe_drops(context, state, stored, on_last=describe_columns(spec, "labels", "weak_labels", types))
-        return dg.MaterializeResult(check_results=check_results(stored.checks))
+def _review_queue(spec: UseCaseSpec, review: ReviewSpec) -> dg.AssetsDefinition:
+    history = history_mapping(None, spec.calendar)
+    read = [("training", "labels"), ("features", "features"), ("validated", review.answers)]
+    read += [("predictions", "predictions"), ("predictions", "shadow_predictions")]
+    retrained = ["label_model"] * bool(spec.labeling) + ["label_errors"] * review.looks_for_label_errors
+    deps = [*(dg.AssetDep(asset_key(spec, *each), partition_mapping=history) for each in read),
+            *(asset_key(spec, "labels", each) for each in retrained)]  # fmt: skip
+    said = "Which examples of a drop people are asked about, who is asked, and why; some are drawn by chance."
+    at, step = ("labels", "review_queue"), "labeling.review_queue:store_review_queue"
+    return build_step_asset(spec, at, step, said, deps, {}, "numpy")
 
-    return weak_labels
+
+def _label_errors(spec: UseCaseSpec) -> dg.AssetsDefinition:
+    at, step = ("labels", "label_errors"), "labeling.label_errors:store_label_errors"
+    said = "Labels of the training set that are likely wrong, by predictions in time order, for people."
+    deps, checks = [asset_key(spec, "training", "training_set")], {"labels_judged": "There are enough to judge by."}
+    return build_step_asset(spec, at, step, said, deps, checks, "numpy")
 
 
 class LabelModelConfig(dg.Config):

@@ -3,15 +3,9 @@
 import dagster as dg
 
 from ml_assets.graph.assets.columns import describe_columns
-from ml_assets.graph.assets.layout import (
-    asset_key,
-    by_drop,
-    described,
-    history_mapping,
-    partition_keys,
-    partitions_of,
-)
+from ml_assets.graph.assets.layout import asset_key, by_drop, described, history_mapping, partition_keys, partitions_of
 from ml_assets.graph.assets.metadata import check_results, describe_drops, pictures
+from ml_assets.graph.assets.step_assets import build_step_asset
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
 from ml_assets.spec.objectives import SCORE
@@ -90,58 +84,24 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
 
 
 def _worklist(spec: UseCaseSpec) -> dg.AssetsDefinition:
-    key = asset_key(spec, "predictions", "worklist")
-
-    @dg.asset(
-        key=key,
-        deps=[asset_key(spec, "predictions", "predictions"), asset_key(spec, "features", "examples")],
-        description=f"The {spec.worklist.capacity} examples of each drop with the highest {_ranked_by(spec)}"
-        f"{_delivered_as(spec, 'worklist')}.",
-        check_specs=[
-            dg.AssetCheckSpec("ranked_as_declared", asset=key, description="The model that serves a drop predicts all "
-                              "that `worklist.rank_by` weighs; where it does not, the list is ranked by score."),
-        ],
-        metadata=table_metadata(spec, "predictions/worklist", has_own_schema=False),
-        **by_drop(spec),
-        **described(spec, "predictions", "delta", *_formats(spec, "worklist")),
-    )  # fmt: skip
-    def worklist(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        from ml_assets.pipeline.scoring.worklist import store_worklist
-
-        state = store.of(spec.name)
-        drawn = store_worklist(spec, state, partition_keys(context))
-        shown = describe_columns(spec, "predictions", "worklist", drawn.columns)
-        describe_drops(context, state, drawn, on_last=shown)
-        return dg.MaterializeResult(check_results=check_results(drawn.checks))
-
-    return worklist
+    deps = [asset_key(spec, "predictions", "predictions"), asset_key(spec, "features", "examples")]
+    said = f"The {spec.worklist.capacity} examples of each drop with the highest {_ranked_by(spec)}"
+    checks = {"ranked_as_declared": "The model that serves a drop predicts all that `worklist.rank_by` weighs; where "
+              "it does not, the list is ranked by score."}  # fmt: skip
+    if spec.worklist.routes:
+        checks["routed"] = "What matured shows from which confidence on the machine may decide."
+    at, said = ("predictions", "worklist"), f"{said}{_delivered_as(spec, 'worklist')}."
+    step = "scoring.worklist:store_worklist"
+    return build_step_asset(spec, at, step, said, deps, checks, *_formats(spec, "worklist"))
 
 
 def _shadow_predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
-    key = asset_key(spec, "predictions", "shadow_predictions")
-
-    @dg.asset(
-        key=key,
-        deps=[*_scored_from(spec), asset_key(spec, "models", "champion")],
-        description="What other models say of each example: the first champion, as it would be without retraining, and "
-        "the last refused candidate while none newer serves.",
-        **by_drop(spec),
-        check_specs=[
-            dg.AssetCheckSpec("shadows_scored", asset=key, description="Every shadow of every drop could be loaded "
-                              "and has scored it."),
-        ],
-        metadata=table_metadata(spec, "predictions/shadow_predictions"),
-        **described(spec, "predictions", "delta", "xgboost"),
-    )  # fmt: skip
-    def shadow_predictions(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
-        from ml_assets.pipeline.scoring.shadows import score_shadows
-
-        state = store.of(spec.name)
-        scored = score_shadows(spec, state, partition_keys(context))
-        describe_drops(context, state, scored)
-        return dg.MaterializeResult(check_results=check_results(scored.checks))
-
-    return shadow_predictions
+    deps = [*_scored_from(spec), asset_key(spec, "models", "champion")]
+    said = ("What other models say of each example: the first champion, as it would be without retraining, and the "
+            "last refused candidate while none newer serves.")  # fmt: skip
+    checks = {"shadows_scored": "Every shadow of every drop could be loaded and has scored it."}
+    at, step = ("predictions", "shadow_predictions"), "scoring.shadows:score_shadows"
+    return build_step_asset(spec, at, step, said, deps, checks, "xgboost")
 
 
 def _formats(spec: UseCaseSpec, table: str) -> list[str]:

@@ -4,14 +4,7 @@ import dagster as dg
 
 from ml_assets.graph import clock
 from ml_assets.graph.assets.columns import describe_columns
-from ml_assets.graph.assets.layout import (
-    asset_key,
-    by_drop,
-    described,
-    history_mapping,
-    partition_keys,
-    partitions_of,
-)
+from ml_assets.graph.assets.layout import asset_key, by_drop, described, history_mapping, partition_keys, partitions_of
 from ml_assets.graph.assets.metadata import check_results, describe_drops
 from ml_assets.graph.assets.retries import retried_reads
 from ml_assets.graph.assets.tables import table_metadata

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
+from ml_assets.pipeline.labeling.reviewed_labels import with_reviewed
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
@@ -27,6 +28,8 @@ def store_labels(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey
         restrict_to_tables(connection, read)
         select_by_drop(connection, spec.labels.sql, sources, drops, spec.calendar)
         rows = validate_labels(connection, spec.labels.measures).to_arrow_table()
+    if spec.review is not None:
+        rows = with_reviewed(spec, state, rows, drops)
     state.lake.replace_drops("labels", rows, drops)
     days, values = rows["batch_date"].to_pylist(), rows["label"].to_pylist()
     counts = Counter(days)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,11 @@ import numpy as np
 from ml_assets.labeling.label_errors import LikelyLabelError, find_label_errors
 from ml_assets.labeling.votes import FloatArray
 from ml_assets.pipeline.labeling.gold_worth import learning_candidate
+from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.pipeline.training.training_set import read_newest
+from ml_assets.spec.tables.review import LABEL_ERRORS
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.estimators import fit_candidate
 
@@ -42,6 +46,46 @@ class LabelErrors:
     rows: list[tuple[str, str]]
     judged: int
     labels: int
+
+
+@dataclass(frozen=True)
+class LabelErrorsResult:
+    """What was stored, or why labels were not judged. Labels as in `LabelErrors`."""
+
+    as_of: str
+    found: int
+    judged: int
+    unjudged: str = ""
+
+    @property
+    def checks(self) -> tuple[CheckOutcome, ...]:
+        """Whether there was enough to judge labels by; what is likely wrong is no failure, people look at it."""
+        said = self.unjudged or f"{self.found} of {self.judged} labels are likely wrong"
+        measured = {"likely wrong": self.found, "labels judged": self.judged}
+        return (CheckOutcome("labels_judged", not self.unjudged, said, measured),)
+
+
+def store_label_errors(spec: UseCaseSpec, state: UseCaseState) -> LabelErrorsResult:
+    """List the labels of the newest training set that are likely wrong, and store them as of its drop.
+
+    Where too few labels can be judged, the table is empty and the check `labels_judged` says why.
+    """
+    as_of = read_newest(spec, state).plan["as_of"]
+    try:
+        found = list_label_errors(spec, state)
+    except TooFewLabelsError as error:
+        state.lake.replace(LABEL_ERRORS.name, arrow_rows(LABEL_ERRORS, []), {"as_of": as_of})
+        return LabelErrorsResult(as_of, 0, 0, f"not enough data: {error}")
+    rows = [
+        {
+            "as_of": date.fromisoformat(found.as_of), "example_id": example, "batch_date": date.fromisoformat(drop),
+            "place": place, "label": each.given, "suggested": each.suggested, "probability": each.probability,
+            "reason": each.reason,
+        }
+        for place, ((example, drop), each) in enumerate(zip(found.rows, found.errors, strict=True), 1)
+    ]  # fmt: skip
+    state.lake.replace(LABEL_ERRORS.name, arrow_rows(LABEL_ERRORS, rows), {"as_of": as_of})
+    return LabelErrorsResult(as_of, len(rows), found.judged)
 
 
 def list_label_errors(spec: UseCaseSpec, state: UseCaseState) -> LabelErrors:

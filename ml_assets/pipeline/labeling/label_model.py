@@ -85,7 +85,7 @@ def store_label_model(spec: UseCaseSpec, state: UseCaseState, as_of: str = "") -
     record = {"as_of": drop.isoformat(), "inputs": versions, "chosen": choice.chosen, "reason": choice.reason}
     version = lake.replace(TABLE, arrow_rows(LABEL_MODEL, _model_rows(drop, known, choice)), record)
     chosen = [] if choice.chosen == GOLD_ALONE else parameter_rows(choice.models[choice.chosen], known.votes)
-    lake.replace(LABEL_MODEL_PARAMETERS.name, arrow_rows(LABEL_MODEL_PARAMETERS, chosen))
+    lake.replace(LABEL_MODEL_PARAMETERS.name, arrow_rows(LABEL_MODEL_PARAMETERS, chosen), record)
     rows = _function_rows(spec, functions, stale)
     lake.replace(LABELING_FUNCTIONS.name, arrow_rows(LABELING_FUNCTIONS, rows))
     pairs = [vars(pair) for pair in correlated]

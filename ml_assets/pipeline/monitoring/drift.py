@@ -38,6 +38,7 @@ from ml_assets.pipeline.monitoring.monitor_results import (
     monitor_result,
     recent_readings,
 )
+from ml_assets.pipeline.monitoring.text_drift import store_text_drift
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.monitoring import DRIFT_REPORT
@@ -89,6 +90,7 @@ def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
         diagnose_features(by_drop[drop], spec, faults)
     rows = [row for drop in drops for row in by_drop[drop]]
     state.lake.replace_drops(TABLE, arrow_rows(DRIFT_REPORT, rows), drops)
+    store_text_drift(spec, state, drops)
     outcome = monitor_outcome("drift", drops[-1], rows, known_changes(spec, drops[-1]), failed)
     return DriftResult(monitor_result(rows, drops, outcome), measures)
 

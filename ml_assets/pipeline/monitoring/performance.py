@@ -30,6 +30,7 @@ from ml_assets.monitoring.performance import (
 )
 from ml_assets.monitoring.performance_verdict import judge_performance
 from ml_assets.pipeline.features.closed_drops import require_features
+from ml_assets.pipeline.labeling.reviewed_labels import show_labels_that_judge
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.shadows import SHADOWS, read_verdicts
 from ml_assets.serving.routing import Promotion, champion_of
@@ -74,8 +75,9 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
     with state.connect() as connection:
         promotions = [as_promotion(each) for each in read_verdicts(connection, lake) if each.verdict == "promoted"]
         gains = _gains_at_gate(connection, lake)
-        read = ("features", "labels", "predictions", SHADOWS)
+        read = ("features", "predictions", SHADOWS)
         show_tables(connection, {name: lake.files(name, drops=bounds) for name in read})
+        show_labels_that_judge(connection, lake.files("labels", drops=bounds))
         scored = read_scored(connection, spec, drops, _fallback_drops(spec, bounds, promotions))
     with noting_failures(state.paths.alerts, spec.name, REPORT, drops[-1]) as failed:
         rows = measure_performance(task_of(spec.task), scored, drops, spec.monitoring, spec.worklist.capacity)

@@ -14,6 +14,7 @@ from ml_assets.pipeline.features.labels import store_labels
 from ml_assets.pipeline.ingestion.ledger import build_ledger
 from ml_assets.pipeline.ingestion.raw import receive_source
 from ml_assets.pipeline.ingestion.validated import validate_source
+from ml_assets.pipeline.labeling.review_queue import store_review_queue
 from ml_assets.pipeline.labeling.weak_labels import store_weak_labels
 from ml_assets.pipeline.monitoring.decisions import store_decisions
 from ml_assets.pipeline.monitoring.drift import store_drift_report
@@ -89,6 +90,7 @@ def batch_steps(
         "predictions/predictions": lambda: score_drops(spec, state, drops).result.checks,
         "predictions/worklist": lambda: store_worklist(spec, state, drops).checks,
         "predictions/shadow_predictions": lambda: score_shadows(spec, state, drops).checks,
+        **_reviewing(spec, state, drops),
         "monitoring/feed_health": lambda: store_feed_health(spec, state, drops, context.now).result.checks,
         "monitoring/drift_report": lambda: store_drift_report(spec, state, drops).monitors.result.checks,
         "monitoring/performance_report": lambda: report_performance(spec, state, drops).result.checks,
@@ -101,6 +103,13 @@ def _labeling(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) 
     if spec.labeling is None:
         return {}
     return {"labels/weak_labels": lambda: store_weak_labels(spec, state, drops).checks}
+
+
+def _reviewing(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]) -> dict[str, Step]:
+    """Name the step of the review queue where a use case declares one."""
+    if spec.review is None:
+        return {}
+    return {"labels/review_queue": lambda: store_review_queue(spec, state, drops).checks}
 
 
 def _receive(

@@ -17,6 +17,7 @@ from ml_assets.pipeline.evaluation.comparison import compare
 from ml_assets.pipeline.evaluation.measures import store_measures
 from ml_assets.pipeline.evaluation.slices import store_slices
 from ml_assets.pipeline.evaluation.verdict import judge_candidate
+from ml_assets.pipeline.labeling.label_errors import store_label_errors
 from ml_assets.pipeline.labeling.label_model import store_label_model
 from ml_assets.pipeline.labeling.training_labels import store_training_labels
 from ml_assets.pipeline.results import CheckOutcome
@@ -77,6 +78,7 @@ def retraining_steps(
     """Name the steps of a retraining, in the order of the graph."""
     steps: dict[str, Step] = _labeling(spec, state, retraining) | {
         "training/training_set": lambda: _draw(spec, state, retraining),
+        **_suspecting(spec, state),
         "models/candidate_model": lambda: _fit(spec, state, retraining, context),
         "models/evaluation_measures": lambda: _measure(spec, state),
         "models/evaluation_slices": lambda: _slice(spec, state),
@@ -97,6 +99,13 @@ def _labeling(spec: UseCaseSpec, state: UseCaseState, retraining: Retraining) ->
         "labels/label_model": lambda: store_label_model(spec, state, retraining.as_of).checks,
         "labels/training_labels": lambda: _label(spec, state),
     }
+
+
+def _suspecting(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Step]:
+    """Name the step of likely label errors, where people look at them."""
+    if spec.review is None or not spec.review.looks_for_label_errors:
+        return {}
+    return {"labels/label_errors": lambda: store_label_errors(spec, state).checks}
 
 
 def _label(spec: UseCaseSpec, state: UseCaseState) -> tuple[CheckOutcome, ...]:

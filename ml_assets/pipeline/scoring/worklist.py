@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.deliveries import deliver_drop
+from ml_assets.pipeline.scoring.routes import store_routes, with_routes
 from ml_assets.serving.worklist import draw_worklist, unpredicted_weights
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
@@ -28,13 +29,21 @@ def store_worklist(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropK
         show_tables(connection, tables)
         rows = draw_worklist(connection, spec.worklist).to_arrow_table()
         missing = unpredicted_weights(connection, spec.worklist)
+    routed = store_routes(spec, state, spec.worklist.routes, drops) if spec.worklist.routes else None
+    if routed is not None:
+        rows = with_routes(rows, routed)
     state.lake.replace_drops("worklist", rows, drops)
     notes: dict[DropKey, dict[str, object]] = {
-        drop: {**deliver_drop(spec, state, "worklist", drop, rows), **_ranked_by_score(missing.get(drop))}
+        drop: {
+            **deliver_drop(spec, state, "worklist", drop, rows),
+            **_ranked_by_score(missing.get(drop)),
+            **(routed.notes[drop] if routed else {}),
+        }
         for drop in drops
     }
     columns = {field.name: str(field.type) for field in rows.schema}
-    return DropResult(Counter(rows["batch_date"].to_pylist()), notes, columns, (rank_outcome(missing),))
+    checks = (rank_outcome(missing), *([routed.check] if routed else []))
+    return DropResult(Counter(rows["batch_date"].to_pylist()), notes, columns, checks)
 
 
 def _ranked_by_score(missing: Sequence[str] | None) -> dict[str, object]:

@@ -12,6 +12,7 @@ from ml_assets.pipeline.declaring.calendar_changes import keep_calendar
 from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_drop_not_run, refuse_open_drops
 from ml_assets.pipeline.features.versions import require_one_set, stale_drops
 from ml_assets.pipeline.monitoring.feed_health import read_faults
+from ml_assets.pipeline.training.sampling import EXAMPLES_VIEW, sampled, sampling_of
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
@@ -40,11 +41,15 @@ _TRAINING_LABELS = "training_labels"
 
 @dataclass(frozen=True)
 class Drawn:
-    """A training set as drawn: its rows, their content hash, and the examples resolved without a label."""
+    """A training set as drawn: its rows, their content hash, the examples resolved without a label, and rows left out.
+
+    `left_out` counts what a declared sampling did not draw, and what is of a group that is held out.
+    """
 
     rows: pa.Table
     content_hash: str
     without_label: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ def store_training_set(
         counts = dict(connection.sql("SELECT split, count(*) FROM drawn GROUP BY split").fetchall())
     check_size(counts, plan, first_drawable(spec, min(computed)))
     record = {"plan": plan.to_json(), "inputs": versions, "content_hash": drawn.content_hash,
-              "definitions": feature_definitions(spec)}  # fmt: skip
+              "definitions": feature_definitions(spec), "left_out": drawn.left_out}  # fmt: skip
     before = drawn_before(lake)
     version = lake.replace(TABLE, drawn.rows, record)
     columns = {field.name: str(field.type) for field in drawn.rows.schema}
@@ -146,7 +151,9 @@ def read_newest(spec: UseCaseSpec, state: UseCaseState) -> NewestTrainingSet:
 
 def inputs_of(plan: DrawPlan) -> tuple[str, ...]:
     """Name the tables that a training set is drawn from."""
-    return (*_INPUTS, _TRAINING_LABELS) if plan.has_weak_labels else _INPUTS
+    sampling = sampling_of(plan)
+    found = (*_INPUTS, _TRAINING_LABELS) if plan.has_weak_labels else _INPUTS
+    return (*found, "examples") if sampling and sampling.groups else found
 
 
 def _require_labels_as_of(spec: UseCaseSpec, lake: Lake, plan: DrawPlan) -> None:
@@ -163,10 +170,12 @@ def _require_labels_as_of(spec: UseCaseSpec, lake: Lake, plan: DrawPlan) -> None
 def draw(connection: duckdb.DuckDBPyConnection, lake: Lake, plan: DrawPlan, versions: dict[str, int]) -> Drawn:
     """Draw the training set of `plan` from the given lake versions of its inputs."""
     for table in inputs_of(plan):
-        scan(connection, lake.files(table, versions[table])).create_view(table)
-    drawn = draw_training_set(connection, plan)
-    rows = drawn.to_arrow_table()
-    return Drawn(rows, content_hash(connection.from_arrow(rows)), count_resolved_without_label(connection, plan))
+        name = EXAMPLES_VIEW if table == "examples" else table
+        scan(connection, lake.files(table, versions[table])).create_view(name)
+    everything = draw_training_set(connection, plan).to_arrow_table()
+    rows = sampled(connection, plan, everything)
+    return Drawn(rows, content_hash(connection.from_arrow(rows)), count_resolved_without_label(connection, plan),
+                 everything.num_rows - rows.num_rows)  # fmt: skip
 
 
 def rebuild(connection: duckdb.DuckDBPyConnection, lake: Lake, version: int) -> tuple[str, str]:

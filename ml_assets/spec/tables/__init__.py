@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ml_assets.spec.tables import experiments, features, ingestion, labeling, models, monitoring
+from ml_assets.spec.tables import (
+    experiments,
+    features,
+    ingestion,
+    labeling,
+    models,
+    monitoring,
+    review,
+    routes,
+    sampling,
+    text_drift,
+)
 from ml_assets.spec.tables.table import LakeColumn, Table
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -31,6 +42,13 @@ def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
     more = {"predictions": objectives, "labels": measures}
     if spec.trains_on_weak_labels:
         more["training_set"] = labeling.OF_TRAINING_SET
+    if spec.worklist.routes:
+        more["worklist"] = routes.OF_WORKLIST
+    if spec.review:
+        more["labels"] = (*measures, *review.OF_LABELS)
+        more["training_set"] = (*more.get("training_set", ()), *review.OF_TRAINING_SET)
+    if spec.sampling:
+        more["training_set"] = (*more.get("training_set", ()), *sampling.OF_TRAINING_SET)
     found = [
         *(table for source in spec.sources for table in ingestion.source_tables(source)),
         ingestion.DROPS,
@@ -39,6 +57,9 @@ def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
         *models.TABLES,
         *monitoring.TABLES,
         *(labeling.TABLES if spec.labeling else ()),
+        *review.tables_of(spec),
+        *((text_drift.TEXT_DRIFT,) if spec.features.text else ()),
+        *(routes.TABLES if spec.worklist.routes else ()),
         *(experiments.TABLES if spec.experiments else ()),
     ]
     return {each.name: replace(each, columns=each.columns + more.get(each.name, ())) for each in found}

@@ -13,7 +13,7 @@ _MADE_FROM = read_columns("""
     _registry_version     | VARCHAR | the registered version in MLflow; empty where MLflow could not be told
 """)
 # columns of earlier releases, by table, and what they are called now
-FORMER_COLUMNS = {table: {"candidate": "candidate"} for table in ("candidate_model", "evaluation", "champion")}
+FORMER_COLUMNS = {table: {"rung": "candidate"} for table in ("candidate_model", "evaluation", "champion")}
 CANDIDATE_MODEL = Table(
     "candidate_model",
     asset="models/candidate_model",

@@ -70,7 +70,7 @@ def test_validate_gives_a_script_each_mistake_in_parts() -> None:
             "line": 94,
             "key": "worklist.capacty",
             "found": "found 'capacty'",
-            "allowed": "capacity, rank_by, columns",
+            "allowed": "capacity, rank_by, columns, routes",
             "nearest": "capacity",
         },
         {

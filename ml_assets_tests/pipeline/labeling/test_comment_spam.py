@@ -252,6 +252,6 @@ def test_graph_leaves_the_tables_of_the_steps(ran: Path, tmp_path: Path) -> None
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for name in ("weak_labels", "label_model", "label_model_parameters", "labeling_functions", "training_labels",
-                     "training_set"):  # fmt: skip
+                     "training_set", "labels", "review_queue", "label_errors"):  # fmt: skip
             found = [content_hash(each.lake.relation(connection, name)) for each in (by_graph, by_steps)]
             assert found[0] == found[1], name
