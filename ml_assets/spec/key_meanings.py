@@ -25,6 +25,8 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "examples": "the rows to predict",
         "labels": "the outcomes, as they became known",
         "labeling": "labeling functions and annotators, where gold labels are few",
+        "review": "which examples people are asked about, how many, and where their answers land",
+        "sampling": "which of the matured rows are trained on, and who is on one side of the split alone",
         "features": "what is known of an example when it is predicted",
         "model": "the models that are tried, the holdout, and the gate",
         "worklist": "the list of examples that people act on in each drop",
@@ -33,6 +35,14 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "retraining": "when a model is trained again",
         "retention": "how long old versions are kept",
         "experiments": "challengers that serve a share of the traffic",
+    },
+    "Augmentation": {"share": "rows that are made: of the other class (`smote`), or of all rows (`perturbation`)"},
+    "Sampling": {"half_life": "age at which a row counts half as much, with `time_weighted`"},
+    "TextFeature": {
+        "name": "how its features begin: `<name>_000` and on",
+        "column": "the text column of the examples",
+        "tokens": "what is counted: `words`, or `trigrams`, three characters in a row",
+        "dimensions": "how many features there are; two tokens with the same hash are counted together",
     },
     "Calendar": {
         "start": "date of the first batch",
@@ -106,6 +116,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
     "SqlTable": {"sources": "the sources that the SELECT reads, each with its validated rows of one drop"},
     "Labels": {"matures_after": "how long after a prediction its outcome counts as known"},
     "Worklist": {
+        "routes": "which examples the machine decides, and which go to people",
         "capacity": "how many examples of a drop people can act on",
         "rank_by": "weights of the score and of objectives; the list holds the highest sums",
         "columns": "features and columns of examples that are shown beside the score",
@@ -168,6 +179,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "AcceptedFeature": {"name": "name of the feature"},
     "ModelSpec": {
+        "augmentation": "rows that are made of training rows whenever a model is fitted",
         "holdout": "the newest matured part of the past, on which candidate and champion are compared",
         "seed": "where random numbers begin; the same seed gives the same model",
         "folds": "windows before the holdout, on which candidates are chosen",
@@ -272,7 +284,16 @@ _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "FeatureView": {"owner": "team:delays", "where": "NOT is_cancelled"},
     "RowExpression": {"owner": "team:delays"},
     "AcceptedFeature": {"name": "booked_days_ahead", "reason": "the booking is stored before the batch"},
-    "ModelSpec": {"metrics": ["log_score"]},
+    "ReviewSpec": {
+        "answers": "review_answers", "capacity": 30, "two_reviewers": 0.1, "decides": "team:moderation",
+        "examples_of": "7d", "columns": ["text", "author"],
+    },
+    "Sampling": {
+        "rows": 50_000, "by": ["label", "carrier"], "half_life": "90d", "importance": "amount", "groups": ["customer"],
+    },
+    "TextFeature": {"name": "words", "column": "text"},
+    "Routes": {"max_risk": 0.1, "escalate": 10},
+    "ModelSpec": {"metrics": ["f1_at_half"]},
     "ModelCandidate": {"features": ["carrier", "local_hour"]},
     "WarmStart": {"rounds": 50, "replay_share": 0.3},
     "Sensitive": {"column": "branch", "max_difference": 0.1},
