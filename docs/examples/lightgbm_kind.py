@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ml_assets.training.candidate_parameters import candidate_parameters
 from ml_assets.training.feature_matrix import FeatureColumns, code_matrix, learn_columns, numeric_matrix
 from ml_assets.training.model_kind import FitRequest, ModelKind
-from ml_assets.training.candidate_parameters import candidate_parameters
 
 DEFAULTS = {"rounds": 200, "learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 20}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml_assets.training.behaviour_kind import BehaviourKind, Judged, BehaviourTrial
+from ml_assets.training.behaviour_kind import BehaviourKind, BehaviourTrial, Judged
 
 
 def judge_order(trial: BehaviourTrial) -> Judged:
