@@ -158,7 +158,7 @@ def test_newest_fact_of_a_moment_after_it_changes_no_value(
         "prediction_at": pa.array([moment], pa.timestamp("us", "UTC")), "machine": ["m1"],
     }))  # fmt: skip
     whole = compute_features(engine, spec, [date(2026, 3, 10)])
-    known = facts.filter(pc.less_equal(facts["known_at"], pa.scalar(moment, pa.timestamp("us", "UTC"))))
+    known = facts.filter(pc.field("known_at") <= pa.scalar(moment, pa.timestamp("us", "UTC")))
     put(engine, "validated_readings", known)
 
     assert compute_features(engine, spec, [date(2026, 3, 10)]).equals(whole)

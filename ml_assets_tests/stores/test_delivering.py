@@ -19,7 +19,9 @@ ROWS = pa.table({"batch_date": [DROP, DROP], "rank": [1, 2], "example_id": ["b",
 
 
 def handed(paths: StatePaths, delivery: Delivery, rows: pa.Table = ROWS) -> Path | None:
-    return deliver(paths, "late", delivery, DROP, rows)
+    handed_over = deliver(paths, "late", delivery, DROP, rows)
+    assert not isinstance(handed_over, str)
+    return handed_over
 
 
 def test_csv_holds_the_rows_without_what_says_where_they_came_from(tmp_path: Path) -> None:

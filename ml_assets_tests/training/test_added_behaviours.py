@@ -15,17 +15,11 @@ from ml_assets.spec.former_names import former_names
 from ml_assets.training.behaviour_trials import try_behaviours
 from ml_assets_tests.added_package import install, installed
 from ml_assets_tests.rehearsal import REPOSITORY
+from ml_assets_tests.training.test_behaviour_trials import ByHour
 
 EXAMPLE = (REPOSITORY / "docs" / "examples" / "rank_behaviour.py").read_text()
 ADDS = {"keeps_order": "rank_behaviour:KIND", "gone": "nowhere:KIND"}
-ROWS = pd.DataFrame({"hour": np.arange(24.0), "wind": np.linspace(0, 30, 24)})
-
-
-class ByHour:
-    """Scores rise with the hour."""
-
-    def predict(self, features: pd.DataFrame) -> np.ndarray:
-        return features["hour"].to_numpy(dtype=float) / 24
+ROWS = pd.DataFrame({"hour": np.arange(24.0), "wind": np.linspace(0, 30, 24), "gate": ["B1"] * 24})
 
 
 @pytest.fixture(autouse=True)

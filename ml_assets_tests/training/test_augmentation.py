@@ -110,7 +110,7 @@ def test_model_learns_from_made_up_rows_and_a_recipe_without_them_is_as_it_was()
     given = rows()
     train = given.features.drop(columns=["is_late"]).assign(label=given.labels)
     names = ["delay", "seats", "flag", "carrier", "wind"]
-    plain = flagship().model.recipe(flagship().labels.matures_after)
+    plain = flagship().recipe()
     candidate = ModelCandidate(name="line", kind="logistic_regression")
 
     scores = {

@@ -174,8 +174,8 @@ def test_answers_wait_in_the_file_of_the_next_drop_until_its_batch(state: UseCas
 
     assert (first["label"], second["label"]) == ("1", "0")
     assert first["answered_at"] < second["answered_at"]
-    previous, batch_at = spam_spec().calendar.interval_of(next_drop)
-    assert previous < datetime.fromisoformat(second["answered_at"]) < batch_at
+    received = spam_spec().calendar.drop(next_drop)
+    assert received.start < datetime.fromisoformat(second["answered_at"]) < received.end
     assert was_there == (True, False)
     assert landing.pending(NOW) == {}
 
