@@ -73,7 +73,7 @@ def resolve_answers(answers: Iterable[ReviewAnswer]) -> list[ResolvedLabel]:
     One answer is a label; two are where they agree; else the one that decides is. A label stays until another comes
     about: a correction that makes two disagree again changes nothing before somebody decides.
 
-    >>> from datetime import UTC
+    >>> from datetime import UTC, date
     >>> def at(day, who, label, role):
     ...     return ReviewAnswer(date(2024, 1, day), datetime(2024, 1, day, tzinfo=UTC), "x", who, label, role, "random",
     ...                         None)

@@ -40,7 +40,7 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
     ... except ValidationError as error:
     ...     faults_of(error, Worklist)
     [(('capacity',), "found 'many'; allowed: a whole number"),
-     (('column',), "found 'column'; allowed: capacity, rank_by, columns; nearest: columns")]
+     (('column',), "found 'column'; allowed: capacity, rank_by, columns, routes; nearest: columns")]
     """
     found: list[Fault] = []
     for detail in error.errors(include_url=False):

@@ -16,12 +16,12 @@ from ml_assets.stores.write_lock import write_lock
 from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 
 PANELS = {
-    "Declare a use case": ("new", "validate", "test", "sources", "features"),
+    "Declare a use case": ("init", "new", "validate", "schema", "test", "sources", "features"),
     "Run and watch": ("land", "batch", "status", "alerts", "drift", "performance", "sql", "tables", "fingerprint",
-                      "doctor", "housekeep", "ui", "backfill", "requeue", "accept-missing"),
+                      "doctor", "housekeep", "ui", "backfill", "requeue", "accept-missing", "extract"),
     "Models": ("retrain", "champion", "approve", "rollback", "experiment", "whatif", "reproduce", "explain", "tune",
-               "ablation", "audit", "accept-feature", "rebuild"),
-    "Labels": ("labels", "label-quality"),
+               "ablation", "audit", "accept-feature", "rebuild", "routes"),
+    "Labels": ("labels", "label-quality", "review"),
     "History": ("replay", "demo"),
     "Upkeep": ("migrate", "backup", "restore"),
 }  # fmt: skip

@@ -17,6 +17,7 @@ from ml_assets.reports.label_page import label_page, worth_in_words
 from ml_assets_tests.comment_spam.state import LAST, run_steps_until, spam_spec
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.xdist_group("comment_spam"),
     # great_expectations 1.24 imports sre_constants and sre_parse, which Python 3.11 calls deprecated
     pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning"),

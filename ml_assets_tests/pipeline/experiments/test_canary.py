@@ -30,7 +30,7 @@ from ml_assets.stores.lake import Lake
 from ml_assets_tests.rehearsal import Rehearsal, day, go_on_from, rehearse
 from ml_assets_tests.served import served_spec
 
-pytestmark = pytest.mark.xdist_group("canary")  # one worker runs the shared history once
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("canary")]  # one worker runs the shared history once
 
 NOW = datetime(2013, 2, 1, tzinfo=UTC)
 STARTED, LAST = 18, 26

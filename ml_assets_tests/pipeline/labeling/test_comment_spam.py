@@ -27,6 +27,7 @@ from ml_assets_tests.comment_spam.generate import draw_comments
 from ml_assets_tests.comment_spam.state import LAST, retrain_steps, run_steps_until, run_through_graph, spam_spec
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.xdist_group("comment_spam"),
     # great_expectations 1.24 imports sre_constants and sre_parse, which Python 3.11 calls deprecated
     pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning"),

@@ -20,6 +20,7 @@ from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.second_use_case.generate import write_past
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.xdist_group("labeled_loans"),
     # great_expectations 1.24 imports sre_constants and sre_parse, which Python 3.11 calls deprecated
     pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning"),
