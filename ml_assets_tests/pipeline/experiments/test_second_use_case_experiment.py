@@ -12,6 +12,7 @@ import pytest
 from ml_assets_tests.second_use_case.machine import DECLARED, ask, invoke, loans_machine, run
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.xdist_group("loan_experiment"),
     # great_expectations 1.24 imports sre_constants and sre_parse, which Python 3.11 calls deprecated
     pytest.mark.filterwarnings("ignore:module 'sre_.*' is deprecated:DeprecationWarning"),
