@@ -31,7 +31,7 @@ from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.training_set import DrawPlan
 from ml_assets_tests.browser import Tab, needs_browser, open_tab
 from ml_assets_tests.comment_spam.generate import draw_comments
-from ml_assets_tests.comment_spam.state import FOLDER, NOW, land, retrain_steps, run_steps_until, spam_spec
+from ml_assets_tests.comment_spam.state import FOLDER, NOW, land, retrain_steps, rows_of, run_steps_until, spam_spec
 from ml_assets_tests.reports.hostile import RUNS_CODE
 
 pytestmark = [
@@ -52,12 +52,6 @@ def batch(root: Path, first: date, last: date) -> UseCaseState:
     land(root, last)
     run_batch_steps(spec, state, spec.calendar.drops_between(first, last), BatchContext(NOW))
     return state
-
-
-def rows_of(state: UseCaseState, table: str) -> pd.DataFrame:
-    with state.connect() as connection:
-        found = state.lake.relation(connection, table).df()
-    return found.assign(**{name: pd.to_datetime(found[name]).dt.date for name in ("batch_date",) if name in found})
 
 
 @contextmanager

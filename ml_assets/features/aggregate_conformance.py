@@ -1,6 +1,6 @@
 """What every aggregate that a package adds has to do. Import CHECKS into the tests of one that you add.
 
-A check takes an AddedAggregate and raises AssertionError, with a message, where it does not conform.
+A check takes an AddedAggregate and raises ConformanceError, with a message, where it does not conform.
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     def test_aggregate_conforms(check):
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_assets.spec.aggregates import AddedAggregate
+from ml_assets.spec.conformance import require, require_a_number, require_unchanged
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,17 +31,10 @@ def _windows() -> Iterator[tuple[Floats, Floats]]:
     yield np.array([0.0, -1e15, 1e15]), np.array([3.0, 2.0, 1.0])
 
 
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise AssertionError(message)
-
-
 def gives_a_number(aggregate: AddedAggregate) -> None:
     """Every window gives one number; NaN and infinity stand for null."""
     for values, ages_h in _windows():
-        found = aggregate.of(values, ages_h)
-        is_number = isinstance(found, int | float | np.integer | np.floating)
-        _require(is_number, f"{aggregate.name} gave {found!r} for {values.size} values; allowed: one number")
+        require_a_number(aggregate.of(values, ages_h), f"{aggregate.name} of {values.size} values")
 
 
 def is_repeatable(aggregate: AddedAggregate) -> None:
@@ -49,16 +43,13 @@ def is_repeatable(aggregate: AddedAggregate) -> None:
     again = [float(aggregate.of(values.copy(), ages_h.copy())) for values, ages_h in reversed(list(_windows()))]
     for place, (one, other) in enumerate(zip(first, reversed(again), strict=True)):
         is_same = one == other or (math.isnan(one) and math.isnan(other))
-        _require(is_same, f"{aggregate.name} gave {one!r}, then {other!r} for window {place}")
+        require(is_same, f"{aggregate.name} gave {one!r}, then {other!r} for window {place}")
 
 
 def changes_nothing(aggregate: AddedAggregate) -> None:
     """The arrays that it is given stay as they are."""
-    for values, ages_h in _windows():
-        before = values.copy(), ages_h.copy()
-        aggregate.of(values, ages_h)
-        is_same = np.array_equal(values, before[0]) and np.array_equal(ages_h, before[1])
-        _require(is_same, f"{aggregate.name} changed the arrays of a window of {values.size} values")
+    for window in _windows():
+        require_unchanged(aggregate.of, window, f"{aggregate.name} of {window[0].size} values")
 
 
 CHECKS = (gives_a_number, is_repeatable, changes_nothing)

@@ -172,7 +172,7 @@ def feature_origins(spec: UseCaseSpec) -> dict[str, dict[str, timedelta]]:
 def _memory(view: FeatureView, spec: UseCaseSpec) -> timedelta:
     """Give the lookback of a view in whole drops; without bound it is one, since the next fact takes its place."""
     calendar = spec.calendar
-    return calendar.length_of(1 if view.lookback is None else calendar.drops_waited(view.lookback))
+    return calendar.duration_of(1 if view.lookback is None else calendar.drops_waited(view.lookback))
 
 
 def _renamed(rows: Sequence[Row]) -> dict[str, str]:

@@ -197,7 +197,7 @@ class FeedHealth:
             scaled, floor = self._scaled_shares(series.source, values, [*history, drop])
         else:
             is_age = series.statistic == "age_h"
-            floor = self._spec.calendar.length_of(1) / timedelta(hours=1) * _AGE_FLOOR if is_age else _LOG_FLOOR
+            floor = self._spec.calendar.duration_of(1) / timedelta(hours=1) * _AGE_FLOOR if is_age else _LOG_FLOOR
             scaled = values
         z_score = self._z_score(scaled[-1], scaled[:-1], floor)
         return FeedReading(drop, *monitor, z_score, values[-1], _mean(values[:-1]), series.details.get(drop, ""))

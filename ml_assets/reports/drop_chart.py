@@ -100,7 +100,7 @@ def _draw_bars(
     bottoms, heights = (np.asarray(column, dtype=float) for column in bars[1:])
     seen = heights > 0
     if seen.any():
-        width = calendar.length_of(1) / timedelta(days=1) * _FILLED
+        width = calendar.duration_of(1) / timedelta(days=1) * _FILLED
         drawn = axes.bar(days[seen], heights[seen], width, bottoms[seen], align="edge",
                          color=colour, edgecolor=colour, linewidth=0.4, label=kind)  # fmt: skip
         for patch in drawn.patches:

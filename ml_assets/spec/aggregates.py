@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.extensions import AGGREGATES as GROUP
-from ml_assets.spec.extensions import ExtensionError, extensions, load_extension
+from ml_assets.spec.extensions import extensions, load_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,12 +54,6 @@ def aggregate_names() -> list[str]:
 def added_aggregate(name: str) -> AddedAggregate:
     """Load an aggregate that a package adds.
 
-    Raises
-    ------
-    ExtensionError
-        When it cannot be loaded, or is no AddedAggregate of that name.
+    Raises ExtensionError where it cannot be loaded, or is no AddedAggregate of that name.
     """
-    found = load_extension(GROUP, name)
-    if not isinstance(found, AddedAggregate) or found.name != name:
-        raise ExtensionError(f"{GROUP}: {name!r} is {found!r}; allowed: an AddedAggregate of that name")
-    return found
+    return load_value(GROUP, name, AddedAggregate)

@@ -202,7 +202,7 @@ class Calendar(Declared):
         """Give after how many drops a length of time is over: zero for no time at all."""
         return -(-length // self.every)
 
-    def length_of(self, drops: int) -> timedelta:
+    def duration_of(self, drops: int) -> timedelta:
         """Give the time that so many drops take, as declarations count it."""
         return drops * self.every
 

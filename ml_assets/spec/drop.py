@@ -36,8 +36,8 @@ class Drop:
     >>> from datetime import UTC
     >>> noon, night = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
     >>> drop = Drop(night, noon, date(2026, 1, 2))
-    >>> noon in drop, night in drop, str(drop)
-    (False, True, '2026-01-02')
+    >>> noon in drop, night in drop
+    (False, True)
     """
 
     end: datetime
@@ -47,10 +47,6 @@ class Drop:
     def __contains__(self, moment: datetime) -> bool:
         """Whether what became known at `moment` is received in this drop."""
         return self.start < moment <= self.end
-
-    def __str__(self) -> str:
-        """Give the text of the key, as folders and partitions are called."""
-        return self.key.isoformat()
 
 
 def number_of(key: DropKey) -> int:

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
+Kind = TypeVar("Kind")
 MODEL_KINDS = "ml_assets.model_kinds"
 AGGREGATES = "ml_assets.aggregates"
 METRICS = "ml_assets.metrics"
@@ -56,6 +57,21 @@ def load_extension(group: str, name: str) -> Any:
         raise ExtensionError(
             f"{group}: {name!r} of {places[0]} cannot be loaded: {type(error).__name__}: {error}"
         ) from error
+
+
+def load_value(group: str, name: str, kind: type[Kind]) -> Kind:
+    """Load what is added under a name, and ask that it is a `kind` of that name.
+
+    Raises
+    ------
+    ExtensionError
+        When it cannot be loaded, or is something else.
+    """
+    found = load_extension(group, name)
+    if not isinstance(found, kind) or getattr(found, "name", None) != name:
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise ExtensionError(f"{group}: {name!r} is {found!r}; allowed: {article} {kind.__name__} of that name")
+    return found
 
 
 def _origin(each: EntryPoint) -> str:

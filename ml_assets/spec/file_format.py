@@ -69,7 +69,7 @@ class FileFormat(Declared):
         default="", description="the mark between thousands; a space also stands for those that do not break a line"
     )
     title_lines: int = Field(
-        default=0, ge=0, le=1000, description="lines before the header, such as a title or `sep=;`; nobody reads them"
+        default=0, ge=0, le=1000, description="lines before the header that are skipped, such as a title or `sep=;`"
     )
     footer: str = Field(
         default="",

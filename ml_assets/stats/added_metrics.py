@@ -6,19 +6,13 @@ f1_at_half = "our_package.f1:METRIC"
 
 from __future__ import annotations
 
-from ml_assets.spec.extensions import METRICS, ExtensionError, load_extension
+from ml_assets.spec.extensions import METRICS, load_value
 from ml_assets.stats.metric import Metric
 
 
 def added_metric(name: str) -> Metric:
     """Load a metric that a package adds.
 
-    Raises
-    ------
-    ExtensionError
-        When it cannot be loaded, or is no Metric of that name.
+    Raises ExtensionError where it cannot be loaded, or is no Metric of that name.
     """
-    found = load_extension(METRICS, name)
-    if not isinstance(found, Metric) or found.name != name:
-        raise ExtensionError(f"{METRICS}: {name!r} is {found!r}; allowed: a Metric of that name")
-    return found
+    return load_value(METRICS, name, Metric)

@@ -1,6 +1,6 @@
 """What every metric that a package adds has to do. Import CHECKS into the tests of one that you add.
 
-A check takes a Metric and raises AssertionError, with a message, where it does not conform.
+A check takes a Metric and raises ConformanceError, with a message, where it does not conform.
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     def test_metric_conforms(check):
@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.spec.conformance import require, require_a_number, require_unchanged
 from ml_assets.stats.metric import Metric
 
 FloatArray = NDArray[np.float64]
@@ -34,11 +34,6 @@ def _examples() -> Iterator[tuple[FloatArray, FloatArray]]:
     yield np.empty(0), np.empty(0)
 
 
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise AssertionError(message)
-
-
 def _described(metric: Metric, labels: FloatArray) -> str:
     return f"{metric.name} of {labels.size} examples, {int(labels.sum())} of them positive"
 
@@ -46,9 +41,7 @@ def _described(metric: Metric, labels: FloatArray) -> str:
 def gives_a_number(metric: Metric) -> None:
     """Any examples give one number; NaN stands for undefined, as of no examples."""
     for labels, scores in _examples():
-        found = cast("object", metric.of(labels, scores))
-        is_number = isinstance(found, int | float | np.integer | np.floating)
-        _require(is_number, f"{_described(metric, labels)}: {found!r}; allowed: one number")
+        require_a_number(metric.of(labels, scores), _described(metric, labels))
 
 
 def is_the_same_in_any_order(metric: Metric) -> None:
@@ -59,21 +52,18 @@ def is_the_same_in_any_order(metric: Metric) -> None:
         one, again, other = (
             float(metric.of(*given)) for given in ((labels, scores), (labels, scores), (labels[order], scores[order]))
         )
-        _require(
+        require(
             one == again or (math.isnan(one) and math.isnan(again)),
             f"{_described(metric, labels)}: {one}, then {again}",
         )
         is_close = math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(one) and math.isnan(other))
-        _require(is_close, f"{_described(metric, labels)}: {one}, in another order {other}")
+        require(is_close, f"{_described(metric, labels)}: {one}, in another order {other}")
 
 
 def changes_nothing(metric: Metric) -> None:
     """Labels and scores stay as they are."""
-    for labels, scores in _examples():
-        before = labels.copy(), scores.copy()
-        metric.of(labels, scores)
-        is_same = np.array_equal(labels, before[0]) and np.array_equal(scores, before[1])
-        _require(is_same, f"{_described(metric, labels)}: it changed what it was given")
+    for examples in _examples():
+        require_unchanged(metric.of, examples, _described(metric, examples[0]))
 
 
 CHECKS = (gives_a_number, is_the_same_in_any_order, changes_nothing)

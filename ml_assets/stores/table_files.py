@@ -80,8 +80,10 @@ def scan_sql(table: TableFiles) -> str:
 
 def by_names_of_now(table: str, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     """Give columns that an earlier release wrote under another name the name they have now."""
+    if table not in FORMER_COLUMNS:
+        return rows
     held = set(rows.columns)
-    former = {before: now for before, now in FORMER_COLUMNS.get(table, {}).items() if before in held}
+    former = {before: now for before, now in FORMER_COLUMNS[table].items() if before in held}
     if not former:
         return rows
     values = {now: f'coalesce("{now}", "{before}")' if now in held else f'"{before}"' for before, now in former.items()}

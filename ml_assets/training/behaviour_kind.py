@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_assets.spec.behaviours import Behaviour
-from ml_assets.spec.extensions import BEHAVIOURS, ExtensionError, load_extension
+from ml_assets.spec.extensions import BEHAVIOURS, load_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,12 +81,6 @@ class BehaviourKind:
 def added_behaviour_kind(name: str) -> BehaviourKind:
     """Load a kind of behaviour that a package adds.
 
-    Raises
-    ------
-    ExtensionError
-        When it cannot be loaded, or is no BehaviourKind of that name.
+    Raises ExtensionError where it cannot be loaded, or is no BehaviourKind of that name.
     """
-    found = load_extension(BEHAVIOURS, name)
-    if not isinstance(found, BehaviourKind) or found.name != name:
-        raise ExtensionError(f"{BEHAVIOURS}: {name!r} is {found!r}; allowed: a BehaviourKind of that name")
-    return found
+    return load_value(BEHAVIOURS, name, BehaviourKind)

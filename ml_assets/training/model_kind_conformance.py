@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml_assets.spec.conformance import ConformanceError, require
 from ml_assets.spec.model import ModelCandidate
 from ml_assets.stats.logit import logit
 from ml_assets.training.candidate_parameters import PLAIN, candidate_parameters
@@ -23,10 +24,6 @@ from ml_assets.training.model_kind import FitRequest, FittedModel, FloatArray, M
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class ConformanceError(AssertionError):
-    """A kind of model does something else than the graph relies on."""
 
 
 def made_up_rows(n: int = 600) -> tuple[pd.DataFrame, FloatArray]:
@@ -56,11 +53,11 @@ def fits_and_scores(kind: ModelKind, candidate: ModelCandidate | None = None) ->
     model, frame, _ = _fitted(kind, candidate)
     scores = model.predict(frame)
     unknown = frame.iloc[[50]].assign(carrier=None, wind_speed_mph=np.nan, hour=np.nan)
-    _require(model.kind == kind.name, f"its model calls itself {model.kind!r}, the kind {kind.name!r}")
-    _require(scores.dtype == np.float64 and scores.shape == (len(frame),), f"scores are {scores.dtype} {scores.shape}")
-    _require(bool(((scores >= 0) & (scores <= 1)).all()), "scores are no probabilities")
-    _require(bool(np.isfinite(model.predict(unknown)).all()), "a row of unknowns has no score")
-    _require(model.predict(frame.iloc[:0]).shape == (0,), "no rows must give no scores")
+    require(model.kind == kind.name, f"its model calls itself {model.kind!r}, the kind {kind.name!r}")
+    require(scores.dtype == np.float64 and scores.shape == (len(frame),), f"scores are {scores.dtype} {scores.shape}")
+    require(bool(((scores >= 0) & (scores <= 1)).all()), "scores are no probabilities")
+    require(bool(np.isfinite(model.predict(unknown)).all()), "a row of unknowns has no score")
+    require(model.predict(frame.iloc[:0]).shape == (0,), "no rows must give no scores")
 
 
 def scores_rows_alone(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
@@ -68,20 +65,20 @@ def scores_rows_alone(kind: ModelKind, candidate: ModelCandidate | None = None) 
     model, frame, _ = _fitted(kind, candidate)
     together = model.predict(frame)
     alone = [model.predict(frame.iloc[[row]])[0] for row in range(20, 45)]
-    _require(alone == together[20:45].tolist(), "a row scores otherwise alone than among others")
-    _require(bool((model.predict(frame.iloc[::-1])[::-1] == together).all()), "the order of rows changes scores")
+    require(alone == together[20:45].tolist(), "a row scores otherwise alone than among others")
+    require(bool((model.predict(frame.iloc[::-1])[::-1] == together).all()), "the order of rows changes scores")
 
 
 def names_missing_columns(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
     """A missing column raises ValueError with its name; more columns, in another order, change nothing."""
     model, frame, _ = _fitted(kind, candidate)
     more = frame[frame.columns[::-1]].assign(another=1.0)
-    _require(bool((model.predict(more) == model.predict(frame)).all()), "a column it does not need changes scores")
+    require(bool((model.predict(more) == model.predict(frame)).all()), "a column it does not need changes scores")
     for name in model.feature_names:
         try:
             model.predict(frame.drop(columns=[name]))
         except ValueError as error:
-            _require(name in str(error), f"the error about the missing column {name!r} does not name it: {error}")
+            require(name in str(error), f"the error about the missing column {name!r} does not name it: {error}")
         else:
             raise ConformanceError(f"predict without {name!r} raises no ValueError")
 
@@ -93,9 +90,7 @@ def takes_odd_values_for_unknown(kind: ModelKind, candidate: ModelCandidate | No
     pairs = [(row.assign(carrier="??"), row.assign(carrier=None))]
     pairs += [(row.assign(hour=infinity), row.assign(hour=np.nan)) for infinity in (np.inf, -np.inf)]
     for odd, unknown in pairs:
-        _require(
-            model.predict(odd).tolist() == model.predict(unknown).tolist(), "an odd value is not taken for unknown"
-        )
+        require(model.predict(odd).tolist() == model.predict(unknown).tolist(), "an odd value is not taken for unknown")
 
 
 def saves_and_loads(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
@@ -103,10 +98,10 @@ def saves_and_loads(kind: ModelKind, candidate: ModelCandidate | None = None) ->
     model, frame, _ = _fitted(kind, candidate)
     files = model.to_files()
     loaded = kind.load(files)
-    _require(bool(files) and all(isinstance(each, bytes) for each in files.values()), "files are not bytes by name")
-    _require(bool((loaded.predict(frame) == model.predict(frame)).all()), "a loaded model scores otherwise")
-    _require(loaded.feature_names == model.feature_names, "a loaded model takes other columns")
-    _require(loaded.to_files() == files, "a loaded model saves to other files")
+    require(bool(files) and all(isinstance(each, bytes) for each in files.values()), "files are not bytes by name")
+    require(bool((loaded.predict(frame) == model.predict(frame)).all()), "a loaded model scores otherwise")
+    require(loaded.feature_names == model.feature_names, "a loaded model takes other columns")
+    require(loaded.to_files() == files, "a loaded model saves to other files")
 
 
 def fits_the_same_twice(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
@@ -114,21 +109,21 @@ def fits_the_same_twice(kind: ModelKind, candidate: ModelCandidate | None = None
     frame, labels = made_up_rows()
     before, labels_before = frame.copy(deep=True), labels.copy()
     first, second = (_fit(kind, candidate, frame, labels).to_files() for _ in range(2))
-    _require(first == second, "two fits on the same rows with the same seed differ")
-    _require(frame.equals(before) and bool((labels == labels_before).all()), "a fit changes its rows")
+    require(first == second, "two fits on the same rows with the same seed differ")
+    require(frame.equals(before) and bool((labels == labels_before).all()), "a fit changes its rows")
 
 
 def explains_itself(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
     """Importance is of its columns alone, and contributions, where it has them, add up to the log odds of the score."""
     model, frame, _ = _fitted(kind, candidate)
     importance, found = model.importance(), model.contributions(frame)
-    _require(set(importance) <= set(model.feature_names), "importance of columns that it does not take")
-    _require(all(np.isfinite(list(importance.values()))), "importance that is not finite")
+    require(set(importance) <= set(model.feature_names), "importance of columns that it does not take")
+    require(all(np.isfinite(list(importance.values()))), "importance that is not finite")
     if found is not None:
         parts, base = found
         total = base + sum(parts.values(), np.zeros(len(frame)))
-        _require(set(parts) <= set(model.feature_names), "contributions of columns that it does not take")
-        _require(bool(np.allclose(total, logit(model.predict(frame)), atol=1e-4)), "contributions miss the log odds")
+        require(set(parts) <= set(model.feature_names), "contributions of columns that it does not take")
+        require(bool(np.allclose(total, logit(model.predict(frame)), atol=1e-4)), "contributions miss the log odds")
 
 
 def refuses_unknown_parameters(kind: ModelKind, candidate: ModelCandidate | None = None) -> None:
@@ -141,10 +136,10 @@ def refuses_unknown_parameters(kind: ModelKind, candidate: ModelCandidate | None
     try:
         _fit(kind, odd, frame, labels)
     except ValueError as error:
-        _require("no_such_parameter" in str(error), f"the error about an unknown parameter does not name it: {error}")
+        require("no_such_parameter" in str(error), f"the error about an unknown parameter does not name it: {error}")
     else:
         raise ConformanceError("an unknown parameter raises no ValueError")
-    _require(
+    require(
         dict(kind.parameters) == candidate_parameters(ModelCandidate(name="d", kind=kind.name), kind.parameters),
         "defaults",
     )
@@ -163,8 +158,3 @@ def _fitted(kind: ModelKind, candidate: ModelCandidate | None) -> tuple[FittedMo
 
 def _fit(kind: ModelKind, candidate: ModelCandidate | None, frame: pd.DataFrame, labels: FloatArray) -> FittedModel:
     return kind.fit(FitRequest(candidate or ModelCandidate(name="conforms", kind=kind.name), frame, labels, 1, PLAIN))
-
-
-def _require(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise ConformanceError(otherwise)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml_assets.spec.extensions import MODEL_KINDS, ExtensionError, extensions, load_extension
+from ml_assets.spec.extensions import MODEL_KINDS, extensions, load_value
 from ml_assets.spec.names import did_you_mean
 from ml_assets.training import boosted_trees, constant, group_history, logistic_regression
 from ml_assets.training.model_kind import ModelKind
@@ -25,7 +25,4 @@ def model_kind(name: str) -> ModelKind:
     known = [*BUILT_IN, *extensions(MODEL_KINDS)]
     if name not in known:
         raise ValueError(f"there is no kind of model {name!r}; known are {', '.join(known)}{did_you_mean(name, known)}")
-    found = load_extension(MODEL_KINDS, name)
-    if not isinstance(found, ModelKind) or found.name != name:
-        raise ExtensionError(f"{MODEL_KINDS}: {name!r} is {found!r}; allowed: a ModelKind of that name")
-    return found
+    return load_value(MODEL_KINDS, name, ModelKind)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+
+import pandas as pd
 
 from ml_assets.graph.automation.run_requests import range_tags, retrain_config
 from ml_assets.graph.definitions.jobs import batch_job_name, retrain_job_name
@@ -56,3 +59,18 @@ def run_through_graph(root: Path, last: date = LAST) -> tuple[UseCaseState, dict
         spec, root, retrain_job_name(spec.name), config=retrain_config(spec, Retraining(str(last), gate="disabled"))
     )
     return state, {name: each.passed for result in (batch, retrained) for name, each in checks_of(result).items()}
+
+
+def train_and_run_on(root: Path, as_of: date, gold: int, last: date, drops: Sequence[date]) -> None:
+    """Train a champion as of a drop, land the drops up to `last`, and run `drops` with it."""
+    state = run_steps_until(root, as_of, gold)
+    assert retrain_steps(state, as_of)["champion:gate"]
+    land(root, last, gold)
+    run_batch_steps(spam_spec(), state, drops, BatchContext(NOW))
+
+
+def rows_of(state: UseCaseState, table: str) -> pd.DataFrame:
+    """Give all rows of a table, with `batch_date` as dates."""
+    with state.connect() as connection:
+        found = state.lake.relation(connection, table).df()
+    return found.assign(batch_date=pd.to_datetime(found["batch_date"]).dt.date)

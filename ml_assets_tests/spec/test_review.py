@@ -9,33 +9,16 @@ import pytest
 import yaml
 
 from ml_assets.spec.asset_versions import asset_versions
-from ml_assets.spec.declaration import DeclarationError, load_use_case
+from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.review import ANSWER_TYPES, answers_source
 from ml_assets.spec.tables import declared_lake_tables
+from ml_assets_tests.comment_spam.declared import line_of, mistakes
 from ml_assets_tests.comment_spam.state import FOLDER
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(FOLDER, tmp_path / "comment_spam"))
-
-
-def mistakes(folder: Path, *changes: tuple[str, str]) -> list[str]:
-    """Change texts of defs.yaml, and give what is found then."""
-    file = folder / "defs.yaml"
-    text = file.read_text(encoding="utf-8")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new, 1)
-    file.write_text(text, encoding="utf-8")
-    with pytest.raises(DeclarationError) as refused:
-        load_use_case(folder)
-    return [str(each) for each in refused.value.mistakes]
-
-
-def line_of(text: str) -> int:
-    lines = (FOLDER / "defs.yaml").read_text(encoding="utf-8").splitlines()
-    return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
 SHARES = "shares: {uncertainty: 0.3, disagreement: 0.2, diversity: 0.1, label_errors: 0.1, random: 0.3}"

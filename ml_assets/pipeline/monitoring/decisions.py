@@ -335,7 +335,7 @@ def parts_to_tell(spec: UseCaseSpec, row: Mapping[str, Any]) -> list[str]:
     Where none has come for some drops, they should.
     """
     is_asked = row["action"] == "retrain"
-    return stale_parts(spec, row, spec.calendar.length_of(_RETRAINED_WITHIN) if is_asked else timedelta())
+    return stale_parts(spec, row, spec.calendar.duration_of(_RETRAINED_WITHIN) if is_asked else timedelta())
 
 
 def _stale_limit_of(spec: UseCaseSpec, row: Mapping[str, Any]) -> float:

@@ -24,7 +24,12 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.use_case_state import UseCaseState
-from ml_assets_tests.comment_spam.state import NOW, land, retrain_steps, run_steps_until, spam_spec
+from ml_assets_tests.comment_spam.state import (
+    NOW,
+    rows_of,
+    spam_spec,
+    train_and_run_on,
+)
 from ml_assets_tests.second_use_case.generate import write_past
 from ml_assets_tests.second_use_case.machine import DECLARED
 
@@ -52,22 +57,13 @@ REVIEW = """
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train a model of comments, and run a week after it."""
     root = tmp_path_factory.mktemp("queue")
-    state = run_steps_until(root, AS_OF, GOLD)
-    assert retrain_steps(state, AS_OF)["champion:gate"]
-    land(root, LAST, GOLD)
-    run_batch_steps(spam_spec(), state, QUEUED, BatchContext(NOW))
+    train_and_run_on(root, AS_OF, GOLD, LAST, QUEUED)
     return root
 
 
 @pytest.fixture
 def state(ran: Path, tmp_path: Path) -> UseCaseState:
     return UseCaseState(spam_spec().name, StatePaths(Path(shutil.copytree(ran, tmp_path / "state"))))
-
-
-def rows_of(state: UseCaseState, table: str) -> pd.DataFrame:
-    with state.connect() as connection:
-        found = state.lake.relation(connection, table).df()
-    return found.assign(batch_date=pd.to_datetime(found["batch_date"]).dt.date)
 
 
 def queue_hash(state: UseCaseState, drops: Sequence[date]) -> str:

@@ -13,13 +13,17 @@ import pytest
 from typer.testing import CliRunner
 
 from ml_assets.cli import app
-from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
 from ml_assets.pipeline.scoring.worklist import store_worklist
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.comment_spam.generate import draw_comments
-from ml_assets_tests.comment_spam.state import FOLDER, NOW, land, retrain_steps, run_steps_until, spam_spec
+from ml_assets_tests.comment_spam.state import (
+    FOLDER,
+    rows_of,
+    spam_spec,
+    train_and_run_on,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -37,22 +41,13 @@ ESCALATE = 5
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train on comments of two months, all answered, and run almost four weeks more."""
     root = tmp_path_factory.mktemp("routes")
-    state = run_steps_until(root, AS_OF, GOLD)
-    assert retrain_steps(state, AS_OF)["champion:gate"]
-    land(root, LAST, GOLD)
-    run_batch_steps(spam_spec(), state, DROPS, BatchContext(NOW))
+    train_and_run_on(root, AS_OF, GOLD, LAST, DROPS)
     return root
 
 
 @pytest.fixture
 def state(ran: Path, tmp_path: Path) -> UseCaseState:
     return UseCaseState(spam_spec().name, StatePaths(Path(shutil.copytree(ran, tmp_path / "state"))))
-
-
-def rows_of(state: UseCaseState, table: str) -> pd.DataFrame:
-    with state.connect() as connection:
-        found = state.lake.relation(connection, table).df()
-    return found.assign(batch_date=pd.to_datetime(found["batch_date"]).dt.date)
 
 
 def hashes(state: UseCaseState, first: date, last: date) -> list[str]:
