@@ -23,7 +23,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="The folder to make; it may be there and empty.")],
     name: Annotated[str, typer.Option(help="Name of the project; by default that of the folder.")] = "",
 ) -> None:
-    """Begin a project of your own: a folder for use cases, with all that it needs."""
+    """Begin a project of your own, with all that it needs."""
     from ml_assets.cli.declare.init import begin_project
 
     begin_project(folder, name)
@@ -78,7 +78,7 @@ def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="The reference of every key as a page.")] = False,
     write: Annotated[bool, typer.Option("--write", help="Write it beside the use cases, for editors.")] = False,
 ) -> None:
-    """Print the JSON schema of defs.yaml, or the reference of its keys.
+    """Print the JSON schema of defs.yaml, or a page of its keys.
 
     An editor that knows the schema completes keys, explains them, and marks what is unknown.
     """

@@ -370,7 +370,7 @@ def routes(
     drop: Annotated[str, typer.Option("--drop", help="A drop that was run; by default the newest.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what the machine decides, what goes to people, and the evidence.
+    """Show what the machine decides, what people do, and why.
 
     Where `worklist.routes` is declared: the curve of risk and coverage on matured examples, and a page.
     """
