@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from ml_assets.decisions.reasons import Reason, at_least, at_most
 from ml_assets.spec.gate import GateRule
 from ml_assets.stats.block_bootstrap import Interval
+from ml_assets.stats.task import Task
 from ml_assets.stats.window_measures import SimpleGain, WindowMeasures
 
 LEAST_OF_A_CLASS = 20  # fewer give an interval that says nothing; windows ahead of the training rows ask for as many
@@ -54,9 +55,9 @@ class Evidence:
     Attributes
     ----------
     constant_loss
-        Log loss on the window of the share of positives among the candidate's training rows.
+        Loss on the window of the mean label of the candidate's training rows.
     score_spread
-        Standard deviation of its scores on the window.
+        Standard deviation of its scores on the window; of scores that are no probabilities, in that of the labels.
     trained_until, champion_trained_until
         The newest `prediction_at` that either may have trained on; the champion's is None before the first.
     leaks
@@ -104,14 +105,15 @@ def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRu
     return [
         at_most(
             ("beats_constant", "worse_than_constant"),
-            f"{candidate.task.loss_metric} of the candidate, against that of a constant, the share in its training "
-            "rows",
+            f"{candidate.task.loss_metric} of the candidate, against that of a constant, the "
+            f"{'share in' if candidate.task.has_classes else 'mean of'} its training rows",
             candidate.loss,
             evidence.constant_loss,
         ),
         at_least(
             ("scores_vary", "scores_constant"),
-            "standard deviation of the candidate's scores",
+            "standard deviation of the candidate's scores"
+            + ("" if candidate.task.has_classes else ", in that of the labels"),
             evidence.score_spread,
             LEAST_SPREAD,
         ),
@@ -121,7 +123,7 @@ def evidence_reasons(candidate: WindowMeasures, evidence: Evidence, rule: GateRu
         _named("no_leak", "leak_found", "leaks found in its training set", evidence.leaks),
         *_slice_reasons(evidence.slices, rule),
         *_behaviour_reasons(evidence),
-        *_guardrail_reasons(evidence, rule),
+        *_guardrail_reasons(candidate.task, evidence, rule),
         *(
             at_most(
                 ("groups_alike", "groups_differ"),
@@ -163,6 +165,12 @@ def unlabelled_reasons(evidence: Evidence) -> list[Reason]:
 
 def _sure_gain(candidate: WindowMeasures, evidence: Evidence) -> Iterator[Reason]:
     """Ask of a candidate that is more than a constant that it surely beats what is simpler, at the declared level."""
+    if not candidate.task.has_classes and candidate.varied < LEAST_OF_A_CLASS:
+        message = f"the labels of {candidate.varied} of {candidate.n} examples of the holdout are not the commonest "
+        message += f"one, and {LEAST_OF_A_CLASS} are asked: with fewer, no interval tells a model from chance. Declare "
+        message += "a longer model.holdout, or retrain once more have matured"
+        yield Reason("too_little_variety", message, candidate.varied, LEAST_OF_A_CLASS, False)
+        return
     if candidate.rarer is not None and candidate.rarer < LEAST_OF_A_CLASS:
         message = f"the holdout has {candidate.positives} positives of {candidate.n} examples, and {LEAST_OF_A_CLASS} "
         message += "of either class are asked: with fewer, no interval tells a model from chance. Declare a longer "
@@ -219,7 +227,7 @@ def _behaviour_reasons(evidence: Evidence) -> Iterator[Reason]:
         yield _named("behaves", "behaviour_broken", what, evidence.broken_behaviours)
 
 
-def _guardrail_reasons(evidence: Evidence, rule: GateRule) -> Iterator[Reason]:
+def _guardrail_reasons(task: Task, evidence: Evidence, rule: GateRule) -> Iterator[Reason]:
     """Without a champion, or one that gives the measure, there is nothing to be worse than.
 
     A candidate that does not give what the champion does, or what nobody gives, breaks its guardrail.
@@ -228,32 +236,37 @@ def _guardrail_reasons(evidence: Evidence, rule: GateRule) -> Iterator[Reason]:
         return
     for guardrail in rule.guardrails:
         name = guardrail.measure
-        if name == "log_loss_on_old_rows" and name not in evidence.measures:
+        if name == f"{task.loss_metric.name}_on_old_rows" and name not in evidence.measures:
             message = "the candidate did not go on from the champion, and so has forgotten nothing"
             yield Reason("guardrail_held", message, None, guardrail.max_worse, True)
             continue
-        candidate, champion = evidence.measures.get(name, (float("nan"), float("nan")))
-        if math.isfinite(candidate) and math.isnan(champion):
-            message = f"{name} of {candidate:.6g}; the champion does not give it"
+        own, champion = evidence.measures.get(name, (float("nan"), float("nan")))
+        if math.isfinite(own) and math.isnan(champion):
+            message = f"{name} of {own:.6g}; the champion does not give it"
             yield Reason("guardrail_held", message, None, guardrail.max_worse, True)
             continue
-        is_high = evidence.better_high.get(name, is_better_high(name))
-        worse = champion - candidate if is_high else candidate - champion
+        is_high = evidence.better_high.get(name, is_better_high(task, name))
+        worse = champion - own if is_high else own - champion
         yield at_most(
             ("guardrail_held", "guardrail_broken"),
-            f"{name} of {candidate:.6g} beside the champion's {champion:.6g}, worse by",
+            f"{name} of {own:.6g} beside the champion's {champion:.6g}, worse by",
             worse,
             guardrail.max_worse,
         )
 
 
-def is_better_high(measure: str) -> bool:
+def is_better_high(task: Task, measure: str) -> bool:
     """Say whether more of a measure is better.
 
-    >>> [is_better_high(name) for name in ("auc", "log_loss", "arrival_delay_min_on_list", "minutes_mae")]
-    [True, False, True, False]
+    >>> from ml_assets.stats.binary import BINARY
+    >>> names = ("auc", "log_loss", "average_precision", "arrival_delay_min_on_list", "minutes_mae")
+    >>> [is_better_high(BINARY, name) for name in names]
+    [True, False, True, True, False]
     """
-    return measure in ("auc", "average_precision") or measure.endswith(("_at_capacity", "_on_list"))
+    known = task.by_name().get(measure)
+    if known is not None:
+        return known.is_better_high
+    return measure == "average_precision" or measure.endswith(("_at_capacity", "_on_list"))
 
 
 def _named(kept: str, broken: str, what: str, names: Sequence[str]) -> Reason:

@@ -3,7 +3,7 @@
 Input: how the champion scored the newest drops, and the first drop since which it is worse than its baseline. Output:
 the reason in words, or None. A champion has failed when one of these holds:
 
-- most of its newest scores are no probability;
+- most of its newest scores cannot be right, such as no probability;
 - all of its newest scores are equal;
 - most of the newest rows have inputs far from its training rows;
 - its log loss is above the baseline's, by a sequential test.
@@ -29,8 +29,8 @@ class ScoredDrop:
 
     Attributes
     ----------
-    n, outside, not_a_probability
-        Rows; those with inputs too far from its training rows; those to which it gave no score between 0 and 1.
+    n, outside, without_score
+        Rows; those with inputs too far from its training rows; those to which it gave no score that its task allows.
     lowest, highest
         Of its own scores; None where it gave none.
     """
@@ -38,7 +38,7 @@ class ScoredDrop:
     drop: DropKey
     n: int
     outside: int = 0
-    not_a_probability: int = 0
+    without_score: int = 0
     lowest: float | None = None
     highest: float | None = None
 
@@ -65,9 +65,9 @@ def failure_of(scored: Sequence[ScoredDrop], behind_since: DropKey | None) -> st
     if not scored:
         return None
     undefined = _newest(scored, 1, LEAST_ROWS)
-    wrong, rows = sum(each.not_a_probability for each in undefined), sum(each.n for each in undefined)
+    wrong, rows = sum(each.without_score for each in undefined), sum(each.n for each in undefined)
     if 2 * wrong > rows:
-        return f"{wrong} of its {rows} scores since drop {undefined[0].drop} are no probability"
+        return f"{wrong} of its {rows} scores since drop {undefined[0].drop} are none that its task allows"
     alike = _newest(scored, LEAST_DROPS, LEAST_ALIKE)
     lows = [each.lowest for each in alike if each.lowest is not None]
     highs = [each.highest for each in alike if each.highest is not None]

@@ -17,6 +17,8 @@ from ml_assets.decisions.harder_rows import find_shared_rise
 from ml_assets.decisions.incidents import Finding, Severity, Waning
 from ml_assets.decisions.responses import response_to
 from ml_assets.spec.received import BY_A_PERSON
+from ml_assets.stats.quality_words import labels_and_scores
+from ml_assets.stats.task import Task
 
 Row = Mapping[str, Any]
 DROP_SCOPE = ("drop/", "feed/", "drift/", "performance", "freshness/", "decision")
@@ -35,6 +37,7 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
     performance: Row | None,
     stale: Sequence[str],
     decision: Row | None,
+    task: Task,
     max_ece: float = 1.0,
 ) -> list[Finding]:
     """Give what is wrong in one drop.
@@ -51,15 +54,17 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
         What is not fresh, in words.
     decision
         The drop's row of `decisions`; None when it has none.
+    task
+        What is predicted.
     max_ece
         The calibration error that the gate allows.
     """
     found = [*_ledger(use_case, drop, ledger), *_feeds(use_case, drop, alarms)]
     found += _drift(use_case, drop, alarms, decision)
     lost = response_to(decision, "performance", responses.PERFORMANCE)
-    worse, off = _performance(use_case, performance, lost), _calibration(use_case, performance, max_ece)
+    worse, off = _performance(use_case, task, performance, lost), _calibration(use_case, task, performance, max_ece)
     found += [replace(each, message="; ".join([each.message, *(one.message for one in off)])) for each in worse] or off
-    found += _failing(use_case, performance, decision, lost)
+    found += _failing(use_case, task, performance, decision, lost)
     found += _waning(performance, max_ece, {finding.kind for finding in found})
     if stale:
         found.append(
@@ -70,7 +75,7 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
     return found
 
 
-def _performance(use_case: str, performance: Row | None, doing: str) -> list[Finding]:
+def _performance(use_case: str, task: Task, performance: Row | None, doing: str) -> list[Finding]:
     """Tell of a loss that has risen, or of a gain over the baseline that is lost."""
     if performance is None or performance["state"] != "failed":
         return []
@@ -79,10 +84,8 @@ def _performance(use_case: str, performance: Row | None, doing: str) -> list[Fin
         before, now = performance["loss_at_gate"], performance["loss_now"]
         said = f"since drop {performance['loss_since']} the champion {performance['model_version']} does worse"
         if now is not None:
-            said += (
-                f": log loss {now:.4f} from {performance['window_from']} to {performance['window_until']}, where rows"
-            )
-            said += f" it had not seen had {before:.4f} before it served"
+            said += f": {task.loss_metric} {now:.4f} from {performance['window_from']} to "
+            said += f"{performance['window_until']}, where rows it had not seen had {before:.4f} before it served"
             said += "" if now > before else "; the newest rows are as before, and the alarm ends when that has lasted"
             said += _shared(performance)
         measured = (performance["loss_level"], performance["loss_limit"])
@@ -90,7 +93,8 @@ def _performance(use_case: str, performance: Row | None, doing: str) -> list[Fin
     if performance["gain"] is None:
         return []  # worse than the baseline, by drops before the window: told as a champion that has failed
     upper = "" if performance["gain_upper"] is None else f" (up to {performance['gain_upper']:.1%})"
-    said = f"the champion {performance['model_version']} gains {performance['gain']:.1%} of log loss over the baseline"
+    said = f"the champion {performance['model_version']} gains {performance['gain']:.1%} of {task.loss_metric} "
+    said += "over the baseline"
     said += f"{upper} in rows from {performance['window_from']} to {performance['window_until']}; it must keep "
     said += f"{performance['threshold']:.1%}"
     measured = (performance["gain"], performance["threshold"])
@@ -98,7 +102,7 @@ def _performance(use_case: str, performance: Row | None, doing: str) -> list[Fin
 
 
 def _shared(performance: Row) -> str:
-    """Say where the baseline's log loss has risen by as much, and what a retraining can do about that."""
+    """Say where the baseline's loss has risen by as much, and what a retraining can do about that."""
     shared = find_shared_rise(performance)
     if shared is None:
         return ""
@@ -109,7 +113,7 @@ def _shared(performance: Row) -> str:
     )
 
 
-def _failing(use_case: str, performance: Row | None, decision: Row | None, doing: str) -> list[Finding]:
+def _failing(use_case: str, task: Task, performance: Row | None, decision: Row | None, doing: str) -> list[Finding]:
     """Tell of a champion that has failed, and of one that never retraining would beat."""
     found: list[Finding] = []
     performance, decision, look_at = performance or {}, decision or {}, f"ml-assets performance {use_case}"
@@ -131,8 +135,8 @@ def _failing(use_case: str, performance: Row | None, decision: Row | None, doing
     if is_surely_worse(performance):
         excess = excess_over_first(performance)
         said = (
-            f"the champion {version} does worse than the first champion, never retrained, would: log loss higher by "
-            f"{excess:.1%} from {performance['window_from']} to {performance['window_until']}"
+            f"the champion {version} does worse than the first champion, never retrained, would: {task.loss_metric} "
+            f"higher by {excess:.1%} from {performance['window_from']} to {performance['window_until']}"
         )
         measured = (excess, WORSE_FROM)
         found.append(
@@ -160,7 +164,7 @@ def _worth_of(performance: Row) -> str:
     )
 
 
-def _calibration(use_case: str, performance: Row | None, max_ece: float) -> list[Finding]:
+def _calibration(use_case: str, task: Task, performance: Row | None, max_ece: float) -> list[Finding]:
     """Tell of labels that have left the scores, and of a calibration error that neither gate nor chance allow."""
     performance, found = performance or {}, list[Finding]()
     look_at = f"ml-assets performance {use_case}"
@@ -168,10 +172,15 @@ def _calibration(use_case: str, performance: Row | None, max_ece: float) -> list
     if performance.get("prior_since") is not None and performance.get("prior_share") is not None:
         share, score = performance["prior_share"], performance["prior_score"]
         said = (
-            f"since drop {performance['prior_since']} positives are {'more' if share > score else 'less'} frequent "
-            f"than the scores say: {share:.1%} in what has matured since, where scores average {score:.1%}. Their "
-            "order may still hold; do not read them as probabilities"
+            f"since drop {performance['prior_since']} labels are {'above' if share > score else 'below'} the scores: "
+            f"{labels_and_scores(task, share, score)}, in what has matured since. Their order may still hold"
         )
+        if task.has_classes:
+            said = (
+                f"since drop {performance['prior_since']} positives are {'more' if share > score else 'less'} "
+                f"frequent than the scores say: {share:.1%} in what has matured since, where scores average "
+                f"{score:.1%}. Their order may still hold; do not read them as probabilities"
+            )
         measured = (performance["prior_level"], performance["prior_limit"])
         found.append(Finding("performance/prior", "prior_shift", "warning", said, *measured, responses.PRIOR, look_at))
     ece, chance = performance.get("ece"), performance.get("ece_by_chance")

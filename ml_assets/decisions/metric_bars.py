@@ -1,12 +1,13 @@
-"""The bars of the gate on metrics of the task: of the binary one, on how well it ranks and is calibrated."""
+"""The bars of the gate on metrics of the task: those declared, and of the binary one how it ranks and is calibrated."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ml_assets.decisions.reasons import Codes, Reason, at_least, at_most
-from ml_assets.spec.gate import GateRule
+from ml_assets.spec.gate import Bar, GateRule
+from ml_assets.stats.task import Task
 from ml_assets.stats.window_measures import WindowMeasures
 
 
@@ -40,8 +41,11 @@ class MetricBar:
         return excused(reason, theirs) if is_missed else reason
 
 
-def absolute_bars(rule: GateRule) -> Sequence[MetricBar]:
+def absolute_bars(rule: GateRule, task: Task) -> Sequence[MetricBar]:
     """Give the bars that hold whatever serves."""
+    declared = tuple(each for bar in rule.bars for each in _of_bar(bar, task))
+    if rule.min_auc is None or rule.max_ece is None:
+        return declared
     return (
         MetricBar("auc", ("auc_enough", "auc_too_low"), "AUC of the candidate", rule.min_auc, is_excused=True),
         MetricBar(
@@ -59,18 +63,31 @@ def absolute_bars(rule: GateRule) -> Sequence[MetricBar]:
             is_ceiling=True,
             is_excused=True,
         ),
+        *declared,
     )
+
+
+def _of_bar(bar: Bar, task: Task) -> Iterator[MetricBar]:
+    """Give the bounds of a declared bar; the bound on the bad side is excused where the champion misses it too."""
+    what, is_high = f"{task.metric(bar.metric)} of the candidate", task.metric(bar.metric).is_better_high
+    codes: Codes = ("bar_met", "bar_missed")
+    if bar.at_least is not None:
+        yield MetricBar(bar.metric, codes, what, bar.at_least, is_excused=is_high)
+    if bar.at_most is not None:
+        yield MetricBar(bar.metric, codes, what, bar.at_most, is_ceiling=True, is_excused=not is_high)
 
 
 def champion_bars(rule: GateRule, champion: WindowMeasures) -> Sequence[MetricBar]:
     """Give the bars that lie where the champion is."""
+    if rule.max_auc_drop is None:
+        return ()
     what = "AUC of the candidate, against the champion's"
     return (MetricBar("auc", ("auc_held", "auc_dropped"), what, champion.measured["auc"] - rule.max_auc_drop),)
 
 
-def judged_metrics(rule: GateRule) -> Sequence[str]:
+def judged_metrics(rule: GateRule, task: Task) -> Sequence[str]:
     """Name the metrics that bars are about, each once."""
-    return list(dict.fromkeys(bar.metric for bar in absolute_bars(rule)))
+    return list(dict.fromkeys(bar.metric for bar in absolute_bars(rule, task)))
 
 
 def excused(reason: Reason, of_champion: float) -> Reason:

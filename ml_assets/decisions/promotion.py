@@ -147,7 +147,7 @@ def _data_reasons(candidate: WindowMeasures, rule: GateRule) -> list[Reason]:
 
 def _absolute_reasons(candidate: WindowMeasures, beaten: WindowMeasures | None, rule: GateRule) -> list[Reason]:
     """Hold the measures against fixed bars; one that the champion it beats misses too does not refuse it."""
-    bars = [bar.judge(candidate, beaten) for bar in absolute_bars(rule)]
+    bars = [bar.judge(candidate, beaten) for bar in absolute_bars(rule, candidate.task)]
     return [_finite_reason("candidate", candidate, rule), *bars]
 
 
@@ -189,7 +189,7 @@ def _champion_reasons(
 
 def _judged(measures: WindowMeasures, rule: GateRule) -> dict[str, float]:
     """Give what the gate looks at, by its title: the loss, and the metrics that have a bar."""
-    names = (measures.task.loss_metric.name, *judged_metrics(rule))
+    names = dict.fromkeys((measures.task.loss_metric.name, *judged_metrics(rule, measures.task)))
     return {str(measures.task.metric(name)): measures.measured[name] for name in names}
 
 
@@ -201,7 +201,8 @@ def _finite_reason(who: str, measures: WindowMeasures, rule: GateRule) -> Reason
     judged = _judged(measures, rule)
     if _is_finite(measures, rule):
         *others, last = judged
-        return Reason("finite", f"{', '.join(others)} and {last} of the {who} are finite", None, None, True)
+        said = f"{', '.join(others)} and {last} of the {who} are finite" if others else f"{last} of the {who} is finite"
+        return Reason("finite", said, None, None, True)
     found = ", ".join(f"{name} {value}" for name, value in judged.items())
     return Reason("non_finite", f"a measure of the {who} is not finite: {found}", None, None, False)
 

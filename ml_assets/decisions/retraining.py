@@ -41,9 +41,9 @@ class Alarm:
 class Performance:
     """The champion's gain over the baseline in the last matured window, beside what of it must be kept.
 
-    `gain` and `threshold` are relative log loss; None where there is not enough data. `since` is the first drop of a
-    rise of the log loss above `loss_at_gate`, what it was before the model served; `loss_now` is that of the window.
-    `behind_since` is the first drop since which it has been above the baseline's.
+    `gain` and `threshold` are relative loss; None where there is not enough data. `since` is the first drop of a
+    rise of the loss above `loss_at_gate`, what it was before the model served; `loss_now` is that of the window.
+    `behind_since` is the first drop since which it has been above the baseline's. `loss` is what it is called.
     """
 
     state: PerformanceState
@@ -53,6 +53,7 @@ class Performance:
     loss_now: float | None = None
     loss_at_gate: float | None = None
     behind_since: DropKey | None = None
+    loss: str = "log loss"
 
 
 @dataclass(frozen=True)
@@ -270,15 +271,15 @@ def _performance(state: RetrainingState) -> _Cause | None:
         return _Cause("performance", reason, "performance/change", change.matured, 2.0 * change.matured_at_attempt)
     if performance.since is not None and performance.loss_now is not None and performance.loss_at_gate is not None:
         reason = (
-            f"the champion's log loss has risen since {performance.since}: {performance.loss_now:.4f} in the last "
-            f"matured window, {performance.loss_at_gate:.4f} before it served"
+            f"the champion's {performance.loss} has risen since {performance.since}: {performance.loss_now:.4f} in the "
+            f"last matured window, {performance.loss_at_gate:.4f} before it served"
         )
         return _Cause("performance", reason, "performance/loss", performance.loss_now, performance.loss_at_gate)
     if performance.state != "failed" or performance.gain is None or performance.threshold is None:
         return None
     reason = (
-        f"the champion gains {performance.gain:.1%} of log loss over the baseline in the last matured window, surely "
-        f"less than the {performance.threshold:.1%} that it must keep"
+        f"the champion gains {performance.gain:.1%} of {performance.loss} over the baseline in the last matured "
+        f"window, surely less than the {performance.threshold:.1%} that it must keep"
     )
     return _Cause("performance", reason, "performance", performance.gain, performance.threshold)
 
@@ -315,7 +316,7 @@ def _staleness(state: RetrainingState, rule: RetrainingSpec) -> _Cause | None:
         gained = ", ".join("not measured" if gain is None else f"{gain:+.1%}" for gain in state.poor_gains[-3:])
         n = len(state.poor_gains)
         count = "the newest candidate" if n == 1 else f"the newest {n} candidates"
-        reason += f"; {count} gained little: {gained} of log loss"
+        reason += f"; {count} gained little: {gained} of {state.performance.loss}"
     return _Cause("staleness", reason, "freshness/training", age_days, limit_days)
 
 

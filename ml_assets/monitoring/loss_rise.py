@@ -3,9 +3,9 @@
 Input: the rows of the performance report of one model, and what was usual for it on rows that it had not seen before it
 served. Output: a cumulative sum, its threshold, and the first drop of the change. Three measures are tested:
 
-- the log loss against its usual value. The gain over a baseline cannot show this: when the world changes, both models
+- the loss against its usual value. The gain over a baseline cannot show this: when the world changes, both models
   become worse and their ratio stays;
-- the log loss against the baseline's;
+- the loss against the baseline's;
 - labels against scores.
 """
 
@@ -23,10 +23,11 @@ import numpy as np
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.sequential import DailyMeans, Reference, learn_reference
+from ml_assets.stats.task import Task
 
 FAILED = "failed"  # the role of a champion while its baseline serves
 CHANCE = 0.05  # of a false alarm within `monitoring.false_alarm_every`
-LEAST_SAVED = 0.01  # of the log loss of a constant: what a shift of the prior must cost to be told
+LEAST_SAVED = 0.01  # of the usual loss, or a constant's: what a shift of the prior must cost to be told
 
 
 @dataclass(frozen=True)
@@ -52,37 +53,27 @@ UNKNOWN_RISE = LossRise(nan, nan, inf)
 
 @dataclass(frozen=True)
 class PriorRise(LossRise):
-    """The cumulative sum of labels less scores; `share` and `score` are the means of both since its first drop."""
+    """The cumulative sum of labels less scores; `share` and `score` are the means of both since its first drop.
+
+    `cost` is what it costs that these lie apart, as a share of the usual loss, or of a constant's.
+    """
 
     share: float = nan
     score: float = nan
+    cost: float = nan
 
     @property
     def is_over(self) -> bool:
         """Whether labels have left the scores by more than chance, and so far that it costs something."""
-        return super().is_over and cost_of_prior(self.share, self.score) >= LEAST_SAVED
+        return super().is_over and self.cost >= LEAST_SAVED
 
 
 UNKNOWN_PRIOR = PriorRise(nan, nan, inf)
 
 
-def cost_of_prior(share: float, score: float) -> float:
-    """Give what scores cost that average `score` where `share` are positive: a share of a constant's log loss.
-
-    It is the divergence of Kullback and Leibler (1951) between the two shares, over the entropy of the true one. Many
-    rows prove also what is of no use to anyone: 0.8 % positives where scores average 0.9 % cost 0.1 %.
-
-    >>> [round(cost_of_prior(share, score), 4) for share, score in ((0.25, 0.2), (0.43, 0.5), (0.008, 0.009))]
-    [0.0131, 0.0144, 0.0012]
-    """
-    shares, scores = np.clip([[share, 1 - share], [score, 1 - score]], 1e-9, 1)
-    entropy = -float(shares @ np.log(shares))
-    return float(shares @ np.log(shares / scores)) / max(entropy, 1e-9)
-
-
 @dataclass(frozen=True)
 class Rises:
-    """The three tests of one model in one drop: log loss, log loss less the baseline's, labels less scores."""
+    """The three tests of one model in one drop: loss, loss less the baseline's, labels less scores."""
 
     loss: LossRise = UNKNOWN_RISE
     margin: LossRise = UNKNOWN_RISE
@@ -115,40 +106,51 @@ def learn_residuals(spec: UseCaseSpec, unseen: DailyMeans) -> Reference:
     return learn_losses(spec, unseen, CHANCE / 2)
 
 
-def loss_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: DropKey) -> LossRise:
+def loss_rise(
+    reported: Iterable[Mapping[str, Any]], usual: Reference, drop: DropKey, loss: str = "log_loss"
+) -> LossRise:
     """Follow the losses of one model up to `drop`.
 
     Parameters
     ----------
     reported
         Rows of the performance report, of this model as champion, or as the failed one while its baseline serves, and
-        of all examples: `batch_date`, `prediction_batch_date`, `role`, `n` and `log_loss`. Those that matured after
+        of all examples: `batch_date`, `prediction_batch_date`, `role`, `n` and the loss. Those that matured after
         `drop` do not count.
+    loss
+        Its column.
     """
-    n, losses = _own(reported, drop)
+    n, losses = _own(reported, drop, loss)
     return _rise(usual, n, losses)
 
 
 def margin_rise(
-    reported: Iterable[Mapping[str, Any]], usual: Reference, drop: DropKey, margin_at_gate: float = nan
+    reported: Iterable[Mapping[str, Any]],
+    usual: Reference,
+    drop: DropKey,
+    margin_at_gate: float = nan,
+    loss: str = "log_loss",
 ) -> LossRise:
     """Follow the losses of one model less its baseline's, above zero: since when it has done worse than the baseline.
 
     `reported` holds the rows of both, as in `loss_rise`; `margin_at_gate` is what the margin was before it served.
     """
     rows = list(reported)
-    n, losses = _own(rows, drop)
-    _, simple = _by_day([row for row in rows if row["role"] == "baseline"], drop)
+    n, losses = _own(rows, drop, loss)
+    _, simple = _by_day([row for row in rows if row["role"] == "baseline"], drop, loss)
     found = _rise(usual, n, {day: loss - simple[day] for day, loss in losses.items() if day in simple})
     return replace(found, loss_at_gate=margin_at_gate)
 
 
-def prior_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: DropKey) -> PriorRise:
-    """Follow the share of positives less the mean score, to both sides; give the side that is further from usual.
+def prior_rise(
+    reported: Iterable[Mapping[str, Any]], usual: Reference, drop: DropKey, task: Task, usual_loss: float = nan
+) -> PriorRise:
+    """Follow the mean label less the mean score, to both sides; give the side that is further from usual.
 
-    `reported` holds the rows of `loss_rise`, with `label_share` and `mean_score`.
+    `reported` holds the rows of `loss_rise`, with the mean label and `mean_score`; `usual_loss` is the loss on rows
+    that the model had not seen before it served.
     """
-    n, shares = _own(reported, drop, "label_share")
+    n, shares = _own(reported, drop, task.mean_label)
     _, scores = _own(reported, drop, "mean_score")
     apart = {day: share - scores[day] for day, share in shares.items() if day in scores}
     sides = [
@@ -160,7 +162,8 @@ def prior_rise(reported: Iterable[Mapping[str, Any]], usual: Reference, drop: Dr
     if since is None:
         return PriorRise(found.loss_at_gate, found.level, found.limit)
     share, score = (_mean_since(since, n, means) for means in (shares, scores))
-    return PriorRise(found.loss_at_gate, found.level, found.limit, since, share, score)
+    cost = task.cost_of_shift(share, score, usual_loss)
+    return PriorRise(found.loss_at_gate, found.level, found.limit, since, share, score, cost)
 
 
 def _mean_since(since: DropKey, n: Mapping[DropKey, float], means: Mapping[DropKey, float]) -> float:
@@ -169,7 +172,7 @@ def _mean_since(since: DropKey, n: Mapping[DropKey, float], means: Mapping[DropK
 
 
 def _own(
-    reported: Iterable[Mapping[str, Any]], drop: DropKey, measure: str = "log_loss"
+    reported: Iterable[Mapping[str, Any]], drop: DropKey, measure: str
 ) -> tuple[dict[DropKey, float], dict[DropKey, float]]:
     """Give the rows and a measure of the model: where its baseline served as champion, what it would have had."""
     rows = [row for row in reported if row["role"] in ("champion", FAILED)]
@@ -179,7 +182,7 @@ def _own(
 
 
 def _by_day(
-    reported: Iterable[Mapping[str, Any]], drop: DropKey, measure: str = "log_loss"
+    reported: Iterable[Mapping[str, Any]], drop: DropKey, measure: str
 ) -> tuple[dict[DropKey, float], dict[DropKey, float]]:
     """Give the rows and the mean of a measure of each drop of prediction, of those that matured by `drop`."""
     n: dict[DropKey, float] = defaultdict(float)

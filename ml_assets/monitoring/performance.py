@@ -20,7 +20,7 @@ from ml_assets.spec.calendar import MICROSECOND
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.monitoring import Costs, MonitoringSpec
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stats.classification import precision_at
+from ml_assets.stats.classification import mean_label_at
 from ml_assets.stats.not_computed import measured
 from ml_assets.stats.task import Task
 
@@ -51,9 +51,9 @@ class ScoredExamples:
     matured_in
         The drop in which its outcome was due; NaT when that is none of those read.
     labels
-        0 or 1, as known in the drop it matured in; NaN when none was, or when it has not matured.
+        As known in the drop it matured in; NaN when none was, or when it has not matured.
     scores
-        By role: probability of a positive; NaN where the role has none.
+        By role; NaN where the role has none.
     slices
         By feature: its value as text, None where unknown.
     model_versions
@@ -167,18 +167,18 @@ def measure_performance(
           fitted beside.
         - `slice_column`, `slice_value`: both null for all examples; the value alone is null where
           the feature is unknown.
-        - `n`: matured with a label; `n_unresolved`: matured without; `label_share`: of positives.
-        - `mean_score`, `auc`, `log_loss` (nats), `brier`, `ece`: over the labelled examples.
-        - `log_loss_over_entropy`: log loss over that of always saying `label_share` of these same
-          examples; null where they are of one class.
-        - `precision_at_capacity`: share of positives among those of the `capacity` highest scores
-          of the prediction date that have a label; null in a slice.
-        - `cost`: mean cost an example in the unit of `costs`, acting where acting costs no more
+        - `n`: matured with a label; `n_unresolved`: matured without; their mean label, of classes `label_share`.
+        - `mean_score`, the loss and the metrics of the task, over the labelled examples.
+        - the loss over that of always saying the mean label of these same examples
+          (`log_loss_over_entropy`); null where the labels do not vary.
+        - `precision_at_capacity`: the mean label of those of the `capacity` highest scores
+          of the prediction date that have one; null in a slice.
+        - `cost`, of classes: mean cost an example in the unit of `costs`, acting where acting costs no more
           than not acting is expected to.
-        - `log_loss_lower`, `log_loss_upper`: normal-theory 90 % interval of a slice's log loss;
+        - `log_loss_lower`, `log_loss_upper`: normal-theory 90 % interval of a slice's loss;
           null for all examples, whose days are the better measure of noise.
 
-        In a slice with fewer than `min_slice` labels only the counts and `label_share` are given:
+        In a slice with fewer than `min_slice` labels only the counts and the mean label are given:
         not enough data.
     """
     rows: list[Row] = []
@@ -212,9 +212,9 @@ class _MaturedPart:
             if not counted.any():
                 continue
             shared = {"role": role, "model_version": self.scored.model_versions[day, role]}
-            whole = _counts(labels[counted]) | _measures(task, labels[counted], scores[counted], monitoring.costs)
-            precision = finite_or_none(precision_at(labels[is_scored], scores[is_scored], capacity))
-            yield {**shared, **whole, "precision_at_capacity": precision}
+            whole = _counts(task, labels[counted]) | _measures(task, labels[counted], scores[counted], monitoring.costs)
+            listed = finite_or_none(mean_label_at(labels[is_scored], scores[is_scored], capacity))
+            yield {**shared, **whole, task.at_capacity: listed}
             for column, value, mask in masks:
                 inside = mask & counted
                 if inside.any():
@@ -228,10 +228,10 @@ class _MaturedPart:
                 yield column, value, np.equal(values, value)
 
 
-def _counts(labels: FloatArray) -> Row:
+def _counts(task: Task, labels: FloatArray) -> Row:
     known = labels[~np.isnan(labels)]
-    share = float(known.mean()) if known.size else None
-    return {"n": int(known.size), "n_unresolved": int(labels.size - known.size), "label_share": share}
+    mean = float(known.mean()) if known.size else None
+    return {"n": int(known.size), "n_unresolved": int(labels.size - known.size), task.mean_label: mean}
 
 
 def _measures(task: Task, labels: FloatArray, scores: FloatArray, costs: Costs) -> Row:
@@ -240,14 +240,15 @@ def _measures(task: Task, labels: FloatArray, scores: FloatArray, costs: Costs) 
     work: dict[str, Callable[[], float]] = {
         "mean_score": lambda: float(p.mean()) if y.size else math.nan,
         **{each.name: partial(each.of, y, p) for each in (task.loss_metric, *task.metrics)},
-        f"{task.loss_metric.name}_over_entropy": lambda: _over_constant(task, y, p),
-        "cost": lambda: _mean_cost(y, p, costs),
+        task.over_constant: lambda: _over_constant(task, y, p),
     }
+    if task.has_classes:
+        work["cost"] = lambda: _mean_cost(y, p, costs)
     return {name: finite_or_none(measured(name, each, math.nan)) for name, each in work.items()}
 
 
 def _measure_slice(task: Task, labels: FloatArray, scores: FloatArray, monitoring: MonitoringSpec) -> Row:
-    counts = _counts(labels)
+    counts = _counts(task, labels)
     if counts["n"] < monitoring.min_slice:
         return counts
     is_known = ~np.isnan(labels)

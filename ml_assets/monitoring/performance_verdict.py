@@ -82,10 +82,10 @@ def judge_performance(  # noqa: PLR0913, PLR0917 - what it is judged by, each of
         "gain_upper": interval.upper,
         "gain_at_gate": gain_at_gate,
         "threshold": threshold,
-        "label_share": float(y.mean()) if y.size else math.nan,
+        task.mean_label: float(y.mean()) if y.size else math.nan,
         "mean_score": float(p.mean()) if y.size else math.nan,
         "share_gap": float(y.mean() - p.mean()) if y.size else math.nan,
-        "ece": task.metric("ece").of(y, p),
+        **({"ece": task.metric("ece").of(y, p)} if task.has_classes else {}),
     }
     judged = "failed" if interval.upper < threshold else "ok"
     state = "failed" if rise.is_over or behind.is_over else judged if is_enough else "not enough data"
@@ -101,9 +101,13 @@ def judge_performance(  # noqa: PLR0913, PLR0917 - what it is judged by, each of
         "prior_limit": prior.limit,
         "prior_share": prior.share,
         "prior_score": prior.score,
-        "ece_by_chance": _ece_by_chance(spec, p),
+        **({"ece_by_chance": _ece_by_chance(spec, p)} if task.has_classes else {}),
         **(_over_first(spec, y, p, others["first_champion"], days) if is_enough else {}),
-        **(_worth_of_fallback(spec, y, baseline, days, behind.since or rise.since) if serves == "baseline" else {}),
+        **(
+            _worth_of_fallback(spec, y, baseline, days, behind.since or rise.since)
+            if serves == "baseline" and task.has_classes
+            else {}
+        ),
     }
     return {
         **row,

@@ -115,11 +115,11 @@ def _measure_by(task: Task, periods: Sequence[str], scored: pd.DataFrame, capaci
 
 def _measure(task: Task, scored: pd.DataFrame, capacity: int) -> Row:
     found = measure_quality(task, scored.rename(columns={"champion": "score", "baseline": "baseline_score"}), capacity)
-    names = (*task.by_name(), "precision_at_capacity")
+    names = (*task.by_name(), task.at_capacity)
     row: Row = {
         "n": int(found["score"]["n"]),
         "n_predicted": len(scored),
-        "label_share": found["score"]["label_share"],
+        task.mean_label: found["score"][task.mean_label],
         "champion": {name: found["score"][name] for name in names},
         "first_champion": dict.fromkeys(names, math.nan),
         "baseline": {name: found["baseline_score"][name] for name in names},

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml_assets.stats.classification import precision_at
+from ml_assets.stats.classification import mean_label_at
 from ml_assets.stats.task import Task
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def measure_quality(task: Task, scored: pd.DataFrame, capacity: int) -> dict[str
     for column in ("score", "baseline_score"):
         values = task.summary(labelled["label"].to_numpy(dtype=float), labelled[column].to_numpy(dtype=float))
         precisions = [
-            precision_at(drop["label"].to_numpy(dtype=float), drop[column].to_numpy(dtype=float), capacity)
+            mean_label_at(drop["label"].to_numpy(dtype=float), drop[column].to_numpy(dtype=float), capacity)
             for _, drop in scored.sort_values("example_id").groupby("batch_date")
         ]
         known = [value for value in precisions if not np.isnan(value)]
-        measured[column] = {**values, "precision_at_capacity": float(np.mean(known)) if known else float("nan")}
+        measured[column] = {**values, task.at_capacity: float(np.mean(known)) if known else float("nan")}
     return measured

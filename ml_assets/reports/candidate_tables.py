@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.pipeline.training.candidate import FittedCandidates
 from ml_assets.reports.markdown import markdown_code, markdown_table, markdown_text
-from ml_assets.reports.pictures import reliability_png, score_histogram_png
+from ml_assets.reports.pictures import means_png, reliability_png, score_histogram_png
 from ml_assets.stats.tasks import task_of
 from ml_assets.training.candidate import MeasuredCandidate
 from ml_assets.training.time_proxy_features import time_proxy_features
@@ -28,11 +28,13 @@ def date_like_list(rows: pd.DataFrame, features: Sequence[str]) -> str:
     return "\n".join(f"- {markdown_code(each.name)}: {markdown_text(each.reason)}" for each in found) or "none"
 
 
-def holdout_plots(rows: pd.DataFrame, measured: Sequence[MeasuredCandidate]) -> dict[str, bytes]:
+def holdout_plots(task_name: str, rows: pd.DataFrame, measured: Sequence[MeasuredCandidate]) -> dict[str, bytes]:
     """Draw calibration and scores of every candidate on the holdout, by file name."""
     labels = rows.loc[rows["split"] == "holdout", "label"].to_numpy(dtype=float)
     scores = {candidate.candidate.name: candidate.holdout_scores for candidate in measured}
-    return {"calibration.png": reliability_png(labels, scores), "scores.png": score_histogram_png(scores)}
+    task = task_of(task_name)
+    calibration = reliability_png(labels, scores) if task.has_classes else means_png(labels, scores)
+    return {"calibration.png": calibration, "scores.png": score_histogram_png(scores, are_shares=task.has_classes)}
 
 
 def candidates_table(fitted_candidates: FittedCandidates) -> str:

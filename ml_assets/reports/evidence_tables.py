@@ -11,6 +11,7 @@ from ml_assets.decisions.promotion import Verdict
 from ml_assets.pipeline.evaluation.evidence import Row
 from ml_assets.pipeline.evaluation.measures import LEVEL
 from ml_assets.reports.markdown import Formatted, markdown_table, markdown_text
+from ml_assets.stats.metric import Metric
 
 _SHOWN, _ENTRIES = 12, 20
 
@@ -36,21 +37,21 @@ def _with_interval(estimate: float | None, lower: float | None, upper: float | N
     return shown if lower is None or upper is None or not np.isfinite(lower) else f"{shown} ({lower:.3f}-{upper:.3f})"
 
 
-def slice_table(rows: Sequence[Row]) -> str:
+def slice_table(loss: Metric, rows: Sequence[Row]) -> str:
     """List the declared slices, and those found to be weak."""
     declared = [
         [f"{row['column']} {row['value']}", row["n"],
-         _with_interval(row["log_loss"], row["loss_lower"], row["loss_upper"]),
+         _with_interval(row[loss.name], row["loss_lower"], row["loss_upper"]),
          f"{row['gain']:+.1%} ({row['gain_lower']:+.1%} to {row['gain_upper']:+.1%})"]
         for row in rows if row["kind"] == "declared"
     ]  # fmt: skip
-    table = markdown_table(["slice", "examples", "log loss", "gain over champion"], declared)
+    table = markdown_table(["slice", "examples", str(loss), "gain over champion"], declared)
     found = [row for row in rows if row["kind"] == "discovered"][:_SHOWN]
     if not found:
         return f"{table}\n\nNo slice has a loss that is surely higher than its scores expect."
     lines = [
-        f"- {markdown_text(row['column'])} {markdown_text(row['value'])}: log loss {row['log_loss']:.4f} of {row['n']},"
-        f" elsewhere {row['rest_log_loss']:.4f}; {row['surprise']:+.4f} above what its scores expect "
+        f"- {markdown_text(row['column'])} {markdown_text(row['value'])}: {loss} {row[loss.name]:.4f} of {row['n']},"
+        f" elsewhere {row[f'rest_{loss.name}']:.4f}; {row['surprise']:+.4f} above what its scores expect "
         f"(p {row['p_value']:.3g})"
         for row in found
     ]

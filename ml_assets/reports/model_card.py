@@ -15,6 +15,7 @@ from ml_assets.stores.landing import write_whole
 from ml_assets.stores.use_case_state import UseCaseState
 
 _MOST = 15
+_SCORES = {"binary": "probabilities", "regression": "means", "count": "mean counts"}
 _LEAST_SHOWN = 100  # examples of a slice, below which its loss says little
 _VERDICTS = {
     "promoted": "serves",
@@ -116,13 +117,13 @@ def _quality(spec: UseCaseSpec, facts: CardFacts) -> Section:
 
 
 def _slices(facts: CardFacts) -> Section:
-    task = facts.comparison.task
+    task, loss = facts.comparison.task, facts.comparison.task.loss_metric
     declared = [row for row in facts.slices if row["kind"] == "declared"]
     large = [row for row in declared if row["n"] >= _LEAST_SHOWN]
-    worst = sorted(large, key=lambda row: -row["log_loss"])[:_MOST]
+    worst = sorted(large, key=lambda row: -row[loss.name])[:_MOST]
     small = ", ".join(f"{row['column']} {row['value']} ({row['n']})" for row in declared if row["n"] < _LEAST_SHOWN)
     found = [row for row in facts.slices if row["kind"] == "discovered"][:_MOST]
-    sentences = ["The declared slices where its log loss is highest; gain is over the champion, or the baseline."]
+    sentences = [f"The declared slices where its {loss} is highest; gain is over the champion, or the baseline."]
     sentences += [f"Too few examples to say: {small}."] if small else []
     sentences += [
         f"Found: {row['column']} {row['value']}, {row['n']} examples: its loss is {row['surprise']:+.4f} above what "
@@ -134,12 +135,13 @@ def _slices(facts: CardFacts) -> Section:
         sentences,
         ["slice", "examples", task.label_title, "mean score", str(task.loss_metric), "gain"],
         [
-            [f"{row['column']} {row['value']}", str(row["n"]), f"{row['label_share']:.3f}", f"{row['mean_score']:.3f}",
-             _bracketed(row["log_loss"], row["loss_lower"], row["loss_upper"]),
+            [f"{row['column']} {row['value']}", str(row["n"]),
+             f"{row[task.mean_label]:.3f}", f"{row['mean_score']:.3f}",
+             _bracketed(row[loss.name], row["loss_lower"], row["loss_upper"]),
              f"{row['gain']:+.1%}" if row["gain"] is not None else ""]
             for row in worst
         ],
-        {"log loss by slice": slice_losses_png(declared)} if declared else {},
+        {f"{loss} by slice": slice_losses_png(loss, declared)} if declared else {},
     )  # fmt: skip
 
 
@@ -211,7 +213,7 @@ def _features(facts: CardFacts) -> Section:
 
 def _limits(spec: UseCaseSpec, facts: CardFacts) -> Section:
     sentences = [
-        "Its scores are probabilities as of the batch: what happens later that day is not in them.",
+        f"Its scores are {_SCORES[spec.task]} as of the batch: what happens later that day is not in them.",
         f"It is judged on labels that are known within {spec.labels.matures_after.days} days; what never gets one is "
         "scored and not judged.",
     ]

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from ml_assets.reports.figure_style import picture_figure, png_of
 from ml_assets.reports.markdown import markdown_text
 from ml_assets.reports.plain_text import label_text
-from ml_assets.stats.classification import reliability_curve
+from ml_assets.stats.classification import equal_count_bin, reliability_curve
 from ml_assets.stats.decision_costs import CostCurve
+from ml_assets.stats.metric import Metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_SLICES = 18
+_GROUPS = 10
 _MOST_DAYS = 90  # beyond, lines of days are one thicket
 
 WithInterval = tuple[str, float, float | None, float | None]
@@ -69,12 +71,34 @@ def reliability_png(labels: NDArray[np.float64], scores: Mapping[str, NDArray[np
         return png_of(figure)
 
 
-def score_histogram_png(scores: Mapping[str, NDArray[np.float64]]) -> bytes:
-    """Draw how scores are distributed, one outline a column of scores."""
+def means_png(labels: NDArray[np.float64], scores: Mapping[str, NDArray[np.float64]]) -> bytes:
+    """Draw the mean label against the mean score of ten groups of equal count, one line a model."""
     with picture_figure() as (figure, axes):
+        ends: list[float] = []
         for name, values in scores.items():
-            axes.hist(values, bins=list(np.linspace(0, 1, 41)), histtype="step", label=label_text(name))
-        axes.set(xlabel="score", ylabel="examples", xlim=(0, 1))
+            group = equal_count_bin(values, _GROUPS)
+            rows = np.maximum(np.bincount(group, minlength=_GROUPS), 1)
+            means = [np.bincount(group, each, _GROUPS) / rows for each in (values, labels)]
+            filled = np.bincount(group, minlength=_GROUPS) > 0
+            axes.plot(means[0][filled], means[1][filled], marker="o", markersize=3, label=label_text(name))
+            ends += [*means[0][filled].tolist(), *means[1][filled].tolist()]
+        bounds = [min(ends, default=0.0), max(ends, default=1.0)]
+        axes.plot(bounds, bounds, color="0.7", linewidth=1, linestyle="--")
+        axes.set(xlabel="mean score", ylabel="mean label")
+        axes.legend()
+        return png_of(figure)
+
+
+def score_histogram_png(scores: Mapping[str, NDArray[np.float64]], *, are_shares: bool = True) -> bytes:
+    """Draw how scores are distributed, one outline a column of scores; shares lie between 0 and 1."""
+    with picture_figure() as (figure, axes):
+        known = [values for values in scores.values() if values.size]
+        low, high = (0.0, 1.0) if are_shares or not known else (
+            float(min(values.min() for values in known)), float(max(values.max() for values in known))
+        )  # fmt: skip
+        for name, values in scores.items():
+            axes.hist(values, bins=list(np.linspace(low, high, 41)), histtype="step", label=label_text(name))
+        axes.set(xlabel="score", ylabel="examples", xlim=(low, high))
         axes.legend()
         return png_of(figure)
 
@@ -90,23 +114,28 @@ def cost_curve_png(curve: CostCurve) -> bytes:
         return png_of(figure)
 
 
-def slice_losses_png(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Draw the log loss of each slice with its interval, the largest slices where there are many."""
+def slice_losses_png(loss: Metric, rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Draw the loss of each slice with its interval, the largest slices where there are many."""
     shown = sorted(rows, key=lambda row: -row["n"])[:_MOST_SLICES]
-    shown = sorted(shown, key=lambda row: (row["column"], row["log_loss"]))
+    shown = sorted(shown, key=lambda row: (row["column"], row[loss.name]))
     return _losses_png(
         tuple(
-            (f"{row['column']} {row['value']}", row["log_loss"], row["loss_lower"], row["loss_upper"]) for row in shown
-        )
+            (f"{row['column']} {row['value']}", row[loss.name], row["loss_lower"], row["loss_upper"]) for row in shown
+        ),
+        _in_units(loss),
     )
 
 
 @lru_cache(maxsize=1)
-def _losses_png(shown: tuple[WithInterval, ...]) -> bytes:
+def _losses_png(shown: tuple[WithInterval, ...], title: str) -> bytes:
     with picture_figure() as (figure, axes):
         draw_intervals(axes, shown, font_size=6)
-        axes.set(xlabel="log loss, nats")
+        axes.set(xlabel=title)
         return png_of(figure)
+
+
+def _in_units(loss: Metric) -> str:
+    return f"{loss}, {loss.unit}" if loss.unit else str(loss)
 
 
 def draw_intervals(axes: Axes, shown: Sequence[WithInterval], font_size: int) -> None:
@@ -118,8 +147,8 @@ def draw_intervals(axes: Axes, shown: Sequence[WithInterval], font_size: int) ->
     axes.set_yticks(range(len(shown)), [label_text(name) for name, *_ in shown], fontsize=font_size)
 
 
-def log_loss_by_day_png(lines: Mapping[str, tuple[NDArray[np.datetime64], NDArray[np.float64]]]) -> bytes:
-    """Draw log loss by day, one line a model; of many days the mean of each week."""
+def loss_by_day_png(loss: Metric, lines: Mapping[str, tuple[NDArray[np.datetime64], NDArray[np.float64]]]) -> bytes:
+    """Draw the loss by day, one line a model; of many days the mean of each week."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     is_long = max((days.size for days, _ in lines.values()), default=0) > _MOST_DAYS
@@ -131,7 +160,7 @@ def log_loss_by_day_png(lines: Mapping[str, tuple[NDArray[np.datetime64], NDArra
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.xaxis.get_offset_text().set_fontsize(7)
-        axes.set(ylabel="log loss, nats, mean of each week" if is_long else "log loss, nats")
+        axes.set(ylabel=f"{_in_units(loss)}, mean of each week" if is_long else _in_units(loss))
         axes.legend()
         return _with_few_colours(png_of(figure))
 

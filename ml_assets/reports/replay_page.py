@@ -53,7 +53,7 @@ def outcome(summary: Summary) -> str:
         f"{counted(opened, 'incident')} opened, {closed} of them closed."
     )
     mean = summary["mean"]
-    worse = worse_sentence(summary["worse_weeks"], summary["compared_weeks"])
+    worse = worse_sentence(task_of(summary["task"]), summary["worse_weeks"], summary["compared_weeks"])
     if not mean["n_months"]:
         return f"{steps} No month has matured predictions of a champion yet. {worse}"
     champion, baseline = mean["champion"], mean["baseline"]
@@ -115,9 +115,9 @@ def month_cells(summary: Summary) -> tuple[list[str], list[list[Any]]]:
     heads += [f"{measure} {name}" for measure in shown for name in ROLE_NAMES.values()]
     heads += [f"top {summary['capacity']} {ROLE_NAMES[role]}" for role in ("champion", "baseline")]
     rows = [
-        [month["month"], month["n"], month["label_share"],
+        [month["month"], month["n"], month[task.mean_label],
          *(month[role][measure.name] for measure in shown for role in ROLE_NAMES),
-         *(month[role]["precision_at_capacity"] for role in ("champion", "baseline"))]
+         *(month[role][task.at_capacity] for role in ("champion", "baseline"))]
         for month in summary["months"]
     ]  # fmt: skip
     mean = summary["mean"]
@@ -157,7 +157,7 @@ def verdict_of(row: Mapping[str, Any]) -> str:
 
 
 def gain_of(row: Mapping[str, Any]) -> str:
-    """Say the relative gain in log loss with its interval; empty for a first champion, and where no gate measured it.
+    """Say the relative gain in loss with its interval; empty for a first champion, and where no gate measured it.
 
     >>> gain_of({"decided_by": "gate", "gain": 0.021, "gain_lower": -0.004, "gain_upper": 0.05})
     '+2.1% (-0.4% to +5.0%)'

@@ -12,19 +12,29 @@ from numpy.typing import NDArray
 from ml_assets.serving.prior_shift import shifted
 from ml_assets.serving.routing import Part
 from ml_assets.spec.drop import DropKey
+from ml_assets.stats.tasks import task_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-NO_PROBABILITY = "no probability"  # in `abstained`, of a row to which the model gave no score between 0 and 1
+NO_SCORE = {"binary": "no probability"}  # in `abstained`, of a row whose score cannot be right, by task
+
+
+def no_score(task: str) -> str:
+    """Give what `abstained` says of a row to which the model gave no score that its task allows.
+
+    >>> no_score("binary"), no_score("count")
+    ('no probability', 'no number')
+    """
+    return NO_SCORE.get(task, "no number")
 
 
 class Scorer(Protocol):
     """A fitted model, whatever its kind."""
 
     def predict(self, features: pd.DataFrame) -> NDArray[np.float64]:
-        """Give the probability of a positive, row by row."""
+        """Give the score, row by row."""
         ...
 
 
@@ -56,6 +66,8 @@ class ScoringModel:
         By name, what foretells an amount beside the probability.
     serves
         What is acted on: the model, or the baseline where the model has failed and the fallback serves.
+    task
+        What is predicted.
     """
 
     as_of: DropKey
@@ -65,6 +77,7 @@ class ScoringModel:
     bounds: ScoredInputs | None = None
     objectives: Mapping[str, Scorer] = field(default_factory=dict[str, Scorer])
     serves: Part = "model"
+    task: str = "binary"
 
 
 def score_drop(features: pd.DataFrame, drop: DropKey, server: ScoringModel, prior_shift: float = 0.0) -> pd.DataFrame:
@@ -84,9 +97,9 @@ def score_drop(features: pd.DataFrame, drop: DropKey, server: ScoringModel, prio
     -------
     frame
         Grain: an example. `batch_date`, `example_id`, `prediction_at`; `score`, what is acted on; `model_score`,
-        the model's own before the prior shift (null where it is no probability), and `baseline_score`, the baseline's;
+        the model's own before the prior shift (null where it cannot be right), and `baseline_score`, the baseline's;
         `prior_shift` in log odds; `abstained`, the features for which the model gives no score and the baseline's is
-        taken, or that the model's is no probability (null: none); `served_by`, model or baseline;
+        taken, or that the model's cannot be right (null: none); `served_by`, model or baseline;
         `model_version`, and each objective by its name, in its unit.
 
     Raises
@@ -94,7 +107,7 @@ def score_drop(features: pd.DataFrame, drop: DropKey, server: ScoringModel, prio
     TrainedTooLateError
         If the model was trained as of `drop` or later.
     ValueError
-        If a score of the baseline is not a probability.
+        If a score of the baseline is not what the task allows.
     """
     import pandas as pd
 
@@ -106,16 +119,15 @@ def score_drop(features: pd.DataFrame, drop: DropKey, server: ScoringModel, prio
     rows = features.sort_values("example_id", kind="stable")
     scored = rows[["batch_date", "example_id", "prediction_at"]].reset_index(drop=True)
     own, simple = server.model.predict(rows), server.baseline.predict(rows)
-    wrong = _is_wrong(simple)
+    scale, none = task_of(server.task).scale, no_score(server.task)
+    wrong = scale.is_wrong(simple)
     if wrong.any():
-        raise ValueError(
-            f"{version} gave {int(wrong.sum())} values of baseline_score that are no probability on {drop}"
-        )
+        raise ValueError(f"{version} gave {int(wrong.sum())} values of baseline_score that are {none} on {drop}")
     outside = server.bounds.outside(rows) if server.bounds else [None] * len(rows)
-    abstained = [NO_PROBABILITY if wrong else each for wrong, each in zip(_is_wrong(own), outside, strict=True)]
+    abstained = [none if wrong else each for wrong, each in zip(scale.is_wrong(own), outside, strict=True)]
     has_score = np.array([each is None for each in abstained], dtype=bool)
     is_served = has_score & (server.serves == "model")
-    own = np.where(_is_wrong(own), np.nan, own)
+    own = np.where(scale.is_wrong(own), np.nan, own)
     scored["score"] = np.where(is_served, shifted(np.where(is_served, own, 0.5), prior_shift), simple)
     scored["model_score"], scored["baseline_score"] = own, simple
     scored["prior_shift"] = prior_shift
@@ -125,7 +137,3 @@ def score_drop(features: pd.DataFrame, drop: DropKey, server: ScoringModel, prio
     for name, amount in server.objectives.items():
         scored[name] = np.where(is_served, amount.predict(rows), np.nan)
     return scored
-
-
-def _is_wrong(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return ~((scores >= 0) & (scores <= 1))

@@ -14,11 +14,12 @@ from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.gate import GateRule
 from ml_assets.spec.metrics import metric_faults
-from ml_assets.spec.model_kinds import goes_on, kind_fault, model_kind_names, parameters_of
+from ml_assets.spec.model_kinds import BASELINES, goes_on, kind_fault, model_kind_names, parameters_of
 from ml_assets.spec.names import did_you_mean, not_among
 from ml_assets.spec.objectives import Objective
 from ml_assets.spec.prior_correction import PriorCorrection
 from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts, names_in
+from ml_assets.spec.tasks import TaskName
 
 Imbalance = Literal["none", "weights", "undersample"]
 CalibrationMethod = Literal["none", "platt", "isotonic"]
@@ -98,7 +99,6 @@ class Abstain(Declared):
 
 
 History = Literal["auto", "all"] | Duration
-TaskName = Literal["binary"]
 
 
 class TrainingRecipe(Declared):
@@ -155,10 +155,8 @@ class TrainingRecipe(Declared):
 
     @property
     def baseline(self) -> ModelCandidate:
-        """What stands for what people would do without a model: the first group history, or the constant."""
-        return next(
-            (candidate for candidate in self.candidates if candidate.kind == "group_history"), self.candidates[0]
-        )
+        """What stands for what people would do without a model: the first of BASELINES, or the constant."""
+        return next((candidate for candidate in self.candidates if candidate.kind in BASELINES), self.candidates[0])
 
 
 class Sensitive(Declared):
@@ -170,7 +168,9 @@ class Sensitive(Declared):
     """
 
     column: str
-    metric: Literal["true_positive_rate", "false_positive_rate", "selection_rate", "log_loss"] = "true_positive_rate"
+    metric: Literal["true_positive_rate", "false_positive_rate", "selection_rate", "log_loss", "mse", "deviance"] = (
+        "true_positive_rate"
+    )
     max_difference: float = Field(gt=0)
     min_group: int = Field(default=200, ge=1)
 
@@ -193,9 +193,7 @@ class ModelSpec(Declared):
         description="what serves when the champion has failed, until the next promotion: the earlier champion that is "
         "surely better than the baseline on what matured last, or else the baseline; the baseline at once; or none",
     )
-    min_relative_gain: float = Field(
-        ge=0, description="relative log loss a more complex candidate must gain to be taken"
-    )
+    min_relative_gain: float = Field(ge=0, description="relative loss a more complex candidate must gain to be taken")
     seed: int = 0
     threads: int = Field(
         default=2, ge=1, description="fits that run side by side, one thread each; the models do not depend on it"
@@ -261,8 +259,9 @@ class ModelSpec(Declared):
         kinds = [mapping_of(candidate).get("kind") for candidate in list_of(declared.get("candidates"))]
         after_constant = 1 if kinds[:1] == ["constant"] and len(kinds) > 1 else 0
         kind = next(iter(kinds[after_constant:]), None)
-        if isinstance(kind, str) and kind in model_kind_names() and kind != "group_history":
-            found = f"the first candidate is the baseline to beat; found {kind!r}; allowed: group_history"
+        if isinstance(kind, str) and kind in model_kind_names() and kind not in BASELINES:
+            allowed = " or ".join(BASELINES)
+            found = f"the first candidate is the baseline to beat; found {kind!r}; allowed: {allowed}"
             yield ("candidates", after_constant, "kind"), found
 
 

@@ -9,11 +9,36 @@ from ml_assets.spec.names import not_among
 KIND_PARAMETERS: dict[str, tuple[str, ...]] = {
     "constant": (),
     "group_history": ("prior_strength",),
+    "feature_value": (),
     "logistic_regression": ("C", "max_iter", "min_frequency"),
+    "linear_regression": ("alpha", "min_frequency"),
+    "poisson_regression": ("alpha", "max_iter", "min_frequency"),
     "xgboost": ("rounds", "eta", "max_depth", "max_leaves", "min_child_weight", "subsample", "colsample_bytree",
                 "reg_lambda", "reg_alpha", "gamma", "max_delta_step", "max_cat_to_onehot", "max_cat_threshold"),
     "blend": (),
 }  # fmt: skip
+
+
+_ALL = ("binary", "regression", "count")
+# what each kind of this package can predict; a test compares it with the kinds
+KIND_TASKS: dict[str, tuple[str, ...]] = {
+    "constant": _ALL,
+    "group_history": _ALL,
+    "feature_value": ("regression", "count"),
+    "logistic_regression": ("binary",),
+    "linear_regression": ("regression",),
+    "poisson_regression": ("count",),
+    "xgboost": _ALL,
+    "blend": _ALL,
+}
+BASELINES = ("group_history", "feature_value")  # what stands for what people would do without a model
+
+
+def tasks_of(kind: str) -> tuple[str, ...]:
+    """Name what a kind can predict; nothing where there is no such kind, or it cannot be loaded."""
+    if kind in KIND_TASKS:
+        return KIND_TASKS[kind]
+    return () if kind_fault(kind) else tuple(load_extension(MODEL_KINDS, kind).tasks)
 
 
 def model_kind_names() -> list[str]:

@@ -14,9 +14,9 @@ from pydantic import Field
 
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.features import known_features
-from ml_assets.spec.gate import GUARDED
 from ml_assets.spec.names import Identifier, did_you_mean, not_among
 from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts, names_in
+from ml_assets.spec.tasks import measures_of
 
 SCORE = "score"
 OUTCOME = "outcome_"  # before the name of a measure: its column in a training set
@@ -64,7 +64,7 @@ def objective_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
         return  # one without a name: nobody knows what is meant
     foretold = [name for each in objectives if isinstance(name := mapping_of(each).get("measure"), str)]
     guarded = [
-        *GUARDED,
+        *measures_of(str(declared.get("task", "binary"))),
         *(name for _, name in names_in(model.get("metrics"))),
         *(f"{name}_mae" for name in names),
         *(f"{name}_on_list" for name in foretold),

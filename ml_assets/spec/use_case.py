@@ -17,7 +17,7 @@ from ml_assets.spec.drop_rules import short_references
 from ml_assets.spec.experiments import Experiment, experiment_faults
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.labeling import LabelingSpec
-from ml_assets.spec.model import ModelSpec, TaskName, TrainingRecipe
+from ml_assets.spec.model import ModelSpec, TrainingRecipe
 from ml_assets.spec.monitoring import MonitoringSpec, RetrainingSpec
 from ml_assets.spec.names import Identifier, did_you_mean
 from ml_assets.spec.objectives import SCORE, objective_faults
@@ -28,6 +28,7 @@ from ml_assets.spec.retention import Retention
 from ml_assets.spec.review import ReviewSpec, review_faults
 from ml_assets.spec.routes import Routes
 from ml_assets.spec.sampling import Sampling
+from ml_assets.spec.tasks import TaskName, task_faults
 
 __all__ = ["Examples", "Labels", "SqlTable", "UseCaseSpec", "Worklist", "did_you_mean"]
 
@@ -47,7 +48,7 @@ class Examples(SqlTable):
 
 
 class Labels(SqlTable):
-    """Outcomes as they became known: example_id, label (0 or 1), known_at.
+    """Outcomes as they became known: example_id, label (0 or 1, an amount, or a count, by the task), known_at.
 
     An example counts as matured once `prediction_at + matures_after` has passed; matured without a
     label is resolved without label, and is never a negative.
@@ -79,7 +80,11 @@ class UseCaseSpec(Declared):
     description: str = ""
     owners: tuple[str, ...] = ()
     clock: Literal["wall", "data"] = "wall"
-    task: TaskName = Field(default="binary", description="what is predicted: binary, whether something happens")
+    task: TaskName = Field(
+        default="binary",
+        description="what is predicted: `binary`, whether something happens; `regression`, an amount; `count`, how "
+        "often something happens",
+    )
     calendar: Calendar
     sources: tuple[Source, ...] = Field(min_length=1)
     examples: Examples
@@ -126,6 +131,7 @@ class UseCaseSpec(Declared):
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
         """Find names that refer to nothing, and a calendar that the graph cannot run."""
+        yield from task_faults(declared)
         yield from wrong_references(declared)
         yield from short_references(declared)
         yield from objective_faults(declared)

@@ -139,7 +139,7 @@ def expected_calibration_error(labels: ArrayLike, scores: ArrayLike, *, bins: in
 
 
 def precision_at(labels: ArrayLike, scores: ArrayLike, k: int) -> float:
-    """Share of positives among those of the k highest scores that have a label.
+    """Share of positives among those of the k highest scores that have a label: `mean_label_at` of classes.
 
     All examples are ranked, labelled or not, because the list is drawn up before anybody knows; equal scores keep
     the given order. With fewer than k examples all are taken.
@@ -167,9 +167,14 @@ def precision_at(labels: ArrayLike, scores: ArrayLike, k: int) -> float:
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     y, p = _checked(labels, scores, is_label_optional=True)
+    return mean_label_at(y, p, k)
+
+
+def mean_label_at(labels: ArrayLike, scores: ArrayLike, k: int) -> float:
+    """Mean label of those of the k highest scores that have one; NaN where none has. Ties keep the given order."""
+    y, p = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     top = np.argsort(-p, kind="stable")[:k]
-    known = y[top][~np.isnan(y[top])]
-    return _mean(known)
+    return _mean(y[top][~np.isnan(y[top])])
 
 
 def summary(labels: ArrayLike, scores: ArrayLike) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """A task: what is predicted, and so how a prediction is measured.
 
 Everything else compares, chooses and watches models by the task's loss and metrics, and knows nothing of what they are.
-The first task is the binary one (`stats.binary`); `stats.tasks` finds a task by its name.
+The tasks are in `stats.binary` and `stats.regression`; `stats.tasks` finds one by its name.
 """
 
 from __future__ import annotations
@@ -16,6 +16,56 @@ from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.metric import Metric
 
 FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """Which labels a task knows.
+
+    Attributes
+    ----------
+    type
+        Of the column `label`, as DuckDB names it.
+    wrong
+        The condition in SQL on a `label` that cannot be right; null is one.
+    allowed
+        What can be right, in words.
+    is_wrong
+        Which of an array cannot be right; NaN is one.
+    """
+
+    type: str
+    wrong: str
+    allowed: str
+    is_wrong: Callable[[FloatArray], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """In which unit scores add up: the link function of a generalized linear model (McCullagh and Nelder, 1989).
+
+    Attributes
+    ----------
+    link, inverse
+        From scores to that unit, and back.
+    unit
+        Its name; empty is the unit of the label.
+    cumulant, dispersion
+        Of the exponential family that the link belongs to: b, in which b(eta) - y eta is the loss of a score on this
+        scale up to what no score changes; and from labels the unit of that loss.
+    is_wrong
+        Which scores cannot be right; NaN is one.
+    score
+        What a score is called: a probability, a number.
+    """
+
+    link: Callable[[ArrayLike], FloatArray]
+    inverse: Callable[[ArrayLike], FloatArray]
+    cumulant: Callable[[FloatArray], FloatArray]
+    dispersion: Callable[[FloatArray], float]
+    unit: str
+    is_wrong: Callable[[FloatArray], NDArray[np.bool_]]
+    score: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +97,22 @@ class Task:
     constant
         What a model without features predicts, from the labels it is trained on.
     expected_losses
-        The loss that each score expects of itself, were it right.
+        From scores and their losses: the loss that a score like this one has.
+    labels
+        Which labels there can be.
+    scale
+        In which unit scores are added up, blended and explained.
+    over_constant
+        What the loss over that of a constant is called.
+    mean_label
+        What the mean of labels is called, in tables.
+    at_capacity
+        What the mean label of the highest scores, as many as a list has, is called in tables.
+    cost_of_shift
+        From the mean label, the mean score and the usual loss: what it costs that they lie apart, as a share of that
+        loss or of a constant's.
+    has_classes
+        Whether labels are classes, of which a rule can ask for enough of each.
     """
 
     name: str
@@ -58,8 +123,15 @@ class Task:
     summary: Callable[[ArrayLike, ArrayLike], dict[str, float]]
     intervals: Callable[..., dict[str, Interval]]
     constant: Callable[[ArrayLike], float]
-    expected_losses: Callable[[ArrayLike], FloatArray]
+    expected_losses: Callable[[ArrayLike, ArrayLike], FloatArray]
     label_title: str
+    labels: LabelRule
+    scale: Scale
+    over_constant: str
+    mean_label: str
+    at_capacity: str
+    cost_of_shift: Callable[[float, float, float], float]
+    has_classes: bool = False
 
     def loss(self, labels: ArrayLike, scores: ArrayLike) -> float:
         """Give the mean loss; NaN without examples."""
@@ -76,3 +148,18 @@ class Task:
     def measure(self, labels: ArrayLike, scores: ArrayLike) -> dict[str, float]:
         """Measure the loss and every metric of one set of examples."""
         return {name: each.of(labels, scores) for name, each in self.by_name().items()}
+
+    def spread_unit(self, labels: ArrayLike) -> float:
+        """Give the unit in which a spread of scores is small or large: 1 of probabilities, else that of the labels."""
+        known = np.asarray(labels, dtype=np.float64)
+        return float(np.std(known)) or 1.0 if known.size and not self.has_classes else 1.0
+
+
+def varied(labels: ArrayLike) -> int:
+    """Count the labels that are not the commonest one: of two classes, those of the rarer.
+
+    >>> varied([0, 0, 1]), varied([2.5, 3.5, 4.5]), varied([1, 1]), varied([])
+    (1, 2, 0, 0)
+    """
+    known = np.asarray(labels)
+    return int(known.size - np.unique(known, return_counts=True)[1].max()) if known.size else 0

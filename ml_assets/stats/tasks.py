@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ml_assets.spec.names import not_among
 from ml_assets.stats.binary import BINARY
+from ml_assets.stats.regression import COUNT, REGRESSION
 from ml_assets.stats.task import Task
 
-TASKS = {task.name: task for task in (BINARY,)}
+TASKS = {task.name: task for task in (BINARY, REGRESSION, COUNT)}
 
 
 def task_of(name: str) -> Task:

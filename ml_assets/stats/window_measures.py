@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ml_assets.stats.block_bootstrap import Interval
-from ml_assets.stats.task import Task
+from ml_assets.stats.task import Task, varied
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class WindowMeasures:
         The loss and the metrics of the task, by name; NaN where undefined (no examples, one class only).
     positives
         Positives among the `n`, where labels are of two classes; None where they were not counted.
+    varied
+        Labels that are not the commonest one.
     """
 
     task: Task
@@ -34,6 +36,7 @@ class WindowMeasures:
     n_days: int
     measured: Mapping[str, float]
     positives: int | None = None
+    varied: int = 0
 
     @property
     def loss(self) -> float:
@@ -61,5 +64,6 @@ def measure_window(task: Task, labels: ArrayLike, scores: ArrayLike, days: Array
         n=int(np.asarray(labels).size),
         n_days=int(np.unique(np.asarray(days)).size),
         measured=task.measure(labels, scores),
-        positives=int(np.sum(np.asarray(labels) == 1)),
+        positives=int(np.sum(np.asarray(labels) == 1)) if task.has_classes else None,
+        varied=varied(labels),
     )

@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 _STRUCTS = re.compile(r"STRUCT\((.*)\)\[\]")
 
 
-def arrow_schema(table: Table) -> pa.Schema:
-    """Give the write schema of a declared table."""
+def arrow_schema(table: Table, task: str = "binary") -> pa.Schema:
+    """Give the write schema of a declared table, as use cases of a task write it."""
     import pyarrow as pa
 
-    return pa.schema([(column.name, arrow_type(column.type)) for column in table.columns])
+    return pa.schema([(column.name, arrow_type(column.type)) for column in table.of(task).columns])
 
 
-def arrow_rows(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+def arrow_rows(table: Table, rows: Iterable[Mapping[str, Any]], task: str = "binary") -> pa.Table:
     """Give rows as an Arrow table: a column that a row lacks is null, and so is a number that is not finite.
 
     Raises
     ------
     ValueError
-        When a row has a column that is not declared.
+        When a row has a column that is not declared for the task.
     """
     import pyarrow as pa
 
-    schema, plain = arrow_schema(table), []
+    schema, plain = arrow_schema(table, task), []
     for row in rows:
         unknown = [name for name in row if name not in schema.names]
         if unknown:

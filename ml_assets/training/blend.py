@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.stats.logit import logit, sigmoid
+from ml_assets.stats.tasks import task_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,12 +27,14 @@ EVEN_SHARE_STRENGTH = 0.05
 class Blend:
     """Members and their weights, in the order declared; the weights are not negative and add up to one.
 
-    The mean is taken of log odds (a logarithmic opinion pool: Genest and Zidek, 1986).
+    The mean is taken on the scale of the task: of log odds (a logarithmic opinion pool: Genest and Zidek, 1986), of
+    logarithms of counts, of amounts.
     """
 
     names: tuple[str, ...]
     members: tuple[FittedModel, ...]
     weights: tuple[float, ...]
+    task: str = "binary"
 
     @property
     def kind(self) -> str:
@@ -45,8 +47,8 @@ class Blend:
         return tuple(dict.fromkeys(name for member in self.members for name in member.feature_names))
 
     def predict(self, features: pd.DataFrame) -> FloatArray:
-        """Probability of a positive, one a row."""
-        return blended([member.predict(features) for member in self.members], self.weights)
+        """Give the weighted mean of the members' scores, one a row."""
+        return blended([member.predict(features) for member in self.members], self.weights, self.task)
 
     def to_files(self) -> dict[str, bytes]:
         """Each member's files under its name, and the weights as JSON."""
@@ -56,7 +58,9 @@ class Blend:
             for file, content in member.to_files().items()
         }
         kinds = [member.kind for member in self.members]
-        described = {"names": self.names, "kinds": kinds, "weights": self.weights}
+        described: dict[str, object] = {"names": self.names, "kinds": kinds, "weights": self.weights}
+        if self.task != "binary":
+            described["task"] = self.task
         return {**files, BLEND_FILE: json.dumps(described).encode()}
 
     def importance(self) -> dict[str, float]:
@@ -70,7 +74,7 @@ class Blend:
         return totals
 
     def contributions(self, features: pd.DataFrame) -> Contributions | None:
-        """Give the members' parts of the log odds, weighed as they are; None where a member has no parts."""
+        """Give the members' parts, weighed as they are; None where a member has no parts."""
         parts: dict[str, FloatArray] = {}
         base = np.zeros(len(features))
         for member, weight in zip(self.members, self.weights, strict=True):
@@ -83,23 +87,24 @@ class Blend:
         return parts, base
 
 
-def blended(scores: Sequence[FloatArray], weights: Sequence[float]) -> FloatArray:
-    """The weighted mean of log odds, as probabilities. Added member by member: a row does not depend on others."""
+def blended(scores: Sequence[FloatArray], weights: Sequence[float], task: str) -> FloatArray:
+    """Give the weighted mean on the scale of the task. Added member by member: a row does not depend on others."""
+    scale = task_of(task).scale
     total = np.zeros_like(scores[0])
     for score, weight in zip(scores, weights, strict=True):
-        total = total + weight * logit(score)
-    return sigmoid(total)
+        total = total + weight * scale.link(score)
+    return scale.inverse(total)
 
 
-def fit_weights(scores: Sequence[FloatArray], labels: FloatArray) -> tuple[float, ...]:
-    """The weights that lose least on scores out of time, drawn a little to even shares.
+def fit_weights(scores: Sequence[FloatArray], labels: FloatArray, task: str) -> tuple[float, ...]:
+    """Give the weights that lose least on scores out of time, drawn a little to even shares.
 
     Stacking (Wolpert, 1992; Breiman, 1996) with weights on the simplex; the loss is convex. Without rows the shares are
     even.
 
     >>> labels = np.array([0.0, 1.0] * 500)
     >>> good, blind = np.where(labels == 1, 0.8, 0.2), np.full(1000, 0.5)
-    >>> [round(weight, 2) for weight in fit_weights([good, blind], labels)]
+    >>> [round(weight, 2) for weight in fit_weights([good, blind], labels, "binary")]
     [1.0, 0.0]
     """
     from scipy.optimize import LinearConstraint, minimize
@@ -107,15 +112,17 @@ def fit_weights(scores: Sequence[FloatArray], labels: FloatArray) -> tuple[float
     even = np.full(len(scores), 1 / len(scores))
     if not labels.size:
         return tuple(even.tolist())
-    design = np.column_stack([logit(score) for score in scores])
+    scale = task_of(task).scale
+    design, unit = np.column_stack([scale.link(score) for score in scores]), scale.dispersion(labels)
 
     def loss(weights: FloatArray) -> float:
         odds = design @ weights
         toward_even = EVEN_SHARE_STRENGTH / 2 * ((weights - even) ** 2).sum()
-        return float((np.logaddexp(0, odds) - labels * odds).mean() + toward_even)
+        return float((scale.cumulant(odds) - labels * odds).mean() / unit + toward_even)
 
     def gradient(weights: FloatArray) -> FloatArray:
-        return design.T @ (sigmoid(design @ weights) - labels) / labels.size + EVEN_SHARE_STRENGTH * (weights - even)
+        missed = design.T @ (scale.inverse(design @ weights) - labels) / labels.size / unit
+        return missed + EVEN_SHARE_STRENGTH * (weights - even)
 
     found = minimize(
         loss, even, jac=gradient, method="SLSQP", bounds=[(0, 1)] * even.size,
@@ -133,3 +140,8 @@ def members_of(files: Mapping[str, bytes]) -> tuple[list[tuple[str, str, dict[st
         for name, kind in zip(described["names"], described["kinds"], strict=True)
     ]
     return members, tuple(described["weights"])
+
+
+def task_of_blend(files: Mapping[str, bytes]) -> str:
+    """Name the task that a blend predicts, from its files."""
+    return json.loads(files[BLEND_FILE]).get("task", "binary")

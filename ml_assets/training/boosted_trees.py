@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BOOSTER_FILE = "booster.ubj"
 COLUMNS_FILE = "columns.json"
+OBJECTIVES = {"binary": "binary:logistic", "regression": "reg:squarederror", "count": "count:poisson"}
 DEFAULTS: dict[str, float] = {
     "rounds": 300,
     "eta": 0.05,
@@ -64,7 +65,7 @@ class Trees:
         return {BOOSTER_FILE: bytes(self.booster.save_raw("ubj")), COLUMNS_FILE: self.columns.to_json()}
 
     def contributions(self, features: pd.DataFrame) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
-        """By column, what it adds to the log odds (to the amount) of each row, and the base: exact SHAP values."""
+        """By column, what it adds to each row on the scale of the task, and the base: exact SHAP values."""
         import xgboost
 
         values = feature_values(features, self.columns)
@@ -86,7 +87,7 @@ class Trees:
 
 @dataclass(frozen=True)
 class FittedBoostedTrees(Trees):
-    """Trees that predict the probability of a positive."""
+    """Trees that predict what the task asks for: a probability, a mean, a mean count."""
 
     @property
     def kind(self) -> str:
@@ -119,7 +120,7 @@ def fit_boosted_trees(request: FitRequest) -> FittedBoostedTrees:
         enable_categorical=True,
         nthread=1,
     )
-    parameters |= {"objective": "binary:logistic", "tree_method": "hist", "seed": request.seed, "nthread": 1}
+    parameters |= {"objective": OBJECTIVES[options.task], "tree_method": "hist", "seed": request.seed, "nthread": 1}
     before = None if start is None else start.booster
     return FittedBoostedTrees(columns, xgboost.train(parameters, matrix, num_boost_round=rounds, xgb_model=before))
 
@@ -150,4 +151,6 @@ def feature_types(columns: FeatureColumns) -> list[str]:
     return ["q"] * len(columns.numeric) + ["c" if columns.categories[name] else "q" for name in columns.text]
 
 
-KIND = ModelKind("xgboost", DEFAULTS, fit_boosted_trees, load_boosted_trees, goes_on=True, cost=3)
+KIND = ModelKind(
+    "xgboost", DEFAULTS, fit_boosted_trees, load_boosted_trees, goes_on=True, cost=3, tasks=tuple(OBJECTIVES)
+)

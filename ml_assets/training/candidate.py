@@ -137,7 +137,7 @@ def fit_candidates(
         begun = {candidate.name: fits.begin(candidate, pool) for candidate in costly_first}
         for candidate in recipe.candidates:
             if candidate.kind == "blend":
-                bare, ahead.scores[candidate.name] = _fit_blend(candidate, fitted, ahead)
+                bare, ahead.scores[candidate.name] = _fit_blend(recipe.task, candidate, fitted, ahead)
             else:
                 whole, parts = begun[candidate.name]
                 bare = whole.result()
@@ -240,8 +240,8 @@ def predict_out_of_fold(
         ahead.scores[each.name] = np.concatenate(parts[place * len(folds) : (place + 1) * len(folds)])
     weights: tuple[float, ...] = ()
     if candidate.kind == "blend":
-        scores = _blended_ahead(candidate, ahead)
-        weights = fit_weights([ahead.scores[member] for member in candidate.members], ahead.labels)
+        scores = _blended_ahead(recipe.task, candidate, ahead)
+        weights = fit_weights([ahead.scores[member] for member in candidate.members], ahead.labels, recipe.task)
     else:
         scores = ahead.scores[name]
     places = np.concatenate([np.flatnonzero(fold.test) for fold in folds])
@@ -259,7 +259,9 @@ def finish(
         taken, names = narrowed(recipe.candidate(each), offered)
         fits.append(partial(fit_bare, recipe, taken, train, names))
     fitted = fit_side_by_side(fits, recipe.threads)
-    model = Blend(candidate.members, tuple(fitted), out_of_fold.weights) if candidate.members else fitted[0]
+    model = fitted[0]
+    if candidate.members:
+        model = Blend(candidate.members, tuple(fitted), out_of_fold.weights, recipe.task)
     return model if out_of_fold.curve is None else CalibratedModel(model, out_of_fold.curve)
 
 
@@ -308,7 +310,8 @@ def fit_bare(
     With a `start`, a candidate that declares `warm_start` goes on from its model where it can, as `going_on` says.
     """
     if not model_kind(candidate.kind).learns:  # shares: counted, whatever the balance of what is learned
-        return fit_candidate(candidate, train[names], train["label"].to_numpy(), seed=recipe.seed)
+        counted = FitOptions(task=recipe.task)
+        return fit_candidate(candidate, train[names], train["label"].to_numpy(), seed=recipe.seed, options=counted)
     goes_on = going_on(recipe, candidate, train, names, start)
     before = None
     if goes_on is not None:
@@ -321,9 +324,8 @@ def fit_bare(
     rows = FitRows(chosen, labels[taken], weights)
     if recipe.augmentation is not None:
         rows = augmented(recipe.augmentation, rows, np.random.default_rng(recipe.seed))
-    return fit_candidate(
-        candidate, rows.features, rows.labels, seed=recipe.seed, options=FitOptions(rows.weights, before)
-    )
+    options = FitOptions(rows.weights, before, recipe.task)
+    return fit_candidate(candidate, rows.features, rows.labels, seed=recipe.seed, options=options)
 
 
 def going_on(
@@ -346,20 +348,23 @@ def going_on(
     return (before, shown) if train.loc[shown, "label"].nunique() > 1 else None
 
 
-def _fit_blend(candidate: ModelCandidate, fitted: dict[str, FittedModel], ahead: _Ahead) -> tuple[Blend, FloatArray]:
+def _fit_blend(
+    task: str, candidate: ModelCandidate, fitted: dict[str, FittedModel], ahead: _Ahead
+) -> tuple[Blend, FloatArray]:
     """Weigh the members on all windows; what measures the blend was weighed on the other windows."""
     scores = [ahead.scores[member] for member in candidate.members]
     members = tuple(fitted[member] for member in candidate.members)
-    return Blend(candidate.members, members, fit_weights(scores, ahead.labels)), _blended_ahead(candidate, ahead)
+    weights = fit_weights(scores, ahead.labels, task)
+    return Blend(candidate.members, members, weights, task), _blended_ahead(task, candidate, ahead)
 
 
-def _blended_ahead(candidate: ModelCandidate, ahead: _Ahead) -> FloatArray:
+def _blended_ahead(task: str, candidate: ModelCandidate, ahead: _Ahead) -> FloatArray:
     scores = [ahead.scores[member] for member in candidate.members]
     measured = np.empty(ahead.labels.size)
     for window in np.unique(ahead.window):
         others, own = ahead.without(window), ahead.window == window
-        weights = fit_weights([score[others] for score in scores], ahead.labels[others])
-        measured[own] = blended([score[own] for score in scores], weights)
+        weights = fit_weights([score[others] for score in scores], ahead.labels[others], task)
+        measured[own] = blended([score[own] for score in scores], weights, task)
     return measured
 
 

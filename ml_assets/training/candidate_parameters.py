@@ -26,10 +26,13 @@ class FitOptions:
         How much each row counts; None is evenly. Shares are counted evenly always.
     start
         A model of the same candidate to go on from, where the candidate declares `warm_start`.
+    task
+        What is predicted, by the name of the task.
     """
 
     weights: NDArray[np.float64] | None = None
     start: FittedModel | None = None
+    task: str = "binary"
 
 
 PLAIN = FitOptions()

@@ -1,4 +1,4 @@
-"""The lowest candidate: the share of positives among the training rows, for everybody."""
+"""The lowest candidate: the mean label of the training rows, for everybody."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONSTANT_FILE = "constant.json"
 
 @dataclass(frozen=True)
 class Constant:
-    """One probability. What does not beat it out of time has learned nothing that lasts."""
+    """One score. What does not beat it out of time has learned nothing that lasts."""
 
     mean: float
 
@@ -35,7 +35,7 @@ class Constant:
         return ()
 
     def predict(self, features: pd.DataFrame) -> NDArray[np.float64]:
-        """The same probability of a positive, one a row."""
+        """Give the same score, one a row."""
         return np.full(len(features), self.mean)
 
     def to_files(self) -> dict[str, bytes]:
@@ -51,7 +51,7 @@ class Constant:
 
 
 def fit_constant(request: FitRequest) -> Constant:
-    """Count the share of positives, each row evenly."""
+    """Take the mean of the labels, each row evenly."""
     return Constant(float(request.labels.mean()))
 
 
@@ -60,4 +60,6 @@ def load_constant(files: Mapping[str, bytes]) -> Constant:
     return Constant(json.loads(files[CONSTANT_FILE])["mean"])
 
 
-KIND = ModelKind("constant", {}, fit_constant, load_constant, learns=False, cost=0)
+KIND = ModelKind(
+    "constant", {}, fit_constant, load_constant, learns=False, cost=0, tasks=("binary", "regression", "count")
+)

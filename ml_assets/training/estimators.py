@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml_assets.training.blend import Blend, members_of
+from ml_assets.stats.task import Task
+from ml_assets.stats.tasks import task_of
+from ml_assets.training.blend import Blend, members_of, task_of_blend
 from ml_assets.training.calibration import CalibratedModel, read_curve
 from ml_assets.training.candidate_parameters import PLAIN, FitOptions
 from ml_assets.training.model_kind import FitRequest, FittedModel
@@ -37,22 +39,25 @@ def fit_candidate(
         One row an example. Numeric columns (NaN unknown) and text columns (None unknown); not mutated. All columns
         are used, or those that the candidate names; by a group history its `group_by`.
     labels
-        0 or 1, aligned with the rows by position. Examples without a label are not training rows: leave them out.
+        What the task of `options` allows, aligned with the rows by position. Examples without a label are not training
+        rows: leave them out.
     options
-        How much rows count, and what to go on from.
+        How much rows count, what to go on from, and what is predicted.
 
     Raises
     ------
     ValueError
-        On no rows, labels that are missing, not 0 or 1, or of another length; of one class, where the kind learns
-        (`needs_both_classes`); on a feature column that is neither numbers nor text or is not there; on parameters
-        that the kind does not know.
+        On no rows, labels that are missing, not allowed, or of another length; of one class or value, where the kind
+        learns (`needs_both_classes`); on a kind that does not know the task; on a feature column that is neither
+        numbers nor text or is not there; on parameters that the kind does not know.
     """
-    checked = _checked_labels(features, labels)
+    checked = _checked_labels(features, labels, task_of(options.task))
     if needs_both_classes(candidate):
         _require_both_classes(checked)
     if candidate.kind == "blend":
         raise ValueError(f"candidate {candidate.name!r} is a blend: it is made of fitted candidates")
+    if options.task not in model_kind(candidate.kind).tasks:
+        raise ValueError(f"candidate {candidate.name!r}: a {candidate.kind} does not know the task {options.task}")
     absent = [name for name in candidate.features if name not in features.columns]
     if absent:
         raise ValueError(f"candidate {candidate.name!r} takes features that are not there: {', '.join(absent)}")
@@ -64,7 +69,7 @@ def fit_candidate(
 
 
 def needs_both_classes(candidate: ModelCandidate) -> bool:
-    """Say whether a candidate cannot be fitted on one class alone; shares can be counted of any rows.
+    """Say whether a candidate cannot be fitted on one class or value alone; shares can be counted of any rows.
 
     >>> from ml_assets.spec.model import ModelCandidate
     >>> kinds = ("constant", "group_history", "xgboost", "blend")
@@ -93,7 +98,8 @@ def load_model(kind: str, files: Mapping[str, bytes]) -> FittedModel:
     if kind == "blend":
         members, weights = members_of(files)
         names = tuple(name for name, _, _ in members)
-        return Blend(names, tuple(load_model(inner, content) for _, inner, content in members), weights)
+        loaded = tuple(load_model(inner, content) for _, inner, content in members)
+        return Blend(names, loaded, weights, task_of_blend(files))
     if kind == "amount":
         return load_amount(files)
     return model_kind(kind).load(files)
@@ -107,7 +113,7 @@ def part_of(model: FittedModel, name: str) -> FittedModel:
     return bare
 
 
-def _checked_labels(features: pd.DataFrame, labels: ArrayLike) -> NDArray[np.float64]:
+def _checked_labels(features: pd.DataFrame, labels: ArrayLike, task: Task) -> NDArray[np.float64]:
     y = np.asarray(labels, dtype=np.float64)
     if y.shape != (len(features),):
         raise ValueError(f"{len(features)} rows of features and labels of shape {y.shape} do not fit together")
@@ -118,12 +124,13 @@ def _checked_labels(features: pd.DataFrame, labels: ArrayLike) -> NDArray[np.flo
         raise ValueError(f"all {y.size} training labels are missing")
     if is_missing.any():
         raise ValueError(f"{int(is_missing.sum())} of {y.size} training labels are missing: unknown is not negative")
-    is_wrong = (y != 0) & (y != 1)
+    is_wrong = task.labels.is_wrong(y)
     if is_wrong.any():
-        raise ValueError(f"training labels must be 0 or 1: {int(is_wrong.sum())} are not, such as {y[is_wrong][0]}")
+        allowed, n = task.labels.allowed, int(is_wrong.sum())
+        raise ValueError(f"training labels must be {allowed}: {n} are not, such as {y[is_wrong][0]}")
     return y
 
 
 def _require_both_classes(y: NDArray[np.float64]) -> None:
     if y.min() == y.max():
-        raise ValueError(f"all {y.size} training labels are {int(y[0])}: one class alone teaches nothing")
+        raise ValueError(f"all {y.size} training labels are {y[0]:g}: one class or value alone teaches nothing")

@@ -1,4 +1,7 @@
-"""The baseline to beat: how often it happened in the same group, drawn to the overall share where a group is small."""
+"""The baseline to beat: the mean label of the same group, drawn to the mean of all where a group is small.
+
+Of labels 0 and 1 that mean is how often it happened.
+"""
 
 from __future__ import annotations
 
@@ -35,20 +38,20 @@ GroupKey = tuple[float | str, ...]
 
 @dataclass(frozen=True)
 class GroupHistory:
-    """Share of positives by group, (positives + m * mean) / (examples + m), with m the prior strength.
+    """Mean label by group, (total + m * mean) / (examples + m), with m the prior strength.
 
     A group never seen, or a row with an unknown in one of its group columns, gets the overall mean.
 
     Attributes
     ----------
     counts
-        Examples and positives of each group seen.
+        Examples of each group seen, and the sum of their labels.
     """
 
     columns: FeatureColumns
     prior_strength: float
     mean: float
-    counts: Mapping[GroupKey, tuple[int, int]]
+    counts: Mapping[GroupKey, tuple[int, float]]
 
     @property
     def kind(self) -> str:
@@ -61,9 +64,9 @@ class GroupHistory:
         return self.columns.names
 
     def predict(self, features: pd.DataFrame) -> NDArray[np.float64]:
-        """Probability of a positive, one a row. Raises ValueError on missing columns."""
+        """Give the mean of each row's group, one a row. Raises ValueError on missing columns."""
         m = self.prior_strength
-        share_of = {key: (positives + m * self.mean) / (n + m) for key, (n, positives) in self.counts.items()}
+        share_of = {key: (total + m * self.mean) / (n + m) for key, (n, total) in self.counts.items()}
         keys = _group_keys(features, self.columns)
         shares = (self.mean if key is None else share_of.get(key, self.mean) for key in keys)
         return np.fromiter(shares, dtype=np.float64, count=len(features))
@@ -86,7 +89,7 @@ class GroupHistory:
 
 
 def fit_group_history(request: FitRequest) -> GroupHistory:
-    """Count examples and positives by the candidate's `group_by` columns, each row evenly.
+    """Count examples and add up labels by the candidate's `group_by` columns, each row evenly.
 
     Raises
     ------
@@ -100,18 +103,18 @@ def fit_group_history(request: FitRequest) -> GroupHistory:
     if not 0 <= prior_strength < float("inf"):
         raise ValueError(f"candidate {candidate.name!r}: prior_strength must be zero or more, got {prior_strength}")
     columns = learn_columns(features, candidate.group_by)
-    counts: dict[GroupKey, tuple[int, int]] = {}
-    for key, label in zip(_group_keys(features, columns), labels, strict=True):
+    counts: dict[GroupKey, tuple[int, float]] = {}
+    for key, label in zip(_group_keys(features, columns), labels.tolist(), strict=True):
         if key is not None:
-            n, positives = counts.get(key, (0, 0))
-            counts[key] = (n + 1, positives + int(label))
+            n, total = counts.get(key, (0, 0))
+            counts[key] = (n + 1, total + (int(label) if label.is_integer() else label))
     return GroupHistory(columns, prior_strength, float(labels.mean()), counts)
 
 
 def load_group_history(files: Mapping[str, bytes]) -> GroupHistory:
     """Read back what `to_files` gave."""
     content = json.loads(files[GROUPS_FILE])
-    counts = {tuple(key): (n, positives) for key, n, positives in content["groups"]}
+    counts = {tuple(key): (n, total) for key, n, total in content["groups"]}
     columns = FeatureColumns.from_json(files[COLUMNS_FILE])
     return GroupHistory(columns, content["prior_strength"], content["mean"], counts)
 
@@ -126,4 +129,12 @@ def _group_keys(features: pd.DataFrame, columns: FeatureColumns) -> list[GroupKe
     return [None if unknown else row for row, unknown in zip(rows, is_unknown.tolist(), strict=True)]
 
 
-KIND = ModelKind("group_history", DEFAULTS, fit_group_history, load_group_history, learns=False, cost=0)
+KIND = ModelKind(
+    "group_history",
+    DEFAULTS,
+    fit_group_history,
+    load_group_history,
+    learns=False,
+    cost=0,
+    tasks=("binary", "regression", "count"),
+)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ml_assets.spec.model import ModelCandidate, TrainingRecipe
 from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
+from ml_assets.stats.task import varied
 from ml_assets.stats.tasks import task_of
 from ml_assets.training.candidate import fit_bare
 from ml_assets.training.fit_pool import fit_side_by_side
@@ -30,7 +31,7 @@ FloatArray = NDArray[np.float64]
 LENGTHS = (timedelta(days=28), timedelta(days=84), timedelta(days=182))
 LEVEL = 0.8
 LEAST_GAIN = 0.01  # relative log loss that leaving rows out must save
-_LEAST_ROWS, _LEAST_OF_A_CLASS, _RESAMPLES = 100, 10, 500
+_LEAST_ROWS, _LEAST_VARIED, _RESAMPLES = 100, 10, 500
 _PROBES = 2  # model candidates that each choice is tried with, the first ones that learn from more than shares
 
 
@@ -91,7 +92,10 @@ def choose_history(
     if not tried:
         return HistoryChoice(None, f"all: nothing shorter is surely better on {int(window.sum())} rows ({found})")
     _, after, name = max(tried)
-    return HistoryChoice(after, f"{name}: log loss gained over all history on {int(window.sum())} rows ({found})")
+    return HistoryChoice(
+        after,
+        f"{name}: {task_of(recipe.task).loss_metric} gained over all history on {int(window.sum())} rows ({found})",
+    )
 
 
 def within_history(recipe: TrainingRecipe, rows: pd.DataFrame) -> pd.DataFrame:
@@ -108,8 +112,7 @@ def _window(moments: pd.Series[datetime], since_change: timedelta | None, length
 
 
 def _is_enough(rows: pd.DataFrame) -> bool:
-    positives = int(rows["label"].sum())
-    return len(rows) >= _LEAST_ROWS and min(positives, len(rows) - positives) >= _LEAST_OF_A_CLASS
+    return len(rows) >= _LEAST_ROWS and varied(rows["label"].to_numpy()) >= _LEAST_VARIED
 
 
 def _losses(

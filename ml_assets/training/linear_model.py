@@ -1,7 +1,8 @@
-"""A fitted logistic regression as numbers: score rows by it, explain the scores, save it as JSON and load it.
+"""A fitted linear model as numbers: score rows by it, explain the scores, save it as JSON and load it.
 
-A frame of features goes in, a probability a row comes out. Nothing but numpy is needed to score, and the file holds
-nothing but numbers and texts. How the numbers are found is in `logistic_regression`.
+A frame of features goes in, a score a row comes out: a probability, a mean, or a mean count. Nothing but numpy is
+needed to score, and the file holds nothing but numbers and texts. How the numbers are found is in
+`logistic_regression` and `linear_regression`.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from ml_assets.stats.logit import sigmoid
+from ml_assets.stats.tasks import task_of
 from ml_assets.training.feature_matrix import FeatureColumns, code_matrix, numeric_matrix
 
 if TYPE_CHECKING:
@@ -31,11 +32,12 @@ _ROWS_AT_ONCE = 2048  # so that what is worked on stays in the processor's cache
 _NARROWEST = 10 * float(np.finfo(np.float64).eps)
 
 FloatArray = NDArray[np.float64]
+Model = TypeVar("Model", bound="LinearModel")
 
 
 @dataclass(frozen=True, config=_CONFIG)
 class ScaledTerm:
-    """What one number adds to the log odds: coefficient * (unit - mean) / scale.
+    """What one number adds on the scale of the task: coefficient * (unit - mean) / scale.
 
     `unit` is where the number lies between the bounds of the training rows, 0 at the lower and 1 at the upper. Beyond
     them it is 0 or 1: a line goes on for ever, so a value that training never saw counts as the nearest bound.
@@ -74,7 +76,7 @@ class NumericColumn:
 
 @dataclass(frozen=True, config=_CONFIG)
 class TextColumn:
-    """A text column: what each text adds to the log odds.
+    """A text column: what each text adds on the scale of the task.
 
     Attributes
     ----------
@@ -102,16 +104,21 @@ class TextColumn:
 
 
 @dataclass(frozen=True, config=_CONFIG)
-class FittedLogisticRegression:
-    """The numbers of a fitted logistic regression; see `ScaledTerm` for the formula.
+class LinearModel:
+    """The numbers of a fitted linear model; see `ScaledTerm` for the formula.
 
     Attributes
     ----------
+    KIND, TASK
+        The kind of candidate, and the task whose scale it adds up on.
     names
         All columns, in the order of the training frame; each is in `numeric` or in `text`.
     intercept
-        Log odds of a row whose numbers are all at their mean and whose texts add nothing.
+        Of a row whose numbers are all at their mean and whose texts add nothing, on the scale of the task.
     """
+
+    KIND: ClassVar[str]
+    TASK: ClassVar[str]
 
     names: tuple[str, ...]
     intercept: FiniteFloat
@@ -127,7 +134,7 @@ class FittedLogisticRegression:
     @property
     def kind(self) -> str:
         """The kind of candidate this is."""
-        return "logistic_regression"
+        return self.KIND
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -140,15 +147,15 @@ class FittedLogisticRegression:
         return FeatureColumns(self.names, {name: column.categories for name, column in self.text.items()})
 
     def predict(self, features: pd.DataFrame) -> FloatArray:
-        """Probability of a positive, one a row. Raises ValueError on missing columns.
+        """Give the score of each row. Raises ValueError on missing columns.
 
         Each row is added up alone, never by multiplying matrices: the last bits of a product depend on how many rows
         are scored together (a day alone, or inside a range).
         """
-        return sigmoid(self._parts(features).sum(axis=1) + self.intercept)
+        return task_of(self.TASK).scale.inverse(self._parts(features).sum(axis=1) + self.intercept)
 
     def contributions(self, features: pd.DataFrame) -> tuple[dict[str, FloatArray], FloatArray]:
-        """Split each row's log odds into the part of each column and the base; numbers count from their mean."""
+        """Split each row's sum into the part of each column and the base; numbers count from their mean."""
         parts = dict(zip((*self.columns.numeric, *self.columns.text), self._parts(features).T, strict=True))
         return {name: parts[name] for name in self.names}, np.full(len(features), self.intercept)
 
@@ -172,7 +179,7 @@ class FittedLogisticRegression:
         return {LINEAR_MODEL_FILE: json.dumps(asdict(self), allow_nan=False).encode()}
 
     def _parts(self, features: pd.DataFrame) -> FloatArray:
-        """What each column adds to the log odds (rows x columns; numeric ones first)."""
+        """What each column adds (rows x columns; numeric ones first)."""
         names = self.columns.numeric
         columns = [self.numeric[name] for name in names]
         numbers = numeric_matrix(features, self.columns)
@@ -192,7 +199,31 @@ class FittedLogisticRegression:
         return parts
 
 
-def load_logistic_regression(files: Mapping[str, bytes]) -> FittedLogisticRegression:
+@dataclass(frozen=True, config=_CONFIG)
+class FittedLogisticRegression(LinearModel):
+    """A probability from log odds."""
+
+    KIND: ClassVar[str] = "logistic_regression"
+    TASK: ClassVar[str] = "binary"
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class FittedLinearRegression(LinearModel):
+    """A mean in the unit of the label."""
+
+    KIND: ClassVar[str] = "linear_regression"
+    TASK: ClassVar[str] = "regression"
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class FittedPoissonRegression(LinearModel):
+    """A mean count from its logarithm."""
+
+    KIND: ClassVar[str] = "poisson_regression"
+    TASK: ClassVar[str] = "count"
+
+
+def load_linear_model(kind: type[Model], files: Mapping[str, bytes]) -> Model:
     """Read back what `to_files` gave.
 
     Raises
@@ -208,14 +239,14 @@ def load_logistic_regression(files: Mapping[str, bytes]) -> FittedLogisticRegres
             "`ml-assets retrain` makes a new one"
         )
     try:
-        return TypeAdapter(FittedLogisticRegression).validate_json(files[LINEAR_MODEL_FILE])
+        return TypeAdapter(kind).validate_json(files[LINEAR_MODEL_FILE])
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'all'}: {each['msg']}" for each in error.errors()[:3])
         raise ValueError(f"{LINEAR_MODEL_FILE}: {wrong}") from error
 
 
 def _added(values: FloatArray, terms: list[ScaledTerm]) -> FloatArray:
-    """What values add to the log odds (rows x terms), in the steps of scikit-learn's scalers."""
+    """What values add (rows x terms), in the steps of scikit-learn's scalers."""
     minimum, maximum, mean, scale, coefficient = np.array(
         [(term.minimum, term.maximum, term.mean, term.scale, term.coefficient) for term in terms]
     ).reshape(-1, 5).T  # fmt: skip

@@ -33,7 +33,7 @@ class FittedModel(Protocol):
         ...
 
     def predict(self, features: pd.DataFrame) -> FloatArray:
-        """Probability of a positive, shape (rows,); each depends on its own row only.
+        """Give the score of each row, shape (rows,): a probability, or a mean. Each depends on its own row only.
 
         An unknown (null, not finite) or never seen value is the model's to handle. A missing column, or one of
         another kind than at fit, raises ValueError naming it.
@@ -53,7 +53,9 @@ class FittedModel(Protocol):
         ...
 
     def contributions(self, features: pd.DataFrame) -> Contributions | None:
-        """Split the log odds of each row into the part of each column, and the base; they add up to the log odds.
+        """Split each score, on the scale of its task, into the part of each column, and the base; they add up to it.
+
+        That scale is log odds of probabilities, the logarithm of counts, and else the unit of the label.
 
         None where there are no such parts: groups, constants, and isotonic curves, which are no sums.
         """
@@ -71,9 +73,9 @@ class FitRequest:
     features
         One row an example, the columns it may use: numbers (NaN unknown) and text (None unknown). Not to be changed.
     labels
-        0 or 1, one a row.
+        One a row: 0 or 1, or what else the task of `options` knows.
     options
-        How much rows count, and what model to go on from.
+        How much rows count, what model to go on from, and what is predicted.
     """
 
     candidate: ModelCandidate
@@ -110,11 +112,13 @@ class ModelKind:
     parameters
         What a declaration may set, with defaults; one whose default is whole takes whole numbers.
     learns
-        Whether it learns from features, and so needs both classes; False for one that counts shares.
+        Whether it learns from features, and so needs labels that vary; False for one that counts shares.
     goes_on
         Whether a fit may go on from the champion's model, as `warm_start` declares.
     cost
         How long a fit takes compared with other kinds; the longest begin first.
+    tasks
+        What it can predict.
     """
 
     name: str
@@ -124,3 +128,4 @@ class ModelKind:
     learns: bool = True
     goes_on: bool = False
     cost: int = 1
+    tasks: tuple[str, ...] = ("binary",)

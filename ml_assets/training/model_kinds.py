@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from ml_assets.spec.extensions import MODEL_KINDS, extensions, load_value
 from ml_assets.spec.names import did_you_mean
-from ml_assets.training import boosted_trees, constant, group_history, logistic_regression
+from ml_assets.training import (
+    boosted_trees,
+    constant,
+    feature_value,
+    group_history,
+    linear_regression,
+    logistic_regression,
+)
 from ml_assets.training.model_kind import ModelKind
 
 BUILT_IN = {
-    kind.name: kind for kind in (constant.KIND, group_history.KIND, logistic_regression.KIND, boosted_trees.KIND)
-}
+    kind.name: kind
+    for kind in (
+        constant.KIND, group_history.KIND, feature_value.KIND, logistic_regression.KIND, linear_regression.LINEAR,
+        linear_regression.POISSON, boosted_trees.KIND,
+    )
+}  # fmt: skip
 
 
 def model_kind(name: str) -> ModelKind:

@@ -23,7 +23,7 @@ from ml_assets.training.model_kind import FittedModel
 if TYPE_CHECKING:
     import pandas as pd
 
-LEAST_SPREAD = 1e-4  # standard deviation of scores below which a model says the same of everybody
+LEAST_SPREAD = 1e-4  # spread of scores, in the unit of the task, below which a model says the same of everybody
 MOST_LOSS = 1.02  # times the judged model's loss on the holdout, which the refit has learned and the other has not
 
 
@@ -49,7 +49,7 @@ def refit(
         return CalibratedModel(refit(recipe, candidate, judged.model, rows, names, start), judged.curve)
     if isinstance(judged, Blend):
         fits = [partial(fit_bare, recipe, recipe.candidate(name), rows, names, start) for name in judged.names]
-        return Blend(judged.names, tuple(fit_side_by_side(fits, recipe.threads)), judged.weights)
+        return Blend(judged.names, tuple(fit_side_by_side(fits, recipe.threads)), judged.weights, judged.task)
     return fit_bare(recipe, candidate, rows, names, start)
 
 
@@ -68,9 +68,9 @@ def departs(task: Task, judged: FittedModel, refitted: FittedModel, holdout: pd.
     before, after = judged.predict(holdout), refitted.predict(holdout)
     if not np.isfinite(after).all():
         return "a score of it is not finite"
-    if after.std() < LEAST_SPREAD <= before.std():
-        return "it gives every row of the holdout the same score"
     labels = holdout["label"].to_numpy(dtype=np.float64)
+    if after.std() < LEAST_SPREAD * task.spread_unit(labels) <= before.std():
+        return "it gives every row of the holdout the same score"
     was, now = task.loss(labels, before), task.loss(labels, after)
     if now > MOST_LOSS * was:
         said = f"its {task.loss_metric} on the holdout, which it has learned, is {now:.4f}"

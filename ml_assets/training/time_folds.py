@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.stats.task import varied
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from ml_assets.spec.model import Folds
 
 CHOSEN, GROUP = "_is_chosen", "_group_"  # columns of a training set that say what may measure, and what goes together
-LEAST_POSITIVES = 20  # with fewer of a class a fold measures nothing
+LEAST_VARIED = 20  # labels that are not the commonest one: with fewer a fold measures nothing
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def time_folds(rows: pd.DataFrame, folds: Folds, matures_after: timedelta) -> li
     """Cut the newest training rows into windows, oldest first; the last one ends with the newest row.
 
     A label is known `matures_after` after its prediction: rows closer than that to a window are in neither part, as
-    they would not have been known. A window is left out when either part has too few rows of a class, or when what
+    they would not have been known. A window is left out when the labels of either part hardly vary, or when what
     is before it is shorter than the window itself; so a short history has fewer folds, or none.
 
     Parameters
@@ -80,10 +82,9 @@ def _folds(rows: pd.DataFrame, folds: Folds, matures_after: timedelta) -> Iterat
         for group in groups:
             train &= ~(group.isin(group[test].dropna()) & group.notna()).to_numpy()
         is_long = start - matures_after - oldest >= folds.length
-        if is_long and _has_both(labels[train]) and _has_both(labels[test]):
+        if is_long and _varies(labels[train]) and _varies(labels[test]):
             yield Fold(train, test)
 
 
-def _has_both(labels: NDArray[np.float64]) -> bool:
-    positives = int(labels.sum())
-    return min(positives, labels.size - positives) >= LEAST_POSITIVES
+def _varies(labels: NDArray[np.float64]) -> bool:
+    return varied(labels) >= LEAST_VARIED

@@ -12,10 +12,11 @@ from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.champion.record import FALLBACK, GATE, compared_with, spell_decision
 from ml_assets.pipeline.scoring.explain import explain_prediction, plain_value
-from ml_assets.serving.scoring import NO_PROBABILITY
+from ml_assets.serving.scoring import no_score
 from ml_assets.spec.drop import DropKey, nearest_key
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.use_case_state import UseCaseState
 
 _SHOWN = 15
@@ -29,26 +30,26 @@ def run_explain_prediction(
     if as_json:
         print_json(found)
         return
-    said = found["prediction"]
+    said, unit = found["prediction"], task_of(spec.task).scale.unit
+    of = f" {unit}" if unit else ""
+    shift = f", prior shift {said['prior_shift']:+.3f}{of}" if said["prior_shift"] or spec.task == "binary" else ""
     console.print(f"[bold]{escape(example_id)}[/] in drop {said['batch_date']}", highlight=False)
     say(
-        f"score {said['score']:.4f}; the model's own {said['model_score']:.4f}, prior shift "
-        f"{said['prior_shift']:+.3f} log odds; baseline {said['baseline_score']:.4f}; "
-        f"{_rank_in_words(found)}",
+        f"score {said['score']:.4f}; the model's own {said['model_score']:.4f}{shift}; baseline "
+        f"{said['baseline_score']:.4f}; {_rank_in_words(found)}",
         indent=2,
     )
     if said["abstained"]:
-        is_outside = said["abstained"] != NO_PROBABILITY
-        why = (
-            f"{said['abstained']} lies too far from its training rows" if is_outside else "its score is no probability"
-        )
+        none = no_score(spec.task)
+        is_outside = said["abstained"] != none
+        why = f"{said['abstained']} lies too far from its training rows" if is_outside else f"its score is {none}"
         say(f"the model abstained: {why}", indent=2)
     elif said.get("served_by") == "baseline":
         say("the baseline's score serves: the champion has failed", indent=2)
     if found["label"] is not None:
         console.print(f"  outcome known by now: {found['label']}")
     say(f"model {said['model_version']}: {found['why']}", indent=2)
-    base = f"from a base of {found['base']:+.3f} log odds" if found["base"] is not None else "it has no such parts"
+    base = f"from a base of {found['base']:+.3f}{of}" if found["base"] is not None else "it has no such parts"
     say(f"what moved the model most, of {len(found['features'])} features, {base}:")
     for row in found["features"][:_SHOWN]:
         adds = f"{row['log_odds']:+.3f}" if row["log_odds"] is not None else ""

@@ -18,6 +18,8 @@ from ml_assets.reports.quality_text import baseline_sentence, gate_sentence, sum
 from ml_assets.spec.drop import DropKey, nearest_key
 from ml_assets.spec.tables.text_drift import TEXT_DRIFT
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.task import Task
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -77,7 +79,7 @@ def run_drift(spec: UseCaseSpec, state: UseCaseState, asked: DriftOptions) -> No
                     "decision": decided[0] if decided else None, "page": page})  # fmt: skip
         return
     if verdict is not None:
-        _show_performance(verdict)
+        _show_performance(task_of(spec.task), verdict)
     for row in texts:
         _show_text(row)
     _show(spec, drop, rows, decided, page)
@@ -93,14 +95,14 @@ def _show_text(row: dict[str, Any]) -> None:
     say(Text.assemble((f"texts of {row['encoder']}: ", "bold"), said))
 
 
-def _show_performance(verdict: dict[str, Any]) -> None:
+def _show_performance(task: Task, verdict: dict[str, Any]) -> None:
     """Print how the champion of the drop does, and how near it is to an alarm."""
     state = (verdict["state"], "bold red" if verdict["state"] == "failed" else "bold")
     model = f" of champion {verdict['model_version']}" if verdict["model_version"] else ""
     say(Text.assemble((f"performance{model}: ", "bold"), state))
-    lines = [gate_sentence(verdict)]
+    lines = [gate_sentence(task, verdict)]
     if verdict["loss_now"] is not None:
-        lines += [baseline_sentence(verdict), *sums_sentences(verdict)]
+        lines += [baseline_sentence(task, verdict), *sums_sentences(task, verdict)]
     for line in lines:
         say(line, indent=2)
 

@@ -50,7 +50,7 @@ def run_performance(spec: UseCaseSpec, state: UseCaseState, asked: PerformanceOp
     if asked.as_json:
         print_json(facts)
         return
-    for line in headline(facts):
+    for line in headline(task_of(spec.task), facts):
         say(line, hanging=2)
     weeks, task = facts["weeks"], task_of(spec.task)
     promoted = [date.fromisoformat(each["drop"]) for each in facts["events"] if each["kind"] == "promotion"]
@@ -67,7 +67,7 @@ def run_performance(spec: UseCaseSpec, state: UseCaseState, asked: PerformanceOp
     next_steps(_next(spec.name, facts))
 
 
-def headline(facts: Mapping[str, Any]) -> list[Text]:
+def headline(task: Task, facts: Mapping[str, Any]) -> list[Text]:
     """Say how the champion did in the last matured window, and since when it is worse, a sentence a line."""
     name, now = facts["use_case"], facts["now"]
     if facts["last"] is None:
@@ -78,16 +78,16 @@ def headline(facts: Mapping[str, Any]) -> list[Text]:
     style = "bold red" if now["state"] == "failed" else "bold"
     lines = [
         Text.assemble((name, "bold"), title, f": champion {now['model_version']}, performance ", (now["state"], style)),
-        Text(f"against the gate: {gate_sentence(now)}"),
+        Text(f"against the gate: {gate_sentence(task, now)}"),
     ]  # fmt: skip
     if now["loss_now"] is not None:
         lines += [
-            Text(f"against the baseline: {baseline_sentence(now)}"),
-            Text(f"against the first champion: {first_sentence(now)}"),
+            Text(f"against the baseline: {baseline_sentence(task, now)}"),
+            Text(f"against the first champion: {first_sentence(task, now)}"),
         ]
     if facts["fallback"] is not None:
         lines.append(Text(f"fallback: {fallback_sentence(facts['fallback'])}", "red"))
-    lines.append(Text(worse_sentence(facts["worse_weeks"], sum(week["n"] > 0 for week in facts["weeks"]))))
+    lines.append(Text(worse_sentence(task, facts["worse_weeks"], sum(week["n"] > 0 for week in facts["weeks"]))))
     return lines
 
 

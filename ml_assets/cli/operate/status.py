@@ -200,11 +200,11 @@ def _show_quality(facts: dict[str, Any]) -> None:
         return
     champion = facts["champion"]
     is_other = champion is not None and champion["model_version"] != verdict["model_version"]
-    whose = f"of {verdict['model_version']}: " if is_other else ""
-    _line("quality", whose + gate_sentence(verdict), "red" if verdict["loss_since"] else "")
+    whose, task = f"of {verdict['model_version']}: " if is_other else "", task_of(facts["task"])
+    _line("quality", whose + gate_sentence(task, verdict), "red" if verdict["loss_since"] else "")
     if verdict["loss_now"] is not None:
-        _line("vs baseline", baseline_sentence(verdict), "red" if verdict["behind_since"] else "")
-        _line("vs first", first_sentence(verdict), "red" if is_surely_worse(verdict) else "")
+        _line("vs baseline", baseline_sentence(task, verdict), "red" if verdict["behind_since"] else "")
+        _line("vs first", first_sentence(task, verdict), "red" if is_surely_worse(verdict) else "")
 
 
 def _show_watch(facts: dict[str, Any]) -> None:

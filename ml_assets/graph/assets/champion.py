@@ -86,7 +86,7 @@ def _champion(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.reports.retraining_facts import recorded_facts
 
         about = (clock.now(), context.run.run_id, context.run.tags.get(TRIGGER_TAG, ""))
-        recorded = record_verdict(store.of(spec.name), *about)
+        recorded = record_verdict(spec, store.of(spec.name), *about)
         shown = {**laid_out(recorded_facts(spec, recorded)), "dagster/row_count": len(recorded.record)}
         return dg.MaterializeResult(
             metadata=shown, check_results=check_results([recorded.outcome]), data_version=RECORD_VERSION

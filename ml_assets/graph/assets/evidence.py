@@ -62,11 +62,10 @@ def _measures(spec: UseCaseSpec) -> dg.AssetsDefinition:
 def _quality(drawn: "DrawnQuality") -> dict[str, Any]:
     from ml_assets.reports.pictures import Picture
 
-    return {
-        **pictures(*(Picture(png, name) for name, png in drawn.pictures.items())),
-        "implied threshold": drawn.costs.implied_threshold,
-        "cheapest threshold on the window": drawn.costs.best_threshold,
-    }
+    costs = drawn.costs
+    thresholds = {} if costs is None else {"implied threshold": costs.implied_threshold,
+                                           "cheapest threshold on the window": costs.best_threshold}  # fmt: skip
+    return pictures(*(Picture(png, name) for name, png in drawn.pictures.items())) | thresholds
 
 
 def _slices(spec: UseCaseSpec) -> dg.AssetsDefinition:
@@ -90,8 +89,9 @@ def _slices(spec: UseCaseSpec) -> dg.AssetsDefinition:
         found = compare(state)
         rows = store_slices(spec, state, found)
         declared = [row for row in rows if row["kind"] == "declared"]
-        picture = Picture(slice_losses_png(declared), "log loss by slice, with its interval") if declared else None
-        shown: dict[str, Any] = {"candidate": found.row.model_version, "slices": markdown(slice_table(rows)),
+        loss = found.task.loss_metric
+        picture = Picture(slice_losses_png(loss, declared), f"{loss} by slice") if declared else None
+        shown: dict[str, Any] = {"candidate": found.row.model_version, "slices": markdown(slice_table(loss, rows)),
                  "found to be weak": len(rows) - len(declared)}  # fmt: skip
         return dg.MaterializeResult(metadata=shown | pictures(**{"by slice": picture}))
 

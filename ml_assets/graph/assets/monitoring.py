@@ -128,11 +128,11 @@ def _performance_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
     )  # fmt: skip
     def performance_report(context: dg.AssetExecutionContext, store: StateResource) -> None:
         from ml_assets.pipeline.monitoring.performance import report_performance
-        from ml_assets.reports.performance_pictures import log_loss_picture
+        from ml_assets.reports.performance_pictures import loss_picture
 
         state, drops = store.of(spec.name), partition_keys(context)
         found = report_performance(spec, state, drops)
-        shown = pictures(**{"log loss": log_loss_picture(state, spec.calendar, drops)})
+        shown = pictures(loss=loss_picture(spec, state, drops))
         describe_drops(context, state, found.result, on_last=shown)
 
     return performance_report

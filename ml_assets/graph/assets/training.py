@@ -151,7 +151,7 @@ def _candidate_model(spec: UseCaseSpec) -> dg.AssetsDefinition:
         for version in mark_abandoned(state):
             context.log.warning(f"{spec.name}: {version} was left without a recorded verdict; it is marked abandoned")
         fitted = fit_candidate(spec, state, candidate=_fixed(config.candidate), tune=config.tune, tell=context.log.info)
-        plots = holdout_plots(fitted.rows, fitted.fitted_candidates.candidates)
+        plots = holdout_plots(spec.task, fitted.rows, fitted.fitted_candidates.candidates)
         run_id = record_candidate(state, fitted, plots, context.run.run_id)
         return dg.MaterializeResult(metadata=laid_out(fitted_facts(fitted, plots)) | {"mlflow run": run_id})
 

@@ -63,7 +63,7 @@ def decide_waiting(
         decision = ServingDecision(
             verdict, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note
         )
-        append_decision(connection, lake, entry, decision, _provenance(asked))
+        append_decision(connection, lake, entry, decision, _provenance(asked), task=spec.task)
         serving = champion_in(read_record(connection, lake), date.max)
     _mirror(state, entry, verdict, serving)
     return decision
@@ -93,7 +93,7 @@ def roll_back(spec: UseCaseSpec, state: UseCaseState, entry: Row, asked: PersonD
         decision = ServingDecision(
             PROMOTED, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note
         )
-        append_decision(connection, lake, entry, decision, _provenance(asked))
+        append_decision(connection, lake, entry, decision, _provenance(asked), task=spec.task)
         serving = champion_in(read_record(connection, lake), date.max)
     _mirror(state, entry, PROMOTED, serving)
     return decision

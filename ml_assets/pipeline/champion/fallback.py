@@ -66,7 +66,7 @@ def apply_fallback(spec: UseCaseSpec, state: UseCaseState, decided: Row, now: da
         instead = "the baseline serves" if serves == "baseline" else f"{entry['model_version']} serves again"
         why = f"{failed['model_version']} has failed: {decided['failure']}; {instead} until the next promotion"
         decision = ServingDecision(PROMOTED, FALLBACK, drop, why, serves)
-        append_decision(connection, state.lake, entry, decision, {"_recorded_at": now, "_run_id": ""})
+        append_decision(connection, state.lake, entry, decision, {"_recorded_at": now, "_run_id": ""}, task=spec.task)
     state.registry.name_champion(entry["_registry_version"])
     return True
 

@@ -65,7 +65,9 @@ class RecordedVerdict:
         return "not at all"
 
 
-def record_verdict(state: UseCaseState, now: datetime, run_id: str, asked_by: str = "") -> RecordedVerdict:
+def record_verdict(
+    spec: UseCaseSpec, state: UseCaseState, now: datetime, run_id: str, asked_by: str = ""
+) -> RecordedVerdict:
     """Append the newest verdict to the record, unless it repeats the last one, and bring the registry up to date.
 
     `asked_by` is what asked for the retraining: a trigger or schedule; empty is a person.
@@ -73,7 +75,12 @@ def record_verdict(state: UseCaseState, now: datetime, run_id: str, asked_by: st
     with state.connect() as connection:
         verdict = read_verdict(connection, state.lake)
         is_new = append_verdict(
-            connection, state.lake, verdict, asked_by or BY_HAND, {"_recorded_at": now, "_run_id": run_id}
+            connection,
+            state.lake,
+            verdict,
+            asked_by or BY_HAND,
+            {"_recorded_at": now, "_run_id": run_id},
+            task=spec.task,
         )
         record = read_record(connection, state.lake)
     # a person may have decided since the gate first said so, and a retraining of the past does not serve the newest

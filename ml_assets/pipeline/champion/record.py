@@ -14,7 +14,7 @@ from ml_assets.spec.tables.models import CANDIDATE_MODEL, CHAMPION, EVALUATION
 from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.window_measures import WindowMeasures
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.model_store import ModelStore, StoredModel, TamperedModelError
+from ml_assets.stores.model_store import ModelBundle, ModelStore, StoredModel, TamperedModelError
 from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.training.candidate import MeasuredCandidate
 
@@ -56,13 +56,14 @@ class CandidateRow:
 
 
 def candidate_table(
-    as_of: str, measured: Sequence[MeasuredCandidate], chosen: str, stored: StoredModel, provenance: Mapping[str, Any]
+    bundle: ModelBundle, measured: Sequence[MeasuredCandidate], stored: StoredModel, provenance: Mapping[str, Any]
 ) -> pa.Table:
     """Give one row a candidate that was fitted. Grain: a candidate of the newest candidate."""
-    ahead = CANDIDATE_MODEL.types
+    chosen, task = bundle.candidate, bundle.recipe.task
+    ahead = CANDIDATE_MODEL.of(task).types
     rows = [
         {
-            "as_of": date.fromisoformat(as_of),
+            "as_of": date.fromisoformat(bundle.as_of),
             "candidate": candidate.candidate.name,
             "kind": candidate.model.kind,
             "is_chosen": candidate.candidate.name == chosen,
@@ -74,7 +75,7 @@ def candidate_table(
         }
         for candidate in measured
     ]
-    return arrow_rows(CANDIDATE_MODEL, rows)
+    return arrow_rows(CANDIDATE_MODEL, rows, task)
 
 
 def read_candidate(connection: duckdb.DuckDBPyConnection, lake: Lake) -> CandidateRow:
@@ -96,7 +97,8 @@ def evaluation_table(
     days: Sequence[str],
 ) -> pa.Table:
     """Give the one row of the newest verdict, with every measure and reason."""
-    columns = EVALUATION.types
+    task = measures["candidate"].task.name
+    columns = EVALUATION.of(task).types
 
     def measured(name: str) -> dict[str, float | None]:
         found = measures[name].measured if name in measures else {}
@@ -125,7 +127,7 @@ def evaluation_table(
         "_mlflow_run_id": candidate.mlflow_run_id,
         "_registry_version": candidate.registry_version,
     }
-    return arrow_rows(EVALUATION, [row])
+    return arrow_rows(EVALUATION, [row], task)
 
 
 def read_verdict(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, Any]:
@@ -139,6 +141,8 @@ def append_verdict(
     verdict: Mapping[str, Any],
     asked_by: str,
     provenance: Mapping[str, Any],
+    *,
+    task: str,
 ) -> bool:
     """Append a verdict to the record, unless it repeats the last one given as of the same drop; say whether.
 
@@ -157,7 +161,7 @@ def append_verdict(
         "serves": "model",
         "asked_by": asked_by,
     }
-    _append(lake, len(recorded), entry, provenance)
+    _append(lake, len(recorded), entry, provenance, task)
     return True
 
 
@@ -175,6 +179,8 @@ def append_decision(
     entry: Mapping[str, Any],
     decision: ServingDecision,
     provenance: Mapping[str, Any],
+    *,
+    task: str,
 ) -> None:
     """Append what was decided about a model that is in the record: to serve from now on, or not to.
 
@@ -191,7 +197,7 @@ def append_decision(
         "serves": decision.serves,
         "asked_by": None,
     }
-    _append(lake, len(recorded), kept | said, provenance)
+    _append(lake, len(recorded), kept | said, provenance, task)
 
 
 def read_record(connection: duckdb.DuckDBPyConnection, lake: Lake) -> list[dict[str, Any]]:
@@ -263,6 +269,6 @@ def read_champion_before(connection: duckdb.DuckDBPyConnection, lake: Lake, as_o
     return champion_of(as_of, read_promotions(connection, lake))
 
 
-def _append(lake: Lake, n_recorded: int, entry: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
+def _append(lake: Lake, n_recorded: int, entry: Mapping[str, Any], provenance: Mapping[str, Any], task: str) -> None:
     row = {**entry, "sequence": n_recorded + 1, **provenance}
-    lake.append(CHAMPION.name, arrow_rows(CHAMPION, [row]))
+    lake.append(CHAMPION.name, arrow_rows(CHAMPION, [row], task))

@@ -25,6 +25,7 @@ from ml_assets.spec.received import LandedFile
 from ml_assets.spec.sql_tests import Cell, Row, SqlTest
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 from ml_assets.spec.user_sql import UserSqlError
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
 from ml_assets.training.labels import LabelError, validate_labels
 
@@ -173,13 +174,13 @@ def _result(
     labels = spec.labels.sources
     if test.table == "labels":
         select_by_drop(connection, spec.labels.sql, labels, drops, spec.calendar)
-        return validate_labels(connection, spec.labels.measures).to_arrow_table(), {}
+        return validate_labels(connection, task_of(spec.task).labels, spec.labels.measures).to_arrow_table(), {}
     known = "CREATE TEMP TABLE _labels (example_id VARCHAR, known_at TIMESTAMPTZ)"
     if all(source in test.given for source in labels):
         days = {row[0] for name in labels for row in connection.sql(
             f'SELECT DISTINCT batch_date FROM "validated_{name}"').fetchall()}  # fmt: skip
         select_by_drop(connection, spec.labels.sql, labels, sorted(days) or drops, spec.calendar)
-        validate_labels(connection, spec.labels.measures)
+        validate_labels(connection, task_of(spec.task).labels, spec.labels.measures)
         known = "CREATE TEMP TABLE _labels AS SELECT * FROM _settled"
     connection.execute(known)
     connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")

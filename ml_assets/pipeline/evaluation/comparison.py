@@ -46,7 +46,7 @@ class Comparison:
     scores
         By role (candidate, baseline, and champion if there is one), in the order of `window`.
     train_share
-        Share of positives among the candidate's training rows.
+        Mean label of the candidate's training rows.
     n_train
         Those rows; None where they were not counted.
     old_losses
@@ -74,7 +74,7 @@ class Comparison:
 
     @property
     def labels(self) -> NDArray[np.float64]:
-        """The outcomes of the window, 0 or 1."""
+        """The outcomes of the window."""
         return self.window["label"].to_numpy(dtype=np.float64)
 
     @property
@@ -130,9 +130,9 @@ def _compare(
         "baseline": candidate.judged_baseline.predict(window),
     }
     if champion is not None and opponent is not None:
-        said = opponent.predict(window)
-        # where the champion gives no probability, its baseline is what would serve
-        scores["champion"] = np.where((said >= 0) & (said <= 1), said, champion.judged_baseline.predict(window))
+        said, is_wrong = opponent.predict(window), task_of(candidate.recipe.task).scale.is_wrong
+        # where the champion gives no score, its baseline is what would serve
+        scores["champion"] = np.where(is_wrong(said), champion.judged_baseline.predict(window), said)
     old_losses: dict[str, float] = {}
     if champion is not None and len(old):  # of its model, also while its baseline serves as the fallback
         labels = old["label"].to_numpy(dtype=np.float64)

@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 def write_evidence(state: UseCaseState, table: Table, rows: Sequence[Row], found: Comparison) -> None:
     """Write a table of evidence, and of which two models it is: the gate looks at no other."""
-    state.lake.replace(table.name, arrow_rows(table, rows), _pair(found))
+    state.lake.replace(table.name, arrow_rows(table, rows, found.task.name), _pair(found))
 
 
 def _pair(found: Comparison) -> dict[str, str]:

@@ -35,7 +35,7 @@ def measure_rows(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
     costs = spec.monitoring.costs
     for role, loss in found.old_losses.items():
         yield {"as_of": found.row.as_of, "role": role, "model_version": _version(found, role), "level": LEVEL,
-               "measure": "log_loss_on_old_rows", "estimate": loss, "lower": None, "upper": None,
+               "measure": f"{found.task.loss_metric.name}_on_old_rows", "estimate": loss, "lower": None, "upper": None,
                "n": found.n_old, "n_days": None}  # fmt: skip
     for role, scores in found.scores.items():
         same = {"as_of": found.row.as_of, "role": role, "model_version": _version(found, role), "level": LEVEL}
@@ -48,12 +48,14 @@ def measure_rows(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
             yield {**same, "measure": name, "estimate": each.estimate, "lower": each.lower, "upper": each.upper,
                    "n": each.n, "n_days": each.n_days}  # fmt: skip
         if found.labels.size:
-            curve = cost_curve(found.labels, scores, false_alarm=costs.false_alarm, missed=costs.missed)
             foretold = _foretold(spec, found, role)
             priority = priority_of(spec.worklist, {SCORE: scores, **foretold})
             precision, recall = lists_of_days(found.labels, priority, found.days, spec.worklist.capacity)
-            more = {"cost_at_implied_threshold": curve.implied_cost, "implied_threshold": curve.implied_threshold,
-                    "precision_at_capacity": precision, "recall_at_capacity": recall}  # fmt: skip
+            more = {found.task.at_capacity: precision}
+            if found.task.has_classes:
+                curve = cost_curve(found.labels, scores, false_alarm=costs.false_alarm, missed=costs.missed)
+                more = {"cost_at_implied_threshold": curve.implied_cost, "implied_threshold": curve.implied_threshold,
+                        **more, "recall_at_capacity": recall}  # fmt: skip
             days = len(set(found.days))
             more |= _amounts(spec, found, foretold, priority)
             for name, value in more.items():

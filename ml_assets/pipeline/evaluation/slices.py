@@ -55,8 +55,9 @@ def discovered_slices(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
     """Give a row a part of any feature in which the candidate is surely wrong, worst first."""
     if not found.labels.size:
         return
+    loss = found.task.loss_metric.name
     losses = found.task.losses(found.labels, found.scores["candidate"])
-    expected = found.task.expected_losses(found.scores["candidate"])
+    expected = found.task.expected_losses(found.scores["candidate"], losses)
     columns = {name: found.window[name].tolist() for name in found.candidate.features}
     for each in weak_slices(columns, losses, expected, found.days, least=spec.model.gate.min_slice):
         yield {
@@ -66,8 +67,8 @@ def discovered_slices(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
             "value": each.value,
             "n": each.n,
             "n_days": each.n_days,
-            "log_loss": each.loss,
-            "rest_log_loss": each.rest_loss,
+            loss: each.loss,
+            f"rest_{loss}": each.rest_loss,
             "surprise": each.surprise,
             "p_value": each.p_value,
         }
@@ -81,6 +82,7 @@ def _gain(rule: GateRule, seed: int, against: Any, candidate: Any, days: Any):  
 
 
 def _slice_row(found: Comparison, kind: str, column: str, value: str, losses: Any, mask: Any) -> Row:
+    loss = found.task.loss_metric.name
     return {
         "as_of": found.row.as_of,
         "kind": kind,
@@ -88,8 +90,8 @@ def _slice_row(found: Comparison, kind: str, column: str, value: str, losses: An
         "value": value,
         "n": int(mask.sum()),
         "n_days": len({day for day, inside in zip(found.days, mask, strict=True) if inside}),
-        "label_share": float(found.labels[mask].mean()),
+        found.task.mean_label: float(found.labels[mask].mean()),
         "mean_score": float(found.scores["candidate"][mask].mean()),
-        "log_loss": float(losses[mask].mean()),
-        "rest_log_loss": float(losses[~mask].mean()) if (~mask).any() else None,
+        loss: float(losses[mask].mean()),
+        f"rest_{loss}": float(losses[~mask].mean()) if (~mask).any() else None,
     }

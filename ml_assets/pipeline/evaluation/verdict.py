@@ -93,7 +93,7 @@ def evidence_of(
     scores, share = found.scores["candidate"], np.full(found.labels.size, found.train_share)
     return Evidence(
         constant_loss=found.task.loss(found.labels, share),
-        score_spread=float(np.std(scores)) if scores.size else float("nan"),
+        score_spread=float(np.std(scores)) / found.task.spread_unit(found.labels) if scores.size else float("nan"),
         trained_until=datetime.fromisoformat(found.candidate.trained_until),
         champion_trained_until=found.champion_until,
         leaks=leaks,
@@ -110,7 +110,7 @@ def evidence_of(
         n_behaviours=len(behaviours),
         champion_lacks=found.lacking,
         trained_on=None
-        if found.n_train is None
+        if found.n_train is None or not found.task.has_classes
         else ClassCounts(found.n_train, round(found.train_share * found.n_train)),
         groups=tuple(
             GroupGap(row["name"], row["measured"], row["threshold"])

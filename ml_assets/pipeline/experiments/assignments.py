@@ -258,7 +258,7 @@ def _record_event(
         entry = next(row for row in reversed(record) if row["model_version"] == experiment.challenger)
         said = f"experiment {experiment.name} aborted: {note}"
         append_decision(connection, lake, entry, ServingDecision("refused", BY_ITSELF, after, said),
-                        {"_recorded_at": now, "_run_id": ""})  # fmt: skip
+                        {"_recorded_at": now, "_run_id": ""}, task="binary")  # fmt: skip
     return is_new
 
 

@@ -172,7 +172,8 @@ def conclude_experiment(
             state.models.verify(experiment.challenger, experiment.challenger_sha256)
             note = f"experiment {name}: {asked.note or conclusion}"
             about: Mapping[str, datetime | str] = {"_recorded_at": asked.now, "_run_id": ""}
-            append_decision(connection, lake, entry, ServingDecision(verdict, asked.by, after, note), about)
+            decision = ServingDecision(verdict, asked.by, after, note)
+            append_decision(connection, lake, entry, decision, about, task=spec.task)
     if verdict is not None:
         state.registry.tell_outcome(entry["_registry_version"], verdict)
     if verdict == PROMOTED:

@@ -28,11 +28,12 @@ from ml_assets.pipeline.champion.record import FALLBACK, GATE, PROMOTED, champio
 from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, read_monitors
 from ml_assets.pipeline.results import CheckOutcome, DropResult
-from ml_assets.serving.scoring import NO_PROBABILITY
+from ml_assets.serving.scoring import NO_SCORE, no_score
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.monitoring import RetrainingSpec
 from ml_assets.spec.tables.monitoring import DECISIONS
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.table_rows import arrow_rows
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     import duckdb
 
 TABLE = DECISIONS.name
+_NO_SCORES = ", ".join(f"'{each}'" for each in {*NO_SCORE.values(), no_score("")})
 _LOOKED_BACK = 200  # newest drops that tell whether a champion has failed; thin ones are taken together
 _RETRAINED_WITHIN = 7  # drops; a replay retrains once a step
 LONG_HISTORY = 80  # drops since a change from which on more of them are no reason to retrain
@@ -96,7 +98,7 @@ def decide_drops(
     """Decide in each of `drops`, each by what was known in it."""
     lake, bounds = state.lake, (drops[0], drops[-1])
     alarms = _alarms(lake, bounds)
-    performance = _performance(connection, lake, bounds)
+    performance = _performance(connection, lake, bounds, str(task_of(spec.task).loss_metric))
     unfinished = _unfinished(connection, lake, bounds)
     counts = {name: _counts(connection, lake, name, bounds) for name in ("examples", "predictions", *MONITORS)}
     record = read_record(connection, lake)
@@ -173,8 +175,8 @@ def _scored_drops(
     relation = lake.relation(connection, "predictions", bounds)
     found = relation.aggregate(
         "batch_date, model_version, count(*) AS n, "
-        f"count(*) FILTER (abstained IS NOT NULL AND abstained <> '{NO_PROBABILITY}') AS outside, "
-        f"count(*) FILTER (abstained = '{NO_PROBABILITY}') AS not_a_probability, "
+        f"count(*) FILTER (abstained NOT IN ({_NO_SCORES})) AS outside, "
+        f"count(*) FILTER (abstained IN ({_NO_SCORES})) AS without_score, "
         "min(model_score) AS lowest, max(model_score) AS highest"
     )
     by_model: dict[str, list[ScoredDrop]] = defaultdict(list)
@@ -264,7 +266,7 @@ def _alarms(lake: Lake, bounds: tuple[DropKey, DropKey]) -> dict[DropKey, list[t
 
 
 def _performance(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[DropKey, DropKey]
+    connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[DropKey, DropKey], loss: str
 ) -> dict[DropKey, Performance]:
     if not lake.has("performance_verdicts"):
         return {}
@@ -273,7 +275,7 @@ def _performance(
     # rows of older versions lack the newest columns
     known = [name if name in relation.columns else f"NULL AS {name}" for name in names]
     rows = relation.project(", ".join(["batch_date", *known])).fetchall()
-    return {row[0]: Performance(*row[1:]) for row in rows}
+    return {row[0]: Performance(*row[1:], loss=loss) for row in rows}
 
 
 def _unfinished(

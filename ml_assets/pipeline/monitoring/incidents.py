@@ -18,6 +18,7 @@ from ml_assets.pipeline.monitoring.decisions import parts_to_tell
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.alert_relay import RelayResult, relay, urls_from_environment
 from ml_assets.stores.failed_measures import MIRROR, FailedMeasure, failed_measures
@@ -210,7 +211,8 @@ def _reconcile_drops(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: da
             performance=performance.get(drop),
             stale=parts_to_tell(spec, decided[drop]),
             decision=decided[drop],
-            max_ece=spec.model.gate.max_ece,
+            max_ece=1.0 if spec.model.gate.max_ece is None else spec.model.gate.max_ece,
+            task=task_of(spec.task),
         )
         findings += findings_of_refused(spec.name, drop, refused, again, accepted)
         yield outbox.reconcile(spec.name, DROP_SCOPE, drop.isoformat(), findings, now)

@@ -17,6 +17,7 @@ from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.monitoring import DECISIONS, DRIFT_REPORT, FEED_HEALTH, PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -29,7 +30,7 @@ OUTCOMES: Mapping[str, tuple[str, Judge]] = {
         DRIFT_REPORT.name,
         lambda spec, newest, rows: monitor_outcome("drift", newest, rows, known_changes(spec, newest)),
     ),
-    "performance": (PERFORMANCE_VERDICTS.name, lambda _, __, rows: performance_outcome(rows[0])),
+    "performance": (PERFORMANCE_VERDICTS.name, lambda spec, _, rows: performance_outcome(task_of(spec.task), rows[0])),
     "freshness": (DECISIONS.name, lambda spec, _, rows: freshness_outcome(spec, rows[0])),
     "champion_stands": (DECISIONS.name, lambda _, __, rows: standing_outcome(rows[0])),
 }

@@ -39,6 +39,7 @@ from ml_assets.spec.drop import DropKey
 from ml_assets.spec.tables.monitoring import PERFORMANCE_REPORT, PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import NotComputed, measured
+from ml_assets.stats.quality_words import labels_and_scores, shift_in_words
 from ml_assets.stats.sequential import DailyMeans, Reference
 from ml_assets.stats.task import Task
 from ml_assets.stats.tasks import task_of
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     import duckdb
 
 REPORT, VERDICTS = PERFORMANCE_REPORT.name, PERFORMANCE_VERDICTS.name
-_READ = ["batch_date", "prediction_batch_date", "role", "n", "log_loss", "label_share", "mean_score"]
+_READ = ["batch_date", "prediction_batch_date", "role", "n", "mean_score"]
 _FOLLOWED = ("champion", "baseline", FAILED)
 
 
@@ -71,16 +72,17 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
     Grain of the report: drop x drop of prediction x role x slice. Only labels known by a drop are used.
     """
     require_features(state, drops)
+    task = task_of(spec.task)
     lake, bounds = state.lake, (first_prediction_date(spec, drops[0]), drops[-1])
     with state.connect() as connection:
         promotions = [as_promotion(each) for each in read_verdicts(connection, lake) if each.verdict == "promoted"]
-        gains = _gains_at_gate(connection, lake)
+        gains = _gains_at_gate(connection, lake, task.loss_metric.name)
         read = ("features", "predictions", SHADOWS)
         show_tables(connection, {name: lake.files(name, drops=bounds) for name in read})
         show_labels_that_judge(connection, lake.files("labels", drops=bounds))
         scored = read_scored(connection, spec, drops, _fallback_drops(spec, bounds, promotions))
     with noting_failures(state.paths.alerts, spec.name, REPORT, drops[-1]) as failed:
-        rows = measure_performance(task_of(spec.task), scored, drops, spec.monitoring, spec.worklist.capacity)
+        rows = measure_performance(task, scored, drops, spec.monitoring, spec.worklist.capacity)
         verdicts: dict[DropKey, dict[str, Any]] = {}
         followed = _FollowedLosses(spec, state, rows, drops[0], promotions)
         for drop in drops:
@@ -91,12 +93,12 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
             judge = partial(judge_performance, scored, spec, drop, version, gain, rises, serves)
             unjudged = {"batch_date": drop, "model_version": version, "state": "not enough data", "n": 0, "n_days": 0}
             verdicts[drop] = measured("the verdict on the champion", judge, unjudged)
-    lake.replace_drops(REPORT, arrow_rows(PERFORMANCE_REPORT, rows), drops)
-    lake.replace_drops(VERDICTS, arrow_rows(PERFORMANCE_VERDICTS, verdicts.values()), drops)
+    lake.replace_drops(REPORT, arrow_rows(PERFORMANCE_REPORT, rows, task.name), drops)
+    lake.replace_drops(VERDICTS, arrow_rows(PERFORMANCE_VERDICTS, verdicts.values(), task.name), drops)
     newest = verdicts[drops[-1]]
     counts = Counter(row["batch_date"] for row in rows)
     result = DropResult(
-        counts, _notes(task_of(spec.task), drops, rows, verdicts), checks=(performance_outcome(newest, failed),)
+        counts, _notes(task, drops, rows, verdicts), checks=(performance_outcome(task, newest, failed),)
     )
     return PerformanceResult(result, newest)
 
@@ -145,11 +147,12 @@ class _FollowedLosses:
             return NO_RISES
         begun = self._begun(champion)
         rows = [row for row in followed.rows if row["prediction_batch_date"] > begun]
-        margins, residuals = followed.margins, followed.residuals
+        margins, residuals, task = followed.margins, followed.residuals, task_of(self._spec.task)
+        loss, usual = task.loss_metric.name, followed.losses.mean
         return Rises(
-            loss_rise(rows, followed.losses, drop),
-            UNKNOWN_RISE if margins is None else margin_rise(rows, margins, drop, followed.margin),
-            UNKNOWN_PRIOR if residuals is None else prior_rise(rows, residuals, drop),
+            loss_rise(rows, followed.losses, drop, loss),
+            UNKNOWN_RISE if margins is None else margin_rise(rows, margins, drop, followed.margin, loss),
+            UNKNOWN_PRIOR if residuals is None else prior_rise(rows, residuals, drop, task, usual),
         )
 
     def _begun(self, champion: Promotion) -> DropKey:
@@ -167,8 +170,9 @@ class _FollowedLosses:
             return None
         n, *measured = np.array([astuple(day)[1:] for day in days], dtype=np.float64).T
         losses, margins, residuals = (DailyMeans(n, *measured[place : place + 2]) for place in (0, 2, 4))
+        task = task_of(self._spec.task)
         past = read_rows(
-            self._state.lake, REPORT, _READ,
+            self._state.lake, REPORT, [*_READ, task.loss_metric.name, task.mean_label],
             where=f"role IN {_FOLLOWED} AND slice_column IS NULL AND model_version = '{version}' "
             f"AND batch_date < DATE '{self._first}'",
         )  # fmt: skip
@@ -190,11 +194,11 @@ def _fallback_drops(
     return [drop for drop, champion in champions.items() if champion is not None and champion.serves == "baseline"]
 
 
-def _gains_at_gate(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[int, float]:
+def _gains_at_gate(connection: duckdb.DuckDBPyConnection, lake: Lake, loss: str) -> dict[int, float]:
     """Give the relative gain over the baseline that each verdict measured, by its sequence; 0 where unknown."""
     if not lake.has("champion"):
         return {}
-    gain = "coalesce((baseline_log_loss - candidate_log_loss) / nullif(baseline_log_loss, 0), 0)"
+    gain = f"coalesce((baseline_{loss} - candidate_{loss}) / nullif(baseline_{loss}, 0), 0)"
     return dict(lake.relation(connection, "champion").project(f"sequence, {gain}").fetchall())
 
 
@@ -225,7 +229,7 @@ def _notes(
     return notes
 
 
-def performance_outcome(verdict: Mapping[str, Any], failed: Sequence[NotComputed] = ()) -> CheckOutcome:
+def performance_outcome(task: Task, verdict: Mapping[str, Any], failed: Sequence[NotComputed] = ()) -> CheckOutcome:
     """Fail on a failed verdict, and where a measure failed; too little to judge by passes, and says so first."""
     state, gate = verdict["state"], verdict.get("threshold")
     counted = (
@@ -242,15 +246,15 @@ def performance_outcome(verdict: Mapping[str, Any], failed: Sequence[NotComputed
         said = (
             f"gain over the baseline {verdict['gain']:.1%} (80 % interval {_share(verdict['gain_lower'])} to "
             f"{_share(verdict['gain_upper'])}); wanted at least {_share(gate)}, of {_share(verdict['gain_at_gate'])} "
-            f"at the gate; {counted}; {_share(verdict['label_share'])} positives where scores average "
-            f"{_share(verdict['mean_score'])}: "
-            + ("the prior has shifted" if verdict["prior_state"] == "shifted" else "no more apart than such days are")
+            f"at the gate; {counted}; {labels_and_scores(task, verdict[task.mean_label], verdict['mean_score'])}: "
+            + (shift_in_words(task) if verdict["prior_state"] == "shifted" else "no more apart than such days are")
         )
     if verdict.get("loss_since") is not None:
         now = "" if verdict["loss_now"] is None else f" {verdict['loss_now']:.4f} in the last window where"
         said = (
-            f"the log loss has risen since {verdict['loss_since']}:{now} it was {verdict['loss_at_gate']:.4f} before "
-            f"the model served; {said}"
+            f"the {task.loss_metric} has risen since "
+            f"{verdict['loss_since']}:{now} it was {verdict['loss_at_gate']:.4f} "
+            f"before the model served; {said}"
         )
     if verdict.get("behind_since") is not None:
         said = f"the champion has done worse than the baseline since {verdict['behind_since']}; {said}"

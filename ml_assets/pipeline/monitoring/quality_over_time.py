@@ -120,21 +120,23 @@ def _events(
     drops: tuple[DropKey, DropKey],
 ) -> list[Row]:
     """List what happened in the drops, in their order, each with its week."""
-    found = [*_events_of_record(record, drops), *_events_of_incidents(incidents, drops)]
+    found = [*_events_of_record(spec, record, drops), *_events_of_incidents(incidents, drops)]
     found.sort(key=lambda event: event["drop"])
     return [{"week": week_of(event["drop"], spec.calendar.start), **event} for event in found]
 
 
-def _events_of_record(record: Sequence[Mapping[str, Any]], drops: tuple[DropKey, DropKey]) -> Iterable[Row]:
+def _events_of_record(
+    spec: UseCaseSpec, record: Sequence[Mapping[str, Any]], drops: tuple[DropKey, DropKey]
+) -> Iterable[Row]:
     """Give the verdicts of the gate by the drop they were given as of, and what else was decided by its drop."""
     for row in record:
         is_of_gate, drop = row["decided_by"] == GATE, drop_of(row)
         kind = "fallback" if row["decided_by"] == FALLBACK else _KIND_OF_VERDICT.get(row["verdict"])
         if kind is not None and drops[0] <= drop <= drops[1]:
-            yield _event(drop, kind, row["model_version"], _why(row) if is_of_gate else _said_by(row))
+            yield _event(drop, kind, row["model_version"], _why(spec, row) if is_of_gate else _said_by(row))
 
 
-def _why(row: Mapping[str, Any]) -> str:
+def _why(spec: UseCaseSpec, row: Mapping[str, Any]) -> str:
     """Say what asked for a retraining, and the rules it broke or the gain it brought."""
     asked = "by hand" if row["asked_by"] == BY_HAND else f"asked for by {row['asked_by']}" if row["asked_by"] else ""
     gate = "" if row["gate"] == "enabled" else f"gate {row['gate']}"
@@ -146,7 +148,7 @@ def _why(row: Mapping[str, Any]) -> str:
     if row["gain"] is None:
         return begun + "no champion before it"
     than = "lower" if row["gain"] >= 0 else "higher"
-    return f"{begun}log loss {abs(row['gain']):.1%} {than} than {row['champion_before']}"
+    return f"{begun}{task_of(spec.task).loss_metric} {abs(row['gain']):.1%} {than} than {row['champion_before']}"
 
 
 def _said_by(row: Mapping[str, Any]) -> str:

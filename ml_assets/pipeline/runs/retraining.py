@@ -84,7 +84,7 @@ def retraining_steps(
         "models/evaluation_slices": lambda: _slice(spec, state),
         "models/behaviours": lambda: [behaviour_outcome(store_behaviours(spec, state, compare(state)))],
         "models/evaluation": lambda: _judge(spec, state, retraining, context.tell),
-        "models/champion": lambda: [record_verdict(state, context.now, context.run_id, context.asked_by).outcome],
+        "models/champion": lambda: [record_verdict(spec, state, context.now, context.run_id, context.asked_by).outcome],
     }
     if context.write_card is not None:
         steps["models/model_card"] = partial(_write_card, spec, state, context.write_card)

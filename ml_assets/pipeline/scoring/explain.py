@@ -14,7 +14,7 @@ from ml_assets.spec.catalogue import catalogue
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stats.logit import logit
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.lake import Lake, MissingTableError
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -59,7 +59,7 @@ def explain_prediction(spec: UseCaseSpec, state: UseCaseState, example_id: str, 
         "label": label,
         "why": why,
         "base": float(parts[1][0]) if parts else None,
-        "model_log_odds": float(logit(prediction["model_score"])),
+        "model_on_scale": float(task_of(spec.task).scale.link(prediction["model_score"])),
         "features_version": version,
         "features": _described(spec, values, added),
     }

@@ -13,4 +13,4 @@ def scoring_model_of(bundle: ModelBundle, model_version: str, serves: Part = "mo
     """Give a stored model as what scores drops, with its model or its baseline."""
     as_of = date.fromisoformat(bundle.as_of)
     parts = (bundle.model, bundle.baseline, bundle.envelope, bundle.objectives)
-    return ScoringModel(as_of, model_version, *parts, serves=serves)
+    return ScoringModel(as_of, model_version, *parts, serves=serves, task=bundle.recipe.task)

@@ -114,7 +114,7 @@ def record_candidate(
     }
     run_id, registered = state.registry.log_candidate(_log_of(fitted.fitted_candidates, stored, tags, plots))
     provenance = {"_training_set_version": version, "_mlflow_run_id": run_id, "_registry_version": registered}
-    table = candidate_table(bundle.as_of, fitted.fitted_candidates.candidates, bundle.candidate, stored, provenance)
+    table = candidate_table(bundle, fitted.fitted_candidates.candidates, stored, provenance)
     state.lake.replace("candidate_model", table)
     return run_id
 

@@ -62,7 +62,8 @@ def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
         *(routes.TABLES if spec.worklist.routes else ()),
         *(experiments.TABLES if spec.experiments else ()),
     ]
-    return {each.name: replace(each, columns=each.columns + more.get(each.name, ())) for each in found}
+    own = (each.of(spec.task) for each in found)
+    return {each.name: replace(each, columns=each.columns + more.get(each.name, ())) for each in own}
 
 
 def tables_of_asset(spec: UseCaseSpec, asset: str) -> list[Table]:

@@ -16,7 +16,8 @@ LABELS = Table(
     columns=DROP
     + read_columns("""
     example_id | VARCHAR     | the example
-    label      | INTEGER     | the outcome, 0 or 1
+    label [binary] | INTEGER | the outcome, 0 or 1
+    label [regression, count] | DOUBLE | the outcome
     known_at   | TIMESTAMPTZ | when it became known
 """),
 )
@@ -65,7 +66,8 @@ TRAINING_SET = Table(
     example_id    | VARCHAR     | the example
     batch_date    | DATE        | the drop it was predicted in
     prediction_at | TIMESTAMPTZ | the moment it was predicted for
-    label         | INTEGER     | the outcome, 0 or 1
+    label [binary] | INTEGER    | the outcome, 0 or 1
+    label [regression, count] | DOUBLE | the outcome
     split         | VARCHAR     | train, or holdout: the newest rows, for the gate
 """),
     is_by_drop=False,

@@ -24,16 +24,26 @@ CANDIDATE_MODEL = Table(
     kind            | VARCHAR | kind of model
     is_chosen       | BOOLEAN | whether it was taken
     n               | DOUBLE  | examples of the holdout | rows
-    label_share     | DOUBLE  | share of positives among them
+    label_share [binary] | DOUBLE | share of positives among them
+    mean_label [regression, count] | DOUBLE | mean label of them
     mean_score      | DOUBLE  | mean score on them
-    auc             | DOUBLE  | area under the ROC curve there | | one class alone
-    log_loss        | DOUBLE  | log loss there | nats
-    brier           | DOUBLE  | Brier score there
-    ece             | DOUBLE  | expected calibration error there
+    auc [binary]    | DOUBLE  | area under the ROC curve there | | one class alone
+    log_loss [binary] | DOUBLE | log loss there | nats
+    brier [binary]  | DOUBLE  | Brier score there
+    ece [binary]    | DOUBLE  | expected calibration error there
+    mse [regression] | DOUBLE | mean squared error there
+    deviance [count] | DOUBLE | mean Poisson deviance there
+    mae [regression, count] | DOUBLE | mean absolute error there
+    r2 [regression] | DOUBLE  | share of the variance explained there | | labels do not vary
+    explained_deviance [count] | DOUBLE | share of the deviance explained there | | labels do not vary
+    rank_correlation [regression, count] | DOUBLE | rank correlation of labels and scores | | either does not vary
     ahead_n         | DOUBLE  | examples of the windows ahead of the training rows | rows | the history is too short
-    ahead_log_loss  | DOUBLE  | log loss there | nats | the history is too short
-    ahead_auc       | DOUBLE  | AUC there | | the history is too short
-    ahead_ece       | DOUBLE  | expected calibration error there | | the history is too short
+    ahead_log_loss [binary] | DOUBLE | log loss there | nats | the history is too short
+    ahead_auc [binary] | DOUBLE | AUC there | | the history is too short
+    ahead_ece [binary] | DOUBLE | expected calibration error there | | the history is too short
+    ahead_mse [regression] | DOUBLE | mean squared error there | | the history is too short
+    ahead_deviance [count] | DOUBLE | mean Poisson deviance there | | the history is too short
+    ahead_mae [regression, count] | DOUBLE | mean absolute error there | | the history is too short
     model_version   | VARCHAR | as-of drop, name and content | | not the one taken
     artifact_sha256 | VARCHAR | of its manifest, checked before it is loaded | | not the one taken
 """)
@@ -49,7 +59,7 @@ EVALUATION_MEASURES = Table(
     role          | VARCHAR | candidate, champion or baseline
     model_version | VARCHAR | of the model | | the baseline
     measure       | VARCHAR | what was measured
-    estimate      | DOUBLE  | on the window; `log_loss_on_old_rows` on rows the champion was trained on | | undefined
+    estimate      | DOUBLE  | on the window; `<loss>_on_old_rows` on rows the champion was trained on | | undefined
     lower         | DOUBLE  | lower bound from resampled days | | the measure has no interval
     upper         | DOUBLE  | upper bound | | the measure has no interval
     level         | DOUBLE  | coverage that the interval aims at
@@ -69,16 +79,21 @@ EVALUATION_SLICES = Table(
     value         | VARCHAR | its value or range
     n             | BIGINT  | examples | rows
     n_days        | BIGINT  | their days | days
-    label_share   | DOUBLE  | share of positives | | discovered
+    label_share [binary] | DOUBLE | share of positives | | discovered
+    mean_label [regression, count] | DOUBLE | mean label | | discovered
     mean_score    | DOUBLE  | mean score of the candidate | | discovered
-    log_loss      | DOUBLE  | of the candidate | nats
-    loss_lower    | DOUBLE  | lower bound from resampled days | nats | fewer than two days, or discovered
-    loss_upper    | DOUBLE  | upper bound | nats | fewer than two days, or discovered
-    rest_log_loss | DOUBLE  | of the rows outside the slice | nats | there is none
-    surprise      | DOUBLE  | loss above what its own scores expect | nats | declared
+    log_loss [binary] | DOUBLE | of the candidate | nats
+    mse [regression] | DOUBLE | squared error of the candidate
+    deviance [count] | DOUBLE | Poisson deviance of the candidate
+    loss_lower    | DOUBLE  | lower bound of the loss from resampled days | | fewer than two days, or discovered
+    loss_upper    | DOUBLE  | upper bound | | fewer than two days, or discovered
+    rest_log_loss [binary] | DOUBLE | of the rows outside the slice | nats | there is none
+    rest_mse [regression] | DOUBLE | of the rows outside the slice | | there is none
+    rest_deviance [count] | DOUBLE | of the rows outside the slice | | there is none
+    surprise      | DOUBLE  | loss above what scores like these have elsewhere, or expect | | declared
     p_value       | DOUBLE  | adjusted for how many slices were looked at | | declared
     against       | VARCHAR | what the gain is over: champion or baseline | | discovered
-    gain          | DOUBLE  | share of that model's log loss that the candidate saves | | discovered
+    gain          | DOUBLE  | share of that model's loss that the candidate saves | | discovered
     gain_lower    | DOUBLE  | lower bound | | fewer than two days, or discovered
     gain_upper    | DOUBLE  | upper bound | | fewer than two days, or discovered
 """),
@@ -114,16 +129,25 @@ _VERDICT = (
     window_until       | VARCHAR | last drop of the window | | the window is empty
     n                  | BIGINT  | examples of the window | rows
     n_days             | BIGINT  | their days | days
-    candidate_log_loss | DOUBLE  | on the window | nats | undefined
-    candidate_auc      | DOUBLE  | on the window | | undefined
-    candidate_ece      | DOUBLE  | on the window | | undefined
-    champion_log_loss  | DOUBLE  | on the window | nats | there was no champion, or it could not score
-    champion_auc       | DOUBLE  | on the window | | there was no champion, or it could not score
-    champion_ece       | DOUBLE  | on the window | | there was no champion, or it could not score
-    baseline_log_loss  | DOUBLE  | on the window | nats | undefined
-    baseline_auc       | DOUBLE  | on the window | | undefined
-    baseline_ece       | DOUBLE  | on the window | | undefined
-    gain               | DOUBLE  | share of the champion's log loss that the candidate saves | | no champion
+    candidate_log_loss [binary] | DOUBLE | on the window | nats | undefined
+    candidate_auc [binary] | DOUBLE | on the window | | undefined
+    candidate_ece [binary] | DOUBLE | on the window | | undefined
+    candidate_mse [regression] | DOUBLE | on the window | | undefined
+    candidate_deviance [count] | DOUBLE | on the window | | undefined
+    candidate_mae [regression, count] | DOUBLE | on the window | | undefined
+    champion_log_loss [binary] | DOUBLE | on the window | nats | there was no champion, or it could not score
+    champion_auc [binary] | DOUBLE | on the window | | there was no champion, or it could not score
+    champion_ece [binary] | DOUBLE | on the window | | there was no champion, or it could not score
+    champion_mse [regression] | DOUBLE | on the window | | there was no champion, or it could not score
+    champion_deviance [count] | DOUBLE | on the window | | there was no champion, or it could not score
+    champion_mae [regression, count] | DOUBLE | on the window | | there was no champion, or it could not score
+    baseline_log_loss [binary] | DOUBLE | on the window | nats | undefined
+    baseline_auc [binary] | DOUBLE | on the window | | undefined
+    baseline_ece [binary] | DOUBLE | on the window | | undefined
+    baseline_mse [regression] | DOUBLE | on the window | | undefined
+    baseline_deviance [count] | DOUBLE | on the window | | undefined
+    baseline_mae [regression, count] | DOUBLE | on the window | | undefined
+    gain               | DOUBLE  | share of the champion's loss that the candidate saves | | no champion
     gain_lower         | DOUBLE  | lower bound from resampled days | | no champion, or fewer than two days
     gain_upper         | DOUBLE  | upper bound | | no champion, or fewer than two days
     reasons            | {REASONS} | each rule of the gate: whether it was kept, what was measured against what
@@ -171,7 +195,7 @@ PREDICTIONS = Table(
     model_score    | DOUBLE      | the champion's own, before the prior shift
     baseline_score | DOUBLE      | the same by the baseline, fitted on the champion's training rows
     prior_shift    | DOUBLE      | added to the champion's score, as positives became rarer or more | log odds
-    abstained      | VARCHAR     | inputs too far from the training rows, or "no probability" | | the model scored it
+    abstained      | VARCHAR     | inputs too far from the training rows, or that the score was none | | it was scored
     served_by      | VARCHAR     | what gave the score: model, baseline (abstained, or the fallback), or challenger
     model_version  | VARCHAR     | the champion of the drop
     arm            | VARCHAR     | champion, or challenger in an experiment

@@ -70,17 +70,31 @@ PERFORMANCE_REPORT = Table(
     model_version         | VARCHAR | of the model; the champion's for the baseline
     n                     | BIGINT  | matured with a label known by the drop | rows
     n_unresolved          | BIGINT  | matured without one | rows
-    label_share           | DOUBLE  | share of positives | | no label
+    label_share [binary]  | DOUBLE  | share of positives | | no label
+    mean_label [regression, count] | DOUBLE | mean label | | no label
     mean_score            | DOUBLE  | mean score | | no label, or a slice of too few
-    auc                   | DOUBLE  | area under the ROC curve | | undefined, or a slice of too few
-    log_loss              | DOUBLE  | log loss | nats | undefined, or a slice of too few
-    log_loss_over_entropy | DOUBLE  | over that of always saying the label share | | undefined, or a slice
-    brier                 | DOUBLE  | Brier score | | undefined, or a slice
-    ece                   | DOUBLE  | expected calibration error | | undefined, or a slice
-    precision_at_capacity | DOUBLE  | share of positives among the highest scores, as many as a list has | | a slice
-    cost                  | DOUBLE  | mean cost an example, in the unit of the declaration | | undefined, or a slice
-    log_loss_lower        | DOUBLE  | normal-theory 90 % interval | nats | not a slice
-    log_loss_upper        | DOUBLE  | its upper bound | nats | not a slice
+    auc [binary]          | DOUBLE  | area under the ROC curve | | undefined, or a slice of too few
+    log_loss [binary]     | DOUBLE  | log loss | nats | undefined, or a slice of too few
+    log_loss_over_entropy [binary] | DOUBLE | over that of always saying the label share | | undefined, or a slice
+    brier [binary]        | DOUBLE  | Brier score | | undefined, or a slice
+    ece [binary]          | DOUBLE  | expected calibration error | | undefined, or a slice
+    precision_at_capacity [binary] | DOUBLE | share of positives among the highest scores, a list long | | a slice
+    cost [binary]         | DOUBLE  | mean cost an example, in the unit of the declaration | | undefined, or a slice
+    log_loss_lower [binary] | DOUBLE | normal-theory 90 % interval | nats | not a slice
+    log_loss_upper [binary] | DOUBLE | its upper bound | nats | not a slice
+    mse [regression]      | DOUBLE  | mean squared error | | undefined, or a slice of too few
+    mse_over_variance [regression] | DOUBLE | over that of always saying the mean label | | undefined, or a slice
+    r2 [regression]       | DOUBLE  | share of the variance explained | | undefined, or a slice of too few
+    deviance [count]      | DOUBLE  | mean Poisson deviance | | undefined, or a slice of too few
+    deviance_over_constant [count] | DOUBLE | over that of always saying the mean label | | undefined, or a slice
+    explained_deviance [count] | DOUBLE | share of the deviance explained | | undefined, or a slice of too few
+    mae [regression, count] | DOUBLE | mean absolute error | | undefined, or a slice of too few
+    rank_correlation [regression, count] | DOUBLE | of labels and scores | | undefined, or a slice of too few
+    label_at_capacity [regression, count] | DOUBLE | mean label of the highest scores, a list long | | a slice
+    mse_lower [regression] | DOUBLE | normal-theory 90 % interval | | not a slice
+    mse_upper [regression] | DOUBLE | its upper bound | | not a slice
+    deviance_lower [count] | DOUBLE | normal-theory 90 % interval | | not a slice
+    deviance_upper [count] | DOUBLE | its upper bound | | not a slice
 """),
     ),
 )
@@ -93,14 +107,14 @@ PERFORMANCE_VERDICTS = Table(
     model_version | VARCHAR | the champion of the drop | | none serves yet
     state         | VARCHAR | ok, failed, not enough data or no champion
     prior_state   | VARCHAR | shifted where the label share left what the scores average | | not judged
-    gain          | DOUBLE  | share of the baseline's log loss that the champion saves | | not enough data
+    gain          | DOUBLE  | share of the baseline's loss that the champion saves | | not enough data
     gain_lower    | DOUBLE  | lower bound of its 80 % interval | | not enough data
     gain_upper    | DOUBLE  | upper bound | | not enough data
     gain_at_gate  | DOUBLE  | the same when the gate saw it | | no champion
     threshold     | DOUBLE  | least gain, as a share of that | | no champion
-    loss_at_gate  | DOUBLE  | log loss of rows the model had not seen before it served | nats | not known
-    baseline_at_gate | DOUBLE | log loss of the baseline on these rows | nats | not known
-    loss_now      | DOUBLE  | log loss of the window | nats | not enough data
+    loss_at_gate  | DOUBLE  | loss of rows the model had not seen before it served | | not known
+    baseline_at_gate | DOUBLE | loss of the baseline on these rows | | not known
+    loss_now      | DOUBLE  | loss of the window | | not enough data
     loss_level    | DOUBLE  | cumulative sum of daily losses above that, in deviations of a day | | not known
     loss_limit    | DOUBLE  | what it exceeds by chance once in the budget | | not known
     loss_since    | DATE    | first drop of the rise | | it has not risen
@@ -109,20 +123,21 @@ PERFORMANCE_VERDICTS = Table(
     behind_since  | DATE    | first drop since which the champion does worse than the baseline | | it does not
     prior_level   | DOUBLE  | cumulative sum of how far labels lie from scores, in deviations of a day | | not known
     prior_limit   | DOUBLE  | what it exceeds by chance once in the budget | | not known
-    prior_share   | DOUBLE  | share of positives since that sum was last zero | | it is zero, or not known
+    prior_share   | DOUBLE  | mean label since that sum was last zero | | it is zero, or not known
     prior_score   | DOUBLE  | mean score since then | | it is zero, or not known
     prior_since   | DATE    | first drop since which labels have left the scores at some cost | | they have not
-    ece_by_chance | DOUBLE  | calibration error that right scores exceed once in the budget | | none matured
-    first_gain    | DOUBLE  | share of the first champion's log loss that the champion saves | | it is the first
+    ece_by_chance [binary] | DOUBLE | calibration error that right scores exceed once in the budget | | none matured
+    first_gain    | DOUBLE  | share of the first champion's loss that the champion saves | | it is the first
     first_gain_upper | DOUBLE | upper bound, as surely as the budget of false alarms asks | | it is the first
-    fallback_auc  | DOUBLE  | AUC of the baseline that serves since the champion did worse | | none serves, or one class
-    fallback_auc_lower | DOUBLE | lower bound of its 80 % interval | | the same
+    fallback_auc [binary] | DOUBLE | AUC of the baseline that serves since the champion did worse | | none, or one class
+    fallback_auc_lower [binary] | DOUBLE | lower bound of its 80 % interval | | the same
     n             | BIGINT  | matured examples of the window | rows
     n_days        | BIGINT  | their days | days
-    label_share   | DOUBLE  | share of positives among them | | none
+    label_share [binary] | DOUBLE | share of positives among them | | none
+    mean_label [regression, count] | DOUBLE | mean label of them | | none
     mean_score    | DOUBLE  | mean score | | none
-    share_gap     | DOUBLE  | label share less mean score | | none
-    ece           | DOUBLE  | expected calibration error | | none
+    share_gap     | DOUBLE  | mean label less mean score | | none
+    ece [binary]  | DOUBLE  | expected calibration error | | none
     window_from   | DATE    | first drop of the window | | none
     window_until  | DATE    | last drop of the window | | none
 """),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 NEVER_NULL = "never"
 TYPES = ("BIGINT", "BOOLEAN", "DATE", "DOUBLE", "INTEGER", "TIMESTAMPTZ", "VARCHAR", "VARCHAR[]")
@@ -19,6 +19,8 @@ class LakeColumn:
         As DuckDB names it: `DATE`, `VARCHAR[]`, or a list of structs.
     null
         What null means; `never` where there is none, empty where only the declaration of a use case says it.
+    tasks
+        The tasks whose tables have it; empty is all of them.
     """
 
     name: str
@@ -26,6 +28,7 @@ class LakeColumn:
     meaning: str
     unit: str = ""
     null: str = NEVER_NULL
+    tasks: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
@@ -57,6 +60,10 @@ class Table:
     columns: tuple[LakeColumn, ...] = field(default=())
     is_by_drop: bool = True
 
+    def of(self, task: str) -> Table:
+        """Give the table as use cases of a task write it."""
+        return replace(self, columns=tuple(each for each in self.columns if not each.tasks or task in each.tasks))
+
     @property
     def types(self) -> dict[str, str]:
         """The type of each column, by its name."""
@@ -77,6 +84,8 @@ class Table:
 def read_columns(text: str) -> tuple[LakeColumn, ...]:
     """Read columns from lines of `name | type | meaning | unit | null`; unit and null may be left out.
 
+    A name followed by tasks in brackets, `auc [binary]`, is a column in tables of these tasks alone.
+
     Examples
     --------
     >>> read_columns("late_min | DOUBLE | delay at arrival | min | not arrived yet")[0].description
@@ -93,7 +102,9 @@ def read_columns(text: str) -> tuple[LakeColumn, ...]:
         if kind not in TYPES and not kind.startswith("STRUCT("):
             raise ValueError(f"{name}: found type {kind!r}; allowed: {', '.join(TYPES)}, STRUCT(…)[]")
         unit, null = [*more, "", ""][:2]
-        found.append(LakeColumn(name, kind, meaning, unit, null or NEVER_NULL))
+        name, _, tasks = name.partition(" [")
+        of = tuple(filter(None, tasks.rstrip("]").split(", ")))
+        found.append(LakeColumn(name, kind, meaning, unit, null or NEVER_NULL, of))
     return tuple(found)
 
 
