@@ -34,7 +34,11 @@ class _Commands(TyperGroup):
 
             if isinstance(error, ProjectError):
                 raise fail(str(error)) from error
-            said = explain_machine_error(error, state_paths().root)
+            try:
+                root = state_paths().root
+            except ProjectError:  # what was asked was wrong before the project was looked at
+                raise error from None
+            said = explain_machine_error(error, root)
             if said is None:
                 raise
             raise fail(said) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,3 +11,11 @@ UseCaseName = Annotated[str, typer.Argument(help="Name of the use case, which is
 From = Annotated[str, typer.Option("--from", help="First drop, as YYYY-MM-DD.")]
 To = Annotated[str, typer.Option("--to", help="Last drop, included.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+
+
+class PredictedTask(StrEnum):
+    """The tasks that `new` begins."""
+
+    BINARY = "binary"
+    REGRESSION = "regression"
+    COUNT = "count"

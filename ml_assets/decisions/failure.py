@@ -3,7 +3,7 @@
 Input: how the champion scored the newest drops, and the first drop since which it is worse than its baseline. Output:
 the reason in words, or None. A champion has failed when one of these holds:
 
-- most of its newest scores cannot be right, such as no probability;
+- most of its newest scores are not valid: no probability, or no number;
 - all of its newest scores are equal;
 - most of the newest rows have inputs far from its training rows;
 - its log loss is above the baseline's, by a sequential test.
@@ -67,7 +67,7 @@ def failure_of(scored: Sequence[ScoredDrop], behind_since: DropKey | None) -> st
     undefined = _newest(scored, 1, LEAST_ROWS)
     wrong, rows = sum(each.without_score for each in undefined), sum(each.n for each in undefined)
     if 2 * wrong > rows:
-        return f"{wrong} of its {rows} scores since drop {undefined[0].drop} are none that its task allows"
+        return f"{wrong} of its {rows} scores since drop {undefined[0].drop} are not valid"
     alike = _newest(scored, LEAST_DROPS, LEAST_ALIKE)
     lows = [each.lowest for each in alike if each.lowest is not None]
     highs = [each.highest for each in alike if each.highest is not None]

@@ -11,7 +11,7 @@ from ml_assets.monitoring.performance import ROLES, Days, FloatArray, Row, Score
 from ml_assets.monitoring.placebo_z_score import false_alarm_rate
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
+from ml_assets.stats.block_bootstrap import mean_interval, paired_day_block_bootstrap
 from ml_assets.stats.measured_intervals import measured_intervals
 from ml_assets.stats.tasks import task_of
 
@@ -148,6 +148,10 @@ def _worth_of_fallback(
 
 
 def _prior_state(spec: UseCaseSpec, y: FloatArray, p: FloatArray, days: Days) -> str:
+    if not task_of(spec.task).has_classes:
+        rng, resamples = np.random.default_rng(spec.model.seed), spec.model.gate.resamples
+        lower, upper = mean_interval(y - p, days, rng, resamples, 1 - _rate(spec))
+        return "shifted" if lower > 0 or upper < 0 else "cannot tell"
     short = paired_day_block_bootstrap(
         p,
         y,

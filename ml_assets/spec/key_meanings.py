@@ -36,6 +36,11 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "retention": "how long old versions are kept",
         "experiments": "challengers that serve a share of the traffic",
     },
+    "Bar": {
+        "metric": "a metric of the task: for `regression` mse, mae, r2 or rank_correlation, for example",
+        "at_least": "what a candidate has to reach",
+        "at_most": "what a candidate may not exceed",
+    },
     "Augmentation": {"share": "rows that are made: of the other class (`smote`), or of all rows (`perturbation`)"},
     "Sampling": {"half_life": "age at which a row counts half as much, with `time_weighted`"},
     "TextFeature": {
@@ -267,6 +272,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
 
 # values of keys that no shipped declaration has, for the reference
 _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "Bar": {"metric": "mae", "at_least": 0.1, "at_most": 15},
     "Upload": {"stable_for": "2min", "marker": "_SUCCESS"},
     "FileFormat": {"quote": "'", "thousands": ".", "title_lines": 2, "sheet": "Orders"},
     "Source": {"null_values": ["", "NA"], "asset": "shop/orders"},

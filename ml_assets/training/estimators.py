@@ -53,7 +53,7 @@ def fit_candidate(
     """
     checked = _checked_labels(features, labels, task_of(options.task))
     if needs_both_classes(candidate):
-        _require_both_classes(checked)
+        _require_variety(checked, task_of(options.task))
     if candidate.kind == "blend":
         raise ValueError(f"candidate {candidate.name!r} is a blend: it is made of fitted candidates")
     if options.task not in model_kind(candidate.kind).tasks:
@@ -131,6 +131,7 @@ def _checked_labels(features: pd.DataFrame, labels: ArrayLike, task: Task) -> ND
     return y
 
 
-def _require_both_classes(y: NDArray[np.float64]) -> None:
+def _require_variety(y: NDArray[np.float64], task: Task) -> None:
     if y.min() == y.max():
-        raise ValueError(f"all {y.size} training labels are {y[0]:g}: one class or value alone teaches nothing")
+        one = "class" if task.has_classes else "value"
+        raise ValueError(f"all {y.size} training labels are {y[0]:g}: one {one} alone teaches nothing")

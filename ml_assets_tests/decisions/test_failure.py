@@ -38,7 +38,7 @@ def test_the_same_score_for_everybody_needs_two_drops_and_two_hundred_rows(
 
 
 def test_scores_that_are_no_probability_fail_at_once_where_rows_are_enough() -> None:
-    assert failure_of(drops(60, wrong=31), None) == "31 of its 60 scores since drop 2024-05-01 are no probability"
+    assert failure_of(drops(60, wrong=31), None) == "31 of its 60 scores since drop 2024-05-01 are not valid"
     assert failure_of(drops(60, wrong=30), None) is None
     assert failure_of(drops(1, wrong=1), None) is None  # one row of one drop proves nothing
 

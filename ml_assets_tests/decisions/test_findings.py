@@ -6,6 +6,7 @@ from typing import Any
 
 from ml_assets.decisions.findings import finding_of_experiment, finding_of_verdict, findings_of_drop
 from ml_assets.decisions.incidents import Finding, Waning, measured_against
+from ml_assets.stats.binary import BINARY
 
 DROP = "2013-07-09"
 WAIT = {"action": "wait", "trigger": "drift", "would_change": "the cooldown ends with drop 2013-07-20"}
@@ -24,7 +25,7 @@ def alarm(family: str, monitor: str, **more: Any) -> dict[str, Any]:
 
 def found(**tables: Any) -> list[Any]:
     known: dict[str, Any] = {"ledger": [], "alarms": [], "performance": None, "stale": [], "decision": FIX}
-    return findings_of_drop("flights", DROP, **{**known, **tables})
+    return findings_of_drop("flights", DROP, **{"task": BINARY, **known, **tables})
 
 
 def test_healthy_drop_has_no_finding() -> None:

@@ -140,7 +140,7 @@ def test_every_reference_to_nothing_is_found_where_it_stands(broken: Broken) -> 
             "kind: group_history",
             "kind: xgboost",
             "model.candidates[1].kind",
-            "the first candidate is the baseline to beat; found 'xgboost'; allowed: group_history",
+            "the first candidate is the baseline to beat; found 'xgboost'; allowed: group_history or feature_value",
         ),
         (
             "key: [tail_number]",

@@ -26,12 +26,12 @@ def test_weights_are_shares_and_the_same_rows_give_the_same(seed: int, members: 
     scores = [rng.random(n) for _ in range(members)]
     labels = (rng.random(n) < 0.3).astype(float)
 
-    weights = fit_weights(scores, labels)
+    weights = fit_weights(scores, labels, "binary")
 
     assert len(weights) == members
     assert min(weights) >= 0
     assert sum(weights) == pytest.approx(1)
-    assert fit_weights(scores, labels) == weights
+    assert fit_weights(scores, labels, "binary") == weights
 
 
 @given(seed=st.integers(0, 10_000), members=st.integers(2, 5), sureness=st.floats(0.1, 4))
@@ -41,7 +41,7 @@ def test_no_shift_of_weight_between_two_members_loses_less(seed: int, members: i
     scores = [1 / (1 + np.exp(-sureness * (truth + rng.normal(0, noise, 300)))) for noise in rng.random(members) * 2]
     labels = (rng.random(300) < 1 / (1 + np.exp(-truth))).astype(float)
 
-    weights = np.array(fit_weights(scores, labels))
+    weights = np.array(fit_weights(scores, labels, "binary"))
 
     design = np.column_stack([logit(score) for score in scores])
     gradient = design.T @ (1 / (1 + np.exp(-design @ weights)) - labels) / 300
@@ -57,18 +57,18 @@ def test_two_that_see_different_things_lose_less_together_than_either_or_their_e
     labels = (rng.random(4000) < 1 / (1 + np.exp(-a - b + 1))).astype(float)
     scores = [1 / (1 + np.exp(-1.6 * a + 0.8)), 1 / (1 + np.exp(-1.6 * b + 0.8))]
 
-    weights = fit_weights(scores, labels)
+    weights = fit_weights(scores, labels, "binary")
 
-    loss = log_loss(labels, blended(scores, weights))
+    loss = log_loss(labels, blended(scores, weights, "binary"))
     assert weights[0] > weights[1] > 0.1
-    assert loss < min(log_loss(labels, each) for each in (*scores, blended(scores, (0.5, 0.5))))
+    assert loss < min(log_loss(labels, each) for each in (*scores, blended(scores, (0.5, 0.5), "binary")))
 
 
 def test_without_rows_shares_are_even_and_equal_members_keep_them() -> None:
     same = np.array([0.2, 0.7, 0.4])
 
-    assert fit_weights([np.empty(0)] * 4, np.empty(0)) == (0.25,) * 4
-    assert fit_weights([same, same], np.array([0.0, 1.0, 1.0])) == pytest.approx((0.5, 0.5))
+    assert fit_weights([np.empty(0)] * 4, np.empty(0), "binary") == (0.25,) * 4
+    assert fit_weights([same, same], np.array([0.0, 1.0, 1.0]), "binary") == pytest.approx((0.5, 0.5))
 
 
 def test_score_of_a_blend_is_the_weighed_mean_of_log_odds_and_depends_on_its_own_row(blend: Blend) -> None:

@@ -7,6 +7,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from ml_assets.stats.binary import BINARY
 from ml_assets.training.labels import LabelError, validate_labels
 
 FIRST, SECOND = date(2013, 1, 2), date(2013, 1, 3)
@@ -18,7 +19,7 @@ def settle(drawn: dict[str, list[Any]]) -> list[dict[str, Any]]:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("_given", pa.table(drawn))
         connection.execute("CREATE TEMP TABLE _drawn AS SELECT * FROM _given")
-        return validate_labels(connection).to_arrow_table().to_pylist()
+        return validate_labels(connection, BINARY.labels).to_arrow_table().to_pylist()
 
 
 def drawn(*labels: tuple[Any, Any], drops: list[date] | None = None, **more: list[Any]) -> dict[str, list[Any]]:

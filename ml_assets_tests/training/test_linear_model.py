@@ -19,9 +19,8 @@ from ml_assets.training.linear_model import (
     NumericColumn,
     ScaledTerm,
     TextColumn,
-    load_logistic_regression,
 )
-from ml_assets.training.logistic_regression import fit_logistic_regression
+from ml_assets.training.logistic_regression import fit_logistic_regression, load_logistic_regression
 from ml_assets_tests.training.conftest import fit_request
 
 Rows = tuple[pd.DataFrame, np.ndarray]

@@ -9,13 +9,16 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
 
 from ml_assets.demo.flight_tables import package_file
 from ml_assets.spec.model import ModelCandidate
-from ml_assets.training.candidate_parameters import FitOptions
+from ml_assets.training.candidate_parameters import FitOptions, candidate_parameters
 from ml_assets.training.feature_matrix import FeatureColumns, learn_columns
 from ml_assets.training.linear_model import FittedLogisticRegression
 from ml_assets.training.logistic_regression import (
+    DEFAULTS,
     fit_logistic_regression,
     numbers_of,
     pipeline_frame,
@@ -43,14 +46,20 @@ def _fit(
     return fit_logistic_regression(fit_request(candidate, rows[0], rows[1].astype(float), seed=0, **more))
 
 
+def _pipeline(candidate: ModelCandidate, columns: FeatureColumns) -> Pipeline:
+    parameters = candidate_parameters(candidate, DEFAULTS)
+    regression = LogisticRegression(
+        C=parameters["C"], max_iter=int(parameters["max_iter"]), random_state=0, solver="newton-cholesky"
+    )
+    return unfitted_pipeline(regression, columns, int(parameters["min_frequency"]))
+
+
 def _largest_difference(candidate: ModelCandidate, training: Rows, scored: pd.DataFrame) -> float:
     """Fit scikit-learn's pipeline; compare its probabilities with those of the numbers read out of it."""
     columns = learn_columns(training[0])
-    pipeline = unfitted_pipeline(candidate, columns, 0).fit(
-        pipeline_frame(training[0], columns), training[1].astype(int)
-    )
+    pipeline = _pipeline(candidate, columns).fit(pipeline_frame(training[0], columns), training[1].astype(int))
 
-    found = numbers_of(pipeline, columns).predict(scored)
+    found = numbers_of(FittedLogisticRegression, pipeline, columns).predict(scored)
 
     return float(np.abs(found - pipeline.predict_proba(pipeline_frame(scored, columns))[:, 1]).max())
 
@@ -120,12 +129,12 @@ def test_contributions_and_importance_are_those_of_the_pipelines_coefficients(tr
     frame, labels = training_rows
     columns = learn_columns(frame)
     prepared = pipeline_frame(frame, columns)
-    pipeline = unfitted_pipeline(CANDIDATE, columns, 0).fit(prepared, labels)
+    pipeline = _pipeline(CANDIDATE, columns).fit(prepared, labels)
     coefficients = pipeline.named_steps["regression"].coef_[0]
     weighed = np.asarray(pipeline[:-1].transform(prepared)) * coefficients
 
-    parts, _ = numbers_of(pipeline, columns).contributions(frame)
-    importance = numbers_of(pipeline, columns).importance()
+    parts, _ = numbers_of(FittedLogisticRegression, pipeline, columns).contributions(frame)
+    importance = numbers_of(FittedLogisticRegression, pipeline, columns).importance()
 
     # in order: hour, wind, holiday, flag of an unknown wind, then AA, B6, UA and the rare ones
     np.testing.assert_allclose(parts["hour"], weighed[:, 0], atol=1e-12)

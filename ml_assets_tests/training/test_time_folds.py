@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.spec.model import Folds
-from ml_assets.training.time_folds import LEAST_POSITIVES, time_folds
+from ml_assets.training.time_folds import LEAST_VARIED, time_folds
 
 TWO_DAYS = timedelta(days=2)
 
@@ -78,11 +78,11 @@ def test_window_with_too_few_of_a_class_is_left_out() -> None:
     rows = rows_of(40)
     newest = rows["prediction_at"] > rows["prediction_at"].max() - timedelta(days=7)
     rows.loc[newest, "label"] = 0.0
-    rows.loc[rows.index[newest][: LEAST_POSITIVES - 1], "label"] = 1.0
+    rows.loc[rows.index[newest][: LEAST_VARIED - 1], "label"] = 1.0
     folds = Folds(count=2, length=timedelta(days=7))
 
     without = time_folds(rows, folds, TWO_DAYS)
-    rows.loc[rows.index[newest][:LEAST_POSITIVES], "label"] = 1.0
+    rows.loc[rows.index[newest][:LEAST_VARIED], "label"] = 1.0
 
     assert len(without) == 1
     assert len(time_folds(rows, folds, TWO_DAYS)) == 2

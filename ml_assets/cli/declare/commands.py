@@ -13,7 +13,7 @@ from ml_assets.cli.console import (
     state_of,
     use_case_names,
 )
-from ml_assets.cli.options import AsJson, UseCaseName
+from ml_assets.cli.options import AsJson, PredictedTask, UseCaseName
 
 commands = typer.Typer()
 
@@ -41,6 +41,9 @@ def new(
     every: Annotated[str, typer.Option(help="Time between batches, 1d or 7d, where that is decided.")] = "decide",
     at: Annotated[str, typer.Option(help="Local time of the batch, as 06:00, where that is decided.")] = "decide",
     zone: Annotated[str, typer.Option(help="Time zone of the batch and of moments without an offset.")] = "decide",
+    task: Annotated[
+        PredictedTask, typer.Option(help="What is predicted: a yes or no, an amount, or how often something happens.")
+    ] = PredictedTask.BINARY,
 ) -> None:
     """Write the first declaration of a use case from data files.
 
@@ -52,7 +55,7 @@ def new(
     from ml_assets.cli.declare.new import begin_use_case
     from ml_assets.cli.declare.new_facts import Decided
 
-    begin_use_case(defs_folder(), name, given, Decided(every, at, zone), datetime.now(UTC).date())
+    begin_use_case(defs_folder(), name, given, Decided(every, at, zone, task.value), datetime.now(UTC).date())
 
 
 @commands.command()

@@ -12,10 +12,14 @@ from ml_assets.ingestion.profiling import ColumnProfile, FileProfile, Sentinel
 from ml_assets.ingestion.proposal import Parts, Proposal, propose_expectations
 from ml_assets.spec.calendar import format_duration, parse_duration
 from ml_assets.spec.names import DECIDE
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.given_files import Row
 
 MOST_LEVELS = 50  # of a string that becomes a feature
 WEEKDAY = "day_of_week"  # the expression that the baseline groups by where no column fits
+_ASKED = {  # what only a person can say of labels
+    "binary": "what is a positive", "regression": "which amount came true", "count": "how often did it happen",
+}  # fmt: skip
 _PAST_DAYS = 90  # a newest row older than this tells a past that ended
 _MOST_MEANS, _MOST_LATEST, _MOST_SHOWN = 3, 8, 6  # columns of a first view, and of a first worklist
 
@@ -27,6 +31,7 @@ class Decided:
     every: str = DECIDE
     at: str = DECIDE
     zone: str = DECIDE
+    task: str = "binary"
 
     @property
     def length(self) -> timedelta:
@@ -142,6 +147,8 @@ class DraftFacts:
         Settings of monitoring and retraining that depend on the time between batches.
     example_columns, outcome_columns
         What the first SELECT of the examples keeps, and what a label can be made of.
+    task, asked, allowed, loss
+        What is predicted; what a person is asked about labels, what these can be, and by what models are compared.
     """
 
     name: str
@@ -158,6 +165,10 @@ class DraftFacts:
     outcome_columns: Sequence[ColumnProfile]
     examples_rows: Sequence[Row]
     labels_rows: Sequence[Row]
+    task: str
+    asked: str
+    allowed: str
+    loss: str
 
 
 def gather_draft(draft: Draft) -> DraftFacts:
@@ -186,6 +197,10 @@ def gather_draft(draft: Draft) -> DraftFacts:
         [column for column in labels.columns if column.name not in keys and not column.is_moment],
         [{name: value for name, value in row.items() if name not in hidden} for row in draft.rows[examples.name]],
         draft.rows[labels.name],
+        draft.decided.task,
+        _ASKED[draft.decided.task],
+        task_of(draft.decided.task).labels.allowed,
+        str(task_of(draft.decided.task).loss_metric),
     )
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from ml_assets.features.outcome_leakage import LeakageSign, find_filled_afterwards, find_telling_absence
 from ml_assets.features.split_overlap import report_entities, report_near_duplicates, report_twins
-from ml_assets.features.target_leakage import find_target_leakage, score_cheaply
+from ml_assets.features.target_leakage import MAX_SINGLE_AUC, find_target_leakage, score_cheaply
 from ml_assets.features.training_sample import read_drawn
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.sandbox import restrict_to_tables
 from ml_assets.stores.table_files import TableFiles
 from ml_assets.stores.use_case_state import UseCaseState
@@ -18,6 +19,8 @@ from ml_assets.training.training_set import DrawPlan
 if TYPE_CHECKING:
     import duckdb
 
+# the last value of a steady amount tells high from low nearly always; what tells it always is the outcome itself
+_MAX_OF_NUMBERS = 0.98
 _DROPS = 60  # about how many are looked at for nulls
 _OWN = {"batch_date", "example_id", "prediction_at", "label", "split"}
 
@@ -27,7 +30,7 @@ def audit_outcomes(spec: UseCaseSpec, state: UseCaseState) -> list[LeakageSign]:
 
     Single columns against the label, out of time; nulls against what became of an example; columns that only matured
     examples have; rows, near-duplicates and entities that both splits hold. Nothing is found where there are fewer than
-    thirty rows to judge by.
+    thirty rows to judge by. Of labels that are numbers it is asked whether they lie above the median.
     """
     lake = state.lake
     recorded = lake.metadata("training_set")
@@ -39,14 +42,19 @@ def audit_outcomes(spec: UseCaseSpec, state: UseCaseState) -> list[LeakageSign]:
         tables["features"] = tables["features"].of_drops(_looked_at(spec, tables["features"]))
         if plan.has_weak_labels:
             tables["_all_labels"] = tables.pop("training_set")
+        task = task_of(spec.task)
+        if not task.has_classes:
+            tables["_amounts"], tables["_outcomes"] = tables.pop("training_set"), tables.pop("labels")
         restrict_to_tables(connection, tables)
+        if not task.has_classes:
+            _split_at_median(connection)
         if plan.has_weak_labels:  # functions read the columns of examples: only gold labels tell a leak from a vote
             gold = "SELECT * FROM _all_labels WHERE label_origin = 'gold'"
             connection.execute(f"CREATE TEMP VIEW training_set AS {gold}")
         features = [name for name in connection.view("training_set").columns if name in plan.features]
         own = _join(connection, features)
         rows = read_drawn(connection, [*features, *own])
-        found = find_target_leakage(rows)
+        found = find_target_leakage(rows, MAX_SINGLE_AUC if task.has_classes else _MAX_OF_NUMBERS)
         found += _by_outcome(connection, plan, own)
         score = score_cheaply(rows, {name: rows.columns[name] for name in features})
         found.append(report_twins(connection, features))
@@ -54,6 +62,13 @@ def audit_outcomes(spec: UseCaseSpec, state: UseCaseState) -> list[LeakageSign]:
         found += [near] if near is not None else []
         found += report_entities(connection, rows, _entities(connection, spec), score)
     return found
+
+
+def _split_at_median(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make two classes of labels that are numbers: above the median of the rows trained on, and not."""
+    above = "CAST(label > (SELECT median(label) FROM _amounts WHERE split = 'train') AS INTEGER) AS label"
+    for view, table in (("training_set", "_amounts"), ("labels", "_outcomes")):
+        connection.execute(f"CREATE TEMP VIEW {view} AS SELECT * REPLACE ({above}) FROM {table}")
 
 
 def _looked_at(spec: UseCaseSpec, features: TableFiles) -> set[DropKey]:
