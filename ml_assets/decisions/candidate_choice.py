@@ -47,11 +47,11 @@ def choose_candidate(
     reasons: list[str] = []
     for name, loss in candidates:
         if not math.isfinite(loss):
-            reasons.append(f"{name}: not taken, its log loss is not finite ({loss})")
+            reasons.append(f"{name}: not taken, its loss is not finite ({loss})")
             continue
         is_better, reason = _compare(name, loss, taken, margin)
         if is_better and (broken := breaks(name)):
-            is_better, reason = False, f"{name}: not taken, log loss {loss:.6f}, it breaks {broken}"
+            is_better, reason = False, f"{name}: not taken, loss {loss:.6f}, it breaks {broken}"
         taken = (name, loss) if is_better else taken
         reasons.append(reason)
     if taken is None:
@@ -61,12 +61,12 @@ def choose_candidate(
 
 def _compare(name: str, loss: float, taken: tuple[str, float] | None, margin: float) -> tuple[bool, str]:
     if taken is None:
-        return True, f"{name}: taken as the simplest candidate with a finite log loss ({loss:.6f})"
+        return True, f"{name}: taken as the simplest candidate with a finite loss ({loss:.6f})"
     taken_name, taken_loss = taken
     gain = (taken_loss - loss) / taken_loss if taken_loss > 0 else 0.0
     is_better = loss < taken_loss and gain >= margin
     verdict = "taken" if is_better else "not taken"
     return (
         is_better,
-        f"{name}: {verdict}, log loss {loss:.6f} gains {gain:+.2%} over {taken_name}, asked is {margin:.2%}",
+        f"{name}: {verdict}, loss {loss:.6f} gains {gain:+.2%} over {taken_name}, asked is {margin:.2%}",
     )

@@ -65,30 +65,41 @@ def _sections(task: Task, found: Ablation) -> Iterator[Section]:
         [
             f"{found.candidate} with {found.full.n_features} features: {task.loss_metric} {found.full.loss:.4f}, "
             f"{task.headline} {found.full.measured[task.headline.name]:.4f} on windows ahead inside the training rows.",
-            "Every variant is scored on the same rows. 'Saved' is its share of the full model's log loss that it "
+            "Every variant is scored on the same rows. 'Saved' is its share of the full model's loss that it "
             "saves; below zero it loses. Brackets: 90 % of resampled days.",
             _noise(found.seeds),
         ],
     )
-    yield _importance(found)
-    yield _spared(found)
+    yield _importance(task, found)
+    yield _spared(task, found)
     sentence = "Before each window the features are ranked on what had matured by then, so nothing looked ahead."
     yield Section("Features kept", [sentence], cost_heads(task), cost_rows(task, [found.full, *found.pruned]))
     points = [(m.name, float(m.cost.n_bytes), m.loss)
               for m in (found.full, *found.smaller) if m.cost is not None]  # fmt: skip
     sentence = "Fewer and shallower trees learn faster, or a member stands alone."
-    pictures = {"size and log loss, in the order of the table from 0": size_and_loss_png(points)}
+    pictures = {"size and loss, in the order of the table from 0": size_and_loss_png(task.loss_metric, points)}
     yield Section(
         "Smaller models", [sentence], cost_heads(task), cost_rows(task, [found.full, *found.smaller]), pictures
     )
     yield _dates(found.time_proxies)
 
 
-def _importance(found: Ablation) -> Section:
+def leaning_heads(task: Task) -> tuple[str, str]:
+    """Name what importance is measured in: of permutation the loss, of SHAP the scale on which scores add up.
+
+    >>> from ml_assets.stats.binary import BINARY
+    >>> leaning_heads(BINARY)
+    ('permutation, nats', 'SHAP, log odds')
+    """
+    return f"permutation, {task.loss_metric.unit or task.loss_metric}", f"SHAP, {task.scale.unit or 'score'}"
+
+
+def _importance(task: Task, found: Ablation) -> Section:
     sentences = [
-        "Permutation: by how much the log loss of held-out rows rises when a column is shuffled among them. SHAP: the "
-        "mean absolute part of a feature in the log odds."
+        f"Permutation: by how much the {task.loss_metric} of held-out rows rises when a column is shuffled among them. "
+        f"SHAP: the mean absolute part of a feature in the {task.scale.unit or 'score'}."
     ]
+    permuted, shap = leaning_heads(task)
     if found.agrees is not None:
         sentences.append(
             f"The two agree by a rank correlation of {found.agrees.spearman:.2f}; of the first {TOP} they share "
@@ -105,12 +116,10 @@ def _importance(found: Ablation) -> Section:
     rows = [[name, f"{means[name]:+.5f}", f"{found.by_feature[name].std():.5f}",
              f"{found.shap[name]:.4f}" if found.shap else ""] for name in first]  # fmt: skip
     pictures = {
-        "shuffled alone, a dot a repeat": importance_png(found.by_feature, "log loss rises by, nats"),
-        "whole views shuffled": importance_png(found.by_group, "log loss rises by, nats"),
+        "shuffled alone, a dot a repeat": importance_png(found.by_feature, f"rises by, {task.loss_metric}"),
+        "whole views shuffled": importance_png(found.by_group, f"rises by, {task.loss_metric}"),
     }
-    return Section(
-        "What it leans on", sentences, ["feature", "permutation, nats", "spread", "SHAP, log odds"], rows, pictures
-    )
+    return Section("What it leans on", sentences, ["feature", permuted, "spread", shap], rows, pictures)
 
 
 def _dates(found: Sequence[TimeProxy]) -> Section:
@@ -128,10 +137,10 @@ def _noise(seeds: Sequence[MeasuredVariant]) -> str:
     if not seeds:
         return "How much another seed alone would change was not measured: ask for it by --seeds."
     furthest = max(abs(each.gain.estimate) for each in seeds if each.gain is not None)
-    return f"Another seed alone changes the log loss by up to {furthest:.2%}: what differs by less says nothing."
+    return f"Another seed alone changes the loss by up to {furthest:.2%}: what differs by less says nothing."
 
 
-def _spared(found: Ablation) -> Section:
+def _spared(task: Task, found: Ablation) -> Section:
     surely = [each.name for each in found.ablated if each.gain is not None and each.gain.upper < 0]
     sentences = [
         "Refitted without the features of each view, or without what is computed of the example's own row (=).",
@@ -141,9 +150,13 @@ def _spared(found: Ablation) -> Section:
     ]
     rows = [[each.name, str(each.n_features), said_gain(each)] for each in _worst_first(found.ablated)]
     gains = _gains(found.ablated)
-    pictures = {"log loss saved by leaving it out": gains_png(gains)} if gains else {}
+    pictures = {f"{task.loss_metric} saved by leaving it out": gains_png(task.loss_metric, gains)} if gains else {}
     return Section(
-        "Views that could be spared", sentences, ["without", "features left", "log loss saved"], rows, pictures
+        "Views that could be spared",
+        sentences,
+        ["without", "features left", f"{task.loss_metric} saved"],
+        rows,
+        pictures,
     )
 
 

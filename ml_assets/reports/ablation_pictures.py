@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ml_assets.reports.figure_style import picture_figure, png_of
 from ml_assets.reports.pictures import draw_intervals
 from ml_assets.reports.plain_text import label_text
+from ml_assets.stats.metric import Metric
 
 _MOST = 15
 
@@ -27,8 +28,8 @@ def importance_png(rises: Mapping[str, NDArray[np.float64]], label: str) -> byte
         return png_of(figure)
 
 
-def size_and_loss_png(points: Sequence[tuple[str, float, float]]) -> bytes:
-    """Draw log loss against kilobytes, on a logarithmic axis, one numbered dot a variant: (name, bytes, log loss)."""
+def size_and_loss_png(measure: Metric, points: Sequence[tuple[str, float, float]]) -> bytes:
+    """Draw the loss against kilobytes, on a logarithmic axis, one numbered dot a variant: (name, bytes, loss)."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     with picture_figure() as (figure, axes):
@@ -40,18 +41,18 @@ def size_and_loss_png(points: Sequence[tuple[str, float, float]]) -> bytes:
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:,.0f}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set(xlabel="kB of all files", ylabel="log loss ahead, nats")
+        axes.set(xlabel="kB of all files", ylabel=f"{measure} ahead")
         figure.legend(*axes.get_legend_handles_labels(), fontsize=5, loc="outside upper center", ncols=2,
                       markerscale=0.3)  # fmt: skip
         return png_of(figure)
 
 
-def gains_png(gains: Sequence[tuple[str, float, float, float]]) -> bytes:
-    """Draw gains with their intervals, the lowest on top: (name, estimate, lower, upper), as shares of the log loss."""
+def gains_png(measure: Metric, gains: Sequence[tuple[str, float, float, float]]) -> bytes:
+    """Draw gains with their intervals, the lowest on top: (name, estimate, lower, upper), as shares of the loss."""
     shown = sorted(gains, key=lambda each: -each[1])[-2 * _MOST :]
     with picture_figure() as (figure, axes):
         in_percent = [(name, value * 100, lower * 100, upper * 100) for name, value, lower, upper in shown]
         draw_intervals(axes, in_percent, font_size=5)
         axes.axvline(0, color="0.6", linewidth=0.8)
-        axes.set(xlabel="log loss saved without it, %")
+        axes.set(xlabel=f"{measure} saved without it, %")
         return png_of(figure)

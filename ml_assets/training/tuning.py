@@ -30,7 +30,7 @@ class Trial:
     Attributes
     ----------
     loss
-        Mean log loss over the windows; NaN where the trial was stopped or failed.
+        Mean loss over the windows; NaN where the trial was stopped or failed.
     windows
         How many windows were scored before it ended.
     outcome
@@ -131,7 +131,7 @@ def tune_candidate(
         tell(f"{candidate.name}: the budget ended before a trial did; the declared parameters stand")
         return candidate, trials
     best = min(complete, key=lambda trial: trial.loss)
-    tell(f"{candidate.name}: best of {len(trials)} trials, log loss {best.loss:.5f} with {best.parameters}")
+    tell(f"{candidate.name}: best of {len(trials)} trials, {task.loss_metric} {best.loss:.5f} with {best.parameters}")
     marked = [replace(trial, is_best=trial is best) for trial in trials]
     return candidate.model_copy(update={"parameters": candidate.parameters | best.parameters}), marked
 

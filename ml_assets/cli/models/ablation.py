@@ -12,7 +12,7 @@ from ml_assets.cli.progress import progress_bar
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.pipeline.training.ablation import TOP, Ablation, count_steps, measure_ablation
 from ml_assets.pipeline.training.training_set import read_newest
-from ml_assets.reports.ablation_page import ablation_page, cost_heads, cost_rows, said_gain
+from ml_assets.reports.ablation_page import ablation_page, cost_heads, cost_rows, leaning_heads, said_gain
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.tasks import task_of
 from ml_assets.stores.landing import write_whole
@@ -80,15 +80,15 @@ def _show(spec: UseCaseSpec, found: Ablation, page: Path | None) -> None:
     means = {name: float(rises.mean()) for name, rises in found.by_feature.items()}
     leaned_on = [[name, f"{means[name]:+.5f}", f"{found.shap[name]:.4f}" if found.shap else ""]
                  for name in ranked(means)[:_SHOWN]]  # fmt: skip
-    print_table("what it leans on", ["feature", "permutation, nats", "SHAP, log odds"], leaned_on)
+    task = task_of(spec.task)
+    print_table("what it leans on", ["feature", *leaning_heads(task)], leaned_on)
     if found.agrees is not None:
         say(f"the two agree by {found.agrees.spearman:.2f}; of the first {TOP} they share {found.agrees.top:.0%}")
     if found.stands is not None:
         say(f"over {found.stands.n_fits} seeds SHAP ranks alike by {found.stands.mean_spearman:.2f}")
     spared = sorted(found.ablated, key=lambda each: each.gain.estimate if each.gain else 0.0)
     shown = [[each.name, each.n_features, said_gain(each)] for each in spared[:_SHOWN]]
-    print_table("without which view", ["without", "features left", "log loss saved"], shown)
-    task = task_of(spec.task)
+    print_table("without which view", ["without", "features left", f"{task.loss_metric} saved"], shown)
     kept = [found.full, *found.seeds, *found.pruned, *found.smaller]
     columns = [TableColumn(head, rank) for head, rank in zip(cost_heads(task), _COST_RANKS, strict=True)]
     print_table("features kept, and smaller models", columns, cost_rows(task, kept), see="--json")

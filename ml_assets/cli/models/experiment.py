@@ -21,6 +21,7 @@ from ml_assets.reports.experiment_page import write_experiment_pages
 from ml_assets.spec.calendar import format_duration
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.use_case_state import UseCaseState
 
 CONCLUSIONS = ("promote", "reject", "stop")
@@ -107,6 +108,9 @@ def run_whatif(spec: UseCaseSpec, state: UseCaseState, change: PolicyChange, dro
     """Print what another policy would have done, and what the log does not tell."""
     if change == PolicyChange(reacts=change.reacts):
         raise fail("nothing would be otherwise; allowed: --model, --threshold or --capacity")
+    if spec.task != "binary":
+        said = f"{spec.name} predicts a {task_of(spec.task).scale.score}"
+        raise fail(f"{said}; whatif answers about outcomes that come or do not: task binary")
     found = what_if(spec, state, change, drops)
     say(f"{found.n:,} matured examples with a label of {found.n_drops} drops, {drops[0]} to {drops[1]}")
     if found.measures:

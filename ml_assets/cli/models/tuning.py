@@ -10,6 +10,7 @@ from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.pipeline.training.training_set import read_newest
 from ml_assets.spec.model import Tuning
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.tuning import tune_candidates
 
@@ -38,7 +39,7 @@ def run_tune(spec: UseCaseSpec, state: UseCaseState, candidate: str, budget: Tun
         print_json({"parameters": found, "trials": [asdict(trial) for trial in trials]})
         return
     names = list(dict.fromkeys(name for trial in trials for name in trial.parameters))
-    heads = ["candidate", "outcome", "log loss ahead", *names]
+    heads = ["candidate", "outcome", f"{task_of(spec.task).loss_metric} ahead", *names]
     done = sorted(trials, key=lambda trial: (trial.candidate, trial.outcome != "complete", trial.loss))
     rows_shown = [
         [each.candidate, "best" if each.is_best else each.outcome, each.loss, *(each.parameters.get(n) for n in names)]
