@@ -25,6 +25,7 @@ DROP_SCOPE = ("drop/", "feed/", "drift/", "performance", "freshness/", "decision
 _MANY_REFUSED = 2  # in a row, while the champion does worse
 _ENDS_AT = 0.75  # of its threshold: an incident about a window that moves by a drop stays open until that
 _BY_CHANCE = 0.5  # AUC of scores that say nothing
+_MORE_MISSED = 0.2  # of the outcomes that bounds may leave out: what they surely miss more before it is told
 _NAMED = 4  # monitors named in one message; the report has them all
 
 
@@ -39,6 +40,7 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
     decision: Row | None,
     task: Task,
     max_ece: float = 1.0,
+    level: float | None = None,
 ) -> list[Finding]:
     """Give what is wrong in one drop.
 
@@ -58,12 +60,15 @@ def findings_of_drop(  # noqa: PLR0913 - one argument a table
         What is predicted.
     max_ece
         The calibration error that the gate allows.
+    level
+        The share of outcomes that bounds should hold; None where there are no bounds.
     """
     found = [*_ledger(use_case, drop, ledger), *_feeds(use_case, drop, alarms)]
     found += _drift(use_case, drop, alarms, decision)
     lost = response_to(decision, "performance", responses.PERFORMANCE)
     worse, off = _performance(use_case, task, performance, lost), _calibration(use_case, task, performance, max_ece)
     found += [replace(each, message="; ".join([each.message, *(one.message for one in off)])) for each in worse] or off
+    found += _coverage(use_case, performance, level)
     found += _failing(use_case, task, performance, decision, lost)
     found += _waning(performance, max_ece, {finding.kind for finding in found})
     if stale:
@@ -193,6 +198,21 @@ def _calibration(use_case: str, task: Task, performance: Row | None, max_ece: fl
         doing = responses.CALIBRATION
         found.append(Finding("performance/calibration", "miscalibrated", "warning", said, ece, max_ece, doing, look_at))
     return found
+
+
+def _coverage(use_case: str, performance: Row | None, level: float | None) -> list[Finding]:
+    """Tell of bounds that surely miss a fifth more outcomes than they say; wider ones cost nobody a wrong decision."""
+    performance = performance or {}
+    found, upper = performance.get("coverage"), performance.get("coverage_upper")
+    if level is None or found is None or upper is None or upper >= level - _MORE_MISSED * (1 - level):
+        return []
+    said = (
+        f"bounds hold {found:.1%} of the outcomes from {performance['window_from']} to {performance['window_until']} "
+        f"(at most {upper:.1%}), where {level:.0%} are declared: do not rely on them. They widen by themselves with "
+        "what matures"
+    )
+    look_at = f"ml-assets performance {use_case}"
+    return [Finding("performance/coverage", "coverage", "warning", said, found, level, responses.COVERAGE, look_at)]
 
 
 def _waning(performance: Row | None, max_ece: float, told: Collection[str]) -> list[Waning]:

@@ -31,6 +31,7 @@ PERFORMANCE = "nothing in this drop: no retraining is asked for because of it"
 FIRST = "nothing: the first champion comes back by a rollback alone; the next candidate is judged against what serves"
 PRIOR = "scores are corrected only where the model declares `prior_correction`; this alone starts no retraining"
 CALIBRATION = "nothing: this alone starts no retraining; the next candidate is calibrated anew"
+COVERAGE = "the bounds of the next drops follow what has matured; this alone starts no retraining"
 AGE = "nothing by itself"
 
 

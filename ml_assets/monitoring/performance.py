@@ -58,6 +58,8 @@ class ScoredExamples:
         By feature: its value as text, None where unknown.
     model_versions
         By prediction date and role.
+    bounds
+        Lower and upper bound of the champion's score; NaN where it has none. Empty where none are declared.
     """
 
     prediction_dates: Days
@@ -66,6 +68,7 @@ class ScoredExamples:
     scores: Mapping[str, FloatArray]
     slices: Mapping[str, NDArray[np.object_]]
     model_versions: Mapping[tuple[DropKey, str], str]
+    bounds: tuple[FloatArray, FloatArray] | None = None
 
 
 def judged_window(spec: UseCaseSpec, drop: DropKey) -> tuple[DropKey, DropKey]:
@@ -107,6 +110,8 @@ def read_scored(
     connection.register("_fallback", pa.table({"batch_date": pa.array(sorted(fallback), pa.date32())}))
     names = spec.monitoring.slices
     slices = "".join(f', CAST(f."{name}" AS VARCHAR) AS slice_{place}' for place, name in enumerate(names))
+    held = connection.view("predictions").columns
+    bounds = ", p.lower, p.upper" if spec.model.intervals is not None and "lower" in held else ""
     table = connection.sql(
         f"""
         WITH example AS (
@@ -122,7 +127,7 @@ def read_scored(
             FROM shadow_predictions GROUP BY batch_date, example_id
         )
         SELECT e.*, k.label, CASE WHEN p.served_by = 'challenger' THEN {_OF_CHAMPION} ELSE p.score END AS champion,
-            p.baseline_score AS baseline, s.first_champion, s.last_refused,
+            p.baseline_score AS baseline{bounds}, s.first_champion, s.last_refused,
             CASE WHEN e.batch_date IN (SELECT batch_date FROM _fallback) THEN {_OF_CHAMPION} END AS {FAILED}
         FROM example AS e LEFT JOIN predictions AS p USING (batch_date, example_id)
         LEFT JOIN shadow AS s USING (batch_date, example_id) LEFT JOIN known AS k USING (batch_date, example_id)
@@ -144,6 +149,7 @@ def read_scored(
         scores={role: table[role].to_numpy() for role in ROLES},
         slices={name: table[f"slice_{place}"].to_numpy() for place, name in enumerate(names)},
         model_versions={(day, role): version for day, role, version in versions},
+        bounds=(table["lower"].to_numpy(), table["upper"].to_numpy()) if bounds else None,
     )
 
 
@@ -214,18 +220,43 @@ class _MaturedPart:
             shared = {"role": role, "model_version": self.scored.model_versions[day, role]}
             whole = _counts(task, labels[counted]) | _measures(task, labels[counted], scores[counted], monitoring.costs)
             listed = finite_or_none(mean_label_at(labels[is_scored], scores[is_scored], capacity))
-            yield {**shared, **whole, task.at_capacity: listed}
+            more = self._coverage(counted) if role == "champion" else {}
+            yield {**shared, **whole, task.at_capacity: listed, **more}
             for column, value, mask in masks:
                 inside = mask & counted
                 if inside.any():
                     named = {"slice_column": column, "slice_value": value}
-                    yield {**shared, **named, **_measure_slice(task, labels[inside], scores[inside], monitoring)}
+                    measured = _measure_slice(task, labels[inside], scores[inside], monitoring)
+                    is_judged = role == "champion" and measured["n"] >= monitoring.min_slice
+                    yield {**shared, **named, **measured, **(self._coverage(inside) if is_judged else {})}
+
+    def _coverage(self, rows: NDArray[np.bool_]) -> Row:
+        """Say how often outcomes lay within their bounds, and how wide these were; nothing where none are declared."""
+        if self.scored.bounds is None:
+            return {}
+        lower, upper = (each[self.rows][rows] for each in self.scored.bounds)
+        inside = within(self.scored.labels[self.rows][rows], lower, upper)
+        known = ~np.isnan(inside)
+        return {
+            "coverage": float(inside[known].mean()) if known.any() else None,
+            "interval_width": float((upper - lower)[known].mean()) if known.any() else None,
+        }
 
     def _slices(self) -> Iterator[tuple[str, str | None, NDArray[np.bool_]]]:
         for column, texts in self.scored.slices.items():
             values = texts[self.rows]
             for value in sorted(set(values), key=lambda value: (value is None, value)):
                 yield column, value, np.equal(values, value)
+
+
+def within(labels: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
+    """Say whether each label lies within its bounds: 1 or 0, NaN where either is not known.
+
+    >>> within(np.array([1.0, 5.0, np.nan]), np.array([0.0, 0.0, 0.0]), np.array([2.0, 2.0, 2.0])).tolist()
+    [1.0, 0.0, nan]
+    """
+    is_known = ~np.isnan(labels + lower + upper)
+    return np.where(is_known, (labels >= lower) & (labels <= upper), np.nan)
 
 
 def _counts(task: Task, labels: FloatArray) -> Row:

@@ -7,7 +7,16 @@ import math
 import numpy as np
 
 from ml_assets.monitoring.loss_rise import FAILED, NO_RISES, Rises
-from ml_assets.monitoring.performance import ROLES, Days, FloatArray, Row, ScoredExamples, finite_or_none, judged_window
+from ml_assets.monitoring.performance import (
+    ROLES,
+    Days,
+    FloatArray,
+    Row,
+    ScoredExamples,
+    finite_or_none,
+    judged_window,
+    within,
+)
 from ml_assets.monitoring.placebo_z_score import false_alarm_rate
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
@@ -102,6 +111,7 @@ def judge_performance(  # noqa: PLR0913, PLR0917 - what it is judged by, each of
         "prior_share": prior.share,
         "prior_score": prior.score,
         **({"ece_by_chance": _ece_by_chance(spec, p)} if task.has_classes else {}),
+        **_coverage(spec, scored, start, until, model_version),
         **(_over_first(spec, y, p, others["first_champion"], days) if is_enough else {}),
         **(
             _worth_of_fallback(spec, y, baseline, days, behind.since or rise.since)
@@ -120,6 +130,26 @@ def judge_performance(  # noqa: PLR0913, PLR0917 - what it is judged by, each of
         "n_days": interval.n_days,
         **{name: finite_or_none(value) for name, value in measured.items()},
     }
+
+
+def _coverage(
+    spec: UseCaseSpec, scored: ScoredExamples, start: DropKey, until: DropKey, model_version: str
+) -> dict[str, float]:
+    """Give how often outcomes of the window lay within their bounds, and between what that lies; {} without bounds."""
+    if scored.bounds is None:
+        return {}
+    dates = scored.prediction_dates
+    served = [day for (day, role), version in scored.model_versions.items()
+              if role == "champion" and version == model_version]  # fmt: skip
+    is_in = np.isin(dates, np.array(served, dtype="datetime64[D]"))
+    is_in &= (dates >= np.datetime64(start, "D")) & (dates <= np.datetime64(until, "D"))
+    inside = within(scored.labels, *scored.bounds)
+    is_in &= ~np.isnan(inside)
+    if not is_in.any():
+        return {}
+    rng, resamples = np.random.default_rng(spec.model.seed), spec.model.gate.resamples
+    lower, upper = mean_interval(inside[is_in], dates[is_in], rng, resamples, 1 - _rate(spec))
+    return {"coverage": float(inside[is_in].mean()), "coverage_lower": lower, "coverage_upper": upper}
 
 
 def _over_first(spec: UseCaseSpec, y: FloatArray, p: FloatArray, first: FloatArray, days: Days) -> dict[str, float]:

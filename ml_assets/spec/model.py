@@ -98,6 +98,21 @@ class Abstain(Declared):
     )
 
 
+class Intervals(Declared):
+    """Bounds that outcomes lie within as often as declared: two learned quantiles, moved by what matured lately.
+
+    The newest outcomes say how far bounds lie apart, and the level asked for follows how often the last ones missed.
+    """
+
+    level: float = Field(default=0.9, ge=0.5, le=0.99, description="share of outcomes that lie within the bounds")
+    window: Duration = Field(
+        default=timedelta(days=28), description="how far back matured outcomes move the bounds of the next drop"
+    )
+    parameters: dict[str, float | int | str] = Field(
+        default_factory=dict, description="of the boosted trees that learn the quantiles; as for a candidate of xgboost"
+    )
+
+
 History = Literal["auto", "all"] | Duration
 
 
@@ -118,20 +133,20 @@ class TrainingRecipe(Declared):
     calibration: CalibrationMethod = "none"
     abstain: Abstain | None = None
     objectives: tuple[Objective, ...] = ()
+    intervals: Intervals | None = None
     matures_after: Duration
     history_after: datetime | None = Field(default=None, description="training rows up to then are left out")
     refit: bool = False
     candidates: tuple[ModelCandidate, ...] = Field(min_length=1)
 
     def recorded(self) -> dict[str, Any]:
-        """Give what is recorded with a model, as JSON: not `threads`, nor the binary task or that nothing is augmented.
+        """Give what is recorded with a model, as JSON: not `threads`, the binary task, nor what is not declared.
 
-        Those two came later: a recipe without them has the bytes it had before.
+        Those came later: a recipe without them has the bytes it had before.
         """
         later = {"task"} if self.task == "binary" else set[str]()
-        return self.model_dump(
-            mode="json", exclude={"threads", *later, *([] if self.augmentation else ["augmentation"])}
-        )
+        later |= {name for name in ("augmentation", "intervals") if getattr(self, name) is None}
+        return self.model_dump(mode="json", exclude={"threads", *later})
 
     def candidate(self, name: str) -> ModelCandidate:
         """Find a candidate by its name; raises ValueError naming those that are there."""
@@ -210,6 +225,7 @@ class ModelSpec(Declared):
         default=(), description="metrics that installed packages add, measured at the gate beside those of the task"
     )
     objectives: tuple[Objective, ...] = ()
+    intervals: Intervals | None = Field(default=None, description="bounds of each prediction, where it is a number")
     prior_correction: PriorCorrection | None = None
     behaviours: tuple[Behaviour, ...] = ()
     sensitive: tuple[Sensitive, ...] = ()
@@ -226,6 +242,7 @@ class ModelSpec(Declared):
             calibration=self.calibration,
             abstain=self.abstain,
             objectives=self.objectives,
+            intervals=self.intervals,
             matures_after=matures_after,
             refit=self.refit,
             candidates=self.candidates,

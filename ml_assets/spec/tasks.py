@@ -22,8 +22,8 @@ TASK_METRICS: Mapping[str, tuple[str, ...]] = {
 OTHER_MEASURES: Mapping[str, tuple[str, ...]] = {
     BINARY: ("average_precision", "log_loss_on_old_rows", "cost_at_implied_threshold", "precision_at_capacity",
              "recall_at_capacity"),
-    "regression": ("mse_on_old_rows", "label_at_capacity"),
-    "count": ("deviance_on_old_rows", "label_at_capacity"),
+    "regression": ("mse_on_old_rows", "label_at_capacity", "coverage", "interval_width", "interval_score"),
+    "count": ("deviance_on_old_rows", "label_at_capacity", "coverage", "interval_width", "interval_score"),
 }  # fmt: skip
 _OF_BINARY_GATE = ("min_auc", "max_auc_drop", "max_ece")
 _OF_GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -74,6 +74,12 @@ def task_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
             where = ("model", "sensitive", place, "metric")
             yield where, f"found {metric!r} with task: {task}; allowed: {', '.join(_OF_GROUPS[task])}"
     yield from _kind_faults(model, task)
+    if task == BINARY and model.get("intervals") is not None:
+        allowed = ", ".join(name for name in TASK_METRICS if name != BINARY)
+        yield (
+            ("model", "intervals"),
+            f"found with task: {task}; allowed: with task: {allowed}: labels are numbers",
+        )
 
 
 def _gate_faults(gate: Mapping[str, Any], task: str) -> Iterator[Fault]:

@@ -19,9 +19,11 @@ from ml_assets.stores.landing import write_whole
 from ml_assets.stores.unchanged import folder_marks
 from ml_assets.training.applicability_domain import Envelope
 from ml_assets.training.estimators import FittedModel, load_model
+from ml_assets.training.intervals import FittedQuantiles
 
 _MANIFEST = "manifest.json"
 _OBJECTIVE = "objective_"  # before its name, the part of a bundle that holds it
+_INTERVALS = "intervals"
 _ABANDONED = "abandoned.txt"
 _MOST_LOADED = 4  # bundles in memory: the champion, the first one, two shadows
 
@@ -37,6 +39,7 @@ class JudgedParts:
     trained_until: str
     model: FittedModel
     baseline: FittedModel
+    intervals: FittedQuantiles | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,9 @@ class ModelBundle:
     envelope
         The inputs it scores; None when it scores any.
     objectives
-        By name, what foretells an amount beside the probability.
+        By name, what foretells an amount beside the score.
+    intervals
+        The bounds of its predictions; None without.
     judged
         What the gate judged, where the model was fitted again afterwards; None where the model itself was judged.
     unseen_days
@@ -97,6 +102,7 @@ class ModelBundle:
     envelope: Envelope | None = None
     started_from: str | None = None
     objectives: Mapping[str, FittedModel] = field(default_factory=dict[str, FittedModel])
+    intervals: FittedQuantiles | None = None
     judged: JudgedParts | None = None
     unseen_days: tuple[UnseenDay, ...] = ()
 
@@ -109,6 +115,11 @@ class ModelBundle:
     def judged_baseline(self) -> FittedModel:
         """The baseline beside it."""
         return self.baseline if self.judged is None else self.judged.baseline
+
+    @property
+    def judged_intervals(self) -> FittedQuantiles | None:
+        """The bounds that the gate judges."""
+        return self.intervals if self.judged is None else self.judged.intervals
 
     @property
     def judged_until(self) -> str:
@@ -134,9 +145,11 @@ class ModelStore:
 
     def save(self, bundle: ModelBundle) -> StoredModel:
         """Keep a bundle; the same content has the same version, and is kept once."""
-        parts = {"model": bundle.model, "baseline": bundle.baseline}
+        parts: dict[str, FittedModel] = {"model": bundle.model, "baseline": bundle.baseline}
         if bundle.judged is not None:
             parts |= {"judged_model": bundle.judged.model, "judged_baseline": bundle.judged.baseline}
+            parts |= {} if bundle.judged.intervals is None else {f"judged_{_INTERVALS}": bundle.judged.intervals}
+        parts |= {} if bundle.intervals is None else {_INTERVALS: bundle.intervals}
         parts |= {f"{_OBJECTIVE}{name}": model for name, model in bundle.objectives.items()}
         files = {
             f"{part}/{name}": content for part, model in parts.items() for name, content in model.to_files().items()
@@ -207,7 +220,13 @@ class ModelStore:
             objectives={
                 part.removeprefix(_OBJECTIVE): model for part, model in models.items() if part.startswith(_OBJECTIVE)
             },
-            judged=JudgedParts(manifest["judged_until"], models["judged_model"], models["judged_baseline"])
+            intervals=_quantiles(models.get(_INTERVALS)),
+            judged=JudgedParts(
+                manifest["judged_until"],
+                models["judged_model"],
+                models["judged_baseline"],
+                _quantiles(models.get(f"judged_{_INTERVALS}")),
+            )
             if manifest.get("judged_until")
             else None,
             unseen_days=tuple(UnseenDay(*each) for each in manifest.get("unseen_days", ())),
@@ -255,6 +274,10 @@ class ModelStore:
     def _place(self, as_of: str, candidate: str, sha256: str) -> StoredModel:
         version = f"{as_of}-{candidate}-{sha256[:10]}"
         return StoredModel(version, sha256, self.folder / version)
+
+
+def _quantiles(part: FittedModel | None) -> FittedQuantiles | None:
+    return part if isinstance(part, FittedQuantiles) else None
 
 
 def _load_part(folder: Path, kind: str, files: Mapping[str, bytes]) -> FittedModel:

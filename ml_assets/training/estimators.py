@@ -13,6 +13,7 @@ from ml_assets.stats.tasks import task_of
 from ml_assets.training.blend import Blend, members_of, task_of_blend
 from ml_assets.training.calibration import CalibratedModel, read_curve
 from ml_assets.training.candidate_parameters import PLAIN, FitOptions
+from ml_assets.training.intervals import load_quantiles
 from ml_assets.training.model_kind import FitRequest, FittedModel
 from ml_assets.training.model_kinds import model_kind
 from ml_assets.training.objectives import load_amount
@@ -102,6 +103,8 @@ def load_model(kind: str, files: Mapping[str, bytes]) -> FittedModel:
         return Blend(names, loaded, weights, task_of_blend(files))
     if kind == "amount":
         return load_amount(files)
+    if kind == "quantiles":
+        return load_quantiles(files)
     return model_kind(kind).load(files)
 
 

@@ -17,6 +17,7 @@ from ml_assets.ingestion.reading import read_landed
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.drop_rules import DROP_RULES
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.binary import BINARY
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.landing import take_file
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
@@ -69,7 +70,7 @@ def real_slice(flagship: UseCaseSpec, tmp_path_factory: pytest.TempPathFactory) 
         found.lake.replace_drops(f"validated_{source.name}", rows, drops)
     with found.open(["validated_flight_outcomes"]) as connection:
         select_by_drop(connection, flagship.labels.sql, flagship.labels.sources, drops, flagship.calendar)
-        found.lake.replace_drops("labels", validate_labels(connection).to_arrow_table(), drops)
+        found.lake.replace_drops("labels", validate_labels(connection, BINARY.labels).to_arrow_table(), drops)
     tables = {"validated_schedule": found.lake.files("validated_schedule"), "_labels": found.lake.files("labels")}
     with duckdb.connect() as connection:
         restrict_to_tables(connection, tables, threads=1)

@@ -90,7 +90,7 @@ def run_through_steps(world: World, root: Path) -> list[dict[str, Any]]:
     spec, state, said = world.spec, UseCaseState(world.spec.name, StatePaths(root)), []
     context = RetrainingContext(
         NOW,
-        draw_plots=lambda fitted: holdout_plots(fitted.rows, fitted.fitted_candidates.candidates),
+        draw_plots=lambda fitted: holdout_plots(spec.task, fitted.rows, fitted.fitted_candidates.candidates),
         write_card=publish_card,
     )
     for number, bounds in enumerate(world.ranges):

@@ -19,6 +19,7 @@ from ml_assets.monitoring.loss_rise import (
     prior_rise,
 )
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.binary import BINARY
 from ml_assets.stats.sequential import DailyMeans
 from ml_assets_tests.rehearsal import flagship
 
@@ -90,7 +91,7 @@ def test_a_shift_that_costs_next_to_nothing_is_none_however_many_rows_prove_it(s
     rows = [{**row, "n": 1e6, "mean_score": 0.009} for row in reported(np.full(30, 0.05))]
 
     slight, halved = (
-        prior_rise([{**row, "label_share": share} for row in rows], residuals, date(2014, 1, 1))
+        prior_rise([{**row, "label_share": share} for row in rows], residuals, date(2014, 1, 1), BINARY)
         for share in (0.008, 0.004)
     )
 
@@ -106,7 +107,7 @@ def test_labels_that_leave_the_scores_to_either_side_are_a_prior_shift(
 ) -> None:
     residuals = learn_residuals(spec, replace(usual(0.0, np.random.default_rng(3)), variances=np.full(60, 0.2)))
 
-    found = prior_rise(reported(np.full(14, 0.5), share=share), residuals, date(2014, 1, 1))
+    found = prior_rise(reported(np.full(14, 0.5), share=share), residuals, date(2014, 1, 1), BINARY)
 
     assert found.is_over == has_shifted
     assert found.since == (FIRST if has_shifted else None) or not has_shifted

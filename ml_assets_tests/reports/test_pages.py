@@ -24,6 +24,7 @@ from ml_assets.reports.replay_page import replay_page
 from ml_assets.reports.routes_page import routes_page
 from ml_assets.reports.source_page import source_page
 from ml_assets.spec.routes import Routes
+from ml_assets.stats.binary import LOG_LOSS
 from ml_assets.training.ablation import Cost, MeasuredVariant
 from ml_assets.training.time_proxy_features import TimeProxy
 from ml_assets_tests.rehearsal import flagship
@@ -69,7 +70,7 @@ def hostile_source() -> str:
 
 
 def hostile_card() -> str:
-    picture = slice_losses_png([{"column": "origin", "value": value, "n": 200, "log_loss": 0.5, "loss_lower": 0.4,
+    picture = slice_losses_png(LOG_LOSS, [{"column": "origin", "value": value, "n": 200, "log_loss": 0.5, "loss_lower": 0.4,
                                  "loss_upper": 0.6} for value in HOSTILE])  # fmt: skip
     section = Section(ALL_OF_THEM, [ALL_OF_THEM], ["a", ALL_OF_THEM], [[ALL_OF_THEM, "1"]], {ALL_OF_THEM: picture})
     return Card(ALL_OF_THEM, [section]).to_html()
@@ -164,7 +165,7 @@ def test_page_fetches_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_same_facts_give_the_same_bytes(name: str) -> None:
-    slice_losses_png([])  # empties the picture that is kept
+    slice_losses_png(LOG_LOSS, [])  # empties the picture that is kept
 
     assert PAGES[name]() == page_of(name)
 

@@ -22,6 +22,7 @@ from ml_assets.reports.candidate_tables import candidates_table, importance_tabl
 from ml_assets.reports.evidence_tables import behaviour_list, measure_table, reason_table, record_list, slice_table
 from ml_assets.reports.monitor_tables import nearest_table, placebo_table
 from ml_assets.spec.model import ModelCandidate, TrainingRecipe
+from ml_assets.stats.binary import LOG_LOSS
 from ml_assets.training.candidate import MeasuredCandidate
 from ml_assets_tests.reports.hostile import HOSTILE
 from ml_assets_tests.reports.test_markdown import as_shown, cells_of
@@ -39,7 +40,7 @@ def slices(value: str) -> str:
     row = {"column": "origin", "value": value, "n": 7, "log_loss": 0.5, "loss_lower": 0.4, "loss_upper": 0.6,
            "gain": 0.1, "gain_lower": 0.0, "gain_upper": 0.2, "rest_log_loss": 0.3, "surprise": 0.1,
            "p_value": 0.01}  # fmt: skip
-    return slice_table([{**row, "kind": "declared"}, {**row, "kind": "discovered"}])
+    return slice_table(LOG_LOSS, [{**row, "kind": "declared"}, {**row, "kind": "discovered"}])
 
 
 def behaviours(value: str) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from ml_assets.serving.scoring import NO_PROBABILITY, ScoringModel, TrainedTooLateError, score_drop
+from ml_assets.serving.scoring import NO_SCORE, ScoringModel, TrainedTooLateError, score_drop
 from ml_assets.training.applicability_domain import Envelope
 
 DROP = date(2013, 4, 2)
@@ -65,7 +65,7 @@ def test_where_the_model_gives_no_probability_the_baseline_serves(
 ) -> None:
     scored = score_drop(features, DROP, ScoringModel(date(2013, 4, 1), "m", Scaled(wrong), Scaled(0.01)), 1.0)
 
-    assert [place for place, why in enumerate(scored["abstained"]) if why == NO_PROBABILITY] == lost
+    assert [place for place, why in enumerate(scored["abstained"]) if why == NO_SCORE["binary"]] == lost
     assert [place for place, by in enumerate(scored["served_by"]) if by == "baseline"] == lost
     assert scored["score"].to_numpy()[lost].tolist() == scored["baseline_score"].to_numpy()[lost].tolist()
     assert scored["model_score"].isna().sum() == len(lost)

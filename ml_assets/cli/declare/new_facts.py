@@ -310,5 +310,6 @@ def _durations(every: timedelta) -> dict[str, str]:
         "before": 6 * window,
         "feed_history": 3 * window,
         "relearn_after": 2 * window,
+        "interval_window": 4 * window,
     }
     return {name: format_duration(length) for name, length in found.items()}

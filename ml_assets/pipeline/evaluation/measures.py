@@ -14,6 +14,7 @@ from ml_assets.spec.objectives import OUTCOME, SCORE
 from ml_assets.spec.tables.models import EVALUATION_MEASURES
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.added_metrics import added_metric
+from ml_assets.stats.conformal import conformal_quantile, interval_score
 from ml_assets.stats.decision_costs import cost_curve, lists_of_days
 from ml_assets.stats.metric import Draw, metric_interval
 from ml_assets.stores.use_case_state import UseCaseState
@@ -56,11 +57,27 @@ def measure_rows(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
                 curve = cost_curve(found.labels, scores, false_alarm=costs.false_alarm, missed=costs.missed)
                 more = {"cost_at_implied_threshold": curve.implied_cost, "implied_threshold": curve.implied_threshold,
                         **more, "recall_at_capacity": recall}  # fmt: skip
+            more |= _coverage(spec, found, role)
             days = len(set(found.days))
             more |= _amounts(spec, found, foretold, priority)
             for name, value in more.items():
                 yield {**same, "measure": name, "estimate": value, "lower": None, "upper": None,
                        "n": int(found.labels.size), "n_days": days}  # fmt: skip
+
+
+def _coverage(spec: UseCaseSpec, found: Comparison, role: str) -> dict[str, float]:
+    """Measure the bounds of a model on the window, as they lie before any of its outcomes moved them; {} without."""
+    bundle = {"candidate": found.candidate, "champion": found.champion}.get(role)
+    held = None if bundle is None else bundle.judged_intervals
+    if held is None or spec.model.intervals is None:
+        return {}
+    level = spec.model.intervals.level
+    lower, upper = held.interval(found.window, conformal_quantile(held.ahead, level))
+    return {
+        "coverage": float(((found.labels >= lower) & (found.labels <= upper)).mean()),
+        "interval_width": float((upper - lower).mean()),
+        "interval_score": float(interval_score(found.labels, lower, upper, level).mean()),
+    }
 
 
 def _version(found: Comparison, role: str) -> str | None:

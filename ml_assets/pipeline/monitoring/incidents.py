@@ -213,6 +213,7 @@ def _reconcile_drops(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: da
             decision=decided[drop],
             max_ece=1.0 if spec.model.gate.max_ece is None else spec.model.gate.max_ece,
             task=task_of(spec.task),
+            level=None if spec.model.intervals is None else spec.model.intervals.level,
         )
         findings += findings_of_refused(spec.name, drop, refused, again, accepted)
         yield outbox.reconcile(spec.name, DROP_SCOPE, drop.isoformat(), findings, now)

@@ -36,6 +36,7 @@ from ml_assets.pipeline.scoring.shadows import SHADOWS, read_verdicts
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.shadows import as_promotion
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.tables import declared_lake_tables
 from ml_assets.spec.tables.monitoring import PERFORMANCE_REPORT, PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import NotComputed, measured
@@ -72,7 +73,7 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
     Grain of the report: drop x drop of prediction x role x slice. Only labels known by a drop are used.
     """
     require_features(state, drops)
-    task = task_of(spec.task)
+    task, declared = task_of(spec.task), declared_lake_tables(spec)
     lake, bounds = state.lake, (first_prediction_date(spec, drops[0]), drops[-1])
     with state.connect() as connection:
         promotions = [as_promotion(each) for each in read_verdicts(connection, lake) if each.verdict == "promoted"]
@@ -93,8 +94,8 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
             judge = partial(judge_performance, scored, spec, drop, version, gain, rises, serves)
             unjudged = {"batch_date": drop, "model_version": version, "state": "not enough data", "n": 0, "n_days": 0}
             verdicts[drop] = measured("the verdict on the champion", judge, unjudged)
-    lake.replace_drops(REPORT, arrow_rows(PERFORMANCE_REPORT, rows, task.name), drops)
-    lake.replace_drops(VERDICTS, arrow_rows(PERFORMANCE_VERDICTS, verdicts.values(), task.name), drops)
+    lake.replace_drops(REPORT, arrow_rows(declared[REPORT], rows, task.name), drops)
+    lake.replace_drops(VERDICTS, arrow_rows(declared[VERDICTS], verdicts.values(), task.name), drops)
     newest = verdicts[drops[-1]]
     counts = Counter(row["batch_date"] for row in rows)
     result = DropResult(

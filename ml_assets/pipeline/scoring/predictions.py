@@ -13,6 +13,7 @@ from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.features.versions import require_trained_features
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.deliveries import deliver_drop
+from ml_assets.pipeline.scoring.intervals import IntervalMargins, describe_margin
 from ml_assets.pipeline.scoring.prior_correction import PriorCorrector, describe_shift, drops_read
 from ml_assets.pipeline.scoring.scoring_model import scoring_model_of
 from ml_assets.serving.routing import Promotion, champion_of
@@ -120,6 +121,7 @@ def _score_drops(
     `read` gives the version of the features of each drop, a view `features_<version>` of the connection.
     """
     bundles: dict[str, ModelBundle] = {}
+    margins = IntervalMargins(corrector.connection, corrector.spec)
     scored: list[pd.DataFrame] = []
     notes: dict[DropKey, dict[str, object]] = {}
     for drop, champion in champions.items():
@@ -135,8 +137,13 @@ def _score_drops(
             bundle = bundles[version]
             prior = corrector.shift_of(drop, version, bundle, read[drop])
             frame = score_drop(rows, drop, scoring_model_of(bundle, version, champion.serves), prior.shift)
+            frame, margin = margins.bounded(frame, rows, drop, bundle, version, read[drop])
             scored.append(frame.assign(_features_version=read[drop]))
-            notes[drop] |= {"mean score": float(frame["score"].mean()), **describe_shift(prior)}
+            notes[drop] |= {
+                "mean score": float(frame["score"].mean()),
+                **describe_shift(prior),
+                **describe_margin(margin),
+            }
             notes[drop]["abstained"] = int(frame["abstained"].notna().sum())
             if corrector.spec.model.abstain is not None and bundle.envelope is None:
                 notes[drop][_NO_RANGE] = version
@@ -149,7 +156,7 @@ def _prediction_table(spec: UseCaseSpec, scored: Sequence[pd.DataFrame]) -> pa.T
     import pyarrow as pa
 
     schema = arrow_schema(declared_lake_tables(spec)["predictions"])
-    # null where a champion does not predict an amount yet, and until `expose` says who is in which arm
+    # null where a champion does not predict an amount or has no bounds yet, and until `expose` says who is in which arm
     names = [*(objective.name for objective in spec.model.objectives), *EXPOSURE]
     parts = [
         pa.Table.from_pandas(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.pipeline.scoring.intervals import drops_of_intervals
 from ml_assets.serving.prior_shift import NO_SHIFT, PriorShift, learn_shift
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.prior_correction import PriorCorrection
@@ -128,11 +129,12 @@ class PriorCorrector:
 
 
 def drops_read(spec: UseCaseSpec, drops: Sequence[DropKey]) -> tuple[DropKey, DropKey]:
-    """Give the range of drops whose features and labels are read to score `drops` with their prior shifts."""
+    """Give the range of drops whose features and labels are read to score `drops`, with shifts and bounds."""
     rule = spec.model.prior_correction
-    if rule is None:
-        return drops[0], drops[-1]
-    return spec.calendar.earlier(drops[0], rule.window + spec.labels.matures_after), drops[-1]
+    first = drops_of_intervals(spec, drops)
+    if rule is not None:
+        first = min(first, spec.calendar.earlier(drops[0], rule.window + spec.labels.matures_after))
+    return first, drops[-1]
 
 
 def describe_shift(found: PriorShift) -> Mapping[str, float]:

@@ -15,6 +15,7 @@ from ml_assets.stats.tasks import task_of
 from ml_assets.stores.model_store import JudgedParts, ModelBundle, UnseenDay
 from ml_assets.training.applicability_domain import Envelope, learn_envelope
 from ml_assets.training.candidate import MeasuredCandidate, Start, going_on
+from ml_assets.training.intervals import fit_intervals, refit_intervals
 from ml_assets.training.objectives import fit_objectives
 from ml_assets.training.refit import departs, refit
 
@@ -62,13 +63,15 @@ def make_bundle(
     chosen, baseline = by_name[name], by_name[recipe.baseline.name]
     model, served_baseline, learned = chosen.model, baseline.model, rows.loc[rows["split"] == "train"]
     trained_until, judged = facts.holdout_after, None
+    intervals = fit_intervals(recipe, learned, facts.features)
     if recipe.refit:
         again = refit(recipe, chosen.candidate, chosen.model, rows, facts.features, start)
         said = departs(task_of(recipe.task), chosen.model, again, rows.loc[rows["split"] == "holdout"])
         if said:
             tell(f"{name}: fitted again on all matured rows, but {said}: what was judged is kept")
         else:
-            judged = JudgedParts(facts.holdout_after, chosen.model, baseline.model)
+            judged = JudgedParts(facts.holdout_after, chosen.model, baseline.model, intervals)
+            intervals = None if intervals is None else refit_intervals(recipe, intervals, rows, facts.features)
             served_baseline = refit(recipe, baseline.candidate, baseline.model, rows, facts.features)
             model, learned, trained_until = again, rows, facts.matured_until
     learned = learned.assign(split="train")
@@ -83,6 +86,7 @@ def make_bundle(
         baseline=served_baseline,
         envelope=envelope_of(recipe, learned, facts.features),
         objectives=fit_objectives(recipe, learned, facts.features),
+        intervals=intervals,
         started_from=_started_from(recipe, chosen, rows, facts.features, start),
         judged=judged,
         unseen_days=_unseen_days(task_of(recipe.task), chosen, baseline, rows),

@@ -12,6 +12,7 @@ from ml_assets.spec.tables import (
     experiments,
     features,
     ingestion,
+    intervals,
     labeling,
     models,
     monitoring,
@@ -40,6 +41,9 @@ def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
         LakeColumn(name, "DOUBLE", "a measure of the outcome", null="unknown") for name in spec.labels.measures
     )
     more = {"predictions": objectives, "labels": measures}
+    if spec.model.intervals:
+        more |= {"predictions": (*objectives, *intervals.OF_PREDICTIONS), "performance_report": intervals.OF_REPORT,
+                 "performance_verdicts": intervals.OF_VERDICTS}  # fmt: skip
     if spec.trains_on_weak_labels:
         more["training_set"] = labeling.OF_TRAINING_SET
     if spec.worklist.routes:

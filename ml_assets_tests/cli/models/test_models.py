@@ -456,8 +456,8 @@ def test_prediction_is_explained_by_parts_that_add_up_and_by_where_they_came_fro
     found = json.loads(run("explain", NAME, "prediction", example, "--drop", "2013-01-14", "--json").stdout)
 
     whole = found["base"] + sum(row["log_odds"] or 0 for row in found["features"])
-    assert whole == pytest.approx(found["model_log_odds"], abs=1e-5)
-    assert found["model_log_odds"] == pytest.approx(math.log(stored["model_score"] / (1 - stored["model_score"])))
+    assert whole == pytest.approx(found["model_on_scale"], abs=1e-5)
+    assert found["model_on_scale"] == pytest.approx(math.log(stored["model_score"] / (1 - stored["model_score"])))
     assert found["prediction"]["model_version"] == two.second
     assert found["why"] == "promoted by gate, serves from 2013-01-14 on"
     assert found["of"] == len(scores_of(state, 14))

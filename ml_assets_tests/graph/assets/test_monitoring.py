@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml_assets.reports.pictures import log_loss_by_day_png
+from ml_assets.reports.pictures import loss_by_day_png
+from ml_assets.stats.binary import LOG_LOSS
 from ml_assets_tests.rehearsal import Rehearsal, checks_of, day, go_on_from, rehearse, small_spec
 
 pytestmark = pytest.mark.xdist_group("performance")  # one worker runs the shared history once
@@ -190,8 +191,8 @@ def test_picture_of_a_quarter_or_a_year_is_a_small_png_of_dialog_width(until: st
     noise = np.random.default_rng(0).random((3, days.size))
     lines = {name: (days, 0.4 + row / 3) for name, row in zip(("champion", "baseline", "first"), noise, strict=True)}
 
-    png = log_loss_by_day_png(lines)
+    png = loss_by_day_png(LOG_LOSS, lines)
 
     assert struct.unpack(">II", png[16:24]) == (360, 290)
     assert 3_000 < len(png) <= 30_000
-    assert len(log_loss_by_day_png({"champion": (days[:1], np.array([0.5]))})) > 2_000
+    assert len(loss_by_day_png(LOG_LOSS, {"champion": (days[:1], np.array([0.5]))})) > 2_000

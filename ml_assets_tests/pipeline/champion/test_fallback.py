@@ -12,6 +12,7 @@ from ml_assets.decisions.findings import finding_of_verdict, findings_of_drop
 from ml_assets.pipeline.champion.decisions import PersonDecision, find_promoted, record_of, roll_back
 from ml_assets.pipeline.champion.rollback_preview import preview_rollback
 from ml_assets.pipeline.evaluation.comparison import compare
+from ml_assets.stats.binary import BINARY
 from ml_assets.stores.model_store import ModelBundle, ModelStore
 from ml_assets.training.constant import Constant
 from ml_assets_tests.rehearsal import Rehearsal, checks_of, day, go_on_from, rehearse
@@ -56,7 +57,7 @@ def test_champion_that_scores_constants_is_replaced_by_the_baseline_until_the_ne
     decision = max(again.rows("decisions"), key=lambda row: row["batch_date"])
     assert (decision["action"], decision["trigger"], decision["fallback_since"]) == ("retrain", "performance", day(11))
     findings = findings_of_drop(
-        "flight_delays", str(day(11)), ledger=[], alarms=[], performance=None, stale=[], decision=decision
+        "flight_delays", str(day(11)), task=BINARY, ledger=[], alarms=[], performance=None, stale=[], decision=decision
     )
     assert [each.kind for each in findings] == ["champion_failed"]
 

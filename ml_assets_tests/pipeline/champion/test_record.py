@@ -49,14 +49,24 @@ class Record:
         of_roles = {name: replace(MEASURES, log_loss=measured) for name in ("candidate", "baseline")}
         self.lake.replace("evaluation", evaluation_table(row, None, verdict, of_roles, None, ["2013-06-01"]))
         return append_verdict(
-            self.connection, self.lake, read_verdict(self.connection, self.lake), BY_HAND, self._provenance()
+            self.connection,
+            self.lake,
+            read_verdict(self.connection, self.lake),
+            BY_HAND,
+            self._provenance(),
+            task="binary",
         )
 
     def person(self, model: str, verdict: str, after: date, note: str = "") -> None:
         """Add what a person decided about a model in the record."""
         entry = next(row for row in reversed(self.rows) if row["model_version"] == model)
         append_decision(
-            self.connection, self.lake, entry, ServingDecision(verdict, "ann", after, note), self._provenance()
+            self.connection,
+            self.lake,
+            entry,
+            ServingDecision(verdict, "ann", after, note),
+            self._provenance(),
+            task="binary",
         )
 
     @property

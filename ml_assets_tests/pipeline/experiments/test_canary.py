@@ -333,7 +333,7 @@ def test_files_of_a_challenger_that_serves_are_kept(watched: Rehearsal, tmp_path
     with kept.state.writing("test") as lake, kept.state.connect() as connection:
         entry = read_record(connection, lake)[0]
         refused = ServingDecision("refused", "me", day(LAST), "another is the newest")
-        append_decision(connection, lake, entry, refused, newer)
+        append_decision(connection, lake, entry, refused, newer, task="binary")
 
     with kept.state.writing("test"):
         housekeep(kept.spec, kept.state, NOW + timedelta(days=9000))
