@@ -19,6 +19,7 @@ def choose_candidate(
     losses: Mapping[str, float] | Sequence[tuple[str, float]],
     margin: float,
     breaks: Callable[[str], str] = lambda _: "",
+    called: str = "log loss",
 ) -> CandidateChoice:
     """Go from simple to complex; a candidate replaces the one taken so far when it saves at least `margin` of its loss.
 
@@ -30,6 +31,8 @@ def choose_candidate(
         Relative: 0.01 asks for one percent less loss. At 0 a candidate must still be better, not equal.
     breaks
         Asked of each that would be taken; what it says is why it can never be promoted, and passes over it.
+    called
+        What people call the loss.
 
     Raises
     ------
@@ -47,11 +50,11 @@ def choose_candidate(
     reasons: list[str] = []
     for name, loss in candidates:
         if not math.isfinite(loss):
-            reasons.append(f"{name}: not taken, its loss is not finite ({loss})")
+            reasons.append(f"{name}: not taken, its {called} is not finite ({loss})")
             continue
-        is_better, reason = _compare(name, loss, taken, margin)
+        is_better, reason = _compare(name, loss, taken, margin, called)
         if is_better and (broken := breaks(name)):
-            is_better, reason = False, f"{name}: not taken, loss {loss:.6f}, it breaks {broken}"
+            is_better, reason = False, f"{name}: not taken, {called} {loss:.6f}, it breaks {broken}"
         taken = (name, loss) if is_better else taken
         reasons.append(reason)
     if taken is None:
@@ -59,14 +62,14 @@ def choose_candidate(
     return CandidateChoice(name=taken[0], reasons=tuple(reasons))
 
 
-def _compare(name: str, loss: float, taken: tuple[str, float] | None, margin: float) -> tuple[bool, str]:
+def _compare(name: str, loss: float, taken: tuple[str, float] | None, margin: float, called: str) -> tuple[bool, str]:
     if taken is None:
-        return True, f"{name}: taken as the simplest candidate with a finite loss ({loss:.6f})"
+        return True, f"{name}: taken as the simplest candidate with a finite {called} ({loss:.6f})"
     taken_name, taken_loss = taken
     gain = (taken_loss - loss) / taken_loss if taken_loss > 0 else 0.0
     is_better = loss < taken_loss and gain >= margin
     verdict = "taken" if is_better else "not taken"
     return (
         is_better,
-        f"{name}: {verdict}, loss {loss:.6f} gains {gain:+.2%} over {taken_name}, asked is {margin:.2%}",
+        f"{name}: {verdict}, {called} {loss:.6f} gains {gain:+.2%} over {taken_name}, asked is {margin:.2%}",
     )

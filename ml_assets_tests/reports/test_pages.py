@@ -70,8 +70,8 @@ def hostile_source() -> str:
 
 
 def hostile_card() -> str:
-    picture = slice_losses_png(LOG_LOSS, [{"column": "origin", "value": value, "n": 200, "log_loss": 0.5, "loss_lower": 0.4,
-                                 "loss_upper": 0.6} for value in HOSTILE])  # fmt: skip
+    bounds = {"n": 200, "log_loss": 0.5, "loss_lower": 0.4, "loss_upper": 0.6}
+    picture = slice_losses_png(LOG_LOSS, [{"column": "origin", "value": value, **bounds} for value in HOSTILE])
     section = Section(ALL_OF_THEM, [ALL_OF_THEM], ["a", ALL_OF_THEM], [[ALL_OF_THEM, "1"]], {ALL_OF_THEM: picture})
     return Card(ALL_OF_THEM, [section]).to_html()
 

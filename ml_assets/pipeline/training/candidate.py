@@ -236,8 +236,9 @@ def take_candidate(
     def broken(name: str) -> str:
         return "" if name in counted else breaks(models[name])
 
-    kept = choose_candidate(losses, margin, broken)
-    best = choose_candidate(losses, margin)
+    called = str(task_of(recipe.task).loss_metric)
+    kept = choose_candidate(losses, margin, broken, called)
+    best = choose_candidate(losses, margin, called=called)
     return best if kept.name in counted else kept
 
 
