@@ -159,7 +159,7 @@ def test_undecided_sql_test_is_a_mistake_with_its_line(root: Path) -> None:
 
     assert result.exit_code == 1
     line = (folder / "sql_tests" / "labels.yaml").read_text().splitlines().index(
-        '      - {example_id: "L100000", label: decide} # TODO 1 or 0') + 1  # fmt: skip
+        '      - {example_id: "L100000", label: decide} # TODO 0 or 1') + 1  # fmt: skip
     said = "tests[0].expect[0].label: found 'decide'; allowed: the value that is right here"
     assert f"  sql_tests/labels.yaml:{line} {said}" in result.stdout.splitlines()
 
