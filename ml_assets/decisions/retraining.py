@@ -7,13 +7,13 @@ gate still decides whether what was trained serves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
-from ml_assets.spec.calendar import format_duration
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, days_later
+from ml_assets.spec.duration import format_duration
 from ml_assets.spec.monitoring import RetrainingSpec
 
 Action = Literal["retrain", "wait", "fix_upstream", "nothing"]
@@ -118,6 +118,8 @@ class RetrainingState:
         Why the champion has failed; None where it has not.
     fallback_since
         The first drop that the fallback serves in its place; None while the champion serves.
+    later
+        Gives the key that lies a length of time after a drop, by the calendar; by default of days.
     """
 
     drop: DropKey
@@ -134,6 +136,7 @@ class RetrainingState:
     poor_gains: tuple[float | None, ...] = ()
     failure: str | None = None
     fallback_since: DropKey | None = None
+    later: Callable[[DropKey, timedelta], DropKey] = days_later
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,7 @@ def _hindrance(cause: _Cause, state: RetrainingState, rule: RetrainingSpec) -> _
     proven worse than the baseline.
     """
     last = state.last_attempts.get(cause.trigger)
-    ready = None if last is None else last + rule.cooldown
+    ready = None if last is None else state.later(last, rule.cooldown)
     is_over = ready is None or state.drop >= ready
     change = state.change
     if change is not None and _rests_on(cause, change):

@@ -58,7 +58,7 @@ def validate_examples(
         raise ValueError(f"examples.sql: found columns {', '.join(drawn[1:])}; required: example_id")
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE _batch_times "
-        "(batch_date DATE, previous_batch_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)"
+        f"(batch_date {calendar.key_type}, previous_batch_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)"
     )
     connection.executemany(
         "INSERT INTO _batch_times VALUES (?, ?, ?)",

@@ -142,7 +142,7 @@ def known_changes(spec: UseCaseSpec, drop: DropKey) -> list[str]:
     ]
     found += [
         f"the clocks of {calendar.timezone} changed on {day}"
-        for day in calendar.drops_between(max(calendar.next_drop(since), calendar.start), drop)
+        for day in calendar.drops_between(max(calendar.next_drop(since), calendar.first_drop), drop)
         if calendar.has_clock_change(day)
     ]
     return found

@@ -112,7 +112,9 @@ class FeedHealth:
         self._spreads = {(each.source, each.column): each.values for each in series if each.statistic == "spread"}
         n_monitors = sum(monitor_count(source) for source in spec.sources if source.arrives == "every_drop")
         # the days of a fault are alike, and so are those of a storm: that an alarm needs several earns no credit
-        self._rate = false_alarm_rate(spec.monitoring.false_alarm_every, spec.calendar.every, n_monitors, FAMILIES)
+        self._rate = false_alarm_rate(
+            spec.monitoring.false_alarm_every, spec.calendar.mean_length, n_monitors, FAMILIES
+        )
 
     def read(self, drop: DropKey) -> list[FeedReading]:
         """Read every monitor in `drop`; a source that sent nothing in it has no reading."""
@@ -124,7 +126,7 @@ class FeedHealth:
         found = [reading for reading in read if reading is not None]
         # which columns are categories is known once the first drops are there
         calendar = self._spec.calendar
-        is_known = drop >= calendar.shift(calendar.start, self._spec.monitoring.min_placebos)
+        is_known = drop >= calendar.shift(calendar.first_drop, self._spec.monitoring.min_placebos)
         for counted in self._categories:
             if is_known and drop in counted.counts:
                 name = f"categories of {counted.source}.{counted.column}"
@@ -140,7 +142,7 @@ class FeedHealth:
         It is where no source of examples sends a row either. While examples come, a source that sends none is missed
         in the last drops as in any other.
         """
-        end = self._spec.calendar.end
+        end = self._spec.calendar.last_drop
         is_last = end is not None and drop > self._spec.calendar.earlier(end, self._spec.labels.matures_after)
         if not is_last or series.statistic != "rows" or series.values[drop] != NO_ROWS:
             return False
@@ -165,7 +167,7 @@ class FeedHealth:
         oldest = calendar.earlier(relearned, monitoring.feed_history)
         rows, found = self._rows.get(monitor[0], {}), list[DropKey]()
         day = calendar.shift(drop, -monitoring.persistence.of)
-        while day >= max(oldest, calendar.start):
+        while day >= max(oldest, calendar.first_drop):
             is_empty = day in over and rows.get(day) == NO_ROWS
             oldest = calendar.previous_drop(oldest) if is_empty else oldest
             stretch = is_empty or (day in over and not self._has_stayed(day, over, relearned))

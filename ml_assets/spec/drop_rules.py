@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ml_assets.spec.calendar import Duration, format_duration, length_of
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.duration import Duration, format_duration, length_of
 from ml_assets.spec.names import Identifier, not_among
 from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import Field
 
-from ml_assets.spec.calendar import Duration, format_duration, length_of
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.duration import Duration, format_duration, length_of
 from ml_assets.spec.raw_yaml import mapping_of
 
 LEAST_BEFORE = 7  # drops that a shift is tried from

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from ml_assets.spec.calendar import format_duration, length_of
 from ml_assets.spec.declared import Fault
+from ml_assets.spec.duration import format_duration, length_of
 from ml_assets.spec.raw_yaml import mapping_of
 
 _STEPS = (timedelta(days=1), timedelta(days=7))  # what a calendar allows; of others it is said there

@@ -10,7 +10,7 @@ from typing import Any
 from ml_assets.cli.declare.new_sizes import Sizes, group_column, plan_sizes
 from ml_assets.ingestion.profiling import ColumnProfile, FileProfile, Sentinel
 from ml_assets.ingestion.proposal import Parts, Proposal, propose_expectations
-from ml_assets.spec.calendar import format_duration, parse_duration
+from ml_assets.spec.duration import format_duration, parse_duration
 from ml_assets.spec.names import DECIDE
 from ml_assets.stores.given_files import Row
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ml_assets.ingestion.profiling import ColumnProfile
-from ml_assets.spec.calendar import format_duration
+from ml_assets.spec.duration import format_duration
 
 ENOUGH_ROWS = 500  # labelled rows by which a verdict tells a difference worth having
 MOST_DROPS = 28

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 import typer
@@ -20,6 +19,7 @@ from ml_assets.cli.console import (
 )
 from ml_assets.cli.options import AsJson, From, To, UseCaseName
 from ml_assets.cli.tables import print_rows, print_table
+from ml_assets.spec.drop import LATEST
 
 commands = typer.Typer()
 
@@ -335,8 +335,8 @@ def backfill(
     if not features:
         raise fail("--no-features: found; allowed: --features")
     spec = read_use_case(use_case)
-    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
-    ends = read_drops(spec, last, last, "--to")[0] if last else date.max
+    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.first_drop
+    ends = read_drops(spec, last, last, "--to")[0] if last else LATEST
     run_backfill(spec, state_of(spec), BackfillOptions(begins, ends, step))
 
 
@@ -357,8 +357,8 @@ def requeue(
     from ml_assets.pipeline.ingestion.corrections import RequeueRequest
 
     spec = read_use_case(use_case)
-    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
-    ends = read_drops(spec, last, last, "--to")[0] if last else date.max
+    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.first_drop
+    ends = read_drops(spec, last, last, "--to")[0] if last else LATEST
     request = RequeueRequest(source, tuple(reason or ()), begins, ends)
     run_requeue(spec, state_of(spec), request, is_dry_run=dry_run)
 

@@ -1,12 +1,12 @@
 """How assets are named, grouped and partitioned: <use case>/<layer>/<name>, one table each."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TypedDict
 
 import dagster as dg
 
 from ml_assets.spec.calendar import Calendar
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, read_key
 from ml_assets.spec.use_case import UseCaseSpec
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
@@ -24,20 +24,20 @@ def asset_key(spec: UseCaseSpec, layer: str, name: str) -> dg.AssetKey:
 
 
 def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:
-    """Give one partition a drop, named by its date.
+    """Give one partition a drop, named by its key.
 
-    Days are those of the calendar's time zone. With the wall clock the partition of today exists today, since its batch
+    Days are those of the calendar's zone. With the wall clock the partition of today exists today, since its batch
     runs today; Dagster's own windows, named by their start, would only have it tomorrow.
     """
     calendar = spec.calendar
-    end = None if calendar.end is None else calendar.next_drop(calendar.end).isoformat()  # its window must end by then
-    start, offset = calendar.start.isoformat(), 1 if spec.clock == "wall" else 0
-    if calendar.every == timedelta(days=1):
+    start, last = str(calendar.first_drop), calendar.last_drop
+    end = None if last is None else str(calendar.next_drop(last))  # its window must end by then
+    offset = 1 if spec.clock == "wall" else 0
+    if calendar.is_whole_days and calendar.every == timedelta(days=1):
         return dg.DailyPartitionsDefinition(start, end_date=end, end_offset=offset, timezone=calendar.timezone)
-    weekday = calendar.start.isoweekday() % 7
     return dg.TimeWindowPartitionsDefinition(
-        cron_schedule=f"0 0 * * {weekday}", start=start, end=end, fmt="%Y-%m-%d",
-        end_offset=offset, timezone=calendar.timezone,
+        cron_schedule=calendar.partition_cron, start=start, end=end, fmt=calendar.key_format,
+        end_offset=offset, timezone=calendar.cron_zone,
     )  # fmt: skip
 
 
@@ -86,4 +86,4 @@ def by_drop(spec: UseCaseSpec) -> ByDrop:
 
 def partition_keys(context: dg.AssetExecutionContext) -> list[DropKey]:
     """List the drops of this run, in order."""
-    return [date.fromisoformat(key) for key in context.partition_keys]
+    return [read_key(key) for key in context.partition_keys]

@@ -23,10 +23,10 @@ def _draw_config(spec: UseCaseSpec) -> type[dg.Config]:
     Where the calendar has an end, its drops are the choices that the launchpad offers: anything else is refused before
     a run begins. Where it has none, tomorrow's drop must pass too: the step refuses what is no drop.
     """
-    end = spec.calendar.end
-    drops = [] if end is None else spec.calendar.drops_between(spec.calendar.start, end)
+    end = spec.calendar.last_drop
+    drops = [] if end is None else spec.calendar.drops_between(spec.calendar.first_drop, end)
     # its name is what a refusal shows; of two use cases each needs its own
-    named = f"{spec.name}_{NEWEST}_or_drop_from_{spec.calendar.start}_to_{end}".replace("-", "_")
+    named = f"{spec.name}_{NEWEST}_or_drop_from_{spec.calendar.first_drop}_to_{end}".replace("-", "_")
     choice: Any = StrEnum(named, {name: name for name in (NEWEST, *map(str, drops))}) if drops else str
     newest: Any = choice(NEWEST)
 

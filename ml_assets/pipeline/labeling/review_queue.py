@@ -29,6 +29,7 @@ from ml_assets.spec.review import (
     SINGLE,
     UNCERTAINTY,
 )
+from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.review import LABEL_ERRORS as LABEL_ERRORS_TABLE
 from ml_assets.spec.tables.review import REVIEW_QUEUE
 from ml_assets.spec.use_case import UseCaseSpec
@@ -72,7 +73,7 @@ def store_review_queue(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
                 rows += _numbered(of_drop)
                 notes[drop] = _note(of_drop)
     new = [row for row in rows if row["batch_date"] >= drops[0]]
-    state.lake.replace_drops(TABLE, arrow_rows(REVIEW_QUEUE, new), drops)
+    state.lake.replace_drops(TABLE, arrow_rows(of_use_case(REVIEW_QUEUE, spec), new), drops)
     return DropResult(Counter(row["batch_date"] for row in new), notes)
 
 

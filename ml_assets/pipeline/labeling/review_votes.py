@@ -81,6 +81,6 @@ def version_as_of(lake: Lake, table: str, drop: DropKey) -> int | None:
     known = [
         (entry["as_of"], entry["version"])
         for entry in lake.history(table)
-        if entry.get("as_of") and entry["as_of"] < drop.isoformat() and entry["version"] in kept
+        if entry.get("as_of") and entry["as_of"] < str(drop) and entry["version"] in kept
     ]
     return max(known)[1] if known else None

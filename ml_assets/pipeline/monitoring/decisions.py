@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.decisions.failure import ScoredDrop, failure_of
@@ -29,8 +29,9 @@ from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, read_monitors
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.serving.scoring import NO_PROBABILITY
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import EARLIEST, DropKey
 from ml_assets.spec.monitoring import RetrainingSpec
+from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.monitoring import DECISIONS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -66,7 +67,7 @@ def store_decisions(
     require_features(state, drops)
     with state.connect() as connection:
         found = decide_drops(connection, spec, state, drops)
-    state.lake.replace_drops(TABLE, arrow_rows(DECISIONS, found), drops)
+    state.lake.replace_drops(TABLE, arrow_rows(of_use_case(DECISIONS, spec), found), drops)
     notes = {row["batch_date"]: {"action": row["action"], "reason": row["reason"]} for row in found}
     if falls_back and _is_newest(state, drops[-1]):
         apply_fallback(spec, state, found[-1], now)
@@ -123,7 +124,7 @@ def decide_drops(
         failure = _failure(drop, champion, bundle, scored, judged) if is_sound else None
         known = RetrainingState(
             drop=drop,
-            history=spec.calendar.span(spec.calendar.start, drop),
+            history=spec.calendar.span(spec.calendar.first_drop, drop),
             champion_as_of=champion["as_of"] if champion else None,
             last_attempts=last_attempts,
             broken_feeds=broken,
@@ -135,6 +136,7 @@ def decide_drops(
             refused_gains=_refused_gains(before),
             poor_gains=poor_gains(before, spec.model.gate.min_gain),
             failure=failure,
+            later=lambda key, length: spec.calendar.earlier(key, -length),
             fallback_since=spec.calendar.next_drop(champion["serves_after"]) if champion and is_fallback else None,
         )
         examples, scored_rows = counts["examples"].get(drop, 0), counts["predictions"].get(drop, 0)
@@ -220,7 +222,7 @@ def _matured_drops(spec: UseCaseSpec, since: DropKey, drop: DropKey) -> int:
 
 def _refused_gains(attempts: Sequence[Mapping[str, Any]]) -> tuple[float | None, ...]:
     """Give what the candidates refused since the last promotion gained, a drop once, in order."""
-    promoted = max((row["as_of"] for row in attempts if row["verdict"] == "promoted"), default=date.min)
+    promoted = max((row["as_of"] for row in attempts if row["verdict"] == "promoted"), default=EARLIEST)
     gains = {row["as_of"]: row["gain"] for row in attempts if row["verdict"] == "refused" and row["as_of"] > promoted}
     return tuple(gains[as_of] for as_of in sorted(gains))
 

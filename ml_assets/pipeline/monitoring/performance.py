@@ -35,7 +35,8 @@ from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.shadows import SHADOWS, read_verdicts
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.shadows import as_promotion
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql
+from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.monitoring import PERFORMANCE_REPORT, PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import NotComputed, measured
@@ -91,8 +92,8 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
             judge = partial(judge_performance, scored, spec, drop, version, gain, rises, serves)
             unjudged = {"batch_date": drop, "model_version": version, "state": "not enough data", "n": 0, "n_days": 0}
             verdicts[drop] = measured("the verdict on the champion", judge, unjudged)
-    lake.replace_drops(REPORT, arrow_rows(PERFORMANCE_REPORT, rows), drops)
-    lake.replace_drops(VERDICTS, arrow_rows(PERFORMANCE_VERDICTS, verdicts.values()), drops)
+    lake.replace_drops(REPORT, arrow_rows(of_use_case(PERFORMANCE_REPORT, spec), rows), drops)
+    lake.replace_drops(VERDICTS, arrow_rows(of_use_case(PERFORMANCE_VERDICTS, spec), verdicts.values()), drops)
     newest = verdicts[drops[-1]]
     counts = Counter(row["batch_date"] for row in rows)
     result = DropResult(
@@ -170,7 +171,7 @@ class _FollowedLosses:
         past = read_rows(
             self._state.lake, REPORT, _READ,
             where=f"role IN {_FOLLOWED} AND slice_column IS NULL AND model_version = '{version}' "
-            f"AND batch_date < DATE '{self._first}'",
+            f"AND batch_date < {key_sql(self._first)}",
         )  # fmt: skip
         rows = [*past, *(row for row in self._measured if row["model_version"] == version)]
         return _Followed(

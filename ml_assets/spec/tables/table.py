@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 NEVER_NULL = "never"
+KEY_TYPE = "DATE"  # of keys of drops, and of nothing else; a use case with several drops a day has texts in its place
 TYPES = ("BIGINT", "BOOLEAN", "DATE", "DOUBLE", "INTEGER", "TIMESTAMPTZ", "VARCHAR", "VARCHAR[]")
 
 
