@@ -69,6 +69,8 @@ class ChangeState:
         Drops that a training set needs: as many to learn from as to be judged on.
     is_learned
         Whether the champion learned from rows since then alone.
+    unit
+        What the numbers count: drops, or days where a day has several drops.
     """
 
     since: DropKey
@@ -76,6 +78,7 @@ class ChangeState:
     matured_at_attempt: int
     needed: int
     is_learned: bool = False
+    unit: str = "drops"
 
     @property
     def wanted(self) -> int:
@@ -214,8 +217,9 @@ def _hindrance(cause: _Cause, state: RetrainingState, rule: RetrainingSpec) -> _
         if change.is_due or (change.matured >= change.needed and is_over):
             return None
         return _Hindrance(
-            f"only {change.matured} drops since {change.since} have matured labels",
-            f"it retrains once {change.wanted} drops since {change.since} have matured labels, whatever the cooldown",
+            f"only {change.matured} {change.unit} since {change.since} have matured labels",
+            f"it retrains once {change.wanted} {change.unit} since {change.since} have matured labels, whatever the "
+            "cooldown",
         )
     waiving = (state.fallback_since, state.performance.behind_since) if cause.trigger == "performance" else ()
     if is_over or any(since is not None and last is not None and since > last for since in waiving):
@@ -268,7 +272,7 @@ def _performance(state: RetrainingState) -> _Cause | None:
             return None
         reason = (
             f"the champion learned from what came since the change of {change.since}, then {change.matured_at_attempt} "
-            f"drops; {change.matured} have matured by now"
+            f"{change.unit}; {change.matured} have matured by now"
         )
         return _Cause("performance", reason, "performance/change", change.matured, 2.0 * change.matured_at_attempt)
     if performance.since is not None and performance.loss_now is not None and performance.loss_at_gate is not None:

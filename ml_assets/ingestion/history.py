@@ -138,7 +138,9 @@ def _create_intervals(
     if not drops:
         raise HistoryError(f"there is no drop to write; allowed: drops of the calendar, from {calendar.first_drop} on")
     rows = [[drop, calendar.batch_at(calendar.shift(drop, ahead))] for drop in drops]
-    connection.execute("CREATE OR REPLACE TEMP TABLE _intervals (batch_date DATE, closes_at TIMESTAMPTZ)")
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE _intervals (batch_date {calendar.key_type}, closes_at TIMESTAMPTZ)"
+    )
     for start in range(0, len(rows), 500):
         part = rows[start : start + 500]
         places = ", ".join(["(?, ?)"] * len(part))

@@ -203,7 +203,7 @@ def _read_group(connection: duckdb.DuckDBPyConnection, source: Source, members: 
         else:
             _insert_records(connection, source, read)
     if whole:
-        places = ", ".join(["(?::DATE, ?, ?, ?, ?::BOOLEAN)"] * len(whole))
+        places = ", ".join([f"(?::{key_type(whole[0].drop)}, ?, ?, ?, ?::BOOLEAN)"] * len(whole))
         values = [v for file in whole for v in (file.drop, file.copy.name, file.name, file.sha256, file.is_late)]
         connection.execute(
             f"INSERT INTO _landed_text BY NAME SELECT place.batch_date, {names}, place._file, place._sha256, "

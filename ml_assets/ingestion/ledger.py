@@ -59,7 +59,8 @@ def ledger_rows(
         for source in spec.sources
     ]
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE _due (batch_date DATE, source VARCHAR, expected BOOLEAN, goes_on BOOLEAN)"
+        f"CREATE OR REPLACE TEMP TABLE _due (batch_date {spec.calendar.key_type}, source VARCHAR, expected BOOLEAN, "
+        "goes_on BOOLEAN)"
     )
     connection.executemany("INSERT INTO _due VALUES (?, ?, ?, ?)", rows)
     counted = " UNION ALL BY NAME ".join(_counts(source) for source in spec.sources)

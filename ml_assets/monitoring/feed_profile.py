@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drop import MOMENT_OF_KEY, DropKey, key_type
+from ml_assets.spec.drop import MOMENT_OF_KEY, DropKey, day_of_key, key_type
 
 if TYPE_CHECKING:
     import duckdb
@@ -121,7 +121,9 @@ def _silent_drops(source: Source, drops: Sequence[DropKey], with_rows: Sequence[
     if not with_rows or source.arrives != "every_drop":
         return []
     first, there = min(with_rows), set(with_rows)
-    return [d for d in drops if d > first and d not in there and (source.until is None or d <= source.until)]
+    return [
+        d for d in drops if d > first and d not in there and (source.until is None or day_of_key(d) <= source.until)
+    ]
 
 
 def monitor_count(source: Source) -> int:

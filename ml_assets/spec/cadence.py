@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -155,7 +156,7 @@ class Grid:
 
     def batch_at(self, key: DropKey) -> datetime:
         """Give the moment of a batch, in UTC."""
-        return datetime.strptime(str(key), GRID_FORMAT).replace(tzinfo=UTC)
+        return _grid_moment(str(key))
 
     def receiving(self, moment: datetime) -> DropKey:
         """Name the first batch that does not come before `moment`."""
@@ -290,5 +291,11 @@ def _wall_of(key: DropKey) -> datetime:
     return datetime.strptime(str(key), WALL_FORMAT)  # noqa: DTZ007 - the clock on the wall, whose zone the caller knows
 
 
+@lru_cache(maxsize=1 << 17)
+def _grid_moment(key: str) -> datetime:
+    return datetime.strptime(key, GRID_FORMAT).replace(tzinfo=UTC)
+
+
 def _grid_key(moment: datetime) -> DropKey:
-    return moment.astimezone(UTC).strftime(GRID_FORMAT)
+    at = moment.astimezone(UTC)
+    return f"{at.year:04}-{at.month:02}-{at.day:02}T{at.hour:02}{at.minute:02}Z"  # a tenth of what strftime takes

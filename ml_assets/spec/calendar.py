@@ -14,7 +14,7 @@ from ml_assets.spec.cadence import DAY, SKIPPING_ZONES, Cadence, Grid, WallClock
 from ml_assets.spec.calendar_rules import Step, cron_of_days, cron_of_grid, day_rule, faults_of_calendar, format_step
 from ml_assets.spec.cron import parse_cron
 from ml_assets.spec.declared import Declared, Fault
-from ml_assets.spec.drop import GRID_FORMAT, WALL_FORMAT, Drop, DropKey
+from ml_assets.spec.drop import GRID_FORMAT, WALL_FORMAT, Drop, DropKey, day_of_key
 from ml_assets.spec.raw_yaml import list_of
 
 MICROSECOND = timedelta(microseconds=1)
@@ -207,6 +207,15 @@ class Calendar(Declared):
         """
         return self._cadence.shift(drop, steps)
 
+    @cached_property
+    def drops_a_day(self) -> int:
+        """Give how many drops a day has; 1 where drops are days or longer."""
+        return 1 if self.has_dates else len(self.times) if not self.is_grid else DAY // self.mean_length
+
+    def same_time_before(self, drop: DropKey, days: int = 1) -> DropKey:
+        """Give the drop of the same time of day so many days before; so many drops, where these are days or longer."""
+        return self.shift(drop, -days * self.drops_a_day)
+
     def next_drop(self, drop: DropKey) -> DropKey:
         """Give the drop after `drop`, whether or not the calendar still runs."""
         return self.shift(drop, 1)
@@ -241,6 +250,16 @@ class Calendar(Declared):
     def days_in(self, length: timedelta) -> int:
         """Give how many days of evaluation fall into a length of time: its drops, where these are days or longer."""
         return self.drops_in(length) if self.has_dates else max(1, length // DAY)
+
+    def days_since_start(self, drop: DropKey) -> int:
+        """Give the number of the day of evaluation that a drop lies in: of the drop, where drops are no shorter."""
+        if self.has_dates:
+            return self.steps(self.first_drop, drop)
+        return (day_of_key(drop) - day_of_key(self.first_drop)).days
+
+    def days_waited(self, length: timedelta) -> int:
+        """Give after how many days of evaluation a length of time is over, whenever in a day it begins."""
+        return self.drops_waited(length) if self.has_dates else -(-length // DAY) + 1
 
     def drops_waited(self, length: timedelta) -> int:
         """Give after how many drops a length of time is over, at most: zero for no time at all."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer
 
 from ml_assets.spec.cadence import DAY
-from ml_assets.spec.cron import Cron, parse_cron
+from ml_assets.spec.cron import FOUR_YEARS, Cron, parse_cron
 from ml_assets.spec.declared import Fault
 from ml_assets.spec.duration import format_duration, parse_duration
 from ml_assets.spec.raw_yaml import list_of
@@ -20,6 +20,7 @@ _DAYS = (DAY, 7 * DAY)
 _PARTS = tuple(timedelta(minutes=part) for part in (15, 20, 30, 60, 120, 180, 240, 360, 480, 720))
 _ALLOWED = f"{', '.join(map(format_duration, (*_PARTS, *_DAYS)))}, {', '.join(NAMED_STEPS)}"
 LAST_OF_ANY_MONTH = 28
+FOUR_MONTHS = timedelta(days=121, hours=18)  # of a year of 365.25 days
 
 
 def read_step(value: Any) -> Any:
@@ -122,6 +123,56 @@ def declared_key_type(declared: Mapping[str, Any]) -> str:
     is_part = isinstance(every, timedelta) and every < DAY
     has_several = len(list_of(declared.get("at"))) > 1 or (isinstance(cron, Cron) and len(cron.times) > 1)
     return "VARCHAR" if is_part or has_several else "DATE"
+
+
+def step_length(declared: Mapping[str, Any]) -> timedelta | None:
+    """Give the mean length of a drop by a calendar that may not be sound; None where it says no length.
+
+    >>> step_length({"every": "1h"}), step_length({"every": "month"})
+    (datetime.timedelta(seconds=3600), datetime.timedelta(days=30, seconds=37800))
+    """
+    cron = _read_as(parse_cron, declared.get("cron"))
+    if isinstance(cron, Cron):
+        days = sum(cron.has_day(day) for day in FOUR_YEARS)
+        return len(FOUR_YEARS) * DAY / (days * len(cron.times))
+    every = _read_as(read_step, declared.get("every", DAY))
+    several = max(1, len(list_of(declared.get("at"))))
+    if isinstance(every, str):
+        return {"weekday": 7 * DAY / 5, "month": FOUR_MONTHS / 4, "quarter": 3 * FOUR_MONTHS / 4}[every] / several
+    return every / several if isinstance(every, timedelta) else None
+
+
+def calendar_is_sound(declared: Mapping[str, Any]) -> bool:
+    """Say whether a calendar has a step that it may have; of others it is said where it is declared."""
+    every = _read_as(read_step, declared.get("every", DAY))
+    return "cron" in declared or isinstance(every, str) or every in (*_PARTS, *_DAYS)
+
+
+def whole_days(length: timedelta) -> timedelta:
+    """Round a length up to days, as declarations write it; one shorter than a day stays as it is.
+
+    >>> whole_days(timedelta(days=91, hours=6)), whole_days(timedelta(hours=6))
+    (datetime.timedelta(days=92), datetime.timedelta(seconds=21600))
+    """
+    return length if length < DAY else -(-length // DAY) * DAY
+
+
+def is_step_regular(declared: Mapping[str, Any]) -> bool:
+    """Say whether all drops are as long, by a calendar that may not be sound."""
+    is_named = declared.get("every") in NAMED_STEPS
+    return "cron" not in declared and not is_named and len(list_of(declared.get("at"))) < 2
+
+
+def units_in(length: timedelta, declared: Mapping[str, Any]) -> int:
+    """Give how many days of evaluation lie in a length of time: drops, where these are longer than days.
+
+    >>> units_in(timedelta(days=7), {"every": "1h"}), units_in(timedelta(days=28), {"every": "7d"})
+    (7, 4)
+    >>> units_in(timedelta(days=91), {"every": "month"})
+    3
+    """
+    unit = max(DAY, step_length(declared) or DAY)
+    return max(1, length // unit if is_step_regular(declared) else round(length / unit))
 
 
 def day_rule(every: timedelta | str, start: date) -> Callable[[date], bool]:

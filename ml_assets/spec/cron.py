@@ -58,12 +58,12 @@ def parse_cron(text: str) -> Cron:
     found = [_numbers(part, *field) for part, field in zip(parts, _FIELDS, strict=True)]
     weekdays = frozenset(number % 7 for number in found[4])
     cron = Cron(found[0], found[1], found[2], found[3], weekdays)
-    if not any(cron.has_day(day) for day in _DAYS):
+    if not any(cron.has_day(day) for day in FOUR_YEARS):
         raise ValueError(f"found {text!r}, which names no day of the calendar; allowed: one that does")
     return cron
 
 
-_DAYS = [date.fromordinal(number) for number in range(date(2021, 1, 1).toordinal(), date(2025, 1, 1).toordinal())]
+FOUR_YEARS = [date.fromordinal(number) for number in range(date(2021, 1, 1).toordinal(), date(2025, 1, 1).toordinal())]
 
 
 def _numbers(part: str, name: str, least: int, most: int) -> frozenset[int]:

@@ -7,7 +7,7 @@ row, which is the block of a bootstrap, is `days_of`; where a drop is longer tha
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.spec.drop import GRID_FORMAT, WALL_FORMAT, DropKey, number_of
@@ -66,6 +66,11 @@ def key_moment(key: DropKey) -> np.datetime64:
 def plain_keys(column: pd.Series) -> pd.Series:
     """Give a column of keys, as DuckDB makes it a frame's, as the keys themselves."""
     return column.dt.date if column.dtype.kind == "M" else column
+
+
+def key_of_cell(cell: Any) -> DropKey:
+    """Give a cell of such a column as the key itself."""
+    return cell.date() if isinstance(cell, datetime) else cell
 
 
 def days_of(keys: Any) -> list[str]:

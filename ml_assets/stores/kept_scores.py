@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, day_of_key
 from ml_assets.spec.key_arrays import key_arrow_type
 from ml_assets.stores.arrow_files import read_arrow, write_arrow
 from ml_assets.stores.kept_results import forget_oldest
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MOST_ROWS = 2_000_000  # of a model: about 60 MB; more are computed each time
-_MOST_DROPS = 400
+_MOST_DROPS = 400  # or as many days, where a day has several
 _MOST_MODELS = 4
 _MADE_FROM = "_made_from"
 
@@ -75,8 +75,9 @@ class KeptScores:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        newest = sorted(set(kept[PARTITION].unique().to_pylist()))[-_MOST_DROPS:]
-        kept = kept.filter(pc.field(PARTITION) >= pa.scalar(newest[0], kept.schema.field(PARTITION).type))
+        days = sorted({day_of_key(drop) for drop in kept[PARTITION].unique().to_pylist()})[-_MOST_DROPS:]
+        newest = [drop for drop in kept[PARTITION].unique().to_pylist() if day_of_key(drop) >= days[0]]
+        kept = kept.filter(pc.field(PARTITION) >= pa.scalar(min(newest), kept.schema.field(PARTITION).type))
         if kept.num_rows > _MOST_ROWS:
             return
         if write_arrow(file, kept):

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from ml_assets.ingestion.ledger import DropsNotFinalError
@@ -30,6 +30,7 @@ from ml_assets.stores.unchanged import (
 from ml_assets.stores.use_case_state import UseCaseState
 
 ACCEPTED_GAPS = "accepted_gaps"
+_AT_ONCE_DAYS = timedelta(days=7)  # or as many drops as lie in it, where they are short
 _AT_ONCE = 31  # drops of one run: enough to catch up, few enough that the first result is not far
 
 
@@ -106,7 +107,12 @@ def _find_ready_drops(
     is_changing = False
     why = "every drop that landed was run"
     day = start
-    while day is not None and len(taken) < _AT_ONCE and (until is None or day <= until) and day <= newest:
+    while (
+        day is not None
+        and len(taken) < max(_AT_ONCE, spec.calendar.drops_in(_AT_ONCE_DAYS))
+        and (until is None or day <= until)
+        and day <= newest
+    ):
         expected = [source for source in spec.sources if source.is_expected_in(day, spec.calendar.first_drop)]
         missing = [
             source

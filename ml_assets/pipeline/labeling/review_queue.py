@@ -17,6 +17,7 @@ from ml_assets.pipeline.labeling.review_votes import version_as_of
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.calendar import cut_drops
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import key_of_cell
 from ml_assets.spec.review import (
     ABSTAINED,
     DISAGREEMENT,
@@ -184,7 +185,7 @@ def _row(candidates: ReviewCandidates, chosen: ChosenExample, propensity: float)
         RANDOM: f"drawn by chance, with a probability of {propensity:.3f}",
     }[strategy]
     return {
-        "example_id": row["example_id"], "example_drop": row["batch_date"].date(), "strategy": strategy,
+        "example_id": row["example_id"], "example_drop": key_of_cell(row["batch_date"]), "strategy": strategy,
         "reason": reason, "measure": measure, "propensity": propensity, "score": score,
     }  # fmt: skip
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 TABLE = DECISIONS.name
 _LOOKED_BACK = 200  # newest drops that tell whether a champion has failed; thin ones are taken together
 _RETRAINED_WITHIN = 7  # drops; a replay retrains once a step
-LONG_HISTORY = 80  # drops since a change from which on more of them are no reason to retrain
+LONG_HISTORY = 80  # drops, or days of several, since a change from which on more of them are no reason to retrain
 
 
 @dataclass(frozen=True)
@@ -210,14 +210,15 @@ def _change(
     if is_learned and matured > LONG_HISTORY:
         return None
     at_attempt = 0 if last_attempt is None else _matured_drops(spec, since, last_attempt)
-    needed = 2 * spec.calendar.drops_in(spec.model.holdout)
-    return ChangeState(since, matured, at_attempt, needed, is_learned)
+    needed = 2 * spec.calendar.days_in(spec.model.holdout)
+    unit = "drops" if spec.calendar.has_dates else "days"
+    return ChangeState(since, matured, at_attempt, needed, is_learned, unit)
 
 
 def _matured_drops(spec: UseCaseSpec, since: DropKey, drop: DropKey) -> int:
-    """Count the drops from `since` of which every example has matured by `drop`."""
+    """Count the drops, or the days of several, from `since` of which every example has matured by `drop`."""
     newest = judged_window(spec, drop)[1]
-    return max(0, spec.calendar.steps(since, newest) + 1)
+    return max(0, spec.calendar.days_since_start(newest) - spec.calendar.days_since_start(since) + 1)
 
 
 def _refused_gains(attempts: Sequence[Mapping[str, Any]]) -> tuple[float | None, ...]:
@@ -337,7 +338,11 @@ def parts_to_tell(spec: UseCaseSpec, row: Mapping[str, Any]) -> list[str]:
     Where none has come for some drops, they should.
     """
     is_asked = row["action"] == "retrain"
-    return stale_parts(spec, row, spec.calendar.duration_of(_RETRAINED_WITHIN) if is_asked else timedelta())
+    return stale_parts(spec, row, _patience(spec) if is_asked else timedelta())
+
+
+def _patience(spec: UseCaseSpec) -> timedelta:
+    return max(spec.calendar.duration_of(_RETRAINED_WITHIN), timedelta(days=_RETRAINED_WITHIN))
 
 
 def _stale_limit_of(spec: UseCaseSpec, row: Mapping[str, Any]) -> float:

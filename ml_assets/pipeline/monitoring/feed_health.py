@@ -113,7 +113,10 @@ def _feed_rows(
                 rows = rows.filter("NOT coalesce(_is_late, false)")
             rows.create_view(name, replace=True)
         start = spec.calendar.first_drop
-        beginning = (start, spec.calendar.shift(start, monitoring.min_placebos - 1))
+        beginning = (
+            start,
+            spec.calendar.previous_drop(spec.calendar.same_time_before(start, -monitoring.min_placebos)),
+        )
         lake.relation(connection, f"raw_{source.name}", beginning).create_view(f"first_{source.name}", replace=True)
         drops_of_it = spec.calendar.drops_between(first, drops[-1])
         work = partial(profile_source, connection, source, drops_of_it)

@@ -74,8 +74,8 @@ class PriorCorrector:
         )
         known = known.loc[is_known.to_numpy(dtype=bool)].drop_duplicates("example_id", keep="last")
         calendar = self.spec.calendar
-        gap = calendar.drops_waited(self.spec.labels.matures_after)
-        places = [calendar.steps(calendar.first_drop, each) for each in known["drop"]]
+        gap = calendar.days_waited(self.spec.labels.matures_after)
+        places = [calendar.days_since_start(each) for each in known["drop"]]
         day: NDArray[np.int64] = np.array(places, dtype=np.int64)
         return learn_shift(
             known["score"].to_numpy(dtype=np.float64),
