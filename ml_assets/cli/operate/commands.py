@@ -72,20 +72,23 @@ def batch(
     use_case: UseCaseName,
     first: From,
     last: To,
-    step: Annotated[int, typer.Option(min=1, help="Drops per run; a longer range is several runs, in order.")] = 100,
+    step: Annotated[
+        int | None,
+        typer.Option(min=1, help="Drops per run; a longer range is several runs. By default 100, or a month."),
+    ] = None,
 ) -> None:
     """Run drops: from landed files to predictions and worklist.
 
-    Up to 100 drops are one run. Of a longer range each run ends before the next begins, so that memory does not grow
-    with the range and what was run stays when a later run fails.
+    Up to 100 drops are one run, or those of 31 days where a day has several. Of a longer range each run ends before
+    the next begins, so that memory does not grow with the range and what was run stays when a later run fails.
     """
-    from ml_assets.cli.operate.runs import batch_with_progress
+    from ml_assets.cli.operate.runs import batch_with_progress, drops_a_run
     from ml_assets.cli.operate.status import show_drop_counts, show_refused_examples
     from ml_assets.stores.paths import state_paths
 
     spec = read_use_case(use_case)
     drops = read_drops(spec, first, last)
-    outcome = batch_with_progress(spec, state_paths(), drops, step)
+    outcome = batch_with_progress(spec, state_paths(), drops, step or drops_a_run(spec.calendar))
     show_drop_counts(state_of(spec).pinned(), drops[0], drops[-1])
     show_refused_examples(state_of(spec).pinned(), drops[0], drops[-1])
     console.print(f"[dim]run {outcome.run_id}[/]")
