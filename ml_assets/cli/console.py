@@ -19,9 +19,9 @@ from rich.text import Text
 
 from ml_assets.pipeline.declaring.calendar_changes import locate_on_state
 from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_drop_not_run
-from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.declaration import DeclarationError, find_use_cases
-from ml_assets.spec.drop import DropKey, plain_key, read_key
+from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop_names import named_drop
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 from ml_assets.stores.paths import state_paths
 from ml_assets.stores.project import find_project
@@ -79,7 +79,7 @@ def read_drops(spec: UseCaseSpec, first: str, last: str, option: str = "") -> li
     for name, text in (("--from", first), ("--to", last)):
         said = option or name
         try:
-            day = _named_drop(calendar, text, is_first=name == "--from" and not option)
+            day = named_drop(calendar, text, is_first=name == "--from" and not option)
         except ValueError as error:
             such = f"a {'date' if calendar.has_dates else 'drop or a date'} such as {calendar.first_drop}"
             raise fail(f"{said}: found {text!r}; allowed: {such}") from error
@@ -90,13 +90,6 @@ def read_drops(spec: UseCaseSpec, first: str, last: str, option: str = "") -> li
     if days[0] > days[1]:
         raise fail(f"--from {days[0]} is after --to {days[1]}")
     return calendar.drops_between(*days)
-
-
-def _named_drop(calendar: Calendar, text: str, *, is_first: bool) -> DropKey:
-    """Read a drop; where a day has several, a date names its first for `--from`, and else its last."""
-    key = read_key(plain_key(text))
-    of_day = [] if calendar.has_dates or not isinstance(key, date) else calendar.drops_of_day(key)
-    return of_day[0 if is_first else -1] if of_day else key
 
 
 def read_run_drop(spec: UseCaseSpec, text: str, option: str) -> DropKey:

@@ -108,20 +108,19 @@ def _entry(path: Path, name: str, drop: DropKey | None, why: str) -> UnreadEntry
 
 def _why_no_drop(path: Path, drop: DropKey | None, calendar: Calendar) -> str | None:
     """Say why an entry of the landing folder is not read as a drop; None where it is."""
-    such = f"a {'date' if calendar.has_dates else 'moment'} such as {calendar.first_drop}"
+    such = "a date such as 2024-05-03" if calendar.has_dates else f"a drop such as {calendar.first_drop}"
+    name = "2024-05-03" if calendar.has_dates else str(calendar.first_drop)
     if path.is_symlink():
         return "found a link, which is not followed; allowed: a folder with the files themselves"
     if not path.is_dir():
-        return "found a file beside the folders of the drops; allowed: files inside a folder such as "
-        f"{calendar.first_drop}"
+        return f"found a file beside the folders of the drops; allowed: files inside a folder such as {name}"
     if drop is None:
         meant = _meant_date(path.name)
         return f"found a folder whose name is no drop; allowed: {meant or such}"
     if not calendar.is_drop(drop):
         return (
             f"found {'a date' if calendar.has_dates else 'a name'} that is no drop of the calendar; allowed: "
-            f"{_steps_of(calendar)} from "
-            f"{calendar.first_drop}"
+            f"{_steps_of(calendar)} from {calendar.first_drop}"
             + (f" to {calendar.last_drop}, `calendar.end` in defs.yaml" if calendar.last_drop else "")
         )
     return None

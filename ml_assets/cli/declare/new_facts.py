@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from ml_assets.cli.declare.new_sizes import Sizes, group_column, plan_sizes
 from ml_assets.ingestion.profiling import ColumnProfile, FileProfile, Sentinel
-from ml_assets.ingestion.proposal import Parts, Proposal, propose_expectations
+from ml_assets.ingestion.proposal import NO_ROWS, Parts, Proposal, propose_expectations
 from ml_assets.spec.cadence import DAY
 from ml_assets.spec.calendar_rules import NAMED_STEPS, step_length, whole_days
 from ml_assets.spec.duration import format_duration
@@ -266,7 +266,11 @@ def _source(draft: Draft, profile: FileProfile) -> LandedSource:
         left_out,
         is_shared,
         tuple(_column(profile, column) for column in profile.columns if column.name not in left_out),
-        tuple(each for each in propose_expectations(profile) if not set(each.columns) & set(left_out)),
+        tuple(
+            each
+            for each in propose_expectations(profile)
+            if not set(each.columns) & set(left_out) and (each.reason != NO_ROWS or draft.decided.length >= DAY)
+        ),
     )
 
 
@@ -296,7 +300,15 @@ def _moments(draft: Draft, profile: FileProfile) -> Iterator[str]:
 
 def _views(draft: Draft) -> Iterator[ViewFacts]:
     length = draft.decided.length
-    windows = ("7d", "28d") if length < 2 * DAY else ("28d", "84d") if length < _LONG else ("92d", "366d")
+    windows = (
+        ("1d", "7d")
+        if length < DAY
+        else ("7d", "28d")
+        if length < 2 * DAY
+        else ("28d", "84d")
+        if length < _LONG
+        else ("92d", "366d")
+    )
     for entity, others in draft.parts.entities.items():
         for other in others:
             if other.moments:

@@ -13,6 +13,7 @@ from ml_assets.pipeline.features.versions import require_one_set, stale_drops
 from ml_assets.pipeline.monitoring.feed_health import read_faults
 from ml_assets.pipeline.training.sampling import EXAMPLES_VIEW, sampled, sampling_of
 from ml_assets.spec.drop import DropKey, read_key
+from ml_assets.spec.drop_names import named_drop
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.kept_files import scan
@@ -209,8 +210,9 @@ def choose_as_of(spec: UseCaseSpec, asked: str, computed: Collection[DropKey]) -
     if not asked:
         return newest
     try:
-        as_of = read_key(asked)
+        as_of = named_drop(spec.calendar, asked)
     except ValueError as error:
-        raise ValueError(f"as_of: found {asked!r}; allowed: a date such as {newest}") from error
+        kind = "date" if spec.calendar.has_dates else "drop or a date"
+        raise ValueError(f"as_of: found {asked!r}; allowed: a {kind} such as {newest}") from error
     refuse_drop_not_run(spec, computed, as_of, "as_of")
     return as_of
