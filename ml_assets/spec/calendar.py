@@ -21,7 +21,14 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def _read_times(value: Any) -> Any:
-    return tuple(list_of(value)) if list_of(value) else value
+    return tuple(map(_read_time, list_of(value))) if list_of(value) else _read_time(value)
+
+
+def _read_time(value: Any) -> Any:
+    try:
+        return time.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f'found {value!r}; allowed: a time of day, as in "04:00"') from error
 
 
 Times = Annotated[time | tuple[time, ...], BeforeValidator(_read_times)]
