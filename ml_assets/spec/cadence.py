@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -193,12 +193,12 @@ class WallClock:
         default_factory=dict[int, tuple[list[datetime], list[DropKey]]], compare=False, repr=False
     )
 
-    @property
+    @cached_property
     def mean(self) -> timedelta:
         """Give the length of a drop, on average over four years."""
         return 1461 * DAY / max(1, sum(len(self._year(year)[0]) for year in range(2021, 2025)))
 
-    @property
+    @cached_property
     def shortest(self) -> timedelta:
         """Give how long the shortest drop of four years is, by the clock on the wall."""
         days = [date(2021, 1, 1) + number * DAY for number in range(1461)]

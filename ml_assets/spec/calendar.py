@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cached_property
+from functools import lru_cache
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -72,21 +72,13 @@ class Calendar(Declared):
         """Find a step that no partition can be named by, times that contradict it, and an end before the start."""
         yield from faults_of_calendar(declared)
 
-    @cached_property
+    @property
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
-    @cached_property
+    @property
     def _cadence(self) -> Cadence:
-        if self.cron is not None:
-            cron = parse_cron(self.cron)
-            return WallClock(self._zone, cron.has_day, cron.times)
-        times = self.times
-        if isinstance(self.every, timedelta) and self.every < DAY:
-            return Grid(datetime.combine(self.start, times[0], tzinfo=self._zone).astimezone(UTC), self.every)
-        if isinstance(self.every, timedelta) and len(times) == 1 and self.timezone not in SKIPPING_ZONES:
-            return WholeDays(self.start, self.every, times[0], self._zone)
-        return WallClock(self._zone, day_rule(self.every, self.start), times)
+        return _cadence_of(self.start, self.every, self.cron, self.times, self.timezone)
 
     @property
     def times(self) -> tuple[time, ...]:
@@ -125,7 +117,7 @@ class Calendar(Declared):
         """Give how long a drop is, on average."""
         return self._cadence.mean
 
-    @cached_property
+    @property
     def shortest_length(self) -> timedelta:
         """Give how long the shortest drop is, clock changes aside."""
         return self._cadence.shortest
@@ -138,7 +130,7 @@ class Calendar(Declared):
         several = f" at {', '.join(f'{at:%H:%M}' for at in self.times)}" if len(self.times) > 1 else ""
         return format_step(self.every) + several
 
-    @cached_property
+    @property
     def first_drop(self) -> DropKey:
         """Give the first drop."""
         if self.is_whole_days:
@@ -147,7 +139,7 @@ class Calendar(Declared):
             return self._cadence.receiving(datetime.combine(self.start, self.times[0], tzinfo=self._zone))
         return self._cadence.receiving(datetime.combine(self.start, time(), tzinfo=self._zone).astimezone(UTC))
 
-    @cached_property
+    @property
     def last_drop(self) -> DropKey | None:
         """Give the last drop; None where batches go on."""
         if self.end is None or self.is_whole_days:
@@ -214,7 +206,7 @@ class Calendar(Declared):
         """
         return self._cadence.shift(drop, steps)
 
-    @cached_property
+    @property
     def drops_a_day(self) -> int:
         """Give how many drops a day has; 1 where drops are days or longer."""
         return 1 if self.has_dates else len(self.times) if not self.is_grid else DAY // self.mean_length
@@ -252,7 +244,7 @@ class Calendar(Declared):
         """Give how many drops fall into a length of time, at least one; of months and the like, on average."""
         if self._cadence.is_regular:
             return max(1, length // self._cadence.mean)
-        return max(1, round(length / self._mean))
+        return max(1, round(length / self._cadence.mean))
 
     def days_in(self, length: timedelta) -> int:
         """Give how many days of evaluation fall into a length of time: its drops, where these are days or longer."""
@@ -274,11 +266,7 @@ class Calendar(Declared):
 
     def duration_of(self, drops: int) -> timedelta:
         """Give the time that so many drops take, as declarations count it."""
-        return drops * self._mean
-
-    @cached_property
-    def _mean(self) -> timedelta:
-        return self._cadence.mean
+        return drops * self._cadence.mean
 
     def has_clock_change(self, drop: DropKey) -> bool:
         """Say whether the clocks of the zone change in `drop`; a drop of whole days is then longer or shorter."""
@@ -379,6 +367,18 @@ class Calendar(Declared):
         datetime.date(2013, 3, 11)
         """
         return self._cadence.receiving(moment)
+
+
+@lru_cache(maxsize=256)
+def _cadence_of(start: date, every: timedelta | str, cron: str | None, times: tuple[time, ...], name: str) -> Cadence:
+    zone = ZoneInfo(name)
+    if cron is not None:
+        return WallClock(zone, parse_cron(cron).has_day, times)
+    if isinstance(every, timedelta) and every < DAY:
+        return Grid(datetime.combine(start, times[0], tzinfo=zone).astimezone(UTC), every)
+    if isinstance(every, timedelta) and len(times) == 1 and name not in SKIPPING_ZONES:
+        return WholeDays(start, every, times[0], zone)
+    return WallClock(zone, day_rule(every, start), times)
 
 
 def cut_drops(drops: Iterable[DropKey], rows: Mapping[DropKey, int], at_once: int) -> Iterator[list[DropKey]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, time
+from functools import lru_cache
 
 _FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
 
@@ -36,6 +37,7 @@ class Cron:
         return day.month in self.months and either
 
 
+@lru_cache(maxsize=256)
 def parse_cron(text: str) -> Cron:
     """Read a cron expression.
 
