@@ -17,7 +17,7 @@ WORDS = re.compile(r"auc(?![a-z])|\bpositives?\b|probabilit", re.IGNORECASE)
 
 # Where the words stand for what they say, whatever is predicted.
 OTHER_MEANINGS = {
-    "spec/calendar.py": "a positive number",
+    "spec/duration.py": "a positive number",
     "experiments/": "the probability of an arm, of being shown, of an error",
     "reports/experiment_page.py": "the probability of an error",
     "cli/models/experiment.py": "the probability of finding a difference, and the share that a plan rests on",

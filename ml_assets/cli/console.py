@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, time, timedelta
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from rich.text import Text
 
 from ml_assets.pipeline.declaring.calendar_changes import locate_on_state
 from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_drop_not_run
-from ml_assets.spec.calendar import format_duration
 from ml_assets.spec.declaration import DeclarationError, find_use_cases
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop_names import named_drop
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 from ml_assets.stores.paths import state_paths
 from ml_assets.stores.project import find_project
@@ -73,15 +73,16 @@ def load_declared(name: str) -> UseCaseSpec:
 def read_drops(spec: UseCaseSpec, first: str, last: str, option: str = "") -> list[DropKey]:
     """Read a range of drops, or end the command saying what is allowed; `option` names a single one."""
     calendar = spec.calendar
-    bounds = f"{calendar.start} to {calendar.end or 'today'}"
-    bounds += "" if calendar.every == timedelta(days=1) else f", every {format_duration(calendar.every)}"
+    bounds = f"{calendar.first_drop} to {calendar.last_drop or 'today'}"
+    bounds += "" if calendar.step_text == "1d" else f", every {calendar.step_text}"
     days = []
     for name, text in (("--from", first), ("--to", last)):
         said = option or name
         try:
-            day = date.fromisoformat(text)
+            day = named_drop(calendar, text, is_first=name == "--from" and not option)
         except ValueError as error:
-            raise fail(f"{said}: found {text!r}; allowed: a date such as {calendar.start}") from error
+            such = f"a {'date' if calendar.has_dates else 'drop or a date'} such as {calendar.first_drop}"
+            raise fail(f"{said}: found {text!r}; allowed: {such}") from error
         if not calendar.is_drop(day):
             allowed = f"a drop of the calendar of {spec.name}, {bounds}; nearest: {calendar.nearest_drop(day)}"
             raise fail(f"{said}: found {day}; allowed: {allowed}")

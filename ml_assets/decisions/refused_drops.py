@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from ml_assets.decisions.incidents import Finding
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import LATEST, DropKey, read_key
 
 Row = Mapping[str, Any]
 MONITOR = "drop/"
@@ -74,7 +73,7 @@ def landed_again(ledger: Iterable[Row]) -> dict[tuple[DropKey, str], DropKey]:
             name = reason.removeprefix("late: ")
             folder, slash, _ = name.partition("/")
             if name != reason and slash and " file_refused:" not in reason:
-                found.setdefault((date.fromisoformat(folder), row["source"]), row["batch_date"])
+                found.setdefault((read_key(folder), row["source"]), row["batch_date"])
     return found
 
 
@@ -91,7 +90,7 @@ def findings_of_refused(
         source = stretch.source
         still = [
             each for each in sorted(stretch.reasons)
-            if each <= drop and (each, source) not in accepted and again.get((each, source), date.max) > drop
+            if each <= drop and (each, source) not in accepted and again.get((each, source), LATEST) > drop
         ]  # fmt: skip
         if not still:
             continue

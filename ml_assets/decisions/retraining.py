@@ -7,13 +7,13 @@ gate still decides whether what was trained serves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
-from ml_assets.spec.calendar import format_duration
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, days_later
+from ml_assets.spec.duration import format_duration
 from ml_assets.spec.monitoring import RetrainingSpec
 
 Action = Literal["retrain", "wait", "fix_upstream", "nothing"]
@@ -70,6 +70,8 @@ class ChangeState:
         Drops that a training set needs: as many to learn from as to be judged on.
     is_learned
         Whether the champion learned from rows since then alone.
+    unit
+        What the numbers count: drops, or days where a day has several drops.
     """
 
     since: DropKey
@@ -77,6 +79,7 @@ class ChangeState:
     matured_at_attempt: int
     needed: int
     is_learned: bool = False
+    unit: str = "drops"
 
     @property
     def wanted(self) -> int:
@@ -119,6 +122,8 @@ class RetrainingState:
         Why the champion has failed; None where it has not.
     fallback_since
         The first drop that the fallback serves in its place; None while the champion serves.
+    later
+        Gives the key that lies a length of time after a drop, by the calendar; by default of days.
     """
 
     drop: DropKey
@@ -135,6 +140,7 @@ class RetrainingState:
     poor_gains: tuple[float | None, ...] = ()
     failure: str | None = None
     fallback_since: DropKey | None = None
+    later: Callable[[DropKey, timedelta], DropKey] = days_later
 
 
 @dataclass(frozen=True)
@@ -205,15 +211,16 @@ def _hindrance(cause: _Cause, state: RetrainingState, rule: RetrainingSpec) -> _
     proven worse than the baseline.
     """
     last = state.last_attempts.get(cause.trigger)
-    ready = None if last is None else last + rule.cooldown
+    ready = None if last is None else state.later(last, rule.cooldown)
     is_over = ready is None or state.drop >= ready
     change = state.change
     if change is not None and _rests_on(cause, change):
         if change.is_due or (change.matured >= change.needed and is_over):
             return None
         return _Hindrance(
-            f"only {change.matured} drops since {change.since} have matured labels",
-            f"it retrains once {change.wanted} drops since {change.since} have matured labels, whatever the cooldown",
+            f"only {change.matured} {change.unit} since {change.since} have matured labels",
+            f"it retrains once {change.wanted} {change.unit} since {change.since} have matured labels, whatever the "
+            "cooldown",
         )
     waiving = (state.fallback_since, state.performance.behind_since) if cause.trigger == "performance" else ()
     if is_over or any(since is not None and last is not None and since > last for since in waiving):
@@ -266,7 +273,7 @@ def _performance(state: RetrainingState) -> _Cause | None:
             return None
         reason = (
             f"the champion learned from what came since the change of {change.since}, then {change.matured_at_attempt} "
-            f"drops; {change.matured} have matured by now"
+            f"{change.unit}; {change.matured} have matured by now"
         )
         return _Cause("performance", reason, "performance/change", change.matured, 2.0 * change.matured_at_attempt)
     if performance.since is not None and performance.loss_now is not None and performance.loss_at_gate is not None:

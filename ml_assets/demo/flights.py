@@ -10,7 +10,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from ml_assets.demo.flight_tables import (
     weather_table,
 )
 from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.drop import DropKey
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ class Feed:
     is_ahead: bool = False
     is_endless: bool = False
 
-    def rows_of(self, drop: date, calendar: Calendar) -> pd.DataFrame | None:
+    def rows_of(self, drop: DropKey, calendar: Calendar) -> pd.DataFrame | None:
         """Give the rows that arrive in `drop`, maybe none, or None when no file arrives."""
         interval = calendar.drop(calendar.next_drop(drop) if self.is_ahead else drop)
         begin, end = interval.start, interval.end
@@ -69,11 +69,11 @@ class Feed:
 def land_flights(
     landing_dir: Path,
     calendar: Calendar,
-    first: date,
-    last: date,
-    on_drop: Callable[[date, dict[str, int]], None] | None = None,
+    first: DropKey,
+    last: DropKey,
+    on_drop: Callable[[DropKey, dict[str, int]], None] | None = None,
 ) -> dict[str, int]:
-    r"""Write the drops from `first` to `last`, both included, as `<landing_dir>/<YYYY-MM-DD>/<source>.csv`.
+    r"""Write the drops from `first` to `last`, both included, as `<landing_dir>/<drop>/<source>.csv`.
 
     The files are UTF-8 with a header and `\n` line ends; moments are UTC, as 2013-01-01T10:15:00Z; an empty field
     is null. The bytes of a drop depend on the drop and the calendar only, and a file appears whole or not at all.
@@ -109,7 +109,7 @@ def land_flights(
     """
     landed = Counter[str](dict.fromkeys(SOURCES, 0))
     for drop in calendar.drops_between(first, last):
-        folder = landing_dir / drop.isoformat()
+        folder = landing_dir / str(drop)
         folder.mkdir(parents=True, exist_ok=True)
         counts = {}
         for source, rows in files_of_drop(drop, calendar):
@@ -121,7 +121,7 @@ def land_flights(
     return dict(landed)
 
 
-def files_of_drop(drop: date, calendar: Calendar) -> Iterator[tuple[str, pd.DataFrame]]:
+def files_of_drop(drop: DropKey, calendar: Calendar) -> Iterator[tuple[str, pd.DataFrame]]:
     """Give each source that sends a file in `drop`, with the rows of that file."""
     feeds = read_feeds()
     for source in SOURCES:
@@ -129,7 +129,7 @@ def files_of_drop(drop: date, calendar: Calendar) -> Iterator[tuple[str, pd.Data
             rows = feeds[source].rows_of(drop, calendar)
             if rows is not None:
                 yield source, rows
-        elif drop == calendar.start:
+        elif drop == calendar.first_drop:
             yield source, plane_table() if source == "planes" else airport_table()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml_assets.spec.batch_times import create_batch_times
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.drop import DropKey
 
@@ -56,14 +57,7 @@ def validate_examples(
     drawn = connection.table("_drawn").columns
     if "example_id" not in drawn:
         raise ValueError(f"examples.sql: found columns {', '.join(drawn[1:])}; required: example_id")
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE _batch_times "
-        "(batch_date DATE, previous_batch_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)"
-    )
-    connection.executemany(
-        "INSERT INTO _batch_times VALUES (?, ?, ?)",
-        [[each.key, each.start, each.end] for each in map(calendar.drop, drops)],
-    )
+    create_batch_times(connection, "_batch_times", calendar, drops)
     known = [name for name in drawn if name not in ("batch_date", "example_id", "prediction_at")]
     columns = ", ".join(f'"{name}"' for name in known)
     ties = f", {columns}" if columns else ""

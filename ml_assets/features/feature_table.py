@@ -13,7 +13,7 @@ from ml_assets.features.plan import LatestGroup, Scope, WindowGroup, compile_pla
 from ml_assets.features.row_expressions import evaluate_rows, prepare_holidays
 from ml_assets.features.windows import compute_windows, take_apart_measures
 from ml_assets.spec.calendar import cut_drops
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql, years_around
 from ml_assets.spec.use_case import UseCaseSpec
 
 if TYPE_CHECKING:
@@ -67,10 +67,10 @@ def iterate_features(
     plan = compile_plan(spec)
     threads = int(connection.sql("SELECT current_setting('threads')").fetchall()[0][0])
     if spec.features.holidays:
-        prepare_holidays(connection, spec.features.holidays, range(drops[0].year - 1, drops[-1].year + 2))
+        prepare_holidays(connection, spec.features.holidays, years_around(drops[0], drops[-1]))
     counts = dict(connection.execute("SELECT batch_date, count(*) FROM _examples GROUP BY batch_date").fetchall())
     for part in cut_drops(drops, counts, at_once):
-        within = f"batch_date BETWEEN DATE '{part[0]}' AND DATE '{part[-1]}'"
+        within = f"batch_date BETWEEN {key_sql(part[0])} AND {key_sql(part[-1])}"
         connection.execute(f"CREATE OR REPLACE TEMP VIEW _asked AS SELECT * FROM _examples WHERE {within}")
         opens_at, batch_at = spec.calendar.drop(part[0]).start, spec.calendar.drop(part[-1]).end
         columns: dict[str, pa.Array] = {}

@@ -21,5 +21,5 @@ def first_needed(spec: UseCaseSpec, source: str, first: DropKey) -> DropKey:
     """Give the first drop whose facts can matter to features of drop `first`: a drop costs what its windows cost."""
     lookback = view_lookback(spec.features.views, source)
     if lookback is None:
-        return spec.calendar.start
-    return max(spec.calendar.drop_receiving(spec.calendar.drop(first).start - lookback), spec.calendar.start)
+        return spec.calendar.first_drop
+    return max(spec.calendar.drop_receiving(spec.calendar.drop(first).start - lookback), spec.calendar.first_drop)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import numpy.typing as npt
 
+from ml_assets.spec.drop import DAY_OF_KEY
+
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
@@ -99,8 +101,8 @@ def read_drawn(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) ->
     )
     table = connection.sql(
         "SELECT row_number() OVER (ORDER BY batch_date, example_id) AS _number, example_id, batch_date, split = "
-        f"'train' AS is_train, label, date_diff('day', DATE '1970-01-01', batch_date) AS day{read} FROM _drawn WHERE "
-        f"{chosen} ORDER BY _number"
+        f"'train' AS is_train, label, date_diff('day', DATE '1970-01-01', {DAY_OF_KEY}) AS day{read} FROM _drawn "
+        f"WHERE {chosen} ORDER BY _number"
     ).to_arrow_table()
     is_train = table["is_train"].to_numpy()
     connection.register("_read", table.select(["_number", "example_id", "batch_date", "is_train", "label"]))

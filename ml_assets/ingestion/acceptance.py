@@ -12,6 +12,7 @@ from ml_assets.ingestion.reading import IN_ORDER, PROVENANCE
 from ml_assets.ingestion.reason_order import order_of_reason
 from ml_assets.ingestion.rules import RuleResult, judge_rules
 from ml_assets.ingestion.written_values import MOMENTS, is_implausible_moment
+from ml_assets.spec.batch_times import create_batch_times
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import POSSIBLE_YEARS, RECEIVED, Source
 from ml_assets.spec.drop import DropKey
@@ -89,13 +90,7 @@ def _key(source: Source) -> str:
 
 def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar: Calendar) -> None:
     drops = [row[0] for row in connection.execute("SELECT DISTINCT batch_date FROM raw ORDER BY 1").fetchall()]
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE _batches (batch_date DATE, opens_at TIMESTAMPTZ, batch_at TIMESTAMPTZ)"
-    )
-    for drop in drops:
-        interval = calendar.drop(drop)
-        previous_batch_at, batch_at = interval.start, interval.end
-        connection.execute("INSERT INTO _batches VALUES (?, ?, ?)", [drop, previous_batch_at + MICROSECOND, batch_at])
+    create_batch_times(connection, "_batches", calendar, drops, opens_after=MICROSECOND)
     claim = "NULL::TIMESTAMPTZ" if source.known_at == RECEIVED else f"({source.known_at})"
     event = "NULL::TIMESTAMPTZ" if source.event_at is None else f"({source.event_at})"
     rows = "SELECT * REPLACE (coalesce(_is_late, false) AS _is_late) FROM raw"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.drop_rules import DistributionRule
+from ml_assets.spec.key_arrays import key_moment
 from ml_assets.stats.binning import CATEGORY_SPECIALS, histogram, learn_numeric_bins
 from ml_assets.stats.divergence import psi
 
@@ -34,7 +35,7 @@ class ColumnMix:
 
     def __init__(self, days: Days, is_null: NDArray[np.bool_]) -> None:
         self._days = days
-        self._with_values = set(np.unique(days[~is_null]).astype("datetime64[D]").tolist())
+        self._with_values = set(np.unique(days[~is_null]).tolist())
 
     @staticmethod
     def of_texts(days: Days, values: pd.Series) -> ColumnMix:
@@ -48,7 +49,7 @@ class ColumnMix:
 
     def has_values(self, drop: DropKey) -> bool:
         """Say whether a row of `drop` has a value: a column that was not sent yet is no reference."""
-        return drop in self._with_values
+        return key_moment(drop).item() in self._with_values
 
     def compare(self, drop: DropKey, reference: Sequence[DropKey]) -> DistributionShift:
         """Compare the values of `drop` with those of the drops of `reference`, taken together."""
@@ -59,7 +60,7 @@ class ColumnMix:
         return DistributionShift(psi(before, now), told)
 
     def _slice(self, drop: DropKey) -> NDArray[np.int64]:
-        first, last = np.searchsorted(self._days, [np.datetime64(drop), np.datetime64(drop) + 1])
+        first, last = (int(np.searchsorted(self._days, key_moment(drop), side)) for side in ("left", "right"))
         return np.arange(first, last)
 
     @abstractmethod

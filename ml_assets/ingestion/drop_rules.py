@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 from ml_assets.ingestion.category_distribution import ColumnMix
 from ml_assets.ingestion.rules import RuleResult, note_drop
-from ml_assets.spec.calendar import Calendar, format_duration
+from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.contract import RECEIVED, Source
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql
 from ml_assets.spec.drop_rules import WEEK, DistributionRule, DropRule, FreshnessRule, VolumeRule
+from ml_assets.spec.duration import format_duration
+from ml_assets.spec.key_arrays import key_array
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,7 +66,7 @@ def judge_drop_rules(
     """
     if not source.drop_rules or not landed:
         return []
-    held = _collect(connection, source, min(landed))
+    held = _collect(connection, source, min(landed), calendar)
     results: list[RuleResult] = []
     for drop in sorted(landed):
         for rule, said in _verdicts(source, calendar, drop, held):
@@ -125,7 +127,7 @@ def _judge_distribution(rule: DistributionRule, calendar: Calendar, drop: DropKe
     return _Said(found.psi <= rule.max_psi, said)
 
 
-def _collect(connection: duckdb.DuckDBPyConnection, source: Source, first: DropKey) -> _Held:
+def _collect(connection: duckdb.DuckDBPyConnection, source: Source, first: DropKey, calendar: Calendar) -> _Held:
     """Gather what the drops of the range and those before it hold, one pass over each."""
     columns = list(dict.fromkeys(rule.column for rule in source.distribution))
     names = "".join(f', "{name}"' for name in columns)
@@ -142,7 +144,8 @@ def _collect(connection: duckdb.DuckDBPyConnection, source: Source, first: DropK
         recent = "".join(f', "{name}"' if name in known else f', NULL AS "{name}"' for name in columns)
         connection.execute(
             f"INSERT INTO _own SELECT batch_date, NULL AS _moment{recent} FROM _recent WHERE batch_date >= "
-            f"DATE '{first - source.lookback}' AND batch_date < DATE '{first}' AND NOT coalesce(_is_late, false)"
+            f"{key_sql(calendar.earlier(first, source.lookback))} AND batch_date < {key_sql(first)} "
+            "AND NOT coalesce(_is_late, false)"
         )
     counted = "SELECT batch_date, count(*), max(_moment) FROM _own GROUP BY batch_date"
     found = connection.execute(counted).fetchall()
@@ -160,6 +163,6 @@ def _mixes(connection: duckdb.DuckDBPyConnection, source: Source, columns: Seque
         is_text = source.columns[name].type == "string"
         kind = "VARCHAR" if is_text else "DOUBLE"
         rows = connection.sql(f'SELECT batch_date, "{name}"::{kind} AS value FROM _own ORDER BY batch_date').df()
-        days = rows["batch_date"].to_numpy().astype("datetime64[D]")
+        days = key_array(rows["batch_date"].to_numpy())
         found[name] = ColumnMix.of_texts(days, rows["value"]) if is_text else ColumnMix.of_numbers(days, rows["value"])
     return found

@@ -12,6 +12,7 @@ from ml_assets.ingestion.compiled_rows import RowCheck
 from ml_assets.ingestion.expectations import ExpectationFinding, Judge, columns_needed, is_about_rows
 from ml_assets.ingestion.rules import RuleResult, note_drop
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import key_array, key_moment
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,7 +40,7 @@ class _Frame:
         """Give the rows of the own file of a drop."""
         import numpy as np
 
-        first, last = (int(np.searchsorted(self.days, np.datetime64(drop), side)) for side in ("left", "right"))
+        first, last = (int(np.searchsorted(self.days, key_moment(drop), side)) for side in ("left", "right"))
         return self.rows.iloc[first:last][~self.is_late[first:last]].reset_index(drop=True)
 
 
@@ -96,7 +97,7 @@ def _load_frame(
     rows = connection.sql("SELECT * FROM _judged WHERE _text IS NULL ORDER BY _position")
     frame = rows.project(", ".join(["_position", *(f'"{name}"' for name in names)])).df().drop(columns="_position")
     where = rows.project("_position, batch_date, _is_late").fetchnumpy()
-    days = np.asarray(where["batch_date"], dtype="datetime64[D]")
+    days = key_array(where["batch_date"])
     return _Frame(frame, where["_position"], days, np.asarray(where["_is_late"], dtype=bool))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import RECEIVED, Source
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql
 from ml_assets.spec.user_sql import check_expression
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def newest_drop(
     """Give the drop of the newest moment among the rows of `raw`; None where no row has one."""
     moment = moment_of(source)
     if moment is None:
-        return calendar.start
+        return calendar.first_drop
     check_expression(moment)
     found: datetime | None = connection.execute(
         f"SELECT max(CAST(({moment}) AS TIMESTAMPTZ)) FROM raw WHERE _text IS NULL"
@@ -108,14 +108,14 @@ def place_rows(
     moment = moment_of(source)
     lines = "SELECT _line, _text IS NOT NULL AS is_malformed"
     if moment is None:
-        is_covered = asked.first <= calendar.start <= asked.last
-        drop = f"CASE WHEN NOT is_malformed AND {is_covered} THEN DATE '{calendar.start}' END"
+        is_covered = asked.first <= calendar.first_drop <= asked.last
+        drop = f"CASE WHEN NOT is_malformed AND {is_covered} THEN {key_sql(calendar.first_drop)} END"
         reason = f"CASE WHEN is_malformed THEN '{MALFORMED}' WHEN NOT {is_covered} THEN '{TOO_EARLY}' END"
         return connection.sql(f"SELECT _line, {drop} AS batch_date, {reason} AS reason FROM ({lines} FROM raw)")
     check_expression(moment)
     begins_at = _create_intervals(connection, calendar, calendar.drops_between(asked.first, asked.last), asked.ahead)
     begins = f"TIMESTAMPTZ '{begins_at.isoformat()}'"
-    early = f"DATE '{asked.first}'" if asked.is_early_taken else "NULL"
+    early = f"{key_sql(asked.first)}" if asked.is_early_taken else "NULL"
     return connection.sql(
         f"""
         SELECT _line, CASE WHEN reason IS NULL THEN coalesce(batch_date, {early}) END AS batch_date, reason FROM (
@@ -136,9 +136,11 @@ def _create_intervals(
 ) -> datetime:
     """Make `_intervals` (`batch_date`, `closes_at`) of the moments each drop brings; give when the first begins."""
     if not drops:
-        raise HistoryError(f"there is no drop to write; allowed: drops of the calendar, from {calendar.start} on")
+        raise HistoryError(f"there is no drop to write; allowed: drops of the calendar, from {calendar.first_drop} on")
     rows = [[drop, calendar.batch_at(calendar.shift(drop, ahead))] for drop in drops]
-    connection.execute("CREATE OR REPLACE TEMP TABLE _intervals (batch_date DATE, closes_at TIMESTAMPTZ)")
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE _intervals (batch_date {calendar.key_type}, closes_at TIMESTAMPTZ)"
+    )
     for start in range(0, len(rows), 500):
         part = rows[start : start + 500]
         places = ", ".join(["(?, ?)"] * len(part))

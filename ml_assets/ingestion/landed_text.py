@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -28,7 +29,9 @@ from ml_assets.ingestion.table_file import LINE, TableFile
 from ml_assets.ingestion.table_files import read_table_file
 from ml_assets.ingestion.unpacking import RefusedFileError
 from ml_assets.spec.contract import Source
+from ml_assets.spec.drop import key_type
 from ml_assets.spec.received import LandedFile, Receipt
+from ml_assets.spec.tables.table import KEY_TYPE
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,7 +54,7 @@ def fill_landed_text(
     connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[LandedFile]
 ) -> list[Receipt]:
     """Make table `_landed_text` of landed files; give a receipt each, without its number of rows."""
-    _create_text_table(connection, source)
+    _create_text_table(connection, source, key_type(files[0].drop) if files else KEY_TYPE)
     receipts: list[Receipt] = []
     groups: dict[tuple[tuple[str, ...], Dialect, int], list[_ReadText]] = defaultdict(list)
     with ExitStack() as stack:
@@ -155,8 +158,8 @@ def _insert_table(
     cells = ", ".join(f'"{found.columns[given[name]].replace(chr(34), chr(34) * 2)}" AS "{name}"' for name in names)
     connection.register("_table", found.rows)
     connection.execute(
-        f"INSERT INTO _landed_text BY NAME SELECT ?::DATE AS batch_date, {cells + ', ' if cells else ''}? AS _file, "
-        f"? AS _sha256, {LINE} AS _line, ?::BOOLEAN AS _is_late FROM _table",
+        f"INSERT INTO _landed_text BY NAME SELECT ?::{key_type(file.drop)} AS batch_date, "
+        f"{cells + ', ' if cells else ''}? AS _file, ? AS _sha256, {LINE} AS _line, ?::BOOLEAN AS _is_late FROM _table",
         [file.drop, file.name, file.sha256, file.is_late],
     )
     connection.unregister("_table")
@@ -170,8 +173,9 @@ def _insert_refused_table(
     """Keep the rows of a refused file, each as a JSON object of its texts."""
     connection.register("_table", found.rows)
     connection.execute(
-        f"INSERT INTO _landed_text BY NAME SELECT ?::DATE AS batch_date, ? AS _file, ? AS _sha256, {LINE} AS "
-        "_line, ?::BOOLEAN AS _is_late, CAST(to_json(_table) AS VARCHAR) AS _text, ? AS _refused FROM _table",
+        f"INSERT INTO _landed_text BY NAME SELECT ?::{key_type(file.drop)} AS batch_date, ? AS _file, ? AS _sha256, "
+        f"{LINE} AS _line, ?::BOOLEAN AS _is_late, CAST(to_json(_table) AS VARCHAR) AS _text, ? AS _refused "
+        "FROM _table",
         [file.drop, file.name, file.sha256, file.is_late, refusal],
     )
     connection.unregister("_table")
@@ -179,10 +183,10 @@ def _insert_refused_table(
     _insert_rows(connection, [_raw_row(n_columns, file, line, text, refusal) for line, text in found.malformed])
 
 
-def _create_text_table(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+def _create_text_table(connection: duckdb.DuckDBPyConnection, source: Source, kind: str) -> None:
     columns = ", ".join(f'"{name}" VARCHAR' for name in source.columns)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE _landed_text (batch_date DATE, {columns}, _file VARCHAR, _sha256 VARCHAR, "
+        f"CREATE OR REPLACE TEMP TABLE _landed_text (batch_date {kind}, {columns}, _file VARCHAR, _sha256 VARCHAR, "
         "_line BIGINT, _is_late BOOLEAN, _text VARCHAR, _refused VARCHAR)"
     )
 
@@ -199,7 +203,7 @@ def _read_group(connection: duckdb.DuckDBPyConnection, source: Source, members: 
         else:
             _insert_records(connection, source, read)
     if whole:
-        places = ", ".join(["(?::DATE, ?, ?, ?, ?::BOOLEAN)"] * len(whole))
+        places = ", ".join([f"(?::{key_type(whole[0].drop)}, ?, ?, ?, ?::BOOLEAN)"] * len(whole))
         values = [v for file in whole for v in (file.drop, file.copy.name, file.name, file.sha256, file.is_late)]
         connection.execute(
             f"INSERT INTO _landed_text BY NAME SELECT place.batch_date, {names}, place._file, place._sha256, "
@@ -285,7 +289,11 @@ def _insert_rows(connection: duckdb.DuckDBPyConnection, rows: list[list[object]]
 
     if not rows:
         return
-    types = {"batch_date": pa.date32(), "_line": pa.int64(), "_is_late": pa.bool_()}
+    types = {
+        "batch_date": pa.date32() if isinstance(rows[0][0], date) else pa.string(),
+        "_line": pa.int64(),
+        "_is_late": pa.bool_(),
+    }
     names = connection.table("_landed_text").columns
     columns = zip(names, zip(*rows, strict=True), strict=True)
     table = pa.table({name: pa.array(values, types.get(name, pa.string())) for name, values in columns})

@@ -54,12 +54,13 @@ def ledger_rows(
         it broke them, or why they could not judge it, and what is odd about a file that was read.
     """
     rows = [
-        [drop, source.name, source.is_expected_in(drop, spec.calendar.start), source.when_missing == "go_on"]
+        [drop, source.name, source.is_expected_in(drop, spec.calendar.first_drop), source.when_missing == "go_on"]
         for drop in drops
         for source in spec.sources
     ]
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE _due (batch_date DATE, source VARCHAR, expected BOOLEAN, goes_on BOOLEAN)"
+        f"CREATE OR REPLACE TEMP TABLE _due (batch_date {spec.calendar.key_type}, source VARCHAR, expected BOOLEAN, "
+        "goes_on BOOLEAN)"
     )
     connection.executemany("INSERT INTO _due VALUES (?, ?, ?, ?)", rows)
     counted = " UNION ALL BY NAME ".join(_counts(source) for source in spec.sources)
@@ -124,7 +125,7 @@ def find_gaps(connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, last: Dr
     )
     return [
         Gap(drop, source.name)
-        for drop in spec.calendar.drops_between(spec.calendar.start, last)
+        for drop in spec.calendar.drops_between(spec.calendar.first_drop, last)
         for source in spec.sources
         if (drop, source.name) not in final
     ]
@@ -138,7 +139,7 @@ def require_computed(spec: UseCaseSpec, computed: Collection[DropKey], last: Dro
     DropsNotFinalError
         Naming the first stretch of such drops, and what to do.
     """
-    open_drops = [drop for drop in spec.calendar.drops_between(spec.calendar.start, last) if drop not in computed]
+    open_drops = [drop for drop in spec.calendar.drops_between(spec.calendar.first_drop, last) if drop not in computed]
     if not open_drops:
         return
     first = until = open_drops[0]

@@ -14,6 +14,8 @@ _MOST_ENTITIES = 4
 _ENOUGH = 100  # rows below which "never" says little
 _BOUNDED = {"lat": (-90, 90), "latitude": (-90, 90), "lon": (-180, 180), "longitude": (-180, 180)}
 
+NO_ROWS = "no_rows"  # the reason of an empty file, which is usual where a drop is an hour
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -48,7 +50,7 @@ def propose_expectations(profile: FileProfile) -> list[Proposal]:
     """Propose what holds in every row so far, mostly as warnings: a person makes errors of those that must hold."""
     found: list[Proposal] = []
     if profile.moments:
-        found.append(Proposal("expect_table_row_count_to_be_between", {"min_value": 1}, "warning", "no_rows",
+        found.append(Proposal("expect_table_row_count_to_be_between", {"min_value": 1}, "warning", NO_ROWS,
                               "an empty delivery is more often a fault than a quiet time"))  # fmt: skip
     for column in profile.columns:
         found += _of_column(profile, column)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.contract import Rule, Source
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql
 from ml_assets.spec.rule_sql import ROWS, rule_query
 from ml_assets.spec.user_sql import check_select
 
@@ -67,13 +67,13 @@ def judge_rules(
     for drop in landed:
         connection.execute(
             f'CREATE OR REPLACE TEMP TABLE "{ROWS}" AS SELECT _position, {columns}, event_at, known_at, '
-            f"claimed_known_at FROM _judged WHERE batch_date = DATE '{drop}' AND _text IS NULL"
+            f"claimed_known_at FROM _judged WHERE batch_date = {key_sql(drop)} AND _text IS NULL"
         )
         for name in source.reads:
             key = ", ".join(f'"{column}"' for column in keys[name])
             connection.execute(
                 f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT * FROM read_{name} '
-                f"WHERE batch_date <= DATE '{drop}' QUALIFY row_number() OVER (PARTITION BY {key} "
+                f"WHERE batch_date <= {key_sql(drop)} QUALIFY row_number() OVER (PARTITION BY {key} "
                 "ORDER BY known_at DESC, batch_date DESC) = 1"
             )
         known = {name: _count(connection, name) for name in source.reads}

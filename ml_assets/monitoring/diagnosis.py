@@ -18,7 +18,7 @@ from ml_assets.monitoring.drift_report import Row, is_held
 from ml_assets.monitoring.feature_drift import SCORE
 from ml_assets.monitoring.feed_health import MEANINGS, MECHANICAL
 from ml_assets.monitoring.sure_change import CONSTANT_CHANGED
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, day_of_key
 from ml_assets.spec.features import FeatureView
 from ml_assets.spec.use_case import UseCaseSpec
 
@@ -138,11 +138,13 @@ def known_changes(spec: UseCaseSpec, drop: DropKey) -> list[str]:
     calendar = spec.calendar
     since = calendar.earlier(drop, 2 * spec.monitoring.window)
     found = [
-        f"{change.what} on {change.date}" for change in spec.monitoring.known_changes if since < change.date <= drop
+        f"{change.what} on {change.date}"
+        for change in spec.monitoring.known_changes
+        if day_of_key(since) < change.date <= day_of_key(drop)
     ]
     found += [
         f"the clocks of {calendar.timezone} changed on {day}"
-        for day in calendar.drops_between(max(calendar.next_drop(since), calendar.start), drop)
+        for day in calendar.drops_between(max(calendar.next_drop(since), calendar.first_drop), drop)
         if calendar.has_clock_change(day)
     ]
     return found

@@ -339,10 +339,10 @@ def block_of(drop: DropKey, calendar: Calendar, monitoring: MonitoringSpec) -> B
     datetime.date(2013, 3, 26)
     """
     length = calendar.drops_in(monitoring.window)
-    first = calendar.shift(calendar.start, calendar.steps(calendar.start, drop) // length * length)
+    first = calendar.shift(calendar.first_drop, calendar.steps(calendar.first_drop, drop) // length * length)
     reference_last = calendar.shift(first, -length)
     reference_first = calendar.window_start(reference_last, monitoring.reference_window)
-    return Block(first, calendar.shift(first, length - 1), max(calendar.start, reference_first), reference_last)
+    return Block(first, calendar.shift(first, length - 1), max(calendar.first_drop, reference_first), reference_last)
 
 
 def window_rows(rows: FeatureRows, first: DropKey, last: DropKey) -> FeatureRows:

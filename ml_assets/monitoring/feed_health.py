@@ -112,7 +112,9 @@ class FeedHealth:
         self._spreads = {(each.source, each.column): each.values for each in series if each.statistic == "spread"}
         n_monitors = sum(monitor_count(source) for source in spec.sources if source.arrives == "every_drop")
         # the days of a fault are alike, and so are those of a storm: that an alarm needs several earns no credit
-        self._rate = false_alarm_rate(spec.monitoring.false_alarm_every, spec.calendar.every, n_monitors, FAMILIES)
+        self._rate = false_alarm_rate(
+            spec.monitoring.false_alarm_every, spec.calendar.mean_length, n_monitors, FAMILIES
+        )
 
     def read(self, drop: DropKey) -> list[FeedReading]:
         """Read every monitor in `drop`; a source that sent nothing in it has no reading."""
@@ -124,7 +126,7 @@ class FeedHealth:
         found = [reading for reading in read if reading is not None]
         # which columns are categories is known once the first drops are there
         calendar = self._spec.calendar
-        is_known = drop >= calendar.shift(calendar.start, self._spec.monitoring.min_placebos)
+        is_known = drop >= calendar.same_time_before(calendar.first_drop, -self._spec.monitoring.min_placebos)
         for counted in self._categories:
             if is_known and drop in counted.counts:
                 name = f"categories of {counted.source}.{counted.column}"
@@ -140,7 +142,7 @@ class FeedHealth:
         It is where no source of examples sends a row either. While examples come, a source that sends none is missed
         in the last drops as in any other.
         """
-        end = self._spec.calendar.end
+        end = self._spec.calendar.last_drop
         is_last = end is not None and drop > self._spec.calendar.earlier(end, self._spec.labels.matures_after)
         if not is_last or series.statistic != "rows" or series.values[drop] != NO_ROWS:
             return False
@@ -156,6 +158,7 @@ class FeedHealth:
     def _history(self, drop: DropKey, monitor: tuple[str, str, str], known: Iterable[DropKey]) -> list[DropKey]:
         """List the drops to compare with: not over, no older than is still worth comparing.
 
+        Where a day has several drops, those of the same time of day alone: a night is not compared with a morning.
         The newest ones are left out, as many as an alarm looks back on: a fault that has just begun is no placebo. A
         drop without a row, where that was over, never becomes one, and those before it stay worth comparing.
         """
@@ -164,22 +167,23 @@ class FeedHealth:
         relearned = calendar.earlier(drop, monitoring.relearn_after)
         oldest = calendar.earlier(relearned, monitoring.feed_history)
         rows, found = self._rows.get(monitor[0], {}), list[DropKey]()
-        day = calendar.shift(drop, -monitoring.persistence.of)
-        while day >= max(oldest, calendar.start):
+        day = calendar.same_time_before(drop, monitoring.persistence.of)
+        most = calendar.days_in(monitoring.feed_history)
+        while day >= max(oldest, calendar.first_drop):
             is_empty = day in over and rows.get(day) == NO_ROWS
-            oldest = calendar.previous_drop(oldest) if is_empty else oldest
+            oldest = calendar.same_time_before(oldest) if is_empty else oldest
             stretch = is_empty or (day in over and not self._has_stayed(day, over, relearned))
             if day in there and not stretch:
                 found.append(day)
-            if len(found) == calendar.drops_in(monitoring.feed_history):
+            if len(found) == most:
                 break
-            day = calendar.previous_drop(day)
+            day = calendar.same_time_before(day)
         return found[::-1]
 
     def _has_stayed(self, day: DropKey, over: set[DropKey], relearned: DropKey) -> bool:
         """Say whether the stretch of drops over the threshold that holds `day` began before `relearned`."""
         while day in over:
-            day = self._spec.calendar.previous_drop(day)
+            day = self._spec.calendar.same_time_before(day)
         return day < relearned
 
     def _read_series(self, drop: DropKey, series: Series) -> FeedReading:
@@ -197,10 +201,19 @@ class FeedHealth:
             scaled, floor = self._scaled_shares(series.source, values, [*history, drop])
         else:
             is_age = series.statistic == "age_h"
-            floor = self._spec.calendar.duration_of(1) / timedelta(hours=1) * _AGE_FLOOR if is_age else _LOG_FLOOR
+            floor = self._age_floor() if is_age else self._rows_floor(values)
             scaled = values
         z_score = self._z_score(scaled[-1], scaled[:-1], floor)
         return FeedReading(drop, *monitor, z_score, values[-1], _mean(values[:-1]), series.details.get(drop, ""))
+
+    def _age_floor(self) -> float:
+        return self._spec.calendar.duration_of(1) / timedelta(hours=1) * _AGE_FLOOR
+
+    def _rows_floor(self, logs: Sequence[float]) -> float:
+        """Give the least deviation of numbers of rows, as logarithms; drops of a part of a day hold few, by chance."""
+        if self._spec.calendar.has_dates or len(logs) < 2:
+            return _LOG_FLOOR
+        return max(_LOG_FLOOR, 1 / math.sqrt(math.exp(median(logs[:-1])) + 0.5))
 
     def _scaled_shares(
         self, source: str, shares: Sequence[float], drops: Sequence[DropKey]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import MOMENT_OF_KEY, DropKey, day_of_key, key_type
 
 if TYPE_CHECKING:
     import duckdb
@@ -78,6 +78,7 @@ def profile_source(
     flags = _flags(connection, source)
     selected = [*_WHOLE, *_columns(source, flags)]
     columns = ", ".join(f'{sql} AS "{position}"' for position, (_, _, sql) in enumerate(selected))
+    kind = key_type(drops[0])
     rows = connection.execute(
         f"""
         WITH kept AS (SELECT * FROM raw_{name} WHERE batch_date BETWEEN ? AND ?),
@@ -85,7 +86,7 @@ def profile_source(
                 {_content_hash(source)} AS content, {_null_count(source)} AS nulls, {_age_h(source)} AS age_h
                 FROM kept),
             contents AS (SELECT DISTINCT batch_date, content FROM keyed),
-            steps AS (SELECT unnest(CAST(? AS DATE[])) AS batch_date, unnest(CAST(? AS DATE[])) AS earlier),
+            steps AS (SELECT unnest(CAST(? AS {kind}[])) AS batch_date, unnest(CAST(? AS {kind}[])) AS earlier),
             refused AS (SELECT batch_date, count(*) AS quarantined FROM quarantine_{name} GROUP BY batch_date)
         SELECT keyed.batch_date, {columns}
         FROM keyed LEFT JOIN steps ON steps.batch_date = keyed.batch_date
@@ -120,7 +121,9 @@ def _silent_drops(source: Source, drops: Sequence[DropKey], with_rows: Sequence[
     if not with_rows or source.arrives != "every_drop":
         return []
     first, there = min(with_rows), set(with_rows)
-    return [d for d in drops if d > first and d not in there and (source.until is None or d <= source.until)]
+    return [
+        d for d in drops if d > first and d not in there and (source.until is None or day_of_key(d) <= source.until)
+    ]
 
 
 def monitor_count(source: Source) -> int:
@@ -207,7 +210,7 @@ def _null_count(source: Source) -> str:
 def _age_h(source: Source) -> str:
     if source.event_at is None:
         return "NULL"
-    return f"(epoch(batch_date::TIMESTAMPTZ) - epoch(CAST(({source.event_at}) AS TIMESTAMPTZ))) / 3600"
+    return f"(epoch({MOMENT_OF_KEY}) - epoch(CAST(({source.event_at}) AS TIMESTAMPTZ))) / 3600"
 
 
 def _content_hash(source: Source) -> str:

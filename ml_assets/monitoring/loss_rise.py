@@ -15,12 +15,13 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from math import inf, nan
 from typing import Any
 
 import numpy as np
 
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, day_of_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.sequential import DailyMeans, Reference, learn_reference
 from ml_assets.stats.task import Task
@@ -87,7 +88,7 @@ def learn_losses(spec: UseCaseSpec, unseen: DailyMeans, chance: float = CHANCE) 
     """Learn what is usual for a model from its losses by drop on rows that it had not seen before it served."""
     return learn_reference(
         unseen,
-        budget_days=spec.calendar.drops_in(spec.monitoring.false_alarm_every),
+        budget_days=spec.calendar.days_in(spec.monitoring.false_alarm_every),
         chance=chance,
         rng=np.random.default_rng(spec.model.seed),
     )
@@ -120,8 +121,9 @@ def loss_rise(
     loss
         Its column.
     """
-    n, losses = _own(reported, drop, loss)
-    return _rise(usual, n, losses)
+    rows = list(reported)
+    n, losses = _own(rows, drop, loss)
+    return _dated(_rise(usual, n, losses), rows)
 
 
 def margin_rise(
@@ -139,7 +141,7 @@ def margin_rise(
     n, losses = _own(rows, drop, loss)
     _, simple = _by_day([row for row in rows if row["role"] == "baseline"], drop, loss)
     found = _rise(usual, n, {day: loss - simple[day] for day, loss in losses.items() if day in simple})
-    return replace(found, loss_at_gate=margin_at_gate)
+    return replace(_dated(found, rows), loss_at_gate=margin_at_gate)
 
 
 def prior_rise(
@@ -150,8 +152,9 @@ def prior_rise(
     `reported` holds the rows of `loss_rise`, with the mean label and `mean_score`; `usual_loss` is the loss on rows
     that the model had not seen before it served.
     """
-    n, shares = _own(reported, drop, task.mean_label)
-    _, scores = _own(reported, drop, "mean_score")
+    rows = list(reported)
+    n, shares = _own(rows, drop, task.mean_label)
+    _, scores = _own(rows, drop, "mean_score")
     apart = {day: share - scores[day] for day, share in shares.items() if day in scores}
     sides = [
         _rise(replace(usual, mean=sign * usual.mean), n, {day: sign * value for day, value in apart.items()})
@@ -163,17 +166,17 @@ def prior_rise(
         return PriorRise(found.loss_at_gate, found.level, found.limit)
     share, score = (_mean_since(since, n, means) for means in (shares, scores))
     cost = task.cost_of_shift(share, score, usual_loss)
-    return PriorRise(found.loss_at_gate, found.level, found.limit, since, share, score, cost)
+    return PriorRise(found.loss_at_gate, found.level, found.limit, _dated(found, rows).since, share, score, cost)
 
 
-def _mean_since(since: DropKey, n: Mapping[DropKey, float], means: Mapping[DropKey, float]) -> float:
+def _mean_since(since: DropKey, n: Mapping[date, float], means: Mapping[date, float]) -> float:
     days = [day for day in means if day >= since]
     return sum(n[day] * means[day] for day in days) / sum(n[day] for day in days)
 
 
 def _own(
     reported: Iterable[Mapping[str, Any]], drop: DropKey, measure: str
-) -> tuple[dict[DropKey, float], dict[DropKey, float]]:
+) -> tuple[dict[date, float], dict[date, float]]:
     """Give the rows and a measure of the model: where its baseline served as champion, what it would have had."""
     rows = [row for row in reported if row["role"] in ("champion", FAILED)]
     failed = {row["prediction_batch_date"] for row in rows if row["role"] == FAILED}
@@ -183,18 +186,27 @@ def _own(
 
 def _by_day(
     reported: Iterable[Mapping[str, Any]], drop: DropKey, measure: str
-) -> tuple[dict[DropKey, float], dict[DropKey, float]]:
-    """Give the rows and the mean of a measure of each drop of prediction, of those that matured by `drop`."""
-    n: dict[DropKey, float] = defaultdict(float)
-    total: dict[DropKey, float] = defaultdict(float)
+) -> tuple[dict[date, float], dict[date, float]]:
+    """Give the rows and the mean of a measure of each day of prediction, of those that matured by `drop`."""
+    n: dict[date, float] = defaultdict(float)
+    total: dict[date, float] = defaultdict(float)
     for row in reported:
         if row["batch_date"] <= drop and row["n"] and row[measure] is not None:
-            n[row["prediction_batch_date"]] += row["n"]
-            total[row["prediction_batch_date"]] += row["n"] * row[measure]
+            day = day_of_key(row["prediction_batch_date"])
+            n[day] += row["n"]
+            total[day] += row["n"] * row[measure]
     return n, {day: total[day] / n[day] for day in n}
 
 
-def _rise(usual: Reference, n: Mapping[DropKey, float], means: Mapping[DropKey, float]) -> LossRise:
+def _dated(found: LossRise, rows: Iterable[Mapping[str, Any]]) -> LossRise:
+    """Name the first drop of a rise, where several drops make a day."""
+    if found.since is None:
+        return found
+    keys = {row["prediction_batch_date"] for row in rows if day_of_key(row["prediction_batch_date"]) == found.since}
+    return replace(found, since=min(keys, default=found.since))
+
+
+def _rise(usual: Reference, n: Mapping[date, float], means: Mapping[date, float]) -> LossRise:
     if not means:
         return UNKNOWN_RISE
     days = sorted(means)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ml_assets.monitoring.loss_rise import FAILED
 from ml_assets.spec.calendar import MICROSECOND
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import key_array, key_arrow_type, key_at
 from ml_assets.spec.monitoring import Costs, MonitoringSpec
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import mean_label_at
@@ -105,9 +106,10 @@ def read_scored(
 
     due = spec.calendar.drops_between(first_prediction_date(spec, drops[0]), drops[-1])
     due_at = [spec.matured_by(drop) for drop in due]
-    schema = pa.schema({"matured_in": pa.date32(), "predicted_until": pa.timestamp("us", tz="UTC")})
+    kind = key_arrow_type(spec.calendar.first_drop)
+    schema = pa.schema({"matured_in": kind, "predicted_until": pa.timestamp("us", tz="UTC")})
     connection.register("_due", pa.table({"matured_in": due, "predicted_until": due_at}, schema=schema))
-    connection.register("_fallback", pa.table({"batch_date": pa.array(sorted(fallback), pa.date32())}))
+    connection.register("_fallback", pa.table({"batch_date": pa.array(sorted(fallback), kind)}))
     names = spec.monitoring.slices
     slices = "".join(f', CAST(f."{name}" AS VARCHAR) AS slice_{place}' for place, name in enumerate(names))
     held = connection.view("predictions").columns
@@ -143,8 +145,8 @@ def read_scored(
         "SELECT batch_date, role, max(model_version) FROM shadow_predictions GROUP BY batch_date, role"
     ).fetchall()
     return ScoredExamples(
-        prediction_dates=table["batch_date"].to_numpy(),
-        matured_in=table["matured_in"].to_numpy().astype("datetime64[D]"),
+        prediction_dates=key_array(table["batch_date"].to_numpy()),
+        matured_in=key_array(table["matured_in"].to_numpy()),
         labels=table["label"].to_numpy(),
         scores={role: table[role].to_numpy() for role in ROLES},
         slices={name: table[f"slice_{place}"].to_numpy() for place, name in enumerate(names)},
@@ -188,14 +190,15 @@ def measure_performance(
         not enough data.
     """
     rows: list[Row] = []
-    wanted = np.asarray(drops, dtype="datetime64[D]")
+    wanted = key_array(drops)
     days, starts = np.unique(scored.prediction_dates, return_index=True)
     for day, start, stop in zip(days, starts, np.append(starts[1:], scored.labels.size)[: days.size], strict=True):
         matured_in = scored.matured_in[start:stop]
         for drop in np.intersect1d(matured_in, wanted):  # NaT is in no intersection
             part = _MaturedPart(task, scored, slice(start, stop), matured_in == drop)
-            shared = {"batch_date": drop.item(), "prediction_batch_date": day.item()}
-            rows += [{**shared, **row} for row in part.measure(day.item(), monitoring, capacity)]
+            shared = {"batch_date": key_at(drop, drops[0]), "prediction_batch_date": key_at(day, drops[0])}
+            measured = part.measure(shared["prediction_batch_date"], monitoring, capacity)
+            rows += [{**shared, **row} for row in measured]
     return sorted(rows, key=lambda row: (row["batch_date"], row["prediction_batch_date"]))
 
 

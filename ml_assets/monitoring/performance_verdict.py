@@ -19,6 +19,7 @@ from ml_assets.monitoring.performance import (
 )
 from ml_assets.monitoring.placebo_z_score import false_alarm_rate
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import key_array, key_moment
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.block_bootstrap import mean_interval, paired_day_block_bootstrap
 from ml_assets.stats.measured_intervals import measured_intervals
@@ -77,7 +78,8 @@ def judge_performance(  # noqa: PLR0913, PLR0917 - what it is judged by, each of
     row: Row = {"batch_date": drop, "model_version": model_version, "window_from": start, "window_until": until}
     if model_version is None:
         return {**row, "state": "no champion", "n": 0, "n_days": 0}
-    y, p, others, days = _window_of(scored, start, until, model_version)
+    y, p, others, dates = _window_of(scored, start, until, model_version)
+    days = dates.astype("datetime64[D]")  # blocks: where a drop is longer than a day, the drop
     baseline = others["baseline"]
     interval = paired_day_block_bootstrap(
         task.losses(y, baseline), task.losses(y, p), days,
@@ -141,14 +143,14 @@ def _coverage(
     dates = scored.prediction_dates
     served = [day for (day, role), version in scored.model_versions.items()
               if role == "champion" and version == model_version]  # fmt: skip
-    is_in = np.isin(dates, np.array(served, dtype="datetime64[D]"))
-    is_in &= (dates >= np.datetime64(start, "D")) & (dates <= np.datetime64(until, "D"))
+    is_in = np.isin(dates, key_array(served)) & (dates >= key_moment(start)) & (dates <= key_moment(until))
     inside = within(scored.labels, *scored.bounds)
     is_in &= ~np.isnan(inside)
     if not is_in.any():
         return {}
     rng, resamples = np.random.default_rng(spec.model.seed), spec.model.gate.resamples
-    lower, upper = mean_interval(inside[is_in], dates[is_in], rng, resamples, 1 - _rate(spec))
+    days = dates[is_in].astype("datetime64[D]")
+    lower, upper = mean_interval(inside[is_in], days, rng, resamples, 1 - _rate(spec))
     return {"coverage": float(inside[is_in].mean()), "coverage_lower": lower, "coverage_upper": upper}
 
 
@@ -169,7 +171,7 @@ def _worth_of_fallback(
     spec: UseCaseSpec, y: FloatArray, baseline: FloatArray, days: Days, since: DropKey | None
 ) -> dict[str, float]:
     """Say how well the baseline ranks the rows since the champion did worse: before that it may have been better."""
-    late = days >= np.datetime64(since, "D") if since is not None else np.ones(days.size, dtype=bool)
+    late = days >= key_moment(since).astype("datetime64[D]") if since is not None else np.ones(days.size, dtype=bool)
     found = measured_intervals(
         y[late], baseline[late], days[late],
         rng=np.random.default_rng(spec.model.seed), resamples=spec.model.gate.resamples, level=LEVEL,
@@ -216,12 +218,12 @@ def _window_of(
 ) -> tuple[FloatArray, FloatArray, dict[str, FloatArray], Days]:
     """Give label, score, scores of the other roles and day of the labelled examples that `model_version` scored."""
     dates = scored.prediction_dates
-    first = np.searchsorted(dates, np.datetime64(start, "D"), side="left")
-    rows = slice(first, np.searchsorted(dates, np.datetime64(until, "D"), side="right"))
+    first = np.searchsorted(dates, key_moment(start), side="left")
+    rows = slice(first, np.searchsorted(dates, key_moment(until), side="right"))
     served = [day for (day, role), version in scored.model_versions.items()
               if role == "champion" and version == model_version]  # fmt: skip
     y, p, failed = scored.labels[rows], scored.scores["champion"][rows], scored.scores[FAILED][rows]
     p = np.where(np.isnan(failed), p, failed)  # where its baseline served, the model itself is judged
-    counts = ~np.isnan(y) & ~np.isnan(p) & np.isin(dates[rows], np.array(served, dtype="datetime64[D]"))
+    counts = ~np.isnan(y) & ~np.isnan(p) & np.isin(dates[rows], key_array(served))
     others = {role: scored.scores[role][rows][counts] for role in ROLES if role != "champion"}
     return y[counts], p[counts], others, dates[rows][counts]

@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.monitoring.realized_quality import measure_quality
+from ml_assets.spec.drop import DropKey, day_of_key
 from ml_assets.stats.task import Task
 
 if TYPE_CHECKING:
@@ -22,22 +23,23 @@ WORSE_FROM = 0.01  # share by which the champion's log loss must exceed another'
 _WEEK = timedelta(days=7)
 
 
-def week_of(day: date, first: date) -> date:
-    """Give the first day of the week that `day` is in, of weeks that begin with `first`.
+def week_of(drop: DropKey, first: DropKey) -> date:
+    """Give the first day of the week that a drop is in, of weeks that begin with the day of drop `first`.
 
     >>> week_of(date(2013, 1, 14), first=date(2013, 1, 1)).isoformat()
     '2013-01-08'
     """
-    return first + (day - first) // _WEEK * _WEEK
+    day, begin = day_of_key(drop), day_of_key(first)
+    return begin + (day - begin) // _WEEK * _WEEK
 
 
-def quality_by_week(task: Task, scored: pd.DataFrame, first: date, capacity: int) -> list[Row]:
+def quality_by_week(task: Task, scored: pd.DataFrame, first: DropKey, capacity: int) -> list[Row]:
     """Measure each week of prediction, counted from `first`, that has predictions.
 
     Parameters
     ----------
     scored
-        Grain: a prediction. `batch_date` (a date), `example_id`, `label` (NaN: none is known), `champion`,
+        Grain: a prediction. `batch_date` (a key), `example_id`, `label` (NaN: none is known), `champion`,
         `baseline` and `first_champion` (NaN: it has no score).
     capacity
         How many examples of a drop people can act on.
@@ -55,7 +57,7 @@ def quality_by_week(task: Task, scored: pd.DataFrame, first: date, capacity: int
 
 def quality_by_month(task: Task, scored: pd.DataFrame, capacity: int) -> list[Row]:
     """Measure each calendar month of prediction, as `quality_by_week` does each week; `month` is 2013-01."""
-    months = [f"{day:%Y-%m}" for day in scored["batch_date"]]
+    months = [str(day)[:7] for day in scored["batch_date"]]
     return [{"month": month, **measured} for month, measured in _measure_by(task, months, scored, capacity)]
 
 

@@ -11,14 +11,13 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.monitoring.sure_change import UsualValues, learn_seen
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, read_key
 from ml_assets.stats.binning import (
     CategoryBins,
     FloatArray,
@@ -102,7 +101,7 @@ def columns_to_bytes(learned: LearnedColumns) -> bytes:
     columns = learned.columns.values()
     described = {
         "format": FORMAT,
-        "drops": [drop.isoformat() for drop in learned.drops],
+        "drops": [str(drop) for drop in learned.drops],
         "n_rows": learned.n_rows,
         "columns": [_describe(name, column) for name, column in learned.columns.items()],
     }
@@ -141,7 +140,7 @@ def columns_from_bytes(content: bytes) -> LearnedColumns:
             columns[each["name"]] = ReferenceColumn(bins, by_day[:, bin_ : bin_ + bins.n_bins], points, seen)
             bin_ += bins.n_bins
             place += each["n_quantiles"] or 0
-        drops: Sequence[DropKey] = [date.fromisoformat(drop) for drop in described["drops"]]
+        drops: Sequence[DropKey] = [read_key(drop) for drop in described["drops"]]
     except Exception as error:
         raise ValueError(f"no columns of a drift reference: {error}") from error
     return LearnedColumns(tuple(drops), described["n_rows"], columns)

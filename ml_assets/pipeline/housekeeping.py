@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from ml_assets.pipeline.champion.record import PROMOTED, read_record
 from ml_assets.pipeline.experiments.record import read_events, running_in
-from ml_assets.spec.calendar import format_duration
+from ml_assets.spec.drop import LATEST
+from ml_assets.spec.duration import format_duration
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sql_limits import forget_spilled
 from ml_assets.stores.state_version import keeping_files
@@ -100,7 +101,7 @@ def _unneeded_models(state: UseCaseState, record: Sequence[Mapping[str, Any]], b
     The newest refused one may still score as a shadow, and a challenger serves while its experiment runs.
     """
     needed = {row["model_version"] for row in record if row["verdict"] == PROMOTED}
-    needed |= {each.challenger for each in running_in(read_events(state.lake), date.max)}
+    needed |= {each.challenger for each in running_in(read_events(state.lake), LATEST)}
     refused = [row["model_version"] for row in record if row["verdict"] != PROMOTED]
     written = state.models.written_at()
     return sorted(

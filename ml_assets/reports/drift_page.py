@@ -82,5 +82,5 @@ def _features(
 ) -> pd.DataFrame:
     require_stored_features(spec, state.lake)
     columns = ", ".join(f'"{name}"' for name in spec.features.feature_names())
-    relation = state.lake.relation(connection, "features", (max(first, spec.calendar.start), last))
+    relation = state.lake.relation(connection, "features", (max(first, spec.calendar.first_drop), last))
     return relation.order("batch_date, example_id").project(columns).df()

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_assets.reports.figure_style import BAD, SERIES, TEXT, Chart, chart_figure, svg_of
+from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import key_moment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,11 +70,11 @@ def line_chart(
         return svg_of(figure, label)
 
 
-def show_days(axes: Axes, first: date, last: date) -> None:
+def show_days(axes: Axes, first: DropKey, last: DropKey) -> None:
     """Show the days from first to last on the x axis, with at most a dozen of them named."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=max(1, min(4, (last - first).days)), maxticks=_MOST_TICKS)
+    locator = AutoDateLocator(minticks=max(1, min(4, int(day_number(last) - day_number(first)))), maxticks=_MOST_TICKS)
     axes.xaxis.set_major_locator(locator)
     # one format for years, months, days, …; the second list is for the first month of a year, the first day of a month
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, formats=["%Y", "%b", "%d %b", "", "", ""],
@@ -81,11 +83,11 @@ def show_days(axes: Axes, first: date, last: date) -> None:
     axes.set_xlim(day_number(first), day_number(last))
 
 
-def day_number(day: date) -> float:
-    """Give the place of a day on the x axis: days since 1970."""
+def day_number(day: DropKey) -> float:
+    """Give the place of a day or drop on the x axis: days since 1970."""
     from matplotlib.dates import date2num
 
-    return float(date2num(day))
+    return float(date2num(key_moment(day)))
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:

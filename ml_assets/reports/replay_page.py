@@ -11,7 +11,7 @@ from ml_assets.reports.line_chart import DayMark, Line, Threshold, line_chart
 from ml_assets.reports.page import ColouredCell, PageColumn, PageTable, render_page
 from ml_assets.reports.plain_text import counted
 from ml_assets.reports.quality_text import worse_sentence
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import day_of_key
 from ml_assets.stats.tasks import task_of
 
 Summary = Mapping[str, Any]
@@ -25,13 +25,14 @@ _HIGHEST_RATIO = 4.0  # a broken feed goes to hundreds, and would leave the othe
 
 def replay_page(summary: Summary) -> str:
     """Write the page."""
-    first, last = date.fromisoformat(summary["first"]), date.fromisoformat(summary["last"])
+    first, last = summary["first"], summary["last"]
+    days = day_of_key(first), day_of_key(last)
     return render_page(
         "replay.html.j2",
         title=f"{summary['use_case']}: replay of {first} to {last}",
         outcome=outcome(summary),
-        losses=_losses(summary, (first, last)),
-        drift=_drift(summary, (first, last)),
+        losses=_losses(summary, days),
+        drift=_drift(summary, days),
         highest_ratio=f"{_HIGHEST_RATIO:g}",
         over_threshold=_over_threshold(summary["drift"]),
         months=_months(summary),
@@ -68,7 +69,7 @@ def outcome(summary: Summary) -> str:
     )
 
 
-def _losses(summary: Summary, days: tuple[DropKey, DropKey]) -> Chart | None:
+def _losses(summary: Summary, days: tuple[date, date]) -> Chart | None:
     loss = task_of(summary["task"]).loss_metric
     lines: dict[str, Line] = {
         name: [(date.fromisoformat(week["week"]), week[role][loss.name]) for week in summary["weeks"]]
@@ -80,11 +81,11 @@ def _losses(summary: Summary, days: tuple[DropKey, DropKey]) -> Chart | None:
         name = "retrained and promoted" if is_promoted else "retrained and not promoted"
         if not is_by_gate:
             name = "the fallback serves" if row["decided_by"] == "fallback" else "decided by a person"
-        marks.append(DayMark(date.fromisoformat(row["drop"]), name, not is_promoted, is_dotted=not is_by_gate))
+        marks.append(DayMark(day_of_key(row["drop"]), name, not is_promoted, is_dotted=not is_by_gate))
     return line_chart(f"{str(loss).capitalize()} by week of prediction", lines, days, marks)
 
 
-def _drift(summary: Summary, days: tuple[DropKey, DropKey]) -> Chart | None:
+def _drift(summary: Summary, days: tuple[date, date]) -> Chart | None:
     weeks = sorted({row["week"] for row in summary["drift"]})
     found = {(row["family"], row["week"]): row["ratio"] for row in summary["drift"]}
     lines: dict[str, Line] = {

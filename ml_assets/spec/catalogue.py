@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_assets.spec.aggregates import AGGREGATES, added_aggregate
-from ml_assets.spec.calendar import format_duration
 from ml_assets.spec.contract import Source
 from ml_assets.spec.declared_tables import DeclaredTables, declared_tables, types_of
+from ml_assets.spec.duration import format_duration
 from ml_assets.spec.features import WHOLE_NUMBERS, Aggregate, FeatureView, RowExpression
 from ml_assets.spec.names import listed
 from ml_assets.spec.null_reasons import Reasons, null_reasons
@@ -103,7 +103,7 @@ def _row_of(source: Source, view: FeatureView, tables: DeclaredTables, bench: Be
         for name, column in source.columns.items()
     }  # fmt: skip
     row |= {time: _Known((), "") for time in ("event_at", "known_at", "claimed_known_at")}
-    columns = {**tables.sources[source.name], "batch_date": "DATE"}
+    columns = {**tables.sources[source.name], "batch_date": tables.rows["batch_date"]}
     for name, text in view.derive.items():
         bench.lay("_row", columns)
         kind = types_of(bench, "_row", [text]).get(text)

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
-from ml_assets.spec.calendar import Duration, check_zone
+from ml_assets.spec.calendar import check_zone
 from ml_assets.spec.databases import Extract, extract_faults
 from ml_assets.spec.declared import Declared, Fault
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, day_of_key
 from ml_assets.spec.drop_rules import (
     DROP_RULES,
     RECEIVED,
@@ -21,6 +21,7 @@ from ml_assets.spec.drop_rules import (
     VolumeRule,
     drop_rule_faults,
 )
+from ml_assets.spec.duration import Duration
 from ml_assets.spec.file_format import FileFormat
 from ml_assets.spec.names import DECIDE, Identifier, KeyPath, not_among
 from ml_assets.spec.raw_yaml import list_of, mapping_of, names_in
@@ -306,7 +307,7 @@ class Source(Declared):
 
     def is_expected_in(self, drop: DropKey, first_drop: DropKey) -> bool:
         """Say whether a file of this source is due in `drop`."""
-        if self.until is not None and drop > self.until:
+        if self.until is not None and day_of_key(drop) > self.until:
             return False
         if self.arrives == "once":
             return drop == first_drop

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ml_assets.spec.calendar import format_duration
 from ml_assets.spec.contract import Expectation, Source
 from ml_assets.spec.drop_rules import DistributionRule, FreshnessRule, VolumeRule
+from ml_assets.spec.duration import format_duration
 
 _SAID = {
     "expect_column_values_to_be_in_set": "{column} is one of {value_set}",

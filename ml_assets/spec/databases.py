@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.duration import Duration
 from ml_assets.spec.names import Identifier, not_among
 from ml_assets.spec.raw_yaml import mapping_of
 

@@ -34,7 +34,7 @@ class DeclaredAttributes(BaseModel):
     description: Any = Field(default=None, description="What is predicted, and what for.")
     owners: Any = Field(default=None, description="Teams or addresses: `team:operations`, `someone@example.org`.")
     clock: Any = Field(default=None, description="`wall` in production; `data` where history is the present.")
-    calendar: Any = Field(default=None, description="When batches are: start, end, every (1d or 7d), at, timezone.")
+    calendar: Any = Field(default=None, description="When batches are: start, end, every or cron, at, timezone.")
     sources: Any = Field(default=None, description="The files that arrive: columns, key, times, rules, when missing.")
     examples: Any = Field(default=None, description="The SELECT that draws the rows to predict, and its sources.")
     labels: Any = Field(default=None, description="The SELECT that draws outcomes, and how long until they are final.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.contract import SQL_TYPES
 from ml_assets.spec.features import WHOLE_NUMBERS, FeatureView
 from ml_assets.spec.sql_binding import Bench, Columns
@@ -14,7 +15,11 @@ from ml_assets.spec.use_case import SqlTable, UseCaseSpec
 
 MOMENT = "TIMESTAMP WITH TIME ZONE"
 TIMES: Columns = {"event_at": MOMENT, "known_at": MOMENT, "claimed_known_at": MOMENT}
-BATCH_COLUMNS: Columns = {"batch_date": "DATE", "batch_at": MOMENT, "previous_batch_at": MOMENT}
+
+
+def batch_columns(calendar: Calendar) -> Columns:
+    """Give the columns of table `batch`, which has the row of the drop."""
+    return {"batch_date": calendar.key_type, "batch_at": MOMENT, "previous_batch_at": MOMENT}
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,11 @@ def declared_tables(spec: UseCaseSpec, bench: Bench) -> DeclaredTables:
         source.name: {**{name: SQL_TYPES[column.type] for name, column in source.columns.items()}, **TIMES}
         for source in spec.sources
     }
-    for name, columns in {**sources, BATCH: BATCH_COLUMNS}.items():
+    for name, columns in {**sources, BATCH: batch_columns(spec.calendar)}.items():
         bench.lay(name, columns)
-    drawn = {part: _drawn(bench, table, sources) for part, table in (("e", spec.examples), ("l", spec.labels))}
-    own: Columns = {"batch_date": "DATE", "example_id": "VARCHAR", "prediction_at": MOMENT}
+    batch = batch_columns(spec.calendar)
+    drawn = {part: _drawn(bench, table, sources, batch) for part, table in (("e", spec.examples), ("l", spec.labels))}
+    own: Columns = {"batch_date": spec.calendar.key_type, "example_id": "VARCHAR", "prediction_at": MOMENT}
     rows: Columns = {**drawn["e"].types, **own}
     for view in spec.features.views:
         rows |= view_types(view, sources[view.source])
@@ -72,8 +78,8 @@ def types_of(bench: Bench, table: str, texts: Iterable[str]) -> dict[str, str]:
     return dict(zip(asked, (bound.columns or {}).values(), strict=False)) if bound.is_typed else {}
 
 
-def _drawn(bench: Bench, table: SqlTable, sources: Mapping[str, Columns]) -> DrawnTable:
-    may_read = {name: sources[name] for name in table.sources} | {BATCH: BATCH_COLUMNS}
+def _drawn(bench: Bench, table: SqlTable, sources: Mapping[str, Columns], batch: Columns) -> DrawnTable:
+    may_read = {name: sources[name] for name in table.sources} | {BATCH: batch}
     bound = bench.bind(table.sql, list(may_read))
     types = bound.columns or {}
     return DrawnTable(types, select_lineage(table.sql, may_read, list(types)))

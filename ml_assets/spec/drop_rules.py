@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ml_assets.spec.calendar import Duration, format_duration, length_of
+from ml_assets.spec.calendar_rules import step_length, whole_days
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.duration import Duration, format_duration, length_of
 from ml_assets.spec.names import Identifier, not_among
 from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts
 
@@ -135,11 +136,11 @@ def short_references(declared: Mapping[str, Any]) -> Iterator[Fault]:
     >>> list(short_references({"calendar": {"every": "7d"}, "sources": [source]}))
     [(('sources', 0, 'distribution', 0, 'reference'), 'found 3d, in which no earlier drop lies; allowed: 7d or more')]
     """
-    every = length_of(mapping_of(declared.get("calendar")).get("every", "1d"))
+    every = step_length(mapping_of(declared.get("calendar")))
     for place, _, source in named_parts(declared.get("sources")):
         for position, each in enumerate(list_of(source.get("distribution"))):
             reference = length_of(mapping_of(each).get("reference"))
             if every is not None and reference is not None and reference < every:
                 path = ("sources", place, "distribution", position, "reference")
                 said = f"found {format_duration(reference)}, in which no earlier drop lies"
-                yield path, f"{said}; allowed: {format_duration(every)} or more"
+                yield path, f"{said}; allowed: {format_duration(whole_days(every))} or more"

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, ValidationError
 
 from ml_assets.spec.aggregates import AGGREGATES, added_aggregate, aggregate_names
-from ml_assets.spec.calendar import Duration, format_duration
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.duration import Duration, format_duration
 from ml_assets.spec.names import Identifier, KeyPath, did_you_mean, not_among
 from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts
 from ml_assets.spec.text_features import TextFeature

@@ -50,10 +50,14 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "dimensions": "how many features there are; two tokens with the same hash are counted together",
     },
     "Calendar": {
-        "start": "date of the first batch",
+        "start": "date of the first batch; of months and quarters, its day of the month is that of each batch, and the "
+        "last day of a month stands for the last of each",
         "end": "date of the last batch; without it batches go on",
-        "every": "time between batches: whole days, `1d` or `7d`",
-        "at": "time of day of the batch, on the clock of `timezone`",
+        "every": "time between batches: `1d` or `7d`; a part of a day, from `15min` to `12h`; `weekday`, "
+        "`month` or `quarter`",
+        "at": "time of day of the batch, on the clock of `timezone`, or a list of several; of parts of a day, the time "
+        "of the first batch",
+        "cron": "days and times of the batches as a cron expression, instead of `every` and `at`",
         "timezone": "name of the time zone, as in the IANA list; its changes of clocks are followed",
     },
     "Source": {
@@ -273,6 +277,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
 # values of keys that no shipped declaration has, for the reference
 _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Bar": {"metric": "mae", "at_least": 0.1, "at_most": 15},
+    "Calendar": {"cron": "0 6,18 * * 1-5"},
     "Upload": {"stable_for": "2min", "marker": "_SUCCESS"},
     "FileFormat": {"quote": "'", "thousands": ".", "title_lines": 2, "sheet": "Orders"},
     "Source": {"null_values": ["", "NA"], "asset": "shop/orders"},

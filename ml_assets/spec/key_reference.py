@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ml_assets.spec.calendar import format_duration
+from ml_assets.spec.duration import format_duration
 from ml_assets.spec.key_meanings import example_of, meaning_of
 from ml_assets.spec.raw_yaml import list_of, mapping_of
 from ml_assets.spec.use_case import UseCaseSpec

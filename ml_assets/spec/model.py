@@ -10,8 +10,8 @@ from pydantic import Field, StringConstraints
 
 from ml_assets.spec.augmentation import Augmentation
 from ml_assets.spec.behaviours import Behaviour
-from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.duration import Duration
 from ml_assets.spec.gate import GateRule
 from ml_assets.spec.metrics import metric_faults
 from ml_assets.spec.model_kinds import BASELINES, goes_on, kind_fault, model_kind_names, parameters_of

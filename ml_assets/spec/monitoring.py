@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.duration import Duration
 from ml_assets.spec.names import Identifier
 
 _CRON_BOUNDS = {"minute": (0, 59), "hour": (0, 23), "day of the month": (1, 31), "month": (1, 12),

@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import Field
 
-from ml_assets.spec.calendar import Duration, format_duration, length_of
+from ml_assets.spec.calendar_rules import step_length, whole_days
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.duration import Duration, format_duration, length_of
 from ml_assets.spec.raw_yaml import mapping_of
 
 LEAST_BEFORE = 7  # drops that a shift is tried from
@@ -44,14 +45,15 @@ def short_windows(declared: Mapping[str, Any]) -> Iterator[Fault]:
     if model.get("prior_correction") is None:
         return
     window = length_of(mapping_of(model["prior_correction"]).get("window", "28d"))
-    every = length_of(mapping_of(declared.get("calendar")).get("every", "1d"))
+    step = step_length(mapping_of(declared.get("calendar")))
+    every = step and max(step, timedelta(days=1))
     matures_after = length_of(mapping_of(declared.get("labels")).get("matures_after"))
     if window is None or matures_after is None or not every:
         return
     # the last of the drops it is tried on has as many before it, and labels wait between the two; where they wait for
     # whole drops, one more has matured by the moment of the batch
     waits = -(-matures_after // every) - (matures_after % every == timedelta(0))
-    least = (LEAST_BEFORE + LEAST_TRIED - 1 + waits) * every
+    least = whole_days((LEAST_BEFORE + LEAST_TRIED - 1 + waits) * every)
     if window < least:
         said = (
             f"found {format_duration(window)}, in which too few drops mature; allowed: {format_duration(least)} or more"

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from ml_assets.spec.calendar import format_duration, length_of
+from ml_assets.spec.cadence import DAY
+from ml_assets.spec.calendar_rules import calendar_is_sound, step_length, units_in, whole_days
 from ml_assets.spec.declared import Fault
+from ml_assets.spec.duration import format_duration, length_of
 from ml_assets.spec.raw_yaml import mapping_of
-
-_STEPS = (timedelta(days=1), timedelta(days=7))  # what a calendar allows; of others it is said there
 
 
 def unreachable_bars(declared: Mapping[str, Any]) -> Iterator[Fault]:
@@ -29,11 +29,12 @@ def unreachable_bars(declared: Mapping[str, Any]) -> Iterator[Fault]:
     (('model', 'gate', 'min_days'),
      'found 5, and a holdout of 28d holds 4 drops; allowed: 4 or less, or a holdout of 35d')
     """
-    every = length_of(mapping_of(declared.get("calendar")).get("every", "1d"))
+    calendar = mapping_of(declared.get("calendar"))
+    every = step_length(calendar)
     model = mapping_of(declared.get("model"))
     holdout = length_of(model.get("holdout"))
-    if every is not None and every in _STEPS and holdout is not None:
-        yield from _days(declared, every, holdout)
+    if every is not None and holdout is not None and calendar_is_sound(calendar):
+        yield from _days(declared, max(every, DAY), holdout)
     if holdout is not None:
         is_refitted = model.get("refit", True) is not False
         yield from _ages(mapping_of(declared.get("retraining")), timedelta(0) if is_refitted else holdout)
@@ -46,12 +47,13 @@ def _days(declared: Mapping[str, Any], every: timedelta, holdout: timedelta) -> 
     least = mapping_of(mapping_of(declared.get("model")).get("gate")).get("min_days")
     if not isinstance(least, int) or isinstance(least, bool) or least < 2:
         return
-    needed = format_duration(least * every)
-    held = max(1, holdout // every)
+    needed = format_duration(whole_days(least * every))
+    calendar = mapping_of(declared.get("calendar"))
+    held = units_in(holdout, calendar)
     if least > held:
         said = f"found {least}, and a holdout of {format_duration(holdout)} holds {_drops(held)}"
         yield ("model", "gate", "min_days"), f"{said}; allowed: {_at_most(held)}a holdout of {needed}"
-    judged = max(1, window // every) if window is not None else least
+    judged = units_in(window, calendar) if window is not None else least
     if least > judged and window is not None:
         if "performance_window" in monitoring:
             said = f"found {format_duration(window)}, which holds {_drops(judged)}, and min_days of the gate is {least}"

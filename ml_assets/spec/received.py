@@ -65,7 +65,7 @@ class ExpectedFile:
         >>> ExpectedFile("orders.csv", "", ("eu/orders_*.csv",)).name_of(DropKey(2024, 1, 2))
         'eu/orders_2024-01-02.csv'
         """
-        return self.patterns[0].replace("*", drop.isoformat()).replace("?", "0") if self.patterns else self.name
+        return self.patterns[0].replace("*", str(drop)).replace("?", "0") if self.patterns else self.name
 
     @property
     def shown(self) -> str:

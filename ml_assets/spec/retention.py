@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared
+from ml_assets.spec.duration import Duration
 
 
 class Retention(Declared):

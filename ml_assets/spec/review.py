@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared, Fault
+from ml_assets.spec.duration import Duration
 from ml_assets.spec.names import Identifier, did_you_mean, not_among
 from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts
 

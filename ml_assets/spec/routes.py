@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from ml_assets.spec.calendar import Duration
 from ml_assets.spec.declared import Declared
+from ml_assets.spec.duration import Duration
 
 DECIDED, ESCALATED, ABSTAINED = "decided", "escalated", "abstained"
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ml_assets.spec.calendar_rules import declared_key_type
 from ml_assets.spec.contract import RECEIVED, SQL_TYPES
 from ml_assets.spec.experiments import unit_fault
 from ml_assets.spec.features import (
@@ -89,6 +90,7 @@ class _Check:
         self._sources = {name: _typed(columns) for name, columns in source_columns(declared).items() if columns}
         self._open_views = known_features(self._features).open_views
         self._examples: Columns | None = None
+        self._key_type = declared_key_type(mapping_of(declared.get("calendar")))
 
     def times(self) -> Iterator[PlacedSqlFault]:
         """Check event_at and known_at of each source."""
@@ -104,7 +106,7 @@ class _Check:
         """Check the SELECTs of examples and labels, and keep the columns of the examples."""
         for name, columns in self._sources.items():
             self._bench.lay(name, {**columns, **_TIMES})
-        self._bench.lay("batch", {"batch_date": "DATE", "batch_at": _MOMENT, "previous_batch_at": _MOMENT})
+        self._bench.lay("batch", {"batch_date": self._key_type, "batch_at": _MOMENT, "previous_batch_at": _MOMENT})
         for part, text in files.items():
             may_read = [name for _, name in names_in(mapping_of(self._declared.get(part)).get("from"))]
             columns, faults = bind_table(self._bench, part, text, may_read, list(self._sources))
@@ -112,7 +114,7 @@ class _Check:
             if part == "labels" and columns is not None:
                 yield from self._measures(columns)
             if part == "examples" and columns is not None:
-                own: Columns = {"batch_date": "DATE", "example_id": "VARCHAR", "prediction_at": _MOMENT}
+                own: Columns = {"batch_date": self._key_type, "example_id": "VARCHAR", "prediction_at": _MOMENT}
                 self._examples = {**columns, **own}
 
     def _measures(self, columns: Columns) -> Iterator[PlacedSqlFault]:
@@ -145,7 +147,7 @@ class _Check:
             view, path = mapping_of(each), ("features", "views", place)
             source = self._sources.get(str(view.get("from")))
             if source is not None:
-                yield from self._view(view, path, {**source, **_TIMES, "batch_date": "DATE"})
+                yield from self._view(view, path, {**source, **_TIMES, "batch_date": self._key_type})
             of_facts = {**(source or {}), **_TIMES, **mapping_of(view.get("derive"))}
             for position, name in names_in(view.get("entity")):
                 is_there = self._examples is None or _has(name, self._examples)

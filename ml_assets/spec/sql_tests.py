@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Literal, cast
 
 import yaml
 
 from ml_assets.spec.declaration import Mistake
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, read_key
 from ml_assets.spec.names import DECIDE
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 
@@ -125,15 +124,17 @@ class _File:
         calendar = self.spec.calendar
         cell = self.scalar(node, key)
         if cell is None:
-            return calendar.start
+            return calendar.first_drop
         try:
-            drop = date.fromisoformat(cell.text or "")
+            drop = read_key(cell.text or "")
         except ValueError:
             drop = None
         if drop is None or not calendar.is_drop(drop):
-            until = f" to {calendar.end}" if calendar.end else " on"
-            self.note(cell.line, key, f"found {cell.text!r}; allowed: a drop of the calendar, {calendar.start}{until}")
-            return calendar.start
+            until = f" to {calendar.last_drop}" if calendar.last_drop else " on"
+            self.note(
+                cell.line, key, f"found {cell.text!r}; allowed: a drop of the calendar, {calendar.first_drop}{until}"
+            )
+            return calendar.first_drop
         return drop
 
     def row(self, node: yaml.Node, key: str, columns: Sequence[str] | None) -> Row:

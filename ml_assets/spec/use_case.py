@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ml_assets.spec.calendar import Calendar, Duration
+from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.contract import Source
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.deliveries import Delivery, repeated_files
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.drop_rules import short_references
+from ml_assets.spec.duration import Duration
 from ml_assets.spec.experiments import Experiment, experiment_faults
 from ml_assets.spec.features import FeatureSpec
 from ml_assets.spec.labeling import LabelingSpec

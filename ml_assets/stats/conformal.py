@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
-STEP = 0.1  # by how much of a miss the level asked for moves, a drop: 60 rows a drop vary the margin by 3 %
+STEP = 0.1  # by how much of a miss the level asked for moves, a drop: with 60 rows each margins vary by 3 %
+STEP_ROWS = 60  # a drop of fewer moves it by as much less
 LEAST_ROWS = 100  # newest rows that a margin rests on, more than the window where that holds fewer
 _LOWEST, _HIGHEST = 0.002, 0.6  # shares that may be left out
 
@@ -96,7 +97,8 @@ def adapt_margin(ahead: FloatArray, drops: Sequence[FloatArray], level: float, w
         margin = conformal_quantile(_newest(seen, window), 1 - left_out)
         if not math.isnan(margin):
             missed = float((scores > margin).mean())
-            left_out = min(max(left_out + STEP * ((1 - level) - missed), _LOWEST), _HIGHEST)
+            step = STEP * min(1.0, scores.size / STEP_ROWS)
+            left_out = min(max(left_out + step * ((1 - level) - missed), _LOWEST), _HIGHEST)
             covered, n = covered + int((scores <= margin).sum()), n + scores.size
         seen.append(scores)
     value = conformal_quantile(_newest(seen, window), 1 - left_out)

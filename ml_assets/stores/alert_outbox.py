@@ -122,7 +122,7 @@ class AlertOutbox:
                 return Changes()
             known = connection.execute("SELECT * FROM incidents WHERE use_case = ? AND closed_at IS NULL", [use_case])
             open_incidents = [_incident(row) for row in known]
-            in_drop = drop.isoformat() if drop else None
+            in_drop = str(drop) if drop else None
             changes = reconcile_incidents(
                 open_incidents, findings, use_case=use_case, at=at, scope=prefixes, drop=in_drop
             )

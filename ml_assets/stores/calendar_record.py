@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ml_assets.spec.calendar import Calendar, format_duration
+from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.calendar_rules import format_step
 from ml_assets.stores.landing import write_whole
 from ml_assets.stores.state_version import begin_lake
 
@@ -24,10 +25,10 @@ def calendar_facts(calendar: Calendar) -> dict[str, str]:
     >>> calendar_facts(Calendar(start="2013-01-01", end="2014-01-01", at="04:00", timezone="America/New_York"))
     {'every': '1d', 'at': '04:00', 'timezone': 'America/New_York', 'start': '2013-01-01'}
     """
-    at = calendar.at.isoformat()
+    times = [at.isoformat() for at in calendar.times]
     return {
-        "every": format_duration(calendar.every),
-        "at": at.removesuffix(":00") if at.count(":") > 1 else at,
+        "every": f"cron {calendar.cron}" if calendar.cron else format_step(calendar.every),
+        "at": ", ".join(at.removesuffix(":00") if at.count(":") > 1 else at for at in times),
         "timezone": calendar.timezone,
         "start": calendar.start.isoformat(),
     }

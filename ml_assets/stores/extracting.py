@@ -11,13 +11,14 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.contract import Source
 from ml_assets.spec.databases import Extract
+from ml_assets.spec.drop import DropKey, read_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.database_texts import as_stored, as_text, read_moment
 from ml_assets.stores.databases import DatabaseError, fetch_one, fetch_parts, opened, quoted
@@ -82,7 +83,7 @@ class _Files:
 
 
 def extract_source(
-    spec: UseCaseSpec, paths: StatePaths, source: Source, now: datetime, last: date | None = None
+    spec: UseCaseSpec, paths: StatePaths, source: Source, now: datetime, last: DropKey | None = None
 ) -> list[Extraction]:
     """Extract what is new in a source, drop by drop, and land it; give what was taken, nothing where nothing was due.
 
@@ -118,8 +119,8 @@ def extract_source(
 
 
 def _drops_due(
-    calendar: Calendar, reading: _Reading, before: Extraction | None, until: tuple[datetime, date | None], clock: str
-) -> Iterator[date]:
+    calendar: Calendar, reading: _Reading, before: Extraction | None, until: tuple[datetime, DropKey | None], clock: str
+) -> Iterator[DropKey]:
     """Give the drops to extract: by time each since the last one; by number the one that receives now."""
     now, last = until
     if last is None:
@@ -127,9 +128,9 @@ def _drops_due(
         last = calendar.drop_receiving(newest or now)
         if clock == "wall" and reading.is_by_time and calendar.batch_at(last) > now:
             last = calendar.previous_drop(last)
-    if calendar.end is not None:
-        last = min(last, calendar.end)
-    first = calendar.start if before is None else calendar.next_drop(date.fromisoformat(before.drop))
+    if calendar.last_drop is not None:
+        last = min(last, calendar.last_drop)
+    first = calendar.first_drop if before is None else calendar.next_drop(read_key(before.drop))
     if first is None or last < first:
         return
     if reading.is_by_time:
@@ -181,7 +182,7 @@ class _Reading:
 
 
 def _take(
-    reading: _Reading, files: _Files, calendar: Calendar, drop: date, before: Extraction | None, now: datetime
+    reading: _Reading, files: _Files, calendar: Calendar, drop: DropKey, before: Extraction | None, now: datetime
 ) -> Extraction:
     """Extract one drop, and finish it by its .json; nothing counts that ends before that."""
     import pyarrow as pa
@@ -206,7 +207,7 @@ def _take(
     table = pa.table({name: pa.array([row[place] for row in told], pa.string()) for place, name in enumerate(names)})
     content = _parquet(table)
     done = Extraction(
-        reading.source.name, drop.isoformat(), _as_mark(high), hashlib.sha256(content).hexdigest(), len(told),
+        reading.source.name, str(drop), _as_mark(high), hashlib.sha256(content).hexdigest(), len(told),
         len(gone), reading.unmarked(), now.astimezone(UTC).isoformat(), again,
     )  # fmt: skip
     write_whole(files.rows(done.drop), content)
@@ -218,7 +219,7 @@ def _take(
 
 
 def _bounds(
-    reading: _Reading, calendar: Calendar, drop: date, before: Extraction | None
+    reading: _Reading, calendar: Calendar, drop: DropKey, before: Extraction | None
 ) -> tuple[datetime | int | None, datetime | int]:
     """Give the watermarks between which rows are taken: up to the batch, or up to the largest number."""
     if reading.is_by_time:

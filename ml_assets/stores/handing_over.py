@@ -8,11 +8,11 @@ import math
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.spec.deliveries import Delivery
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.databases import DatabaseError, opened, replace_part, resolve_address
 from ml_assets.stores.landing import write_whole
 
@@ -28,7 +28,7 @@ class DeliveryError(RuntimeError):
     """What cannot be delivered, with where to and why."""
 
 
-def hand_over(record: Path, use_case: str, delivery: Delivery, drop: date, rows: pa.Table) -> str | None:
+def hand_over(record: Path, use_case: str, delivery: Delivery, drop: DropKey, rows: pa.Table) -> str | None:
     """Hand over the rows of a drop to a database or a webhook; say where they are, or None where there is no row.
 
     Parameters
@@ -100,17 +100,17 @@ def _storable(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _call(record: Path, address: str, use_case: str, delivery: Delivery, drop: date, rows: pa.Table) -> str | None:
+def _call(record: Path, address: str, use_case: str, delivery: Delivery, drop: DropKey, rows: pa.Table) -> str | None:
     """Post the rows, unless they were taken before; a drop that has no rows any more is posted too."""
     if not address.startswith(("http://", "https://")):
         raise DatabaseError("found no address of the web; allowed: one that begins with https:// or http://")
     body = json.dumps(
-        {"use_case": use_case, "table": delivery.table, "drop": drop.isoformat(), "rows": _plain(rows.to_pylist())},
+        {"use_case": use_case, "table": delivery.table, "drop": str(drop), "rows": _plain(rows.to_pylist())},
         default=str, allow_nan=False,
     ).encode()  # fmt: skip
     sha256 = hashlib.sha256(body).hexdigest()
     name = hashlib.sha256(f"{address}\n{delivery.table}".encode()).hexdigest()[:16]
-    noted = record / ".sent" / name / drop.isoformat()
+    noted = record / ".sent" / name / str(drop)
     was_sent = noted.is_file()
     if (was_sent and noted.read_text(encoding="utf-8") == sha256) or (not was_sent and not rows.num_rows):
         return str(delivery.url) if rows.num_rows else None

@@ -19,7 +19,7 @@ from ml_assets.ingestion.reading import read_landed
 from ml_assets.ingestion.written_files import write_texts
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql
 from ml_assets.spec.received import LandedFile
 from ml_assets.stores.sandbox import restrict_to_tables
 
@@ -81,7 +81,7 @@ def read_past(source: Source, file: Path, calendar: Calendar, working: Path, ahe
     else:
         _copy_as_given(file, prepared, source)
     size = prepared.stat().st_size
-    landed = LandedFile(calendar.start, file.name, "", size, prepared)
+    landed = LandedFile(calendar.first_drop, file.name, "", size, prepared)
     relation, (receipt,) = read_landed(connection, source, [landed])
     if receipt.refusal is not None:
         found = f" ({receipt.warning})" if receipt.warning else ""
@@ -266,12 +266,12 @@ def _stage(
     drops = [
         drop
         for drop in calendar.drops_between(asked.first, asked.last)
-        if counts.get(drop) or source.is_expected_in(drop, calendar.start)
+        if counts.get(drop) or source.is_expected_in(drop, calendar.first_drop)
     ]
     for drop in drops:
-        folder = staged / drop.isoformat()
+        folder = staged / str(drop)
         folder.mkdir(parents=True, exist_ok=True)
-        rows = connection.sql(f"SELECT _line, {columns} FROM _sorted WHERE batch_date = DATE '{drop}' ORDER BY _line")
+        rows = connection.sql(f"SELECT _line, {columns} FROM _sorted WHERE batch_date = {key_sql(drop)} ORDER BY _line")
         name = source.expected_file.name_of(drop)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_drop(rows, folder / name)

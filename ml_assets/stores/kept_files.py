@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from ml_assets.spec.key_arrays import key_arrow_type
 from ml_assets.stores.packed_rows import LARGEST_FILE, PackedRows, pack, read_packed
 from ml_assets.stores.table_files import PARTITION, TableFiles, drop_of, scan_sql
 from ml_assets.stores.unreadable_files import UnreadableFileError, note_files
@@ -180,8 +181,9 @@ def _read(path: str, *, is_partitioned: bool) -> pa.Table:
         raise UnreadableFileError(path, str(error)) from None
     if not is_partitioned:
         return rows
-    drop = pa.repeat(pa.scalar(drop_of(path), pa.date32()), rows.num_rows)
-    return rows.append_column(pa.field(PARTITION, pa.date32()), drop)
+    drop = drop_of(path)
+    kind = key_arrow_type(drop)
+    return rows.append_column(pa.field(PARTITION, kind), pa.repeat(pa.scalar(drop, kind), rows.num_rows))
 
 
 def _stacked(parts: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, day_of_key
+from ml_assets.spec.key_arrays import key_arrow_type
 from ml_assets.stores.arrow_files import read_arrow, write_arrow
 from ml_assets.stores.kept_results import forget_oldest
 from ml_assets.stores.table_files import PARTITION, TableFiles, drop_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MOST_ROWS = 2_000_000  # of a model: about 60 MB; more are computed each time
-_MOST_DROPS = 400
+_MOST_DROPS = 400  # or as many days, where a day has several
 _MOST_MODELS = 4
 _MADE_FROM = "_made_from"
 
@@ -64,7 +65,7 @@ class KeptScores:
             kept = scored if kept is None else pa.concat_tables([kept, scored])
             self._write(file, kept)
         if kept is None:
-            return scores_schema().empty_table()
+            return scores_schema(drops[0]).empty_table()
         wanted = [names[drop] for drop in drops if drop in names]
         found = kept.filter(pc.field(_MADE_FROM).isin(wanted)).drop_columns([_MADE_FROM])
         return found.sort_by(PARTITION)  # stable: the rows of a drop stay in their order
@@ -74,21 +75,22 @@ class KeptScores:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        newest = sorted(set(kept[PARTITION].unique().to_pylist()))[-_MOST_DROPS:]
-        kept = kept.filter(pc.field(PARTITION) >= pa.scalar(newest[0], pa.date32()))
+        days = sorted({day_of_key(drop) for drop in kept[PARTITION].unique().to_pylist()})[-_MOST_DROPS:]
+        newest = [drop for drop in kept[PARTITION].unique().to_pylist() if day_of_key(drop) >= days[0]]
+        kept = kept.filter(pc.field(PARTITION) >= pa.scalar(min(newest), kept.schema.field(PARTITION).type))
         if kept.num_rows > _MOST_ROWS:
             return
         if write_arrow(file, kept):
             forget_oldest(self.folder, "*.arrow", _MOST_MODELS)
 
 
-def scores_schema() -> pa.Schema:
-    """Give the columns of scores: an example a row."""
+def scores_schema(drop: DropKey) -> pa.Schema:
+    """Give the columns of scores of drops such as `drop`: an example a row."""
     import pyarrow as pa
 
     return pa.schema(
         [
-            (PARTITION, pa.date32()),
+            (PARTITION, key_arrow_type(drop)),
             ("example_id", pa.string()),
             ("prediction_at", pa.timestamp("us", tz="UTC")),
             ("score", pa.float64()),

@@ -7,11 +7,10 @@ import hashlib
 import os
 import stat
 from collections.abc import Collection
-from datetime import date
 from pathlib import Path
 
 from ml_assets.spec.calendar import Calendar
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, read_key
 from ml_assets.spec.received import REQUEUED, ExpectedFile, LandedFile
 
 CHECKSUM = ".sha256"  # behind the name of a file, the one with its checksum
@@ -23,7 +22,7 @@ def take_file(landing: Path, received: Path, drop: DropKey, name: str) -> Landed
     The copy has a name without glob characters, and stays when the landed file is changed or
     removed: what was once received can always be read again.
     """
-    folder = landing / drop.isoformat()
+    folder = landing / str(drop)
     path = folder / name
     if folder.is_symlink() or any(parent.is_symlink() for parent in path.relative_to(folder).parents if parent):
         return None
@@ -75,10 +74,9 @@ def drop_of_folder(folder: Path) -> DropKey | None:
 def drop_named(name: str) -> DropKey | None:
     """Read the name of a drop; None of another name, also of 20240503 and 2024-W18-5."""
     try:
-        drop = date.fromisoformat(name)
+        return read_key(name)
     except ValueError:
         return None
-    return drop if drop.isoformat() == name else None
 
 
 def has_landed(landing: Path, drop: DropKey, file: ExpectedFile) -> bool:
@@ -86,7 +84,7 @@ def has_landed(landing: Path, drop: DropKey, file: ExpectedFile) -> bool:
 
     Where names are patterns, it is enough that one file matches and that every one that matches is whole.
     """
-    folder = landing / drop.isoformat()
+    folder = landing / str(drop)
     if folder.is_symlink():
         return False
     if not file.patterns:

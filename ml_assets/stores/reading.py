@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from datetime import date
 from typing import TYPE_CHECKING
 
-from ml_assets.spec.drop import DropKey, nearest_key
+from ml_assets.spec.drop import DropKey, key_sql, keys_sql, nearest_key, plain_key, read_key
 from ml_assets.spec.use_case import did_you_mean
 from ml_assets.stores.engine import open_database
 from ml_assets.stores.paths import StatePaths, state_paths
@@ -82,7 +81,7 @@ def read(
             if moment is None or (moment == "as_of" and table != "champion"):
                 raise ValueError(f"{name} knows no drops: it is read as it stands, without as_of")
             _require_within(connection, lake, rows, moment, until)
-            rows = rows.filter(f"{moment} <= DATE '{until}'")
+            rows = rows.filter(f"{moment} <= {key_sql(until)}")
         if moment is not None:
             rows = rows.order(moment)
         kept = ", ".join(f'"{column}"' for column in rows.columns if not column.startswith("_"))
@@ -111,7 +110,7 @@ def _as_served(connection: duckdb.DuckDBPyConnection, lake: Lake, until: DropKey
             stacklevel=4,
         )
     for version, drops in by_version.items():
-        listed = ", ".join(f"DATE '{drop}'" for drop in drops)
+        listed = keys_sql(drops)
         part = lake.relation(connection, "features", (min(drops), max(drops)), version)
         part.filter(f"batch_date IN ({listed})").create_view(f"_features_{version}")
     parts = [f"SELECT * FROM _features_{version}" for version in sorted(by_version)]
@@ -133,9 +132,9 @@ def _require_within(
 
 
 def _drop(as_of: DropKey | str | None) -> DropKey | None:
-    if as_of is None or isinstance(as_of, date):
+    if not isinstance(as_of, str):
         return as_of
     try:
-        return date.fromisoformat(as_of)
+        return read_key(plain_key(as_of))
     except ValueError as error:
         raise ValueError(f"as_of: found {as_of!r}; allowed: a drop, such as 2013-06-16") from error

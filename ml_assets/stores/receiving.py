@@ -11,11 +11,11 @@ import hashlib
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, read_key
 from ml_assets.spec.received import REQUEUED, ExpectedFile, LandedFile
 from ml_assets.stores.landing import drop_named, is_marked, own_files, take_file
 
@@ -50,7 +50,7 @@ class Recorded:
 
     def _parts(self) -> tuple[str, str]:
         first, _, rest = self.name.partition("/")
-        return (first, rest) if rest and drop_named(first) else (self.drop.isoformat(), self.name)
+        return (first, rest) if rest and drop_named(first) else (str(self.drop), self.name)
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def _again(folders: Folders, receipt: Recorded) -> LandedFile:
     if not receipt.sha256:
         return file
     if not copy.exists() or hashlib.sha256(copy.read_bytes()).hexdigest() != receipt.sha256:
-        folder, name = date.fromisoformat(receipt.folder()), receipt.path()
+        folder, name = read_key(receipt.folder()), receipt.path()
         landed = take_file(folders.landing, folders.received, folder, name)
         if landed is None or landed.sha256 != receipt.sha256:
             raise LostCopyError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql, key_type
 from ml_assets.spec.user_sql import check_repeatable, check_select
 from ml_assets.stores.kept_files import rows_of
 from ml_assets.stores.sql_limits import sql_limits
@@ -90,15 +90,15 @@ def select_by_drop(
         interval = calendar.drop(drop)
         previous_batch_at, batch_at = interval.start, interval.end
         connection.execute(
-            "CREATE OR REPLACE TEMP TABLE batch AS SELECT ?::DATE AS batch_date, ?::TIMESTAMPTZ AS batch_at, "
-            "?::TIMESTAMPTZ AS previous_batch_at",
+            f"CREATE OR REPLACE TEMP TABLE batch AS SELECT ?::{key_type(drop)} AS batch_date, "
+            "?::TIMESTAMPTZ AS batch_at, ?::TIMESTAMPTZ AS previous_batch_at",
             [drop, batch_at, previous_batch_at],
         )
         for source in sources:
             connection.execute(
                 f"CREATE OR REPLACE TEMP VIEW \"{source}\" AS SELECT COLUMNS(lambda c: NOT starts_with(c, '_') AND "
-                f"c <> 'batch_date') FROM \"_{source}\" WHERE batch_date = DATE '{drop}'"
+                f"c <> 'batch_date') FROM \"_{source}\" WHERE batch_date = {key_sql(drop)}"
             )
         target = "INSERT INTO _drawn BY NAME" if position else "CREATE OR REPLACE TEMP TABLE _drawn AS"
-        connection.execute(f"{target} SELECT DATE '{drop}' AS batch_date, drawn.* FROM (\n{query}\n) AS drawn")
+        connection.execute(f"{target} SELECT {key_sql(drop)} AS batch_date, drawn.* FROM (\n{query}\n) AS drawn")
     return connection.sql("SELECT * FROM _drawn").to_arrow_table()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import TYPE_CHECKING
 
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, read_key
 from ml_assets.spec.tables.models import FORMER_COLUMNS
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def scan_sql(table: TableFiles) -> str:
     """
     files = ", ".join("'" + file.replace("'", "''") + "'" for file in table.files)
     hive = (
-        f"hive_partitioning=true, hive_types={{'{PARTITION}': DATE}}"
+        f"hive_partitioning=true, hive_types={{'{PARTITION}': {_partition_type(table)}}}"
         if table.is_partitioned
         else "hive_partitioning=false"
     )
@@ -76,6 +75,10 @@ def scan_sql(table: TableFiles) -> str:
     empty = ", ".join(f'NULL::{sql_type(field.type)} AS "{field.name}"' for field in table.schema)
     read = f"SELECT * FROM read_parquet([{files}], union_by_name=true, {hive})"
     return f"SELECT {columns} FROM ({read} UNION ALL BY NAME SELECT {empty} WHERE false)"
+
+
+def _partition_type(table: TableFiles) -> str:
+    return sql_type(table.schema.field(PARTITION).type)
 
 
 def by_names_of_now(table: str, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
@@ -120,7 +123,7 @@ def sql_type(kind: pa.DataType) -> str:
 
 def drop_of(file: str) -> DropKey:
     """Give the drop that a file of a partitioned table belongs to."""
-    return date.fromisoformat(file.rpartition(f"{PARTITION}=")[2].partition("/")[0])
+    return read_key(file.rpartition(f"{PARTITION}=")[2].partition("/")[0])
 
 
 def refuse_other_types(table: str, stored: Mapping[str, str], schema: pa.Schema) -> None:

@@ -108,19 +108,28 @@ def _entry(path: Path, name: str, drop: DropKey | None, why: str) -> UnreadEntry
 
 def _why_no_drop(path: Path, drop: DropKey | None, calendar: Calendar) -> str | None:
     """Say why an entry of the landing folder is not read as a drop; None where it is."""
+    such = "a date such as 2024-05-03" if calendar.has_dates else f"a drop such as {calendar.first_drop}"
+    name = "2024-05-03" if calendar.has_dates else str(calendar.first_drop)
     if path.is_symlink():
         return "found a link, which is not followed; allowed: a folder with the files themselves"
     if not path.is_dir():
-        return "found a file beside the folders of the drops; allowed: files inside a folder such as 2024-05-03"
+        return f"found a file beside the folders of the drops; allowed: files inside a folder such as {name}"
     if drop is None:
         meant = _meant_date(path.name)
-        return f"found a folder whose name is no drop; allowed: {meant or 'a date such as 2024-05-03'}"
+        return f"found a folder whose name is no drop; allowed: {meant or such}"
     if not calendar.is_drop(drop):
         return (
-            f"found a date that is no drop of the calendar; allowed: every {calendar.every.days} days from "
-            f"{calendar.start}" + (f" to {calendar.end}, `calendar.end` in defs.yaml" if calendar.end else "")
+            f"found {'a date' if calendar.has_dates else 'a name'} that is no drop of the calendar; allowed: "
+            f"{_steps_of(calendar)} from {calendar.first_drop}"
+            + (f" to {calendar.last_drop}, `calendar.end` in defs.yaml" if calendar.last_drop else "")
         )
     return None
+
+
+def _steps_of(calendar: Calendar) -> str:
+    if calendar.is_whole_days:
+        return f"every {calendar.mean_length.days} days"
+    return f"one every {calendar.step_text}"
 
 
 def _meant_date(name: str) -> str | None:

@@ -277,7 +277,7 @@ def _scoring_time(ground: AblationData, model: FittedModel) -> float:
 
 
 def _gain(ground: AblationData, full: OutOfFoldPredictions, other: OutOfFoldPredictions) -> Interval:
-    days = ground.train["batch_date"].astype(str).to_numpy()[full.places]
+    days = ground.train["batch_date"].astype(str).str[:10].to_numpy()[full.places]
     return paired_day_block_bootstrap(
         ground.task.losses(full.labels, full.scores),
         ground.task.losses(full.labels, other.scores),

@@ -81,7 +81,7 @@ def gain_over(
     return paired_day_block_bootstrap(
         task.losses(labels, champion_scores),
         task.losses(labels, candidate_scores),
-        window["batch_date"].astype(str).to_numpy(),
+        window["batch_date"].astype(str).str[:10].to_numpy(),
         rng=rng,
         resamples=rule.resamples,
         level=rule.interval_level,

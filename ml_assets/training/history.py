@@ -77,7 +77,7 @@ def choose_history(
     losses = _losses(recipe, probes, enough, test, list(features))
     tried: list[tuple[float, datetime, str]] = []
     said: list[str] = []
-    days = test["batch_date"].astype(str).to_numpy()
+    days = test["batch_date"].astype(str).str[:10].to_numpy()
     for cut, name in cuts:
         if name not in losses:
             said.append(f"{name}: too few rows")

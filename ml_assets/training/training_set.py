@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql, keys_sql
 from ml_assets.spec.objectives import OUTCOME
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.training.time_folds import CHOSEN
@@ -47,7 +47,7 @@ class DrawPlan:
     @property
     def is_known(self) -> str:
         """The condition in SQL that a row of labels could be used as of the drop."""
-        return f"known_at <= TIMESTAMPTZ '{self.known_until}' AND batch_date <= DATE '{self.as_of}'"
+        return f"known_at <= TIMESTAMPTZ '{self.known_until}' AND batch_date <= {key_sql(self.as_of)}"
 
     def to_json(self) -> dict[str, Any]:
         """Give the plan as plain values."""
@@ -71,12 +71,12 @@ def plan_draw(spec: UseCaseSpec, as_of: DropKey, excluded: Sequence[DropKey] = (
     """
     matured_until = spec.matured_by(as_of)
     return DrawPlan(
-        as_of=as_of.isoformat(),
+        as_of=str(as_of),
         known_until=spec.calendar.batch_at(as_of).isoformat(),
         matured_until=matured_until.isoformat(),
         holdout_after=_holdout_start(spec, as_of, matured_until).isoformat(),
         features=spec.features.feature_names(),
-        excluded=tuple(drop.isoformat() for drop in sorted(excluded) if drop <= as_of),
+        excluded=tuple(str(drop) for drop in sorted(excluded) if drop <= as_of),
         measures=tuple(dict.fromkeys(each.measure for each in spec.model.objectives)),
         has_weak_labels=spec.trains_on_weak_labels,
         weak_weight=spec.labeling.weak_weight if spec.labeling else 1.0,
@@ -118,7 +118,7 @@ def draw_training_set(connection: duckdb.DuckDBPyConnection, plan: DrawPlan) -> 
     if plan.has_review:
         amounts += _of_review(held)
         features = f"known.label_given_by, coalesce(known.is_chosen, false) AS {CHOSEN}, {features}"
-    listed = ", ".join(f"DATE '{drop}'" for drop in plan.excluded)
+    listed = keys_sql(plan.excluded)
     left_out = f" AND f.batch_date NOT IN ({listed})" if listed else ""
     label, joined, kept = "known.label", "JOIN known USING (example_id)", ""
     if plan.has_weak_labels:

@@ -92,7 +92,7 @@ def ingest(source: Source, paths: StatePaths) -> dict[str, float]:
         relation, receipts = read_landed(connection, source, files)
         rows = relation.to_arrow_table()
         clock.note("read")
-    lake.replace_drops(f"received_{source.name}", receipt_rows(source, receipts), [DROP])
+    lake.replace_drops(f"received_{source.name}", receipt_rows(source, receipts, DROP), [DROP])
     lake.replace_drops(f"raw_{source.name}", rows, [DROP])
     del rows
     clock.note("write raw")
@@ -108,7 +108,7 @@ def ingest(source: Source, paths: StatePaths) -> dict[str, float]:
     clock.note("draw")
     lake.replace_drops(f"validated_{source.name}", validated, [DROP])
     lake.replace_drops(f"quarantine_{source.name}", quarantined, [DROP])
-    lake.replace_drops(f"contract_{source.name}", result_rows(source, accepted.results), [DROP])
+    lake.replace_drops(f"contract_{source.name}", result_rows(source, accepted.results, DROP), [DROP])
     clock.note("write the rest")
     if validated.num_rows + quarantined.num_rows != receipts[0].rows:
         raise RuntimeError(f"{receipts}: {validated.num_rows} validated, {quarantined.num_rows} quarantined")

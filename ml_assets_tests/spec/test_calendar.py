@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ml_assets.spec.calendar import MICROSECOND, Calendar, format_duration, parse_duration
+from ml_assets.spec.calendar import MICROSECOND, Calendar
+from ml_assets.spec.duration import format_duration, parse_duration
 
 NEW_YORK = Calendar(start=date(2013, 1, 1), end=date(2014, 1, 3), at=time(4), timezone="America/New_York")
 NIGHT_WITHOUT_TWO = Calendar(start=date(2013, 1, 1), at=time(2, 30), timezone="America/New_York")
@@ -114,7 +115,7 @@ def test_written_length_reads_back(seconds: int) -> None:
 @pytest.mark.parametrize(
     ("declared", "found"),
     [
-        ({"every": "12h"}, r"every\n  found 12h; allowed: 1d or 7d"),
+        ({"every": "5h"}, r"every\n  found 5h; allowed: 15min, 20min, 30min, 1h, .*1d, 7d, weekday, month, quarter"),
         ({"end": date(2012, 12, 31)}, r"end\n  found 2012-12-31; allowed: 2013-01-01 or later"),
         ({"timezone": "Mars/Olympus"}, "found 'Mars/Olympus'; allowed: an IANA time zone"),
     ],

@@ -28,7 +28,7 @@ class Model:
             for drop in drops
             for n in range(2)
         ]
-        return pa.Table.from_pylist(rows, scores_schema())
+        return pa.Table.from_pylist(rows, scores_schema(rows[0]["batch_date"]))
 
 
 def features(folder: Path, drops: Sequence[date]) -> TableFiles:

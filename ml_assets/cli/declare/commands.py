@@ -38,8 +38,10 @@ def new(
             "--from", metavar="FILE", help="CSV, Parquet, JSON lines or .xlsx, also packed, or SOURCE=FILE; repeatable."
         ),
     ],
-    every: Annotated[str, typer.Option(help="Time between batches, 1d or 7d, where that is decided.")] = "decide",
-    at: Annotated[str, typer.Option(help="Local time of the batch, as 06:00, where that is decided.")] = "decide",
+    every: Annotated[str, typer.Option(help="Time between batches, as 1h, 1d, 7d or month, where decided.")] = "decide",
+    at: Annotated[
+        str, typer.Option(help="Local time of the batch, as 06:00 or 06:00,18:00, where decided.")
+    ] = "decide",
     zone: Annotated[str, typer.Option(help="Time zone of the batch and of moments without an offset.")] = "decide",
     task: Annotated[
         PredictedTask, typer.Option(help="What is predicted: a yes or no, an amount, or how often something happens.")

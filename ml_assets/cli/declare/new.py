@@ -71,8 +71,9 @@ def _refuse_decided(decided: Decided) -> None:
         if value == DECIDE:
             continue
         others = {name: stand_in for name, (stand_in, _) in fields.items()}
+        given = [each.strip() for each in value.split(",")] if field == "at" and "," in value else value
         try:
-            Calendar.model_validate({"start": "2000-01-01", **others, field: value})
+            Calendar.model_validate({"start": "2000-01-01", **others, field: given})
         except ValueError as error:
             errors = getattr(error, "errors", list)()
             message = errors[0]["msg"].removeprefix("Value error, ") if errors else str(error)

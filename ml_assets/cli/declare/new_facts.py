@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from ml_assets.cli.declare.new_sizes import Sizes, group_column, plan_sizes
 from ml_assets.ingestion.profiling import ColumnProfile, FileProfile, Sentinel
-from ml_assets.ingestion.proposal import Parts, Proposal, propose_expectations
-from ml_assets.spec.calendar import format_duration, parse_duration
+from ml_assets.ingestion.proposal import NO_ROWS, Parts, Proposal, propose_expectations
+from ml_assets.spec.cadence import DAY
+from ml_assets.spec.calendar_rules import NAMED_STEPS, step_length, whole_days
+from ml_assets.spec.duration import format_duration
 from ml_assets.spec.names import DECIDE
 from ml_assets.stats.tasks import task_of
 from ml_assets.stores.given_files import Row
@@ -20,6 +21,9 @@ WEEKDAY = "day_of_week"  # the expression that the baseline groups by where no c
 _ASKED = {  # what only a person can say of labels
     "binary": "what is a positive", "regression": "which amount came true", "count": "how often did it happen",
 }  # fmt: skip
+_LONG = timedelta(days=28)  # from it on, one drop is a window
+_MONTH = timedelta(days=30, hours=10)
+_FEW_ROWS = 10  # of a drop, below which there is hardly anything to rank or to watch
 _PAST_DAYS = 90  # a newest row older than this tells a past that ended
 _MOST_MEANS, _MOST_LATEST, _MOST_SHOWN = 3, 8, 6  # columns of a first view, and of a first worklist
 
@@ -35,8 +39,8 @@ class Decided:
 
     @property
     def length(self) -> timedelta:
-        """Give the time between batches, a day while nobody has said."""
-        return timedelta(days=1) if self.every == DECIDE else parse_duration(self.every)
+        """Give the time between batches, on average; a day while nobody has said."""
+        return DAY if self.every == DECIDE else step_length({"every": self.every}) or DAY
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,10 @@ class Draft:
 
 @dataclass(frozen=True)
 class CalendarFacts:
-    """The first and last day of the data, and the batches that cover them; `end` is None where data goes on."""
+    """The first and last day of the data, and the batches that cover them; `end` is None where data goes on.
+
+    `come` says how often rows come, and which time between batches holds some.
+    """
 
     first: date
     last: date
@@ -67,6 +74,12 @@ class CalendarFacts:
     every: str
     at: str
     zone: str
+    come: str = ""
+
+    @property
+    def is_part_of_day(self) -> bool:
+        """Whether batches run a part of a day apart, from midnight on where no time is given."""
+        return self.every != DECIDE and (step_length({"every": self.every}) or DAY) < DAY
 
 
 @dataclass(frozen=True)
@@ -192,7 +205,7 @@ def gather_draft(draft: Draft) -> DraftFacts:
         f"timezone('{draft.decided.zone}', {zoned[0]})" if zoned and is_zone_known else "",
         model,
         _durations(draft.decided.length),
-        draft.decided.length == timedelta(days=1),
+        draft.decided.length < 2 * DAY,
         [*map(examples.column, examples.key), *others],
         [column for column in labels.columns if column.name not in keys and not column.is_moment],
         [{name: value for name, value in row.items() if name not in hidden} for row in draft.rows[examples.name]],
@@ -227,10 +240,34 @@ def _calendar(draft: Draft) -> CalendarFacts:
     ]
     first, last = (min(days), max(days)) if days else (draft.today, draft.today)
     every = draft.decided.length
-    start = first + every - timedelta(days=1)
+    start = _first_batch(first, draft.decided)
     is_past = last < draft.today - timedelta(days=_PAST_DAYS)
-    end = start + max(0, (last - start) // every + 1) * every if is_past else None
-    return CalendarFacts(first, last, start, end, draft.decided.every, draft.decided.at, draft.decided.zone)
+    unit = max(DAY, every)
+    end = start + max(0, (last - start) // unit + 1) * unit if is_past else None
+    return CalendarFacts(first, last, start, end, draft.decided.every, draft.decided.at, draft.decided.zone,
+                         rows_come(draft.parts.examples.rows, _span(draft.parts.examples)))  # fmt: skip
+
+
+def rows_come(rows: int, span: timedelta) -> str:
+    """Say how often rows come, and which time between batches would hold some; empty where no moment tells.
+
+    >>> rows_come(27_000, timedelta(days=30)), rows_come(100, timedelta(days=730))
+    ('about 38 rows an hour: 1h would do', 'about 4.2 rows a month: month would do')
+    """
+    if span <= timedelta(0):
+        return ""
+    steps = (("1h", "an hour", DAY / 24), ("1d", "a day", DAY), ("7d", "a week", 7 * DAY), ("month", "a month", _MONTH))
+    name, each, length = next((step for step in steps if rows * (step[2] / span) >= _FEW_ROWS), steps[-1])
+    found = rows * (length / span)
+    return f"about {found:,.0f} rows {each}: {name} would do" if found >= _FEW_ROWS else (
+        f"about {found:,.1f} rows {each}: {name} would do")  # fmt: skip
+
+
+def _first_batch(first: date, decided: Decided) -> date:
+    """Give the day of the first batch: months and quarters begin with the first of a month after the first row."""
+    if decided.every in NAMED_STEPS[1:]:
+        return (first.replace(day=1) + timedelta(days=31)).replace(day=1)
+    return first if decided.length < 2 * DAY else first + decided.length - DAY
 
 
 def _source(draft: Draft, profile: FileProfile) -> LandedSource:
@@ -244,7 +281,11 @@ def _source(draft: Draft, profile: FileProfile) -> LandedSource:
         left_out,
         is_shared,
         tuple(_column(profile, column) for column in profile.columns if column.name not in left_out),
-        tuple(each for each in propose_expectations(profile) if not set(each.columns) & set(left_out)),
+        tuple(
+            each
+            for each in propose_expectations(profile)
+            if not set(each.columns) & set(left_out) and (each.reason != NO_ROWS or draft.decided.length >= DAY)
+        ),
     )
 
 
@@ -273,7 +314,16 @@ def _moments(draft: Draft, profile: FileProfile) -> Iterator[str]:
 
 
 def _views(draft: Draft) -> Iterator[ViewFacts]:
-    windows = ("28d", "84d") if draft.decided.length > timedelta(days=1) else ("7d", "28d")
+    length = draft.decided.length
+    windows = (
+        ("1d", "7d")
+        if length < DAY
+        else ("7d", "28d")
+        if length < 2 * DAY
+        else ("28d", "84d")
+        if length < _LONG
+        else ("92d", "366d")
+    )
     for entity, others in draft.parts.entities.items():
         for other in others:
             if other.moments:
@@ -304,12 +354,8 @@ def _span(profile: FileProfile) -> timedelta:
 
 def _durations(every: timedelta) -> dict[str, str]:
     """Give the settings of monitoring that depend on the time between batches."""
-    window = timedelta(days=7) if every == timedelta(days=1) else 4 * every
-    found: dict[str, Any] = {
-        "window": window,
-        "before": 6 * window,
-        "feed_history": 3 * window,
-        "relearn_after": 2 * window,
-        "interval_window": 4 * window,
-    }
-    return {name: format_duration(length) for name, length in found.items()}
+    window = timedelta(days=7) if every < 2 * DAY else 4 * every if every < _LONG else every
+    times = {"window": 1, "before": 6, "feed_history": 3, "relearn_after": 2, "interval_window": 4}
+    if every >= _LONG:
+        times = {"window": 1, "before": 12, "feed_history": 12, "relearn_after": 6, "interval_window": 12}
+    return {name: format_duration(whole_days(number * window)) for name, number in times.items()}

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ml_assets.ingestion.profiling import ColumnProfile
-from ml_assets.spec.calendar import format_duration
+from ml_assets.spec.cadence import DAY
+from ml_assets.spec.calendar_rules import whole_days
+from ml_assets.spec.duration import format_duration
 
 ENOUGH_ROWS = 500  # labelled rows by which a verdict tells a difference worth having
 MOST_DROPS = 28
@@ -28,16 +30,21 @@ class Sizes:
 
     Attributes
     ----------
+    every
+        The time between batches, and a day where several run a day: what sizes are counted in.
     rows, labelled
-        Examples a drop, and those of them that get a label, as the files hold them.
+        Examples in such a time, and those of them that get a label, as the files hold them.
     holdout_drops, holdout_rows
-        Drops of the holdout, and the labelled rows that it is expected to hold.
+        Drops of the holdout, or days of several, and the labelled rows that it is expected to hold.
+    n_parts
+        Batches a day, where several run.
     """
 
     every: timedelta
     rows: float
     labelled: float
     holdout_drops: int
+    n_parts: int = 1
 
     @property
     def holdout_rows(self) -> int:
@@ -47,7 +54,7 @@ class Sizes:
     @property
     def holdout(self) -> str:
         """The holdout as a duration; folds are as long, and performance is judged on as much."""
-        return format_duration(self.holdout_drops * self.every)
+        return format_duration(whole_days(self.holdout_drops * self.every))
 
     @property
     def min_examples(self) -> int:
@@ -77,17 +84,22 @@ class Sizes:
     @property
     def cooldown(self) -> str:
         """Time until another retraining may begin."""
-        return format_duration(self.cooldown_length)
+        return format_duration(whole_days(self.cooldown_length))
 
     @property
     def stale_after(self) -> str:
         """The holdout and three cooldowns: well above what a new model is as old as."""
-        return format_duration(self.holdout_drops * self.every + 3 * self.cooldown_length)
+        return format_duration(whole_days(self.holdout_drops * self.every + 3 * self.cooldown_length))
 
     @property
     def capacity(self) -> int:
         """A tenth of the rows of a drop, at least one and at most MOST_CAPACITY."""
-        return max(1, min(MOST_CAPACITY, int(self.rows // 10)))
+        return max(1, min(MOST_CAPACITY, int(self.rows / self.n_parts // 10)))
+
+    @property
+    def unit(self) -> str:
+        """What sizes are counted in, in words."""
+        return "days" if self.n_parts > 1 else "drops"
 
 
 def plan_sizes(examples: int, labels: int, span: timedelta, every: timedelta) -> Sizes:
@@ -104,11 +116,13 @@ def plan_sizes(examples: int, labels: int, span: timedelta, every: timedelta) ->
     >>> plan_sizes(365_000, 300_000, timedelta(days=365), timedelta(days=1)).holdout
     '7d'
     """
+    n_parts = max(1, round(DAY / every))
+    every = max(every, DAY)
     drops = round(span / every) + 1  # the span ends with a moment of the last drop
     rows, labelled = examples / drops, min(examples, labels) / drops
-    least = LEAST_DAILY if every == timedelta(days=1) else LEAST_OTHER
+    least = LEAST_DAILY if every < 2 * DAY else LEAST_OTHER
     needed = math.ceil(ENOUGH_ROWS / labelled) if labelled else MOST_DROPS
-    return Sizes(every, rows, labelled, max(least, min(needed, MOST_DROPS, drops // 5)))
+    return Sizes(every, rows, labelled, max(least, min(needed, MOST_DROPS, drops // 5)), n_parts)
 
 
 def group_column(features: Sequence[ColumnProfile]) -> str:

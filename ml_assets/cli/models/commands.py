@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 import typer
@@ -20,6 +19,7 @@ from ml_assets.cli.console import (
     state_of,
 )
 from ml_assets.cli.options import AsJson, UseCaseName
+from ml_assets.spec.drop import LATEST
 from ml_assets.stats.tasks import task_of
 
 commands = typer.Typer()
@@ -308,8 +308,8 @@ def audit(
     from ml_assets.pipeline.audit.leakage import AuditRequest
 
     spec = read_use_case(use_case)
-    begins = read_run_drop(spec, first, "--from") if first else spec.calendar.start
-    ends = read_run_drop(spec, last, "--to") if last else date.max
+    begins = read_run_drop(spec, first, "--from") if first else spec.calendar.first_drop
+    ends = read_run_drop(spec, last, "--to") if last else LATEST
     if begins > ends:
         raise fail(f"--from {begins} is after --to {ends}")
     with explained_errors():

@@ -18,7 +18,6 @@ from ml_assets.pipeline.experiments.people import (
 from ml_assets.pipeline.experiments.status import ExperimentStatus, experiment_statuses
 from ml_assets.pipeline.experiments.whatif import PolicyChange, what_if
 from ml_assets.reports.experiment_page import write_experiment_pages
-from ml_assets.spec.calendar import format_duration
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.tasks import task_of
@@ -93,7 +92,8 @@ def read_range(spec: UseCaseSpec, text: str) -> tuple[DropKey, DropKey]:
     if text:
         first, colon, last = text.partition(":")
         if not colon:
-            raise fail(f"--drops: found {text!r}; allowed: FIRST:LAST, as {spec.calendar.start}:{spec.calendar.start}")
+            first_drop = spec.calendar.first_drop
+            raise fail(f"--drops: found {text!r}; allowed: FIRST:LAST, as {first_drop}:{first_drop}")
         drops = read_drops(spec, first, last)
         return drops[0], drops[-1]
     state = state_of(spec).pinned()
@@ -101,7 +101,7 @@ def read_range(spec: UseCaseSpec, text: str) -> tuple[DropKey, DropKey]:
         newest = newest_drop(connection, state.lake)
     if newest is None:
         raise fail(f"{spec.name} has no predictions yet; allowed: to run a drop after its first champion")
-    return max(spec.calendar.start, spec.calendar.shift(newest, -29)), newest
+    return max(spec.calendar.first_drop, spec.calendar.shift(newest, -29)), newest
 
 
 def run_whatif(spec: UseCaseSpec, state: UseCaseState, change: PolicyChange, drops: tuple[DropKey, DropKey]) -> None:
@@ -142,7 +142,7 @@ def _show_plan(spec: UseCaseSpec, plan: ExperimentPlan) -> None:
     piece = "drop" if design["evidence"] == "drop" else "unit"
     say(f"on {plan.n_reference} drops before, the champion lost {plan.champion_loss:.4f} an example, and one {piece} "
         f"said of the difference within {plan.design.spread:.4f}")  # fmt: skip
-    every = format_duration(spec.calendar.every)
+    every = spec.calendar.step_text
     needed = (
         f"{plan.plan.drops} drops (every {every})" if plan.plan.drops else f"more than {plan.plan.curve.size} drops"
     )

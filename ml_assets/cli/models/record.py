@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.markup import escape
@@ -13,7 +13,7 @@ from ml_assets.cli.progress import progress_bar
 from ml_assets.pipeline.champion.decisions import PersonDecision, decide_waiting, record_of, waiting_in
 from ml_assets.pipeline.champion.record import FALLBACK, champion_in
 from ml_assets.pipeline.training.reproduce import reproduce
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import LATEST, DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -53,7 +53,7 @@ def run_champion(
     if as_json:
         print_json([_plain(spec, row) for row in record])
         return
-    serving = champion_in(record, date.max)
+    serving = champion_in(record, LATEST)
     for row in record:
         verdict = FALLBACK if row["decided_by"] == FALLBACK else row["verdict"]
         colour = {"promoted": "green", "refused": "red"}.get(verdict, "yellow")

@@ -55,7 +55,7 @@ def _show(spec: UseCaseSpec, found: RollbackPreview) -> None:
         )
         return
     costs, table = spec.monitoring.costs, []
-    days = known["batch_date"].astype(str).to_numpy()
+    days = known["batch_date"].astype(str).str[:10].to_numpy()
     for name, title in (("now", "serving now"), ("then", "rolled back to")):
         labels, scores = known["label"].to_numpy(dtype=np.float64), known[name].to_numpy(dtype=np.float64)
         curve = cost_curve(labels, scores, false_alarm=costs.false_alarm, missed=costs.missed)

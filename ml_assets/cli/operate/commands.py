@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 import typer
@@ -20,6 +19,7 @@ from ml_assets.cli.console import (
 )
 from ml_assets.cli.options import AsJson, From, To, UseCaseName
 from ml_assets.cli.tables import print_rows, print_table
+from ml_assets.spec.drop import LATEST
 
 commands = typer.Typer()
 
@@ -72,20 +72,23 @@ def batch(
     use_case: UseCaseName,
     first: From,
     last: To,
-    step: Annotated[int, typer.Option(min=1, help="Drops per run; a longer range is several runs, in order.")] = 100,
+    step: Annotated[
+        int | None,
+        typer.Option(min=1, help="Drops per run; a longer range is several runs. By default 100, or a month."),
+    ] = None,
 ) -> None:
     """Run drops: from landed files to predictions and worklist.
 
-    Up to 100 drops are one run. Of a longer range each run ends before the next begins, so that memory does not grow
-    with the range and what was run stays when a later run fails.
+    Up to 100 drops are one run, or those of 31 days where a day has several. Of a longer range each run ends before
+    the next begins, so that memory does not grow with the range and what was run stays when a later run fails.
     """
-    from ml_assets.cli.operate.runs import batch_with_progress
+    from ml_assets.cli.operate.runs import batch_with_progress, drops_a_run
     from ml_assets.cli.operate.status import show_drop_counts, show_refused_examples
     from ml_assets.stores.paths import state_paths
 
     spec = read_use_case(use_case)
     drops = read_drops(spec, first, last)
-    outcome = batch_with_progress(spec, state_paths(), drops, step)
+    outcome = batch_with_progress(spec, state_paths(), drops, step or drops_a_run(spec.calendar))
     show_drop_counts(state_of(spec).pinned(), drops[0], drops[-1])
     show_refused_examples(state_of(spec).pinned(), drops[0], drops[-1])
     console.print(f"[dim]run {outcome.run_id}[/]")
@@ -335,8 +338,8 @@ def backfill(
     if not features:
         raise fail("--no-features: found; allowed: --features")
     spec = read_use_case(use_case)
-    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
-    ends = read_drops(spec, last, last, "--to")[0] if last else date.max
+    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.first_drop
+    ends = read_drops(spec, last, last, "--to")[0] if last else LATEST
     run_backfill(spec, state_of(spec), BackfillOptions(begins, ends, step))
 
 
@@ -357,8 +360,8 @@ def requeue(
     from ml_assets.pipeline.ingestion.corrections import RequeueRequest
 
     spec = read_use_case(use_case)
-    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.start
-    ends = read_drops(spec, last, last, "--to")[0] if last else date.max
+    begins = read_drops(spec, first, first, "--from")[0] if first else spec.calendar.first_drop
+    ends = read_drops(spec, last, last, "--to")[0] if last else LATEST
     request = RequeueRequest(source, tuple(reason or ()), begins, ends)
     run_requeue(spec, state_of(spec), request, is_dry_run=dry_run)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 
 from ml_assets.cli.console import console, explained_errors, fail, next_steps, say
 from ml_assets.cli.tables import print_table
 from ml_assets.pipeline.ingestion.corrections import AcceptedGap, RequeueRequest, accept_gap, land_again, plan_requeue
 from ml_assets.pipeline.monitoring.incidents import reconcile_accepted
+from ml_assets.spec.drop import LATEST
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutboxError
 from ml_assets.stores.use_case_state import UseCaseState
@@ -20,7 +21,7 @@ def run_requeue(spec: UseCaseSpec, state: UseCaseState, request: RequeueRequest,
     if plan.n_superseded:
         console.print(f"{plan.n_superseded:,} rows are left out: a later drop brought newer rows of their keys")
     if not plan.n_rows:
-        until = f" to {request.last}" if request.last < date.max else ""
+        until = f" to {request.last}" if request.last < LATEST else ""
         say(f"nothing to requeue: no such row of {request.source} in quarantine, from {request.first}{until}")
         return
     print_table(f"{plan.n_rows:,} rows of {request.source}", ["reason", "rows"], list(plan.by_reason.items()))

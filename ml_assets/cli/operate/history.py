@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 from rich.text import Text
@@ -57,7 +57,7 @@ def run_history(spec: UseCaseSpec, paths: StatePaths, options: HistoryOptions, n
     print_table(f"landed up to {last}", ["source", "rows", "landed", "left out", "files"], rows)
     for split in splits:
         _say(spec.source(split.source), split, ahead.get(split.source, 0))
-    first = date.fromisoformat(options.first) if options.first else spec.calendar.start
+    first = read_drops(spec, options.first, options.first, "--from")[0] if options.first else spec.calendar.first_drop
     next_steps(ways_to_begin(spec, first, last, spec.calendar.previous_drop(first) if options.first else None))
 
 
@@ -95,14 +95,14 @@ def _bounds(
 ) -> tuple[DropKey, DropKey]:
     """Give the drops to write: what was asked for, else from the calendar's start to the newest row of any file."""
     calendar = spec.calendar
-    first = read_drops(spec, options.first, options.first, "--from")[0] if options.first else calendar.start
+    first = read_drops(spec, options.first, options.first, "--from")[0] if options.first else calendar.first_drop
     if options.last:
         last = read_drops(spec, options.last, options.last, "--to")[0]
     else:
         newest = [past.newest for past in pasts if past.newest is not None]
-        last = max([*newest, calendar.start])
-        if calendar.end is not None:
-            last = min(last, calendar.end)
+        last = max([*newest, calendar.first_drop])
+        if calendar.last_drop is not None:
+            last = min(last, calendar.last_drop)
         if spec.clock == "wall":
             last = min(last, _newest_batch(spec, now))
     if last < first:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from rich.text import Text
@@ -21,7 +20,7 @@ from ml_assets.reports.quality_text import (
     gate_sentence,
     worse_sentence,
 )
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, day_of_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.task import Task
 from ml_assets.stats.tasks import task_of
@@ -53,7 +52,7 @@ def run_performance(spec: UseCaseSpec, state: UseCaseState, asked: PerformanceOp
     for line in headline(task_of(spec.task), facts):
         say(line, hanging=2)
     weeks, task = facts["weeks"], task_of(spec.task)
-    promoted = [date.fromisoformat(each["drop"]) for each in facts["events"] if each["kind"] == "promotion"]
+    promoted = [day_of_key(each["drop"]) for each in facts["events"] if each["kind"] == "promotion"]
     chart = [] if console.options.ascii_only else loss_chart(task, weeks, promoted, console.width)
     if chart:
         console.print(f"\n[bold]{task.loss_metric} by week of prediction[/]")

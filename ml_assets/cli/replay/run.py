@@ -81,7 +81,7 @@ def land_absent(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[DropKey]) 
     landing = paths.landing / spec.name
     with write_lock(paths.locks, f"{spec.name}_landing"):
         names = [source.file_name for source in spec.sources]
-        absent = [drop for drop in drops if not _has_files(landing / drop.isoformat(), names)]
+        absent = [drop for drop in drops if not _has_files(landing / str(drop), names)]
         if not absent:
             return []
         unfinished = paths.landing / f".{spec.name}.unfinished"
@@ -90,7 +90,7 @@ def land_absent(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[DropKey]) 
             for drop in absent:
                 land_flights(unfinished, spec.calendar, drop, drop)
                 landing.mkdir(parents=True, exist_ok=True)
-                (unfinished / drop.isoformat()).rename(landing / drop.isoformat())
+                (unfinished / str(drop)).rename(landing / str(drop))
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return absent
@@ -155,7 +155,8 @@ def _explained_stops(spec: UseCaseSpec, paths: StatePaths, asked: ReplayOptions)
 def _what_to_do(spec: UseCaseSpec, paths: StatePaths, asked: ReplayOptions) -> list[str]:
     return [
         f"ml-assets status {spec.name}  what landed, what is missing",
-        f"what is missing goes into {paths.landing / spec.name}/<drop>/, for every drop since {spec.calendar.start}",
+        f"what is missing goes into {paths.landing / spec.name}/<drop>/, for every drop since "
+        f"{spec.calendar.first_drop}",
         f"{command_of(spec.name, asked)}  goes on where this one stopped: what was done stays",
     ]
 

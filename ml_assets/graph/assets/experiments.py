@@ -39,7 +39,7 @@ def _assignments(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.pipeline.experiments.assignments import store_assignments
         from ml_assets.reports.experiment_page import write_experiment_pages
 
-        state, drops = store.of(spec.name), partition_keys(context)
+        state, drops = store.of(spec.name), partition_keys(context, spec)
         found = store_assignments(spec, state, drops, clock.now())
         describe_drops(context, state, found, on_last=write_experiment_pages(spec, state, drops))
         return dg.MaterializeResult(check_results=check_results(found.checks))

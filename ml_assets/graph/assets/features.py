@@ -35,7 +35,7 @@ def _labels(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.pipeline.features.labels import store_labels
 
         state = store.of(spec.name)
-        stored = store_labels(spec, state, partition_keys(context), clock.now())
+        stored = store_labels(spec, state, partition_keys(context, spec), clock.now())
         describe_drops(context, state, stored, on_last=describe_columns(spec, "training", "labels", types))
 
     return labels
@@ -62,7 +62,7 @@ def _examples(spec: UseCaseSpec) -> dg.AssetsDefinition:
 
         is_backfill = BACKFILL_TAG in context.run.tags
         state = store.of(spec.name)
-        drawn = store_examples(spec, state, partition_keys(context), is_backfill=is_backfill)
+        drawn = store_examples(spec, state, partition_keys(context, spec), is_backfill=is_backfill)
         describe_drops(context, state, drawn, on_last=describe_columns(spec, "features", "examples", drawn.columns))
 
     return examples
@@ -91,7 +91,7 @@ def _features(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.pipeline.features.versions import status_of_features
         from ml_assets.reports.column_descriptions import feature_descriptions
 
-        state, drops, is_backfill = store.of(spec.name), partition_keys(context), BACKFILL_TAG in context.run.tags
+        state, drops, is_backfill = store.of(spec.name), partition_keys(context, spec), BACKFILL_TAG in context.run.tags
         stored = store_features(spec, state, drops, is_backfill=is_backfill, tell=context.log.info)
         said = feature_descriptions(spec, status_of_features(spec, state))
         shown = describe_columns(spec, "features", "features", stored.columns, said)

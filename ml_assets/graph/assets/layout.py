@@ -1,12 +1,12 @@
 """How assets are named, grouped and partitioned: <use case>/<layer>/<name>, one table each."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TypedDict
 
 import dagster as dg
 
 from ml_assets.spec.calendar import Calendar
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, read_key
 from ml_assets.spec.use_case import UseCaseSpec
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
@@ -14,7 +14,7 @@ WRITE_TAG = "ml_assets/write"
 TRIGGER_TAG = "ml_assets/trigger"  # what asked for a retraining; without it, a person
 CONTENT_VERSION = "content version"  # metadata of a partition, and its data version
 REPLAY_TAG = "ml_assets/replay"
-_ALL_HISTORY = timedelta(days=30 * 365)  # of weekly drops Dagster walks each one back: 100,000 took it 15 s a batch
+_ALL_HISTORY = timedelta(days=30 * 365)  # of weekly drops Dagster walks each one back: 100,000 took it 15 s
 BACKFILL_TAG = "ml_assets/backfill"  # on a run that is to compute again what drops hold of other definitions
 
 
@@ -24,26 +24,24 @@ def asset_key(spec: UseCaseSpec, layer: str, name: str) -> dg.AssetKey:
 
 
 def partitions_of(spec: UseCaseSpec) -> dg.TimeWindowPartitionsDefinition:
-    """Give one partition a drop, named by its date.
+    """Give one partition a drop, named by its key.
 
-    Days are those of the calendar's time zone. With the wall clock the partition of today exists today, since its batch
-    runs today; Dagster's own windows, named by their start, would only have it tomorrow.
+    With the wall clock today's exists today; Dagster's windows, named by their start, would have it tomorrow.
     """
     calendar = spec.calendar
-    end = None if calendar.end is None else calendar.next_drop(calendar.end).isoformat()  # its window must end by then
-    start, offset = calendar.start.isoformat(), 1 if spec.clock == "wall" else 0
-    if calendar.every == timedelta(days=1):
+    start, last, offset = str(calendar.first_drop), calendar.last_drop, 1 if spec.clock == "wall" else 0
+    end = None if last is None else str(calendar.next_drop(last))  # its window must end by then
+    if calendar.is_whole_days and calendar.every == timedelta(days=1):
         return dg.DailyPartitionsDefinition(start, end_date=end, end_offset=offset, timezone=calendar.timezone)
-    weekday = calendar.start.isoweekday() % 7
     return dg.TimeWindowPartitionsDefinition(
-        cron_schedule=f"0 0 * * {weekday}", start=start, end=end, fmt="%Y-%m-%d",
-        end_offset=offset, timezone=calendar.timezone,
+        cron_schedule=calendar.partition_cron, start=start, end=end, fmt=calendar.key_format,
+        end_offset=offset, timezone=calendar.cron_zone,
     )  # fmt: skip
 
 
 def history_mapping(back: timedelta | None, calendar: Calendar) -> dg.TimeWindowPartitionMapping:
     """Map a drop to the drops before it that it reads; None is all of them."""
-    offset = -calendar.drops_waited(_ALL_HISTORY if back is None else back) - 1
+    offset = -min(20_000, calendar.drops_waited(_ALL_HISTORY if back is None else back)) - 1  # two years of hours
     return dg.TimeWindowPartitionMapping(start_offset=offset, end_offset=0, allow_nonexistent_upstream_partitions=True)
 
 
@@ -84,6 +82,7 @@ def by_drop(spec: UseCaseSpec) -> ByDrop:
     return {"partitions_def": partitions_of(spec), "backfill_policy": SINGLE_RUN, "pool": pool_of(spec)}
 
 
-def partition_keys(context: dg.AssetExecutionContext) -> list[DropKey]:
-    """List the drops of this run, in order."""
-    return [date.fromisoformat(key) for key in context.partition_keys]
+def partition_keys(context: dg.AssetExecutionContext, spec: UseCaseSpec) -> list[DropKey]:
+    """List the drops of this run, in order; Dagster has a partition where clocks leave a time out, and no drop is."""
+    calendar, keys = spec.calendar, map(read_key, context.partition_keys)
+    return [key for key in keys if calendar.has_dates or calendar.is_drop(key)]

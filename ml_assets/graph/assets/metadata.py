@@ -1,13 +1,13 @@
 """Results of steps as Dagster metadata: row counts and notes of each drop, checks, Markdown."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
 from ml_assets.graph.assets.layout import CONTENT_VERSION
 from ml_assets.reports.markdown import Formatted
+from ml_assets.spec.drop import read_key
 from ml_assets.spec.tables import main_table
 from ml_assets.stores.drop_versions import drop_versions
 from ml_assets.stores.use_case_state import UseCaseState
@@ -29,7 +29,7 @@ def describe_drops(
     A result's own metadata would stamp the same values, and pictures, on every drop of a range. The version of a drop
     becomes its data version where events are stored (`graph/runs/event_log.py`).
     """
-    key, drops = asset_key or context.asset_key, [date.fromisoformat(each) for each in context.partition_keys]
+    key, drops = asset_key or context.asset_key, [read_key(each) for each in context.partition_keys]
     with state.connect() as connection:
         versions = drop_versions(connection, state.lake, main_table(*key.path[1:]), drops)
     # that of the newest event: a later output of this step looks for it, and warns of any other

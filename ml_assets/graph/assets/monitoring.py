@@ -58,7 +58,7 @@ def _feed_health(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.pipeline.monitoring.feed_health import store_feed_health
         from ml_assets.reports.monitor_tables import nearest_table
 
-        state, drops = store.of(spec.name), partition_keys(context)
+        state, drops = store.of(spec.name), partition_keys(context, spec)
         found = store_feed_health(spec, state, drops, clock.now())
         nearest = markdown(nearest_table(found.rows, drops[-1]))
         describe_drops(context, state, found.result, on_last={"nearest to alarm": nearest})
@@ -89,7 +89,7 @@ def _drift_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.reports.drift_page import is_page_due, write_due_page
         from ml_assets.reports.monitor_tables import nearest_table, placebo_table
 
-        state, drops = store.of(spec.name), partition_keys(context)
+        state, drops = store.of(spec.name), partition_keys(context, spec)
         found = store_drift_report(spec, state, drops)
         rows = found.monitors.rows
         shown: dict[str, Any] = {"nearest to alarm": markdown(nearest_table(rows, drops[-1])),
@@ -130,7 +130,7 @@ def _performance_report(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.pipeline.monitoring.performance import report_performance
         from ml_assets.reports.performance_pictures import loss_picture
 
-        state, drops = store.of(spec.name), partition_keys(context)
+        state, drops = store.of(spec.name), partition_keys(context, spec)
         found = report_performance(spec, state, drops)
         shown = pictures(loss=loss_picture(spec, state, drops))
         describe_drops(context, state, found.result, on_last=shown)
@@ -156,7 +156,8 @@ def _decisions(spec: UseCaseSpec) -> dg.AssetsDefinition:
     def decisions(context: dg.AssetExecutionContext, store: StateResource) -> None:
         from ml_assets.pipeline.monitoring.decisions import store_decisions
 
-        state, drops, falls_back = store.of(spec.name), partition_keys(context), not context.run.tags.get(REPLAY_TAG)
+        state, drops = store.of(spec.name), partition_keys(context, spec)
+        falls_back = not context.run.tags.get(REPLAY_TAG)
         decided = store_decisions(spec, state, drops, clock.now(), falls_back=falls_back)
         describe_drops(context, state, decided.result)
         newest = decided.newest

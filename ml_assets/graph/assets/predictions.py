@@ -72,7 +72,7 @@ def _predictions(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.pipeline.scoring.predictions import score_drops
         from ml_assets.reports.score_pictures import score_picture
 
-        state, drops = store.of(spec.name), partition_keys(context)
+        state, drops = store.of(spec.name), partition_keys(context, spec)
         scored = score_drops(spec, state, drops)
         types = tables_of_asset(spec, "predictions/predictions")[0].types
         shown: dict[str, object] = {**describe_columns(spec, "predictions", "predictions", types)}

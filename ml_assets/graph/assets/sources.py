@@ -54,7 +54,7 @@ def _raw(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
 
         state = store.of(spec.name)
         with retried_reads():
-            received = receive_source(spec, state, source, partition_keys(context), clock.now())
+            received = receive_source(spec, state, source, partition_keys(context, spec), clock.now())
         describe_drops(context, state, received)
 
     return raw
@@ -79,7 +79,7 @@ def _validated(spec: UseCaseSpec, source: Source) -> dg.AssetsDefinition:
         from ml_assets.pipeline.ingestion.validated import validate_source
 
         state = store.of(spec.name)
-        found = validate_source(spec, state, source, partition_keys(context), clock.now())
+        found = validate_source(spec, state, source, partition_keys(context, spec), clock.now())
         shown = describe_columns(spec, "validated", source.name, types)
         describe_drops(context, state, found.validated, validated_key, on_last=_page(spec, source, state) | shown)
         describe_drops(context, state, found.quarantine, quarantine_key)
@@ -145,7 +145,7 @@ def _drops(spec: UseCaseSpec) -> dg.AssetsDefinition:
         from ml_assets.pipeline.ingestion.ledger import build_ledger
 
         state = store.of(spec.name)
-        ledger = build_ledger(spec, state, partition_keys(context), clock.now())
+        ledger = build_ledger(spec, state, partition_keys(context, spec), clock.now())
         describe_drops(context, state, ledger)
         return dg.MaterializeResult(check_results=check_results(ledger.checks))
 

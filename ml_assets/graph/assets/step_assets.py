@@ -39,7 +39,7 @@ def build_step_asset(
     )
     def stored(context: dg.AssetExecutionContext, store: StateResource) -> dg.MaterializeResult:
         run, state = pkgutil.resolve_name(f"ml_assets.pipeline.{step}"), store.of(spec.name)
-        result = run(spec, state, *([partition_keys(context)] if table.is_by_drop else []))
+        result = run(spec, state, *([partition_keys(context, spec)] if table.is_by_drop else []))
         if table.is_by_drop:
             shown = describe_columns(spec, layer, name, result.columns or table.types)
             describe_drops(context, state, result, on_last=shown)

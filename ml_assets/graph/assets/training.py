@@ -12,6 +12,7 @@ from ml_assets.graph.assets.layout import asset_key, described, pool_of
 from ml_assets.graph.assets.metadata import check_results, laid_out, markdown
 from ml_assets.graph.assets.tables import table_metadata
 from ml_assets.graph.definitions.resources import StateResource
+from ml_assets.spec.drop import EARLIEST
 from ml_assets.spec.use_case import UseCaseSpec
 
 BY_MARGIN, NEWEST = "by_margin", "newest"
@@ -20,13 +21,12 @@ BY_MARGIN, NEWEST = "by_margin", "newest"
 def _draw_config(spec: UseCaseSpec) -> type[dg.Config]:
     """Build the configuration of a training set.
 
-    Where the calendar has an end, its drops are the choices that the launchpad offers: anything else is refused before
-    a run begins. Where it has none, tomorrow's drop must pass too: the step refuses what is no drop.
+    Where drops are dates and end, the launchpad offers them, and nothing else begins; else the step refuses others.
     """
-    end = spec.calendar.end
-    drops = [] if end is None else spec.calendar.drops_between(spec.calendar.start, end)
-    # its name is what a refusal shows; of two use cases each needs its own
-    named = f"{spec.name}_{NEWEST}_or_drop_from_{spec.calendar.start}_to_{end}".replace("-", "_")
+    end = spec.calendar.last_drop
+    drops = [] if end is None or not spec.calendar.has_dates else spec.calendar.drops_between(EARLIEST, end)
+    # what a refusal shows; of two use cases each needs its own
+    named = f"{spec.name}_{NEWEST}_or_drop_from_{spec.calendar.first_drop}_to_{end}".replace("-", "_")
     choice: Any = StrEnum(named, {name: name for name in (NEWEST, *map(str, drops))}) if drops else str
     newest: Any = choice(NEWEST)
 
@@ -35,7 +35,7 @@ def _draw_config(spec: UseCaseSpec) -> type[dg.Config]:
 
         as_of: choice = Field(  # pyright: ignore[reportInvalidTypeForm] - made of the declaration
             default=newest,
-            description=f"A drop that was run, as YYYY-MM-DD: all that was admitted up to it. Or {NEWEST}.",
+            description=f"A drop that was run, as it is named: all that was admitted up to it. Or {NEWEST}.",
         )
         mix_features: bool = Field(
             default=False, description="Take also drops that hold older versions of features than are declared now."

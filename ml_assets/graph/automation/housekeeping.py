@@ -30,7 +30,7 @@ def build_housekeeping(spec: UseCaseSpec) -> dg.ScheduleDefinition:
     def housekeep_job() -> None:
         housekeep_op()
 
-    at = spec.calendar.at
+    at = spec.calendar.times[0]
     return dg.ScheduleDefinition(
         name=f"{spec.name}_housekeep_daily",
         job=housekeep_job,

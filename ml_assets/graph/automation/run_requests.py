@@ -46,7 +46,7 @@ def retrain_config(spec: UseCaseSpec, asked: Retraining) -> dict[str, Any]:
 
 def range_tags(first: DropKey, last: DropKey) -> dict[str, str]:
     """Give the tags that make a run of a range of drops."""
-    return {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: last.isoformat()}
+    return {ASSET_PARTITION_RANGE_START_TAG: str(first), ASSET_PARTITION_RANGE_END_TAG: str(last)}
 
 
 def batch_request(

@@ -26,8 +26,8 @@ def _batch_schedule(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
     @dg.schedule(
         name=f"{spec.name}_deadline",
         job=batch,
-        cron_schedule=calendar.cron(),
-        execution_timezone=calendar.timezone,
+        cron_schedule=calendar.cron_text(),
+        execution_timezone=calendar.cron_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING if is_wall else dg.DefaultScheduleStatus.STOPPED,
         description="At the moment of the batch: runs the drop with what has landed. What is not there is missing "
         "from then on, as its source declares: waited for, with an alert, or gone on without."
@@ -37,7 +37,7 @@ def _batch_schedule(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
         from ml_assets.pipeline.ingestion.ready_drops import find_ready_drops
 
         # where clocks change at the batch, its cron comes up to an hour before it or after it
-        drop = calendar.day_of(context.scheduled_execution_time)
+        drop = calendar.scheduled_drop(context.scheduled_execution_time)
         if not calendar.is_drop(drop) or calendar.batch_at(drop) > clock.now():
             return dg.SkipReason(f"the calendar has no batch on {drop}, or it comes later that day")
         ready = find_ready_drops(

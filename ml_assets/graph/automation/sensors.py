@@ -4,8 +4,6 @@ They are thin: what is due is read from tables and the landing folder, what to d
 be evaluated again without harm, since a sensor's cursor is written only after its runs were launched.
 """
 
-from datetime import date
-
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
@@ -24,6 +22,7 @@ from ml_assets.graph.automation.run_requests import (
 )
 from ml_assets.graph.definitions.jobs import retrain_job_name
 from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.spec.drop import LATEST, read_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths, state_paths
 
@@ -49,7 +48,7 @@ def _landing_sensor(spec: UseCaseSpec, batch: Job, paths: StatePaths | None) -> 
     def landing(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         from ml_assets.pipeline.ingestion.ready_drops import find_ready_drops
 
-        until = date.fromisoformat(context.cursor) if context.cursor else None
+        until = read_key(context.cursor) if context.cursor else None
         at, now = paths or state_paths(), clock.now()
         ready = find_ready_drops(spec, at, now=now, is_patient=until is None, until=until)
         if isinstance(ready, str):
@@ -78,7 +77,7 @@ def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, paths: St
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         from ml_assets.pipeline.monitoring.newest_decision import newest_decision
 
-        until = date.fromisoformat(context.cursor) if context.cursor else date.max
+        until = read_key(context.cursor) if context.cursor else LATEST
         newest = newest_decision(spec, paths or state_paths(), until)
         if newest is None:
             return dg.SkipReason("no drop was decided yet")
@@ -87,7 +86,7 @@ def _retrain_sensor(spec: UseCaseSpec, retrain: Job, trigger: Trigger, paths: St
             return dg.SkipReason(f"no retraining for {trigger}. {said}")
         if newest["is_judged"]:
             return dg.SkipReason(f"{said}; a candidate as of this drop was judged already")
-        drop, job = newest["batch_date"].isoformat(), retrain_job_name(spec.name)
+        drop, job = str(newest["batch_date"]), retrain_job_name(spec.name)
         key = f"retrain:{drop}"
         # failures of other drops count as well: a fault that stays must not cost a retraining in every drop
         ended = ended_attempts(context.instance, dg.RunsFilter(job_name=job))

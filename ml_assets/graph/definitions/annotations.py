@@ -42,4 +42,5 @@ def _references(places: Sequence[Place]) -> dict[str, dg.CodeReferencesMetadataV
 
 def _deadline(calendar: Calendar) -> dg.FreshnessPolicy:
     """Ask for a new drop an hour after each batch; one that was taken earlier in the same interval counts."""
-    return dg.FreshnessPolicy.cron(calendar.cron(_GRACE), lower_bound_delta=calendar.every, timezone=calendar.timezone)
+    delta = calendar.shortest_length
+    return dg.FreshnessPolicy.cron(calendar.cron_text(_GRACE), lower_bound_delta=delta, timezone=calendar.cron_zone)

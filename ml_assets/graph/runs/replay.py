@@ -111,7 +111,7 @@ class _Session:
         done: list[str] = []
         said = ""
         while not are_decided(self._lake, drops) and len(done) < _RUNS_A_STEP:
-            said = self._tick(f"{self._spec.name}_landing", done, drops[-1].isoformat())
+            said = self._tick(f"{self._spec.name}_landing", done, str(drops[-1]))
             if said:
                 break
         if not are_decided(self._lake, drops):
@@ -122,9 +122,9 @@ class _Session:
         drop, done = decided["batch_date"], list[str]()
         if is_due is None:
             for trigger in TRIGGERS if decided["action"] == "retrain" else ():
-                self._tick(f"{self._spec.name}_retrain_on_{trigger}", done, drop.isoformat())
+                self._tick(f"{self._spec.name}_retrain_on_{trigger}", done, str(drop))
         elif is_due and drop not in {row["as_of"] for row in read_rows(self._lake, "champion", ["as_of"])}:
-            config = retrain_config(self._spec, Retraining(as_of=drop.isoformat()))
+            config = retrain_config(self._spec, Retraining(as_of=str(drop)))
             tags = {TRIGGER_TAG: "schedule", REASON_TAG: "a plain schedule"}
             done.append(self._run(retrain_job_name(self._spec.name), dg.RunRequest(run_config=config, tags=tags)))
         return done

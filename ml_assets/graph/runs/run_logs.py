@@ -7,7 +7,7 @@ from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NA
 
 from ml_assets.graph.assets.layout import WRITE_TAG
 from ml_assets.pipeline.housekeeping import Removed
-from ml_assets.spec.calendar import format_duration
+from ml_assets.spec.duration import format_duration
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.run_files import remove_run_files

@@ -14,7 +14,7 @@ from ml_assets.features.point_in_time_recompute import delete_future, lay_histor
 from ml_assets.features.row_expressions import evaluate_rows, prepare_holidays
 from ml_assets.pipeline.features.versions import stale_drops
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql, keys_sql, years_around
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
@@ -165,14 +165,14 @@ def _lay_tables(
     restrict_to_tables(connection, tables)
     for source in spec.sources:
         if f"accepted_{source.name}" in tables:  # read once for all that asks for it below
-            drops_read = ", ".join(f"DATE '{drop}'" for drop in sorted(needed[source.name]))
+            drops_read = keys_sql(sorted(needed[source.name]))
             connection.execute(
                 f'CREATE TEMP TABLE "all_{source.name}" AS SELECT * FROM "accepted_{source.name}" '
                 f"WHERE batch_date IN ({drops_read})"
             )
     lay_history(connection, _keys(spec))
     if spec.features.holidays:
-        prepare_holidays(connection, spec.features.holidays, range(drops[0].year - 1, drops[-1].year + 2))
+        prepare_holidays(connection, spec.features.holidays, years_around(drops[0], drops[-1]))
 
 
 def _needed(spec: UseCaseSpec, source: str, drops: Sequence[DropKey]) -> set[DropKey]:
@@ -207,7 +207,7 @@ def _compare_with_landed(
         return []
     days = connection.sql(f'SELECT DISTINCT batch_date FROM "{accepted}"').fetchall()
     rows = ", ".join(
-        f"(DATE '{day}', TIMESTAMPTZ '{opens_at.isoformat()}', TIMESTAMPTZ '{batch_at.isoformat()}')"
+        f"({key_sql(day)}, TIMESTAMPTZ '{opens_at.isoformat()}', TIMESTAMPTZ '{batch_at.isoformat()}')"
         for (day,) in days
         for opens_at, batch_at in (_bounds(spec, day),)
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.pipeline.features.versions import read_sets
 from ml_assets.pipeline.results import CheckOutcome
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, keys_sql
 from ml_assets.spec.feature_versions import changed_features
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.kept_files import scan
@@ -101,7 +101,7 @@ def compare_with_served(spec: UseCaseSpec, state: UseCaseState) -> ServedCompari
 
 def _lay_served(connection: duckdb.DuckDBPyConnection, lake: Lake, version: int, drops: Sequence[DropKey]) -> None:
     rows = scan(connection, lake.files("features", version, (min(drops), max(drops))))
-    listed = ", ".join(f"DATE '{drop}'" for drop in drops)
+    listed = keys_sql(drops)
     rows = rows.filter(f"batch_date IN ({listed})")
     is_first = connection.execute(
         "SELECT count(*) = 0 FROM duckdb_tables() WHERE table_name = '_served' AND database_name = current_database()"
@@ -167,7 +167,7 @@ def _differences(
 ) -> list[Skew]:
     if not drops:
         return []
-    listed = ", ".join(f"DATE '{drop}'" for drop in drops)
+    listed = keys_sql(drops)
     trained, held = _types(connection, "_trained"), _types(connection, "_served")
     joined = (
         f"FROM _trained AS t JOIN _served AS s USING (example_id) WHERE s.batch_date IN ({listed}) AND t.example_id IN "

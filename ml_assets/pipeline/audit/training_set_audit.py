@@ -12,7 +12,7 @@ from ml_assets.pipeline.audit.leakage import Audit, AuditRequest, NothingToAudit
 from ml_assets.pipeline.audit.outcomes import audit_outcomes
 from ml_assets.pipeline.audit.suspicions import Suspicion, judge_findings
 from ml_assets.pipeline.results import CheckOutcome
-from ml_assets.spec.drop import DropKey, number_of
+from ml_assets.spec.drop import DropKey, key_sql, number_of
 from ml_assets.spec.tables.features import TRAINING_SET_AUDIT
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
@@ -48,7 +48,7 @@ def audit_training_set(
 
     The sample is drawn by the drop `as_of`.
     """
-    first = spec.calendar.start if before is None or before >= as_of else before
+    first = spec.calendar.first_drop if before is None or before >= as_of else before
     audit = Audit()
     request = AuditRequest(SAMPLE, number_of(as_of), (first, as_of), lands_everywhere=False)
     with ThreadPoolExecutor(1) as beside:  # each waits for its own connection most of the time
@@ -112,7 +112,7 @@ def check_known_in_time(state: UseCaseState, plan: DrawPlan, version: int) -> Ch
         unknown = connection.execute(
             f"SELECT count(*) FROM training_set AS t WHERE {gold}NOT EXISTS (SELECT 1 FROM labels AS l WHERE "
             "l.example_id = t.example_id AND l.label = t.label AND l.known_at <= ?::TIMESTAMPTZ AND "
-            "l.batch_date <= ?::DATE)",
+            "l.batch_date <= ?)",
             [plan.known_until, plan.as_of],
         ).fetchall()[0][0]
         unmatured = connection.execute(
@@ -134,5 +134,5 @@ def count_unknown_weak_labels(connection: duckdb.DuckDBPyConnection, plan: DrawP
     return connection.sql(
         "SELECT count(*) FROM training_set AS t WHERE t.label_origin = 'weak' AND (t.split = 'holdout' OR NOT EXISTS ("
         "SELECT 1 FROM weak_labels AS w WHERE w.example_id = t.example_id AND w.batch_date = t.batch_date AND w.label "
-        f"IS NOT NULL AND w.known_at <= TIMESTAMPTZ '{plan.known_until}' AND w.batch_date <= DATE '{plan.as_of}'))"
+        f"IS NOT NULL AND w.known_at <= TIMESTAMPTZ '{plan.known_until}' AND w.batch_date <= {key_sql(plan.as_of)}))"
     ).fetchall()[0][0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.pipeline.champion.record import (
@@ -16,7 +16,7 @@ from ml_assets.pipeline.champion.record import (
     read_record,
 )
 from ml_assets.pipeline.features.versions import lost_features
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import LATEST, DropKey
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.use_case import UseCaseSpec
@@ -64,7 +64,7 @@ def decide_waiting(
             verdict, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note
         )
         append_decision(connection, lake, entry, decision, _provenance(asked), task=spec.task)
-        serving = champion_in(read_record(connection, lake), date.max)
+        serving = champion_in(read_record(connection, lake), LATEST)
     _mirror(state, entry, verdict, serving)
     return decision
 
@@ -94,7 +94,7 @@ def roll_back(spec: UseCaseSpec, state: UseCaseState, entry: Row, asked: PersonD
             PROMOTED, asked.by, _serves_after(connection, lake, spec, asked, entry["as_of"]), asked.note
         )
         append_decision(connection, lake, entry, decision, _provenance(asked), task=spec.task)
-        serving = champion_in(read_record(connection, lake), date.max)
+        serving = champion_in(read_record(connection, lake), LATEST)
     _mirror(state, entry, PROMOTED, serving)
     return decision
 
@@ -113,12 +113,12 @@ def find_promoted(spec: UseCaseSpec, state: UseCaseState, model_version: str) ->
 
 def _find_promoted(spec: UseCaseSpec, record: Sequence[Row], model_version: str) -> tuple[Row, Row]:
     promoted = [row for row in record if row["verdict"] == PROMOTED]
-    current = champion_in(promoted, date.max)
+    current = champion_in(promoted, LATEST)
     if current is None:
         raise NotDecidableError(f"{spec.name} has no champion to roll back from")
     others = [row for row in promoted if row["model_version"] != current["model_version"]]
     if not model_version:
-        entry = champion_in(others, date.max)
+        entry = champion_in(others, LATEST)
         if entry is None:
             raise NotDecidableError(f"{current['model_version']} is the first champion: there is none before it")
     else:
@@ -185,7 +185,7 @@ def _serves_after(
     connection: duckdb.DuckDBPyConnection, lake: Lake, spec: UseCaseSpec, asked: PersonDecision, as_of: DropKey
 ) -> DropKey:
     """Give the drop after which a decision holds: not before the current champion's, which would go on serving."""
-    current = champion_in(read_record(connection, lake), date.max)
+    current = champion_in(read_record(connection, lake), LATEST)
     least = as_of if current is None else max(as_of, current["serves_after"])
     if asked.first is not None:
         after = spec.calendar.previous_drop(asked.first)
@@ -203,7 +203,7 @@ def _serves_after(
 
 def _require_compared_with_current(connection: duckdb.DuckDBPyConnection, lake: Lake, entry: Row) -> None:
     """Refuse a candidate that was judged beside another champion than the one it would replace."""
-    current = champion_in(read_record(connection, lake), date.max)
+    current = champion_in(read_record(connection, lake), LATEST)
     if current is not None and current["model_version"] != entry["champion_before"]:
         before = entry["champion_before"] or "no champion"
         raise NotDecidableError(

@@ -8,7 +8,7 @@ one, gives the scores. The next promotion ends it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from ml_assets.pipeline.champion.record import (
     read_record,
 )
 from ml_assets.pipeline.features.versions import lost_features
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import LATEST, DropKey
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.tasks import task_of
@@ -56,7 +56,7 @@ def apply_fallback(spec: UseCaseSpec, state: UseCaseState, decided: Row, now: da
         return False
     with state.connect() as connection:
         record = read_record(connection, state.lake)
-        failed, next_one = champion_in(record, drop), champion_in(record, date.max)
+        failed, next_one = champion_in(record, drop), champion_in(record, LATEST)
         if failed is None or next_one is None or failed["sequence"] != next_one["sequence"]:
             return False
         entry, serves = failed, "baseline"
@@ -118,7 +118,7 @@ def _replaced(record: Sequence[Row]) -> set[str]:
     found: set[str] = set()
     for row in record:
         if row["decided_by"] == FALLBACK and row["sequence"] > max(by_others, default=0):
-            before = champion_in([each for each in record if each["sequence"] < row["sequence"]], date.max)
+            before = champion_in([each for each in record if each["sequence"] < row["sequence"]], LATEST)
             found |= set() if before is None else {before["model_version"]}
     return found
 

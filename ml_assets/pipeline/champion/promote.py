@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from ml_assets.decisions.reasons import spell_reason
@@ -18,6 +18,7 @@ from ml_assets.pipeline.champion.record import (
     read_verdict,
 )
 from ml_assets.pipeline.results import CheckOutcome
+from ml_assets.spec.drop import LATEST
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -86,7 +87,7 @@ def record_verdict(
     # a person may have decided since the gate first said so, and a retraining of the past does not serve the newest
     stands = next(row for row in reversed(record) if row["model_version"] == verdict["model_version"])
     state.registry.tell_outcome(verdict["_registry_version"], stands["verdict"])
-    serving = champion_in(record, date.max)
+    serving = champion_in(record, LATEST)
     if serving is not None:
         state.registry.name_champion(serving["_registry_version"])
     rejection = None if is_new else rejection_of(record, verdict["model_version"])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.decisions.promotion import Verdict
 from ml_assets.serving.routing import Part, Promotion, champion_of
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import LATEST, DropKey, read_key
+from ml_assets.spec.tables import with_keys
 from ml_assets.spec.tables.models import CANDIDATE_MODEL, CHAMPION, EVALUATION
 from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.window_measures import WindowMeasures
@@ -63,7 +63,7 @@ def candidate_table(
     ahead = CANDIDATE_MODEL.of(task).types
     rows = [
         {
-            "as_of": date.fromisoformat(bundle.as_of),
+            "as_of": read_key(bundle.as_of),
             "candidate": candidate.candidate.name,
             "kind": candidate.model.kind,
             "is_chosen": candidate.candidate.name == chosen,
@@ -75,7 +75,7 @@ def candidate_table(
         }
         for candidate in measured
     ]
-    return arrow_rows(CANDIDATE_MODEL, rows, task)
+    return arrow_rows(with_keys(CANDIDATE_MODEL, read_key(bundle.as_of)), rows, task)
 
 
 def read_candidate(connection: duckdb.DuckDBPyConnection, lake: Lake) -> CandidateRow:
@@ -127,7 +127,7 @@ def evaluation_table(
         "_mlflow_run_id": candidate.mlflow_run_id,
         "_registry_version": candidate.registry_version,
     }
-    return arrow_rows(EVALUATION, [row], task)
+    return arrow_rows(with_keys(EVALUATION, candidate.as_of), [row], task)
 
 
 def read_verdict(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def append_verdict(
 
 def _serves_after(recorded: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> DropKey:
     """Give the drop after which a model serves: that of its as_of, or of a fallback that began since, which it ends."""
-    current = champion_in(recorded, date.max)
+    current = champion_in(recorded, LATEST)
     if current is None or current["decided_by"] != FALLBACK or verdict["as_of"] < current["as_of"]:
         return verdict["as_of"]
     return max(verdict["as_of"], current["serves_after"])
@@ -271,4 +271,4 @@ def read_champion_before(connection: duckdb.DuckDBPyConnection, lake: Lake, as_o
 
 def _append(lake: Lake, n_recorded: int, entry: Mapping[str, Any], provenance: Mapping[str, Any], task: str) -> None:
     row = {**entry, "sequence": n_recorded + 1, **provenance}
-    lake.append(CHAMPION.name, arrow_rows(CHAMPION, [row], task))
+    lake.append(CHAMPION.name, arrow_rows(with_keys(CHAMPION, drop_of(row)), [row], task))

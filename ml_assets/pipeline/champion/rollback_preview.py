@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.pipeline.champion.decisions import newest_drop
@@ -11,7 +11,7 @@ from ml_assets.pipeline.scoring.prior_correction import PriorCorrector
 from ml_assets.pipeline.scoring.scoring_model import scoring_model_of
 from ml_assets.serving.scoring import score_drop
 from ml_assets.serving.worklist import priority_of
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, read_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.use_case_state import UseCaseState
@@ -86,10 +86,10 @@ def keep_matured_labels(rows: pd.DataFrame, matured_until: datetime) -> pd.DataF
 
 def compared_drops(spec: UseCaseSpec, newest: DropKey) -> list[DropKey]:
     """Give the newest drops, which show what flips, and the newest that have matured, which show what it costs."""
-    earlier = spec.calendar.drops_between(spec.calendar.start, newest)
+    earlier = spec.calendar.drops_between(spec.calendar.first_drop, newest)
     matured = [each for each in earlier if spec.calendar.batch_at(each) <= spec.matured_by(newest)]
     return sorted({*earlier[-_DROPS:], *matured[-_DROPS:]})
 
 
 def _can_score(bundle: ModelBundle, rows: pd.DataFrame, drop: DropKey) -> bool:
-    return date.fromisoformat(bundle.as_of) < drop and set(bundle.features) <= set(rows.columns)
+    return read_key(bundle.as_of) < drop and set(bundle.features) <= set(rows.columns)

@@ -21,6 +21,7 @@ from ml_assets.ingestion.reading import read_landed
 from ml_assets.spec.contract import RECEIVED, Source
 from ml_assets.spec.declaration import Mistake
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import key_arrow_type
 from ml_assets.spec.received import LandedFile
 from ml_assets.spec.sql_tests import Cell, Row, SqlTest
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
@@ -130,7 +131,7 @@ def _validated(spec: UseCaseSpec, source: Source, test: SqlTest, outcome: Outcom
     with duckdb.connect() as connection:
         restrict_to_tables(connection, {}, threads=1)
         connection.register("raw", typed)
-        drops = pa.array(_drops(connection, spec, source, test.drop), pa.date32())
+        drops = pa.array(_drops(connection, spec, source, test.drop), key_arrow_type(test.drop))
         typed = typed.set_column(typed.column_names.index("batch_date"), "batch_date", drops)
         connection.register("raw", typed)
         accepted = accept_rows(connection, source, spec.calendar, ())
@@ -183,7 +184,7 @@ def _result(
         validate_labels(connection, task_of(spec.task).labels, spec.labels.measures)
         known = "CREATE TEMP TABLE _labels AS SELECT * FROM _settled"
     connection.execute(known)
-    connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")
+    connection.execute(f"CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date {spec.calendar.key_type})")
     select_by_drop(connection, spec.examples.sql, spec.examples.sources, drops, spec.calendar)
     settled = validate_examples(connection, spec.calendar, drops)
     accepted = settled.accepted.to_arrow_table()

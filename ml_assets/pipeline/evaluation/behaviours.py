@@ -10,7 +10,7 @@ from ml_assets.pipeline.evaluation.comparison import Comparison
 from ml_assets.pipeline.evaluation.evidence import Row, write_evidence
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.spec.behaviours import Behaviour
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, years_around
 from ml_assets.spec.tables.models import BEHAVIOURS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
@@ -70,5 +70,5 @@ def _try_on(
     with state.connect_apart() as connection:
         restrict_to_tables(connection, {})
         if spec.features.holidays:
-            prepare_holidays(connection, spec.features.holidays, range(as_of.year - 1, as_of.year + 2))
+            prepare_holidays(connection, spec.features.holidays, years_around(as_of, as_of))
         return try_behaviours(behaviours, *model, rows, connection, spec.model.seed)

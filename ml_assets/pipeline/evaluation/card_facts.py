@@ -10,6 +10,7 @@ from ml_assets.pipeline.champion.record import read_record
 from ml_assets.pipeline.evaluation.comparison import Comparison, compare, learned_from
 from ml_assets.pipeline.evaluation.evidence import BEHAVIOURS, MEASURES, SLICES, require_evidence_of
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
+from ml_assets.spec.tables import with_keys
 from ml_assets.spec.tables.models import MODEL_CARD
 from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
@@ -77,4 +78,4 @@ def store_card(state: UseCaseState, facts: CardFacts, markdown: str) -> None:
     """Keep the card of the newest candidate. Grain: one row."""
     found = facts.comparison.row
     row = {"as_of": found.as_of, "model_version": found.model_version, "markdown": markdown}
-    state.lake.replace(MODEL_CARD.name, arrow_rows(MODEL_CARD, [row]))
+    state.lake.replace(MODEL_CARD.name, arrow_rows(with_keys(MODEL_CARD, found.as_of), [row]))

@@ -80,7 +80,7 @@ class Comparison:
     @property
     def days(self) -> list[str]:
         """The drop of each row of the window."""
-        return self.window["batch_date"].astype(str).tolist()
+        return self.window["batch_date"].astype(str).str[:10].tolist()
 
     @property
     def features(self) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.pipeline.evaluation.comparison import Comparison
+from ml_assets.spec.tables import with_keys
 from ml_assets.spec.tables.models import BEHAVIOURS as BEHAVIOUR_TRIALS
 from ml_assets.spec.tables.models import EVALUATION_MEASURES, EVALUATION_SLICES
 from ml_assets.spec.tables.table import Table
@@ -27,7 +28,8 @@ Row = dict[str, Any]
 
 def write_evidence(state: UseCaseState, table: Table, rows: Sequence[Row], found: Comparison) -> None:
     """Write a table of evidence, and of which two models it is: the gate looks at no other."""
-    state.lake.replace(table.name, arrow_rows(table, rows, found.task.name), _pair(found))
+    table_of_now = with_keys(table, found.row.as_of)
+    state.lake.replace(table.name, arrow_rows(table_of_now, rows, found.task.name), _pair(found))
 
 
 def _pair(found: Comparison) -> dict[str, str]:

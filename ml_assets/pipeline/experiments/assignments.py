@@ -30,7 +30,8 @@ from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.prior_correction import PriorCorrector, drops_read
 from ml_assets.serving.routing import Promotion, champion_of
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql
+from ml_assets.spec.tables import of_use_case, with_keys
 from ml_assets.spec.tables.experiments import ARM_PREDICTIONS, ASSIGNMENTS, EXPERIMENT_REPORTS
 from ml_assets.spec.tables.table import Table
 from ml_assets.spec.use_case import UseCaseSpec
@@ -82,9 +83,9 @@ def store_assignments(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[Dr
         found = _run_experiments(connection, spec, state, drops, record)
         recorded = [each for each in found.events if _record_event(connection, state.lake, record, each, now)]
     tables = {
-        ASSIGNMENTS.name: _joined(found.assignments, ASSIGNMENTS),
-        ARM_PREDICTIONS.name: _joined(found.arms, ARM_PREDICTIONS),
-        EXPERIMENT_REPORTS.name: arrow_rows(EXPERIMENT_REPORTS, found.reports),
+        ASSIGNMENTS.name: _joined(found.assignments, ASSIGNMENTS, drops[0]),
+        ARM_PREDICTIONS.name: _joined(found.arms, ARM_PREDICTIONS, drops[0]),
+        EXPERIMENT_REPORTS.name: arrow_rows(of_use_case(EXPERIMENT_REPORTS, spec), found.reports),
     }
     for name, rows in tables.items():
         if rows.num_rows or (state.lake.has(name) and state.lake.files(name).drops() & set(drops)):
@@ -155,7 +156,7 @@ class _Runner:
                     end = ("aborted", f"{experiment.challenger} could not score drop {drop}: {error}")
                 else:
                     examples = self.connection.execute("SELECT * FROM examples WHERE batch_date = ?", [drop]).df()
-                    parts[drop] = arms, _arrow(assign_examples(experiment, examples), ASSIGNMENTS)
+                    parts[drop] = arms, _arrow(assign_examples(experiment, examples), ASSIGNMENTS, drop)
             if end is not None:
                 self.found.events.append((experiment, end[0], self.spec.calendar.previous_drop(drop), end[1]))
                 break
@@ -178,7 +179,7 @@ class _Runner:
             own = part.filter(pc.field("batch_date") == drop)
             if own.num_rows and set(own["model_version"].to_pylist()) == {experiment.challenger, experiment.champion}:
                 return own
-        return _arrow(self.scorer.score(experiment, drop), ARM_PREDICTIONS)
+        return _arrow(self.scorer.score(experiment, drop), ARM_PREDICTIONS, drop)
 
     def _judge(
         self, experiment: RunningExperiment, parts: Mapping[DropKey, tuple[Any, Any]], arms_before: Sequence[pa.Table]
@@ -186,8 +187,8 @@ class _Runner:
         drops = list(parts)
         assigned_before = self._stored(ASSIGNMENTS, experiment, self.spec.calendar.previous_drop(drops[0]))
         both = {
-            "own_arms": _joined([*arms_before, *(arms for arms, _ in parts.values())], ARM_PREDICTIONS),
-            "own_assignments": _joined([*assigned_before, *(own for _, own in parts.values())], ASSIGNMENTS),
+            "own_arms": _joined([*arms_before, *(arms for arms, _ in parts.values())], ARM_PREDICTIONS, drops[0]),
+            "own_assignments": _joined([*assigned_before, *(own for _, own in parts.values())], ASSIGNMENTS, drops[0]),
         }
         for name, rows in both.items():
             self.connection.register(name, rows)
@@ -205,8 +206,8 @@ class _Runner:
         if not self.lake.has(table.name) or last <= experiment.after:
             return []
         rows = self.lake.relation(self.connection, table.name, (experiment.after, last))
-        own = rows.filter(f"experiment = '{experiment.name}' AND batch_date > DATE '{experiment.after}'")
-        schema = arrow_schema(table)
+        own = rows.filter(f"experiment = '{experiment.name}' AND batch_date > {key_sql(experiment.after)}")
+        schema = arrow_schema(with_keys(table, experiment.after))
         return [own.to_arrow_table().select(schema.names).cast(schema)]
 
 
@@ -231,17 +232,17 @@ def _cut(parts: Sequence[pa.Table], last: DropKey) -> list[pa.Table]:
     return [part.filter(pc.field("batch_date") <= last) for part in parts]
 
 
-def _arrow(frame: pd.DataFrame, table: Table) -> pa.Table:
+def _arrow(frame: pd.DataFrame, table: Table, drop: DropKey) -> pa.Table:
     import pyarrow as pa
 
-    schema = arrow_schema(table)
+    schema = arrow_schema(with_keys(table, drop))
     return pa.Table.from_pandas(frame[list(schema.names)], schema, preserve_index=False)
 
 
-def _joined(parts: Sequence[pa.Table], table: Table) -> pa.Table:
+def _joined(parts: Sequence[pa.Table], table: Table, drop: DropKey) -> pa.Table:
     import pyarrow as pa
 
-    return pa.concat_tables(parts) if parts else arrow_schema(table).empty_table()
+    return pa.concat_tables(parts) if parts else arrow_schema(with_keys(table, drop)).empty_table()
 
 
 def _record_event(

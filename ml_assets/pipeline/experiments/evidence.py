@@ -21,6 +21,7 @@ from ml_assets.experiments.comparison import (
 )
 from ml_assets.pipeline.experiments.record import CHALLENGER, CHAMPION_ARM, RunningExperiment
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import key_arrow_type
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.anytime import Estimate
 
@@ -59,7 +60,8 @@ def read_matured(
     import pyarrow as pa
 
     due = maturing_drops(spec, first, last)
-    schema = pa.schema({"batch_date": pa.date32(), "matured_in": pa.date32()})
+    kind = key_arrow_type(spec.calendar.first_drop)
+    schema = pa.schema({"batch_date": kind, "matured_in": kind})
     connection.register("_matured", pa.table({"batch_date": list(due), "matured_in": list(due.values())}, schema))
     found = connection.sql(
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +32,7 @@ from ml_assets.pipeline.experiments.record import (
     running_in,
 )
 from ml_assets.pipeline.features.versions import lost_features
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import LATEST, DropKey
 from ml_assets.spec.experiments import Experiment
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.names import did_you_mean
@@ -110,10 +110,10 @@ def plan_start(spec: UseCaseSpec, state: UseCaseState, name: str, model: str, as
     declared = find_declared(spec, name)
     with state.connect() as connection:
         lake = state.lake
-        record, running = read_record(connection, lake), running_in(read_events(lake), date.max)
+        record, running = read_record(connection, lake), running_in(read_events(lake), LATEST)
         if any(each.name == name for each in running):
             raise NotDecidableError(f"{name} runs already; allowed: to conclude it first")
-        champion = champion_in(record, date.max)
+        champion = champion_in(record, LATEST)
         if champion is None or champion["serves"] != "model":
             raise NotDecidableError("no champion serves with its model: there is nothing to compare a challenger with")
         entry = _find_challenger(record, champion, model)
@@ -163,7 +163,7 @@ def conclude_experiment(
         experiment = find_running(read_events(lake), name, [each.name for each in spec.experiments])
         record = read_record(connection, lake)
         entry = next(row for row in reversed(record) if row["model_version"] == experiment.challenger)
-        current = champion_in(record, date.max)
+        current = champion_in(record, LATEST)
         least = max(experiment.after, experiment.after if current is None else current["serves_after"])
         after = _after(connection, spec, state, asked, least)
         append_event(lake, experiment, "concluded", after, (asked.by, f"{conclusion}: {asked.note}", asked.now))
@@ -226,7 +226,7 @@ def _reference_rows(
         for each in bundles.values()
     )
     calendar = spec.calendar
-    unseen = [drop for drop in calendar.drops_between(calendar.start, after)
+    unseen = [drop for drop in calendar.drops_between(calendar.first_drop, after)
               if calendar.batch_at(calendar.previous_drop(drop)) >= learned]  # fmt: skip
     due = maturing_drops(spec, unseen[0], after) if unseen else {}
     wanted = sorted(due)[-REFERENCE_DROPS:]

@@ -10,12 +10,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from ml_assets.experiments.assignment import Allocation
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import LATEST, DropKey
 from ml_assets.spec.names import did_you_mean
+from ml_assets.spec.tables import with_keys
 from ml_assets.spec.tables.experiments import EXPERIMENT_RECORD
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.rows import read_rows
@@ -66,7 +67,7 @@ class RunningExperiment:
     @property
     def policy_version(self) -> str:
         """Hash what decides arm and score."""
-        return policy_hash([self.name, self.after.isoformat(), self.challenger, self.champion, self.design])
+        return policy_hash([self.name, str(self.after), self.challenger, self.champion, self.design])
 
 
 def policy_hash(parts: object) -> str:
@@ -107,7 +108,7 @@ def running_in(events: Iterable[Row], drop: DropKey) -> list[RunningExperiment]:
 
 def find_running(events: Sequence[Row], name: str, declared: Iterable[str]) -> RunningExperiment:
     """Give the experiment of a name that goes on; raises UnknownExperimentError with the nearest where none does."""
-    going_on = {each.name: each for each in running_in(events, date.max)}
+    going_on = {each.name: each for each in running_in(events, LATEST)}
     if name not in going_on:
         known = list(going_on) or list(declared)
         what = "one that runs" if going_on else "none runs; declared"
@@ -165,5 +166,5 @@ def append_event(
         "note": note,
         "_recorded_at": now,
     }
-    lake.append(EXPERIMENT_RECORD.name, arrow_rows(EXPERIMENT_RECORD, [row]))
+    lake.append(EXPERIMENT_RECORD.name, arrow_rows(with_keys(EXPERIMENT_RECORD, after), [row]))
     return True

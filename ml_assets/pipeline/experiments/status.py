@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.experiments.sample_ratio import SampleRatio, check_sample_ratio
 from ml_assets.pipeline.experiments.record import CHALLENGER, CHAMPION_ARM, read_events, running_in
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import LATEST, DropKey
 from ml_assets.spec.tables.experiments import ARM_PREDICTIONS, ASSIGNMENTS, EXPERIMENT_REPORTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -77,11 +76,11 @@ def _status(
     connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, start: Row, events: Sequence[Row]
 ) -> ExperimentStatus:
     name, after = start["experiment"], start["after"]
-    going_on = {each.name: each for each in running_in(events, date.max)}
+    going_on = {each.name: each for each in running_in(events, LATEST)}
     state = events[-1]["event"] if name not in going_on else "passed" if going_on[name].passed else "running"
     plain = ExperimentStatus(name, state, start["challenger"], start["champion"], json.loads(start["design"]),
                              spec.calendar.next_drop(after), None, events)  # fmt: skip
-    since = (spec.calendar.next_drop(after), date.max)
+    since = (spec.calendar.next_drop(after), LATEST)
     rows = read_rows(lake, EXPERIMENT_REPORTS.name, None, since, where=f"experiment = '{name}'")
     if not rows:
         return plain

@@ -17,8 +17,9 @@ from ml_assets.experiments.comparison import MeasureComparison, compare_arms
 from ml_assets.experiments.sample_ratio import check_sample_ratio
 from ml_assets.pipeline.experiments.evidence import compared_examples, rule_of
 from ml_assets.pipeline.experiments.record import CHALLENGER, CHAMPION_ARM, RunningExperiment
-from ml_assets.spec.calendar import parse_duration
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.duration import parse_duration
+from ml_assets.spec.key_arrays import plain_keys
 from ml_assets.spec.use_case import UseCaseSpec
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def judge_drops(
         Grain: an example of a drop of the experiment. `batch_date`, `unit`, `arm`.
     """
     counts = _units_by_drop(units)
-    matured_in, predicted_in = matured["matured_in"].dt.date, matured["batch_date"]
+    matured_in, predicted_in = plain_keys(matured["matured_in"]), matured["batch_date"]
     examples, rule = compared_examples(spec, matured), rule_of(experiment)
     length = parse_duration(experiment.design["length"])
     for drop in drops:
@@ -90,7 +91,7 @@ def _units_by_drop(units: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mismatch(experiment: RunningExperiment, counts: pd.DataFrame, drop: DropKey) -> str:
-    known = counts.loc[[day.date() <= drop for day in counts.index]]
+    known = counts.loc[[day <= drop for day in plain_keys(counts.index.to_series())]]
     if known.empty:
         return ""
     seen = {str(arm): int(n) for arm, n in known.iloc[-1].items()}

@@ -9,7 +9,6 @@ nothing was drawn for is not identified, and the answer says so.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from ml_assets.experiments.off_policy import LoggedDecisions, OffPolicyEstimate, estimate_policy
 from ml_assets.pipeline.experiments.evidence import maturing_drops
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, read_key
 from ml_assets.spec.names import did_you_mean
 from ml_assets.spec.objectives import SCORE
 from ml_assets.spec.tables.experiments import ASSIGNMENTS
@@ -144,7 +143,7 @@ def _scored_by(
         raise LookupError(f"found {model!r}; allowed: a model of the record: {', '.join(artifacts) or 'none'}"
                           f"{did_you_mean(model, list(artifacts))}")  # fmt: skip
     bundle = state.models.load(model, artifacts[model])
-    if date.fromisoformat(bundle.as_of) >= drops[0]:
+    if read_key(bundle.as_of) >= drops[0]:
         raise LookupError(
             f"{model} was trained as of {bundle.as_of}; allowed: --from a later drop, which it has not seen"
         )

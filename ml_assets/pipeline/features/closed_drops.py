@@ -30,7 +30,7 @@ def refuse_drop_not_run(spec: UseCaseSpec, closed: Collection[DropKey], drop: Dr
     """
     if not closed:
         found = f"{named}: found {drop}, and no drop was run yet" if drop else "no drop was run yet"
-        start = spec.calendar.start
+        start = spec.calendar.first_drop
         raise ValueError(f"{found}. Run `ml-assets batch {spec.name} --from {start} --to …` first")
     if drop is not None and drop not in closed:
         nearest = nearest_key(closed, drop)
@@ -54,7 +54,7 @@ def refuse_open_drops(spec: UseCaseSpec, state: UseCaseState, last: DropKey) -> 
 def _is_awaited(spec: UseCaseSpec, state: UseCaseState, gap: Gap) -> bool:
     """Say whether a source has not landed for a drop that waits for it."""
     source = spec.source(gap.source)
-    is_waited = source.when_missing == "wait" and source.is_expected_in(gap.drop, spec.calendar.start)
+    is_waited = source.when_missing == "wait" and source.is_expected_in(gap.drop, spec.calendar.first_drop)
     return is_waited and not has_landed(state.landing, gap.drop, source.expected_file)
 
 

@@ -14,6 +14,7 @@ from ml_assets.pipeline.features.versions import declared_set, drops_to_compute
 from ml_assets.pipeline.ingestion.contract_changes import follow_contract
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import restrict_to_tables
@@ -75,4 +76,4 @@ def _compute(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey], t
             lake.replace_drops("features", rows.append_column("_feature_set", sets), part)
             counts.update(rows["batch_date"].to_pylist())
     closed = [{"batch_date": drop, "examples": counts[drop], "_feature_set": number} for drop in drops]
-    lake.replace_drops(CLOSED_DROPS.name, arrow_rows(CLOSED_DROPS, closed), drops)
+    lake.replace_drops(CLOSED_DROPS.name, arrow_rows(of_use_case(CLOSED_DROPS, spec), closed), drops)

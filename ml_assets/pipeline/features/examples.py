@@ -46,7 +46,7 @@ def _draw_examples(
 ) -> dict[DropKey, dict[str, object]]:
     """Draw the examples of drops that follow each other; note how many of each are in quarantine."""
     lake, sources = state.lake, spec.examples.sources
-    first, last = spec.calendar.start, drops[-1]
+    first, last = spec.calendar.first_drop, drops[-1]
     with state.connect_apart() as connection:
         tables = {
             f"validated_{source}": lake.files(f"validated_{source}", drops=(drops[0], last)) for source in sources
@@ -56,7 +56,7 @@ def _draw_examples(
             tables["_earlier"] = lake.files("examples", drops=(first, spec.calendar.previous_drop(drops[0])))
         restrict_to_tables(connection, tables)
         if "_earlier" not in tables:
-            connection.execute("CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date DATE)")
+            connection.execute(f"CREATE TEMP TABLE _earlier (example_id VARCHAR, batch_date {spec.calendar.key_type})")
         select_by_drop(connection, spec.examples.sql, sources, drops, spec.calendar)
         settled = validate_examples(connection, spec.calendar, drops)
         accepted, quarantined = settled.accepted.to_arrow_table(), settled.quarantined.to_arrow_table()

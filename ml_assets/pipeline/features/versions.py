@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.feature_versions import changed_features, feature_definitions
+from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.features import CLOSED_DROPS, FEATURE_VERSIONS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -54,7 +55,7 @@ def declared_set(connection: DuckDBPyConnection, lake: Lake, spec: UseCaseSpec) 
          "version": dict(known.get(name, [])).get(definition, max((v for _, v in known.get(name, [])), default=0) + 1)}
         for name, definition in now.items()
     ]  # fmt: skip
-    lake.append(TABLE, arrow_rows(FEATURE_VERSIONS, rows))
+    lake.append(TABLE, arrow_rows(of_use_case(FEATURE_VERSIONS, spec), rows))
     return number
 
 

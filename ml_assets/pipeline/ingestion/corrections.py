@@ -11,7 +11,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ml_assets.ingestion.requeue import write_again, write_declared_again
 from ml_assets.pipeline.features.closed_drops import closed_drops
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS
 from ml_assets.spec.contract import Source
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import EARLIEST, DropKey
 from ml_assets.spec.received import REQUEUED
 from ml_assets.spec.use_case import UseCaseSpec, did_you_mean
 from ml_assets.stores.landing import has_landed, write_whole
@@ -208,15 +208,15 @@ def _not_superseded(state: UseCaseState, source: Source, rows: list[dict[str, An
     newest: dict[tuple[Any, ...], DropKey] = {}
     columns = [*(f'"{name}"' for name in source.key), "batch_date"]
     for row in read_rows(state.lake, f"validated_{source.name}", columns):
-        newest[key_of(row)] = max(row["batch_date"], newest.get(key_of(row), date.min))
-    return [row for row in rows if newest.get(key_of(row), date.min) <= row["batch_date"]]
+        newest[key_of(row)] = max(row["batch_date"], newest.get(key_of(row), EARLIEST))
+    return [row for row in rows if newest.get(key_of(row), EARLIEST) <= row["batch_date"]]
 
 
 def _require_missing(spec: UseCaseSpec, state: UseCaseState, source: Source, drop: DropKey, ledger_state: str) -> None:
     name = source.name
     if ledger_state == REFUSED:  # it has landed, and what it brought is not used: the drop stays as it is
         return
-    if not source.is_expected_in(drop, spec.calendar.start):
+    if not source.is_expected_in(drop, spec.calendar.first_drop):
         raise CorrectionError(f"{name} is not expected in {drop}: there is nothing to accept")
     if has_landed(state.landing, drop, source.expected_file):
         raise CorrectionError(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 
+from ml_assets.spec.drop import read_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.databases import DatabaseError
 from ml_assets.stores.extracting import extract_source, last_extractions, lock_name
@@ -26,7 +27,7 @@ def extract_due(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> str:
         source = spec.source(name)
         is_by_time = source.extract is not None and source.columns[source.extract.watermark].type == "timestamp"
         due = newest if is_by_time else receiving
-        if done is not None and date.fromisoformat(done.drop) >= due:
+        if done is not None and read_key(done.drop) >= due:
             continue
         if is_locked(paths.locks, lock_name(spec, source)):
             failed.append(f"{name} is being extracted")

@@ -34,7 +34,10 @@ def build_ledger(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey
     with state.connect() as connection:
         show_tables(connection, views)
         if ACCEPTED_GAPS not in views:
-            connection.execute(f"CREATE TEMP TABLE {ACCEPTED_GAPS} (batch_date DATE, source VARCHAR, reason VARCHAR)")
+            connection.execute(
+                f"CREATE TEMP TABLE {ACCEPTED_GAPS} "
+                f"(batch_date {spec.calendar.key_type}, source VARCHAR, reason VARCHAR)"
+            )
         ledger = ledger_rows(connection, spec, drops).to_arrow_table()
     state.lake.replace_drops("drops", ledger, drops)
     rows = ledger.to_pylist()

@@ -17,6 +17,7 @@ from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.contract import Source
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.received import Receipt
+from ml_assets.spec.tables import with_keys
 from ml_assets.spec.tables.ingestion import source_table
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -48,7 +49,7 @@ def receive_source(
         files = receive(folders, source.expected_file, drops, closed, recorded, batch_at)
         relation, receipts = read_landed(connection, source, files)
         rows = relation.to_arrow_table()
-    state.lake.replace_drops(f"received_{source.name}", receipt_rows(source, receipts), drops)
+    state.lake.replace_drops(f"received_{source.name}", receipt_rows(source, receipts, drops[0]), drops)
     state.lake.replace_drops(f"raw_{source.name}", rows, drops)
     notes: dict[DropKey, dict[str, object]] = {}
     for each in receipts:
@@ -73,8 +74,8 @@ def _warnings(receipt: Receipt) -> dict[str, str]:
     return {name: text for name, text in found.items() if text is not None}
 
 
-def receipt_rows(source: Source, receipts: Sequence[Receipt]) -> pa.Table:
-    """Give receipts as rows of the table `received_<source>`."""
+def receipt_rows(source: Source, receipts: Sequence[Receipt], drop: DropKey) -> pa.Table:
+    """Give receipts as rows of the table `received_<source>`, whose keys are such as `drop`."""
     named = {"drop": "batch_date", "name": "_file", "is_late": "_is_late", "modified_ns": "_modified_ns"}
     rows = [{named.get(name, name): value for name, value in asdict(receipt).items()} for receipt in receipts]
-    return arrow_rows(source_table(source, "received"), rows)
+    return arrow_rows(with_keys(source_table(source, "received"), drop), rows)

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from ml_assets.ingestion.ledger import DropsNotFinalError
@@ -30,6 +30,7 @@ from ml_assets.stores.unchanged import (
 from ml_assets.stores.use_case_state import UseCaseState
 
 ACCEPTED_GAPS = "accepted_gaps"
+_AT_ONCE_DAYS = timedelta(days=7)  # or as many drops as lie in it, where they are short
 _AT_ONCE = 31  # drops of one run: enough to catch up, few enough that the first result is not far
 
 
@@ -98,14 +99,21 @@ def _find_ready_drops(
     newest = max(landed[-1], past, deadline or past)
     if spec.clock == "wall":
         newest = min(newest, spec.calendar.drop_receiving(now))
-    start = next((drop for drop in spec.calendar.drops_between(spec.calendar.start, newest) if drop not in done), None)
+    start = next(
+        (drop for drop in spec.calendar.drops_between(spec.calendar.first_drop, newest) if drop not in done), None
+    )
     accepted = accepted_gaps(lake)
     taken: list[DropKey] = []
     is_changing = False
     why = "every drop that landed was run"
     day = start
-    while day is not None and len(taken) < _AT_ONCE and (until is None or day <= until) and day <= newest:
-        expected = [source for source in spec.sources if source.is_expected_in(day, spec.calendar.start)]
+    while (
+        day is not None
+        and len(taken) < max(_AT_ONCE, spec.calendar.drops_in(_AT_ONCE_DAYS))
+        and (until is None or day <= until)
+        and day <= newest
+    ):
+        expected = [source for source in spec.sources if source.is_expected_in(day, spec.calendar.first_drop)]
         missing = [
             source
             for source in expected
@@ -116,7 +124,7 @@ def _find_ready_drops(
         if waited and day != deadline:
             why = f"drop {day} waits for {', '.join(_with_marker(landing, day, spec.source(name)) for name in waited)}"
             break
-        unstable = [said for source in spec.sources if (said := _why_unstable(landing / day.isoformat(), source, now))]
+        unstable = [said for source in spec.sources if (said := _why_unstable(landing / str(day), source, now))]
         if is_patient and unstable:
             is_changing, why = True, f"drop {day}: {unstable[0]}"
             break
@@ -136,13 +144,13 @@ def overdue_sources(spec: UseCaseSpec, paths: StatePaths, newest: DropKey, now: 
     landing, lake = paths.landing / spec.name, Lake(paths.lake / spec.name)
     done, accepted = _decided_drops(lake), accepted_gaps(lake)
     last = _newest_past(spec, newest, now)
-    open_drops = [drop for drop in spec.calendar.drops_between(spec.calendar.start, last) if drop not in done]
+    open_drops = [drop for drop in spec.calendar.drops_between(spec.calendar.first_drop, last) if drop not in done]
     return [
         (drop, source.name)
         for drop in open_drops
         for source in spec.sources
         if source.when_missing == "wait"
-        and source.is_expected_in(drop, spec.calendar.start)
+        and source.is_expected_in(drop, spec.calendar.first_drop)
         and not has_landed(landing, drop, source.expected_file)
         and (drop, source.name) not in accepted
     ]
@@ -193,7 +201,7 @@ def _ready_range(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[DropKey],
     content = hashlib.sha256()
     for drop in drops:
         for source in spec.sources:
-            folder = paths.landing / spec.name / drop.isoformat()
+            folder = paths.landing / spec.name / str(drop)
             content.update(f"{drop}/{source.name}".encode())
             for path in (folder / name for name in own_files(folder, source.expected_file)):
                 if path.is_file():
@@ -209,7 +217,7 @@ def _digest(path: Path) -> bytes:
 
 def _with_marker(landing: Path, drop: DropKey, source: Source) -> str:
     """Name a source that is waited for, and its marker where only that is missing."""
-    file, folder = source.expected_file, landing / drop.isoformat()
+    file, folder = source.expected_file, landing / str(drop)
     name = next((each for each in own_files(folder, file) if not is_marked(folder, each, file)), None)
     return (
         f"{source.name} ({name} is there, its marker {file.marker_of(name)} is not)"

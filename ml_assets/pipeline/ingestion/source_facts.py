@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.spec.contract import Source
 from ml_assets.spec.contract_words import rules_in_words
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import LATEST, DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.engine import open_session
 from ml_assets.stores.lake import Lake
@@ -78,7 +77,7 @@ def gather_facts(spec: UseCaseSpec, source: Source, lake: Lake) -> SourceFacts:
     """Read what there is about a source, of the newest drops; nothing where no run has written it."""
     with open_session() as connection:
         drops = _read(connection, lake, "drops", _LEDGER.format(source.name))[-SHOWN_DROPS:]
-        bounds = (drops[0]["batch_date"], drops[-1]["batch_date"]) if drops else (spec.calendar.start, date.max)
+        bounds = (drops[0]["batch_date"], drops[-1]["batch_date"]) if drops else (spec.calendar.first_drop, LATEST)
         results = _read(connection, lake, f"contract_{source.name}", _RESULTS, drops=bounds)
         examples = _read(connection, lake, f"quarantine_{source.name}", _ROWS, drops=bounds)
         found: dict[str, dict[DropKey, int]] = {}

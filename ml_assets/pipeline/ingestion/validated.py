@@ -16,6 +16,7 @@ from ml_assets.pipeline.ingestion.ready_drops import refuse_undue_drops
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.spec.contract import SQL_TYPES, Source
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.tables import with_keys
 from ml_assets.spec.tables.ingestion import source_table
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -94,7 +95,7 @@ def _judge(spec: UseCaseSpec, state: UseCaseState, source: Source, drops: Sequen
         validated, quarantined = accepted.validated.to_arrow_table(), accepted.quarantine.to_arrow_table()
     lake.replace_drops(f"validated_{source.name}", validated, drops)
     lake.replace_drops(f"quarantine_{source.name}", quarantined, drops)
-    lake.replace_drops(f"contract_{source.name}", result_rows(source, accepted.results), drops)
+    lake.replace_drops(f"contract_{source.name}", result_rows(source, accepted.results, drops[0]), drops)
 
 
 def _stored(
@@ -117,17 +118,21 @@ def _restrict_to_judged_tables(
     views = {name: lake.files(f"{name}_{source.name}", drops=bounds) for name in ("raw", "received")}
     if lake.has(own):
         before = spec.calendar.previous_drop(drops[0])
-        views["earlier"] = lake.files(own, drops=(spec.calendar.start, before))
+        views["earlier"] = lake.files(own, drops=(spec.calendar.first_drop, before))
         if source.lookback:
             views["recent"] = lake.files(own, drops=(spec.calendar.earlier(drops[0], source.lookback), before))
     read = {name: f"validated_{name}" for name in source.reads}
     for name, table in read.items():
         if lake.has(table):
-            views[f"read_{name}"] = lake.files(table, drops=(spec.calendar.start, drops[-1]))
+            views[f"read_{name}"] = lake.files(table, drops=(spec.calendar.first_drop, drops[-1]))
     restrict_to_tables(connection, views)
     for name in read:
         if f"read_{name}" not in views:
-            typed = {**_typed_columns(spec.source(name)), "known_at": "TIMESTAMPTZ", "batch_date": "DATE"}
+            typed = {
+                **_typed_columns(spec.source(name)),
+                "known_at": "TIMESTAMPTZ",
+                "batch_date": spec.calendar.key_type,
+            }
             columns = ", ".join(f'"{column}" {kind}' for column, kind in typed.items())
             connection.execute(f'CREATE TEMP TABLE "read_{name}" ({columns})')
     return connection.sql("SELECT batch_date, refusal FROM received WHERE NOT coalesce(_is_late, false)").fetchall()
@@ -161,9 +166,9 @@ def _contract_outcome(
     )
 
 
-def result_rows(source: Source, results: Sequence[RuleResult]) -> pa.Table:
-    """Give what rules found as rows of the table `contract_<source>`."""
+def result_rows(source: Source, results: Sequence[RuleResult], drop: DropKey) -> pa.Table:
+    """Give what rules found as rows of the table `contract_<source>`, whose keys are such as `drop`."""
     rows = [
         {"batch_date" if name == "drop" else name: value for name, value in asdict(each).items()} for each in results
     ]
-    return arrow_rows(source_table(source, "contract"), rows)
+    return arrow_rows(with_keys(source_table(source, "contract"), drop), rows)

@@ -81,7 +81,7 @@ def _read_answers(spec: UseCaseSpec, state: UseCaseState, asked: Annotators, dro
     """Read the newest answer of each person about each example. Grain: an answer."""
     guideline = f'"{asked.guideline}"' if asked.guideline else "NULL"
     with state.connect() as connection:
-        bounds = (spec.calendar.start, drop)
+        bounds = (spec.calendar.first_drop, drop)
         state.lake.relation(connection, f"validated_{asked.source}", bounds).create_view("_answers")
         found = connection.sql(
             f'SELECT "{asked.example}" AS example, "{asked.annotator}" AS annotator, '

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,8 @@ from ml_assets.labeling.votes import FloatArray
 from ml_assets.pipeline.labeling.gold_worth import learning_candidate
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.pipeline.training.training_set import read_newest
+from ml_assets.spec.drop import read_key
+from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.review import LABEL_ERRORS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.table_rows import arrow_rows
@@ -74,17 +75,17 @@ def store_label_errors(spec: UseCaseSpec, state: UseCaseState) -> LabelErrorsRes
     try:
         found = list_label_errors(spec, state)
     except TooFewLabelsError as error:
-        state.lake.replace(LABEL_ERRORS.name, arrow_rows(LABEL_ERRORS, []), {"as_of": as_of})
+        state.lake.replace(LABEL_ERRORS.name, arrow_rows(of_use_case(LABEL_ERRORS, spec), []), {"as_of": as_of})
         return LabelErrorsResult(as_of, 0, 0, f"not enough data: {error}")
     rows = [
         {
-            "as_of": date.fromisoformat(found.as_of), "example_id": example, "batch_date": date.fromisoformat(drop),
+            "as_of": read_key(found.as_of), "example_id": example, "batch_date": read_key(drop),
             "place": place, "label": each.given, "suggested": each.suggested, "probability": each.probability,
             "reason": each.reason,
         }
         for place, ((example, drop), each) in enumerate(zip(found.rows, found.errors, strict=True), 1)
     ]  # fmt: skip
-    state.lake.replace(LABEL_ERRORS.name, arrow_rows(LABEL_ERRORS, rows), {"as_of": as_of})
+    state.lake.replace(LABEL_ERRORS.name, arrow_rows(of_use_case(LABEL_ERRORS, spec), rows), {"as_of": as_of})
     return LabelErrorsResult(as_of, len(rows), found.judged)
 
 

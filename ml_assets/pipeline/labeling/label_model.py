@@ -19,6 +19,7 @@ from ml_assets.pipeline.labeling.weak_labels import labeling_of, stale_vote_drop
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.pipeline.training.training_set import choose_as_of
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.labeling import (
     CORRELATED_FUNCTIONS,
     LABEL_MODEL,
@@ -82,14 +83,14 @@ def store_label_model(spec: UseCaseSpec, state: UseCaseState, as_of: str = "") -
     functions = diagnose_voters(known.votes, known.gold)
     stale = {name: sum(each <= drop for each in drops) for name, drops in stale_vote_drops(spec, state).items()}
     stale = {name: n for name, n in stale.items() if n}
-    record = {"as_of": drop.isoformat(), "inputs": versions, "chosen": choice.chosen, "reason": choice.reason}
-    version = lake.replace(TABLE, arrow_rows(LABEL_MODEL, _model_rows(drop, known, choice)), record)
+    record = {"as_of": str(drop), "inputs": versions, "chosen": choice.chosen, "reason": choice.reason}
+    version = lake.replace(TABLE, arrow_rows(of_use_case(LABEL_MODEL, spec), _model_rows(drop, known, choice)), record)
     chosen = [] if choice.chosen == GOLD_ALONE else parameter_rows(choice.models[choice.chosen], known.votes)
-    lake.replace(LABEL_MODEL_PARAMETERS.name, arrow_rows(LABEL_MODEL_PARAMETERS, chosen), record)
+    lake.replace(LABEL_MODEL_PARAMETERS.name, arrow_rows(of_use_case(LABEL_MODEL_PARAMETERS, spec), chosen), record)
     rows = _function_rows(spec, functions, stale)
-    lake.replace(LABELING_FUNCTIONS.name, arrow_rows(LABELING_FUNCTIONS, rows))
+    lake.replace(LABELING_FUNCTIONS.name, arrow_rows(of_use_case(LABELING_FUNCTIONS, spec), rows))
     pairs = [vars(pair) for pair in correlated]
-    lake.replace(CORRELATED_FUNCTIONS.name, arrow_rows(CORRELATED_FUNCTIONS, pairs))
+    lake.replace(CORRELATED_FUNCTIONS.name, arrow_rows(of_use_case(CORRELATED_FUNCTIONS, spec), pairs))
     return LabelModelResult(drop, choice, functions, correlated, stale, version)
 
 

@@ -29,7 +29,7 @@ def read_answers(spec: UseCaseSpec, state: UseCaseState, last: DropKey) -> list[
     if not state.lake.has(table):
         return []
     with state.connect() as connection:
-        rows = state.lake.relation(connection, table, (spec.calendar.start, last)).to_arrow_table()
+        rows = state.lake.relation(connection, table, (spec.calendar.first_drop, last)).to_arrow_table()
     if not rows.num_rows:
         return []
     return sorted(

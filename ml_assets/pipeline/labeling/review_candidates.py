@@ -15,7 +15,7 @@ from ml_assets.labeling.votes import FloatArray, IntArray
 from ml_assets.pipeline.labeling.review_points import feature_points
 from ml_assets.pipeline.labeling.review_votes import VotersAsOf
 from ml_assets.pipeline.scoring.shadows import SHADOWS
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql, key_type
 from ml_assets.spec.review import ABSTAINED, DISAGREEMENT, DIVERSITY, UNCERTAINTY, ReviewSpec
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.use_case_state import UseCaseState
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_SEEN = 500
-_KEY = "NULL::DATE AS batch_date, NULL::VARCHAR AS example_id"
+_KEY = "NULL::{} AS batch_date, NULL::VARCHAR AS example_id"
 _EMPTY: Mapping[str, str] = {
     "predictions": "NULL::DOUBLE AS score, NULL::VARCHAR AS abstained",
     SHADOWS: "NULL::VARCHAR AS role, NULL::DOUBLE AS score",
@@ -66,10 +66,10 @@ class CandidateReader:
     ) -> None:
         self._connection, self._spec, self._review = connection, spec, _review(spec)
         oldest = spec.calendar.earlier(drops[0], _reach(self._review))
-        first, last = max(spec.calendar.start, oldest), drops[-1]
+        first, last = max(spec.calendar.first_drop, oldest), drops[-1]
         for table in ("examples", "features", "predictions", SHADOWS):
             _load(connection, state, table, (first, last))
-        _load(connection, state, "labels", (spec.calendar.start, last))
+        _load(connection, state, "labels", (spec.calendar.first_drop, last))
         self._voters = VotersAsOf(connection, spec, state) if spec.labeling else None
 
     def read(self, drop: DropKey, taken: Collection[str], answered: Collection[str]) -> ReviewCandidates:
@@ -81,7 +81,7 @@ class CandidateReader:
             Examples on lists of earlier drops that are still open, in order; diversity keeps away from them.
         """
         length, calendar = self._review.examples_of, self._spec.calendar
-        first = drop if length is None else max(calendar.start, calendar.window_start(drop, length))
+        first = drop if length is None else max(calendar.first_drop, calendar.window_start(drop, length))
         rows = self._connection.sql(
             f"""
             SELECT e.example_id, e.batch_date, p.score, p.abstained, s.low, s.high
@@ -89,8 +89,8 @@ class CandidateReader:
             LEFT JOIN (
                 SELECT batch_date, example_id, min(score) AS low, max(score) AS high FROM _{SHADOWS} GROUP BY ALL
             ) AS s USING (batch_date, example_id)
-            WHERE e.batch_date BETWEEN DATE '{first}' AND DATE '{drop}'
-                AND e.example_id NOT IN (SELECT example_id FROM _labels WHERE batch_date <= DATE '{drop}')
+            WHERE e.batch_date BETWEEN {key_sql(first)} AND {key_sql(drop)}
+                AND e.example_id NOT IN (SELECT example_id FROM _labels WHERE batch_date <= {key_sql(drop)})
             ORDER BY e.batch_date, e.example_id
             """
         ).df()
@@ -145,7 +145,7 @@ class CandidateReader:
         self._connection.register("_seen", pd.DataFrame({"example_id": pd.Series(list(names), dtype="string")}))
         return self._connection.sql(
             "SELECT f.* FROM _features AS f SEMI JOIN _seen USING (example_id) WHERE batch_date BETWEEN "
-            f"DATE '{self._spec.calendar.earlier(drop, _reach(self._review))}' AND DATE '{drop}' "
+            f"{key_sql(self._spec.calendar.earlier(drop, _reach(self._review)))} AND {key_sql(drop)} "
             f"ORDER BY batch_date DESC, example_id LIMIT {MOST_SEEN}"
         ).df()
 
@@ -161,7 +161,8 @@ def _load(
         state.lake.relation(connection, table, bounds).create_view(f"_lake_{table}")
         connection.execute(f"CREATE TEMP TABLE _{table} AS SELECT * FROM _lake_{table}")
     else:
-        connection.execute(f"CREATE TEMP TABLE _{table} AS SELECT {_KEY}, {_EMPTY[table]} WHERE false")
+        key = _KEY.format(key_type(bounds[1]))
+        connection.execute(f"CREATE TEMP TABLE _{table} AS SELECT {key}, {_EMPTY[table]} WHERE false")
 
 
 def _reach(review: ReviewSpec) -> timedelta:

@@ -69,9 +69,9 @@ class AnswerLanding:
         drop = calendar.next_drop(max(closed))
         if self.spec.clock == "wall":
             drop = max(drop, calendar.drop_receiving(now))
-        if calendar.end is not None and drop > calendar.end:
+        if calendar.last_drop is not None and drop > calendar.last_drop:
             raise ReviewEndedError(
-                f"{self.spec.name}: the calendar ends with {calendar.end}, and no later drop takes answers; move "
+                f"{self.spec.name}: the calendar ends with {calendar.last_drop}, and no later drop takes answers; move "
                 "calendar.end to go on"
             )
         return drop
@@ -119,7 +119,7 @@ class AnswerLanding:
         return moment.astimezone(UTC) if newest is None else max(moment, newest + _TICK).astimezone(UTC)
 
     def _file(self, drop: DropKey) -> Path:
-        return self.state.landing / drop.isoformat() / f"{self.source}.csv"
+        return self.state.landing / str(drop) / f"{self.source}.csv"
 
     def _columns(self) -> list[str]:
         return list(self.spec.source(self.source).columns)

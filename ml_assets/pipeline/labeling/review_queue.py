@@ -17,6 +17,7 @@ from ml_assets.pipeline.labeling.review_votes import version_as_of
 from ml_assets.pipeline.results import DropResult
 from ml_assets.spec.calendar import cut_drops
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import key_of_cell
 from ml_assets.spec.review import (
     ABSTAINED,
     DISAGREEMENT,
@@ -29,6 +30,7 @@ from ml_assets.spec.review import (
     SINGLE,
     UNCERTAINTY,
 )
+from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.review import LABEL_ERRORS as LABEL_ERRORS_TABLE
 from ml_assets.spec.tables.review import REVIEW_QUEUE
 from ml_assets.spec.use_case import UseCaseSpec
@@ -72,7 +74,7 @@ def store_review_queue(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
                 rows += _numbered(of_drop)
                 notes[drop] = _note(of_drop)
     new = [row for row in rows if row["batch_date"] >= drops[0]]
-    state.lake.replace_drops(TABLE, arrow_rows(REVIEW_QUEUE, new), drops)
+    state.lake.replace_drops(TABLE, arrow_rows(of_use_case(REVIEW_QUEUE, spec), new), drops)
     return DropResult(Counter(row["batch_date"] for row in new), notes)
 
 
@@ -183,7 +185,7 @@ def _row(candidates: ReviewCandidates, chosen: ChosenExample, propensity: float)
         RANDOM: f"drawn by chance, with a probability of {propensity:.3f}",
     }[strategy]
     return {
-        "example_id": row["example_id"], "example_drop": row["batch_date"].date(), "strategy": strategy,
+        "example_id": row["example_id"], "example_drop": key_of_cell(row["batch_date"]), "strategy": strategy,
         "reason": reason, "measure": measure, "propensity": propensity, "score": score,
     }  # fmt: skip
 

@@ -98,10 +98,11 @@ class ReviewDesk:
                 f"{self._spec.name} has no review queue yet; `ml-assets batch {self._spec.name}` makes one of each drop"
             )
         newest = max(closed_drops(state))
+        oldest = self._spec.calendar.earlier(newest, self._review.open_for)
         rows = [
             row
             for row in read_rows(state.lake, TABLE, None)
-            if reviewer in ("", row["reviewer"]) and (not is_open or row["batch_date"] > newest - self._review.open_for)
+            if reviewer in ("", row["reviewer"]) and (not is_open or row["batch_date"] > oldest)
         ]
         latest = {(row["example_id"], row["reviewer"]): row
                   for row in sorted(rows, key=lambda row: row["batch_date"])}  # fmt: skip

@@ -13,6 +13,7 @@ from ml_assets.labeling.parameters import model_of_rows
 from ml_assets.labeling.votes import FloatArray, VoteMatrix, gather_votes
 from ml_assets.pipeline.labeling.weak_labels import TABLE, VOTES_VIEW, labeling_of, view_votes
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import key_of_cell
 from ml_assets.spec.tables.labeling import LABEL_MODEL_PARAMETERS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -62,8 +63,8 @@ class VotersAsOf:
         cast = self._connection.execute(
             f"SELECT a.place, w.function, w.definition, w.label FROM {VOTES_VIEW} AS w JOIN _asked AS a "
             "ON a.example_id = w.example_id AND a.batch_date = w.batch_date "
-            "WHERE w.label IS NOT NULL AND w.batch_date BETWEEN ?::DATE AND ?::DATE",
-            [first, last],
+            "WHERE w.label IS NOT NULL AND w.batch_date BETWEEN ? AND ?",
+            [key_of_cell(first), key_of_cell(last)],
         ).fetchall()
         place_of = {(each.name, each.definition): place for place, each in enumerate(functions)}
         known = [(row, place_of[name, definition], classes.index(label)) for row, name, definition, label in cast
@@ -81,6 +82,6 @@ def version_as_of(lake: Lake, table: str, drop: DropKey) -> int | None:
     known = [
         (entry["as_of"], entry["version"])
         for entry in lake.history(table)
-        if entry.get("as_of") and entry["as_of"] < drop.isoformat() and entry["version"] in kept
+        if entry.get("as_of") and entry["as_of"] < str(drop) and entry["version"] in kept
     ]
     return max(known)[1] if known else None

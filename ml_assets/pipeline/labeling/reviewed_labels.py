@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_assets.labeling.resolution import ResolvedLabel, resolve_answers
 from ml_assets.pipeline.labeling.review_answers import read_answers
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql
 from ml_assets.spec.review import RANDOM
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import show_tables
@@ -101,5 +101,5 @@ def _stored(state: UseCaseState, wanted: Iterable[str], first: DropKey) -> list[
         state.lake.relation(connection, "labels").create_view("_stored_labels")
         connection.register("_wanted", pa.table({"example_id": pa.array(sorted(wanted), pa.string())}))
         return connection.sql(
-            f"SELECT * FROM _stored_labels SEMI JOIN _wanted USING (example_id) WHERE batch_date < DATE '{first}'"
+            f"SELECT * FROM _stored_labels SEMI JOIN _wanted USING (example_id) WHERE batch_date < {key_sql(first)}"
         ).to_arrow_table().to_pylist()  # fmt: skip

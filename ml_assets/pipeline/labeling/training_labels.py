@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,8 @@ from ml_assets.labeling.parameters import model_of_rows
 from ml_assets.labeling.training_labels import reasons_of, weak_labels_of
 from ml_assets.pipeline.labeling.label_model import TABLE as LABEL_MODEL_TABLE
 from ml_assets.pipeline.labeling.votes_as_of import KnownVotes, read_known_votes
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, read_key
+from ml_assets.spec.tables import with_keys
 from ml_assets.spec.tables.labeling import LABEL_MODEL_PARAMETERS, TRAINING_LABELS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import MissingTableError
@@ -53,16 +53,16 @@ def store_training_labels(spec: UseCaseSpec, state: UseCaseState) -> TrainingLab
     if not lake.has(LABEL_MODEL_TABLE):
         raise MissingTableError(f"{spec.name} has no label model yet; run `ml-assets labels {spec.name} --fit`")
     recorded = lake.metadata(LABEL_MODEL_TABLE)
-    as_of, chosen = date.fromisoformat(recorded["as_of"]), recorded["chosen"]
+    as_of, chosen = read_key(recorded["as_of"]), recorded["chosen"]
     with state.connect() as connection:
         known = read_known_votes(connection, lake, spec, as_of, recorded["inputs"])
-    table = _label_rows(known, chosen, read_rows(lake, LABEL_MODEL_PARAMETERS.name, None))
+    table = _label_rows(known, chosen, read_rows(lake, LABEL_MODEL_PARAMETERS.name, None), as_of)
     version = lake.replace(TABLE, table, {"as_of": recorded["as_of"], "chosen": chosen, "inputs": recorded["inputs"]})
     counts = dict(Counter(table["origin"].to_pylist()))
     return TrainingLabelsResult(as_of, {each: counts.get(each, 0) for each in (GOLD, WEAK)}, version)
 
 
-def _label_rows(known: KnownVotes, chosen: str, parameters: list[dict[str, Any]]) -> pa.Table:
+def _label_rows(known: KnownVotes, chosen: str, parameters: list[dict[str, Any]], as_of: DropKey) -> pa.Table:
     """Give the rows of the table in order of drop and id; examples without a label are left out."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -91,4 +91,4 @@ def _label_rows(known: KnownVotes, chosen: str, parameters: list[dict[str, Any]]
         "reason": reason[kept],
         "known_at": pc.if_else(was_gold, rows["gold_known_at"], rows["known_at"]),  # pyright: ignore[reportAttributeAccessIssue]
     }
-    return pa.table(columns).cast(arrow_schema(TRAINING_LABELS))
+    return pa.table(columns).cast(arrow_schema(with_keys(TRAINING_LABELS, as_of)))

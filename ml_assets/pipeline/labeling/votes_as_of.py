@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ml_assets.labeling.votes import ABSTAIN, VoteMatrix, gather_votes
 from ml_assets.pipeline.labeling.weak_labels import TABLE, labeling_of, view_votes
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql
 from ml_assets.spec.labeling import LabelingSpec
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.kept_files import scan
@@ -70,12 +70,13 @@ def read_known_votes(
         f"""
         CREATE OR REPLACE TEMP TABLE _known AS
         WITH voted AS (
-            SELECT batch_date, max(known_at) AS known_at FROM _weak_labels WHERE batch_date <= DATE '{as_of}'
+            SELECT batch_date, max(known_at) AS known_at FROM _weak_labels WHERE batch_date <= {key_sql(as_of)}
             GROUP BY batch_date
         ), outcomes AS (
             SELECT example_id, arg_max(label, (known_at, batch_date)) AS gold,
                 arg_max(known_at, (known_at, batch_date)) AS gold_known_at
-            FROM _labels WHERE known_at <= TIMESTAMPTZ '{batch_at}' AND batch_date <= DATE '{as_of}' GROUP BY example_id
+            FROM _labels WHERE known_at <= TIMESTAMPTZ '{batch_at}' AND batch_date <= {key_sql(as_of)}
+            GROUP BY example_id
         )
         SELECT row_number() OVER (ORDER BY e.batch_date, e.example_id) - 1 AS place, e.batch_date, e.example_id,
             voted.known_at, CASE WHEN e.prediction_at <= TIMESTAMPTZ '{matured}' THEN o.gold END AS gold,
@@ -101,7 +102,7 @@ def _read_votes(
     cast = connection.sql(
         "SELECT k.place, d.voter, w.label FROM _weak_labels AS w JOIN _declared AS d USING (function, definition) "
         "JOIN _known AS k USING (batch_date, example_id) "
-        f"WHERE w.label IS NOT NULL AND w.batch_date <= DATE '{as_of}'"
+        f"WHERE w.label IS NOT NULL AND w.batch_date <= {key_sql(as_of)}"
     ).to_arrow_table()
     labels = _positions(cast["label"], labeling.classes).astype(np.int64)
     places, voters = cast["place"].to_numpy(), cast["voter"].to_numpy()

@@ -71,7 +71,7 @@ def _vote(
     with state.connect_apart() as connection:
         restrict_to_tables(connection, {"examples": state.lake.files("examples", drops=(drops[0], drops[-1]))})
         connection.execute("CREATE TEMP TABLE _examples AS SELECT * FROM examples")
-        connection.execute("CREATE TEMP TABLE _moments (batch_date DATE, batch_at TIMESTAMPTZ)")
+        connection.execute(f"CREATE TEMP TABLE _moments (batch_date {spec.calendar.key_type}, batch_at TIMESTAMPTZ)")
         connection.executemany(
             "INSERT INTO _moments VALUES (?, ?)", [[drop, spec.calendar.batch_at(drop)] for drop in drops]
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.decisions.failure import ScoredDrop, failure_of
@@ -29,8 +29,9 @@ from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, read_monitors
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.serving.scoring import NO_SCORE, no_score
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import EARLIEST, DropKey
 from ml_assets.spec.monitoring import RetrainingSpec
+from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.monitoring import DECISIONS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.tasks import task_of
@@ -46,7 +47,7 @@ TABLE = DECISIONS.name
 _NO_SCORES = ", ".join(f"'{each}'" for each in {*NO_SCORE.values(), no_score("")})
 _LOOKED_BACK = 200  # newest drops that tell whether a champion has failed; thin ones are taken together
 _RETRAINED_WITHIN = 7  # drops; a replay retrains once a step
-LONG_HISTORY = 80  # drops since a change from which on more of them are no reason to retrain
+LONG_HISTORY = 80  # drops, or days of several, since a change from which on more of them are no reason to retrain
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def store_decisions(
     require_features(state, drops)
     with state.connect() as connection:
         found = decide_drops(connection, spec, state, drops)
-    state.lake.replace_drops(TABLE, arrow_rows(DECISIONS, found), drops)
+    state.lake.replace_drops(TABLE, arrow_rows(of_use_case(DECISIONS, spec), found), drops)
     notes = {row["batch_date"]: {"action": row["action"], "reason": row["reason"]} for row in found}
     if falls_back and _is_newest(state, drops[-1]):
         apply_fallback(spec, state, found[-1], now)
@@ -125,7 +126,7 @@ def decide_drops(
         failure = _failure(drop, champion, bundle, scored, judged) if is_sound else None
         known = RetrainingState(
             drop=drop,
-            history=spec.calendar.span(spec.calendar.start, drop),
+            history=spec.calendar.span(spec.calendar.first_drop, drop),
             champion_as_of=champion["as_of"] if champion else None,
             last_attempts=last_attempts,
             broken_feeds=broken,
@@ -137,6 +138,7 @@ def decide_drops(
             refused_gains=_refused_gains(before),
             poor_gains=poor_gains(before, spec.model.gate.min_gain),
             failure=failure,
+            later=lambda key, length: spec.calendar.earlier(key, -length),
             fallback_since=spec.calendar.next_drop(champion["serves_after"]) if champion and is_fallback else None,
         )
         examples, scored_rows = counts["examples"].get(drop, 0), counts["predictions"].get(drop, 0)
@@ -210,19 +212,20 @@ def _change(
     if is_learned and matured > LONG_HISTORY:
         return None
     at_attempt = 0 if last_attempt is None else _matured_drops(spec, since, last_attempt)
-    needed = 2 * spec.calendar.drops_in(spec.model.holdout)
-    return ChangeState(since, matured, at_attempt, needed, is_learned)
+    needed = 2 * spec.calendar.days_in(spec.model.holdout)
+    unit = "drops" if spec.calendar.has_dates else "days"
+    return ChangeState(since, matured, at_attempt, needed, is_learned, unit)
 
 
 def _matured_drops(spec: UseCaseSpec, since: DropKey, drop: DropKey) -> int:
-    """Count the drops from `since` of which every example has matured by `drop`."""
+    """Count the drops, or the days of several, from `since` of which every example has matured by `drop`."""
     newest = judged_window(spec, drop)[1]
-    return max(0, spec.calendar.steps(since, newest) + 1)
+    return max(0, spec.calendar.days_since_start(newest) - spec.calendar.days_since_start(since) + 1)
 
 
 def _refused_gains(attempts: Sequence[Mapping[str, Any]]) -> tuple[float | None, ...]:
     """Give what the candidates refused since the last promotion gained, a drop once, in order."""
-    promoted = max((row["as_of"] for row in attempts if row["verdict"] == "promoted"), default=date.min)
+    promoted = max((row["as_of"] for row in attempts if row["verdict"] == "promoted"), default=EARLIEST)
     gains = {row["as_of"]: row["gain"] for row in attempts if row["verdict"] == "refused" and row["as_of"] > promoted}
     return tuple(gains[as_of] for as_of in sorted(gains))
 
@@ -337,7 +340,11 @@ def parts_to_tell(spec: UseCaseSpec, row: Mapping[str, Any]) -> list[str]:
     Where none has come for some drops, they should.
     """
     is_asked = row["action"] == "retrain"
-    return stale_parts(spec, row, spec.calendar.duration_of(_RETRAINED_WITHIN) if is_asked else timedelta())
+    return stale_parts(spec, row, _patience(spec) if is_asked else timedelta())
+
+
+def _patience(spec: UseCaseSpec) -> timedelta:
+    return max(spec.calendar.duration_of(_RETRAINED_WITHIN), timedelta(days=_RETRAINED_WITHIN))
 
 
 def _stale_limit_of(spec: UseCaseSpec, row: Mapping[str, Any]) -> float:

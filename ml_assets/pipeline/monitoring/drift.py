@@ -41,6 +41,8 @@ from ml_assets.pipeline.monitoring.monitor_results import (
 from ml_assets.pipeline.monitoring.text_drift import store_text_drift
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import key_array
+from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.monitoring import DRIFT_REPORT
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import measured
@@ -89,7 +91,7 @@ def store_drift_report(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
         set_alarm_states(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar, recent.measured)
         diagnose_features(by_drop[drop], spec, faults)
     rows = [row for drop in drops for row in by_drop[drop]]
-    state.lake.replace_drops(TABLE, arrow_rows(DRIFT_REPORT, rows), drops)
+    state.lake.replace_drops(TABLE, arrow_rows(of_use_case(DRIFT_REPORT, spec), rows), drops)
     store_text_drift(spec, state, drops)
     outcome = monitor_outcome("drift", drops[-1], rows, known_changes(spec, drops[-1]), failed)
     return DriftResult(monitor_result(rows, drops, outcome), measures)
@@ -183,16 +185,16 @@ def _champion_reference(
     require_declared_features(spec, promotion.model_version, bundle.features)
     until = spec.calendar.drop_receiving(datetime.fromisoformat(bundle.trained_until))
     length = spec.calendar.drops_in(spec.monitoring.window)
-    files = state.lake.files("features", drops=(spec.calendar.start, until)).files
+    files = state.lake.files("features", drops=(spec.calendar.first_drop, until)).files
     broken = faults.broken_drops(promotion.as_of)
     # by their names alone: a state that was moved or restored has the same files
     names = [file.rpartition("/")[2] for file in files]
     key = (spec.name, promotion.artifact_sha256, str(length), *map(str, broken), *names)
 
     def learn() -> LearnedColumns:
-        rows = _load_features(connection, spec, state.lake, spec.calendar.start, until)
+        rows = _load_features(connection, spec, state.lake, spec.calendar.first_drop, until)
         score = partial(_score_in_parts, connection, bundle)
-        return learn_columns(rows.cut(spec.calendar.start, until, score, broken), length)
+        return learn_columns(rows.cut(spec.calendar.first_drop, until, score, broken), length)
 
     def read() -> DriftReference:
         learned = keep_in_file(state.paths.kept(spec.name) / "drift", key, learn, columns_to_bytes, columns_from_bytes)
@@ -232,10 +234,10 @@ def _kept_scores(
     drops = sorted(rows["batch_date"].unique().to_pylist())
 
     def score(some: Sequence[DropKey]) -> pa.Table:
-        is_asked = pc.is_in(rows["batch_date"], pa.array(some, pa.date32()))  # pyright: ignore[reportAttributeAccessIssue]
+        is_asked = pc.is_in(rows["batch_date"], pa.array(some, rows["batch_date"].type))  # pyright: ignore[reportAttributeAccessIssue]
         frame = _frame_of(connection, rows.filter(is_asked))
         scored = frame[["batch_date", "example_id", "prediction_at"]].assign(score=champion.bundle.model.predict(frame))
-        return pa.Table.from_pandas(scored, scores_schema(), preserve_index=False)
+        return pa.Table.from_pandas(scored, scores_schema(drops[0]), preserve_index=False)
 
     files = state.lake.files("features", drops=(drops[0], drops[-1]))
     kept = state.kept_scores.of(champion.promotion.model_version, files, drops, score)
@@ -250,8 +252,7 @@ class _FeatureFrame:
     def __init__(self, spec: UseCaseSpec, drops: Sequence[DropKey], rows: pa.Table) -> None:
         self.drops = tuple(drops)
         self._rows = rows
-        days = rows["batch_date"].to_numpy().astype("datetime64[D]")
-        self._days = np.searchsorted(np.array(drops, dtype="datetime64[D]"), days)
+        self._days = np.searchsorted(key_array(list(drops)), key_array(rows["batch_date"].to_numpy()))
         self._columns = {name: _values(rows[name]) for name in spec.features.feature_names()}
 
     def cut(self, first: DropKey, last: DropKey, score: Score | None, without: Sequence[DropKey] = ()) -> FeatureRows:

@@ -22,6 +22,7 @@ from ml_assets.pipeline.monitoring.monitor_results import (
     recent_readings,
 )
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.monitoring import FEED_HEALTH
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import measured
@@ -50,7 +51,7 @@ def store_feed_health(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[Dr
         set_alarm_states(by_drop[drop], recent.ratios, spec.monitoring, spec.calendar, recent.measured)
         diagnose_feeds(by_drop[drop])
     rows = [row for drop in drops for row in by_drop[drop]]
-    state.lake.replace_drops(TABLE, arrow_rows(FEED_HEALTH, rows), drops)
+    state.lake.replace_drops(TABLE, arrow_rows(of_use_case(FEED_HEALTH, spec), rows), drops)
     return monitor_result(rows, drops, monitor_outcome("feeds", drops[-1], rows, failed=failed))
 
 
@@ -58,7 +59,7 @@ def read_faults(connection: DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, k
     """Read which feeds looked broken in the drops up to `known_by`."""
     if not lake.has(TABLE):
         return FaultRecord(spec)
-    feeds = lake.relation(connection, TABLE, (spec.calendar.start, known_by))
+    feeds = lake.relation(connection, TABLE, (spec.calendar.first_drop, known_by))
     broken = feeds.filter("kind = 'broken_feed' AND ratio > 1").order("batch_date, monitor")
     rows = broken.project("monitor, source, batch_date, state = 'alarm'").fetchall()
     return FaultRecord(spec, (FaultyReading(*row) for row in rows))
@@ -76,7 +77,7 @@ def _earlier(
     last = spec.calendar.previous_drop(first)
     columns = "batch_date, source, coalesce(column_name, ''), statistic"
     if lake.relation(connection, TABLE, (last, last)).filter("ratio > 1 AND statistic = 'rows'").fetchall():
-        since = spec.calendar.start  # a source that sends nothing may have done so for long
+        since = spec.calendar.first_drop  # a source that sends nothing may have done so for long
     earlier = lake.relation(connection, TABLE, (since, last))
     for drop, source, column, statistic in earlier.filter("ratio > 1").project(columns).fetchall():
         over[source, column, statistic].append(drop)
@@ -100,7 +101,7 @@ def _feed_rows(
     monitoring = spec.monitoring
     begun = min(_silent_since(spec, over.get((each.name, "", "rows"), ()), drops[0]) for each in spec.sources)
     oldest = spec.calendar.earlier(begun, monitoring.feed_history + monitoring.relearn_after)
-    first = max(spec.calendar.start, oldest)
+    first = max(spec.calendar.first_drop, oldest)
     series, categories = [], []
     for source in spec.sources:
         if source.arrives != "every_drop":
@@ -111,8 +112,11 @@ def _feed_rows(
             if "_is_late" in rows.columns:  # the drop's own file: what comes late is no fault of it
                 rows = rows.filter("NOT coalesce(_is_late, false)")
             rows.create_view(name, replace=True)
-        start = spec.calendar.start
-        beginning = (start, spec.calendar.shift(start, monitoring.min_placebos - 1))
+        start = spec.calendar.first_drop
+        beginning = (
+            start,
+            spec.calendar.previous_drop(spec.calendar.same_time_before(start, -monitoring.min_placebos)),
+        )
         lake.relation(connection, f"raw_{source.name}", beginning).create_view(f"first_{source.name}", replace=True)
         drops_of_it = spec.calendar.drops_between(first, drops[-1])
         work = partial(profile_source, connection, source, drops_of_it)

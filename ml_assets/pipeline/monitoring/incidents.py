@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ml_assets.decisions.findings import DROP_SCOPE, finding_of_experiment, finding_of_verdict, findings_of_drop
@@ -16,7 +16,7 @@ from ml_assets.pipeline.experiments.record import read_events
 from ml_assets.pipeline.ingestion.ready_drops import ACCEPTED_GAPS, accepted_gaps, overdue_sources
 from ml_assets.pipeline.monitoring.decisions import parts_to_tell
 from ml_assets.pipeline.monitoring.monitor_rows import read_monitors
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import LATEST, DropKey, read_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.tasks import task_of
 from ml_assets.stores.alert_outbox import AlertOutbox
@@ -111,7 +111,7 @@ def _reconcile_all(
     late = _overdue(spec, paths, now)
     if late is not None:
         landed, findings = late
-        found.append(outbox.reconcile(spec.name, ["overdue/"], landed.isoformat(), findings, now))
+        found.append(outbox.reconcile(spec.name, ["overdue/"], str(landed), findings, now))
     found.append(outbox.reconcile(spec.name, ["landing/"], at, _unread(spec, paths, now), now, drop))
     return found
 
@@ -192,8 +192,8 @@ def reconcile_accepted(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> l
 
 def _reconcile_drops(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: datetime) -> Iterable[Changes]:
     last = outbox.last_settled(spec.name, DROP_SCOPE)
-    since = date.fromisoformat(last) if last else spec.calendar.start
-    bounds, earlier = (since, date.max), (min([since, *_refused_since(spec.name, outbox)]), date.max)
+    since = read_key(last) if last else spec.calendar.first_drop
+    bounds, earlier = (since, LATEST), (min([since, *_refused_since(spec.name, outbox)]), LATEST)
     decided = {row["batch_date"]: row for row in read_rows(lake, "decisions", None, bounds)}
     performance = {row["batch_date"]: row for row in read_rows(lake, "performance_verdicts", None, bounds)}
     received = read_rows(lake, "drops", ["batch_date", "source", "state", "reasons"], earlier)
@@ -205,7 +205,7 @@ def _reconcile_drops(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: da
     for drop in sorted(decided):
         findings = findings_of_drop(
             spec.name,
-            drop.isoformat(),
+            str(drop),
             ledger=ledger.get(drop, []),
             alarms=alarms.get(drop, []),
             performance=performance.get(drop),
@@ -216,7 +216,7 @@ def _reconcile_drops(spec: UseCaseSpec, lake: Lake, outbox: AlertOutbox, now: da
             level=None if spec.model.intervals is None else spec.model.intervals.level,
         )
         findings += findings_of_refused(spec.name, drop, refused, again, accepted)
-        yield outbox.reconcile(spec.name, DROP_SCOPE, drop.isoformat(), findings, now)
+        yield outbox.reconcile(spec.name, DROP_SCOPE, str(drop), findings, now)
 
 
 def _refused_since(use_case: str, outbox: AlertOutbox) -> list[DropKey]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
 from typing import Any
 
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import EARLIEST, LATEST, DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
@@ -14,7 +13,7 @@ from ml_assets.stores.rows import read_rows
 from ml_assets.stores.unchanged import keep_unchanged, table_marks
 
 
-def newest_decision(spec: UseCaseSpec, paths: StatePaths, until: DropKey = date.max) -> dict[str, Any] | None:
+def newest_decision(spec: UseCaseSpec, paths: StatePaths, until: DropKey = LATEST) -> dict[str, Any] | None:
     """Give what the newest drop of `decisions` asks for; `is_judged` says whether a verdict as of it was given.
 
     Drops that were run together, as after an outage, may hold a request for retraining that nobody could act on before
@@ -25,7 +24,7 @@ def newest_decision(spec: UseCaseSpec, paths: StatePaths, until: DropKey = date.
     folder, reach = paths.lake / spec.name, spec.retraining.replay_every
     mark = (until, table_marks(folder, ("decisions", "champion")))
     name = ("newest decision", folder, reach)
-    return keep_unchanged(name, mark, lambda: _read(Lake(folder, is_pinned=True), reach, until))
+    return keep_unchanged(name, mark, lambda: _read(Lake(folder, is_pinned=True), spec, until))
 
 
 def are_decided(lake: Lake, drops: Sequence[DropKey]) -> bool:
@@ -33,14 +32,14 @@ def are_decided(lake: Lake, drops: Sequence[DropKey]) -> bool:
     return set(drops) <= {row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])}
 
 
-def _read(lake: Lake, reach: timedelta, until: DropKey) -> dict[str, Any] | None:
+def _read(lake: Lake, spec: UseCaseSpec, until: DropKey) -> dict[str, Any] | None:
     decided = [row["batch_date"] for row in read_rows(lake, "decisions", ["batch_date"])]
     days = [drop for drop in decided if drop <= until]
     if not days:
         return None
     newest = max(days)
     judged = {row["as_of"] for row in read_rows(lake, "champion", ["as_of"]) if row["as_of"] <= until}
-    since = max(newest - reach, max(judged, default=date.min))
+    since = max(spec.calendar.earlier(newest, spec.retraining.replay_every), max(judged, default=EARLIEST))
     recent = [row for row in read_rows(lake, "decisions", None, (since, newest)) if row["batch_date"] > since]
     recent.sort(key=lambda row: row["batch_date"])
     row = recent[-1] if recent else read_rows(lake, "decisions", None, (newest, newest))[0]

@@ -35,7 +35,7 @@ from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.shadows import SHADOWS, read_verdicts
 from ml_assets.serving.routing import Promotion, champion_of
 from ml_assets.serving.shadows import as_promotion
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql
 from ml_assets.spec.tables import declared_lake_tables
 from ml_assets.spec.tables.monitoring import PERFORMANCE_REPORT, PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
@@ -175,7 +175,7 @@ class _FollowedLosses:
         past = read_rows(
             self._state.lake, REPORT, [*_READ, task.loss_metric.name, task.mean_label],
             where=f"role IN {_FOLLOWED} AND slice_column IS NULL AND model_version = '{version}' "
-            f"AND batch_date < DATE '{self._first}'",
+            f"AND batch_date < {key_sql(self._first)}",
         )  # fmt: skip
         rows = [*past, *(row for row in self._measured if row["model_version"] == version)]
         return _Followed(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.decisions.incidents import Incident
@@ -12,7 +11,8 @@ from ml_assets.monitoring.quality_over_time import quality_by_week, week_of, wor
 from ml_assets.pipeline.champion.record import BY_HAND, FALLBACK, GATE, PROMOTED, drop_of, read_record
 from ml_assets.pipeline.monitoring.plain_values import plain
 from ml_assets.pipeline.monitoring.serving_quality import newest_verdict_by, serving_fallback
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_of_moment
+from ml_assets.spec.key_arrays import plain_keys
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.tasks import task_of
 from ml_assets.stores.alert_outbox import AlertOutbox
@@ -47,14 +47,14 @@ def quality_over_time(spec: UseCaseSpec, state: UseCaseState, first: DropKey | N
         quality. Before the first run `last` and `matured_until` are null, and nothing is listed.
     """
     decided = _decided(state.lake, last)
-    begins = first or spec.calendar.start
+    begins = first or spec.calendar.first_drop
     with state.connect() as connection:
         record = read_record(connection, state.lake)
         until = judged_window(spec, decided)[1] if decided else None
         weeks: list[Row] = []
         if until is not None and until >= begins:
             scored = read_scored(connection, spec, state.lake, (begins, until), known_by=decided)
-            weeks = quality_by_week(task_of(spec.task), scored, spec.calendar.start, spec.worklist.capacity)
+            weeks = quality_by_week(task_of(spec.task), scored, spec.calendar.first_drop, spec.worklist.capacity)
     bounds = (begins, decided or begins)
     return plain({
         "use_case": spec.name, "first": begins, "last": decided, "matured_until": until,
@@ -78,16 +78,14 @@ def read_scored(
 
     The frame is what `quality_by_week` takes. A table that is not there yet gives no rows.
     """
+    key = f"SELECT NULL::{spec.calendar.key_type} AS batch_date, NULL::VARCHAR AS example_id"
     empty = {
-        "predictions": "SELECT NULL::DATE AS batch_date, NULL::VARCHAR AS example_id, NULL::DOUBLE AS score, "
-        "NULL::DOUBLE AS baseline_score WHERE false",
-        "shadow_predictions": "SELECT NULL::DATE AS batch_date, NULL::VARCHAR AS example_id, NULL::VARCHAR AS role, "
-        "NULL::DOUBLE AS score WHERE false",
-        "labels": "SELECT NULL::DATE AS batch_date, NULL::VARCHAR AS example_id, NULL::INTEGER AS label, "
-        "NULL::TIMESTAMPTZ AS known_at WHERE false",
+        "predictions": f"{key}, NULL::DOUBLE AS score, NULL::DOUBLE AS baseline_score WHERE false",
+        "shadow_predictions": f"{key}, NULL::VARCHAR AS role, NULL::DOUBLE AS score WHERE false",
+        "labels": f"{key}, NULL::INTEGER AS label, NULL::TIMESTAMPTZ AS known_at WHERE false",
     }
     for table, nothing in empty.items():
-        bounds = (spec.calendar.start, known_by or drops[1]) if table == "labels" else drops
+        bounds = (spec.calendar.first_drop, known_by or drops[1]) if table == "labels" else drops
         found = lake.relation(connection, table, bounds) if lake.has(table) else connection.sql(nothing)
         found.create_view(table, replace=True)
     frame = connection.sql(
@@ -104,7 +102,7 @@ def read_scored(
         ORDER BY p.batch_date, p.example_id
         """
     ).df()
-    return frame.assign(batch_date=frame["batch_date"].dt.date)
+    return frame.assign(batch_date=plain_keys(frame["batch_date"]))
 
 
 def _decided(lake: Lake, last: DropKey | None) -> DropKey | None:
@@ -122,7 +120,7 @@ def _events(
     """List what happened in the drops, in their order, each with its week."""
     found = [*_events_of_record(spec, record, drops), *_events_of_incidents(incidents, drops)]
     found.sort(key=lambda event: event["drop"])
-    return [{"week": week_of(event["drop"], spec.calendar.start), **event} for event in found]
+    return [{"week": week_of(event["drop"], spec.calendar.first_drop), **event} for event in found]
 
 
 def _events_of_record(
@@ -159,12 +157,12 @@ def _events_of_incidents(incidents: Sequence[Incident], drops: tuple[DropKey, Dr
     for incident in incidents:
         opened = _drop_of(incident)
         if incident.kind in QUALITY_INCIDENTS and drops[0] <= opened <= drops[1]:
-            closed = incident.until if incident.until and incident.until[:10] <= drops[1].isoformat() else None
+            closed = incident.until if incident.until and incident.until[:10] <= str(drops[1]) else None
             yield _event(opened, incident.kind, None, incident.message, closed)
 
 
 def _drop_of(incident: Incident) -> DropKey:
-    return date.fromisoformat(incident.since[:10])
+    return key_of_moment(incident.since)
 
 
 def _event(drop: DropKey, kind: str, model_version: str | None, message: str, until: str | None = None) -> Row:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.monitoring.performance import judged_window
@@ -13,7 +12,7 @@ from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, scan_monitors
 from ml_assets.pipeline.monitoring.plain_values import plain
 from ml_assets.pipeline.monitoring.quality_over_time import read_scored
 from ml_assets.serving.routing import champion_of
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DAY_OF_KEY, DropKey, day_of_key, key_of_moment
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.tasks import task_of
 from ml_assets.stores.alert_outbox import AlertOutbox
@@ -62,12 +61,14 @@ def summarize_replay(
     lake, first, last = Lake(paths.lake / spec.name), steps[0][0], steps[-1][-1]
     with open_session() as connection:
         scored = read_scored(connection, spec, lake, (first, last))
-        drift = _drift(connection, lake, spec.calendar.start, (first, last))
+        drift = _drift(connection, lake, spec.calendar.first_drop, (first, last))
         verdicts = read_record(connection, lake)
-        decided = {row["batch_date"]: row for row in _rows(connection, lake, "decisions", (spec.calendar.start, last))}
+        decided = {
+            row["batch_date"]: row for row in _rows(connection, lake, "decisions", (spec.calendar.first_drop, last))
+        }
     task = task_of(spec.task)
     months = quality_by_month(task, scored, spec.worklist.capacity)
-    begin, capacity = spec.calendar.start, spec.worklist.capacity
+    begin, capacity = spec.calendar.first_drop, spec.worklist.capacity
     weeks = quality_by_week(task, scored, begin, capacity)
     matured = quality_by_week(task, scored[scored["batch_date"] <= judged_window(spec, last)[1]], begin, capacity)
     return plain(
@@ -94,12 +95,13 @@ def _drift(
     """Give the largest ratio of each week, counted from `begin`, and family; what could not be judged is left out."""
     if not any(lake.has(table) for table in MONITORS):
         return []
+    first = f"DATE '{day_of_key(begin)}'"
     scan_monitors(connection, lake, drops).create_view("monitors", replace=True)
     return (
         connection.sql(
             f"""
         WITH judged AS (
-            SELECT DATE '{begin}' + (7 * ((batch_date - DATE '{begin}') // 7))::INTEGER AS week, *
+            SELECT {first} + (7 * (({DAY_OF_KEY} - {first}) // 7))::INTEGER AS week, *
             FROM monitors WHERE state <> 'not enough data' AND ratio IS NOT NULL
         )
         SELECT week, family, ratio, monitor, batch_date, value, z, threshold,
@@ -172,7 +174,7 @@ def _incidents(outbox: AlertOutbox, use_case: str, drops: tuple[DropKey, DropKey
             "opened_at": each.since, "closed_at": each.until,
         }
         for each in outbox.incidents(use_case)
-        if not each.is_event and drops[0] <= date.fromisoformat(each.since[:10]) <= drops[1]
+        if not each.is_event and drops[0] <= key_of_moment(each.since) <= drops[1]
     ]  # fmt: skip
 
 

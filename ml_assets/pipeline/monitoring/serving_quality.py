@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any
 
 from ml_assets.pipeline.champion.record import FALLBACK, champion_in
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import LATEST, DropKey
 from ml_assets.spec.tables.monitoring import PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -41,7 +40,7 @@ def serving_fallback(spec: UseCaseSpec, record: Sequence[Mapping[str, Any]], dro
     dict
         `since` (the first drop it serves), `serves` (model or baseline), `model_version` (whose), `why`.
     """
-    next_one = date.max if drop is None else spec.calendar.next_drop(drop)
+    next_one = LATEST if drop is None else spec.calendar.next_drop(drop)
     entry = champion_in(record, next_one)
     if entry is None or entry["decided_by"] != FALLBACK:
         return None

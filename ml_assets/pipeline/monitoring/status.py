@@ -10,7 +10,7 @@ from ml_assets.pipeline.champion.record import FALLBACK, damage_of, newest_champ
 from ml_assets.pipeline.monitoring.serving_quality import newest_verdict_by, serving_fallback
 from ml_assets.pipeline.runs.first_runs import ways_to_begin
 from ml_assets.serving.routing import champion_of
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql
 from ml_assets.spec.received import FILE_NOTE
 from ml_assets.spec.tables.features import CLOSED_DROPS
 from ml_assets.spec.use_case import UseCaseSpec
@@ -193,7 +193,7 @@ def _next(
 ) -> dict[str, str]:
     name = spec.name
     if not landed:
-        start = spec.calendar.start
+        start = spec.calendar.first_drop
         return {f"ml-assets land {name} --help": f"nothing has landed yet: a past, or the files of {start}"}
     if facts["missing"]:
         first = facts["missing"][0].rpartition(" ")[2]
@@ -247,9 +247,9 @@ def content_hashes(
     for table in tables or state.lake.tables():
         with state.connect() as connection:
             is_partitioned = state.lake.files(table).is_partitioned
-            drops = (spec.calendar.start, until) if until and is_partitioned else None
+            drops = (spec.calendar.first_drop, until) if until and is_partitioned else None
             relation = state.lake.relation(connection, table, drops)
             if until and not is_partitioned and "as_of" in relation.columns:
-                relation = relation.filter(f"as_of <= DATE '{until}'")
+                relation = relation.filter(f"as_of <= {key_sql(until)}")
             hashes[table] = content_hash(relation)
     return hashes

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml_assets.monitoring.text_drift import MOST, compare_encodings
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.text_drift import TEXT_DRIFT
 from ml_assets.spec.text_features import TextFeature
 from ml_assets.spec.use_case import UseCaseSpec
@@ -31,7 +31,7 @@ def store_text_drift(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[Dro
     monitoring = spec.monitoring
     rows: list[dict[str, Any]] = []
     calendar, length = spec.calendar, monitoring.window + monitoring.reference_window
-    first = max(calendar.start, calendar.earlier(drops[0], length))
+    first = max(calendar.first_drop, calendar.earlier(drops[0], length))
     with state.connect() as connection:
         state.lake.relation(connection, "features", (first, drops[-1])).create_view("_stored")
         names = [name for encoder in spec.features.text for name in encoder.feature_names()]
@@ -46,10 +46,10 @@ def store_text_drift(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[Dro
             for encoder in spec.features.text:
                 if not held.issuperset(encoder.feature_names()):
                     continue  # features of before the encoder was declared
-                before = _read(connection, encoder, begun - monitoring.reference_window, begun)
+                before = _read(connection, encoder, calendar.earlier(begun, monitoring.reference_window), begun)
                 found = compare_encodings(before, _read(connection, encoder, begun, drop))
                 rows.append({"batch_date": drop, "encoder": encoder.name, **vars(found)})
-    state.lake.replace_drops(TEXT_DRIFT.name, arrow_rows(TEXT_DRIFT, rows), drops)
+    state.lake.replace_drops(TEXT_DRIFT.name, arrow_rows(of_use_case(TEXT_DRIFT, spec), rows), drops)
     return rows
 
 
@@ -59,9 +59,9 @@ def _read(
     """Read encodings of the drops in (after, last], in order of time; those of null texts are left out."""
     listed = ", ".join(f'"{name}"' for name in encoder.feature_names())
     found = connection.execute(
-        f"SELECT {listed} FROM (SELECT * FROM _encoded WHERE batch_date BETWEEN ? AND ? AND "
+        f"SELECT {listed} FROM (SELECT * FROM _encoded WHERE batch_date > ? AND batch_date <= ? AND "
         f'"{encoder.feature_names()[0]}" IS NOT NULL ORDER BY _key, example_id LIMIT {MOST}) '
         "ORDER BY batch_date, example_id",
-        [after + timedelta(days=1), last],
+        [after, last],
     ).fetchnumpy()
     return np.stack([np.asarray(column, dtype=np.float64) for column in found.values()], axis=1)

@@ -25,10 +25,12 @@ def ways_to_begin(spec: UseCaseSpec, first: DropKey, last: DropKey, run_until: D
     name, calendar = spec.name, spec.calendar
     whole = f"ml-assets batch {name} --from {first} --to {last}"
     middle = _first_training(spec, last, run_until)
-    if middle is None or last - middle <= spec.retraining.replay_every:  # there is nothing to speak of to replay
+    if (
+        middle is None or calendar.span(middle, last) <= spec.retraining.replay_every
+    ):  # there is nothing to speak of to replay
         return {whole: "drops that landed and were not run"}
-    is_over = calendar.end is not None and last >= calendar.end
-    after = f"; none comes: `calendar.end` is {calendar.end}" if is_over else ""
+    is_over = calendar.last_drop is not None and last >= calendar.last_drop
+    after = f"; none comes: `calendar.end` is {calendar.last_drop}" if is_over else ""
     live = {
         whole: "1. to go live today: run the whole past,",
         f"ml-assets retrain {name} --as-of {last}": f"and train on all of it; the model serves the drops after {last}"
@@ -49,8 +51,8 @@ def _first_training(spec: UseCaseSpec, last: DropKey, run_until: DropKey | None)
     """Give the drop to train as of: the newest that was run, or the middle of the past, where either is late enough."""
     calendar = spec.calendar
     needed = 2 * spec.model.holdout + spec.labels.matures_after
-    if run_until is not None and needed <= calendar.span(calendar.start, run_until):
+    if run_until is not None and needed <= calendar.span(calendar.first_drop, run_until):
         return run_until
-    wanted = max(needed, calendar.span(calendar.start, last) / 2)
-    past = calendar.drops_between(calendar.start, last)[:-1]
-    return next((drop for drop in past if calendar.span(calendar.start, drop) >= wanted), None)
+    wanted = max(needed, calendar.span(calendar.first_drop, last) / 2)
+    past = calendar.drops_between(calendar.first_drop, last)[:-1]
+    return next((drop for drop in past if calendar.span(calendar.first_drop, drop) >= wanted), None)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import plain_keys
 from ml_assets.spec.model import Intervals
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.conformal import Margin, adapt_margin, nonconformity
@@ -23,6 +25,24 @@ NO_MARGIN = Margin(float("nan"), float("nan"), float("nan"), 0)
 COLUMNS = ("lower", "upper")
 
 
+@dataclass(frozen=True)
+class _Outcomes:
+    """The labels of a drop's examples, by example and in the order they became known: when each can be used."""
+
+    ready: NDArray[np.datetime64]
+    beyond: NDArray[np.float64]
+    examples: NDArray[np.object_]
+
+    def known_at(self, moment: np.datetime64) -> NDArray[np.float64]:
+        """Give how far each outcome lay beyond its bounds, by the newest label that could be used at a moment."""
+        places = np.flatnonzero(self.ready <= moment)
+        if not places.size:
+            return np.empty(0)
+        names = self.examples[places]
+        is_last = np.append(names[1:] != names[:-1], True)
+        return self.beyond[places[is_last]]
+
+
 @dataclass
 class IntervalMargins:
     """Learns margins drop by drop; the bounds of one model of one drop are computed once.
@@ -32,7 +52,7 @@ class IntervalMargins:
 
     connection: DuckDBPyConnection
     spec: UseCaseSpec
-    _known: dict[tuple[str, int, DropKey], pd.DataFrame] = field(default_factory=dict, init=False)
+    _known: dict[tuple[str, int, DropKey], _Outcomes] = field(default_factory=dict, init=False)
 
     def bounded(
         self, frame: pd.DataFrame, rows: pd.DataFrame, drop: DropKey, bundle: ModelBundle, version: str, features: int
@@ -67,25 +87,13 @@ class IntervalMargins:
             for each in calendar.drops_between(first, calendar.previous_drop(drop))
             if calendar.drop(each).start >= trained_until and calendar.drop(each).start < newest
         ]
-        matured = [self._matured(each, drop, bundle, version, features) for each in drops]
+        at = np.datetime64(calendar.batch_at(drop).replace(tzinfo=None), "ns")
+        matured = [self._bounds(each, bundle, version, features).known_at(at) for each in drops]
         ahead = np.array(bundle.intervals.ahead if bundle.intervals is not None else ())
         return adapt_margin(ahead, matured, asked.level, calendar.drops_in(asked.window))
 
-    def _matured(self, each: DropKey, drop: DropKey, bundle: ModelBundle, version: str, features: int):  # noqa: ANN202 - an array
-        """Give how far the outcomes of a drop lay beyond its bounds, of those known by the batch of `drop`."""
-        known = self._bounds(each, bundle, version, features)
-        # known by then and landed by then: a file that came late says when it was known, and was not there
-        is_known = (
-            (known["prediction_at"] <= self.spec.matured_by(drop))
-            & (known["known_at"] <= self.spec.calendar.batch_at(drop))
-            & (known["landed"] <= drop)
-        )
-        rows = known.loc[is_known.to_numpy(dtype=bool)].drop_duplicates("example_id", keep="last")
-        values = (rows[name].to_numpy(dtype=np.float64) for name in ("label", *COLUMNS))
-        return nonconformity(*values)
-
-    def _bounds(self, drop: DropKey, bundle: ModelBundle, version: str, features: int) -> pd.DataFrame:
-        """Give the bounds of a drop's examples, a row a label that became known of them, in the order they did."""
+    def _bounds(self, drop: DropKey, bundle: ModelBundle, version: str, features: int) -> _Outcomes:
+        """Give how far the outcomes of a drop's examples lay beyond its bounds, whenever they became known."""
         key = (version, features, drop)
         if key not in self._known and bundle.intervals is not None:
             rows = self.connection.execute(
@@ -98,9 +106,21 @@ class IntervalMargins:
                 "USING (example_id) ORDER BY b.example_id, l.known_at, l.batch_date"
             ).df()
             self.connection.unregister("_bounds")
-            found["landed"] = found["landed"].dt.date
-            self._known[key] = found
+            self._known[key] = self._outcomes(found)
         return self._known[key]
+
+    def _outcomes(self, found: pd.DataFrame) -> _Outcomes:
+        landed = plain_keys(found["landed"])
+        batches = np.array([self.spec.calendar.batch_at(key).replace(tzinfo=None) for key in landed], "datetime64[ns]")
+        moments = [found[name].dt.tz_convert(UTC).dt.tz_localize(None).to_numpy("datetime64[ns]")
+                   for name in ("prediction_at", "known_at")]  # fmt: skip
+        matured = moments[0] + np.timedelta64(self.spec.labels.matures_after)
+        return _Outcomes(
+            # known by then and landed by then: a file that came late says when it was known, and was not there
+            np.maximum(np.maximum(matured, moments[1]), batches),
+            nonconformity(found["label"], found["lower"], found["upper"]),
+            found["example_id"].to_numpy(),
+        )
 
 
 def describe_margin(margin: Margin) -> Mapping[str, float]:

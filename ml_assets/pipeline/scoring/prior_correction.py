@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ml_assets.pipeline.scoring.intervals import drops_of_intervals
 from ml_assets.serving.prior_shift import NO_SHIFT, PriorShift, learn_shift
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import plain_keys
 from ml_assets.spec.prior_correction import PriorCorrection
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.kept_scores import KeptScores, scores_schema
@@ -54,7 +55,7 @@ class PriorCorrector:
         """The drops whose examples may have matured by the batch of `drop`, in the window, after the training rows."""
         calendar = self.spec.calendar
         newest = self.spec.matured_by(drop)
-        first = max(calendar.start, calendar.earlier(drop, rule.window + self.spec.labels.matures_after))
+        first = max(calendar.first_drop, calendar.earlier(drop, rule.window + self.spec.labels.matures_after))
         return [
             each
             for each in calendar.drops_between(first, calendar.previous_drop(drop))
@@ -74,8 +75,8 @@ class PriorCorrector:
         )
         known = known.loc[is_known.to_numpy(dtype=bool)].drop_duplicates("example_id", keep="last")
         calendar = self.spec.calendar
-        gap = calendar.drops_waited(self.spec.labels.matures_after)
-        places = [calendar.steps(calendar.start, each) for each in known["drop"]]
+        gap = calendar.days_waited(self.spec.labels.matures_after)
+        places = [calendar.days_since_start(each) for each in known["drop"]]
         day: NDArray[np.int64] = np.array(places, dtype=np.int64)
         return learn_shift(
             known["score"].to_numpy(dtype=np.float64),
@@ -111,7 +112,7 @@ class PriorCorrector:
             "ORDER BY s.batch_date, s.example_id, l.known_at, l.batch_date"
         ).df()
         self.connection.unregister("_scores")
-        scored["drop"], scored["landed"] = scored["drop"].dt.date, scored["landed"].dt.date
+        scored["drop"], scored["landed"] = plain_keys(scored["drop"]), plain_keys(scored["landed"])
         known = scored.loc[scored["score"].between(0, 1)]  # what is no probability teaches no shift
         for drop in missing:
             self._scored[model_version, features, drop] = known.loc[known["drop"] == drop]
@@ -125,7 +126,7 @@ class PriorCorrector:
         ).df()
         scored = rows[["batch_date", "example_id", "prediction_at"]].copy()
         scored["score"] = bundle.model.predict(rows) if len(rows) else []
-        return pa.Table.from_pandas(scored, scores_schema(), preserve_index=False)
+        return pa.Table.from_pandas(scored, scores_schema(drops[0]), preserve_index=False)
 
 
 def drops_read(spec: UseCaseSpec, drops: Sequence[DropKey]) -> tuple[DropKey, DropKey]:

@@ -14,8 +14,9 @@ from ml_assets.pipeline.labeling.reviewed_labels import show_labels_that_judge
 from ml_assets.pipeline.results import CheckOutcome
 from ml_assets.serving.selective import NOBODY, RiskCoverage, find_threshold
 from ml_assets.serving.worklist import ranked_sql
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, key_sql
 from ml_assets.spec.routes import ABSTAINED, DECIDED, ESCALATED, Routes
+from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.routes import RISK_COVERAGE, ROUTES
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import show_tables
@@ -57,10 +58,10 @@ def store_routes(spec: UseCaseSpec, state: UseCaseState, routes: Routes, drops: 
         _read(connection, spec, state, routes, drops)
         evidence = {drop: _evidence(connection, spec, routes, drop) for drop in drops}
         rows = [row for drop in drops for row in _route(connection, routes, drop, evidence[drop])]
-    table = arrow_rows(ROUTES, rows)
+    table = arrow_rows(of_use_case(ROUTES, spec), rows)
     state.lake.replace_drops(ROUTES.name, table, drops)
     points = [row for drop in drops for row in _point_rows(drop, evidence[drop])]
-    state.lake.replace_drops(RISK_COVERAGE.name, arrow_rows(RISK_COVERAGE, points), drops)
+    state.lake.replace_drops(RISK_COVERAGE.name, arrow_rows(of_use_case(RISK_COVERAGE, spec), points), drops)
     counts: dict[DropKey, Counter[str]] = {drop: Counter() for drop in drops}
     for row in rows:
         counts[row["batch_date"]][row["route"]] += 1
@@ -87,12 +88,12 @@ def _read(
     """Load the predictions and labels that the drops and their evidence need."""
     calendar = spec.calendar
     oldest = calendar.earlier(calendar.previous_drop(drops[0]), routes.window + spec.labels.matures_after)
-    first = max(calendar.start, oldest)
+    first = max(calendar.first_drop, oldest)
     lake, bounds = state.lake, (first, drops[-1])
     show_tables(connection, {"_all_predictions": lake.files("predictions", drops=bounds)})
     show_labels_that_judge(connection, lake.files("labels", drops=bounds))
     connection.execute("CREATE TEMP TABLE _scored AS SELECT * FROM _all_predictions")
-    connection.execute(f"CREATE TEMP VIEW predictions AS SELECT * FROM _scored WHERE batch_date >= DATE '{drops[0]}'")
+    connection.execute(f"CREATE TEMP VIEW predictions AS SELECT * FROM _scored WHERE batch_date >= {key_sql(drops[0])}")
     held = connection.view("predictions").columns
     connection.execute(f"CREATE TEMP TABLE _ranked AS {ranked_sql(spec.worklist, held)}")
     connection.execute(

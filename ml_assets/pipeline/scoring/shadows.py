@@ -14,6 +14,7 @@ from ml_assets.pipeline.scoring.scoring_model import scoring_model_of
 from ml_assets.serving.scoring import score_drop
 from ml_assets.serving.shadows import PastVerdict, Shadow, shadows_of
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.tables import with_keys
 from ml_assets.spec.tables.models import SHADOW_PREDICTIONS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
@@ -51,7 +52,7 @@ def score_shadows(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKe
             features.version,
         )
         scored = [frame for drop in drops for frame in scorer.score(drop, shadows_of(drop, verdicts))]
-    rows = _shadow_table(scored, features.version)
+    rows = _shadow_table(scored, features.version, drops[0])
     lake.replace_drops(SHADOWS, rows, drops)
     outcome = _check_shadows(scorer.left_out, len(drops))
     return DropResult(Counter(rows["batch_date"].to_pylist()), scorer.notes, checks=(outcome,))
@@ -123,10 +124,10 @@ class _ShadowScorer:
         return found
 
 
-def _shadow_table(scored: Sequence[pd.DataFrame], features_version: int) -> pa.Table:
+def _shadow_table(scored: Sequence[pd.DataFrame], features_version: int, drop: DropKey) -> pa.Table:
     import pyarrow as pa
 
-    schema = arrow_schema(SHADOW_PREDICTIONS)
+    schema = arrow_schema(with_keys(SHADOW_PREDICTIONS, drop))
     parts = [
         pa.Table.from_pandas(frame.assign(_features_version=features_version), schema, preserve_index=False)
         for frame in scored

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ml_assets.decisions.candidate_choice import CandidateChoice, choose_candidate
@@ -13,7 +13,7 @@ from ml_assets.pipeline.evaluation.behaviours import broken_by
 from ml_assets.pipeline.features.versions import definitions_of, lost_features
 from ml_assets.pipeline.training.bundle import BundleFacts, Taken, make_bundle
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, read_key
 from ml_assets.spec.model import TrainingRecipe
 from ml_assets.spec.tables.monitoring import PERFORMANCE_VERDICTS
 from ml_assets.spec.use_case import UseCaseSpec
@@ -76,13 +76,13 @@ def fit_candidate(
     with state.connect() as connection:
         rows = state.lake.relation(connection, TRAINING_SET).order("batch_date, example_id").df()
         start = _start(connection, state, spec, plan["as_of"], version)
-        changes = _changes(connection, state, spec, date.fromisoformat(plan["as_of"]))
+        changes = _changes(connection, state, spec, read_key(plan["as_of"]))
     recipe = _with_history(spec, rows, plan["features"], changes, tell)
     rows = within_history(recipe, rows)
 
     def breaks(model: FittedModel) -> str:
         holdout = rows.loc[rows["split"] == "holdout"][list(plan["features"])]
-        return broken_by(spec, state, model, holdout, date.fromisoformat(plan["as_of"]))
+        return broken_by(spec, state, model, holdout, read_key(plan["as_of"]))
 
     fitted_candidates = _fit_candidates(
         spec, _Choice(recipe, candidate, tune, breaks), rows, plan["features"], start, tell
@@ -163,7 +163,7 @@ def _start(
     """Read the champion to go on from: the one that serves the candidate's own as_of."""
     if all(candidate.warm_start is None for candidate in spec.model.candidates):
         return None
-    incumbent = read_champion_before(connection, state.lake, date.fromisoformat(as_of))
+    incumbent = read_champion_before(connection, state.lake, read_key(as_of))
     if incumbent is None:
         return None
     champion = state.models.load(incumbent.model_version, incumbent.artifact_sha256)

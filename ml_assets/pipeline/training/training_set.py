@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.ingestion.ledger import require_computed
@@ -13,7 +12,8 @@ from ml_assets.pipeline.features.closed_drops import closed_drops, refuse_drop_n
 from ml_assets.pipeline.features.versions import require_one_set, stale_drops
 from ml_assets.pipeline.monitoring.feed_health import read_faults
 from ml_assets.pipeline.training.sampling import EXAMPLES_VIEW, sampled, sampling_of
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, read_key
+from ml_assets.spec.drop_names import named_drop
 from ml_assets.spec.feature_versions import feature_definitions
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.kept_files import scan
@@ -80,7 +80,7 @@ class TrainingSetResult:
     @property
     def as_of(self) -> DropKey:
         """The drop it was drawn as of."""
-        return date.fromisoformat(self.plan.as_of)
+        return read_key(self.plan.as_of)
 
     @property
     def size(self) -> int:
@@ -190,7 +190,7 @@ def rebuild(connection: duckdb.DuckDBPyConnection, lake: Lake, version: int) -> 
 def drawn_before(lake: Lake) -> DropKey | None:
     """Give the drop that the newest training set was drawn as of."""
     plan = lake.metadata(TABLE).get("plan") if lake.has(TABLE) else None
-    return date.fromisoformat(plan["as_of"]) if plan else None
+    return read_key(plan["as_of"]) if plan else None
 
 
 def _drawn_versions(lake: Lake) -> str:
@@ -210,8 +210,9 @@ def choose_as_of(spec: UseCaseSpec, asked: str, computed: Collection[DropKey]) -
     if not asked:
         return newest
     try:
-        as_of = date.fromisoformat(asked)
+        as_of = named_drop(spec.calendar, asked)
     except ValueError as error:
-        raise ValueError(f"as_of: found {asked!r}; allowed: a date such as {newest}") from error
+        kind = "date" if spec.calendar.has_dates else "drop or a date"
+        raise ValueError(f"as_of: found {asked!r}; allowed: a {kind} such as {newest}") from error
     refuse_drop_not_run(spec, computed, as_of, "as_of")
     return as_of

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ml_assets.spec.drop import DropKey, key_type
 from ml_assets.spec.tables import (
     experiments,
     features,
@@ -21,10 +22,10 @@ from ml_assets.spec.tables import (
     sampling,
     text_drift,
 )
-from ml_assets.spec.tables.table import LakeColumn, Table
+from ml_assets.spec.tables.table import KEY_TYPE, LakeColumn, Table
 from ml_assets.spec.use_case import UseCaseSpec
 
-__all__ = ["LakeColumn", "Table", "declared_lake_tables", "main_table", "tables_of_asset"]
+__all__ = ["LakeColumn", "Table", "declared_lake_tables", "main_table", "of_use_case", "tables_of_asset", "with_keys"]
 
 
 def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
@@ -66,8 +67,22 @@ def declared_lake_tables(spec: UseCaseSpec) -> dict[str, Table]:
         *(routes.TABLES if spec.worklist.routes else ()),
         *(experiments.TABLES if spec.experiments else ()),
     ]
-    own = (each.of(spec.task) for each in found)
-    return {each.name: replace(each, columns=each.columns + more.get(each.name, ())) for each in own}
+    whole = [replace(each, columns=each.columns + more.get(each.name, ())) for each in found]
+    return {each.name: of_use_case(each, spec) for each in whole}
+
+
+def of_use_case(table: Table, spec: UseCaseSpec) -> Table:
+    """Give a table as a use case writes it: the columns of its task, and the type that its keys of drops have."""
+    return with_keys(table.of(spec.task), spec.calendar.first_drop)
+
+
+def with_keys(table: Table, key: DropKey) -> Table:
+    """Give a table with the type that keys of drops such as `key` have."""
+    kind = key_type(key)
+    if kind == KEY_TYPE:
+        return table
+    columns = tuple(replace(each, type=kind) if each.type == KEY_TYPE else each for each in table.columns)
+    return replace(table, columns=columns)
 
 
 def tables_of_asset(spec: UseCaseSpec, asset: str) -> list[Table]:

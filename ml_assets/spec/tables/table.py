@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 NEVER_NULL = "never"
+KEY_TYPE = "DATE"  # of keys of drops, and of nothing else; a use case with several drops a day has texts in its place
 TYPES = ("BIGINT", "BOOLEAN", "DATE", "DOUBLE", "INTEGER", "TIMESTAMPTZ", "VARCHAR", "VARCHAR[]")
 
 
@@ -61,8 +62,9 @@ class Table:
     is_by_drop: bool = True
 
     def of(self, task: str) -> Table:
-        """Give the table as use cases of a task write it."""
-        return replace(self, columns=tuple(each for each in self.columns if not each.tasks or task in each.tasks))
+        """Give the table as use cases of a task write it; what it gives is of that task alone."""
+        kept = (each for each in self.columns if not each.tasks or task in each.tasks)
+        return replace(self, columns=tuple(replace(each, tasks=()) for each in kept))
 
     @property
     def types(self) -> dict[str, str]:

@@ -121,3 +121,31 @@ def test_drop_of_a_batch_has_its_partition_at_the_moment_of_the_batch_in_every_z
         keys = partitions_of(spec).get_partition_keys()
 
     assert keys[-1] == str(drop)
+
+
+@pytest.mark.parametrize("timezone", ["America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
+@pytest.mark.parametrize(
+    ("every", "at"),
+    [
+        ("1h", "00:00"), ("20min", "00:10"), ("8h", "05:00"), ("1d", ["06:00", "18:00"]), ("weekday", "06:00"),
+        ("month", "02:30"), ("quarter", "02:30"),
+    ],
+)  # fmt: skip
+def test_partitions_of_every_cadence_are_its_drops_over_both_clock_changes(
+    every: str, at: str | list[str], timezone: str
+) -> None:
+    spec = with_calendar(start="2013-01-31", end="2013-11-30", every=every, at=at, timezone=timezone)
+    last = spec.calendar.last_drop
+
+    keys = partitions_of(spec).get_partition_keys()
+
+    assert last is not None
+    assert keys == [str(drop) for drop in spec.calendar.drops_between(spec.calendar.first_drop, last)]
+
+
+def test_partition_of_a_time_that_clocks_leave_out_is_no_drop() -> None:
+    spec = with_calendar(start="2013-03-09", end="2013-03-11", at=["02:30", "14:30"])
+
+    strays = [key for key in partitions_of(spec).get_partition_keys() if not spec.calendar.is_drop(key)]
+
+    assert strays == ["2013-03-10T0300"]

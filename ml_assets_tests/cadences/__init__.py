@@ -1,0 +1,1 @@
+"""Use cases of other cadences than a day or a week, begun by `new` with its defaults."""
