@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -193,17 +193,15 @@ class WallClock:
         default_factory=dict[int, tuple[list[datetime], list[DropKey]]], compare=False, repr=False
     )
 
-    @cached_property
+    @property
     def mean(self) -> timedelta:
         """Give the length of a drop, on average over four years."""
-        return 1461 * DAY / max(1, sum(len(self._year(year)[0]) for year in range(2021, 2025)))
+        return _lengths_of(self)[0]
 
-    @cached_property
+    @property
     def shortest(self) -> timedelta:
         """Give how long the shortest drop of four years is, by the clock on the wall."""
-        days = [date(2021, 1, 1) + number * DAY for number in range(1461)]
-        walls = [datetime.combine(day, at) for day in filter(self.is_day, days) for at in self.times]
-        return min((after - before for before, after in pairwise(walls)), default=self.mean)
+        return _lengths_of(self)[1]
 
     def is_named(self, key: DropKey) -> bool:
         """Say whether a batch has this key."""
@@ -279,6 +277,15 @@ class WallClock:
     def _takes_place(self, moment: datetime, wall: datetime) -> bool:
         local = moment.astimezone(self.zone).replace(tzinfo=None)
         return local.date() == wall.date() if self._is_daily else local == wall
+
+
+@lru_cache(maxsize=64)
+def _lengths_of(clock: WallClock) -> tuple[timedelta, timedelta]:
+    """Give the mean and the shortest length of a drop of four years, by the clock on the wall."""
+    days = [day for number in range(1461) if clock.is_day(day := date(2021, 1, 1) + number * DAY)]
+    walls = [datetime.combine(day, at) for day in days for at in clock.times]
+    mean = 1461 * DAY / max(1, len(walls))
+    return mean, min((after - before for before, after in pairwise(walls)), default=mean)
 
 
 def _as_date(key: DropKey) -> date:

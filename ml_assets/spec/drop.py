@@ -92,6 +92,19 @@ def read_key(text: str) -> DropKey:
     return text
 
 
+def is_key(text: str) -> bool:
+    """Say whether a text is the name of a drop, and no other moment.
+
+    >>> is_key("2013-07-01T0800Z"), is_key("2013-07-01T08:00:00.000+00:00")
+    (True, False)
+    """
+    try:
+        read_key(text)
+    except ValueError:
+        return False
+    return True
+
+
 def key_of_moment(text: str) -> DropKey:
     """Read the drop that an incident begins with: its key, or the day of the moment that it holds instead.
 

@@ -21,7 +21,9 @@ def write_flights(folder: Path, first: str, last: str) -> tuple[Path, Path]:
     chosen = {}
     for name, rows in feeds.items():
         moments = pd.to_datetime(rows["scheduled_departure_at"], utc=True)
-        chosen[name] = rows[((moments >= first) & (moments < last)).to_numpy()].copy()
+        chosen[name] = rows[
+            ((moments >= pd.Timestamp(first, tz="UTC")) & (moments < pd.Timestamp(last, tz="UTC"))).to_numpy()
+        ].copy()
     departures = chosen["schedule"]
     moments = pd.to_datetime(departures["scheduled_departure_at"], utc=True)
     departures.insert(1, "published_at", (moments - pd.Timedelta(hours=2)).dt.strftime("%Y-%m-%dT%H:%M:%SZ"))

@@ -15,6 +15,7 @@ from ml_assets.features.examples import validate_examples
 from ml_assets.ingestion.acceptance import accept_rows
 from ml_assets.ingestion.reading import read_landed
 from ml_assets.spec.declaration import load_use_case
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.drop_rules import DROP_RULES
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.binary import BINARY
@@ -32,9 +33,9 @@ class RealSlice:
 
     spec: UseCaseSpec
     lake: Lake
-    drops: Sequence[date]
+    drops: Sequence[DropKey]
 
-    def open(self, tables: Sequence[str], drops: tuple[date, date] = (FIRST, LAST)) -> duckdb.DuckDBPyConnection:
+    def open(self, tables: Sequence[str], drops: tuple[DropKey, DropKey] = (FIRST, LAST)) -> duckdb.DuckDBPyConnection:
         """Give a shut-in connection that sees `tables`."""
         connection = duckdb.connect()
         restrict_to_tables(connection, {table: self.lake.files(table, drops=drops) for table in tables}, threads=1)

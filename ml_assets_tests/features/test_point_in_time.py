@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ml_assets.features.feature_table import compute_features, iterate_features
 from ml_assets.spec.calendar import MICROSECOND, Calendar
 from ml_assets.spec.contract import Column, Source
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.features import FeatureSpec, FeatureView, RowExpression
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets_tests.conftest import drawn
@@ -186,7 +187,7 @@ def features_of(
     spec: UseCaseSpec,
     facts: Sequence[Row],
     examples: Sequence[Row],
-    drops: Sequence[date] = DROPS,
+    drops: Sequence[DropKey] = DROPS,
 ) -> pa.Table:
     """Compute the features of the examples of `drops`."""
     asked = [example for example in examples if example["batch_date"] in drops]
@@ -495,7 +496,7 @@ def real_spec(flagship: UseCaseSpec) -> UseCaseSpec:
 @pytest.fixture(
     scope="module", params=["at the batch", pytest.param("scattered over the drop", marks=pytest.mark.slow)]
 )
-def asked(request: pytest.FixtureRequest, real_slice: RealSlice) -> tuple[list[date], pa.Table]:
+def asked(request: pytest.FixtureRequest, real_slice: RealSlice) -> tuple[list[DropKey], pa.Table]:
     """Give real examples of 14 drops, predicted at the batch as declared, or at any moment of their drop."""
     drops = list(real_slice.drops[-14:])
     with real_slice.open(["examples"], (drops[0], drops[-1])) as connection:
@@ -530,7 +531,7 @@ def facts_of(spec: UseCaseSpec) -> list[str]:
 
 
 def test_real_features_are_those_of_a_brute_force_join(
-    real_slice: RealSlice, real_spec: UseCaseSpec, asked: tuple[list[date], pa.Table]
+    real_slice: RealSlice, real_spec: UseCaseSpec, asked: tuple[list[DropKey], pa.Table]
 ) -> None:
     drops, examples = asked
     compared = {"counts": 0, "floats": 0, "nulls": 0}
@@ -562,7 +563,7 @@ def test_real_drops_alone_have_the_bits_of_drops_together(real_slice: RealSlice)
     drops = list(real_slice.drops[-2:])
     tables = facts_of(real_slice.spec)
 
-    def compute(asked: list[date]) -> pa.Table:
+    def compute(asked: list[DropKey]) -> pa.Table:
         with real_slice.open([*tables, "examples"], (real_slice.drops[0], asked[-1])) as connection:
             connection.execute(
                 "CREATE TEMP TABLE _examples AS SELECT * FROM examples WHERE batch_date >= ? "

@@ -23,6 +23,7 @@ from ml_assets.pipeline.runs.steps import BLOCKING_CHECKS
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.reports.candidate_tables import holdout_plots
 from ml_assets.spec.declaration import load_use_case
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.table_files import content_hash
@@ -50,7 +51,7 @@ class World:
     last: date
 
     @property
-    def ranges(self) -> list[tuple[date, date]]:
+    def ranges(self) -> list[tuple[DropKey, DropKey]]:
         return [(self.spec.calendar.start, self.as_of), (self.spec.calendar.next_drop(self.as_of), self.last)]
 
 

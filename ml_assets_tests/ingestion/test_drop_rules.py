@@ -64,7 +64,7 @@ def rows(number: int, **more: Any) -> list[Row]:
 
 def day(number: int, calendar: Calendar = DAILY) -> date:
     """Give the n-th drop of a calendar, from 0."""
-    return calendar.start + number * calendar.every
+    return calendar.start + number * calendar.mean_length
 
 
 def run(

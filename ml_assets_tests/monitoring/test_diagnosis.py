@@ -12,6 +12,7 @@ from ml_assets.monitoring.diagnosis import (
     known_changes,
 )
 from ml_assets.monitoring.drift_report import Row, set_alarm_states
+from ml_assets.spec.drop import DropKey
 from ml_assets_tests.rehearsal import flagship
 
 TIMETABLE = "summer timetable on 2013-03-31"
@@ -129,8 +130,8 @@ def rows_monitor(drop: date, value: float, z: float) -> Row:
 
 
 def test_alarm_that_holds_is_told_by_the_value_over_its_threshold_and_not_counted_as_broken() -> None:
-    ratios: dict[str, dict[date, float]] = {}
-    measured: dict[str, dict[date, Row]] = {}
+    ratios: dict[str, dict[DropKey, float]] = {}
+    measured: dict[str, dict[DropKey, Row]] = {}
     monitoring, record = flagship().monitoring, FaultRecord(flagship())
     seen = [(math.log(10), -20.0), (math.log(20), -10.0), (math.log(72), 0.1)]
     rows = [rows_monitor(BROKEN + number * DAY, value, z) for number, (value, z) in enumerate(seen)]

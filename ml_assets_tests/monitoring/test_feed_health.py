@@ -12,6 +12,7 @@ from ml_assets.monitoring.diagnosis import diagnose_feeds
 from ml_assets.monitoring.drift_report import Row, feed_rows, set_alarm_states
 from ml_assets.monitoring.feed_health import FeedHealth, FeedReading
 from ml_assets.monitoring.feed_profile import NO_ROWS, CategoryCounts, Series
+from ml_assets.spec.drop import DropKey
 from ml_assets_tests.rehearsal import small_spec
 
 START = date(2013, 1, 1)
@@ -33,7 +34,7 @@ def health(*found: Series, categories: tuple[CategoryCounts, ...] = ()) -> FeedH
     return FeedHealth(small_spec(), [rows_of_drops(), *found], categories, {})
 
 
-def read(watched: FeedHealth, statistic: str, source: str = "weather") -> dict[date, FeedReading]:
+def read(watched: FeedHealth, statistic: str, source: str = "weather") -> dict[DropKey, FeedReading]:
     every = [reading for drop in DROPS for reading in watched.read(drop)]
     return {each.drop: each for each in every if (each.source, each.statistic) == (source, statistic)}
 
@@ -147,7 +148,7 @@ def counted(rename_from: date | None) -> CategoryCounts:
     return CategoryCounts("weather", "origin", counts)
 
 
-def diagnosed(watched: FeedHealth, drop: date, ratios: dict[str, dict[date, float]]) -> list[Row]:
+def diagnosed(watched: FeedHealth, drop: date, ratios: dict[str, dict[DropKey, float]]) -> list[Row]:
     rows = set_alarm_states(feed_rows(watched.read(drop)), ratios, small_spec().monitoring, small_spec().calendar)
     diagnose_feeds(rows)
     return rows
@@ -155,7 +156,7 @@ def diagnosed(watched: FeedHealth, drop: date, ratios: dict[str, dict[date, floa
 
 def test_renamed_category_is_unseen_and_vanished_and_called_renamed() -> None:
     watched = health(categories=(counted(FAULT),))
-    ratios: dict[str, dict[date, float]] = {}
+    ratios: dict[str, dict[DropKey, float]] = {}
     said = {}
     for drop in DROPS:
         said[drop] = [row for row in diagnosed(watched, drop, ratios) if row["state"] == "alarm"]
@@ -186,7 +187,7 @@ def test_categories_that_stay_are_neither_unseen_nor_vanished() -> None:
 )
 def test_alarm_says_what_it_looks_like(statistic: str, clean: float, broken: float, kind: str, said: str) -> None:
     watched = health(series(statistic, after_fault(np.full(len(DROPS), clean), broken)))
-    ratios: dict[str, dict[date, float]] = {}
+    ratios: dict[str, dict[DropKey, float]] = {}
     found = [diagnosed(watched, drop, ratios) for drop in DROPS[:43]]
 
     (row,) = [row for row in found[-1] if row["state"] == "alarm"]
@@ -196,7 +197,7 @@ def test_alarm_says_what_it_looks_like(statistic: str, clean: float, broken: flo
 
 def test_fewer_nulls_than_usual_is_no_fault() -> None:
     watched = health(series("null_share", after_fault(np.full(len(DROPS), 0.4), 0.0)))
-    ratios: dict[str, dict[date, float]] = {}
+    ratios: dict[str, dict[DropKey, float]] = {}
     found = [diagnosed(watched, drop, ratios) for drop in DROPS[:43]]
 
     (row,) = [row for row in found[-1] if row["state"] == "alarm"]
@@ -223,7 +224,7 @@ def test_broken_drops_are_no_placebos_for_the_other_monitors_of_their_source() -
 
 def test_rows_that_come_a_day_late_are_a_broken_feed() -> None:
     watched = health(series("age_h", after_fault(np.full(len(DROPS), 12.0), 36.0)))
-    ratios: dict[str, dict[date, float]] = {}
+    ratios: dict[str, dict[DropKey, float]] = {}
     found = [diagnosed(watched, drop, ratios) for drop in DROPS[:42]]
 
     (row,) = [row for row in found[-1] if row["state"] == "alarm"]
@@ -263,7 +264,7 @@ def test_source_that_stops_is_a_broken_feed_in_the_second_drop() -> None:
     counts = [72.0] * 40 + [0.5] * 5
     rows = Series("weather", "", "rows", {drop: float(np.log(n)) for drop, n in zip(DROPS, counts, strict=False)})
     watched = FeedHealth(small_spec(), [rows], [], {})
-    ratios: dict[str, dict[date, float]] = {}
+    ratios: dict[str, dict[DropKey, float]] = {}
     found = [diagnosed(watched, drop, ratios) for drop in DROPS[:42]]
 
     (row,) = [row for row in found[-1] if row["state"] == "alarm"]

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ml_assets.pipeline.scoring.worklist import rank_outcome
 from ml_assets.serving.worklist import draw_worklist, priority_of, unpredicted_weights
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import Worklist
 
 MONDAY, TUESDAY = date(2013, 4, 1), date(2013, 4, 2)
@@ -58,7 +59,7 @@ def test_order_of_rows_changes_nothing() -> None:
 BY_MINUTES = Worklist(capacity=9, rank_by={"minutes": 1.0})
 
 
-def ranked(minutes: Sequence[float | None], scores: Sequence[float]) -> tuple[list[str], dict[date, list[str]]]:
+def ranked(minutes: Sequence[float | None], scores: Sequence[float]) -> tuple[list[str], dict[DropKey, list[str]]]:
     """Draw a list of one drop by minutes; give the order, and what no example has."""
     ids = [chr(ord("a") + place) for place in range(len(scores))]
     drops = pa.array([MONDAY] * len(scores))

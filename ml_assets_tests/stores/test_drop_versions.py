@@ -8,13 +8,14 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.drop_versions import drop_versions
 from ml_assets.stores.lake import Lake
 
 FIRST, SECOND, THIRD = (date(2013, 1, number) for number in (1, 2, 3))
 
 
-def versions(lake: Lake, *rows: tuple[date, int | None, str]) -> dict[date, str]:
+def versions(lake: Lake, *rows: tuple[date, int | None, str]) -> dict[DropKey, str]:
     table = pa.table(
         {
             "batch_date": pa.array([row[0] for row in rows], pa.date32()),

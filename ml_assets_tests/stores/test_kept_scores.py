@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores import kept_scores
 from ml_assets.stores.kept_scores import KeptScores, scores_schema
 from ml_assets.stores.lake import Lake
@@ -18,9 +19,9 @@ DROPS = [date(2024, 1, 1) + timedelta(days=number) for number in range(6)]
 
 class Model:
     def __init__(self, value: float) -> None:
-        self.value, self.scored = value, list[date]()
+        self.value, self.scored = value, list[DropKey]()
 
-    def score(self, drops: Sequence[date]) -> pa.Table:
+    def score(self, drops: Sequence[DropKey]) -> pa.Table:
         self.scored += drops
         at = datetime(2024, 1, 1, tzinfo=UTC)
         rows = [

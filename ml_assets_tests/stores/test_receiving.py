@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.received import ExpectedFile, LandedFile
 from ml_assets.stores.landing import take_file
 from ml_assets.stores.receiving import Folders, LostCopyError, Recorded, receive
@@ -40,7 +41,7 @@ class Source:
         return path
 
     def receive(
-        self, drops: Sequence[date], closed: Collection[date] = (), batch_at: dict[date, datetime] | None = None
+        self, drops: Sequence[DropKey], closed: Collection[date] = (), batch_at: dict[DropKey, datetime] | None = None
     ) -> list[LandedFile]:
         """Receive, and record it as the asset does: the drops are replaced."""
         found = receive(self.folders, self.expected, drops, closed, self.recorded, batch_at)
@@ -55,7 +56,7 @@ def source(tmp_path: Path) -> Source:
     return Source(tmp_path)
 
 
-def named(files: Sequence[LandedFile]) -> list[tuple[date, str, str]]:
+def named(files: Sequence[LandedFile]) -> list[tuple[DropKey, str, str]]:
     return [(file.drop, file.name, file.copy.read_text()) for file in files]
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from ml_assets.cli.console import console, fail, next_steps, print_json, printable, say, use_case_names
 from ml_assets.cli.tables import TableColumn, print_table
 from ml_assets.decisions.incidents import Incident, measured_against
+from ml_assets.spec.drop import is_key
 from ml_assets.spec.use_case import did_you_mean
 from ml_assets.stores.alert_outbox import MOST_TRIES, AlertOutbox, AlertOutboxError, Message
 from ml_assets.stores.alert_relay import (
@@ -124,8 +125,7 @@ def _when_told(message: Message, incident: Incident | None) -> str:
 
 def _moment(at: str) -> str:
     """Write a drop as it is, and a moment of the wall to the minute."""
-    is_drop = len(at) == len("2013-07-01")
-    return at if is_drop else f"{at[:10]} {at[11:16]}Z"
+    return at if is_key(at) else f"{at[:10]} {at[11:16]}Z"
 
 
 def _show_trials(trials: Sequence[DeliveryTest]) -> None:

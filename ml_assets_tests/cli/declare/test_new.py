@@ -127,7 +127,7 @@ def test_decided_draft_is_a_use_case_with_what_the_data_say(root: Path) -> None:
 
 def assert_sizes_fit(spec: UseCaseSpec) -> None:
     """Hold every size of a draft against the holdout."""
-    every, holdout, gate = spec.calendar.every, spec.model.holdout, spec.model.gate
+    every, holdout, gate = spec.calendar.mean_length, spec.model.holdout, spec.model.gate
     drops = holdout // every
     assert (4 if every > timedelta(days=1) else 7) <= drops <= 28
     assert 2 <= gate.min_days <= max(2, drops // 2)

@@ -20,6 +20,7 @@ from ml_assets.pipeline.ingestion.ready_drops import (
 )
 from ml_assets.pipeline.monitoring.newest_decision import newest_decision
 from ml_assets.spec.contract import Upload
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
@@ -61,7 +62,7 @@ def take(paths: StatePaths, until: date | None = None, deadline: date | None = N
     return find_ready_drops(SPEC, paths, now=NOW, is_patient=True, until=until, deadline=deadline)
 
 
-def bounds(due: ReadyRange | str) -> tuple[date, date]:
+def bounds(due: ReadyRange | str) -> tuple[DropKey, DropKey]:
     assert isinstance(due, ReadyRange), due
     return due.first, due.last
 

@@ -19,6 +19,7 @@ from ml_assets.pipeline.labeling.review_queue import store_review_queue
 from ml_assets.pipeline.labeling.review_tasks import ReviewDesk, ReviewTask
 from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
 from ml_assets.spec.declaration import load_use_case
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.review import answers_source
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
@@ -66,7 +67,7 @@ def state(ran: Path, tmp_path: Path) -> UseCaseState:
     return UseCaseState(spam_spec().name, StatePaths(Path(shutil.copytree(ran, tmp_path / "state"))))
 
 
-def queue_hash(state: UseCaseState, drops: Sequence[date]) -> str:
+def queue_hash(state: UseCaseState, drops: Sequence[DropKey]) -> str:
     with state.connect() as connection:
         return content_hash(state.lake.relation(connection, "review_queue", (drops[0], drops[-1])))
 

@@ -83,7 +83,7 @@ def test_newest_decision_that_holds_back_holds_back(action: str, paths: StatePat
 
 
 def test_request_of_long_ago_is_not_acted_on(paths: StatePaths) -> None:
-    steps = SPEC.retraining.replay_every // SPEC.calendar.every
+    steps = SPEC.retraining.replay_every // SPEC.calendar.mean_length
     decide(paths, **{"_1": ASKED, **{f"_{number}": {} for number in range(2, steps + 2)}})
 
     assert found(paths)[1] == "nothing"

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from ml_assets.cli import app
 from ml_assets.pipeline.scoring.worklist import store_worklist
+from ml_assets.spec.drop import DropKey
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.use_case_state import UseCaseState
@@ -50,7 +51,7 @@ def state(ran: Path, tmp_path: Path) -> UseCaseState:
     return UseCaseState(spam_spec().name, StatePaths(Path(shutil.copytree(ran, tmp_path / "state"))))
 
 
-def hashes(state: UseCaseState, first: date, last: date) -> list[str]:
+def hashes(state: UseCaseState, first: DropKey, last: DropKey) -> list[str]:
     with state.connect() as connection:
         return [content_hash(state.lake.relation(connection, name, (first, last))) for name in TABLES]
 
