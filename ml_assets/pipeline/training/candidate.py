@@ -77,26 +77,50 @@ def fit_candidate(
         rows = state.lake.relation(connection, TRAINING_SET).order("batch_date, example_id").df()
         start = _start(connection, state, spec, plan["as_of"], version)
         changes = _changes(connection, state, spec, date.fromisoformat(plan["as_of"]))
-    recipe = _with_history(spec, rows, plan["features"], changes, tell)
+    facts = BundleFacts(plan["as_of"], plan["holdout_after"], plan["matured_until"], record["content_hash"],
+                        tuple(plan["features"]))  # fmt: skip
+    asked = AskedFit(facts, candidate, tune, start, changes)
+    fitted_candidates, bundle, rows = fit_bundle(spec, state, rows, asked, tell)
+    return FittedCandidate(fitted_candidates, bundle, state.models.save(bundle), rows, version)
+
+
+@dataclass(frozen=True)
+class AskedFit:
+    """What a candidate is fitted with, besides the rows of a training set.
+
+    Attributes
+    ----------
+    candidate
+        Fixes which candidate is taken; empty takes the best.
+    start
+        The champion that a warm start goes on from.
+    changes
+        Moments at which a change began: where the history may begin.
+    """
+
+    facts: BundleFacts
+    candidate: str = ""
+    tune: bool = False
+    start: Start | None = None
+    changes: Sequence[datetime] = ()
+
+
+def fit_bundle(
+    spec: UseCaseSpec, state: UseCaseState, rows: pd.DataFrame, asked: AskedFit, tell: Callable[[str], None]
+) -> tuple[FittedCandidates, ModelBundle, pd.DataFrame]:
+    """Fit the candidates on a training set and take one; gives all of them, its model, and the rows it was given."""
+    facts, as_of = asked.facts, date.fromisoformat(asked.facts.as_of)
+    recipe = _with_history(spec, rows, facts.features, asked.changes, tell)
     rows = within_history(recipe, rows)
 
     def breaks(model: FittedModel) -> str:
-        holdout = rows.loc[rows["split"] == "holdout"][list(plan["features"])]
-        return broken_by(spec, state, model, holdout, date.fromisoformat(plan["as_of"]))
+        holdout = rows.loc[rows["split"] == "holdout"][list(facts.features)]
+        return broken_by(spec, state, model, holdout, as_of)
 
-    fitted_candidates = _fit_candidates(
-        spec, _Choice(recipe, candidate, tune, breaks), rows, plan["features"], start, tell
-    )
-    facts = BundleFacts(plan["as_of"], plan["holdout_after"], plan["matured_until"], record["content_hash"],
-                        tuple(plan["features"]))  # fmt: skip
-    bundle = make_bundle(
-        Taken(fitted_candidates.recipe, fitted_candidates.candidates, fitted_candidates.choice.name),
-        rows,
-        facts,
-        start=start,
-        tell=tell,
-    )
-    return FittedCandidate(fitted_candidates, bundle, state.models.save(bundle), rows, version)
+    choice = _Choice(recipe, asked.candidate, asked.tune, breaks)
+    fitted = _fit_candidates(spec, choice, rows, facts.features, asked.start, tell)
+    taken = Taken(fitted.recipe, fitted.candidates, fitted.choice.name)
+    return fitted, make_bundle(taken, rows, facts, start=asked.start, tell=tell), rows
 
 
 def record_candidate(
