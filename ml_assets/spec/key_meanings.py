@@ -251,6 +251,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "min_alarmed_importance": "share of what the champion leans on that has to drift before it is trained again",
         "first_after": "how much matured past the first model needs",
         "replay_every": "how many drops a replay takes at once",
+        "cost": "what one retraining costs, in the unit of `monitoring.costs`: the policy backtest adds it up",
     },
     "Experiment": {
         "name": "name of the experiment",

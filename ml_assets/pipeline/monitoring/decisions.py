@@ -82,9 +82,9 @@ def decide_drops(
 ) -> list[dict[str, Any]]:
     """Decide in each of `drops`, each by what was known in it."""
     lake, bounds = state.lake, (drops[0], drops[-1])
-    alarms = _alarms(lake, bounds)
+    alarms = read_alarms(lake, bounds)
     performance = _performance(connection, lake, bounds)
-    unfinished = _unfinished(connection, lake, bounds)
+    unfinished = unfinished_sources(connection, lake, bounds)
     counts = {name: _counts(connection, lake, name, bounds) for name in ("examples", "predictions", *MONITORS)}
     record = read_record(connection, lake)
     serving = {drop: champion_in(record, drop) for drop in drops}
@@ -140,17 +140,28 @@ def _scored_drops(
     return by_model
 
 
-def _alarms(lake: Lake, bounds: tuple[DropKey, DropKey]) -> dict[DropKey, list[tuple[str, Alarm]]]:
+def read_alarms(
+    lake: Lake, bounds: tuple[DropKey, DropKey], family: str = ""
+) -> dict[DropKey, list[tuple[str, Alarm]]]:
+    """Read the alarms of drops, of one family of monitors or of all."""
     found: dict[DropKey, list[tuple[str, Alarm]]] = {}
-    columns = ["batch_date", "family", "kind", "monitor", "abs(z) AS z", "threshold", "importance", "meaning"]
-    alarming = read_monitors(lake, columns, bounds, where="state = 'alarm'")
+    columns = ["batch_date", "family", "kind", "monitor", "z", "threshold", "importance", "meaning"]
+    alarming = read_monitors(
+        lake, columns, bounds, where="state = 'alarm'" + (f" AND family = '{family}'" if family else "")
+    )
     for row in sorted(alarming, key=lambda row: (row["batch_date"], row["monitor"])):
-        # what only follows a broken feed is in its meaning, and no evidence of its own
-        if row["kind"] != "broken_feed" or row["family"] == "feed":
-            alarm = Alarm(row["monitor"], row["z"], row["threshold"], row["importance"] or 0.0, row["meaning"] or "")
-            kind = "drift" if row["kind"] == "cannot_tell" else row["kind"]
-            found.setdefault(row["batch_date"], []).append((kind, alarm))
+        alarm = alarm_of(row)
+        if alarm is not None:
+            found.setdefault(row["batch_date"], []).append(alarm)
     return found
+
+
+def alarm_of(row: Mapping[str, Any]) -> tuple[str, Alarm] | None:
+    """Give an alarm with its kind: what only follows a broken feed is in its meaning, and no evidence of its own."""
+    if row["kind"] == "broken_feed" and row["family"] != "feed":
+        return None
+    alarm = Alarm(row["monitor"], abs(row["z"]), row["threshold"], row["importance"] or 0.0, row["meaning"] or "")
+    return ("drift" if row["kind"] == "cannot_tell" else row["kind"]), alarm
 
 
 def _performance(
@@ -166,9 +177,10 @@ def _performance(
     return {row[0]: Performance(*row[1:]) for row in rows}
 
 
-def _unfinished(
+def unfinished_sources(
     connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[DropKey, DropKey]
 ) -> dict[DropKey, list[str]]:
+    """Name the sources without a final state, by drop."""
     found: dict[DropKey, list[str]] = {}
     for drop, source, state in (
         lake.relation(connection, "drops", bounds).project("batch_date, source, state").fetchall()

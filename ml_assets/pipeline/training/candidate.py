@@ -24,6 +24,7 @@ from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.candidate import MeasuredCandidate, Start, fit_candidates
 from ml_assets.training.estimators import needs_both_classes
 from ml_assets.training.history import choose_history, within_history
+from ml_assets.training.kept_ahead import KeptScoresAhead
 from ml_assets.training.model_kind import FittedModel
 from ml_assets.training.tuning import Trial, tune_candidates
 
@@ -96,6 +97,8 @@ class AskedFit:
         The champion that a warm start goes on from.
     changes
         Moments at which a change began: where the history may begin.
+    kept_ahead
+        Scores of windows that need not be worked out again.
     """
 
     facts: BundleFacts
@@ -103,6 +106,7 @@ class AskedFit:
     tune: bool = False
     start: Start | None = None
     changes: Sequence[datetime] = ()
+    kept_ahead: KeptScoresAhead | None = None
 
 
 def fit_bundle(
@@ -117,7 +121,7 @@ def fit_bundle(
         holdout = rows.loc[rows["split"] == "holdout"][list(facts.features)]
         return broken_by(spec, state, model, holdout, as_of)
 
-    choice = _Choice(recipe, asked.candidate, asked.tune, breaks)
+    choice = _Choice(recipe, asked.candidate, asked.tune, breaks, asked.kept_ahead)
     fitted = _fit_candidates(spec, choice, rows, facts.features, asked.start, tell)
     taken = Taken(fitted.recipe, fitted.candidates, fitted.choice.name)
     return fitted, make_bundle(taken, rows, facts, start=asked.start, tell=tell), rows
@@ -205,6 +209,7 @@ class _Choice:
     candidate: str
     tune: bool
     breaks: Callable[[FittedModel], str]
+    kept_ahead: KeptScoresAhead | None = None
 
 
 def _fit_candidates(
@@ -233,7 +238,9 @@ def _fit_candidates(
         told = ", ".join(f"{each} {said[each.name]:.4f}" for each in (task.loss_metric, task.headline))
         tell(f"{candidate.candidate.name}: {told} {where}")
 
-    candidates = fit_candidates(recipe, rows, features, start=start, on_candidate=tell_candidate)
+    candidates = fit_candidates(
+        recipe, rows, features, start=start, on_candidate=tell_candidate, kept_ahead=asked.kept_ahead
+    )
     if asked.candidate in [candidate.name for candidate in recipe.candidates]:
         choice = CandidateChoice(asked.candidate, (f"{asked.candidate}: fixed by hand",))
     else:
