@@ -29,6 +29,8 @@ OTHER_MEANINGS = {
     "spec/tables/labeling.py": "as labeling/",
     "monitoring/text_drift.py": "how well a classifier tells two sets of texts apart",
     "cli/operate/drift.py": "as monitoring/text_drift.py",
+    "training/domain_classifier.py": "how well a classifier tells two sets of examples apart",
+    "cli/models/diagnose.py": "as training/domain_classifier.py",
     "spec/tables/text_drift.py": "as monitoring/text_drift.py",
     "spec/tables/review.py": "the probability of being asked for",
     "spec/review.py": "a question that people are asked",

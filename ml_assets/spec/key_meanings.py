@@ -251,7 +251,6 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "min_alarmed_importance": "share of what the champion leans on that has to drift before it is trained again",
         "first_after": "how much matured past the first model needs",
         "replay_every": "how many drops a replay takes at once",
-        "cost": "what one retraining costs, in the unit of `monitoring.costs`: the policy backtest adds it up",
     },
     "Experiment": {
         "name": "name of the experiment",
@@ -302,7 +301,7 @@ _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "table": "predictions", "folder": "desk/late", "format": "parquet", "url": "${DESK_DATABASE}",
         "into": "desk.late_flights",
     },
-    "RetrainingSpec": {"periodic": "0 5 * * 1"},
+    "RetrainingSpec": {"periodic": "0 5 * * 1", "cost": 200},
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ PANELS = {
     "Run and watch": ("land", "batch", "status", "alerts", "drift", "performance", "sql", "tables", "fingerprint",
                       "doctor", "housekeep", "ui", "backfill", "requeue", "accept-missing", "extract"),
     "Models": ("retrain", "champion", "approve", "rollback", "experiment", "whatif", "reproduce", "explain", "tune",
-               "ablation", "audit", "accept-feature", "rebuild", "routes", "policies"),
+               "ablation", "audit", "accept-feature", "rebuild", "routes", "policies", "diagnose"),
     "Labels": ("labels", "label-quality", "review"),
     "History": ("replay", "demo"),
     "Upkeep": ("migrate", "backup", "restore"),

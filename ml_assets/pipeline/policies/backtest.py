@@ -15,7 +15,7 @@ from ml_assets.pipeline.monitoring.decisions import read_alarms, unfinished_sour
 from ml_assets.pipeline.monitoring.feed_health import read_faults
 from ml_assets.pipeline.policies.cells import PolicyTable, read_cells
 from ml_assets.pipeline.policies.cutoff_scores import score_cutoffs
-from ml_assets.pipeline.policies.fitted_cutoffs import fit_cutoffs
+from ml_assets.pipeline.policies.fitted_cutoffs import FittedCutoff, fit_cutoffs
 from ml_assets.pipeline.policies.outcomes import read_outcomes
 from ml_assets.pipeline.policies.path import PolicyPath, Upstream, walk
 from ml_assets.pipeline.policies.policy_state import PolicyState
@@ -150,11 +150,16 @@ def build_table(
             f"and score later; at least {LEAST_CUTOFFS} are needed: begin earlier (--from), end later (--to), or take "
             "them closer (--every)"
         )
-    outcomes = read_outcomes(connection, spec, state, cutoffs[0].as_of, request.last)
+    outcomes = read_outcomes(connection, spec, state, learned_until(spec, state, cutoffs), request.last)
     scores = score_cutoffs(connection, spec, state, cutoffs, outcomes, tell)
     faults = read_faults(connection, spec, state.lake, request.last)
     cells = read_cells(spec, state, outcomes)
     return PolicyTable(spec, state, connection, cutoffs, scores, outcomes, faults, cells)
+
+
+def learned_until(spec: UseCaseSpec, state: PolicyState, cutoffs: Sequence[FittedCutoff]) -> DropKey:
+    """Give the drop of the oldest of the models' newest training rows: what comes after it is scored."""
+    return spec.calendar.drop_receiving(min(each.facts(state).trained_until for each in cutoffs))
 
 
 def read_upstream(connection: duckdb.DuckDBPyConnection, state: PolicyState, table: PolicyTable) -> Upstream:

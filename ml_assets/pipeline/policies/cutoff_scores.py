@@ -76,13 +76,16 @@ def score_cutoffs(
     found = {each.as_of: _read(kept, each, outcomes) for each in cutoffs}
     missing = [each for each in cutoffs if found[each.as_of] is None]
     if missing:
-        raw = _score_raw(connection, state, missing, outcomes, tell)
+        raw = _score_raw(connection, spec, state, missing, outcomes, tell)
         labels = None if spec.model.prior_correction is None else _labels_by_drop(connection, spec, state, outcomes)
         for each, (own, simple, abstained) in zip(missing, raw, strict=True):
             served = np.where(abstained == _OWN, own, simple)
             if labels is not None:
                 served = _shifted(connection, spec, state, each, outcomes, labels, own, served, abstained)
                 tell(f"prior shifts of {each.model_version}")
+            before = slice(0, outcomes.after(each.as_of).start)
+            for values in (served, own, simple, abstained):
+                values[before] = np.nan
             scores = CutoffScores(served, own, simple, abstained)
             for kind in _KINDS:
                 kept[_name(each, outcomes, kind)] = getattr(scores, kind)[outcomes.after(each.as_of)]
@@ -109,6 +112,7 @@ def _read(kept: ArraysInFiles, cutoff: FittedCutoff, outcomes: Outcomes) -> Cuto
 
 def _score_raw(
     connection: duckdb.DuckDBPyConnection,
+    spec: UseCaseSpec,
     state: PolicyState,
     cutoffs: Sequence[FittedCutoff],
     outcomes: Outcomes,
@@ -116,13 +120,15 @@ def _score_raw(
 ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
     """Score the drops with all models, some drops at once: their features are read once."""
     found = [tuple(np.full(outcomes.dates.size, np.nan) for _ in range(3)) for _ in cutoffs]
+    # also the drops between its newest training row and its own: prior shifts are learned on them
+    learned = {each.as_of: spec.calendar.drop_receiving(each.facts(state).trained_until) for each in cutoffs}
     for drops in _in_parts(outcomes):
         relation = state.lake.relation(connection, "features", (drops[0], drops[-1]))
         frame = relation.order("batch_date, example_id").df()
         begin = outcomes.place(drops[0])
         days = outcomes.dates[begin : begin + len(frame)]
         for each, (own, simple, abstained) in zip(cutoffs, found, strict=True):
-            later = int(np.searchsorted(days, np.datetime64(each.as_of, "D"), side="right"))
+            later = int(np.searchsorted(days, np.datetime64(learned[each.as_of], "D"), side="right"))
             if later < len(frame):
                 part = slice(begin + later, begin + len(frame))
                 own[part], simple[part], abstained[part] = _score(each.load(state), frame.iloc[later:])
@@ -181,7 +187,7 @@ def _shifted(  # noqa: PLR0913, PLR0917 - scores, and what their shift is learne
     corrector = PriorCorrector(connection, spec)
     for drop, rows in labels.items():
         if drop > spec.calendar.drop_receiving(datetime.fromisoformat(bundle.trained_until)):
-            known = rows.assign(score=own[rows["place"].to_numpy()])
+            known = rows.assign(score=own[rows["place"].to_numpy(dtype=np.int64)])
             corrector.know(cutoff.model_version, 0, drop, known)
     found = served.copy()
     for drop, part in _parts(outcomes):

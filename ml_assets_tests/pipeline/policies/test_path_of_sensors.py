@@ -18,7 +18,7 @@ from ml_assets.graph.runs import replay as replaying
 from ml_assets.graph.runs.replay import replay
 from ml_assets.pipeline.monitoring.feed_health import read_faults
 from ml_assets.pipeline.policies import fitted_cutoffs as fitting
-from ml_assets.pipeline.policies.backtest import read_upstream
+from ml_assets.pipeline.policies.backtest import learned_until, read_upstream
 from ml_assets.pipeline.policies.cells import PolicyTable
 from ml_assets.pipeline.policies.cutoff_scores import score_cutoffs
 from ml_assets.pipeline.policies.fitted_cutoffs import fit_cutoffs
@@ -64,7 +64,7 @@ def walk_declared(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date])
     own = policy_state(state)
     with own.connect() as connection:
         cutoffs = fit_cutoffs(spec, own, drops, "", lambda _: None)
-        outcomes = read_outcomes(connection, spec, own, drops[0], drops[-1])
+        outcomes = read_outcomes(connection, spec, own, learned_until(spec, own, cutoffs), drops[-1])
         scores = score_cutoffs(connection, spec, own, cutoffs, outcomes, lambda _: None)
         faults = read_faults(connection, spec, own.lake, drops[-1])
         table = PolicyTable(spec, own, connection, cutoffs, scores, outcomes, faults)
@@ -124,7 +124,7 @@ def test_path_through_the_table_equals_what_the_sensors_did(replayed: Replayed) 
 def test_policies_are_compared_on_the_same_examples_and_nothing_is_fitted_twice(
     replayed: Replayed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = PolicyOptions(str(replayed.first), "", "7d" if replayed.spec.name == "late_loans" else "1d", "all",
+    asked = PolicyOptions("", "", "7d" if replayed.spec.name == "late_loans" else "1d", "all",
                           ("cooldown=1d",), as_json=True)  # fmt: skip
     run_policies(replayed.spec, replayed.state, asked)
     found = json.loads(capsys.readouterr().out)
