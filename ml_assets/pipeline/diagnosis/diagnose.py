@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml_assets.decisions.remedy import Remedy, RemedyFacts, choose_remedy, name_change
-from ml_assets.monitoring.diagnosis import feature_origins
 from ml_assets.monitoring.performance import judged_window
 from ml_assets.pipeline.champion.record import champion_in, read_record
 from ml_assets.pipeline.diagnosis.matured_rows import DAY, ScoredRows, read_matured, score_unseen
 from ml_assets.pipeline.diagnosis.shadow import ShadowCandidate, fit_shadow
+from ml_assets.pipeline.diagnosis.telling_features import telling_features
 from ml_assets.pipeline.monitoring.feed_health import read_faults
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
@@ -34,14 +34,12 @@ from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.domain_classifier import DomainShift, tell_apart
-from ml_assets.training.time_proxy_features import time_proxy_features
 
 if TYPE_CHECKING:
     import duckdb
 
 Tell = Callable[[str], None]
 LEVEL, RESAMPLES = 0.9, 400
-LEAST_IMPORTANCE = 0.002  # of the champion's: what it does not lean on explains no change of its loss
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,9 @@ def _split(
     before, now = found.before, found.now
     if min(len(before.rows), len(now.rows)) == 0:
         return None, None
-    domain = tell_apart(before.rows, now.rows, _telling_features(spec, bundle, found), DAY, spec.model.seed)
+    domain = tell_apart(
+        before.rows, now.rows, telling_features(spec, bundle, before.rows, now.rows), DAY, spec.model.seed
+    )
     tell("features of both sides are compared")
     n_before, n_now = len(before.rows), len(now.rows)
     weights = np.ones(n_before) if domain is None else domain_weights(domain.before, n_before, n_now)
@@ -171,28 +171,6 @@ def _split(
     if domain is None:
         change = LossChange(change.before, change.now, LEVEL, change.total, None, None, None, 0.0)
     return domain, change
-
-
-def _telling_features(spec: UseCaseSpec, bundle: ModelBundle, found: _Sides) -> list[str]:
-    """Give the features that the champion leans on, but for two kinds that would tell any two weeks apart.
-
-    Those that act as a date, and those made of earlier outcomes: these follow a change of outcomes, and would call it
-    a change of the examples.
-    """
-    import pandas as pd
-
-    importance = {name: abs(value) for name, value in bundle.model.importance().items()}
-    total = sum(importance.values()) or 1.0
-    of_outcomes = set(spec.labels.sources) - set(spec.examples.sources)
-    origins = feature_origins(spec)
-    leaned = [
-        name
-        for name in bundle.features
-        if importance.get(name, 0.0) / total >= LEAST_IMPORTANCE and not of_outcomes & set(origins.get(name, ()))
-    ]
-    sides = [found.before.rows.assign(split="train"), found.now.rows.assign(split="holdout")]
-    proxies = {each.name for each in time_proxy_features(pd.concat(sides, ignore_index=True), leaned)}
-    return [name for name in leaned if name not in proxies]
 
 
 def _losses(spec: UseCaseSpec, rows: ScoredRows) -> LossRows:
