@@ -44,6 +44,8 @@ OF_THE_TASK = {
     "stats/measured_intervals.py": "its metrics with intervals",
     "stats/metric_conformance.py": "examples of it",
     "stats/decision_costs.py": "the cost of acting on a score",
+    "stats/expected_performance.py": "its metrics, expected before labels",
+    "pipeline/monitoring/expected_quality.py": "as stats/expected_performance.py; it refuses other tasks",
     "stats/logit.py": "log odds",
     "stats/window_measures.py": "counts of the rarer class",
     "training/calibration.py": "curves of probabilities",
