@@ -302,8 +302,13 @@ class _Comparison:
         return float(of_each.sum()) + rule.cost * path.n_retrained
 
     def _saved(self, before: FloatArray, after: FloatArray, level: float) -> Interval:
+        """Give what is saved; a period is resampled whole, so that the sums of periods are all that matters."""
         rng = np.random.default_rng(self._table.spec.model.seed)
-        return paired_day_block_bootstrap(before, after, self._period, rng=rng, resamples=RESAMPLES, level=level)
+        sums = [np.bincount(self._period, each, self._n_periods) for each in (before, after)]
+        periods = np.flatnonzero(np.bincount(self._period, minlength=self._n_periods))
+        return paired_day_block_bootstrap(
+            sums[0][periods], sums[1][periods], periods, rng=rng, resamples=RESAMPLES, level=level
+        )
 
     def _ages(self, triangle: FloatArray, n: FloatArray) -> list[AgeCost]:
         found: list[AgeCost] = []

@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,8 @@ class FittedCutoff:
         Seconds that drawing and fitting took, when it was fitted.
     holdout
         The file of its holdout.
+    trained_until, history_after, is_baseline
+        What a decision asks of the model, so that it need not be read; of fits that kept none, empty.
     """
 
     as_of: DropKey
@@ -61,6 +63,9 @@ class FittedCutoff:
     n_train: int
     fit_s: float
     holdout: Path
+    trained_until: str = ""
+    history_after: str | None = None
+    is_baseline: bool = False
 
     def load(self, state: PolicyState) -> ModelBundle:
         """Read the model."""
@@ -68,7 +73,10 @@ class FittedCutoff:
 
     def facts(self, state: PolicyState) -> ChampionFacts:
         """Give what a decision asks of the model."""
-        return facts_of(self.load(state))
+        if not self.trained_until:
+            return facts_of(self.load(state))
+        after = None if self.history_after is None else datetime.fromisoformat(self.history_after)
+        return ChampionFacts(datetime.fromisoformat(self.trained_until), after, self.is_baseline)
 
     def holdout_rows(self) -> pd.DataFrame:
         """Read the holdout of its training set, in order of drop and example."""
@@ -160,10 +168,11 @@ def _fit(
     import pyarrow as pa
 
     write_arrow(holdout, pa.Table.from_pandas(used.loc[~is_train], preserve_index=False))
-    labels = used.loc[is_train, "label"]
+    labels, known = used.loc[is_train, "label"], facts_of(bundle)
     return FittedCutoff(
         date.fromisoformat(plan.as_of), stored.model_version, stored.artifact_sha256, bundle.candidate,
-        float(labels.mean()), len(labels), time.perf_counter() - begun, holdout,
+        float(labels.mean()), len(labels), time.perf_counter() - begun, holdout, known.trained_until.isoformat(),
+        None if known.history_after is None else known.history_after.isoformat(), known.is_baseline,
     )  # fmt: skip
 
 
