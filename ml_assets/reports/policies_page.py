@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ml_assets.decisions.policies import Policy
-from ml_assets.pipeline.policies.backtest import LEVEL, Backtest, PolicyResult
+from ml_assets.pipeline.policies.backtest import DRAWS, LEVEL, Backtest, PolicyResult
 from ml_assets.reports.figure_style import DIM, SERIES, TEXT, Chart, chart_figure, svg_of
 from ml_assets.reports.page import ColouredCell, PageColumn, PageTable, render_page
 from ml_assets.spec.calendar import format_duration
@@ -45,6 +45,7 @@ def policies_page(spec: UseCaseSpec, found: Backtest, recommendation: str) -> st
         schedule=found.schedule,
         decisions=_decisions(found.results),
         cost=f"{spec.retraining.cost:g}",
+        draws=DRAWS,
         meanings=PageTable(
             [PageColumn("policy"), PageColumn("retrains when", "sentence")],
             [[each.path.policy.name, _meaning(each.path.policy)] for each in found.results],

@@ -5,10 +5,12 @@ Everything here is worked out when a policy first asks for it and kept by name, 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,7 @@ from ml_assets.monitoring.performance import ROLES, ScoredExamples
 from ml_assets.monitoring.performance_verdict import judge_performance
 from ml_assets.pipeline.champion.record import CandidateRow
 from ml_assets.pipeline.evaluation.behaviours import behaviour_rows
-from ml_assets.pipeline.evaluation.comparison import compare_models
+from ml_assets.pipeline.evaluation.comparison import Comparison, compare_models
 from ml_assets.pipeline.evaluation.measures import decision_measures
 from ml_assets.pipeline.evaluation.slices import declared_slices
 from ml_assets.pipeline.evaluation.verdict import evidence_of, judge_comparison
@@ -192,7 +194,7 @@ class PolicyTable:
         names = {each.measure for each in spec.model.gate.guardrails}
         pairs = {name: (roles["candidate"].get(name, nan), roles.get("champion", {}).get(name, nan)) for name in names}
         known = {name: pair for name, pair in pairs.items() if not all(map(math.isnan, pair))}
-        judged, measures = judge_comparison(spec, found, _with(evidence, known), spec.model.gate)
+        judged, measures = judge_comparison(spec, found, replace(evidence, measures=known), spec.model.gate)
         simple = measures["baseline"].loss
         return GateAnswer(
             judged.verdict.outcome,
@@ -221,8 +223,6 @@ class PolicyTable:
 
 def cells_file(spec: UseCaseSpec, state: PolicyState, outcomes: Outcomes) -> Path:
     """Name the file of cells: by the files of the history, and by what is declared about gate and monitoring."""
-    import hashlib
-
     declared = [
         spec.monitoring.model_dump(mode="json"), spec.model.gate.model_dump(mode="json"),
         spec.retraining.min_gain_kept, spec.worklist.model_dump(mode="json"),
@@ -268,17 +268,9 @@ def _report_rows(table: PolicyTable, place: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _metrics(found: Any, role: str) -> dict[str, float]:
+def _metrics(found: Comparison, role: str) -> dict[str, float]:
     return {name: float(each.of(found.labels, found.scores[role])) for name, each in found.task.by_name().items()}
 
 
-def _with(evidence: Any, measures: Mapping[str, tuple[float, float]]) -> Any:
-    from dataclasses import replace
-
-    return replace(evidence, measures=measures)
-
-
 def _day(value: str | None) -> DropKey | None:
-    from datetime import date
-
     return None if value is None else date.fromisoformat(value)

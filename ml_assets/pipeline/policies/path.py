@@ -18,7 +18,7 @@ from ml_assets.pipeline.champion.record import FALLBACK, GATE, PROMOTED, champio
 from ml_assets.pipeline.monitoring.known_state import ChampionFacts, DropReadings, known_state
 from ml_assets.pipeline.policies.cells import PolicyTable, Stints
 from ml_assets.spec.drop import DropKey
-from ml_assets.stats.block_bootstrap import paired_day_block_bootstrap
+from ml_assets.stats.block_bootstrap import Interval, paired_day_block_bootstrap
 from ml_assets.stats.tasks import task_of
 
 FloatArray = NDArray[np.float64]
@@ -167,7 +167,7 @@ class _Walker:
         return max(gains, key=lambda each: each[0])[1] if gains else None
 
 
-def _gain(table: PolicyTable, rows: NDArray[np.bool_], before: FloatArray, after: FloatArray) -> Any:
+def _gain(table: PolicyTable, rows: NDArray[np.bool_], before: FloatArray, after: FloatArray) -> Interval:
     spec, task, y = table.spec, task_of(table.spec.task), table.outcomes.labels[rows]
     return paired_day_block_bootstrap(
         task.losses(y, before), task.losses(y, after), table.outcomes.dates[rows],
