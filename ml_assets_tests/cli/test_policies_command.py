@@ -1,4 +1,4 @@
-"""What `ml-assets policies` refuses, by option and with what is allowed."""
+"""What `policies`, `diagnose` and `expected` refuse, by option and with what is allowed."""
 
 from __future__ import annotations
 
@@ -34,10 +34,13 @@ def refusal(made: Rehearsal, capsys: pytest.CaptureFixture[str], **asked: object
     return " ".join(capsys.readouterr().err.split())
 
 
-def test_use_case_of_which_no_drop_was_run_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["policies", "diagnose", "expected"])
+def test_use_case_of_which_no_drop_was_run_says_what_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setenv("ML_ASSETS_DATA", str(tmp_path / "state"))
 
-    result = CliRunner().invoke(app, ["policies", "flight_delays"], terminal_width=200)
+    result = CliRunner().invoke(app, [name, "flight_delays"], terminal_width=200)
 
     assert result.exit_code == 1
     assert "no drop was run yet. Run `ml-assets batch flight_delays" in " ".join(result.stderr.split())
