@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _HEIGHT, _NAMED = 400, 3
+_LETTER = 0.009  # width of a letter, in widths of the chart
 _LEAST_APART = 0.022  # of the height of the chart: names of points closer than this are moved apart
 
 
@@ -83,15 +84,16 @@ def _name_points(axes: Axes, found: Backtest, n_models: int) -> None:
     named: dict[tuple[int, float], list[str]] = {}
     for each in found.results:
         named.setdefault((each.path.n_promoted, round(each.loss, 9)), []).append(each.path.policy.name)
-    placed: list[tuple[int, float]] = []
+    placed: list[tuple[float, float, float]] = []  # left, right, height of each name
     for (n_promoted, loss), names in sorted(named.items()):
-        height = loss
-        near = [y for x, y in placed if abs(x - n_promoted) < n_models / 3]
-        while any(abs(height - y) < _LEAST_APART * 2 * (high - low) for y in near):
-            height += _LEAST_APART * (high - low)
-        placed.append((n_promoted, height))
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        axes.annotate(", ".join(names[:_NAMED]) + more, (n_promoted, height), (9, -4), textcoords="offset points",
+        text, height = ", ".join(names[:_NAMED]) + more, loss
+        left, right = n_promoted, n_promoted + (len(text) + 2) * n_models * _LETTER
+        beside = [y for begin, end, y in placed if begin < right and left < end]
+        while any(abs(height - y) < _LEAST_APART * 1.8 * (high - low) for y in beside):
+            height += _LEAST_APART * (high - low) / 2
+        placed.append((left, right, height))
+        axes.annotate(text, (n_promoted, height), (9, -4), textcoords="offset points",
                       color=TEXT, fontsize=11)  # fmt: skip
 
 
