@@ -22,6 +22,7 @@ from ml_assets.spec.key_arrays import key_array, key_arrow_type, key_at
 from ml_assets.spec.monitoring import Costs, MonitoringSpec
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.classification import mean_label_at
+from ml_assets.stats.decision_costs import costs_of_acting
 from ml_assets.stats.not_computed import measured
 from ml_assets.stats.task import Task
 
@@ -301,15 +302,10 @@ def _over_constant(task: Task, labels: FloatArray, scores: FloatArray) -> float:
 
 
 def _mean_cost(labels: FloatArray, scores: FloatArray, costs: Costs) -> float:
-    """Mean cost when acting from the score on at which (1 - p) false_alarm <= p missed."""
-    total = costs.false_alarm + costs.missed
+    """Mean cost of acting where that costs no more than waiting is expected to."""
     if labels.size == 0:
         return math.nan
-    if total == 0:
-        return 0.0
-    is_acted_on = scores >= costs.false_alarm / total
-    in_vain, missed = is_acted_on & (labels == 0), ~is_acted_on & (labels == 1)
-    return float(costs.false_alarm * in_vain.sum() + costs.missed * missed.sum()) / labels.size
+    return float(costs_of_acting(labels, scores, false_alarm=costs.false_alarm, missed=costs.missed).mean())
 
 
 def finite_or_none(value: float) -> float | None:

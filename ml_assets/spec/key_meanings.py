@@ -312,7 +312,7 @@ _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "table": "predictions", "folder": "desk/late", "format": "parquet", "url": "${DESK_DATABASE}",
         "into": "desk.late_flights",
     },
-    "RetrainingSpec": {"periodic": "0 5 * * 1"},
+    "RetrainingSpec": {"periodic": "0 5 * * 1", "cost": 200},
 }  # fmt: skip
 
 

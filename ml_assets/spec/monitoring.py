@@ -111,6 +111,9 @@ class RetrainingSpec(Declared):
     )  # fmt: skip
     first_after: Duration = timedelta(days=60)
     replay_every: Duration = timedelta(days=7)
+    cost: float = Field(
+        default=0, ge=0, description="what a retraining costs, in the unit of monitoring.costs; `policies` weighs it"
+    )
     periodic: Annotated[str, AfterValidator(check_cron)] | None = Field(
         default=None, description="cron of the periodic schedule; it is off by default"
     )

@@ -59,6 +59,22 @@ def cost_curve(
     return CostCurve(thresholds, costs, float(thresholds[best]), float(costs[best]), implied, cost(implied))
 
 
+def costs_of_acting(labels: ArrayLike, scores: ArrayLike, *, false_alarm: float, missed: float) -> FloatArray:
+    """Cost of each example, acting from the score on at which (1 - p) false_alarm <= p missed (Elkan, 2001).
+
+    Nothing costs anything where both are zero.
+
+    >>> costs_of_acting([0, 1, 1], [0.3, 0.2, 0.9], false_alarm=1, missed=3).tolist()
+    [1.0, 3.0, 0.0]
+    """
+    y, p = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+    total = false_alarm + missed
+    if total == 0:
+        return np.zeros(y.size)
+    is_acted_on = p >= false_alarm / total
+    return np.where(is_acted_on & (y == 0), float(false_alarm), np.where(~is_acted_on & (y == 1), float(missed), 0.0))
+
+
 def lists_of_days(labels: ArrayLike, scores: ArrayLike, days: ArrayLike, capacity: int) -> tuple[float, float]:
     """Precision and recall of each day's first `capacity` by score, means over days with labels; ties by order given.
 

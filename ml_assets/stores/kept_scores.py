@@ -30,9 +30,10 @@ _MADE_FROM = "_made_from"
 
 @dataclass(frozen=True)
 class KeptScores:
-    """The kept scores of a use case, below `folder`."""
+    """The kept scores of a use case, below `folder`: those of the `most_models` models that were asked for last."""
 
     folder: Path
+    most_models: int = _MOST_MODELS
 
     def of(
         self,
@@ -81,7 +82,7 @@ class KeptScores:
         if kept.num_rows > _MOST_ROWS:
             return
         if write_arrow(file, kept):
-            forget_oldest(self.folder, "*.arrow", _MOST_MODELS)
+            forget_oldest(self.folder, "*.arrow", self.most_models)
 
 
 def scores_schema(drop: DropKey) -> pa.Schema:

@@ -137,10 +137,11 @@ class StoredModel:
 
 
 class ModelStore:
-    """The models of one use case, under `folder`. The bundles that were loaded last stay in memory."""
+    """The models of one use case, under `folder`. The `most_loaded` bundles that were loaded last stay in memory."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most_loaded: int = _MOST_LOADED) -> None:
         self.folder = folder
+        self._most_loaded = most_loaded
         self._loaded: OrderedDict[tuple[str, str], tuple[Hashable, ModelBundle]] = OrderedDict()
 
     def save(self, bundle: ModelBundle) -> StoredModel:
@@ -193,7 +194,7 @@ class ModelStore:
         found = self._loaded.pop(name, None)
         bundle = found[1] if found is not None and found[0] == marks else self._read(model_version, artifact_sha256)
         self._loaded[name] = (marks, bundle)
-        while len(self._loaded) > _MOST_LOADED:
+        while len(self._loaded) > self._most_loaded:
             self._loaded.popitem(last=False)
         return bundle
 

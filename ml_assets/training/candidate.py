@@ -25,6 +25,7 @@ from ml_assets.training.candidate_parameters import FitOptions
 from ml_assets.training.class_balance import balanced, with_label_weights
 from ml_assets.training.estimators import fit_candidate, part_of
 from ml_assets.training.fit_pool import fit_pool, fit_side_by_side
+from ml_assets.training.kept_ahead import AheadMemo, KeptScoresAhead, ahead_memo
 from ml_assets.training.model_kind import FittedModel
 from ml_assets.training.model_kinds import model_kind
 from ml_assets.training.time_folds import Fold, time_folds
@@ -108,6 +109,7 @@ def fit_candidates(
     *,
     start: Start | None = None,
     on_candidate: Callable[[MeasuredCandidate], None] | None = None,
+    kept_ahead: KeptScoresAhead | None = None,
 ) -> list[MeasuredCandidate]:
     """Fit each candidate of `recipe` on the rows of split `train`, and measure it ahead and on those of `holdout`.
 
@@ -119,6 +121,8 @@ def fit_candidates(
         A training set: `split`, `label`, `prediction_at` and the feature columns.
     start
         The champion, for candidates that go on from it.
+    kept_ahead
+        Scores of windows of earlier training sets, which are not worked out again; None works all of them out.
     """
     task = task_of(recipe.task)
     is_train = (rows["split"] == "train").to_numpy()
@@ -129,7 +133,8 @@ def fit_candidates(
     places = np.concatenate([*(np.flatnonzero(fold.test) for fold in folds), np.empty(0, dtype=np.int64)])
     fitted: dict[str, FittedModel] = {}
     measured = []
-    fits = _Fits(recipe, train, names, folds, start)
+    memo = None if kept_ahead is None else ahead_memo(kept_ahead, recipe, train, names)
+    fits = _Fits(recipe, train, names, folds, start, memo)
     alone = [candidate for candidate in recipe.candidates if candidate.kind != "blend"]
     with fit_pool(recipe.threads) as pool:
         # the longest first, so that none begins when the others have ended
@@ -170,6 +175,7 @@ class _Fits:
     names: list[str]
     folds: Sequence[Fold]
     start: Start | None
+    memo: AheadMemo | None = None
 
     def begin(
         self, candidate: ModelCandidate, pool: ThreadPoolExecutor
@@ -178,7 +184,9 @@ class _Fits:
         age = _age_of_start(self.recipe, candidate, self.train, self.names, self.start)
         whole = pool.submit(fit_bare, self.recipe, candidate, self.train, self.names, self.start)
         ahead = partial(score_ahead, self.recipe, candidate, self.train, self.names, goes_on_after=age)
-        return whole, [pool.submit(ahead, fold) for fold in self.folds]
+        if self.memo is None or age is not None:
+            return whole, [pool.submit(ahead, fold) for fold in self.folds]
+        return whole, [pool.submit(self.memo.scored, candidate, fold, partial(ahead, fold)) for fold in self.folds]
 
 
 def score_ahead(

@@ -42,12 +42,19 @@ def broken_by(
 
 def store_behaviours(spec: UseCaseSpec, state: UseCaseState, found: Comparison) -> list[Row]:
     """Try the declared behaviours and measure gaps between groups, and store the rows. Grain: a behaviour or group."""
+    rows = behaviour_rows(spec, state, found)
+    write_evidence(state, BEHAVIOURS, rows, found)
+    return rows
+
+
+def behaviour_rows(spec: UseCaseSpec, state: UseCaseState, found: Comparison) -> list[Row]:
+    """Give a row a declared behaviour that is tried, and a group whose gap is measured."""
     model = (found.candidate.model, found.candidate.envelope)
     tried = _try_on(spec, state, spec.model.behaviours, model, found.features, found.row.as_of)
     rows: list[Row] = [{"as_of": found.row.as_of, **vars(each)} for each in tried]
-    rows += [{"as_of": found.row.as_of, **row} for row in group_gaps(spec, found.window, found.scores["candidate"])]
-    write_evidence(state, BEHAVIOURS, rows, found)
-    return rows
+    return rows + [
+        {"as_of": found.row.as_of, **row} for row in group_gaps(spec, found.window, found.scores["candidate"])
+    ]
 
 
 def behaviour_outcome(rows: Sequence[Row]) -> CheckOutcome:

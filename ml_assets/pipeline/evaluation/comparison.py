@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -111,20 +111,55 @@ def _compare(
     candidate = state.models.load(row.model_version, row.artifact_sha256)
     train = learned_from(drawn, candidate).filter("split = 'train'")
     train_share, n_train = train.aggregate("avg(label), count(*)").fetchall()[0]
-    trained_until = datetime.fromisoformat(candidate.judged_until)
-    champion, champion_until, opponent, lacking = None, None, None, ()
+    champion, lacking = None, ()
     old = rows.iloc[:0]
     if incumbent is not None:
         champion = state.models.load(incumbent.model_version, incumbent.artifact_sha256)
-        champion_until = datetime.fromisoformat(champion.trained_until)
-        opponent, unseen_after = _opponent(champion, trained_until, incumbent.serves)
-        trained_until = max(trained_until, unseen_after)
         now = definitions_of(lake, row.training_set_version)
         lacking = lost_features(connection, lake, incumbent.model_version, champion.features, now)
+        if not lacking and candidate.started_from == incumbent.model_version:
+            old = _old_rows(drawn, datetime.fromisoformat(champion.trained_until))
+    found = compare_models(row, incumbent, candidate, champion, rows, (float(train_share), n_train), tuple(lacking))
+    old_losses: dict[str, float] = {}
+    if found.champion is not None and len(old):  # of its model, also while its baseline serves as the fallback
+        labels = old["label"].to_numpy(dtype=np.float64)
+        both = {"candidate": candidate.judged_model, "champion": found.champion.model}
+        old_losses = {
+            role: task_of(candidate.recipe.task).loss(labels, model.predict(old)) for role, model in both.items()
+        }
+    return replace(found, old_losses=old_losses, n_old=len(old))
+
+
+def compare_models(  # noqa: PLR0913, PLR0917 - what is compared, and on what
+    row: CandidateRow,
+    incumbent: Promotion | None,
+    candidate: ModelBundle,
+    champion: ModelBundle | None,
+    rows: pd.DataFrame,
+    trained_on: tuple[float, int],
+    lacking: tuple[str, ...] = (),
+) -> Comparison:
+    """Score the newest rows that neither candidate nor champion has seen, with both and the baseline.
+
+    Parameters
+    ----------
+    champion
+        The model of `incumbent`; None before the first.
+    rows
+        The holdout of the candidate's training set.
+    trained_on
+        Mean label and number of its training rows.
+    lacking
+        Features of the champion that are declared otherwise by now: with any, it is not compared.
+    """
+    unseen_from = datetime.fromisoformat(candidate.judged_until)
+    champion_until, opponent = None, None
+    if incumbent is not None and champion is not None:
+        champion_until = datetime.fromisoformat(champion.trained_until)
+        opponent, unseen_after = _opponent(champion, unseen_from, incumbent.serves)
+        unseen_from = max(unseen_from, unseen_after)
         champion = None if lacking else champion
-        if champion is not None and candidate.started_from == incumbent.model_version:
-            old = _old_rows(drawn, champion_until)
-    window = newest_unseen(rows, trained_until)
+    window = newest_unseen(rows, unseen_from)
     scores = {
         "candidate": candidate.judged_model.predict(window),
         "baseline": candidate.judged_baseline.predict(window),
@@ -133,16 +168,9 @@ def _compare(
         said, is_wrong = opponent.predict(window), task_of(candidate.recipe.task).scale.is_wrong
         # where the champion gives no score, its baseline is what would serve
         scores["champion"] = np.where(is_wrong(said), champion.judged_baseline.predict(window), said)
-    old_losses: dict[str, float] = {}
-    if champion is not None and len(old):  # of its model, also while its baseline serves as the fallback
-        labels = old["label"].to_numpy(dtype=np.float64)
-        both = {"candidate": candidate.judged_model, "champion": champion.model}
-        old_losses = {
-            role: task_of(candidate.recipe.task).loss(labels, model.predict(old)) for role, model in both.items()
-        }
+    train_share, n_train = trained_on
     return Comparison(
-        row, incumbent, candidate, champion, window, scores, float(train_share), lacking, champion_until, n_train,
-        old_losses, len(old),
+        row, incumbent, candidate, champion, window, scores, train_share, lacking, champion_until, n_train
     )  # fmt: skip
 
 

@@ -33,7 +33,6 @@ def store_measures(spec: UseCaseSpec, state: UseCaseState, found: Comparison) ->
 
 def measure_rows(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
     """Give a row a model and measure: estimate and interval; cost and lists have no interval."""
-    costs = spec.monitoring.costs
     for role, loss in found.old_losses.items():
         yield {"as_of": found.row.as_of, "role": role, "model_version": _version(found, role), "level": LEVEL,
                "measure": f"{found.task.loss_metric.name}_on_old_rows", "estimate": loss, "lower": None, "upper": None,
@@ -48,21 +47,25 @@ def measure_rows(spec: UseCaseSpec, found: Comparison) -> Iterator[Row]:
         for name, each in intervals.items():
             yield {**same, "measure": name, "estimate": each.estimate, "lower": each.lower, "upper": each.upper,
                    "n": each.n, "n_days": each.n_days}  # fmt: skip
-        if found.labels.size:
-            foretold = _foretold(spec, found, role)
-            priority = priority_of(spec.worklist, {SCORE: scores, **foretold})
-            precision, recall = lists_of_days(found.labels, priority, found.days, spec.worklist.capacity)
-            more = {found.task.at_capacity: precision}
-            if found.task.has_classes:
-                curve = cost_curve(found.labels, scores, false_alarm=costs.false_alarm, missed=costs.missed)
-                more = {"cost_at_implied_threshold": curve.implied_cost, "implied_threshold": curve.implied_threshold,
-                        **more, "recall_at_capacity": recall}  # fmt: skip
-            more |= _coverage(spec, found, role)
-            days = len(set(found.days))
-            more |= _amounts(spec, found, foretold, priority)
-            for name, value in more.items():
-                yield {**same, "measure": name, "estimate": value, "lower": None, "upper": None,
-                       "n": int(found.labels.size), "n_days": days}  # fmt: skip
+        for name, value in decision_measures(spec, found, role).items():
+            yield {**same, "measure": name, "estimate": value, "lower": None, "upper": None,
+                   "n": int(found.labels.size), "n_days": len(set(found.days))}  # fmt: skip
+
+
+def decision_measures(spec: UseCaseSpec, found: Comparison, role: str) -> dict[str, float]:
+    """Measure what a model's scores come to as decisions: cost, the list of a day, bounds, and the amounts foretold."""
+    if not found.labels.size:
+        return {}
+    costs, scores = spec.monitoring.costs, found.scores[role]
+    foretold = _foretold(spec, found, role)
+    priority = priority_of(spec.worklist, {SCORE: scores, **foretold})
+    precision, recall = lists_of_days(found.labels, priority, found.days, spec.worklist.capacity)
+    more = {found.task.at_capacity: precision}
+    if found.task.has_classes:
+        curve = cost_curve(found.labels, scores, false_alarm=costs.false_alarm, missed=costs.missed)
+        more = {"cost_at_implied_threshold": curve.implied_cost, "implied_threshold": curve.implied_threshold, **more,
+                "recall_at_capacity": recall}  # fmt: skip
+    return {**more, **_coverage(spec, found, role), **_amounts(spec, found, foretold, priority)}
 
 
 def _coverage(spec: UseCaseSpec, found: Comparison, role: str) -> dict[str, float]:

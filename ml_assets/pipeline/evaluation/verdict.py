@@ -16,10 +16,11 @@ from ml_assets.pipeline.champion.record import evaluation_table
 from ml_assets.pipeline.evaluation.comparison import Comparison, compare
 from ml_assets.pipeline.evaluation.evidence import BEHAVIOURS, MEASURES, SLICES, StaleEvidenceError, require_evidence_of
 from ml_assets.pipeline.training.training_set import TABLE as TRAINING_SET
+from ml_assets.spec.gate import GateRule
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.added_metrics import added_metric
 from ml_assets.stats.block_bootstrap import Interval
-from ml_assets.stats.window_measures import measure_window
+from ml_assets.stats.window_measures import WindowMeasures, measure_window
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.evaluation import gain_over, gain_over_simple
@@ -51,6 +52,16 @@ def judge_candidate(spec: UseCaseSpec, state: UseCaseState, gate_mode: str | Non
     found = compare(state)
     with state.connect() as connection:
         evidence = read_evidence(connection, state.lake, found)
+    judged, measures = judge_comparison(spec, found, evidence, rule)
+    table = evaluation_table(found.row, found.incumbent, judged.verdict, measures, judged.gain, found.days)
+    state.lake.replace("evaluation", table)
+    return judged
+
+
+def judge_comparison(
+    spec: UseCaseSpec, found: Comparison, evidence: Evidence, rule: GateRule
+) -> tuple[JudgedCandidate, dict[str, WindowMeasures]]:
+    """Judge a candidate by the evidence about it; gives the verdict, and the measures of each role."""
     rng = np.random.default_rng(spec.model.seed)
     over_simple = gain_over_simple(found.task, found.labels, found.days, found.scores, found.train_share, rule, rng)
     added = {name: added_metric(name).is_better_high for name in spec.model.metrics}
@@ -70,9 +81,7 @@ def judge_candidate(spec: UseCaseSpec, state: UseCaseState, gate_mode: str | Non
         rule=rule,
         evidence=evidence,
     )
-    table = evaluation_table(found.row, found.incumbent, verdict, measures, gain, found.days)
-    state.lake.replace("evaluation", table)
-    return JudgedCandidate(found, verdict, gain)
+    return JudgedCandidate(found, verdict, gain), measures
 
 
 def read_evidence(connection: duckdb.DuckDBPyConnection, lake: Lake, found: Comparison) -> Evidence:
@@ -82,7 +91,7 @@ def read_evidence(connection: duckdb.DuckDBPyConnection, lake: Lake, found: Comp
     """
     slices, tried, measured = (_rows(connection, lake, name, found) for name in (SLICES, BEHAVIOURS, MEASURES))
     evidence = evidence_of(found, slices, tried, _leaks(connection, lake, found.row.training_set_version))
-    return replace(evidence, measures=_paired(measured))
+    return replace(evidence, measures=paired_measures(measured))
 
 
 def evidence_of(
@@ -120,7 +129,7 @@ def evidence_of(
     )
 
 
-def _paired(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[float, float]]:
+def paired_measures(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[float, float]]:
     """By measure, the candidate's and the champion's; NaN where one was not taken."""
     of_role: dict[str, dict[str, float]] = {}
     for row in rows:

@@ -8,35 +8,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.decisions.failure import ScoredDrop, failure_of
-from ml_assets.decisions.retraining import (
-    TRIGGERS,
-    Alarm,
-    ChangeState,
-    Decision,
-    Performance,
-    RetrainingState,
-    Trigger,
-    decide,
-    stale_limit,
-)
+from ml_assets.decisions.failure import ScoredDrop
+from ml_assets.decisions.retraining import Alarm, Decision, Performance, RetrainingState, decide, stale_limit
 from ml_assets.ingestion.ledger import FINAL_STATES
-from ml_assets.monitoring.performance import judged_window
 from ml_assets.pipeline.champion.decisions import newest_drop
 from ml_assets.pipeline.champion.fallback import apply_fallback
-from ml_assets.pipeline.champion.record import FALLBACK, GATE, PROMOTED, champion_in, read_record
+from ml_assets.pipeline.champion.record import GATE, champion_in, read_record
 from ml_assets.pipeline.features.closed_drops import require_features
+from ml_assets.pipeline.monitoring.known_state import LOOKED_BACK, DropReadings, facts_of, known_state
 from ml_assets.pipeline.monitoring.monitor_rows import MONITORS, read_monitors
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.serving.scoring import NO_SCORE, no_score
-from ml_assets.spec.drop import EARLIEST, DropKey
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.monitoring import RetrainingSpec
 from ml_assets.spec.tables import of_use_case
 from ml_assets.spec.tables.monitoring import DECISIONS
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.tasks import task_of
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.table_rows import arrow_rows
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -45,9 +34,7 @@ if TYPE_CHECKING:
 
 TABLE = DECISIONS.name
 _NO_SCORES = ", ".join(f"'{each}'" for each in {*NO_SCORE.values(), no_score("")})
-_LOOKED_BACK = 200  # newest drops that tell whether a champion has failed; thin ones are taken together
 _RETRAINED_WITHIN = 7  # drops; a replay retrains once a step
-LONG_HISTORY = 80  # drops, or days of several, since a change from which on more of them are no reason to retrain
 
 
 @dataclass(frozen=True)
@@ -98,9 +85,9 @@ def decide_drops(
 ) -> list[dict[str, Any]]:
     """Decide in each of `drops`, each by what was known in it."""
     lake, bounds = state.lake, (drops[0], drops[-1])
-    alarms = _alarms(lake, bounds)
+    alarms = read_alarms(lake, bounds)
     performance = _performance(connection, lake, bounds, str(task_of(spec.task).loss_metric))
-    unfinished = _unfinished(connection, lake, bounds)
+    unfinished = unfinished_sources(connection, lake, bounds)
     counts = {name: _counts(connection, lake, name, bounds) for name in ("examples", "predictions", *MONITORS)}
     record = read_record(connection, lake)
     serving = {drop: champion_in(record, drop) for drop in drops}
@@ -111,35 +98,20 @@ def decide_drops(
         if each is not None
     }
     began = [each["serves_after"] for each in serving.values() if each is not None]
-    looked_back = max(min(began, default=drops[0]), spec.calendar.shift(drops[0], -_LOOKED_BACK))
+    looked_back = max(min(began, default=drops[0]), spec.calendar.shift(drops[0], -LOOKED_BACK))
     scored = _scored_drops(connection, lake, (looked_back, drops[-1]))
     rows: list[dict[str, Any]] = []
     for drop in drops:
         champion = serving[drop]
-        before = [row for row in attempts if row["as_of"] < drop]
-        judged = performance.get(drop, Performance("not enough data"))
-        bundle = bundles[champion["model_version"]] if champion else None
-        last_attempts = _last_attempts(before)
-        broken = tuple(alarm for kind, alarm in alarms.get(drop, []) if kind == "broken_feed")
-        is_fallback = champion is not None and champion["decided_by"] == FALLBACK
-        is_sound = not broken and not unfinished.get(drop)  # otherwise the source is at fault
-        failure = _failure(drop, champion, bundle, scored, judged) if is_sound else None
-        known = RetrainingState(
-            drop=drop,
-            history=spec.calendar.span(spec.calendar.first_drop, drop),
-            champion_as_of=champion["as_of"] if champion else None,
-            last_attempts=last_attempts,
-            broken_feeds=broken,
-            drifts=tuple(alarm for kind, alarm in alarms.get(drop, []) if kind in ("drift", "abrupt")),
-            performance=judged,
-            unfinished=tuple(unfinished.get(drop, [])),
-            training_age=_training_age(spec, drop, bundle),
-            change=_change(spec, drop, judged.since, bundle, last_attempts.get("performance")),
-            refused_gains=_refused_gains(before),
-            poor_gains=poor_gains(before, spec.model.gate.min_gain),
-            failure=failure,
-            later=lambda key, length: spec.calendar.earlier(key, -length),
-            fallback_since=spec.calendar.next_drop(champion["serves_after"]) if champion and is_fallback else None,
+        version = "" if champion is None else champion["model_version"]
+        found = DropReadings(
+            performance.get(drop, Performance("not enough data")),
+            alarms.get(drop, ()),
+            tuple(unfinished.get(drop, ())),
+            scored.get(version, ()),
+        )
+        known = known_state(
+            spec, drop, None if champion is None else (champion, facts_of(bundles[version])), attempts, found
         )
         examples, scored_rows = counts["examples"].get(drop, 0), counts["predictions"].get(drop, 0)
         rows.append(
@@ -150,22 +122,6 @@ def decide_drops(
             }
         )
     return rows
-
-
-def _failure(
-    drop: DropKey,
-    champion: Mapping[str, Any] | None,
-    bundle: ModelBundle | None,
-    scored: Mapping[str, Sequence[ScoredDrop]],
-    judged: Performance,
-) -> str | None:
-    """Return why the champion of a drop has failed. A champion that is the baseline has nothing to fall back to."""
-    if champion is None or bundle is None or champion["serves"] != "model":
-        return None
-    if bundle.candidate == bundle.recipe.baseline.name:
-        return None
-    own = [each for each in scored.get(champion["model_version"], []) if champion["serves_after"] < each.drop <= drop]
-    return failure_of([each for each in own if each.n][-_LOOKED_BACK:], judged.behind_since)
 
 
 def _scored_drops(
@@ -187,85 +143,28 @@ def _scored_drops(
     return by_model
 
 
-def _last_attempts(attempts: Sequence[Mapping[str, Any]]) -> dict[Trigger, DropKey]:
-    """Give, by trigger, as of which drop its cooldown began: its own newest candidate, or the newest promotion."""
-    found: dict[Trigger, DropKey] = {}
-    for trigger in TRIGGERS:
-        asked = (trigger, None, "schedule") if trigger == "staleness" else (trigger, None)  # None: older records
-        own = [row["as_of"] for row in attempts if row["verdict"] == PROMOTED or row["asked_by"] in asked]
-        if own:
-            found[trigger] = max(own)
-    return found
-
-
-def _change(
-    spec: UseCaseSpec, drop: DropKey, since: DropKey | None, bundle: ModelBundle | None, last_attempt: DropKey | None
-) -> ChangeState | None:
-    """Give the change that a retraining of `drop` can learn: a rise of the loss, or what the champion was cut to."""
-    history_after = bundle.recipe.history_after if bundle is not None else None
-    is_learned = since is None and history_after is not None
-    if is_learned and history_after is not None and not isinstance(spec.model.history, timedelta):
-        since = spec.calendar.drop_receiving(history_after + timedelta(microseconds=1))
-    if since is None:
-        return None
-    matured = _matured_drops(spec, since, drop)
-    if is_learned and matured > LONG_HISTORY:
-        return None
-    at_attempt = 0 if last_attempt is None else _matured_drops(spec, since, last_attempt)
-    needed = 2 * spec.calendar.days_in(spec.model.holdout)
-    unit = "drops" if spec.calendar.has_dates else "days"
-    return ChangeState(since, matured, at_attempt, needed, is_learned, unit)
-
-
-def _matured_drops(spec: UseCaseSpec, since: DropKey, drop: DropKey) -> int:
-    """Count the drops, or the days of several, from `since` of which every example has matured by `drop`."""
-    newest = judged_window(spec, drop)[1]
-    return max(0, spec.calendar.days_since_start(newest) - spec.calendar.days_since_start(since) + 1)
-
-
-def _refused_gains(attempts: Sequence[Mapping[str, Any]]) -> tuple[float | None, ...]:
-    """Give what the candidates refused since the last promotion gained, a drop once, in order."""
-    promoted = max((row["as_of"] for row in attempts if row["verdict"] == "promoted"), default=EARLIEST)
-    gains = {row["as_of"]: row["gain"] for row in attempts if row["verdict"] == "refused" and row["as_of"] > promoted}
-    return tuple(gains[as_of] for as_of in sorted(gains))
-
-
-def poor_gains(attempts: Sequence[Mapping[str, Any]], least: float) -> tuple[float | None, ...]:
-    """Give what the newest candidates gained, in order, back to the last one that was promoted for `least` or more.
-
-    One that was promoted for less, because it knows newer rows, has not shown that retraining pays.
-    """
-    newest = {row["as_of"]: row for row in attempts if row["verdict"] in (PROMOTED, "refused")}
-    gains: list[float | None] = []
-    for as_of in sorted(newest, reverse=True):
-        gain = newest[as_of]["gain"]
-        if newest[as_of]["verdict"] == PROMOTED and (gain is None or gain >= least):
-            break  # the first champion has no gain: there was nothing to compare it with
-        gains.append(gain)
-    return tuple(reversed(gains))
-
-
-def _training_age(spec: UseCaseSpec, drop: DropKey, bundle: ModelBundle | None) -> timedelta | None:
-    """How much younger the newest matured example is than the champion's newest training row, never below zero.
-
-    A model that was not refitted is as old as its holdout on its first day.
-    """
-    if bundle is None:
-        return None
-    return max(timedelta(0), spec.matured_by(drop) - datetime.fromisoformat(bundle.trained_until))
-
-
-def _alarms(lake: Lake, bounds: tuple[DropKey, DropKey]) -> dict[DropKey, list[tuple[str, Alarm]]]:
+def read_alarms(
+    lake: Lake, bounds: tuple[DropKey, DropKey], family: str = ""
+) -> dict[DropKey, list[tuple[str, Alarm]]]:
+    """Read the alarms of drops, of one family of monitors or of all."""
     found: dict[DropKey, list[tuple[str, Alarm]]] = {}
-    columns = ["batch_date", "family", "kind", "monitor", "abs(z) AS z", "threshold", "importance", "meaning"]
-    alarming = read_monitors(lake, columns, bounds, where="state = 'alarm'")
+    columns = ["batch_date", "family", "kind", "monitor", "z", "threshold", "importance", "meaning"]
+    alarming = read_monitors(
+        lake, columns, bounds, where="state = 'alarm'" + (f" AND family = '{family}'" if family else "")
+    )
     for row in sorted(alarming, key=lambda row: (row["batch_date"], row["monitor"])):
-        # what only follows a broken feed is in its meaning, and no evidence of its own
-        if row["kind"] != "broken_feed" or row["family"] == "feed":
-            alarm = Alarm(row["monitor"], row["z"], row["threshold"], row["importance"] or 0.0, row["meaning"] or "")
-            kind = "drift" if row["kind"] == "cannot_tell" else row["kind"]
-            found.setdefault(row["batch_date"], []).append((kind, alarm))
+        alarm = alarm_of(row)
+        if alarm is not None:
+            found.setdefault(row["batch_date"], []).append(alarm)
     return found
+
+
+def alarm_of(row: Mapping[str, Any]) -> tuple[str, Alarm] | None:
+    """Give an alarm with its kind: what only follows a broken feed is in its meaning, and no evidence of its own."""
+    if row["kind"] == "broken_feed" and row["family"] != "feed":
+        return None
+    alarm = Alarm(row["monitor"], abs(row["z"]), row["threshold"], row["importance"] or 0.0, row["meaning"] or "")
+    return ("drift" if row["kind"] == "cannot_tell" else row["kind"]), alarm
 
 
 def _performance(
@@ -281,9 +180,10 @@ def _performance(
     return {row[0]: Performance(*row[1:], loss=loss) for row in rows}
 
 
-def _unfinished(
+def unfinished_sources(
     connection: duckdb.DuckDBPyConnection, lake: Lake, bounds: tuple[DropKey, DropKey]
 ) -> dict[DropKey, list[str]]:
+    """Name the sources without a final state, by drop."""
     found: dict[DropKey, list[str]] = {}
     for drop, source, state in (
         lake.relation(connection, "drops", bounds).project("batch_date, source, state").fetchall()

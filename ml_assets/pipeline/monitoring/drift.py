@@ -147,16 +147,16 @@ class _ChampionReference:
 def _compare(
     spec: UseCaseSpec,
     windows: FeatureRows,
-    before: DriftReference,
+    before: DriftReference | None,
     drops: Sequence[DropKey],
     champion: _ChampionReference | None,
 ) -> tuple[dict[DropKey, list[Row]], list[FamilyMeasure]]:
     """Compare the windows of drops that share a reference `before` and a champion with both references.
 
-    `windows` are the rows of all of them, with the champion's scores.
+    `windows` are the rows of all of them, with the champion's scores. A reference that is None is left out.
     """
     monitoring, length = spec.monitoring, spec.calendar.drops_in(spec.monitoring.window)
-    references = [before]
+    references = [] if before is None else [before]
     importance = _importance_shares(champion.bundle) if champion else {}
     if champion is not None:
         references.append(champion.reference)
@@ -202,6 +202,36 @@ def _champion_reference(
 
     own = ("training reference", state.paths.root, spec.name)  # a champion serves for weeks: in a replay for many runs
     return _ChampionReference(promotion, bundle, keep_unchanged(own, key, read))
+
+
+def training_drift(
+    connection: duckdb.DuckDBPyConnection,
+    spec: UseCaseSpec,
+    state: UseCaseState,
+    promotion: Promotion,
+    drops: Sequence[DropKey],
+    faults: FaultRecord,
+) -> list[Row]:
+    """Compare `drops` with the training rows of one model, as if it served them; alarms count from its first drop.
+
+    The rows are those of the family `training` that the report would hold. Drops that persistence looks at and that
+    are not among `drops` count as quiet.
+    """
+    champion = _champion_reference(connection, spec, state, promotion, faults)
+    score = partial(_kept_scores, connection, state, champion)
+    earlier: dict[str, dict[DropKey, float]] = {}
+    told: dict[str, dict[DropKey, Row]] = {}
+    found: list[Row] = []
+    for start in range(0, len(drops), _BLOCKS_AT_ONCE):
+        some = drops[start : start + _BLOCKS_AT_ONCE]
+        first = spec.calendar.window_start(some[0], spec.monitoring.window)
+        windows = _load_features(connection, spec, state.lake, first, some[-1]).cut(first, some[-1], score)
+        by_drop, _ = _compare(spec, windows, None, some, champion)
+        for drop in some:
+            set_alarm_states(by_drop[drop], earlier, spec.monitoring, spec.calendar, told)
+            diagnose_features(by_drop[drop], spec, faults)
+            found += by_drop[drop]
+    return found
 
 
 def _importance_shares(bundle: ModelBundle) -> dict[str, float]:

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ml_assets.monitoring.loss_rise import (
-    FAILED,
-    NO_RISES,
-    UNKNOWN_PRIOR,
-    UNKNOWN_RISE,
-    Rises,
-    learn_losses,
-    learn_margins,
-    learn_residuals,
-    loss_rise,
-    margin_rise,
-    prior_rise,
-)
+from ml_assets.monitoring.loss_rise import FAILED, NO_RISES, Rises
 from ml_assets.monitoring.performance import (
     first_prediction_date,
     measure_performance,
@@ -31,6 +17,7 @@ from ml_assets.monitoring.performance import (
 from ml_assets.monitoring.performance_verdict import judge_performance
 from ml_assets.pipeline.features.closed_drops import require_features
 from ml_assets.pipeline.labeling.reviewed_labels import show_labels_that_judge
+from ml_assets.pipeline.monitoring.followed_losses import UsualLosses, learn_usual
 from ml_assets.pipeline.results import CheckOutcome, DropResult
 from ml_assets.pipeline.scoring.shadows import SHADOWS, read_verdicts
 from ml_assets.serving.routing import Promotion, champion_of
@@ -41,7 +28,6 @@ from ml_assets.spec.tables.monitoring import PERFORMANCE_REPORT, PERFORMANCE_VER
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.not_computed import NotComputed, measured
 from ml_assets.stats.quality_words import labels_and_scores, shift_in_words
-from ml_assets.stats.sequential import DailyMeans, Reference
 from ml_assets.stats.task import Task
 from ml_assets.stats.tasks import task_of
 from ml_assets.stores.failed_measures import noting_failures
@@ -104,20 +90,6 @@ def report_performance(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[D
     return PerformanceResult(result, newest)
 
 
-@dataclass(frozen=True)
-class _Followed:
-    """What is usual for a model: its losses, these less the baseline's, labels less scores; and what is reported.
-
-    `margin` is the mean loss less the baseline's on rows that it had not seen before it served.
-    """
-
-    losses: Reference
-    margin: float
-    margins: Reference | None
-    residuals: Reference | None
-    rows: Sequence[Mapping[str, Any]]
-
-
 class _FollowedLosses:
     """The losses of champions and baselines by drop: as reported before a range, and as measured in it."""
 
@@ -131,7 +103,7 @@ class _FollowedLosses:
     ) -> None:
         self._spec, self._state, self._first, self._promotions = spec, state, first, promotions
         self._measured = [row for row in rows if row["role"] in _FOLLOWED and row.get("slice_column") is None]
-        self._followed: dict[str, _Followed | None] = {}
+        self._followed: dict[str, tuple[UsualLosses, Sequence[Mapping[str, Any]]] | None] = {}
 
     def rises(self, champion: Promotion | None, drop: DropKey) -> Rises:
         """Say by what matured up to `drop` whether the loss of its champion has risen.
@@ -146,15 +118,8 @@ class _FollowedLosses:
         followed = self._followed[version]
         if followed is None:
             return NO_RISES
-        begun = self._begun(champion)
-        rows = [row for row in followed.rows if row["prediction_batch_date"] > begun]
-        margins, residuals, task = followed.margins, followed.residuals, task_of(self._spec.task)
-        loss, usual = task.loss_metric.name, followed.losses.mean
-        return Rises(
-            loss_rise(rows, followed.losses, drop, loss),
-            UNKNOWN_RISE if margins is None else margin_rise(rows, margins, drop, followed.margin, loss),
-            UNKNOWN_PRIOR if residuals is None else prior_rise(rows, residuals, drop, task, usual),
-        )
+        usual, rows = followed
+        return usual.rises(rows, self._begun(champion), drop)
 
     def _begun(self, champion: Promotion) -> DropKey:
         """Give the drop after which the model began to serve this time; while its baseline serves, before that."""
@@ -164,27 +129,18 @@ class _FollowedLosses:
         earlier = [each for each in own if each.serves == "model" and each.sequence < champion.sequence]
         return max(earlier, key=lambda each: each.sequence).serves_after if earlier else champion.serves_after
 
-    def _follow(self, version: str) -> _Followed | None:
+    def _follow(self, version: str) -> tuple[UsualLosses, Sequence[Mapping[str, Any]]] | None:
         """Give what is usual for a model and its rows by drop; None where it recorded nothing before it served."""
-        days = self._state.models.unseen_days(version)
-        if not days:
+        usual = learn_usual(self._spec, self._state.models.unseen_days(version))
+        if usual is None:
             return None
-        n, *measured = np.array([astuple(day)[1:] for day in days], dtype=np.float64).T
-        losses, margins, residuals = (DailyMeans(n, *measured[place : place + 2]) for place in (0, 2, 4))
         task = task_of(self._spec.task)
         past = read_rows(
             self._state.lake, REPORT, [*_READ, task.loss_metric.name, task.mean_label],
             where=f"role IN {_FOLLOWED} AND slice_column IS NULL AND model_version = '{version}' "
             f"AND batch_date < {key_sql(self._first)}",
         )  # fmt: skip
-        rows = [*past, *(row for row in self._measured if row["model_version"] == version)]
-        return _Followed(
-            learn_losses(self._spec, losses),
-            float(np.average(margins.means, weights=margins.n)),
-            learn_margins(self._spec, margins) if np.isfinite(margins.means).all() else None,
-            learn_residuals(self._spec, residuals) if np.isfinite(residuals.means).all() else None,
-            rows,
-        )
+        return usual, [*past, *(row for row in self._measured if row["model_version"] == version)]
 
 
 def _fallback_drops(

@@ -51,6 +51,14 @@ class PriorCorrector:
             return NO_SHIFT
         return self._learn(drop, rule, rows)
 
+    def know(self, model_version: str, features: int, drop: DropKey, rows: "pd.DataFrame") -> None:
+        """Take what a model scored of the examples of a drop as known, instead of scoring them.
+
+        Grain of `rows`: a label that became known of an example, in the order they did: `drop`, `example_id`,
+        `prediction_at`, `score`, `label`, `known_at`, and `landed`, the drop that the label came in.
+        """
+        self._scored[model_version, features, drop] = rows.loc[rows["score"].between(0, 1)]
+
     def _matured(self, drop: DropKey, rule: PriorCorrection, trained_until: datetime) -> list[DropKey]:
         """The drops whose examples may have matured by the batch of `drop`, in the window, after the training rows."""
         calendar = self.spec.calendar

@@ -24,6 +24,7 @@ from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets.training.candidate import MeasuredCandidate, Start, fit_candidates
 from ml_assets.training.estimators import needs_both_classes
 from ml_assets.training.history import choose_history, within_history
+from ml_assets.training.kept_ahead import KeptScoresAhead
 from ml_assets.training.model_kind import FittedModel
 from ml_assets.training.tuning import Trial, tune_candidates
 
@@ -77,26 +78,53 @@ def fit_candidate(
         rows = state.lake.relation(connection, TRAINING_SET).order("batch_date, example_id").df()
         start = _start(connection, state, spec, plan["as_of"], version)
         changes = _changes(connection, state, spec, read_key(plan["as_of"]))
-    recipe = _with_history(spec, rows, plan["features"], changes, tell)
+    facts = BundleFacts(plan["as_of"], plan["holdout_after"], plan["matured_until"], record["content_hash"],
+                        tuple(plan["features"]))  # fmt: skip
+    asked = AskedFit(facts, candidate, tune, start, changes)
+    fitted_candidates, bundle, rows = fit_bundle(spec, state, rows, asked, tell)
+    return FittedCandidate(fitted_candidates, bundle, state.models.save(bundle), rows, version)
+
+
+@dataclass(frozen=True)
+class AskedFit:
+    """What a candidate is fitted with, besides the rows of a training set.
+
+    Attributes
+    ----------
+    candidate
+        Fixes which candidate is taken; empty takes the best.
+    start
+        The champion that a warm start goes on from.
+    changes
+        Moments at which a change began: where the history may begin.
+    kept_ahead
+        Scores of windows that need not be worked out again.
+    """
+
+    facts: BundleFacts
+    candidate: str = ""
+    tune: bool = False
+    start: Start | None = None
+    changes: Sequence[datetime] = ()
+    kept_ahead: KeptScoresAhead | None = None
+
+
+def fit_bundle(
+    spec: UseCaseSpec, state: UseCaseState, rows: pd.DataFrame, asked: AskedFit, tell: Callable[[str], None]
+) -> tuple[FittedCandidates, ModelBundle, pd.DataFrame]:
+    """Fit the candidates on a training set and take one; gives all of them, its model, and the rows it was given."""
+    facts, as_of = asked.facts, read_key(asked.facts.as_of)
+    recipe = _with_history(spec, rows, facts.features, asked.changes, tell)
     rows = within_history(recipe, rows)
 
     def breaks(model: FittedModel) -> str:
-        holdout = rows.loc[rows["split"] == "holdout"][list(plan["features"])]
-        return broken_by(spec, state, model, holdout, read_key(plan["as_of"]))
+        holdout = rows.loc[rows["split"] == "holdout"][list(facts.features)]
+        return broken_by(spec, state, model, holdout, as_of)
 
-    fitted_candidates = _fit_candidates(
-        spec, _Choice(recipe, candidate, tune, breaks), rows, plan["features"], start, tell
-    )
-    facts = BundleFacts(plan["as_of"], plan["holdout_after"], plan["matured_until"], record["content_hash"],
-                        tuple(plan["features"]))  # fmt: skip
-    bundle = make_bundle(
-        Taken(fitted_candidates.recipe, fitted_candidates.candidates, fitted_candidates.choice.name),
-        rows,
-        facts,
-        start=start,
-        tell=tell,
-    )
-    return FittedCandidate(fitted_candidates, bundle, state.models.save(bundle), rows, version)
+    choice = _Choice(recipe, asked.candidate, asked.tune, breaks, asked.kept_ahead)
+    fitted = _fit_candidates(spec, choice, rows, facts.features, asked.start, tell)
+    taken = Taken(fitted.recipe, fitted.candidates, fitted.choice.name)
+    return fitted, make_bundle(taken, rows, facts, start=asked.start, tell=tell), rows
 
 
 def record_candidate(
@@ -181,6 +209,7 @@ class _Choice:
     candidate: str
     tune: bool
     breaks: Callable[[FittedModel], str]
+    kept_ahead: KeptScoresAhead | None = None
 
 
 def _fit_candidates(
@@ -209,7 +238,9 @@ def _fit_candidates(
         told = ", ".join(f"{each} {said[each.name]:.4f}" for each in (task.loss_metric, task.headline))
         tell(f"{candidate.candidate.name}: {told} {where}")
 
-    candidates = fit_candidates(recipe, rows, features, start=start, on_candidate=tell_candidate)
+    candidates = fit_candidates(
+        recipe, rows, features, start=start, on_candidate=tell_candidate, kept_ahead=asked.kept_ahead
+    )
     if asked.candidate in [candidate.name for candidate in recipe.candidates]:
         choice = CandidateChoice(asked.candidate, (f"{asked.candidate}: fixed by hand",))
     else:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from ml_assets.pipeline.monitoring.decisions import poor_gains
+from ml_assets.pipeline.monitoring.known_state import poor_gains
 
 
 def attempts(*found: tuple[str, float | None]) -> list[dict[str, Any]]:

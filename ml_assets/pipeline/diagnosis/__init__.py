@@ -1,0 +1,1 @@
+"""Why the quality of a champion changed, and what would help."""

@@ -1,0 +1,1 @@
+"""Retraining policies tried on a use case's own history."""
