@@ -1,6 +1,6 @@
 """The AUC before labels as NannyML 0.13.1 estimates it, in an environment of its own: this file needs no ml_assets.
 
-    python -m venv nml && nml/bin/pip install nannyml==0.13.1
+    python -m venv nml && nml/bin/pip install nannyml==0.13.1 statsmodels
     nml/bin/python expected_quality_nannyml.py scores.csv estimates.csv [--reference-until 2013-05-30]
 
 `scores.csv` is what `expected_quality.py --export` wrote. What was scored until the given day is the reference; each later
@@ -10,6 +10,7 @@ day is a chunk. Its CBPE has no log loss, so the AUC is compared. Writes `drop,a
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 
 def main() -> None:
     """Estimate the AUC of each day after the reference by CBPE."""
+    os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"  # it would tell its makers
     import nannyml as nml  # pyright: ignore[reportMissingImports] - in an environment of its own
     import pandas as pd
 
