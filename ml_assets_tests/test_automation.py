@@ -40,7 +40,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> StatePaths:
     found = StatePaths(tmp_path_factory.mktemp("automation"))
     land_flights(found.landing / USE_CASE, flagship().calendar, FIRST, LAST)
     for drop in flagship().calendar.drops_between(LATE_FROM, LAST):
-        run_late(found.landing / USE_CASE / drop.isoformat())
+        run_late(found.landing / USE_CASE / str(drop))
     following = AS_OF + timedelta(days=1)
     command(found, "batch", USE_CASE, "--from", f"{FIRST}", "--to", f"{AS_OF}")
     command(found, "retrain", USE_CASE, "--as-of", f"{AS_OF}", "--candidate", "xgboost", "--gate", "disabled")

@@ -9,7 +9,7 @@ from ml_assets.decisions.policies import Policy
 from ml_assets.pipeline.policies.backtest import DRAWS, LEVEL, Backtest, PolicyResult
 from ml_assets.reports.figure_style import DIM, SERIES, TEXT, Chart, chart_figure, svg_of
 from ml_assets.reports.page import ColouredCell, PageColumn, PageTable, render_page
-from ml_assets.spec.calendar import format_duration
+from ml_assets.spec.duration import format_duration
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.block_bootstrap import Interval
 from ml_assets.stats.tasks import task_of

@@ -28,6 +28,7 @@ from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.comment_spam.generate import DAYS, PER_DAY
 from ml_assets_tests.comment_spam.state import run_steps_until, spam_spec
+from ml_assets_tests.dates import dates_of
 from ml_assets_tests.rehearsal import small_spec
 from ml_assets_tests.second_use_case.generate import write_past
 from ml_assets_tests.second_use_case.machine import DECLARED
@@ -50,7 +51,7 @@ def flights(root: Path) -> tuple[UseCaseSpec, UseCaseState]:
     if not root.exists():
         land_flights(state.landing, spec.calendar, spec.calendar.start, last)
         drops = spec.calendar.drops_between(spec.calendar.start, last)
-        run_batch_steps(spec, state, drops, BatchContext(NOW), only=_up_to_features(spec, state, drops))
+        run_batch_steps(spec, state, drops, BatchContext(NOW), only=_up_to_features(spec, state, dates_of(drops)))
     return spec, state
 
 
@@ -64,7 +65,7 @@ def loans(root: Path) -> tuple[UseCaseSpec, UseCaseState]:
         history = [f"{source.name}={file}" for source, file in zip(spec.sources, files, strict=True)]
         run_history(spec, paths, HistoryOptions(history, last="2024-02-04"), NOW)
         drops = spec.calendar.drops_between(spec.calendar.start, date(2024, 2, 4))
-        run_batch_steps(spec, state, drops, BatchContext(NOW), only=_up_to_features(spec, state, drops))
+        run_batch_steps(spec, state, drops, BatchContext(NOW), only=_up_to_features(spec, state, dates_of(drops)))
     return spec, state
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ml_assets.pipeline.monitoring.expected_quality import ExpectedQuality, coverage, expected_quality
+from ml_assets.spec.drop import day_of_key
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.rehearsal import flagship
@@ -43,7 +44,7 @@ def main() -> None:
     by_month: dict[int, list[bool]] = defaultdict(list)
     for each in found:
         if each.loss is not None and each.realised_loss is not None:
-            by_month[each.drop.month].append(each.loss.covers(each.realised_loss))
+            by_month[day_of_key(each.drop).month].append(each.loss.covers(each.realised_loss))
     sys.stdout.write("by month: " + ", ".join(f"{m}: {np.mean(v):.0%} of {len(v)}" for m, v in by_month.items()) + "\n")
     report(found)
     if asked.rival:
@@ -61,7 +62,7 @@ def report(found: list[ExpectedQuality]) -> None:
 
 def beside(found: list[ExpectedQuality], rival: dict[date, float]) -> None:
     """Print the error of the AUC beside that of another library, on the days that both estimate."""
-    told = [(each.ranking.estimate, rival[each.drop], each.realised_ranking) for each in found
+    told = [(each.ranking.estimate, rival[day_of_key(each.drop)], each.realised_ranking) for each in found
             if each.ranking is not None and each.realised_ranking is not None and each.drop in rival]  # fmt: skip
     own, other = (float(np.mean([abs(row[place] - row[2]) for row in told])) for place in (0, 1))
     sys.stdout.write(f"AUC on {len(told)} days: mean absolute error {own:.4f}, of the other library {other:.4f}\n")

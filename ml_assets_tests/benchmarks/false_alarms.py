@@ -36,6 +36,7 @@ from ml_assets.monitoring.placebo_family import MIN_WINDOWS, PlaceboFamily
 from ml_assets.monitoring.placebo_z_score import FAMILIES, false_alarm_rate, moving_rate, persistent
 from ml_assets.monitoring.window_psi import log_psi_of_windows, log_steady_psi, n_varying_windows
 from ml_assets.pipeline.monitoring.drift import feature_rows_of
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.binning import histograms_by_group, learn_category_bins, learn_numeric_bins
 from ml_assets.stores.lake import Lake
@@ -109,7 +110,7 @@ def say(text: str) -> None:
 
 
 def daily_histograms(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, days: Sequence[date]
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, days: Sequence[DropKey]
 ) -> dict[str, NDArray[np.int64]]:
     """Give the histogram of each feature on each day, under bins learned from all of them."""
     rows = feature_rows_of(connection, spec, lake, days[0], days[-1])
@@ -178,7 +179,7 @@ def monitoring_weeks(spec: UseCaseSpec) -> int:
 
 
 def profiles(
-    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, days: Sequence[date]
+    connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, lake: Lake, days: Sequence[DropKey]
 ) -> tuple[list[Series], list[CategoryCounts]]:
     series: list[Series] = []
     categories: list[CategoryCounts] = []
@@ -198,7 +199,7 @@ def profiles(
 def count_feeds(
     spec: UseCaseSpec,
     feeds: tuple[list[Series], list[CategoryCounts]],
-    days: Sequence[date],
+    days: Sequence[DropKey],
     draws: Sequence[NDArray[np.int64]],
 ) -> Count:
     """Count the episodes of feeds against their own drops before."""
@@ -228,8 +229,8 @@ def count_feeds(
 
 
 def resampled(
-    values: Mapping[date, Value], days: Sequence[date], drawn: Iterable[int], drops: Sequence[date]
-) -> dict[date, Value]:
+    values: Mapping[DropKey, Value], days: Sequence[DropKey], drawn: Iterable[int], drops: Sequence[DropKey]
+) -> dict[DropKey, Value]:
     return {drop: values[days[place]] for drop, place in zip(drops, drawn, strict=True) if days[place] in values}
 
 

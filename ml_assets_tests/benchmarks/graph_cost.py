@@ -34,6 +34,7 @@ from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.table_files import content_hash
 from ml_assets.stores.telemetry import switch_off_telemetry
 from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets_tests.dates import dates_of
 from ml_assets_tests.rehearsal import DEFS_FOLDER
 
 TABLES = ("drops", "labels", "examples", "features")
@@ -112,9 +113,9 @@ def main() -> None:
                 paths.landing.symlink_to(landing)
                 if side == "graph":
                     steps.clear()
-                    sides[side] = _timed(lambda p=paths: run_graph(spec, p, drops, _clock(steps)))
+                    sides[side] = _timed(lambda p=paths: run_graph(spec, p, dates_of(drops), _clock(steps)))
                 else:
-                    sides[side] = _timed(lambda p=paths: run_plainly(spec, p, drops))
+                    sides[side] = _timed(lambda p=paths: run_plainly(spec, p, dates_of(drops)))
                 seen[side] = hashes(Lake(paths.lake / spec.name))
             word = "warm-up" if repeat == 0 else f"run {repeat}  "
             ratio = sides["graph"][0] / sides["plain"][0]

@@ -41,6 +41,7 @@ from ml_assets.pipeline.runs.retraining import RetrainingContext, run_retraining
 from ml_assets.pipeline.runs.steps import StepsStoppedError
 from ml_assets.pipeline.training.retraining import Retraining
 from ml_assets.spec.declaration import load_use_case
+from ml_assets.spec.drop import day_of_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.paths import StatePaths
@@ -219,20 +220,20 @@ def run_world(world: World, seed: int, folder: Path, tell: Callable[[str], None]
     retrained: list[dict[str, Any]] = []
     for first in range(0, len(drops), step_days):
         step = drops[first : first + step_days]
-        now = datetime.combine(step[-1], datetime.min.time(), UTC)
+        now = datetime.combine(day_of_key(step[-1]), datetime.min.time(), UTC)
         run_batch_steps(spec, state, step, BatchContext(now))
         reconcile_incidents(spec, paths, [], [], now)
         decision = newest_decision(spec, paths)
         if decision is not None and decision["action"] == "retrain" and not decision["is_judged"]:
             context = RetrainingContext(now, asked_by=decision["trigger"])
             try:
-                run_retraining_steps(spec, state, Retraining(as_of=step[-1].isoformat()), context)
+                run_retraining_steps(spec, state, Retraining(as_of=str(step[-1])), context)
                 row = max(read_rows(state.lake, "champion", None), key=lambda each: each["sequence"])
                 why = [reason["code"] for reason in row["reasons"] or [] if not reason["passed"]]
                 verdict = row["verdict"]
             except StepsStoppedError as error:
                 verdict, why = "stopped", [str(error)]
-            day = (step[-1] - START).days
+            day = (day_of_key(step[-1]) - START).days
             retrained.append({"day": day, "trigger": decision["trigger"], "verdict": verdict, "why": why})
             tell(f"{world.name} day {day}: {decision['reason']} -> {verdict} {why}")
     seconds = round(time.perf_counter() - begun)

@@ -35,6 +35,7 @@ from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets_tests.dates import dates_of
 from ml_assets_tests.rehearsal import DEFS_FOLDER
 
 OUTCOMES = "validated_flight_outcomes"
@@ -286,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with duckdb.connect() as connection:
         newest = lake.relation(connection, "training_set").aggregate("max(batch_date)").fetchall()[0][0]
     drops = spec.calendar.drops_between(spec.calendar.start, newest)[-args.drops :]
-    scene = Scene(spec, lake, drops)
+    scene = Scene(spec, lake, dates_of(drops))
     table = Table("planted", "caught", "named", title=f"{drops[0]} to {drops[-1]}, {args.sample} examples")
     for planted in LEAKS:
         found = run_planted(scene, planted, args.sample)

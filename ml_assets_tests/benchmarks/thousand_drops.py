@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from ml_assets.pipeline.ingestion.ready_drops import ReadyRange, find_ready_drops
 from ml_assets.spec.declaration import load_use_case
+from ml_assets.spec.drop import day_of_key
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.paths import DATA_VARIABLE, StatePaths
 from ml_assets.stores.project import PROJECT_VARIABLE
@@ -95,7 +96,7 @@ def main() -> None:
         shutil.copytree(paths.landing, other.landing)
         begun = time.monotonic()
         ranges = asked_by_sensor(defs, other)
-        in_order = all(a.last + timedelta(days=1) == b.first for a, b in pairwise(ranges))
+        in_order = all(day_of_key(a.last) + timedelta(days=1) == b.first for a, b in pairwise(ranges))
         sys.stdout.write(f"the sensor asks for {len(ranges)} ranges, in order: {in_order}; "
                          f"{time.monotonic() - begun:.1f} s to find them\n")  # fmt: skip
         last = _START + timedelta(days=asked.drops - 1)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.decisions.retraining import TRIGGERS, Alarm, ChangeState, Performance, RetrainingState, decide
+from ml_assets.spec.drop import day_of_key
 from ml_assets.spec.monitoring import RetrainingSpec
 
 RULE = RetrainingSpec()
@@ -143,7 +144,7 @@ def test_no_retraining_within_the_cooldown(known: RetrainingState) -> None:
 
     last = known.last_attempts.get(decision.trigger) if decision.trigger else None
     if decision.action == "retrain" and last is not None:
-        assert known.drop >= last + RULE.cooldown
+        assert known.drop >= day_of_key(last) + RULE.cooldown
 
 
 CHANGE = ChangeState(since=date(2013, 4, 20), matured=20, matured_at_attempt=0, needed=14)

@@ -9,6 +9,7 @@ import pytest
 from ml_assets.demo.flight_tables import flight_table
 from ml_assets.demo.flights import files_of_drop, land_flights, read_feeds
 from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.drop import day_of_key
 
 IDENTITY = "flight_id,carrier,flight_number,origin,dest,scheduled_departure_at,scheduled_arrival_at"
 HEADERS = {
@@ -115,7 +116,7 @@ def test_year_of_drops_carries_every_row_once_and_publishers_stop_with_their_dat
     sent = [(source, drop, rows) for drop in drops for source, rows in files_of_drop(drop, calendar)]
     counts = {source: sum(len(rows) for name, _, rows in sent if name == source) for source in HEADERS}
     days = {source: [drop for name, drop, _ in sent if name == source] for source in HEADERS}
-    outcomes = pd.concat([rows.assign(drop=drop) for name, drop, rows in sent if name == "flight_outcomes"])
+    outcomes = pd.concat([rows.assign(drop=day_of_key(drop)) for name, drop, rows in sent if name == "flight_outcomes"])
     begin, end = ({drop: getattr(calendar.drop(drop), side) for drop in drops} for side in ("start", "end"))
 
     assert counts == {

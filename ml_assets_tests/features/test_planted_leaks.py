@@ -16,6 +16,7 @@ from ml_assets.stores.kept_files import scan
 from ml_assets.stores.lake import Lake
 from ml_assets.training.training_set import plan_draw
 from ml_assets_tests.benchmarks.planted_leaks import LEAKS, Planted, Scene, audit_scene, rewrite, run_planted
+from ml_assets_tests.dates import dates_of
 from ml_assets_tests.features.conftest import LAST, RealSlice
 
 pytestmark = pytest.mark.xdist_group("real_slice")  # one worker ingests the 45 drops once
@@ -48,7 +49,7 @@ def honest(real_slice: RealSlice, tmp_path_factory: pytest.TempPathFactory) -> S
     record = {"plan": plan.to_json(), "inputs": versions, "definitions": feature_definitions(spec)}
     lake.replace("training_set", rows, record)
     drops = [drop for drop in real_slice.drops if date(2013, 1, 31) <= drop <= date(2013, 2, 11)]
-    return Scene(spec, lake, drops)
+    return Scene(spec, lake, dates_of(drops))
 
 
 @pytest.mark.parametrize("planted", LEAKS, ids=[each.name for each in LEAKS])

@@ -28,6 +28,7 @@ from ml_assets.graph.runs.replay import replay
 from ml_assets.pipeline.monitoring.status import content_hashes
 from ml_assets.pipeline.runs.replay_steps import StepOutcome, replay_steps
 from ml_assets.spec.declaration import load_use_case
+from ml_assets.spec.drop import day_of_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.commit_record import FILE
@@ -209,7 +210,7 @@ def _last(spec: UseCaseSpec, plan: Plan) -> date:
     drop = spec.calendar.start
     for _ in range(plan.drops - 1):
         drop = spec.calendar.next_drop(drop)
-    return drop
+    return day_of_key(drop)
 
 
 def _fork(work: Any, after: float | None = None) -> int:

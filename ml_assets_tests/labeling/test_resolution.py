@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 from ml_assets.labeling.resolution import ReviewAnswer, find_disagreements, resolve_answers
+from ml_assets.spec.drop import day_of_key
 from ml_assets.spec.review import FINAL, PAIR, SINGLE
 
 
@@ -14,7 +15,7 @@ def answer(day: int, reviewer: str, label: int | None, role: str = SINGLE, examp
 
 
 def labels(*answers: ReviewAnswer) -> list[tuple[int, int, str]]:
-    return [(each.drop.day, each.label, each.given_by) for each in resolve_answers(answers)]
+    return [(day_of_key(each.drop).day, each.label, each.given_by) for each in resolve_answers(answers)]
 
 
 def test_one_answer_is_a_label_in_the_drop_it_landed_in() -> None:

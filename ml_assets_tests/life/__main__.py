@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from statistics import mean
 
+from ml_assets_tests.dates import dates_of
 from ml_assets_tests.life.driver import Life
 from ml_assets_tests.life.plan import Plan
 from ml_assets_tests.life.promises import content_hashes, promises_of
@@ -32,7 +33,7 @@ def main() -> int:
     setting = Setting(asked.start, asked.zone, at, timedelta(days=7 if asked.cadence == "weekly" else 1))
     world = World(setting, asked.seed)
     drops = world.calendar.drops_between(setting.start, setting.start + timedelta(days=asked.days - 1))
-    plan = Plan(setting, drops, asked.seed, share=asked.troubles, outages_often=asked.outages == "often")
+    plan = Plan(setting, dates_of(drops), asked.seed, share=asked.troubles, outages_often=asked.outages == "often")
     begun = time.perf_counter()
 
     def show(life: Life, drop: date) -> None:

@@ -107,7 +107,7 @@ class Life:
             for minutes in (-60, -30, 30, 60):  # where clocks change at the batch, a cron may mean any of these
                 self._at(batch + timedelta(minutes=minutes, seconds=1), self._look_at_schedules)
         for days in range(self.setting.every.days):
-            noon = datetime.combine(drop + timedelta(days=days), self.calendar.at, ZoneInfo(self.setting.zone))
+            noon = datetime.combine(drop + timedelta(days=days), self.calendar.times[0], ZoneInfo(self.setting.zone))
             self._at((noon + timedelta(hours=12)).astimezone(UTC) + timedelta(seconds=1), self._look_at_schedules)
             if days in (1, 4):  # a week has days on which nothing happens
                 self._at(noon.astimezone(UTC) + timedelta(seconds=1), self._look_once)
@@ -118,7 +118,7 @@ class Life:
         """Say whether the zone sets its clocks between the day before a batch and the day after."""
         zone = ZoneInfo(self.setting.zone)
         before, after = (
-            datetime.combine(drop + timedelta(days=days), self.calendar.at, zone).utcoffset() for days in (-1, 1)
+            datetime.combine(drop + timedelta(days=days), self.calendar.times[0], zone).utcoffset() for days in (-1, 1)
         )
         return before != after
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_assets_tests.dates import dates_of
 from ml_assets_tests.life.driver import Life
 from ml_assets_tests.life.plan import TROUBLES, Plan
 from ml_assets_tests.life.promises import content_hashes, promises_of
@@ -48,7 +49,7 @@ def begin(folder: Path, setting: Setting, drops: int, seed: int, share: float = 
     """Begin a life of so many drops, in a share of which something goes wrong."""
     world = World(setting, seed)
     days = world.calendar.drops_between(setting.start, setting.start + setting.every * (drops - 1))
-    return Life(folder, world, Plan(setting, days, seed, share=share, outages_often=False))
+    return Life(folder, world, Plan(setting, dates_of(days), seed, share=share, outages_often=False))
 
 
 def _live(folder: Path, setting: Setting, drops: int, seed: int) -> Life:

@@ -20,6 +20,7 @@ from ml_assets.monitoring.feature_drift import (
 )
 from ml_assets.monitoring.reference_columns import columns_from_bytes, columns_to_bytes
 from ml_assets.spec.calendar import Calendar
+from ml_assets.spec.drop import day_of_key
 from ml_assets.spec.monitoring import MonitoringSpec
 from ml_assets.stats.binning import learn_numeric_bins
 from ml_assets.stats.divergence import psi
@@ -310,7 +311,7 @@ def test_blocks_are_anchored_on_the_calendar_and_end_before_the_first_window_beg
 
     (block,) = found
     assert (block.first, block.last) == (START + 70 * DAY, START + 76 * DAY)
-    assert block.reference_last == block.first - WEEK  # the window of the first drop begins a day later
+    assert block.reference_last == day_of_key(block.first) - WEEK  # the window of the first drop begins a day later
     assert block.reference_first == START + 8 * DAY
 
 

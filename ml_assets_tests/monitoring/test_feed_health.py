@@ -232,7 +232,9 @@ def test_rows_that_come_a_day_late_are_a_broken_feed() -> None:
 
 
 def test_category_that_is_rare_on_its_poorest_days_may_be_absent() -> None:
-    counts = {drop: {"completed": 800, "cancelled": 2 if place % 5 == 0 else 40} for place, drop in enumerate(DROPS)}
+    counts: dict[DropKey, dict[str, int]] = {
+        drop: {"completed": 800, "cancelled": 2 if place % 5 == 0 else 40} for place, drop in enumerate(DROPS)
+    }
     for drop in DROPS[40:43]:
         del counts[drop]["cancelled"]
     watched = health(categories=(CategoryCounts("weather", "status", counts),))
@@ -244,7 +246,7 @@ def test_category_that_is_rare_on_its_poorest_days_may_be_absent() -> None:
 
 def test_monitor_that_cannot_be_judged_is_no_alarm_whatever_came_before() -> None:
     calendar, monitoring = small_spec().calendar, small_spec().monitoring
-    earlier = {"feed/x": {DROPS[0]: 3.0, DROPS[1]: 2.0}}
+    earlier: dict[str, dict[DropKey, float]] = {"feed/x": {DROPS[0]: 3.0, DROPS[1]: 2.0}}
     row = {"monitor": "feed/x", "batch_date": DROPS[2], "ratio": 0.0, "state": "not enough data"}
 
     assert set_alarm_states([row], earlier, monitoring, calendar)[0]["state"] == "not enough data"

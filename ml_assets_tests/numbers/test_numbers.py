@@ -14,6 +14,7 @@ from ml_assets.pipeline.monitoring.newest_decision import newest_decision
 from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
 from ml_assets.pipeline.runs.retraining import RetrainingContext, run_retraining_steps
 from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.spec.drop import day_of_key
 from ml_assets.spec.tables import declared_lake_tables
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
@@ -71,15 +72,15 @@ def lived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     drops = spec.calendar.drops_between(spec.calendar.start, START + timedelta(days=DAYS - 2))
     for first in range(0, len(drops), 7):
         step = drops[first : first + 7]
-        now = datetime.combine(step[-1], datetime.min.time(), UTC)
+        now = datetime.combine(day_of_key(step[-1]), datetime.min.time(), UTC)
         run_batch_steps(spec, state, step, BatchContext(now))
         reconcile_incidents(spec, paths, [], [], now)
         asked = newest_decision(spec, paths)
         if asked is not None and asked["action"] == "retrain" and not asked["is_judged"]:
             about = RetrainingContext(now, asked_by=asked["trigger"])
-            run_retraining_steps(spec, state, Retraining(as_of=step[-1].isoformat()), about)
+            run_retraining_steps(spec, state, Retraining(as_of=str(step[-1])), about)
             row = max(read_rows(state.lake, "champion", None), key=lambda each: each["sequence"])
-            retrained.append({"day": (step[-1] - START).days, "verdict": row["verdict"], "row": row})
+            retrained.append({"day": (day_of_key(step[-1]) - START).days, "verdict": row["verdict"], "row": row})
     return Lived(world, past, spec, state, retrained)
 
 

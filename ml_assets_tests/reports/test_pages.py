@@ -23,6 +23,7 @@ from ml_assets.reports.pictures import slice_losses_png
 from ml_assets.reports.replay_page import replay_page
 from ml_assets.reports.routes_page import routes_page
 from ml_assets.reports.source_page import source_page
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.routes import Routes
 from ml_assets.stats.binary import LOG_LOSS
 from ml_assets.training.ablation import Cost, MeasuredVariant
@@ -65,7 +66,7 @@ def hostile_source() -> str:
               "is_refused": False, "is_judged": True}  # fmt: skip
     example = {"batch_date": DROPS[0], "reasons": [ALL_OF_THEM], "_file": ALL_OF_THEM, "_line": 1, "origin": "EWR",
                "_unreadable": list(HOSTILE)}  # fmt: skip
-    reasons = {ALL_OF_THEM: {DROPS[0]: 2}, f"missing:{ALL_OF_THEM}": {DROPS[1]: 1}}
+    reasons: dict[str, dict[DropKey, int]] = {ALL_OF_THEM: {DROPS[0]: 2}, f"missing:{ALL_OF_THEM}": {DROPS[1]: 1}}
     return source_page(flagship(), named, SourceFacts(ledger, reasons, [result], [example]))
 
 

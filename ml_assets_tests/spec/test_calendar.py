@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ml_assets.spec.calendar import MICROSECOND, Calendar
+from ml_assets.spec.drop import day_of_key
 from ml_assets.spec.duration import format_duration, parse_duration
 
 NEW_YORK = Calendar(start=date(2013, 1, 1), end=date(2014, 1, 3), at=time(4), timezone="America/New_York")
@@ -75,7 +76,7 @@ def test_moment_is_received_in_the_one_drop_whose_interval_holds_it(
 
     begin, end = calendar.drop(drop).start, calendar.drop(drop).end
     assert begin < moment <= end
-    assert (drop - calendar.start) % calendar.every == timedelta(0)
+    assert (day_of_key(drop) - calendar.start) % calendar.mean_length == timedelta(0)
 
 
 @pytest.mark.parametrize("calendar", [NEW_YORK, NIGHT_WITHOUT_TWO, WEEKLY, KOLKATA])

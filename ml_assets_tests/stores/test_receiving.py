@@ -137,7 +137,7 @@ def test_run_that_failed_before_its_drop_was_closed_receives_the_same_again(sour
 
 
 def test_by_the_clock_on_the_wall_a_late_file_belongs_to_the_drop_it_was_written_in(source: Source) -> None:
-    batch_at = {drop: datetime(2013, 1, drop.day, 4, tzinfo=UTC) for drop in (SECOND, THIRD)}
+    batch_at: dict[DropKey, datetime] = {drop: datetime(2013, 1, drop.day, 4, tzinfo=UTC) for drop in (SECOND, THIRD)}
     source.land(FIRST, "own")
     source.receive([FIRST])
     for written, drop in ((datetime(2013, 1, 2, 3, tzinfo=UTC), SECOND), (datetime(2013, 1, 2, 5, tzinfo=UTC), THIRD)):

@@ -27,7 +27,7 @@ from ml_assets.pipeline.policies.backtest import (
 )
 from ml_assets.pipeline.policies.policy_state import policy_state
 from ml_assets.reports.policies_page import policies_page
-from ml_assets.spec.calendar import format_duration, parse_duration
+from ml_assets.spec.duration import format_duration, parse_duration
 from ml_assets.spec.monitoring import RetrainingSpec
 from ml_assets.spec.names import not_among
 from ml_assets.spec.use_case import UseCaseSpec
@@ -96,7 +96,8 @@ def run_policies(spec: UseCaseSpec, state: UseCaseState, asked: PolicyOptions) -
 def _request(spec: UseCaseSpec, state: UseCaseState, asked: PolicyOptions) -> BacktestRequest:
     closed = closed_drops(state)
     if not closed:
-        raise fail(f"no drop was run yet. Run `ml-assets batch {spec.name} --from {spec.calendar.first_drop} --to …` first")
+        first = spec.calendar.first_drop
+        raise fail(f"no drop was run yet. Run `ml-assets batch {spec.name} --from {first} --to …` first")
     with state.connect() as connection:
         record = read_record(connection, state.lake)
     promoted = [row["as_of"] for row in record if row["verdict"] == "promoted"]

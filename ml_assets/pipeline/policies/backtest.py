@@ -20,6 +20,7 @@ from ml_assets.pipeline.policies.outcomes import read_outcomes
 from ml_assets.pipeline.policies.path import PolicyPath, Upstream, walk
 from ml_assets.pipeline.policies.policy_state import PolicyState
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import key_moment
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.block_bootstrap import Interval, paired_day_block_bootstrap
 from ml_assets.stats.decision_costs import costs_of_acting
@@ -194,7 +195,7 @@ class _Comparison:
         self._task, spec = task_of(table.spec.task), table.spec
         self._begin = self._first_cutoff()
         outcomes, as_of = table.outcomes, table.cutoffs[self._begin].as_of
-        self._counted = outcomes.is_known & (outcomes.dates > np.datetime64(as_of, "D"))
+        self._counted = outcomes.is_known & (outcomes.dates > key_moment(as_of))
         self._y, self._dates = outcomes.labels[self._counted], outcomes.dates[self._counted]
         ends = np.array([each.as_of for each in table.cutoffs[self._begin :]], dtype="datetime64[D]")
         self._period = np.searchsorted(ends, self._dates, side="left") - 1

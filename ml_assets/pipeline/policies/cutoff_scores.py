@@ -18,6 +18,7 @@ from ml_assets.pipeline.policies.policy_state import PolicyState
 from ml_assets.pipeline.scoring.prior_correction import PriorCorrector
 from ml_assets.serving.prior_shift import shifted
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import key_moment
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.model_store import ModelBundle
 
@@ -128,7 +129,7 @@ def _score_raw(
         begin = outcomes.place(drops[0])
         days = outcomes.dates[begin : begin + len(frame)]
         for each, (own, simple, abstained) in zip(cutoffs, found, strict=True):
-            later = int(np.searchsorted(days, np.datetime64(learned[each.as_of], "D"), side="right"))
+            later = int(np.searchsorted(days, key_moment(learned[each.as_of]), side="right"))
             if later < len(frame):
                 part = slice(begin + later, begin + len(frame))
                 own[part], simple[part], abstained[part] = _score(each.load(state), frame.iloc[later:])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ml_assets.pipeline.labeling.reviewed_labels import show_labels_that_judge
 from ml_assets.pipeline.policies.policy_state import PolicyState
 from ml_assets.spec.drop import DropKey
+from ml_assets.spec.key_arrays import key_array, key_moment
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.sandbox import show_tables
 
@@ -58,11 +59,11 @@ class Outcomes:
 
     def place(self, drop: DropKey) -> int:
         """Give the position of the first example of `drop`, or of the next drop that has any."""
-        return int(self.starts[np.searchsorted(np.array(self.drops, dtype="datetime64[D]"), np.datetime64(drop, "D"))])
+        return int(self.starts[np.searchsorted(key_array(self.drops), key_moment(drop))])
 
     def after(self, drop: DropKey) -> slice:
         """Give the positions of the examples of later drops than `drop`."""
-        place = np.searchsorted(np.array(self.drops, dtype="datetime64[D]"), np.datetime64(drop, "D"), side="right")
+        place = np.searchsorted(key_array(self.drops), key_moment(drop), side="right")
         return slice(int(self.starts[place]), int(self.starts[-1]))
 
 

@@ -17,6 +17,7 @@ from ml_assets.pipeline.champion.record import FALLBACK, GATE, PROMOTED, champio
 from ml_assets.pipeline.monitoring.known_state import ChampionFacts, DropReadings, known_state
 from ml_assets.pipeline.policies.cells import PolicyTable, Stints
 from ml_assets.spec.drop import LATEST, DropKey
+from ml_assets.spec.key_arrays import key_moment
 from ml_assets.stats.block_bootstrap import Interval, paired_day_block_bootstrap
 from ml_assets.stats.tasks import task_of
 
@@ -153,7 +154,7 @@ class _Walker:
         earlier = {row["as_of"]: row for row in promoted if row["as_of"] != failed["as_of"]}
         first, last = judged_window(spec, drop)
         outcomes, failing = table.outcomes, table.scores[table.places[failed["as_of"]]]
-        window = (outcomes.dates >= np.datetime64(first, "D")) & (outcomes.dates <= np.datetime64(last, "D"))
+        window = (outcomes.dates >= key_moment(first)) & (outcomes.dates <= key_moment(last))
         gains: list[tuple[float, Mapping[str, Any]]] = []
         for as_of in sorted(earlier, reverse=True)[:_EARLIER]:
             own = table.scores[table.places[as_of]]

@@ -19,7 +19,7 @@ from ml_assets.pipeline.labeling.review_queue import store_review_queue
 from ml_assets.pipeline.labeling.review_tasks import ReviewDesk, ReviewTask
 from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
 from ml_assets.spec.declaration import load_use_case
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, day_of_key
 from ml_assets.spec.review import answers_source
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
@@ -31,6 +31,7 @@ from ml_assets_tests.comment_spam.state import (
     spam_spec,
     train_and_run_on,
 )
+from ml_assets_tests.dates import dates_of
 from ml_assets_tests.second_use_case.generate import write_past
 from ml_assets_tests.second_use_case.machine import DECLARED
 
@@ -58,7 +59,7 @@ REVIEW = """
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train a model of comments, and run a week after it."""
     root = tmp_path_factory.mktemp("queue")
-    train_and_run_on(root, AS_OF, GOLD, LAST, QUEUED)
+    train_and_run_on(root, AS_OF, GOLD, LAST, dates_of(QUEUED))
     return root
 
 
@@ -92,7 +93,8 @@ def test_queue_holds_what_each_strategy_chose_with_its_reason_and_the_chance_of_
         n_random = pool.loc[pool["strategy"] == "random", "example_id"].nunique()
         assert pool["propensity"].nunique() == 1
         candidates = round(n_random / pool["propensity"].iloc[0])
-        recent = examples[(examples["batch_date"] > drop - timedelta(days=3)) & (examples["batch_date"] <= drop)]
+        begin = day_of_key(drop) - timedelta(days=3)
+        recent = examples[(examples["batch_date"] > begin) & (examples["batch_date"] <= drop)]
         assert n_random <= candidates <= len(recent)
         assert (of_drop.loc[of_drop["strategy"] == "label_errors", "example_id"].isin(known)).all()
     margins = queue[queue["strategy"] == "uncertainty"]

@@ -19,6 +19,7 @@ from ml_assets.pipeline.monitoring.expected_quality import (
 )
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.logit import sigmoid
+from ml_assets_tests.dates import dates_of
 from ml_assets_tests.rehearsal import Rehearsal, small_spec
 from ml_assets_tests.second_use_case.machine import DECLARED
 
@@ -26,7 +27,7 @@ FIRST = date(2013, 1, 1)
 
 
 def drops(spec: UseCaseSpec, n: int) -> list[date]:
-    return [spec.calendar.shift(spec.calendar.start, number) for number in range(n)]
+    return dates_of(spec.calendar.shift(spec.calendar.first_drop, number) for number in range(n))
 
 
 def write(made: Rehearsal, days: Sequence[date], *, rows: int = 120, lifted: Sequence[date] = ()) -> None:

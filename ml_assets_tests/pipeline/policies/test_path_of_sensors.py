@@ -33,6 +33,7 @@ from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets_tests.dates import dates_of
 from ml_assets_tests.rehearsal import _forgetful_instance, day, give_registry, rehearse
 from ml_assets_tests.second_use_case.generate import write_past
 from ml_assets_tests.second_use_case.machine import DECLARED
@@ -56,7 +57,7 @@ class Replayed:
     @property
     def drops(self) -> list[date]:
         """Give the drops of the replay."""
-        return self.spec.calendar.drops_between(self.first, self.last)
+        return dates_of(self.spec.calendar.drops_between(self.first, self.last))
 
 
 def walk_declared(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[date]) -> PolicyPath:

@@ -25,6 +25,7 @@ from ml_assets_tests.comment_spam.state import (
     spam_spec,
     train_and_run_on,
 )
+from ml_assets_tests.dates import dates_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,7 +43,7 @@ ESCALATE = 5
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train on comments of two months, all answered, and run almost four weeks more."""
     root = tmp_path_factory.mktemp("routes")
-    train_and_run_on(root, AS_OF, GOLD, LAST, DROPS)
+    train_and_run_on(root, AS_OF, GOLD, LAST, dates_of(DROPS))
     return root
 
 
