@@ -36,7 +36,7 @@ from ml_assets.monitoring.placebo_family import MIN_WINDOWS, PlaceboFamily
 from ml_assets.monitoring.placebo_z_score import FAMILIES, false_alarm_rate, moving_rate, persistent
 from ml_assets.monitoring.window_psi import log_psi_of_windows, log_steady_psi, n_varying_windows
 from ml_assets.pipeline.monitoring.drift import feature_rows_of
-from ml_assets.spec.drop import DropKey
+from ml_assets.spec.drop import DropKey, day_of_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.binning import histograms_by_group, learn_category_bins, learn_numeric_bins
 from ml_assets.stores.lake import Lake
@@ -205,7 +205,7 @@ def count_feeds(
     """Count the episodes of feeds against their own drops before."""
     episodes = 0
     for drawn in draws:
-        drops = [days[0] + timedelta(days=place) for place in range(len(drawn))]
+        drops: list[DropKey] = [day_of_key(days[0]) + timedelta(days=place) for place in range(len(drawn))]
         series = [
             Series(each.source, each.column, each.statistic, resampled(each.values, days, drawn, drops))
             for each in feeds[0]

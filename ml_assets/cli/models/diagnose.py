@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from ml_assets.cli.console import console, next_steps, print_json, say
+from ml_assets.cli.console import console, fail, next_steps, print_json, say
 from ml_assets.cli.progress import progress_bar
 from ml_assets.decisions.remedy import Remedy
 from ml_assets.pipeline.diagnosis.diagnose import LEVEL, ChampionDiagnosis, diagnose
@@ -26,7 +26,14 @@ _MEANINGS = {
 
 
 def run_diagnose(spec: UseCaseSpec, state: UseCaseState, drop: DropKey, *, as_json: bool) -> None:
-    """Diagnose what serves after a drop, and print it."""
+    """Diagnose what serves after a drop, and print it.
+
+    Its parts are those of an outcome that comes or does not: of other tasks it is refused.
+    """
+    if spec.task != "binary" or not spec.calendar.has_dates:
+        found = spec.task if spec.task != "binary" else "several drops a day"
+        raise fail(f"{spec.name}: a change is split into parts for the task binary and drops of a day or longer; "
+                   f"found {found}")  # fmt: skip
     with progress_bar() as progress:
         task = progress.add_task(f"diagnosis of {spec.name} as of {drop}", total=None, now="")
         found = diagnose(spec, state, drop, lambda now: progress.update(task, advance=1, now=now[:100]))

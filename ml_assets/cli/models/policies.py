@@ -64,6 +64,8 @@ class PolicyOptions:
 
 def run_policies(spec: UseCaseSpec, state: UseCaseState, asked: PolicyOptions) -> None:
     """Fit and score what was not yet, walk every policy, print what they came to and write the page."""
+    if not spec.calendar.has_dates:
+        raise fail(f"{spec.name} has several drops a day; policies are compared where a drop is a day or longer")
     request = _request(spec, state, asked)
 
     def between(cutoffs: int) -> str:

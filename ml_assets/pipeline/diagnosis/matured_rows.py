@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ml_assets.pipeline.labeling.reviewed_labels import show_labels_that_judge
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.model_store import ModelBundle
 from ml_assets.stores.sandbox import show_tables
 from ml_assets.stores.use_case_state import UseCaseState
@@ -86,4 +87,4 @@ def score_unseen(bundle: ModelBundle, rows: pd.DataFrame) -> ScoredRows:
     if bundle.judged is not None and is_learned.any():
         scores = scores.copy()
         scores[is_learned] = bundle.judged_model.predict(rows.loc[is_learned])
-    return ScoredRows(rows, scores).where((scores >= 0) & (scores <= 1))
+    return ScoredRows(rows, scores).where(~task_of(bundle.recipe.task).scale.is_wrong(scores))

@@ -109,7 +109,8 @@ def _compare(
     own = champion.model.predict(rows.loc[is_tested])
     scored = ScoredRows(rows.loc[is_tested].reset_index(drop=True), own)
     said = shadow.model.predict(scored.rows)
-    is_known = (own >= 0) & (own <= 1) & (said >= 0) & (said <= 1)
+    task = task_of(spec.task)
+    is_known = ~task.scale.is_wrong(own) & ~task.scale.is_wrong(said)
     tested, said = scored.where(is_known), said[is_known]
     if not said.size:
         return None
@@ -119,10 +120,9 @@ def _compare(
     is_before &= rows["prediction_at"] > datetime.fromisoformat(champion.trained_until)
     before = rows.loc[is_before].reset_index(drop=True)
     scores = champion.model.predict(before) if len(before) else np.empty(0)
-    task = task_of(spec.task)
     gain = paired_day_block_bootstrap(
         task.losses(tested.labels, tested.scores), task.losses(tested.labels, said), tested.days,
         rng=np.random.default_rng(spec.model.seed), resamples=RESAMPLES, level=LEVEL,
     )  # fmt: skip
-    learned = ScoredRows(before, scores).where((scores >= 0) & (scores <= 1))
+    learned = ScoredRows(before, scores).where(~task.scale.is_wrong(scores))
     return ShadowCandidate(shadow.candidate, tested_after, tested, learned, said, gain)

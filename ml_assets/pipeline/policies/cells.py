@@ -253,7 +253,7 @@ def _report_rows(table: PolicyTable, place: int) -> list[dict[str, Any]]:
         p = values[is_counted]
         means = {
             loss: np.bincount(group, task.losses(y, p)) / n,
-            "label_share": np.bincount(group, y) / n,
+            task.mean_label: np.bincount(group, y) / n,
             "mean_score": np.bincount(group, p) / n,
         }
         rows += [

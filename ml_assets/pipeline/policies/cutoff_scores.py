@@ -20,6 +20,7 @@ from ml_assets.serving.prior_shift import shifted
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.key_arrays import key_moment
 from ml_assets.spec.use_case import UseCaseSpec
+from ml_assets.stats.tasks import task_of
 from ml_assets.stores.model_store import ModelBundle
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _score_raw(
 
 def _score(bundle: ModelBundle, rows: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
     own, simple = bundle.model.predict(rows), bundle.baseline.predict(rows)
-    is_wrong = ~((own >= 0) & (own <= 1))
+    is_wrong = task_of(bundle.recipe.task).scale.is_wrong(own)
     abstained = np.where(is_wrong, _WRONG, _OWN)
     if bundle.envelope is not None:
         outside = np.array([each is not None for each in bundle.envelope.outside(rows)], dtype=bool)
