@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from ml_assets.spec.drop import LATEST
 from ml_assets.cli.console import console
 from ml_assets.cli.operate.corrections import run_requeue
 from ml_assets.pipeline.ingestion.corrections import AcceptedGap, RequeueRequest, accept_gap
@@ -148,7 +149,7 @@ def test_rows_come_back_as_corrections_once_their_contract_is_mended(history: Re
     refused = strict.rows("quarantine_weather", "SELECT * FROM t WHERE list_contains(reasons, 'too_warm')")
     assert len(refused) > 20
 
-    request = RequeueRequest("weather", ("too_warm",), date(2013, 1, 1), date.max)
+    request = RequeueRequest("weather", ("too_warm",), date(2013, 1, 1), LATEST)
     for _ in range(2):  # asked twice, they come once
         run_requeue(mended.spec, mended.state, request, is_dry_run=False)
     mended.ingest(3, 3)
@@ -161,7 +162,7 @@ def test_rows_come_back_as_corrections_once_their_contract_is_mended(history: Re
 
 def test_nothing_to_requeue_is_said_of_the_drops_that_were_asked_for(history: Rehearsal) -> None:
     said = []
-    for last in (date.max, day(2)):
+    for last in (LATEST, day(2)):
         with console.capture() as printed:
             run_requeue(history.spec, history.state, RequeueRequest("weather", (), day(1), last), is_dry_run=False)
         said.append(" ".join(printed.get().split()))

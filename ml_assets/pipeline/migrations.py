@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_assets.pipeline.champion.record import GATE
+from ml_assets.spec.tables import with_keys
 from ml_assets.spec.tables.models import CHAMPION, EVALUATION
 from ml_assets.spec.tables.table import Table
+from ml_assets.spec.tasks import TASK_METRICS
 from ml_assets.stores.database_copies import keep_copy
 from ml_assets.stores.instance_settings import replace_settings
 from ml_assets.stores.lake import Lake
@@ -79,19 +81,27 @@ def _tables_of(lake: Lake) -> Iterator[Change]:
     for table in lake.tables():
         if not lake.has_properties(table):
             yield f"{use_case}.{table}: delta-rs no longer removes its versions", lambda t=table: lake.set_properties(t)
-    for table in (EVALUATION, CHAMPION):
-        rows = read_rows(lake, table.name, None)
+    for declared in (EVALUATION, CHAMPION):
+        rows = read_rows(lake, declared.name, None)
+        table = declared.of(_task_of(lake, declared.name))
+        table = with_keys(table, rows[0]["as_of"]) if rows else table
         completed = [_completed(table, row) for row in rows]
         if completed != rows or (lake.has(table.name) and lake.column_types(table.name)["reasons"] == "VARCHAR[]"):
             text = f"{use_case}.{table.name}: {len(rows)} rows written with the columns of now, as a new version"
             yield text, lambda t=table, r=completed: lake.replace(t.name, arrow_rows(t, r))
 
 
+def _task_of(lake: Lake, table: str) -> str:
+    """Give the task whose losses a table of verdicts holds; earlier releases knew the binary one alone."""
+    held = lake.column_types(table) if lake.has(table) else {}
+    return next((name for name, (loss, *_) in TASK_METRICS.items() if f"candidate_{loss}" in held), "binary")
+
+
 def _completed(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
     """Give a verdict with what earlier releases did not write: reasons as rows, who decided it, what serves when."""
     reasons = row.get("reasons") and [_reason(each) for each in row["reasons"]]
     found = {column.name: row.get(column.name) for column in table.columns} | {"reasons": reasons}
-    if table is CHAMPION:
+    if table.name == CHAMPION.name:
         found["decided_by"] = found["decided_by"] or GATE
         found["serves_after"] = found["serves_after"] or found["as_of"]
         found["serves"] = found["serves"] or "model"

@@ -81,6 +81,9 @@ def _faults_of_times(declared: Mapping[str, Any], every: object) -> Iterator[Fau
             yield ("at",), 'missing; allowed: a time of day, as in "04:00", or a list of them'
         return
     texts = list_of(at) or [at]
+    if odd := [each for each in texts if not isinstance(each, str | time)]:
+        yield ("at",), f'found {odd[0]!r}; allowed: a time of day in quotes, as in "04:00", or a list of them'
+        return
     listed = [each for each in map(_time_of, texts) if each is not None]
     if len(texts) > 1 and isinstance(every, timedelta) and every < DAY:
         yield ("at",), f"found several times with every: {format_duration(every)}; allowed: the time of the first batch"
