@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ml_assets.spec.drop import LATEST
 from ml_assets.cli.console import console
 from ml_assets.cli.operate.corrections import run_requeue
 from ml_assets.pipeline.ingestion.corrections import AcceptedGap, RequeueRequest, accept_gap
 from ml_assets.spec.contract import Expectation
+from ml_assets.spec.drop import LATEST
 from ml_assets_tests.rehearsal import UP_TO_FEATURES, Rehearsal, day, flagship, go_on_from, rehearse
 
 pytestmark = [
