@@ -72,7 +72,12 @@ def _summary(spec: UseCaseSpec, facts: CardFacts) -> Section:
 def _data(spec: UseCaseSpec, facts: CardFacts) -> Section:
     plan, inputs, after = facts.drawn["plan"], facts.drawn["inputs"], facts.comparison.candidate.recipe.history_after
     rows = [
-        [name, f"{split['n']:,}", f"{split['first']} to {split['last']}", f"{split['share']:.1%}"]
+        [
+            name,
+            f"{split['n']:,}",
+            f"{split['first']} to {split['last']}",
+            f"{split['share']:.1%}" if facts.comparison.task.has_classes else _number(split["share"]),
+        ]
         for name in ("train", "holdout")
         if (split := facts.splits.get(name)) is not None
     ]
@@ -168,7 +173,8 @@ def _changes(facts: CardFacts) -> Section:
     newest = facts.entries[-1] if facts.entries else {}
     if newest.get("gain") is not None and newest["gain_lower"] is not None:
         gain, lower, upper = (newest[name] for name in ("gain", "gain_lower", "gain_upper"))
-        sentences.append(f"Log loss gained on it: {gain:+.1%} ({lower:+.1%} to {upper:+.1%}).")
+        loss = str(found.task.loss_metric).capitalize()
+        sentences.append(f"{loss} gained on it: {gain:+.1%} ({lower:+.1%} to {upper:+.1%}).")
     added = [name for name in now.features if name not in before.features]
     removed = [name for name in before.features if name not in now.features]
     sentences.append(f"Features added: {', '.join(added) or 'none'}; removed: {', '.join(removed) or 'none'}.")

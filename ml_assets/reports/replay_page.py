@@ -27,11 +27,14 @@ def replay_page(summary: Summary) -> str:
     """Write the page."""
     first, last = summary["first"], summary["last"]
     days = day_of_key(first), day_of_key(last)
+    loss = task_of(summary["task"]).loss_metric
     return render_page(
         "replay.html.j2",
         title=f"{summary['use_case']}: replay of {first} to {last}",
         outcome=outcome(summary),
         losses=_losses(summary, days),
+        loss=str(loss).capitalize(),
+        unit=f"In {loss.unit}, l" if loss.unit else "L",
         drift=_drift(summary, days),
         highest_ratio=f"{_HIGHEST_RATIO:g}",
         over_threshold=_over_threshold(summary["drift"]),
@@ -128,9 +131,14 @@ def month_cells(summary: Summary) -> tuple[list[str], list[list[Any]]]:
     return heads, rows
 
 
+def shares_of(summary: Summary, heads: Sequence[str]) -> set[int]:
+    """Give the places of the table of months that hold shares; means of numbers are none."""
+    return {2, len(heads) - 2, len(heads) - 1} if task_of(summary["task"]).has_classes else set()
+
+
 def _months(summary: Summary) -> PageTable:
     heads, rows = month_cells(summary)
-    shares = {2, len(heads) - 2, len(heads) - 1}
+    shares = shares_of(summary, heads)
     cells = [
         [_percent(value) if place in shares else _number(value) for place, value in enumerate(row)] for row in rows
     ]

@@ -16,7 +16,7 @@ from ml_assets.demo.flights import BUNDLED_USE_CASE, land_flights
 from ml_assets.pipeline.monitoring.replay_summary import summarize_replay
 from ml_assets.pipeline.runs.replay_steps import ReplayStoppedError, StepOutcome, replay_steps
 from ml_assets.reports.plain_text import counted
-from ml_assets.reports.replay_page import ROLE_NAMES, gain_of, month_cells, outcome, replay_page, verdict_of
+from ml_assets.reports.replay_page import ROLE_NAMES, gain_of, month_cells, outcome, replay_page, shares_of, verdict_of
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.landing import write_whole
@@ -195,7 +195,7 @@ def _show_months(summary: dict[str, Any]) -> None:
     heads, rows = month_cells(summary)
     n_roles = len(ROLE_NAMES)
     ranks = [0, 4, 3, *range(n_roles), *range(n_roles), 3, 3]
-    shares = {2, len(heads) - 2, len(heads) - 1}
+    shares = shares_of(summary, heads)
     cells = [[_percent(value) if position in shares else value for position, value in enumerate(row)] for row in rows]
     columns = [TableColumn(head, rank) for head, rank in zip(heads, ranks, strict=True)]
     print_table("by month of prediction", columns, cells, see="--json")

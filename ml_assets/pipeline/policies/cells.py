@@ -125,7 +125,9 @@ class PolicyTable:
             rises = usual.rises(self._report(place), served[-1][0], drop)
         row = judge_performance(self._scored(place, days), spec, drop, version, gain_at_gate, rises)
         names = ("state", "gain", "threshold", "loss_since", "loss_now", "loss_at_gate", "behind_since")
-        return asdict(Performance(*(row.get(name) for name in names)))  # pyright: ignore[reportArgumentType] - a row
+        values = (row.get(name) for name in names)
+        found = Performance(*values, loss=str(task_of(spec.task).loss_metric))  # pyright: ignore[reportArgumentType] - a row
+        return asdict(found)
 
     def _scored(self, place: int, days: Mapping[tuple[DropKey, str], str]) -> ScoredExamples:
         outcomes, scores = self.outcomes, self.scores[place]

@@ -110,7 +110,7 @@ class _Walker:
         place, served = table.places[entry["as_of"]], self._served(entry)
         if "drift" in signals:
             alarms += table.drift(place, drop, _of_model(self.record, entry)["serves_after"])
-        performance = Performance("not enough data")
+        performance = Performance("not enough data", loss=str(task_of(table.spec.task).loss_metric))
         if {"gain", "risk"} & set(signals) or table.spec.model.fallback != "none":
             gain = _of_model(self.record, entry)["over_baseline"]
             with_rises = self._policy.needs_rises or not signals
