@@ -89,7 +89,7 @@ def test_without_its_package_the_declaration_says_what_is_missing_each_with_its_
     ended = run(project, None, "validate", "late_loans")
 
     assert ended.returncode == 1
-    assert "kind: found 'lightgbm'; allowed: constant, group_history, logistic_regression, xgboost" in ended.stdout
+    assert "kind: found 'lightgbm'; allowed: constant, group_history, feature_value" in ended.stdout
     assert "metrics[0]: found 'f1_at_half'" in ended.stdout
     assert "days_late_trend: found 'trend_per_day(days_late)'; allowed: count(*)" in ended.stdout
 

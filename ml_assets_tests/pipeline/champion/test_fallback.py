@@ -82,7 +82,7 @@ def test_champion_without_finite_scores_stops_no_batch_and_fails_in_its_first_dr
     again.batch(9, 9)
 
     assert again.rows("predictions", SCORED)[-1]["served_by"] == "baseline"
-    assert "are no probability" in record_of(again.state)[-1]["note"]
+    assert "are not valid" in record_of(again.state)[-1]["note"]
 
 
 @pytest.mark.slow
