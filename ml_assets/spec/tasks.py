@@ -48,8 +48,13 @@ _BINARY_ONLY: tuple[tuple[tuple[str, ...], str], ...] = (
 
 
 def measures_of(task: str) -> tuple[str, ...]:
-    """Name what a guardrail of a task may watch, beside added metrics and what objectives foretell."""
-    return (*TASK_METRICS.get(task, ()), *OTHER_MEASURES.get(task, ()))
+    """Name what a guardrail of a task may watch, beside added metrics and what objectives foretell.
+
+    Of a task that nobody knows, what any task has: that the task is none is said where it stands.
+    """
+    tasks = (task,) if task in TASK_METRICS else tuple(TASK_METRICS)
+    found = (name for each in tasks for name in (*TASK_METRICS[each], *OTHER_MEASURES[each]))
+    return tuple(dict.fromkeys(found))
 
 
 def task_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
