@@ -25,6 +25,7 @@ from ml_assets.stores.use_case_state import UseCaseState
 from ml_assets_tests.numbers.worlds import (
     CHANGE,
     DAYS,
+    METERS,
     START,
     WORLDS,
     NumberWorld,
@@ -147,3 +148,25 @@ def test_a_candidate_that_says_the_same_of_all_is_refused(lived: Lived) -> None:
     broken = {reason["code"] for reason in row["reasons"] if not reason["passed"]}
     assert row["verdict"] == "refused"
     assert {"gain_too_small", "may_be_worse"} <= broken
+
+
+def test_amounts_of_every_hour_have_bounds_that_hold_what_comes(tmp_path: Path) -> None:
+    past = draw_past(METERS)
+    files = write_past(METERS, past, tmp_path)
+    spec, paths = declare(METERS, files, tmp_path, every="1h"), StatePaths(tmp_path / "state")
+    land(spec, files, paths)
+    state, now = UseCaseState(spec.name, paths), datetime(2024, 3, 1, tzinfo=UTC)
+    drops = [spec.calendar.shift(spec.calendar.first_drop, number) for number in range(24 * 30)]
+    served = drops[24 * 26 :]
+
+    run_batch_steps(spec, state, drops[: 24 * 26], BatchContext(now))
+    as_of = Retraining(as_of=str(drops[24 * 26 - 1]), gate="disabled")
+    run_retraining_steps(spec, state, as_of, RetrainingContext(now))
+    run_batch_steps(spec, state, served, BatchContext(now))
+
+    rows = read_rows(state.lake, "predictions", None)
+    came = [past.outcome[int(row["example_id"][1:4]), int(row["example_id"][4:7])] for row in rows]
+    inside = [row["lower"] <= value <= row["upper"] for row, value in zip(rows, came, strict=True)]
+    assert {row["batch_date"] for row in rows} <= {str(drop) for drop in served}
+    assert len(rows) > 200
+    assert 0.8 <= np.mean(inside) <= 0.99

@@ -21,6 +21,7 @@ from ml_assets.cli.declare.new import begin_use_case
 from ml_assets.cli.declare.new_facts import Decided
 from ml_assets.cli.operate.history import HistoryOptions, run_history
 from ml_assets.spec.declaration import load_use_case
+from ml_assets.spec.names import DECIDE
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
 
@@ -99,11 +100,17 @@ def write_past(world: NumberWorld, past: Past, folder: Path) -> tuple[Path, Path
     return asked_file, outcome_file
 
 
-def declare(world: NumberWorld, files: tuple[Path, Path], folder: Path) -> UseCaseSpec:
-    """Declare the use case with `new --task`, and decide what only a person can know."""
+def declare(world: NumberWorld, files: tuple[Path, Path], folder: Path, every: str = "1d") -> UseCaseSpec:
+    """Declare the use case with `new --task --every`, and decide what only a person can know."""
     name, defs = world.name, folder / "defs"
     defs.mkdir(parents=True, exist_ok=True)
-    begin_use_case(defs, name, [str(file) for file in files], Decided("1d", "00:00", "UTC", world.task), TODAY)
+    begin_use_case(
+        defs,
+        name,
+        [str(file) for file in files],
+        Decided(every, DECIDE if every == "1h" else "00:00", "UTC", world.task),
+        TODAY,
+    )
     declared = defs / name / "defs.yaml"
     text = declared.read_text()
     for source, moment in (("requests", "asked_at"), ("outcomes", "closed_at")):

@@ -50,7 +50,7 @@ def expected(
     state = state_of(spec).pinned()
     require_run(spec, "--to")
     until = read_run_drop(spec, last, "--to") if last else max(closed_drops(state))
-    default = max(spec.calendar.start, spec.calendar.shift(until, -REFERENCE_DROPS))
+    default = max(spec.calendar.first_drop, spec.calendar.shift(until, -REFERENCE_DROPS))
     begin = read_run_drop(spec, first, "--from") if first else default
     if begin > until:
         raise fail(f"--from {begin} is after --to {until}")

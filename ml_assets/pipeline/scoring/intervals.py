@@ -80,7 +80,7 @@ class IntervalMargins:
     def _margin(self, asked: Intervals, drop: DropKey, bundle: ModelBundle, version: str, features: int) -> Margin:
         calendar = self.spec.calendar
         trained_until = datetime.fromisoformat(bundle.trained_until)
-        first = max(calendar.start, calendar.earlier(drop, asked.window + self.spec.labels.matures_after))
+        first = max(calendar.first_drop, calendar.earlier(drop, asked.window + self.spec.labels.matures_after))
         newest = self.spec.matured_by(drop)
         drops = [
             each
