@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from ml_assets_tests.cadences.generate import write_contracts, write_flights
 from ml_assets_tests.cadences.machine import ask, decide, machine, run
 
-pytestmark = pytest.mark.slow
+# the two tests of hours share what the first range left, and so a worker
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cadences")]
 FEATURES = (
     "SELECT batch_date, example_id, carrier_arrivals_rows_1d, dest_arrivals_arrival_delay_min_mean_7d FROM "
     "hourly.features WHERE batch_date < '2013-11-04T' ORDER BY ALL"
@@ -27,15 +30,28 @@ def begin_hourly(root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def hourly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("hourly")
+    """Give a folder with a project `one`, whose first hours were run as one range."""
+    root = tmp_path_factory.mktemp("hourly")
+    with machine(root / "one"):
+        begin_hourly(root / "one")
+        assert "no mistake" in run("validate", "hourly")
+        run("batch", "hourly", "--from", "2013-10-29", "--to", "2013-11-17")
+    return root
+
+
+@contextmanager
+def first_machine(root: Path) -> Iterator[None]:
+    """Go on with the project `one`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ML_ASSETS_PROJECT", str(root / "one"))
+        patch.setenv("ML_ASSETS_DATA", str(root / "one" / "state"))
+        patch.setenv("DAGSTER_HOME", str(root / "one" / "state" / "dagster_home"))
+        patch.setenv("DAGSTER_EVENT_BATCH_SIZE", "2000")
+        yield
 
 
 def test_hours_go_from_files_to_models_and_reports_over_a_clock_change(hourly: Path) -> None:
-    with machine(hourly / "one"):
-        begin_hourly(hourly / "one")
-        assert "no mistake" in run("validate", "hourly")
-
-        run("batch", "hourly", "--from", "2013-10-29", "--to", "2013-11-17")
+    with first_machine(hourly):
         run("retrain", "hourly", "--as-of", "2013-11-17", "--gate", "disabled")
         run("batch", "hourly", "--from", "2013-11-18", "--to", "2013-11-21")
 
@@ -63,9 +79,7 @@ def test_the_same_hours_in_other_ranges_give_equal_features(hourly: Path) -> Non
         run("batch", "hourly", "--from", "2013-11-01", "--to", "2013-11-03", "--step", "11")
         run("batch", "hourly", "--from", "2013-11-02T0700Z", "--to", "2013-11-03T0600Z")
         again = ask(FEATURES)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ML_ASSETS_PROJECT", str(hourly / "one"))
-        patch.setenv("ML_ASSETS_DATA", str(hourly / "one" / "state"))
+    with first_machine(hourly):
         first = ask(FEATURES)
 
     assert len(first) > 3_000

@@ -37,7 +37,7 @@ from ml_assets_tests.numbers.worlds import (
     write_past,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("numbers")]  # one worker lives each world once
 
 
 @dataclass(frozen=True)
