@@ -100,6 +100,8 @@ def expected_quality(spec: UseCaseSpec, state: UseCaseState, first: DropKey, las
     """
     if spec.task != "binary":
         raise ValueError(f"{spec.name}: quality before labels is estimated for the task binary; found {spec.task}")
+    if not spec.calendar.has_dates:
+        raise ValueError(f"{spec.name}: quality before labels is estimated where a drop is a day or longer")
     begin = max(spec.calendar.first_drop, spec.calendar.shift(first, -2 * REFERENCE_DROPS))
     with state.connect() as connection:
         drops = list(_read(connection, spec, state, (begin, last)))
