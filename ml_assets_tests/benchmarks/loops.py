@@ -17,7 +17,6 @@ import argparse
 import csv
 import json
 import logging
-import re
 import subprocess
 import sys
 import time
@@ -40,13 +39,13 @@ from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
 from ml_assets.pipeline.runs.retraining import RetrainingContext, run_retraining_steps
 from ml_assets.pipeline.runs.steps import StepsStoppedError
 from ml_assets.pipeline.training.retraining import Retraining
-from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.drop import day_of_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.use_case_state import UseCaseState
+from ml_assets_tests.decided import decide
 from ml_assets_tests.rehearsal import REPOSITORY
 
 FloatArray = NDArray[np.float64]
@@ -190,20 +189,8 @@ def declare_world(world: World, files: tuple[Path, Path], folder: Path) -> UseCa
     name, defs = world.name, folder / "defs"
     defs.mkdir(parents=True, exist_ok=True)
     begin_use_case(defs, name, [str(file) for file in files], Decided("1d", "00:00", "UTC"), date(2025, 12, 1))
-    decided = defs / name / "defs.yaml"
-    text = decided.read_text()
-    for source, moment in (("things", "asked_at"), ("outcomes", "closed_at")):
-        head, tail = text.split(f"    - name: {source}\n", 1)
-        text = f"{head}    - name: {source}\n" + re.sub("known_at: decide.*", f"known_at: {moment}", tail, count=1)
-    text = re.sub(r"(  examples:\n.*\n    sql: )decide.*", r"\1sql/examples.sql", text)
-    text = re.sub(r"(  labels:\n.*\n    sql: )decide.*", r"\1sql/labels.sql", text)
-    text = re.sub("matures_after: decide.*", f"matures_after: {world.delay_days + 1}d", text)
-    decided.write_text(re.sub(r"owners: \[\].*", 'owners: ["team:bench"]', text).replace('unit: ""', "unit: m"))
-    for file in ("examples", "labels"):
-        path = defs / name / "sql" / f"{file}.sql"
-        kept = [line for line in path.read_text().splitlines() if "TODO" not in line and line.strip() != "decide,"]
-        path.write_text("\n".join(kept).replace("decide AS label", "went_wrong AS label") + "\n")
-    return load_use_case(defs / name)
+    known_at = {"things": "asked_at", "outcomes": "closed_at"}
+    return decide(defs / name, known_at, "went_wrong", f"{world.delay_days + 1}d")
 
 
 def run_world(world: World, seed: int, folder: Path, tell: Callable[[str], None], step_days: int = 7) -> dict[str, Any]:

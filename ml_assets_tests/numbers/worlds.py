@@ -7,7 +7,6 @@ the weight of the reading turns around, so that what was learned before misleads
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -20,10 +19,10 @@ from numpy.typing import NDArray
 from ml_assets.cli.declare.new import begin_use_case
 from ml_assets.cli.declare.new_facts import Decided
 from ml_assets.cli.operate.history import HistoryOptions, run_history
-from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.names import DECIDE
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.paths import StatePaths
+from ml_assets_tests.decided import decide
 
 FloatArray = NDArray[np.float64]
 START, DAYS, CHANGE, PLACES = date(2024, 1, 1), 200, 130, 60
@@ -111,20 +110,8 @@ def declare(world: NumberWorld, files: tuple[Path, Path], folder: Path, every: s
         Decided(every, DECIDE if every == "1h" else "00:00", "UTC", world.task),
         TODAY,
     )
-    declared = defs / name / "defs.yaml"
-    text = declared.read_text()
-    for source, moment in (("requests", "asked_at"), ("outcomes", "closed_at")):
-        head, tail = text.split(f"    - name: {source}\n", 1)
-        text = f"{head}    - name: {source}\n" + re.sub("known_at: decide.*", f"known_at: {moment}", tail, count=1)
-    text = re.sub(r"(  examples:\n.*\n    sql: )decide.*", r"\1sql/examples.sql", text)
-    text = re.sub(r"(  labels:\n.*\n    sql: )decide.*", r"\1sql/labels.sql", text)
-    text = re.sub("matures_after: decide.*", "matures_after: 2d", text)
-    declared.write_text(re.sub(r"owners: \[\].*", 'owners: ["team:test"]', text).replace('unit: ""', "unit: m"))
-    for file in ("examples", "labels"):
-        path = defs / name / "sql" / f"{file}.sql"
-        kept = [line for line in path.read_text().splitlines() if "TODO" not in line and line.strip() != "decide,"]
-        path.write_text("\n".join(kept).replace("decide AS label", f"{world.outcome} AS label") + "\n")
-    return load_use_case(defs / name)
+    known_at = {"requests": "asked_at", "outcomes": "closed_at"}
+    return decide(defs / name, known_at, world.outcome, "2d")
 
 
 def land(spec: UseCaseSpec, files: tuple[Path, Path], paths: StatePaths) -> dict[str, Any] | None:
