@@ -62,7 +62,8 @@ class ExpectedFile:
     def name_of(self, drop: DropKey) -> str:
         """Give the name of a file for a drop that is written here, such as one that a past is split into.
 
-        >>> ExpectedFile("orders.csv", "", ("eu/orders_*.csv",)).name_of(DropKey(2024, 1, 2))
+        >>> from datetime import date
+        >>> ExpectedFile("orders.csv", "", ("eu/orders_*.csv",)).name_of(date(2024, 1, 2))
         'eu/orders_2024-01-02.csv'
         """
         return self.patterns[0].replace("*", str(drop)).replace("?", "0") if self.patterns else self.name

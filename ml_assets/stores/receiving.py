@@ -43,6 +43,7 @@ class Recorded:
     def path(self) -> str:
         """Give its path below that folder.
 
+        >>> from datetime import date
         >>> Recorded(date(2024, 1, 2), "2024-01-01/eu/orders.csv", "", 0, None, True, 0).path()
         'eu/orders.csv'
         """

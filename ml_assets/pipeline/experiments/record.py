@@ -83,6 +83,7 @@ def read_events(lake: Lake) -> list[dict[str, Any]]:
 def running_in(events: Iterable[Row], drop: DropKey) -> list[RunningExperiment]:
     """Give the experiments that run in a drop, in the order they were started.
 
+    >>> from datetime import date
     >>> started = {"experiment": "canary", "event": "started", "after": date(2013, 1, 9), "challenger": "b",
     ...            "challenger_sha256": "", "champion": "a", "design": "{}"}
     >>> aborted = {**started, "event": "aborted", "after": date(2013, 1, 12)}
