@@ -20,6 +20,24 @@ _MOST = 2000  # results kept in a process: those of the newest names; the others
 _kept: dict[Hashable, tuple[Hashable, Any]] = {}
 
 
+class SameObject:
+    """Mark an object by which one it is. It is kept with the mark, so no later object can stand at its address.
+
+    >>> first, again = [1], [1]
+    >>> SameObject(first) == SameObject(first), SameObject(first) == SameObject(again)
+    (True, False)
+    """
+
+    def __init__(self, marked: object) -> None:
+        self._marked = marked
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SameObject) and self._marked is other._marked
+
+    def __hash__(self) -> int:
+        return id(self._marked)
+
+
 def keep_unchanged(name: Hashable, mark: Hashable, work: Callable[[], T]) -> T:
     """Give what `work` gave for the same `mark`, or do it; what it gave last is kept under `name`."""
     found = _kept.get(name)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.unchanged import (
+    SameObject,
     file_mark,
     folder_marks,
     forget_unchanged,
@@ -93,3 +94,17 @@ def test_a_look_is_taken_again_after_five_minutes() -> None:
 
     assert time_mark(now) == time_mark(now + timedelta(seconds=299))
     assert time_mark(now) != time_mark(now + timedelta(seconds=300))
+
+
+def test_another_object_is_another_mark_even_where_the_first_one_stood() -> None:
+    def mark_of_new_object() -> SameObject:
+        return SameObject(Thing())
+
+    marks = [mark_of_new_object() for _ in range(100)]  # nothing else holds the objects
+
+    assert len(set(marks)) == 100
+    assert marks[0] == marks[0]
+
+
+class Thing:
+    """What a mark is taken of."""

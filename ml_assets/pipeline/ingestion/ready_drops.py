@@ -20,6 +20,7 @@ from ml_assets.stores.landing import CHECKSUM, has_landed, is_marked, landed_dro
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.unchanged import (
+    SameObject,
     file_mark,
     forget_unchanged,
     keep_unchanged,
@@ -70,8 +71,8 @@ def find_ready_drops(
     drop = spec.calendar.drop_receiving(now)
     files = [source.expected_file for source in spec.sources]
     mark = (
-        id(spec), table_marks(folder, ("decisions", ACCEPTED_GAPS)), landing_marks(paths.landing / spec.name, files),
-        drop, spec.calendar.batch_at(drop) <= now, time_mark(now),
+        SameObject(spec), table_marks(folder, ("decisions", ACCEPTED_GAPS)),
+        landing_marks(paths.landing / spec.name, files), drop, spec.calendar.batch_at(drop) <= now, time_mark(now),
     )  # fmt: skip
     is_changing, found = keep_unchanged(
         name, mark, lambda: _find_ready_drops(spec, paths, now, is_patient=is_patient, until=until, deadline=deadline)

@@ -27,6 +27,7 @@ from ml_assets.stores.landing import drop_named, landed_drops
 from ml_assets.stores.paths import StatePaths
 from ml_assets.stores.rows import read_rows
 from ml_assets.stores.unchanged import (
+    SameObject,
     folder_marks,
     is_unchanged,
     keep_unchanged,
@@ -76,7 +77,7 @@ def _marks(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> tuple[Hashabl
     version = keep_unchanged(("champion", lake), tables, lambda: _serving(spec.name, paths))
     files = [source.expected_file for source in spec.sources]
     return (
-        id(spec), tables, landing_marks(paths.landing / spec.name, files), drop, spec.calendar.batch_at(drop) <= now,
+        SameObject(spec), tables, landing_marks(paths.landing / spec.name, files), drop, spec.calendar.batch_at(drop) <= now,
         time_mark(now), folder_marks(paths.models / spec.name / version) if version else None,
         folder_marks(paths.alerts / "not_computed" / spec.name),
     )  # fmt: skip
