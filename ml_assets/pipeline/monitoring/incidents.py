@@ -78,8 +78,8 @@ def _marks(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> tuple[Hashabl
     files = [source.expected_file for source in spec.sources]
     return (
         SameObject(spec), tables, landing_marks(paths.landing / spec.name, files), drop,
-        spec.calendar.batch_at(drop) <= now, time_mark(now), folder_marks(paths.models / spec.name / version) if version else None,
-        folder_marks(paths.alerts / "not_computed" / spec.name),
+        spec.calendar.batch_at(drop) <= now, time_mark(now),
+        folder_marks(paths.models / spec.name / version) if version else None, folder_marks(paths.alerts / "not_computed" / spec.name),
     )  # fmt: skip
 
 
