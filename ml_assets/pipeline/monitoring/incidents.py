@@ -77,10 +77,15 @@ def _marks(spec: UseCaseSpec, paths: StatePaths, now: datetime) -> tuple[Hashabl
     version = keep_unchanged(("champion", lake), tables, lambda: _serving(spec.name, paths))
     files = [source.expected_file for source in spec.sources]
     return (
-        SameObject(spec), tables, landing_marks(paths.landing / spec.name, files), drop,
-        spec.calendar.batch_at(drop) <= now, time_mark(now),
-        folder_marks(paths.models / spec.name / version) if version else None, folder_marks(paths.alerts / "not_computed" / spec.name),
-    )  # fmt: skip
+        SameObject(spec),
+        tables,
+        landing_marks(paths.landing / spec.name, files),
+        drop,
+        spec.calendar.batch_at(drop) <= now,
+        time_mark(now),
+        folder_marks(paths.models / spec.name / version) if version else None,
+        folder_marks(paths.alerts / "not_computed" / spec.name),
+    )
 
 
 def _serving(use_case: str, paths: StatePaths) -> str | None:
