@@ -271,7 +271,9 @@ class _Declaration:
             if path is None:
                 there = sorted(file.relative_to(self._folder).as_posix() for file in self._folder.glob("sql/*.sql"))
                 other = ", or ../USE_CASE/FILE of another use case" if name.startswith("..") else ""
-                said = f"found {name!r}; allowed: a file of this folder: {listed(there)}{other}{did_you_mean(name, there)}"
+                said = (
+                    f"found {name!r}; allowed: a file of this folder: {listed(there)}{other}{did_you_mean(name, there)}"
+                )
                 self._note((part, "sql"), said)
                 continue
             data, relative = path.read_bytes(), Path(os.path.relpath(path, self._folder.resolve()))

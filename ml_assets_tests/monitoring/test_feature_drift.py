@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ml_assets.monitoring.coded_rows import FeatureRows
 from ml_assets.monitoring.feature_drift import (
     OVERALL,
     DriftReading,
     DriftReference,
-    FeatureRows,
     block_of,
     learn_columns,
     learn_reference,
