@@ -75,7 +75,7 @@ def retrain(spec: UseCaseSpec, state: UseCaseState, as_of: DropKey) -> str:
     """Train as of a drop; give the verdict with its reason and the seconds it took."""
     begun = time.perf_counter()
     run_retraining_steps(spec, state, Retraining(str(as_of)), RetrainingContext(NOW))
-    (verdict,) = read_rows(state.lake, "champion", None)[-1:]
+    verdict = max(read_rows(state.lake, "champion", None), key=lambda row: row["sequence"])
     broken = [each["message"] for each in verdict["reasons"] if not each["passed"]]
     said = f"{verdict['candidate']} {verdict['verdict']}, gain {verdict['gain']}"
     return f"{said} in {time.perf_counter() - begun:.0f} s; {'; '.join(broken)}"
