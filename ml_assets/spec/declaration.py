@@ -292,12 +292,13 @@ class _Declaration:
 
     def _shared_file(self, name: str) -> Path | None:
         """Find a file of this folder, or of the folder of another use case; None where there is none."""
-        folder = self._folder.resolve()
+        own = self._folder.absolute()
         try:
-            path = (folder / name).resolve()
-            if path.is_relative_to(folder.parent) and not path.is_relative_to(folder):
-                folder = folder.parent / path.relative_to(folder.parent).parts[0]
-                return path if (folder / DECLARATION_FILE).is_file() and path.is_file() else None
-            return path if path.is_relative_to(folder) and path.is_file() else None
+            named = Path(os.path.normpath(own / name))
+            other = named.relative_to(own.parent).parts[0] if named.is_relative_to(own.parent) else own.name
+            folder = (own.parent / other).resolve()
+            path = named.resolve()
+            is_declared = other == own.name or (folder / DECLARATION_FILE).is_file()
+            return path if is_declared and path.is_relative_to(folder) and path.is_file() else None
         except (ValueError, OSError, IndexError):  # a name that no file can have
             return None

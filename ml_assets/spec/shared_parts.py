@@ -66,8 +66,8 @@ class SharedParts:
         if not (use_case and slash and name):
             self.faults.append((here, f"found {reference!r}; allowed: {_ALLOWED}"))
             return None
-        others = sorted(each.parent.name for each in self.folder.resolve().parent.glob(f"*/{self.file}"))
-        others = [each for each in others if each != self.folder.resolve().name]
+        own = self.folder.absolute()
+        others = sorted(each.parent.name for each in own.parent.glob(f"*/{self.file}") if each.parent != own)
         if use_case not in others:
             self.faults.append((here, not_among(use_case, others)))
             return None
@@ -85,7 +85,7 @@ class SharedParts:
 
     def _declared_by(self, use_case: str, here: KeyPath) -> dict[str, Any]:
         if use_case not in self._read:
-            file = self.folder.resolve().parent / use_case / self.file
+            file = self.folder.absolute().parent / use_case / self.file
             try:
                 content = read_marked(file.read_bytes()).content
             except (OSError, UnreadableYamlError) as error:

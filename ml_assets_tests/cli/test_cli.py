@@ -143,7 +143,8 @@ def test_broken_declaration_ends_with_every_mistake_and_its_line(
     ],
 )
 def test_unknown_use_case_is_answered_with_the_nearest(command: tuple[str, ...]) -> None:
-    expected = "error there is no use case 'flight_delay'; allowed: flight_delays; nearest: flight_delays"
+    names = "airport_delay, flight_delays, flight_delays_live"
+    expected = f"error there is no use case 'flight_delay'; allowed: {names}; nearest: flight_delays"
 
     assert refused(*command) == expected
 

@@ -192,3 +192,14 @@ def test_editors_accept_a_part_that_is_taken_and_no_other_without_its_keys() -> 
 
     assert of_sources.is_valid({"like": "daily/weather"})
     assert not of_sources.is_valid({"name": "weather"})
+
+
+def test_use_cases_that_are_linked_into_a_project_share_parts_there(daily: Path, tmp_path: Path) -> None:
+    elsewhere = takes(tmp_path / "elsewhere")
+    linked = tmp_path / "project" / "hourly"
+    linked.parent.mkdir()
+    linked.symlink_to(elsewhere, target_is_directory=True)
+    (linked.parent / "daily").symlink_to(daily, target_is_directory=True)
+
+    assert load_use_case(linked).labels == load_use_case(daily).labels
+    assert "found 'daily'; allowed: " in mistakes_of(elsewhere)[0]

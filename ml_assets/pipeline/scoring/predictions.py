@@ -73,7 +73,8 @@ def score_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]
         tables = {f"features_{version}": each for version, each in files.items()}
         tables |= {"labels": lake.files("labels", drops=reach)}
         show_tables(connection, tables)
-        hold_small_tables(connection, tables)
+        if promotions:
+            hold_small_tables(connection, tables)
         corrector = PriorCorrector(connection, spec, state.kept_scores, files)
         table, notes = _score_drops(corrector, state, champions, read)
         table = expose(connection, spec, lake, table, bounds)
