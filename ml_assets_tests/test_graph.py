@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from ml_assets.definitions import defs
 from ml_assets.graph.definitions.use_case import build_use_case
@@ -68,6 +69,7 @@ CHECKS = {
     "monitoring/decisions:champion_stands",
 }
 UNPARTITIONED = {"training/training_set", *(name for name in GROUPS if name.startswith("models/"))}
+SHIPPED = ("airport_delay", "flight_delays", "flight_delays_live")
 HEAVY = ("pandas", "evidently", "great_expectations", "mlflow", "xgboost", "sklearn", "matplotlib", "apprise")
 
 LOAD = f"""
@@ -77,7 +79,8 @@ from ml_assets.definitions import defs
 loaded = defs()
 repository = loaded.get_repository_def()
 print(json.dumps({{
-    "assets": len(repository.asset_graph.get_all_asset_keys()),
+    "assets": sum(key.path[0] == "flight_delays" for key in repository.asset_graph.get_all_asset_keys()),
+    "use_cases": sorted({{key.path[0] for key in repository.asset_graph.get_all_asset_keys()}}),
     "heavy": [name for name in {HEAVY!r} if name in sys.modules],
 }}))
 """
@@ -90,6 +93,16 @@ def loaded() -> dg.Definitions:
     return found
 
 
+def keys_of(graph: AssetGraph, use_case: str = "flight_delays") -> set[dg.AssetKey]:
+    """Give the assets of one of the use cases that ship."""
+    return {key for key in graph.get_all_asset_keys() if key.path[0] == use_case}
+
+
+def checks_of(graph: AssetGraph) -> set[dg.AssetCheckKey]:
+    """Give the checks of the flagship."""
+    return {key for key in graph.asset_check_keys if key.asset_key.path[0] == "flight_delays"}
+
+
 def named(key: dg.AssetKey) -> str:
     """Spell a key of the flagship without its name."""
     assert key.path[0] == "flight_delays"
@@ -99,16 +112,18 @@ def named(key: dg.AssetKey) -> str:
 def test_assets_groups_and_checks_are_these(loaded: dg.Definitions) -> None:
     graph = loaded.resolve_asset_graph()
 
-    groups = {named(key): graph.get(key).group_name for key in graph.get_all_asset_keys()}
+    groups = {named(key): graph.get(key).group_name for key in keys_of(graph)}
     assert groups == GROUPS | EXTERNAL
-    executable = {named(key) for key in graph.get_all_asset_keys() if graph.get(key).is_executable}
+    executable = {named(key) for key in keys_of(graph) if graph.get(key).is_executable}
     assert executable == set(GROUPS)
-    assert {f"{named(key.asset_key)}:{key.name}" for key in graph.asset_check_keys} == CHECKS
-    assert {named(key) for key in graph.get_all_asset_keys() if not graph.get(key).is_partitioned} == UNPARTITIONED
+    assert {f"{named(key.asset_key)}:{key.name}" for key in checks_of(graph)} == CHECKS
+    assert {named(key) for key in keys_of(graph) if not graph.get(key).is_partitioned} == UNPARTITIONED
 
 
 def test_jobs_split_the_assets_between_them(loaded: dg.Definitions) -> None:
-    jobs = {job.name: job for job in loaded.resolve_all_job_defs() if not job.name.startswith("__")}
+    every = {job.name: job for job in loaded.resolve_all_job_defs() if not job.name.startswith("__")}
+    jobs = {name: job for name, job in every.items() if job.tags["ml_assets/write"] == "flight_delays"}
+    assert len(every) == 3 * len(SHIPPED)
     assert sorted(jobs) == ["flight_delays_batch", "flight_delays_housekeep", "flight_delays_retrain"]
     assert jobs.pop("flight_delays_housekeep").tags["ml_assets/write"] == "flight_delays"
 
@@ -120,12 +135,12 @@ def test_jobs_split_the_assets_between_them(loaded: dg.Definitions) -> None:
     assert partitions is not None
     assert partitions.get_partition_keys()[::367] == ["2013-01-01", "2014-01-03"]
     assert jobs["flight_delays_retrain"].partitions_def is None
-    assert {job.tags["ml_assets/write"] for job in jobs.values()} == {"flight_delays"}
+    assert {job.tags["ml_assets/write"] for job in every.values()} == set(SHIPPED)
 
 
 def test_every_asset_says_what_it_is_whose_and_with_what(loaded: dg.Definitions) -> None:
     graph = loaded.resolve_asset_graph()
-    nodes = {named(key): graph.get(key) for key in graph.get_all_asset_keys()}
+    nodes = {named(key): graph.get(key) for key in keys_of(graph)}
 
     assert [name for name, node in nodes.items() if len(node.description or "") < 30] == []
     assert [name for name, node in nodes.items() if list(node.owners) != ["team:flight-operations"]] == []
@@ -135,7 +150,7 @@ def test_every_asset_says_what_it_is_whose_and_with_what(loaded: dg.Definitions)
 def test_gate_and_completeness_only_warn_and_leakage_blocks(loaded: dg.Definitions) -> None:
     graph = loaded.resolve_asset_graph()
 
-    blocking = {f"{named(key.asset_key)}:{key.name}" for key in graph.asset_check_keys if graph.get(key).blocking}
+    blocking = {f"{named(key.asset_key)}:{key.name}" for key in checks_of(graph) if graph.get(key).blocking}
 
     assert {"training/training_set:known_in_time", "training/training_set:leakage"} <= blocking
     assert "predictions/predictions:trained_before" in blocking
@@ -150,7 +165,11 @@ def test_loading_is_quiet_and_needs_no_environment_and_no_heavy_module() -> None
     )
 
     assert (process.returncode, process.stderr) == (0, "")
-    assert json.loads(process.stdout) == {"heavy": [], "assets": len(GROUPS | EXTERNAL)}
+    assert json.loads(process.stdout) == {
+        "heavy": [],
+        "assets": len(GROUPS | EXTERNAL),
+        "use_cases": list(SHIPPED),
+    }
 
 
 def test_loading_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,9 +185,9 @@ def test_factory_gives_the_same_graph_without_the_component(loaded: dg.Definitio
 
     ours, theirs = alone.resolve_asset_graph(), loaded.resolve_asset_graph()
 
-    assert ours.get_all_asset_keys() == theirs.get_all_asset_keys()
-    assert ours.asset_check_keys == theirs.asset_check_keys
-    for key in ours.get_all_asset_keys():
+    assert ours.get_all_asset_keys() == keys_of(theirs)
+    assert set(ours.asset_check_keys) == checks_of(theirs)
+    for key in keys_of(ours):
         assert ours.get(key).parent_keys == theirs.get(key).parent_keys, key
         assert ours.get(key).description == theirs.get(key).description, key
 
@@ -193,8 +212,8 @@ def test_broken_declaration_removes_only_itself_and_shows_its_mistakes(
         graph = dg.load_from_defs_folder(path_within_project=package).resolve_asset_graph()
 
     broken = dg.AssetKey(["broken_delays", "broken_declaration"])
-    assert {key for key in graph.get_all_asset_keys() if key.path[0] == "broken_delays"} == {broken}
-    assert {named(key) for key in graph.get_all_asset_keys() - {broken}} == set(GROUPS | EXTERNAL)
+    assert keys_of(graph, "broken_delays") == {broken}
+    assert {named(key) for key in keys_of(graph) - {broken}} == set(GROUPS | EXTERNAL)
     said, line = graph.get(broken).description or "", next(n for n, x in enumerate(lines, 1) if "capacty" in x)
     assert (
         f"`defs.yaml:{line} worklist.capacty: found 'capacty'; allowed: capacity, rank_by, columns, routes; "

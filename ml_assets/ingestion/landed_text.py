@@ -51,10 +51,13 @@ class _ReadText:
 
 
 def fill_landed_text(
-    connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[LandedFile]
+    connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[LandedFile], type_of_keys: str = KEY_TYPE
 ) -> list[Receipt]:
-    """Make table `_landed_text` of landed files; give a receipt each, without its number of rows."""
-    _create_text_table(connection, source, key_type(files[0].drop) if files else KEY_TYPE)
+    """Make table `_landed_text` of landed files; give a receipt each, without its number of rows.
+
+    `type_of_keys` is that of `batch_date` where no file says it.
+    """
+    _create_text_table(connection, source, key_type(files[0].drop) if files else type_of_keys)
     receipts: list[Receipt] = []
     groups: dict[tuple[tuple[str, ...], Dialect, int], list[_ReadText]] = defaultdict(list)
     with ExitStack() as stack:

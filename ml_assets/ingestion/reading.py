@@ -16,6 +16,7 @@ from ml_assets.ingestion.written_values import has_plain_text, plain_text, typed
 from ml_assets.spec.contract import Source
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.received import LandedFile, Receipt
+from ml_assets.spec.tables.table import KEY_TYPE
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,9 +26,14 @@ IN_ORDER = "_is_late DESC, _file, _line"  # of the rows of a drop: of two versio
 
 
 def read_landed(
-    connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[LandedFile]
+    connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[LandedFile], type_of_keys: str = KEY_TYPE
 ) -> tuple[duckdb.DuckDBPyRelation, list[Receipt]]:
     """Read landed files by the contract of their source.
+
+    Parameters
+    ----------
+    type_of_keys
+        SQL type of `batch_date` where there is no file: of a calendar with several drops a day, text.
 
     Returns
     -------
@@ -38,7 +44,7 @@ def read_landed(
         `_text` (the raw line, where it does not split into columns), `_unreadable` (`column=text`, a
         list), `_refused` (why the whole file was refused). And one receipt a file.
     """
-    receipts = fill_landed_text(connection, source, files)
+    receipts = fill_landed_text(connection, source, files, type_of_keys)
     counted = connection.execute("SELECT batch_date, _file, count(*) FROM _landed_text GROUP BY ALL").fetchall()
     counts = {(drop, name): number for drop, name, number in counted}
     typed = connection.sql(f"{_typed_rows(source)} ORDER BY batch_date, {IN_ORDER}")

@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.monitoring.coded_rows import CodedRows, FeatureRows
 from ml_assets.monitoring.placebo_family import MIN_WINDOWS, PlaceboFamily
 from ml_assets.monitoring.placebo_z_score import PlaceboZScore
 from ml_assets.monitoring.reference_columns import LearnedColumns, learn_column
@@ -26,13 +27,7 @@ from ml_assets.monitoring.window_psi import TINY_PSI, chance_psi, log_psi_of_win
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.monitoring import MonitoringSpec
-from ml_assets.stats.binning import (
-    CategoryBins,
-    FloatArray,
-    IntArray,
-    NumericBins,
-    histograms_by_group,
-)
+from ml_assets.stats.binning import CategoryBins, FloatArray, IntArray, NumericBins
 from ml_assets.stats.divergence import expected_psi, jensen_shannon, ks, psi, wasserstein
 from ml_assets.stats.not_computed import measured
 
@@ -45,15 +40,6 @@ _NAMED = 5  # features named with the whole
 
 
 _FAILED = "not computed: the measure failed"
-
-
-@dataclass(frozen=True)
-class FeatureRows:
-    """Rows of some drops. `columns` are float64 or object (text, None where unknown); `days` gives each row's drop."""
-
-    drops: tuple[DropKey, ...]
-    days: IntArray
-    columns: Mapping[str, NDArray[np.float64] | NDArray[np.object_]]
 
 
 @dataclass(frozen=True)
@@ -123,6 +109,8 @@ class DriftReference:
         enough = placebos and len(next(iter(placebos.values()))) >= MIN_WINDOWS
         values = np.column_stack(list(placebos.values())) if enough else None
         self.family = PlaceboFamily(values, LOG_PSI_FLOOR) if values is not None else None
+        self._thresholds: dict[float, float] = {}
+        self._usual = {feature: float(np.exp(np.median(self.placebos(feature)))) for feature in self.judged if enough}
         self._constants = {
             feature: learn_constant(column.by_day, column.bins.labels, window)
             for feature, column in self._columns.items()
@@ -141,8 +129,17 @@ class DriftReference:
             return np.empty(0)
         return self.family.values[:, self.judged.index(feature)]
 
+    def code(self, rows: FeatureRows) -> CodedRows:
+        """Count the rows of a stretch of drops once, for the windows in it."""
+        return CodedRows(self._columns, rows)
+
     def compare(
-        self, drop: DropKey, window: FeatureRows, rate: float, importance: Mapping[str, float]
+        self,
+        drop: DropKey,
+        window: FeatureRows,
+        rate: float,
+        importance: Mapping[str, float],
+        coded: CodedRows | None = None,
     ) -> list[DriftReading]:
         """Compare the rows of a window: one reading a feature, then one of all together.
 
@@ -152,11 +149,14 @@ class DriftReference:
             How often one of the two measures, the largest z and the weighted mean, may be over by chance.
         importance
             What each feature weighs in the mean; features weigh alike where none of them weighs anything.
+        coded
+            What `code` gave of a stretch that holds the window; None counts the window alone.
         """
+        counted = self.code(window) if coded is None else coded
         readings = [
             measured(
                 f"drift of {feature}",
-                lambda name=feature: self._compare(drop, name, window, rate),
+                lambda name=feature: self._compare(drop, name, window, rate, counted),
                 DriftReading(drop, self.name, feature, _unknown(), 0, self._n, _FAILED),
             )
             for feature in sorted({*self._columns, *window.columns})
@@ -164,19 +164,17 @@ class DriftReference:
         together = [each for each in readings if each.detail != _FAILED]
         return [*readings, self._compare_all(drop, window, together, rate, importance)]
 
-    def _compare(self, drop: DropKey, feature: str, window: FeatureRows, rate: float) -> DriftReading:
+    def _compare(self, drop: DropKey, feature: str, window: FeatureRows, rate: float, coded: CodedRows) -> DriftReading:
         column, values = self._columns.get(feature), window.columns.get(feature)
         if column is None or values is None or not len(values) or not self._n:
             detail = "gone: not in the window" if values is None else "new: not in the reference" if not column else ""
             n = 0 if values is None else len(values)
             return DriftReading(drop, self.name, feature, _unknown(), n, self._n, detail)
-        codes = column.bins.code(values)
-        by_day = histograms_by_group(codes, window.days, len(window.drops), column.bins.n_bins)
+        by_day, unseen = coded.of_window(feature, window)
         counts, reference = by_day.sum(axis=0), column.total
         log_psi = float(log_steady_psi(reference[np.newaxis], by_day[np.newaxis])[0])
         null = column.bins.labels.index("null")
         ks_, wasserstein_ = _distances(column.quantiles, values)
-        unseen = _unseen_by_day(column.bins, values, window)
         z_score = self._z_score(feature, log_psi, counts, rate)
         usual, sure = self._sure_change(feature, by_day, unseen, rate)
         is_sure = usual is not None and (sure.is_over or (math.isnan(z_score.z) and math.isfinite(sure.z)))
@@ -189,7 +187,7 @@ class DriftReference:
             n_reference=int(reference.sum()),
             detail=usual.describe(sure.value) if usual and sure.is_over else _oddity(column.bins, counts, reference),
             steady_psi=math.exp(log_psi) - TINY_PSI,
-            usual=float(np.exp(np.median(self.placebos(feature)))) if self.placebos(feature).size else math.nan,
+            usual=self._usual.get(feature, math.nan),
             psi=psi(reference, counts),
             jensen_shannon=jensen_shannon(reference, counts),
             ks=ks_,
@@ -217,8 +215,14 @@ class DriftReference:
         place = self.judged.index(feature)
         mean, deviation = float(self.family.means[place]), float(self.family.deviations[place])
         mean += self._widening(feature, mean, counts)
-        threshold, n = self.family.largest_threshold(rate), self.family.n_windows
+        threshold, n = self._largest_threshold(self.family, rate), self.family.n_windows
         return PlaceboZScore(log_psi, (log_psi - mean) / deviation, threshold, mean, deviation, n, n)
+
+    def _largest_threshold(self, family: PlaceboFamily, rate: float) -> float:
+        """Give the threshold of the largest z: one for all features and windows."""
+        if rate not in self._thresholds:
+            self._thresholds[rate] = family.largest_threshold(rate)
+        return self._thresholds[rate]
 
     def _widening(self, feature: str, mean: float, counts: NDArray[np.int64]) -> float:
         """Give by how much the log PSI of a window with so many rows lies above that of the placebos by chance.
@@ -264,7 +268,7 @@ class DriftReference:
         mean, deviation = float(placebos.mean()), float(placebos.std(ddof=1))
         value = float(np.array(judged) @ weights)
         threshold = self.family.mean_threshold(rate, weights)
-        largest = self.family.largest_threshold(rate)
+        largest = self._largest_threshold(self.family, rate)
         most = sorted(zip(weights * np.array(judged), self.judged, judged, strict=True), reverse=True)
         named = [f"{feature} (z {each:.1f})" for _, feature, each in most if each > largest][:_NAMED]
         detail = f"most: {', '.join(named)}" if named else "none alone"
@@ -293,14 +297,6 @@ def _distances(quantiles: FloatArray | None, values: NDArray[np.float64] | NDArr
         return math.nan, math.nan
     ordered = np.sort(values.astype(np.float64))
     return ks(quantiles, ordered, is_sorted=True), wasserstein(quantiles, ordered, is_sorted=True)
-
-
-def _unseen_by_day(
-    bins: NumericBins | CategoryBins, values: NDArray[np.float64] | NDArray[np.object_], window: FeatureRows
-) -> IntArray:
-    if isinstance(bins, NumericBins):
-        return np.zeros(len(window.drops), dtype=np.int64)
-    return np.bincount(window.days[bins.is_unseen(values)], minlength=len(window.drops))
 
 
 def _oddity(bins: NumericBins | CategoryBins, counts: NDArray[np.int64], reference: NDArray[np.int64]) -> str:

@@ -9,7 +9,7 @@ that sends nothing is never taken for usual.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median, stdev
@@ -32,6 +32,7 @@ _SHARE_FLOOR = 0.5  # log odds: a share of 1 % that becomes 1.6 %
 _LOG_FLOOR = 0.1  # natural logarithm: a tenth more or fewer rows, or a tenth wider
 _CENTER_FLOOR = 0.15  # of the distance between the column's 10 % and 90 % quantiles
 _AGE_FLOOR = 1 / 12  # of the time between two drops: two hours of a day
+_NONE: frozenset[DropKey] = frozenset()
 _COMMON = 0.02  # a category with a smaller share of the rows can be absent by chance
 _FEW = 5  # rows on its poorest days below which a category can fall silent by chance
 _SHARES = (
@@ -106,6 +107,7 @@ class FeedHealth:
         self._categories = list(categories)
         self._over: dict[tuple[str, str, str], set[DropKey]] = {}
         self._broken: dict[str, set[DropKey]] = {}
+        self._before = _DropsBefore(spec, spec.calendar.first_drop)
         for monitor, drops in earlier_over.items():
             self._note(monitor, drops)
         self._rows = {each.source: each.values for each in series if each.statistic == "rows"}
@@ -155,32 +157,33 @@ class FeedHealth:
         if monitor[2] in MECHANICAL:
             self._broken.setdefault(monitor[0], set()).update(drops)
 
-    def _history(self, drop: DropKey, monitor: tuple[str, str, str], known: Iterable[DropKey]) -> list[DropKey]:
+    def _history(self, drop: DropKey, monitor: tuple[str, str, str], known: Container[DropKey]) -> list[DropKey]:
         """List the drops to compare with: not over, no older than is still worth comparing.
 
         Where a day has several drops, those of the same time of day alone: a night is not compared with a morning.
         The newest ones are left out, as many as an alarm looks back on: a fault that has just begun is no placebo. A
         drop without a row, where that was over, never becomes one, and those before it stay worth comparing.
         """
-        monitoring, calendar = self._spec.monitoring, self._spec.calendar
-        over, there = self._over.get(monitor, set()) | self._broken.get(monitor[0], set()), set(known)
-        relearned = calendar.earlier(drop, monitoring.relearn_after)
-        oldest = calendar.earlier(relearned, monitoring.feed_history)
+        calendar = self._spec.calendar
+        own, broken = self._over.get(monitor, _NONE), self._broken.get(monitor[0], _NONE)
+        before = self._before if self._before.drop == drop else _DropsBefore(self._spec, drop)
+        self._before = before  # the same for every monitor
+        oldest = before.oldest
         rows, found = self._rows.get(monitor[0], {}), list[DropKey]()
-        day = calendar.same_time_before(drop, monitoring.persistence.of)
-        most = calendar.days_in(monitoring.feed_history)
-        while day >= max(oldest, calendar.first_drop):
-            is_empty = day in over and rows.get(day) == NO_ROWS
-            oldest = calendar.same_time_before(oldest) if is_empty else oldest
-            stretch = is_empty or (day in over and not self._has_stayed(day, over, relearned))
-            if day in there and not stretch:
-                found.append(day)
-            if len(found) == most:
+        for day in before.days():
+            if day < oldest or day < before.first:
                 break
-            day = calendar.same_time_before(day)
+            is_over = day in own or day in broken
+            is_empty = is_over and rows.get(day) == NO_ROWS
+            oldest = calendar.same_time_before(oldest) if is_empty else oldest
+            stretch = is_empty or (is_over and not self._has_stayed(day, own | broken, before.relearned))
+            if day in known and not stretch:
+                found.append(day)
+            if len(found) == before.most:
+                break
         return found[::-1]
 
-    def _has_stayed(self, day: DropKey, over: set[DropKey], relearned: DropKey) -> bool:
+    def _has_stayed(self, day: DropKey, over: Set[DropKey], relearned: DropKey) -> bool:
         """Say whether the stretch of drops over the threshold that holds `day` began before `relearned`."""
         while day in over:
             day = self._spec.calendar.same_time_before(day)
@@ -252,6 +255,27 @@ class FeedHealth:
         enough = len(placebos) >= self._spec.monitoring.min_placebos and math.isfinite(floor)
         known = placebos if enough else []
         return standing_of(value, known, rate=self._rate, floor=floor, n_independent=independent_count(known))
+
+
+class _DropsBefore:
+    """The drops of the same time of day before a drop, newest first, and how far back they are compared with."""
+
+    def __init__(self, spec: UseCaseSpec, drop: DropKey) -> None:
+        monitoring, self._calendar = spec.monitoring, spec.calendar
+        self.drop, self.first = drop, self._calendar.first_drop
+        self.relearned = self._calendar.earlier(drop, monitoring.relearn_after)
+        self.oldest = self._calendar.earlier(self.relearned, monitoring.feed_history)
+        self.most = self._calendar.days_in(monitoring.feed_history)
+        self._days = [self._calendar.same_time_before(drop, monitoring.persistence.of)]
+
+    def days(self) -> Iterator[DropKey]:
+        """Give them without an end."""
+        place = 0
+        while True:
+            if place == len(self._days):
+                self._days.append(self._calendar.same_time_before(self._days[-1]))
+            yield self._days[place]
+            place += 1
 
 
 def _totals(counted: CategoryCounts, days: Sequence[DropKey]) -> dict[str, int]:

@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class ReferenceColumn:
     quantiles: FloatArray | None
     seen: UsualValues | None
 
-    @property
+    @cached_property
     def total(self) -> NDArray[np.int64]:
         """Rows by bin."""
         return self.by_day.sum(axis=0)

@@ -22,6 +22,8 @@ _LATER: dict[str, Any] = {
     "epoch": None,
     "asset": None,
     "extract": None,
+    "like": None,
+    "without": [],
 }
 _FOR_PEOPLE = frozenset({"description", "owner", "unit", "null_means"})  # words that change no value
 

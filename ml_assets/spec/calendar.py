@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator
 
-from ml_assets.spec.cadence import DAY, SKIPPING_ZONES, Cadence, Grid, WallClock, WholeDays
-from ml_assets.spec.calendar_rules import Step, cron_of_days, cron_of_grid, day_rule, faults_of_calendar, format_step
+from ml_assets.spec.cadence import DAY, Cadence, Grid, WholeDays
+from ml_assets.spec.calendar_bounds import cadence_of, first_drop_of, last_drop_of
+from ml_assets.spec.calendar_rules import Step, cron_of_days, cron_of_grid, faults_of_calendar, format_step
 from ml_assets.spec.cron import parse_cron
 from ml_assets.spec.declared import Declared, Fault
 from ml_assets.spec.drop import GRID_FORMAT, WALL_FORMAT, Drop, DropKey, day_of_key
@@ -78,7 +78,7 @@ class Calendar(Declared):
 
     @property
     def _cadence(self) -> Cadence:
-        return _cadence_of(self.start, self.every, self.cron, self.times, self.timezone)
+        return cadence_of(self.start, self.every, self.cron, self.times, self.timezone)
 
     @property
     def times(self) -> tuple[time, ...]:
@@ -133,19 +133,14 @@ class Calendar(Declared):
     @property
     def first_drop(self) -> DropKey:
         """Give the first drop."""
-        if self.is_whole_days:
-            return self.start
-        if self.is_grid:
-            return self._cadence.receiving(datetime.combine(self.start, self.times[0], tzinfo=self._zone))
-        return self._cadence.receiving(datetime.combine(self.start, time(), tzinfo=self._zone).astimezone(UTC))
+        return first_drop_of(self.start, self.every, self.cron, self.times, self.timezone)
 
     @property
     def last_drop(self) -> DropKey | None:
         """Give the last drop; None where batches go on."""
         if self.end is None or self.is_whole_days:
             return self.end
-        after = self._cadence.receiving(datetime.combine(self.end + DAY, time(), tzinfo=self._zone).astimezone(UTC))
-        return self.previous_drop(after)
+        return last_drop_of(self.end, self._cadence, self.timezone)
 
     def batch_at(self, drop: DropKey) -> datetime:
         """Give the moment of the batch of `drop`, in UTC.
@@ -209,7 +204,9 @@ class Calendar(Declared):
     @property
     def drops_a_day(self) -> int:
         """Give how many drops a day has; 1 where drops are days or longer."""
-        return 1 if self.has_dates else len(self.times) if not self.is_grid else DAY // self.mean_length
+        if self.is_whole_days:
+            return 1
+        return DAY // self.mean_length if self.is_grid else 1 if self.has_dates else len(self.times)
 
     def same_time_before(self, drop: DropKey, days: int = 1) -> DropKey:
         """Give the drop of the same time of day so many days before; so many drops, where these are days or longer."""
@@ -367,18 +364,6 @@ class Calendar(Declared):
         datetime.date(2013, 3, 11)
         """
         return self._cadence.receiving(moment)
-
-
-@lru_cache(maxsize=256)
-def _cadence_of(start: date, every: timedelta | str, cron: str | None, times: tuple[time, ...], name: str) -> Cadence:
-    zone = ZoneInfo(name)
-    if cron is not None:
-        return WallClock(zone, parse_cron(cron).has_day, times)
-    if isinstance(every, timedelta) and every < DAY:
-        return Grid(datetime.combine(start, times[0], tzinfo=zone).astimezone(UTC), every)
-    if isinstance(every, timedelta) and len(times) == 1 and name not in SKIPPING_ZONES:
-        return WholeDays(start, every, times[0], zone)
-    return WallClock(zone, day_rule(every, start), times)
 
 
 def cut_drops(drops: Iterable[DropKey], rows: Mapping[DropKey, int], at_once: int) -> Iterator[list[DropKey]]:

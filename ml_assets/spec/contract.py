@@ -222,6 +222,8 @@ class Source(Declared):
     """
 
     name: Identifier
+    like: str | None = None  # written out before a declaration is checked: `spec.shared_parts`
+    without: tuple[Identifier, ...] = ()
     description: str = ""
     arrives: Annotated[Literal["every_drop", "once", "sometimes"], BeforeValidator(_as_arrival_now)] = "every_drop"
     until: date | None = None
@@ -286,6 +288,8 @@ class Source(Declared):
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
         """Find columns that are not there, what is named twice, and times that nobody decided on."""
+        if declared.get("without") and not declared.get("like"):
+            yield ("without",), "found rules to leave out of what is taken; allowed: beside `like`"
         for moment, bare in (("known_at", f"{RECEIVED}, or "), ("event_at", "")):
             if declared.get(moment) == DECIDE:
                 yield (moment,), f"found {DECIDE!r}; allowed: {bare}an expression over the columns of a row"

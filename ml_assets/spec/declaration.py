@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from ml_assets.spec.names import DECIDE, KeyPath, did_you_mean, listed, not_amon
 from ml_assets.spec.places import Place, asset_places
 from ml_assets.spec.raw_yaml import mapping_of
 from ml_assets.spec.rule_catalog import unknown_rules
+from ml_assets.spec.shared_parts import SharedParts
 from ml_assets.spec.sql_checks import sql_faults
 from ml_assets.spec.text_features import with_text_features
 from ml_assets.spec.use_case import UseCaseSpec
@@ -88,7 +90,8 @@ def locate_use_case(folder: Path, roots: DeliveryRoots | None = None) -> Located
     DeclarationError
         With every mistake found: YAML that does not read, unknown or missing keys, values out of
         range, references to names that do not exist, SQL that is not there or does not fit the
-        columns it reads. Only YAML that does not read at all hides what else is wrong. Should reading fail otherwise,
+        columns it reads. Only YAML that does not read at all, and `like` that leads nowhere, hide what
+        else is wrong. Should reading fail otherwise,
         that is the mistake: one use case never takes others with it.
     """
     try:
@@ -244,7 +247,15 @@ class _Declaration:
         if not isinstance(declared, dict) or not declared:
             self._outside("attributes", f"found {shown(top.get('attributes'))}; allowed: a mapping with the use case")
             return None
-        return mapping_of(declared)  # pyright: ignore[reportUnknownArgumentType]
+        return self._with_shared_parts(mapping_of(declared))  # pyright: ignore[reportUnknownArgumentType]
+
+    def _with_shared_parts(self, declared: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Write out what is taken from other use cases; None where a part is not there: nobody knows what it holds."""
+        shared = SharedParts(self._folder, DECLARATION_FILE)
+        found = shared.write_out(declared)
+        for path, message in shared.faults:
+            self._note(path, message)
+        return None if shared.faults else found
 
     def _outside(self, key: str, message: str) -> None:
         line = self._read.line_of((key,) if key else ())
@@ -256,13 +267,16 @@ class _Declaration:
             name = mapping_of(declared.get(part)).get("sql")
             if not isinstance(name, str):
                 continue
-            path = self._file_inside(name)
+            path = self._shared_file(name)
             if path is None:
                 there = sorted(file.relative_to(self._folder).as_posix() for file in self._folder.glob("sql/*.sql"))
-                said = f"found {name!r}; allowed: a file of this folder: {listed(there)}{did_you_mean(name, there)}"
+                other = ", or ../USE_CASE/FILE of another use case" if name.startswith("..") else ""
+                said = (
+                    f"found {name!r}; allowed: a file of this folder: {listed(there)}{other}{did_you_mean(name, there)}"
+                )
                 self._note((part, "sql"), said)
                 continue
-            data, relative = path.read_bytes(), path.relative_to(self._folder.resolve())
+            data, relative = path.read_bytes(), Path(os.path.relpath(path, self._folder.resolve()))
             try:
                 text = data.decode("utf-8-sig").replace("\r\n", "\n")
             except UnicodeDecodeError as error:
@@ -276,11 +290,15 @@ class _Declaration:
             if not undecided:
                 yield part, _SqlFile(relative, text)
 
-    def _file_inside(self, name: str) -> Path | None:
-        """Find a file of the folder; None where there is none, or the name leads out of it."""
-        folder = self._folder.resolve()
+    def _shared_file(self, name: str) -> Path | None:
+        """Find a file of this folder, or of the folder of another use case; None where there is none."""
+        own = self._folder.absolute()
         try:
-            path = (folder / name).resolve()
-            return path if path.is_relative_to(folder) and path.is_file() else None
-        except (ValueError, OSError):  # a name that no file can have
+            named = Path(os.path.normpath(own / name))
+            other = named.relative_to(own.parent).parts[0] if named.is_relative_to(own.parent) else own.name
+            folder = (own.parent / other).resolve()
+            path = named.resolve()
+            is_declared = other == own.name or (folder / DECLARATION_FILE).is_file()
+            return path if is_declared and path.is_relative_to(folder) and path.is_file() else None
+        except (ValueError, OSError, IndexError):  # a name that no file can have
             return None

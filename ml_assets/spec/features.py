@@ -108,6 +108,7 @@ class FeatureView(Declared):
     """
 
     name: Identifier
+    like: str | None = None  # written out before a declaration is checked: `spec.shared_parts`
     description: str = ""
     owner: str | None = None
     units: dict[str, str] = Field(default_factory=dict)
@@ -182,6 +183,7 @@ class RowExpression(Declared):
     """A feature computed from one example's own columns and the view features beside them."""
 
     name: Identifier
+    like: str | None = None  # written out before a declaration is checked: `spec.shared_parts`
     sql: str
     description: str = ""
     owner: str | None = None

@@ -18,6 +18,7 @@ from ml_assets.spec.key_meanings import meaning_of
 from ml_assets.spec.key_reference import shown_default
 from ml_assets.spec.names import DECIDE
 from ml_assets.spec.raw_yaml import mapping_of
+from ml_assets.spec.shared_parts import LIKE
 from ml_assets.spec.use_case import UseCaseSpec
 
 SCHEMA_FILE = "use_case.schema.json"  # beside the folders of the use cases
@@ -73,6 +74,8 @@ def _plain(part: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     }
     first = (model.__doc__ or "").strip().partition("\n\n")[0]
     kept = {name: part[name] for name in ("type", "additionalProperties", "required") if name in part}
+    if LIKE in names:  # what is taken from another use case need not be written
+        kept["anyOf"] = [{"required": kept.pop("required")}, {"required": [LIKE]}]
     return {**kept, "description": " ".join(first.split()), "properties": properties}
 
 

@@ -62,6 +62,8 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "Source": {
         "name": "name of the source, and of its files: `<drop>/<name>.csv`",
+        "like": "`USE_CASE/SOURCE` of another use case of the project: all that is not written here is as there",
+        "without": "reasons of expectations and rules that are not taken along by `like`",
         "description": "what its rows are",
         "arrives": "`every_drop`: a file is expected in each drop. `once`: in the first. `sometimes`: now and then",
         "until": "the last drop in which a file is expected",
@@ -164,6 +166,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "FeatureView": {
         "name": "begins the names of its features",
+        "like": "`USE_CASE/VIEW` of another use case of the project: all that is not written here is as there",
         "description": "what the view is about",
         "owner": "who answers for it",
         "units": "units of its columns, by name",
@@ -180,6 +183,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "RowExpression": {
         "name": "name of the feature",
+        "like": "`USE_CASE/EXPRESSION` of another use case of the project: all that is not written here is as there",
         "sql": "SQL over the columns of the example and the view features",
         "description": "what it says",
         "owner": "who answers for it",
@@ -280,7 +284,8 @@ _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Calendar": {"cron": "0 6,18 * * 1-5"},
     "Upload": {"stable_for": "2min", "marker": "_SUCCESS"},
     "FileFormat": {"quote": "'", "thousands": ".", "title_lines": 2, "sheet": "Orders"},
-    "Source": {"null_values": ["", "NA"], "asset": "shop/orders"},
+    "Source": {"null_values": ["", "NA"], "asset": "shop/orders", "like": "flight_delays/weather",
+               "without": ["station_incomplete"]},
     "Column": {"zone": "Asia/Kolkata", "years": [1850, 2100], "null_values": ["-"]},
     "LabelingSpec": {"owner": "team:risk"},
     "LabelingFunction": {
@@ -292,8 +297,8 @@ _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "guideline": "guideline_version",
     },
     "FeatureSpec": {"owner": "team:delays"},
-    "FeatureView": {"owner": "team:delays", "where": "NOT is_cancelled"},
-    "RowExpression": {"owner": "team:delays"},
+    "FeatureView": {"owner": "team:delays", "where": "NOT is_cancelled", "like": "flight_delays/carrier"},
+    "RowExpression": {"owner": "team:delays", "like": "flight_delays/dew_spread"},
     "AcceptedFeature": {"name": "booked_days_ahead", "reason": "the booking is stored before the batch"},
     "ReviewSpec": {
         "answers": "review_answers", "capacity": 30, "two_reviewers": 0.1, "decides": "team:moderation",

@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import cast
 
@@ -53,7 +54,7 @@ class NumericBins:
         """Atoms, intervals and the two special bins together."""
         return len(self.atoms) + len(self.edges) + 1 + len(NUMERIC_SPECIALS)
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """A readable text a bin, in the order of the codes."""
         text_of = _distinct_texts((*self.atoms, *self.edges))
@@ -115,7 +116,7 @@ class CategoryBins:
         """Categories and the special bins together."""
         return len(self.categories) + self.rare_groups + 2
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """A readable text a bin, in the order of the codes; a category called like a special bin is quoted."""
         groups = ("rare",) if self.rare_groups == 1 else tuple(f"rare {group}" for group in range(self.rare_groups))

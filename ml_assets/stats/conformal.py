@@ -9,6 +9,8 @@ inference: Gibbs and Candès, 2021), so that coverage returns after a change wit
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,8 +67,12 @@ def conformal_quantile(scores: ArrayLike, level: float) -> float:
     known = np.sort(np.asarray(scores, dtype=np.float64))
     if not known.size:
         return float("nan")
-    place = min(math.ceil((known.size + 1) * level - 1e-9), known.size)
-    return float(known[max(place, 1) - 1])
+    return float(known[_place(known.size, level)])
+
+
+def _place(n: int, level: float) -> int:
+    """Give the place of a conformal quantile among n scores in order, from 0."""
+    return max(min(math.ceil((n + 1) * level - 1e-9), n), 1) - 1
 
 
 def adapt_margin(ahead: FloatArray, drops: Sequence[FloatArray], level: float, window: int) -> Margin:
@@ -89,31 +95,55 @@ def adapt_margin(ahead: FloatArray, drops: Sequence[FloatArray], level: float, w
     >>> round(before.value, 1), round(after.value, 1), after.n_drops
     (1.3, 2.3, 30)
     """
-    left_out, covered, n = 1 - level, 0, 0
-    seen: list[FloatArray] = [ahead]
+    left_out, covered, n, n_drops = 1 - level, 0, 0, 0
+    newest = _NewestRows(ahead, window)
     for scores in drops:
         if not scores.size:
             continue
-        margin = conformal_quantile(_newest(seen, window), 1 - left_out)
+        margin = newest.quantile(1 - left_out)
         if not math.isnan(margin):
             missed = float((scores > margin).mean())
             step = STEP * min(1.0, scores.size / STEP_ROWS)
             left_out = min(max(left_out + step * ((1 - level) - missed), _LOWEST), _HIGHEST)
             covered, n = covered + int((scores <= margin).sum()), n + scores.size
-        seen.append(scores)
-    value = conformal_quantile(_newest(seen, window), 1 - left_out)
-    return Margin(value, left_out, covered / n if n else float("nan"), len(seen) - 1)
+        newest.add(scores)
+        n_drops += 1
+    return Margin(newest.quantile(1 - left_out), left_out, covered / n if n else float("nan"), n_drops)
 
 
-def _newest(seen: Sequence[FloatArray], window: int) -> FloatArray:
-    """Give the newest drops, and of what came before as much as is needed; before the first drop all that is there."""
-    if len(seen) == 1:
-        return seen[0]
-    newest = np.concatenate(seen[1:][-window:])
-    missing = LEAST_ROWS - newest.size
-    if missing <= 0:
-        return newest
-    return np.concatenate([np.concatenate(seen)[: -newest.size or None][-missing:], newest])
+class _NewestRows:
+    """The rows of the newest drops, and of what came before as many as are missing; before the first drop all of it.
+
+    Kept in order, for a window of hours has hundreds of drops, and each of them asks for a quantile of it.
+    """
+
+    def __init__(self, ahead: FloatArray, window: int) -> None:
+        self._before, self._window = ahead, window
+        self._drops: deque[FloatArray] = deque()
+        self._ordered: list[float] = []  # of the drops, without NaN
+        self._n = 0
+
+    def add(self, scores: FloatArray) -> None:
+        """Take in a drop; the oldest one leaves where there are too many."""
+        self._drops.append(scores)
+        self._n += scores.size
+        for each in scores[~np.isnan(scores)].tolist():
+            insort(self._ordered, each)
+        if len(self._drops) > self._window:
+            oldest = self._drops.popleft()
+            self._n -= oldest.size
+            self._before = np.concatenate([self._before, oldest])[-LEAST_ROWS:]
+            for each in oldest[~np.isnan(oldest)].tolist():
+                del self._ordered[bisect_left(self._ordered, each)]
+
+    def quantile(self, level: float) -> float:
+        """Give `conformal_quantile` of the rows."""
+        missing = LEAST_ROWS - self._n
+        if not self._drops or missing > 0:
+            before = self._before[-missing:] if self._drops else self._before
+            return conformal_quantile(np.concatenate([before, *self._drops]), level)
+        place = _place(self._n, level)
+        return self._ordered[place] if place < len(self._ordered) else float("nan")  # NaN comes last
 
 
 def interval_score(labels: ArrayLike, lower: ArrayLike, upper: ArrayLike, level: float) -> FloatArray:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ml_assets.spec.calendar import Calendar
 
 
+_MANY_FILES, _FEW_ROWS = 8, 200_000  # of a table that is worth holding, and may be held
+
+
 def restrict_to_tables(
     connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableFiles], *, threads: int | None = None
 ) -> None:
@@ -61,6 +64,22 @@ def show_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Tabl
             connection.register("_empty", table.schema.empty_table())
             connection.execute(f"CREATE TABLE {target} AS SELECT * FROM _empty")
             connection.unregister("_empty")
+
+
+def hold_small_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableFiles]) -> None:
+    """Make tables in memory of what `show_tables` showed, where that is few rows of many files.
+
+    A loop that asks for one drop at a time looks into each of the files each time: a month of hours has a thousand.
+    """
+    for name, table in tables.items():
+        if len(table.files) < _MANY_FILES:
+            continue
+        ((rows,),) = connection.execute(f'SELECT count(*) FROM "{name}"').fetchall()
+        if rows <= _FEW_ROWS:
+            connection.execute(f'CREATE TEMP TABLE "_held" AS SELECT * FROM "{name}"')
+            connection.unregister(name)
+            connection.execute(f'DROP VIEW IF EXISTS "{name}"')
+            connection.execute(f'ALTER TABLE "_held" RENAME TO "{name}"')
 
 
 def select_by_drop(

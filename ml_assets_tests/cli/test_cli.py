@@ -99,8 +99,10 @@ def test_sound_declaration_is_validated_with_its_size() -> None:
     assert result.exit_code == 0
     sources = flagship().sources
     rules = sum(len(source.expectations) + len(source.rules) + len(source.drop_rules) for source in sources)
-    assert result.stdout.startswith(f"flight_delays: 5 sources, {rules} rules, ")
-    assert result.stdout.endswith(" features, no mistake\n")
+    lines = result.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["airport_delay", "flight_delays", "flight_delays_live"]
+    assert lines[1].startswith(f"flight_delays: 5 sources, {rules} rules, ")
+    assert all(line.endswith(" features, no mistake") for line in lines)
 
 
 def test_broken_declaration_ends_with_every_mistake_and_its_line(
@@ -143,7 +145,8 @@ def test_broken_declaration_ends_with_every_mistake_and_its_line(
     ],
 )
 def test_unknown_use_case_is_answered_with_the_nearest(command: tuple[str, ...]) -> None:
-    expected = "error there is no use case 'flight_delay'; allowed: flight_delays; nearest: flight_delays"
+    names = "airport_delay, flight_delays, flight_delays_live"
+    expected = f"error there is no use case 'flight_delay'; allowed: {names}; nearest: flight_delays"
 
     assert refused(*command) == expected
 
@@ -206,7 +209,7 @@ def test_landing_two_days_writes_their_files_and_says_how_many_rows(state: Path)
 
 
 def test_status_of_an_empty_state_says_what_to_do_first(state: Path) -> None:
-    result = run("status")
+    result = run("status", "flight_delays")
 
     assert result.exit_code == 0
     said = [" ".join(line.split()) for line in result.stdout.splitlines() if line.strip()]
@@ -323,7 +326,7 @@ def test_batch_of_a_drop_that_never_landed_fails_and_says_where_to_put_it(state:
     )  # the one cause of all five, said once
     assert "batch 2013-01-02 to 2013-01-02 failed; the last good state still serves. Run " in result.stderr
     assert (state / "dagster_home" / "dagster.yaml").is_file()
-    (facts,) = json.loads(run("status", "--json").stdout)
+    (facts,) = json.loads(run("status", "flight_delays", "--json").stdout)
     assert "failed_run" in {each["kind"] for each in facts["incidents"]}
     told = json.loads(run("alerts", "flight_delays", "--json").stdout)
     assert [(each["kind"], each["message"]) for each in told["incidents"]] == [

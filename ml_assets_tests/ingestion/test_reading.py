@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.ingestion.csv_records import count_lines, read_header, split_lines, split_records
-from ml_assets.ingestion.reading import days_set_forward
+from ml_assets.ingestion.reading import days_set_forward, read_landed
 from ml_assets.spec.contract import Column, Source
 from ml_assets_tests.conftest import drawn
 from ml_assets_tests.ingestion.conftest import DROPS, Ingest, declare, ids
@@ -398,3 +398,11 @@ def test_fate_of_a_row_does_not_depend_on_a_broken_line_beside_it(ingest: Ingest
 
     assert fates(before, 1) == fates(alone)
     assert fates(after) == fates(alone)
+
+
+@pytest.mark.parametrize("kind", ["DATE", "VARCHAR"])
+def test_without_a_file_keys_are_of_the_type_that_the_calendar_has(ingest: Ingest, kind: str) -> None:
+    relation, receipts = read_landed(ingest.connection, declare(), [], kind)
+
+    assert (relation.fetchall(), receipts) == ([], [])
+    assert dict(zip(relation.columns, map(str, relation.types), strict=True))["batch_date"] == kind

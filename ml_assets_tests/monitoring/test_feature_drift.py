@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ml_assets.monitoring.coded_rows import FeatureRows
 from ml_assets.monitoring.feature_drift import (
     OVERALL,
     DriftReading,
     DriftReference,
-    FeatureRows,
     block_of,
     learn_columns,
     learn_reference,
@@ -366,3 +366,17 @@ def test_damaged_file_of_a_reference_is_no_reference(damage: bytes) -> None:
     whole = columns_to_bytes(learn_columns(rows(20), 7))
     with pytest.raises(ValueError, match="no columns of a drift reference"):
         columns_from_bytes(whole[: len(whole) // 2])
+
+
+def test_windows_cut_from_a_stretch_read_as_windows_alone(reference: DriftReference) -> None:
+    stretch = rows(20, seed=3)
+    unseen = stretch.columns["carrier"].copy()
+    unseen[::37] = "ZZ"
+    stretch = FeatureRows(stretch.drops, stretch.days, {**stretch.columns, "carrier": unseen})
+    coded = reference.code(stretch)
+
+    for last in range(6, 20):
+        window = window_rows(stretch, stretch.drops[last - 6], stretch.drops[last])
+        alone = reference.compare(stretch.drops[last], window, RATE, {"level": 0.7})
+        cut = reference.compare(stretch.drops[last], window, RATE, {"level": 0.7}, coded)
+        assert repr(cut) == repr(alone)  # NaN is no number, and reads the same

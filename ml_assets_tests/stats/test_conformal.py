@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.stats.conformal import adapt_margin, conformal_quantile, interval_score, nonconformity
+from ml_assets.stats.conformal import (
+    LEAST_ROWS,
+    STEP,
+    STEP_ROWS,
+    adapt_margin,
+    conformal_quantile,
+    interval_score,
+    nonconformity,
+)
 
 LEVEL, WINDOW, ROWS, CHANGE, DROPS = 0.9, 28, 60, 60, 140
 Draw = Callable[[np.random.Generator, int], np.ndarray]
@@ -90,3 +98,35 @@ def test_a_bound_that_was_missed_costs_more_than_its_width() -> None:
 
     assert (missed, held) == pytest.approx((4 + 20 * 2, 4))
     assert nonconformity([10.0, 5.0], [4.0, 4.0], [8.0, 8.0]).tolist() == [2.0, -1.0]
+
+
+def adapted_plainly(ahead: np.ndarray, drops: list[np.ndarray], window: int) -> tuple[float, float]:
+    """Give margin and level left out by the definition: every quantile anew, of the rows that it rests on."""
+    left_out, seen = 1 - LEVEL, [ahead]
+
+    def margin() -> float:
+        newest = np.concatenate(seen[1:][-window:]) if seen[1:] else np.empty(0)
+        before = np.concatenate(seen)[: -newest.size or None]
+        missing = max(0, LEAST_ROWS - newest.size)
+        rows = np.concatenate([before[-missing:] if missing else before[:0], newest]) if newest.size else ahead
+        return conformal_quantile(rows, 1 - left_out)
+
+    for scores in filter(len, drops):
+        now = margin()
+        if not np.isnan(now):
+            missed = float((scores > now).mean())
+            left_out += STEP * min(1.0, len(scores) / STEP_ROWS) * (1 - LEVEL - missed)
+            left_out = min(max(left_out, 0.002), 0.6)
+        seen.append(scores)
+    return margin(), left_out
+
+
+@given(st.integers(0, 10_000))
+def test_margins_of_many_small_drops_are_those_of_the_definition(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ahead, window = rng.normal(size=rng.integers(0, 200)), int(rng.integers(1, 40))
+    drops = [rng.normal(size=rng.integers(0, 12)).round(2) for _ in range(rng.integers(0, 80))]
+
+    found = adapt_margin(ahead, drops, LEVEL, window)
+
+    np.testing.assert_equal((found.value, found.left_out), adapted_plainly(ahead, drops, window))

@@ -11,7 +11,7 @@ import pytest
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.user_sql import UserSqlError
 from ml_assets.stores.lake import Lake
-from ml_assets.stores.sandbox import restrict_to_tables, select_by_drop
+from ml_assets.stores.sandbox import hold_small_tables, restrict_to_tables, select_by_drop, show_tables
 
 CALENDAR = Calendar(start=date(2013, 3, 8), at=time(4), timezone="America/New_York")
 DROPS = [date(2013, 3, day) for day in (9, 10, 11)]
@@ -143,3 +143,41 @@ def test_select_does_not_see_where_a_row_came_from(shut: duckdb.DuckDBPyConnecti
 def test_select_that_reaches_beyond_its_drop_is_refused(shut: duckdb.DuckDBPyConnection, sql: str, found: str) -> None:
     with pytest.raises(UserSqlError, match=found):
         select_by_drop(shut, sql, ["stops"], DROPS, CALENDAR)
+
+
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_held_tables_have_the_rows_and_types_of_what_was_shown_and_open_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_registered: bool
+) -> None:
+    if not is_registered:  # as where files are too large to be kept in memory
+        monkeypatch.setattr("ml_assets.stores.sandbox.rows_of", lambda _: None)
+    many, drops = Lake(tmp_path), [date(2013, 3, day) for day in range(1, 13)]
+    rows = {"batch_date": drops, "id": [f"{n}" for n in range(12)], "is_late": [None, True, False] * 4}
+    many.replace_drops("many", pa.table(rows), drops)
+    many.replace_drops("few", pa.table({"batch_date": drops[:2], "id": ["a", "b"]}), drops[:2])
+    tables = {name: many.files(name) for name in ("many", "few")}
+    with duckdb.connect() as connection:
+        show_tables(connection, tables)
+        shown = [connection.sql(f"SELECT * FROM {name}").to_arrow_table() for name in tables]
+
+        hold_small_tables(connection, tables)
+
+        for file in tables["many"].files:
+            Path(file).unlink()
+        held = [connection.sql(f"SELECT * FROM {name}").to_arrow_table() for name in tables]
+        assert held == shown
+        one = connection.execute("SELECT id, is_late FROM many WHERE batch_date = ?", [drops[4]])
+        assert one.fetchall() == [("4", True)]
+
+
+def test_tables_of_many_rows_are_read_from_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ml_assets.stores.sandbox._FEW_ROWS", 11)
+    many, drops = Lake(tmp_path), [date(2013, 3, day) for day in range(1, 13)]
+    many.replace_drops("many", pa.table({"batch_date": drops, "id": ["a"] * 12}), drops)
+    with duckdb.connect() as connection:
+        show_tables(connection, {"many": many.files("many")})
+        hold_small_tables(connection, {"many": many.files("many")})
+
+        held = connection.sql("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'many'").fetchall()
+        assert held == [(0,)]
+        assert connection.sql("SELECT count(*) FROM many").fetchall() == [(12,)]

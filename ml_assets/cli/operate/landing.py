@@ -13,10 +13,10 @@ from ml_assets.stores.paths import StatePaths
 
 def land_bundled(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[DropKey]) -> dict[str, int]:
     """Land `drops` from the public data that comes with the demo; give the rows of each source."""
-    from ml_assets.demo.flights import BUNDLED_USE_CASE, land_flights
+    from ml_assets.demo.flights import SOURCES, land_flights
 
     folder = paths.landing / spec.name
-    if spec.name != BUNDLED_USE_CASE:
+    if spec.name not in SOURCES:
         raise fail(
             f"no data come with {spec.name}; put its files into {folder}/<drop>/<source>.csv, as in "
             f"{folder}/{drops[0]}/{spec.sources[0].file_name}"
@@ -27,4 +27,4 @@ def land_bundled(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[DropKey])
         def on_drop(drop: DropKey, rows: dict[str, int]) -> None:
             progress.update(task, advance=1, now=f"{drop}: {sum(rows.values()):,} rows")
 
-        return land_flights(folder, spec.calendar, drops[0], drops[-1], on_drop)
+        return land_flights(folder, spec.calendar, drops[0], drops[-1], on_drop, spec.name)

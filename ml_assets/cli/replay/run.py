@@ -12,7 +12,7 @@ from typing import Any
 from ml_assets.cli.console import console, errors, fail, next_steps, print_json, say
 from ml_assets.cli.progress import progress_bar
 from ml_assets.cli.tables import TableColumn, print_table
-from ml_assets.demo.flights import BUNDLED_USE_CASE, land_flights
+from ml_assets.demo.flights import SOURCES, land_flights
 from ml_assets.pipeline.monitoring.replay_summary import summarize_replay
 from ml_assets.pipeline.runs.replay_steps import ReplayStoppedError, StepOutcome, replay_steps
 from ml_assets.reports.plain_text import counted
@@ -88,7 +88,7 @@ def land_absent(spec: UseCaseSpec, paths: StatePaths, drops: Sequence[DropKey]) 
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
             for drop in absent:
-                land_flights(unfinished, spec.calendar, drop, drop)
+                land_flights(unfinished, spec.calendar, drop, drop, use_case=spec.name)
                 landing.mkdir(parents=True, exist_ok=True)
                 (unfinished / str(drop)).rename(landing / str(drop))
         finally:
@@ -110,7 +110,7 @@ def _replay_with_progress(
 
         def land(drops: Sequence[DropKey]) -> None:
             named = f"{drops[0]} to {drops[-1]}"
-            if spec.name == BUNDLED_USE_CASE:
+            if spec.name in SOURCES:
                 progress.update(task, now=f"{named}: landing")
                 land_absent(spec, paths, drops)
             progress.update(task, now=f"{named}: batch, then what the sensors ask for")

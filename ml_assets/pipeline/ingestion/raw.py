@@ -47,7 +47,7 @@ def receive_source(
     with state.connect() as connection:
         recorded = _recorded(connection, state.lake, source)
         files = receive(folders, source.expected_file, drops, closed, recorded, batch_at)
-        relation, receipts = read_landed(connection, source, files)
+        relation, receipts = read_landed(connection, source, files, spec.calendar.key_type)
         rows = relation.to_arrow_table()
     state.lake.replace_drops(f"received_{source.name}", receipt_rows(source, receipts, drops[0]), drops)
     state.lake.replace_drops(f"raw_{source.name}", rows, drops)

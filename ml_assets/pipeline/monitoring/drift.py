@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.monitoring.coded_rows import FeatureRows
 from ml_assets.monitoring.diagnosis import FaultRecord, diagnose_features, known_changes
 from ml_assets.monitoring.drift_report import Row, feature_rows, set_alarm_states
 from ml_assets.monitoring.feature_drift import (
@@ -20,7 +21,6 @@ from ml_assets.monitoring.feature_drift import (
     Block,
     DriftReference,
     FamilyMeasure,
-    FeatureRows,
     block_of,
     learn_columns,
     learn_reference,
@@ -162,13 +162,14 @@ def _compare(
         references.append(champion.reference)
     rate = moving_rate(false_alarm_rate(monitoring.false_alarm_every, monitoring.window, _MEASURES, FAMILIES), length)
     version = champion.promotion.model_version if champion else None
+    coded = [reference.code(windows) for reference in references]
     found: dict[DropKey, list[Row]] = {}
     for drop in drops:
         window = window_rows(windows, spec.calendar.window_start(drop, monitoring.window), drop)
         found[drop] = [
             row
-            for reference in references
-            for row in feature_rows(reference.compare(drop, window, rate, importance), importance, version)
+            for reference, counted in zip(references, coded, strict=True)
+            for row in feature_rows(reference.compare(drop, window, rate, importance, counted), importance, version)
         ]
     return found, [measure for reference in references for measure in reference.measures(rate, importance)]
 

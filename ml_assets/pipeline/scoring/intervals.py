@@ -82,11 +82,10 @@ class IntervalMargins:
         trained_until = datetime.fromisoformat(bundle.trained_until)
         first = max(calendar.first_drop, calendar.earlier(drop, asked.window + self.spec.labels.matures_after))
         newest = self.spec.matured_by(drop)
-        drops = [
-            each
-            for each in calendar.drops_between(first, calendar.previous_drop(drop))
-            if calendar.drop(each).start >= trained_until and calendar.drop(each).start < newest
-        ]
+        earlier = calendar.drops_between(first, calendar.previous_drop(drop))
+        ends = [calendar.batch_at(each) for each in earlier]  # each begins where the one before ends
+        starts = [calendar.drop(earlier[0]).start, *ends[:-1]] if earlier else []
+        drops = [each for each, start in zip(earlier, starts, strict=True) if trained_until <= start < newest]
         at = np.datetime64(calendar.batch_at(drop).replace(tzinfo=None), "ns")
         matured = [self._bounds(each, bundle, version, features).known_at(at) for each in drops]
         ahead = np.array(bundle.intervals.ahead if bundle.intervals is not None else ())

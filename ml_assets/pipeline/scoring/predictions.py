@@ -23,7 +23,7 @@ from ml_assets.spec.tables import declared_lake_tables
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stores.lake import Lake
 from ml_assets.stores.model_store import ModelBundle
-from ml_assets.stores.sandbox import show_tables
+from ml_assets.stores.sandbox import hold_small_tables, show_tables
 from ml_assets.stores.table_rows import arrow_schema
 from ml_assets.stores.use_case_state import UseCaseState
 
@@ -71,7 +71,10 @@ def score_drops(spec: UseCaseSpec, state: UseCaseState, drops: Sequence[DropKey]
         reach = drops_read(spec, drops)
         files = {version: lake.files("features", version, reach) for version in set(read.values())}
         tables = {f"features_{version}": each for version, each in files.items()}
-        show_tables(connection, tables | {"labels": lake.files("labels", drops=reach)})
+        tables |= {"labels": lake.files("labels", drops=reach)}
+        show_tables(connection, tables)
+        if promotions:
+            hold_small_tables(connection, tables)
         corrector = PriorCorrector(connection, spec, state.kept_scores, files)
         table, notes = _score_drops(corrector, state, champions, read)
         table = expose(connection, spec, lake, table, bounds)

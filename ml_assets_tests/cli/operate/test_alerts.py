@@ -117,7 +117,8 @@ def test_use_case_that_is_not_there_ends_with_the_nearest_name() -> None:
     result = run("flight_delay")
 
     assert result.exit_code == 1
-    assert "there is no use case 'flight_delay'; allowed: flight_delays; nearest: flight_delays" in result.stderr
+    assert "there is no use case 'flight_delay'; allowed: airport_delay, flight_delays, " in result.stderr
+    assert "; nearest: flight_delays" in result.stderr
 
 
 @pytest.mark.parametrize("option", ["--test", "--send"])
