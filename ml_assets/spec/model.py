@@ -108,6 +108,9 @@ class Intervals(Declared):
     window: Duration = Field(
         default=timedelta(days=28), description="how far back matured outcomes move the bounds of the next drop"
     )
+    by: str | None = Field(
+        default=None, description="a feature: margins are learned for each of its values that has 100 rows"
+    )
     parameters: dict[str, float | int | str] = Field(
         default_factory=dict, description="of the boosted trees that learn the quantiles; as for a candidate of xgboost"
     )

@@ -153,7 +153,7 @@ def _named_in_evidence(model: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]
                 yield (*at, "cases", position, "values", name), name
     for position, name in names_in(mapping_of(model.get("abstain")).get("features")):
         yield ("model", "abstain", "features", position), name
-    for place, each in enumerate(list_of(model.get("sensitive"))):
-        name = mapping_of(each).get("column")
-        if isinstance(name, str):
-            yield ("model", "sensitive", place, "column"), name
+    groups = [(("model", "intervals", "by"), mapping_of(model.get("intervals")).get("by"))]
+    groups += [(("model", "sensitive", place, "column"), mapping_of(each).get("column"))
+               for place, each in enumerate(list_of(model.get("sensitive")))]  # fmt: skip
+    yield from ((path, name) for path, name in groups if isinstance(name, str))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +109,63 @@ def adapt_margin(ahead: FloatArray, drops: Sequence[FloatArray], level: float, w
         newest.add(scores)
         n_drops += 1
     return Margin(newest.quantile(1 - left_out), left_out, covered / n if n else float("nan"), n_drops)
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """How far outcomes lay beyond their bounds, the oldest first, and of which group each is.
+
+    Attributes
+    ----------
+    scores
+        As `nonconformity` gives them; shape (rows,).
+    groups
+        The name of the group of each; shape (rows,). None where groups share one margin.
+    """
+
+    scores: FloatArray
+    groups: NDArray[np.object_] | None = None
+
+    def of(self, group: str) -> FloatArray:
+        """Give the scores of a group, in their order."""
+        return self.scores if self.groups is None else self.scores[self.groups == group]
+
+
+@dataclass(frozen=True)
+class Margins:
+    """The margin of all rows, and of each group that has rows enough for one of its own."""
+
+    whole: Margin
+    by_group: Mapping[str, Margin]
+
+    def values(self, groups: NDArray[np.object_] | None) -> FloatArray:
+        """Give the margin of each row by its group; of one without, that of all rows. One value without groups."""
+        if groups is None:
+            return np.array(self.whole.value)
+        return np.array([self.by_group.get(each, self.whole).value for each in groups], dtype=np.float64)
+
+
+def adapt_margins(ahead: Beyond, drops: Sequence[Beyond], level: float, window: int) -> Margins:
+    """Follow all rows as `adapt_margin` does, and each group of `LEAST_ROWS` rows by itself.
+
+    Coverage over all rows says little of a group in which outcomes scatter more. Margins by group hold it in each
+    (Mondrian conformal prediction: Vovk, Lindsay, Nouretdinov and Gammerman, 2003).
+
+    >>> rng, groups = np.random.default_rng(0), np.array(["calm", "wild"] * 500, dtype=object)
+    >>> scores = rng.normal(0, 1, 1000) * np.where(groups == "calm", 1, 3)
+    >>> found = adapt_margins(Beyond(scores, groups), [], 0.9, 14)
+    >>> found.values(np.array(["calm", "wild", "new"], dtype=object)).round(1).tolist()
+    [1.2, 3.9, 2.4]
+    """
+    whole = adapt_margin(ahead.scores, [each.scores for each in drops], level, window)
+    if ahead.groups is None:
+        return Margins(whole, {})
+    known = np.concatenate([each.groups for each in (ahead, *drops) if each.groups is not None])
+    names, counts = np.unique(known.astype(str), return_counts=True)
+    enough = names[counts >= LEAST_ROWS].tolist()
+    return Margins(
+        whole, {name: adapt_margin(ahead.of(name), [each.of(name) for each in drops], level, window) for name in enough}
+    )
 
 
 class _NewestRows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.spec.model import Intervals, ModelCandidate, TrainingRecipe
-from ml_assets.stats.conformal import nonconformity
+from ml_assets.stats.conformal import Beyond, nonconformity
 from ml_assets.training.boosted_trees import DEFAULTS, Trees, feature_types, feature_values, read_trees
 from ml_assets.training.candidate_parameters import candidate_parameters
 from ml_assets.training.feature_matrix import learn_columns
@@ -39,10 +39,15 @@ class FittedQuantiles(Trees):
         How far outcomes lay beyond the bounds on rows that the model had not seen, the oldest first; shape (rows,).
     least
         What no bound is below: a count is never negative. None is no bound.
+    by, groups_ahead
+        The feature whose values have margins of their own, and the value of each row of `ahead`. None where all rows
+        share one margin.
     """
 
     ahead: tuple[float, ...] = ()
     least: float | None = None
+    by: str | None = None
+    groups_ahead: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -56,8 +61,21 @@ class FittedQuantiles(Trees):
         both = np.sort(self.predict(features).reshape(len(features), 2), axis=1)
         return both[:, 0], both[:, 1]
 
-    def interval(self, features: pd.DataFrame, margin: float) -> tuple[FloatArray, FloatArray]:
-        """Give the bounds moved apart by a margin, or together where it is below zero; they never cross."""
+    def groups(self, features: pd.DataFrame) -> NDArray[np.object_] | None:
+        """Name the group of each row, a null as an empty text; None where all rows share one margin."""
+        if self.by is None:
+            return None
+        return features[self.by].astype("string").fillna("").to_numpy(dtype=object)
+
+    def beyond_ahead(self) -> Beyond:
+        """Give how far outcomes lay beyond the bounds ahead of the training rows, by group."""
+        return Beyond(np.array(self.ahead), None if self.by is None else np.array(self.groups_ahead, dtype=object))
+
+    def interval(self, features: pd.DataFrame, margin: float | FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Give the bounds moved apart by a margin, or together where it is below zero; they never cross.
+
+        `margin` is one for all rows, or one a row.
+        """
         lower, upper = self.bounds(features)
         middle = (lower + upper) / 2
         lower, upper = np.minimum(lower - margin, middle), np.maximum(upper + margin, middle)
@@ -65,7 +83,9 @@ class FittedQuantiles(Trees):
 
     def to_files(self) -> dict[str, bytes]:
         """The trees, and the distances ahead as JSON, written so that they read back to the bit."""
-        more = {"ahead": list(self.ahead), "least": self.least}
+        more: dict[str, object] = {"ahead": list(self.ahead), "least": self.least}
+        if self.by is not None:
+            more |= {"by": self.by, "groups_ahead": list(self.groups_ahead)}
         return {**super().to_files(), AHEAD_FILE: json.dumps(more).encode()}
 
 
@@ -93,21 +113,23 @@ def refit_intervals(
         return judged
     holdout = rows.loc[rows["split"] == "holdout"].sort_values("prediction_at", kind="stable")
     again = _fit(recipe, recipe.intervals, rows, list(features))
-    return with_ahead(again, [np.array(judged.ahead), _distances(judged, holdout)])
+    return with_ahead(again, [judged.beyond_ahead(), _distances(judged, holdout)])
 
 
-def with_ahead(model: FittedQuantiles, parts: Sequence[FloatArray]) -> FittedQuantiles:
+def with_ahead(model: FittedQuantiles, parts: Sequence[Beyond]) -> FittedQuantiles:
     """Give the quantiles with the newest of what was found ahead of their rows."""
-    ahead = np.concatenate([np.empty(0), *parts])[-MOST_AHEAD:]
-    return FittedQuantiles(model.columns, model.booster, tuple(ahead.tolist()), model.least)
+    scores = np.concatenate([np.empty(0), *(each.scores for each in parts)])[-MOST_AHEAD:]
+    groups = [name for each in parts if each.groups is not None for name in each.groups.tolist()][-MOST_AHEAD:]
+    return replace(model, ahead=tuple(scores.tolist()), groups_ahead=tuple(groups))
 
 
-def _beyond(model: FittedQuantiles, train: pd.DataFrame, fold: Fold) -> FloatArray:
+def _beyond(model: FittedQuantiles, train: pd.DataFrame, fold: Fold) -> Beyond:
     return _distances(model, train.loc[fold.test].sort_values("prediction_at", kind="stable"))
 
 
-def _distances(model: FittedQuantiles, rows: pd.DataFrame) -> FloatArray:
-    return nonconformity(rows["label"].to_numpy(dtype=np.float64), *model.bounds(rows))
+def _distances(model: FittedQuantiles, rows: pd.DataFrame) -> Beyond:
+    scores = nonconformity(rows["label"].to_numpy(dtype=np.float64), *model.bounds(rows))
+    return Beyond(scores, model.groups(rows))
 
 
 def _fit(recipe: TrainingRecipe, asked: Intervals, train: pd.DataFrame, names: list[str]) -> FittedQuantiles:
@@ -128,10 +150,12 @@ def _fit(recipe: TrainingRecipe, asked: Intervals, train: pd.DataFrame, names: l
     parameters |= {"objective": "reg:quantileerror", "quantile_alpha": [tail, 1 - tail], "tree_method": "hist",
                    "seed": recipe.seed, "nthread": 1}  # fmt: skip
     booster = xgboost.train(parameters, matrix, num_boost_round=rounds)
-    return FittedQuantiles(columns, booster, (), 0.0 if recipe.task == "count" else None)
+    return FittedQuantiles(columns, booster, (), 0.0 if recipe.task == "count" else None, asked.by)
 
 
 def load_quantiles(files: Mapping[str, bytes]) -> FittedQuantiles:
     """Read back what `to_files` gave."""
     more = json.loads(files[AHEAD_FILE])
-    return FittedQuantiles(*read_trees(files), tuple(more["ahead"]), more["least"])
+    return FittedQuantiles(
+        *read_trees(files), tuple(more["ahead"]), more["least"], more.get("by"), tuple(more.get("groups_ahead", ()))
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ml_assets.pipeline.monitoring.newest_decision import newest_decision
 from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
 from ml_assets.pipeline.runs.retraining import RetrainingContext, run_retraining_steps
 from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.drop import day_of_key
 from ml_assets.spec.tables import declared_lake_tables
 from ml_assets.spec.use_case import UseCaseSpec
@@ -171,3 +172,36 @@ def test_amounts_of_every_hour_have_bounds_that_hold_what_comes(tmp_path: Path) 
     assert {row["batch_date"] for row in rows} <= {str(drop) for drop in served}
     assert len(rows) > 200
     assert 0.8 <= np.mean(inside) <= 0.99
+
+
+def test_margins_by_a_feature_hold_in_each_of_its_groups(tmp_path: Path) -> None:
+    def draw(rng: np.random.Generator, mean: np.ndarray) -> np.ndarray:
+        return mean + rng.normal(0, 1, mean.size) * np.where(np.arange(mean.size) % 3 == 2, 18, 3)  # kind `large`
+
+    world = replace(METERS, name="wild_meters", draw=draw)
+    past = draw_past(world)
+    files = write_past(world, past, tmp_path)
+    declare(world, files, tmp_path)
+    defs = tmp_path / "defs" / world.name
+    declared = (defs / "defs.yaml").read_text()
+    (defs / "defs.yaml").write_text(declared.replace("intervals: {level: 0.9,", "intervals: {level: 0.9, by: kind,"))
+    spec, paths = load_use_case(defs), StatePaths(tmp_path / "state")
+    land(spec, files, paths)
+    state, now = UseCaseState(spec.name, paths), datetime(2024, 6, 1, tzinfo=UTC)
+    drops = spec.calendar.drops_between(spec.calendar.start, START + timedelta(days=90))
+
+    run_batch_steps(spec, state, drops[:60], BatchContext(now))
+    run_retraining_steps(spec, state, Retraining(as_of=str(drops[59]), gate="disabled"), RetrainingContext(now))
+    run_batch_steps(spec, state, drops[60:], BatchContext(now))
+
+    rows = read_rows(state.lake, "predictions", None)
+    kinds = np.array([int(row["example_id"][4:7]) % 3 for row in rows])
+    came = np.array([past.outcome[int(row["example_id"][1:4]), int(row["example_id"][4:7])] for row in rows])
+    lower, upper = (np.array([row[name] for row in rows]) for name in ("lower", "upper"))
+    inside, width = (lower <= came) & (came <= upper), upper - lower
+    assert [0.86 <= inside[kinds == kind].mean() <= 0.95 for kind in range(3)] == [True] * 3
+    assert width[kinds == 2].mean() > 3 * width[kinds == 0].mean()
+    champion = max(read_rows(state.lake, "champion", None), key=lambda each: each["sequence"])
+    held = state.models.load(champion["model_version"], champion["artifact_sha256"]).intervals
+    assert held is not None
+    assert (held.by, set(held.groups_ahead)) == ("kind", {"old", "new", "large"})

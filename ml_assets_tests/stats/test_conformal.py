@@ -11,7 +11,9 @@ from ml_assets.stats.conformal import (
     LEAST_ROWS,
     STEP,
     STEP_ROWS,
+    Beyond,
     adapt_margin,
+    adapt_margins,
     conformal_quantile,
     interval_score,
     nonconformity,
@@ -130,3 +132,53 @@ def test_margins_of_many_small_drops_are_those_of_the_definition(seed: int) -> N
     found = adapt_margin(ahead, drops, LEVEL, window)
 
     np.testing.assert_equal((found.value, found.left_out), adapted_plainly(ahead, drops, window))
+
+
+def in_two_groups(rng: np.random.Generator, drop: int) -> Beyond:
+    """Errors of a wild group are three times as wide as of a calm one, and from `CHANGE` on six times."""
+    groups = np.array(["calm", "wild"] * (ROWS // 2), dtype=object)
+    wild = 6 if drop >= CHANGE else 3
+    return Beyond(np.abs(rng.normal(0, 1, ROWS)) * np.where(groups == "calm", 1, wild), groups)
+
+
+def covered_by_group(*, is_by_group: bool) -> dict[str, np.ndarray]:
+    """Give the mean coverage of each group and drop, of twenty seeds."""
+    found: dict[str, list[np.ndarray]] = {"calm": [], "wild": []}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        past = [in_two_groups(rng, 0)]
+        covered: dict[str, list[float]] = {"calm": [], "wild": []}
+        for drop in range(DROPS):
+            now = in_two_groups(rng, drop)
+            drops = past[1 : max(1, drop)][-WINDOW:]
+            margins = adapt_margins(past[0], drops, LEVEL, WINDOW).values(now.groups)
+            margin = margins if is_by_group else adapt_margins(past[0], drops, LEVEL, WINDOW).whole.value
+            for name, shares in covered.items():
+                shares.append(float((now.scores <= margin)[now.groups == name].mean()))
+            past.append(now)
+        for name, shares in covered.items():
+            found[name].append(np.array(shares))
+    return {name: np.mean(each, axis=0) for name, each in found.items()}
+
+
+def test_margins_by_group_cover_each_group_as_often_as_they_say_and_return_after_a_change() -> None:
+    found = covered_by_group(is_by_group=True)
+
+    for name in ("calm", "wild"):
+        assert 0.88 <= found[name][20:CHANGE].mean() <= 0.925
+        assert 0.88 <= found[name][CHANGE + 30 : CHANGE + 60].mean() <= 0.925
+
+
+def test_one_margin_for_all_covers_the_calm_and_not_the_wild() -> None:
+    found = covered_by_group(is_by_group=False)
+
+    assert found["calm"][20:CHANGE].mean() > 0.99
+    assert found["wild"][20:CHANGE].mean() < 0.83
+
+
+def test_group_with_few_rows_takes_the_margin_of_all() -> None:
+    groups = np.array(["many"] * LEAST_ROWS + ["few"] * (LEAST_ROWS - 1), dtype=object)
+    found = adapt_margins(Beyond(np.arange(groups.size, dtype=float), groups), [], LEVEL, WINDOW)
+
+    assert list(found.by_group) == ["many"]
+    assert found.values(np.array(["few", "many"], dtype=object)).tolist() == [179.0, 90.0]

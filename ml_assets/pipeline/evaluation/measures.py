@@ -14,7 +14,7 @@ from ml_assets.spec.objectives import OUTCOME, SCORE
 from ml_assets.spec.tables.models import EVALUATION_MEASURES
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.added_metrics import added_metric
-from ml_assets.stats.conformal import conformal_quantile, interval_score
+from ml_assets.stats.conformal import adapt_margins, interval_score
 from ml_assets.stats.decision_costs import cost_curve, lists_of_days
 from ml_assets.stats.metric import Draw, metric_interval
 from ml_assets.stores.use_case_state import UseCaseState
@@ -75,7 +75,8 @@ def _coverage(spec: UseCaseSpec, found: Comparison, role: str) -> dict[str, floa
     if held is None or spec.model.intervals is None:
         return {}
     level = spec.model.intervals.level
-    lower, upper = held.interval(found.window, conformal_quantile(held.ahead, level))
+    margins = adapt_margins(held.beyond_ahead(), [], level, 1)
+    lower, upper = held.interval(found.window, margins.values(held.groups(found.window)))
     return {
         "coverage": float(((found.labels >= lower) & (found.labels <= upper)).mean()),
         "interval_width": float((upper - lower).mean()),

@@ -14,7 +14,7 @@ from ml_assets.spec.drop import DropKey
 from ml_assets.spec.key_arrays import plain_keys
 from ml_assets.spec.model import Intervals
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stats.conformal import Margin, adapt_margin, nonconformity
+from ml_assets.stats.conformal import Beyond, Margin, Margins, adapt_margins, nonconformity
 from ml_assets.stores.model_store import ModelBundle
 
 if TYPE_CHECKING:
@@ -30,17 +30,16 @@ class _Outcomes:
     """The labels of a drop's examples, by example and in the order they became known: when each can be used."""
 
     ready: NDArray[np.datetime64]
-    beyond: NDArray[np.float64]
+    beyond: Beyond
     examples: NDArray[np.object_]
 
-    def known_at(self, moment: np.datetime64) -> NDArray[np.float64]:
+    def known_at(self, moment: np.datetime64) -> Beyond:
         """Give how far each outcome lay beyond its bounds, by the newest label that could be used at a moment."""
         places = np.flatnonzero(self.ready <= moment)
-        if not places.size:
-            return np.empty(0)
         names = self.examples[places]
-        is_last = np.append(names[1:] != names[:-1], True)
-        return self.beyond[places[is_last]]
+        newest = places[np.append(names[1:] != names[:-1], [True] * bool(places.size))]
+        groups = self.beyond.groups
+        return Beyond(self.beyond.scores[newest], None if groups is None else groups[newest])
 
 
 @dataclass
@@ -71,13 +70,13 @@ class IntervalMargins:
             return frame, NO_MARGIN
         if bundle.intervals is None:
             return frame.assign(**dict.fromkeys(COLUMNS, np.nan)), NO_MARGIN
-        margin = self._margin(asked, drop, bundle, version, features)
+        margins = self._margins(asked, drop, bundle, version, features)
         ordered = rows.sort_values("example_id", kind="stable")
-        lower, upper = bundle.intervals.interval(ordered, margin.value)
+        lower, upper = bundle.intervals.interval(ordered, margins.values(bundle.intervals.groups(ordered)))
         is_own = (frame["served_by"] == "model").to_numpy()
-        return frame.assign(lower=np.where(is_own, lower, np.nan), upper=np.where(is_own, upper, np.nan)), margin
+        return frame.assign(lower=np.where(is_own, lower, np.nan), upper=np.where(is_own, upper, np.nan)), margins.whole
 
-    def _margin(self, asked: Intervals, drop: DropKey, bundle: ModelBundle, version: str, features: int) -> Margin:
+    def _margins(self, asked: Intervals, drop: DropKey, bundle: ModelBundle, version: str, features: int) -> Margins:
         calendar = self.spec.calendar
         trained_until = datetime.fromisoformat(bundle.trained_until)
         first = max(calendar.first_drop, calendar.earlier(drop, asked.window + self.spec.labels.matures_after))
@@ -88,8 +87,8 @@ class IntervalMargins:
         drops = [each for each, start in zip(earlier, starts, strict=True) if trained_until <= start < newest]
         at = np.datetime64(calendar.batch_at(drop).replace(tzinfo=None), "ns")
         matured = [self._bounds(each, bundle, version, features).known_at(at) for each in drops]
-        ahead = np.array(bundle.intervals.ahead if bundle.intervals is not None else ())
-        return adapt_margin(ahead, matured, asked.level, calendar.drops_in(asked.window))
+        ahead = bundle.intervals.beyond_ahead() if bundle.intervals is not None else Beyond(np.empty(0))
+        return adapt_margins(ahead, matured, asked.level, calendar.drops_in(asked.window))
 
     def _bounds(self, drop: DropKey, bundle: ModelBundle, version: str, features: int) -> _Outcomes:
         """Give how far the outcomes of a drop's examples lay beyond its bounds, whenever they became known."""
@@ -99,7 +98,9 @@ class IntervalMargins:
                 f"SELECT * FROM features_{features} WHERE batch_date = ? ORDER BY example_id", [drop]
             ).df()
             lower, upper = bundle.intervals.bounds(rows)
-            self.connection.register("_bounds", rows[["example_id", "prediction_at"]].assign(lower=lower, upper=upper))
+            bounds = rows[["example_id", "prediction_at"]].assign(lower=lower, upper=upper)
+            groups = bundle.intervals.groups(rows)
+            self.connection.register("_bounds", bounds if groups is None else bounds.assign(margin_group=groups))
             found = self.connection.sql(
                 "SELECT b.*, l.label, l.known_at, l.batch_date AS landed FROM _bounds AS b JOIN labels AS l "
                 "USING (example_id) ORDER BY b.example_id, l.known_at, l.batch_date"
@@ -114,10 +115,12 @@ class IntervalMargins:
         moments = [found[name].dt.tz_convert(UTC).dt.tz_localize(None).to_numpy("datetime64[ns]")
                    for name in ("prediction_at", "known_at")]  # fmt: skip
         matured = moments[0] + np.timedelta64(self.spec.labels.matures_after)
+        scores = nonconformity(found["label"], found["lower"], found["upper"])
+        groups = found["margin_group"].to_numpy(dtype=object) if "margin_group" in found else None
         return _Outcomes(
             # known by then and landed by then: a file that came late says when it was known, and was not there
             np.maximum(np.maximum(matured, moments[1]), batches),
-            nonconformity(found["label"], found["lower"], found["upper"]),
+            Beyond(scores, groups),
             found["example_id"].to_numpy(),
         )
 
