@@ -282,6 +282,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
 _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Bar": {"metric": "mae", "at_least": 0.1, "at_most": 15},
     "Calendar": {"cron": "0 6,18 * * 1-5"},
+    "Intervals": {"by": "origin"},
     "Upload": {"stable_for": "2min", "marker": "_SUCCESS"},
     "FileFormat": {"quote": "'", "thousands": ".", "title_lines": 2, "sheet": "Orders"},
     "Source": {"null_values": ["", "NA"], "asset": "shop/orders", "like": "flight_delays/weather",
