@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ml_assets.features.facts import load_scope
+from ml_assets.features.forecasts import compute_forecasts
 from ml_assets.features.latest import compute_latest
-from ml_assets.features.plan import LatestGroup, Scope, WindowGroup, compile_plan
+from ml_assets.features.plan import ForecastGroup, LatestGroup, Scope, WindowGroup, compile_plan
 from ml_assets.features.row_expressions import evaluate_rows, prepare_holidays
 from ml_assets.features.windows import compute_windows, take_apart_measures
 from ml_assets.spec.calendar import cut_drops
@@ -94,11 +95,13 @@ def _compute_scope(
     loaded = load_scope(connection, scope, since, bounds[1])
     additive = take_apart_measures(scope.windows, loaded.facts)
 
-    def compute(group: WindowGroup | LatestGroup) -> dict[str, pa.Array]:
+    def compute(group: WindowGroup | LatestGroup | ForecastGroup) -> dict[str, pa.Array]:
         if isinstance(group, LatestGroup):
             return compute_latest(group, loaded)
+        if isinstance(group, ForecastGroup):
+            return compute_forecasts(group, loaded)
         return compute_windows(group, loaded, additive)
 
     with ThreadPoolExecutor(threads) as pool:  # numpy leaves the interpreter free while it sorts, adds and searches
-        found = list(pool.map(compute, (*scope.windows, *scope.latest)))
+        found = list(pool.map(compute, (*scope.windows, *scope.latest, *scope.forecasts)))
     return {name: column for columns in found for name, column in columns.items()}

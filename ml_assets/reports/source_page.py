@@ -27,6 +27,8 @@ _BEYOND = {
     "unreadable": "a value that does not read as its type",
     "missing": "no value where one is required",
     "known_after_batch": "known later than the batch that brought it",
+    "forecast_time_missing": "a forecast without the moment it is for, or was issued at",
+    "known_before_issue": "a forecast known before it was issued",
     "known_at_missing": "no moment in which it became known",
     "duplicate_key": "the key again in the same drop; the last known row is the fact",
     "already_known": "came late, and says what was known",

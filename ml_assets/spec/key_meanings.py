@@ -73,6 +73,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "key": "the columns that name a row; a later row with the same key replaces it from then on",
         "event_at": "SQL over the columns of a row: when it happened",
         "known_at": "SQL over the columns of a row: when all of it was known; `received`: at the batch that brings it",
+        "forecast": "the rows are forecasts, each a vintage: what was issued when, of which moment",
         "null_values": "texts that mean null in every column",
         "columns": "the columns by name; what else a file holds is left out and noted",
         "expectations": "what must hold of rows or of a whole drop, by the names of Great Expectations",
@@ -80,6 +81,10 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "volume": "how many rows a drop may have, compared with earlier drops",
         "freshness": "how old the newest row of a drop may be",
         "distribution": "how far a column may lie from earlier drops",
+    },
+    "ForecastTimes": {
+        "issued_at": "SQL over the columns of a row: when it was issued; made of columns of the key",
+        "valid_at": "SQL over the columns of a row: the moment it is for; made of columns of the key",
     },
     "Column": {
         "type": "how the text is read; what does not read so is quarantined as `unreadable:<column>`",
@@ -176,7 +181,11 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "aggregates": "what is made of the facts of a window: name of the feature and function, as `mean(is_late)`",
         "latest": "columns of the newest fact",
         "max_age": "a newest fact older than this is null",
-        "with_age": "also give the age of the newest fact, in hours",
+        "with_age": "also give the age of the newest fact, in hours; of a forecast since it was issued",
+        "moment": "of a forecast: the moment of the example that is asked for, by default `prediction_at`",
+        "ahead": "of a forecast: how far ahead of that moment it is aggregated, or where its `latest` is taken",
+        "within": "of a forecast with `latest`: how long before the moment asked for the moment it is for may lie",
+        "with_lead": "of a forecast with `latest`: also give the hours from its issue to the moment it is for",
     },
     "RowExpression": {
         "name": "name of the feature",
@@ -292,7 +301,11 @@ _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "guideline": "guideline_version",
     },
     "FeatureSpec": {"owner": "team:delays"},
-    "FeatureView": {"owner": "team:delays", "where": "NOT is_cancelled"},
+    "FeatureView": {
+        "owner": "team:delays", "where": "NOT is_cancelled", "for": "departure_at", "ahead": ["6h", "24h"],
+        "within": "1h",
+    },
+    "ForecastTimes": {"issued_at": "run_at", "for": "run_at + to_hours(step_h)"},
     "RowExpression": {"owner": "team:delays"},
     "AcceptedFeature": {"name": "booked_days_ahead", "reason": "the booking is stored before the batch"},
     "ReviewSpec": {
