@@ -23,10 +23,13 @@ class ForecastTimes(Declared):
     A row is one vintage: what was said at `issued_at` of the moment `for`. The columns of the key that neither
     expression reads name the series; a later vintage of the same series and moment replaces the one before, from its
     `known_at` on. The columns that they read belong to the key, or two vintages of one moment would be one row.
+    `unrevised` says why a value of it is never revised, such as a tariff that is fixed the day before: then the audit
+    does not take it for the outcome.
     """
 
     issued_at: str = Field(min_length=1)
     valid_at: str = Field(alias="for", min_length=1)
+    unrevised: str | None = Field(default=None, min_length=1)
 
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:

@@ -85,6 +85,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
     "ForecastTimes": {
         "issued_at": "SQL over the columns of a row: when it was issued; made of columns of the key",
         "valid_at": "SQL over the columns of a row: the moment it is for; made of columns of the key",
+        "unrevised": "why its values are never revised; without it the audit takes such a forecast for the outcome",
     },
     "Column": {
         "type": "how the text is read; what does not read so is quarantined as `unreadable:<column>`",
@@ -305,7 +306,9 @@ _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "owner": "team:delays", "where": "NOT is_cancelled", "for": "departure_at", "ahead": ["6h", "24h"],
         "within": "1h",
     },
-    "ForecastTimes": {"issued_at": "run_at", "for": "run_at + to_hours(step_h)"},
+    "ForecastTimes": {
+        "issued_at": "run_at", "for": "run_at + to_hours(step_h)", "unrevised": "tariffs are fixed a day before",
+    },
     "RowExpression": {"owner": "team:delays"},
     "AcceptedFeature": {"name": "booked_days_ahead", "reason": "the booking is stored before the batch"},
     "ReviewSpec": {
