@@ -132,7 +132,8 @@ def load_scope(
     UserSqlError
         If an expression looks beyond its row: a window function would see later rows.
     """
-    for expression in (*scope.derive.values(), *scope.conditions(), *scope.measures()):
+    times = (scope.vintages.valid_at,) if scope.vintages else ()
+    for expression in (*scope.derive.values(), *scope.conditions(), *scope.measures(), *times):
         check_expression(expression)
     rows = read_versions(connection, scope, since, until)
     derived = "".join(f', ({expression}) AS "{name}"' for name, expression in scope.derive.items())

@@ -101,6 +101,7 @@ def _contract(source: Source) -> dict[str, str]:
         "when it is missing": "later drops wait for it" if source.when_missing == "wait" else "drops go on without it",
         "key": ", ".join(source.key),
         "happened at": source.event_at or "the moment it became known",
+        **({"a forecast for": source.forecast.valid_at} if source.forecast else {}),
         "known at": "its batch: nothing is claimed" if source.known_at == RECEIVED else source.known_at,
         "texts that mean null": _null_texts(source),
     }

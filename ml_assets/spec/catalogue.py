@@ -158,7 +158,7 @@ def _null_of_window(view: FeatureView, aggregate: Aggregate, over: str, row: Map
     with_value = " with a value" if needs_value else ""
     if view.ahead:
         least = least.replace("fact", "forecast")
-        return f"{least}{_of_entity(view)} for the {over} of {_moment_asked(view)}{_young(view)}{with_value}"
+        return f"{least}{_of_entity(view)} for the {over.removesuffix(' ahead')} after {_moment_asked(view)}{_young(view)}{with_value}"
     return f"{least}{_of_entity(view)} in the {over} before{with_value}"
 
 
@@ -174,18 +174,17 @@ def _nearest_forecast(view: FeatureView, row: Mapping[str, _Known]) -> list[tupl
     found: list[tuple[str, str, str, str]] = []
     within = format_duration(view.within) if view.within else ""
     for step in view.steps:
-        ahead = f" {format_duration(step)} ahead of" if step else " at"
-        moment, none = f"{ahead} {_moment_asked(view)}", view.null_means
-        none = none or f"no forecast{_of_entity(view)} for the {within} up to{moment.removeprefix(' at')}{_young(view)}"
+        moment = f"{format_duration(step)} ahead of {_moment_asked(view)}" if step else _moment_asked(view)
+        at = moment if step else f"at {moment}"
+        none = view.null_means or f"no forecast{_of_entity(view)} for the {within} up to {moment}{_young(view)}"
         for column in view.latest:
             may_lack = "" if row[column].nulls == () or view.null_means else f", or one without {column}"
-            found.append(
-                (f"forecast {column}{moment}", within, view.units.get(column) or row[column].unit, none + may_lack)
-            )
+            unit = view.units.get(column) or row[column].unit
+            found.append((f"forecast {column} {at}", "", unit, none + may_lack))
         if view.with_age:
-            found.append((f"hours since the forecast{moment} was issued", "", "h", none))
+            found.append((f"hours since the forecast {at} was issued", "", "h", none))
         if view.with_lead:
-            found.append((f"hours from issue to the moment of the forecast{moment}", "", "h", none))
+            found.append((f"hours from issue to the moment of the forecast {at}", "", "h", none))
     return found
 
 
