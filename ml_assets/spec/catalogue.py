@@ -157,8 +157,8 @@ def _null_of_window(view: FeatureView, aggregate: Aggregate, over: str, row: Map
     needs_value = not aggregate.counts_rows and _nulls(aggregate.expression, row) != ()
     with_value = " with a value" if needs_value else ""
     if view.ahead:
-        least = least.replace("fact", "forecast")
-        return f"{least}{_of_entity(view)} for the {over.removesuffix(' ahead')} after {_moment_asked(view)}{_young(view)}{with_value}"
+        none = f"{least.replace('fact', 'forecast')}{_of_entity(view)} for the {over.removesuffix(' ahead')} after"
+        return f"{none} {_moment_asked(view)}{_young(view)}{with_value}"
     return f"{least}{_of_entity(view)} in the {over} before{with_value}"
 
 
