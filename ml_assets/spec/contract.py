@@ -300,7 +300,8 @@ class Source(Declared):
         for moment, bare in (("known_at", f"{RECEIVED}, or "), ("event_at", "")):
             if declared.get(moment) == DECIDE:
                 yield (moment,), f"found {DECIDE!r}; allowed: {bare}an expression over the columns of a row"
-        if declared.get("forecast") and declared.get("event_at") is not None:
+        issued_at = mapping_of(declared.get("forecast")).get("issued_at")
+        if declared.get("forecast") and declared.get("event_at") not in (None, issued_at):
             yield ("event_at",), "found event_at beside forecast; allowed: one of both, a forecast happens when issued"
         columns = list(mapping_of(declared.get("columns")))
         key = names_in(declared.get("key"))

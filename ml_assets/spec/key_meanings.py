@@ -30,6 +30,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "features": "what is known of an example when it is predicted",
         "model": "the models that are tried, the holdout, and the gate",
         "worklist": "the list of examples that people act on in each drop",
+        "acted_on": "`worklist`: what people do about its examples may change outcomes; reports then compare both",
         "deliveries": "what is handed over to people and systems after each drop",
         "monitoring": "what is watched, and how much noise is allowed",
         "retraining": "when a model is trained again",
