@@ -125,13 +125,12 @@ def declare(world: ForecastWorld, files: tuple[Path, Path, Path], folder: Path) 
 
 
 def with_forecast(folder: Path) -> UseCaseSpec:
-    """Say that the source is a forecast, and what is read of it, in place of what `new` guessed."""
+    """Let the view that `new` proposed over the forecast make way for what the world depends on."""
     declared = folder / "defs.yaml"
     text = declared.read_text()
-    times = "forecast: {issued_at: issued_at, for: hour_at}"
-    text, said = re.subn(r"event_at: hour_at .*", times, text)
+    assert "forecast: {issued_at: issued_at, for: hour_at}" in text
     text, read = re.subn(r"      - name: place_forecasts\n(        .*\n)+", VIEWS, text)
-    assert (said, read) == (1, 1)
+    assert read == 1
     declared.write_text(text)
     return load_use_case(folder)
 
