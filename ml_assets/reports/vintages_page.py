@@ -103,9 +103,10 @@ def _lines(found: Flattery) -> list[tuple[str, Any, Interval | None]]:
 
 
 def _coloured_rows(task: Task, found: Flattery) -> list[list[Any]]:
+    """Colour what serving would have gained or lost; what is promised is no news of either kind."""
     rows: list[list[Any]] = []
-    for row, (_, _, gain) in zip(loss_rows(task, found), _lines(found), strict=True):
-        is_sure = gain is not None and (gain.lower > 0 or gain.upper < 0)
+    for row, (title, _, gain) in zip(loss_rows(task, found), _lines(found), strict=True):
+        is_sure = title == SERVED and gain is not None and (gain.lower > 0 or gain.upper < 0)
         colour = "" if gain is None or not is_sure else "good" if gain.lower > 0 else "bad"
         rows.append([*row[:-2], ColouredCell(row[-2], colour), row[-1]])
     return rows
