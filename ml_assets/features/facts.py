@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -78,6 +78,8 @@ class Facts:
         By text.
     columns
         What the newest fact gives, as stored.
+    valid_at, series
+        Of a forecast alone: the moment a vintage is for, and the place of its series in order of its key.
     """
 
     known_at: Micros
@@ -88,14 +90,20 @@ class Facts:
     conditions: Mapping[str, npt.NDArray[np.bool_]]
     measures: Mapping[str, Measure]
     columns: pa.Table
+    valid_at: Micros = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    series: Codes = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 @dataclass(frozen=True)
 class Probes:
-    """Where values are asked for: a moment an example, and by entity column the code of its value, -1 for none."""
+    """Where values are asked for: a moment an example, and by entity column the code of its value, -1 for none.
+
+    `moments` are those that forecasts are asked for, by the column of the examples; NEVER for null.
+    """
 
     prediction_at: Micros
     entities: Mapping[str, Codes]
+    moments: Mapping[str, Micros] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,8 @@ def load_scope(
     UserSqlError
         If an expression looks beyond its row: a window function would see later rows.
     """
-    for expression in (*scope.derive.values(), *scope.conditions(), *scope.measures()):
+    times = (scope.vintages.valid_at,) if scope.vintages else ()
+    for expression in (*scope.derive.values(), *scope.conditions(), *scope.measures(), *times):
         check_expression(expression)
     rows = read_versions(connection, scope, since, until)
     derived = "".join(f', ({expression}) AS "{name}"' for name, expression in scope.derive.items())
@@ -132,7 +141,12 @@ def load_scope(
     kinds = _shared_types(connection, scope.entity_columns())
     entities = {f"_entity_{n}": f'CAST("{name}" AS {kind})' for n, (name, kind) in enumerate(kinds.items())}
     table = _encoded(connection.sql(_select_facts(connection, scope, entities)), entities)
-    asked = _encoded(connection.sql(_select({"_at": "epoch_us(prediction_at)", **entities}, "_asked")), entities)
+    moments = {
+        f"_moment_{n}": f'coalesce(epoch_us(CAST("{name}" AS TIMESTAMPTZ)), {NEVER})'
+        for n, name in enumerate(scope.moments())
+    }
+    wanted = {"_at": "epoch_us(prediction_at)", **moments, **entities}
+    asked = _encoded(connection.sql(_select(wanted, "_asked")), entities)
     facts_of, asked_of = (
         zip(*(_coded(table[name], asked[name]) for name in entities), strict=True) if kinds else ((), ())
     )
@@ -150,8 +164,10 @@ def load_scope(
         columns=table.select([f"_taken_{n}" for n in range(len(scope.taken_columns()))]).rename_columns(
             list(scope.taken_columns())
         ),
+        **({"valid_at": _whole(table["_valid_us"]), "series": _whole(table["_series"])} if scope.vintages else {}),
     )
-    probes = Probes(_whole(asked["_at"]), dict(zip(kinds, asked_of, strict=True)))
+    asked_for = {name: _whole(asked[f"_moment_{n}"]) for n, name in enumerate(scope.moments())}
+    probes = Probes(_whole(asked["_at"]), dict(zip(kinds, asked_of, strict=True)), asked_for)
     return LoadedScope(_in_order_of_knowledge(facts), probes)
 
 
@@ -200,14 +216,22 @@ def _select_facts(connection: duckdb.DuckDBPyConnection, scope: Scope, entities:
         **{f"_measure_{n}": text for n, text in enumerate(_measured(connection, scope.measures()))},
         **{f"_value_{n}": f"({t})" for n, t in enumerate(scope.measures()) if t in scope.distinct_measures()},
         **{f"_taken_{n}": f'"{name}"' for n, name in enumerate(scope.taken_columns())},
+        **_vintage_columns(scope),
     }
-    is_ordered = bool(scope.latest) or any(
-        each.function == "last" or each.function not in AGGREGATES
-        for group in scope.windows
-        for each in group.reductions
+    is_ordered = bool(scope.latest or scope.forecasts) or any(
+        each.function == "last" or each.function not in AGGREGATES for each in scope.reductions()
     )
     order = "".join(f', "{name}"' for name in scope.key) if is_ordered else None
     return _select(columns, "_facts") + (f" ORDER BY known_at{order}" if order is not None else "")
+
+
+def _vintage_columns(scope: Scope) -> dict[str, str]:
+    """Give SQL of the moment a vintage is for, and of the place of its series in order."""
+    if scope.vintages is None:
+        return {}
+    series = ", ".join(f'"{name}"' for name in scope.vintages.series)
+    place = f"dense_rank() OVER (ORDER BY {series})" if series else "CAST(0 AS BIGINT)"
+    return {"_valid_us": f"epoch_us(CAST(({scope.vintages.valid_at}) AS TIMESTAMPTZ))", "_series": place}
 
 
 def _measured(connection: duckdb.DuckDBPyConnection, measures: Sequence[str]) -> list[str]:
@@ -297,7 +321,9 @@ def _in_order_of_knowledge(facts: Facts) -> Facts:
     if np.all(facts.known_at[1:] >= facts.known_at[:-1]):
         return facts
     order = np.argsort(facts.known_at, kind="stable")
-    return Facts(
+    sizes = facts.valid_at.size, facts.series.size
+    return replace(
+        facts,
         known_at=facts.known_at[order],
         counted_at=facts.counted_at[order],
         superseded_at=facts.superseded_at[order],
@@ -306,4 +332,6 @@ def _in_order_of_knowledge(facts: Facts) -> Facts:
         conditions={text: flags[order] for text, flags in facts.conditions.items()},
         measures={text: measure.take(order) for text, measure in facts.measures.items()},
         columns=facts.columns.take(order),
+        valid_at=facts.valid_at[order] if all(sizes) else facts.valid_at,
+        series=facts.series[order] if all(sizes) else facts.series,
     )

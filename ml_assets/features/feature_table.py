@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ml_assets.features.facts import load_scope
+from ml_assets.features.forecasts import compute_forecasts
 from ml_assets.features.latest import compute_latest
-from ml_assets.features.plan import LatestGroup, Scope, WindowGroup, compile_plan
+from ml_assets.features.plan import ForecastGroup, LatestGroup, Scope, WindowGroup, compile_plan
 from ml_assets.features.row_expressions import evaluate_rows, prepare_holidays
 from ml_assets.features.windows import compute_windows, take_apart_measures
 from ml_assets.spec.calendar import cut_drops
@@ -75,7 +76,7 @@ def iterate_features(
         opens_at, batch_at = spec.calendar.drop(part[0]).start, spec.calendar.drop(part[-1]).end
         columns: dict[str, pa.Array] = {}
         for scope in plan:
-            columns |= _compute_scope(connection, scope, (opens_at, batch_at), threads)
+            columns |= compute_scope(connection, scope, (opens_at, batch_at), threads)
             if on_scope is not None:
                 on_scope(scope.source)
         rows = connection.sql("SELECT * FROM _asked").to_arrow_table()
@@ -87,18 +88,28 @@ def iterate_features(
         connection.unregister("_rows")
 
 
-def _compute_scope(
-    connection: duckdb.DuckDBPyConnection, scope: Scope, bounds: tuple[datetime, datetime], threads: int
+def compute_scope(
+    connection: duckdb.DuckDBPyConnection,
+    scope: Scope,
+    bounds: tuple[datetime, datetime],
+    threads: int,
+    final_as_of: datetime | None = None,
 ) -> dict[str, pa.Array]:
+    """Compute the features of a scope for the rows of table `_asked`, whose moments lie within `bounds`.
+
+    With `final_as_of` forecasts take the newest vintage known by then, as `compute_forecasts` says.
+    """
     since = None if scope.lookback is None else bounds[0] - scope.lookback
-    loaded = load_scope(connection, scope, since, bounds[1])
+    loaded = load_scope(connection, scope, since, final_as_of or bounds[1])
     additive = take_apart_measures(scope.windows, loaded.facts)
 
-    def compute(group: WindowGroup | LatestGroup) -> dict[str, pa.Array]:
+    def compute(group: WindowGroup | LatestGroup | ForecastGroup) -> dict[str, pa.Array]:
         if isinstance(group, LatestGroup):
             return compute_latest(group, loaded)
+        if isinstance(group, ForecastGroup):
+            return compute_forecasts(group, loaded, final_as_of)
         return compute_windows(group, loaded, additive)
 
     with ThreadPoolExecutor(threads) as pool:  # numpy leaves the interpreter free while it sorts, adds and searches
-        found = list(pool.map(compute, (*scope.windows, *scope.latest)))
+        found = list(pool.map(compute, (*scope.windows, *scope.latest, *scope.forecasts)))
     return {name: column for columns in found for name, column in columns.items()}

@@ -12,18 +12,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.features.added_aggregates import reduce_window
+from ml_assets.features.vintage_recompute import forecast_query, lay_vintages, measured_columns, with_deviations
 from ml_assets.spec.aggregates import AGGREGATES, AddedAggregate, added_aggregate
 from ml_assets.spec.features import Aggregate, FeatureSpec, FeatureView
+from ml_assets.spec.forecasts import ForecastTimes
 
 if TYPE_CHECKING:
     import duckdb
-
-
-# in two passes: in one, what is small beside the mean is lost
-_DEVIATION = (
-    "CASE WHEN len({values}) > 1 THEN sqrt(list_sum(list_transform({values}, lambda x: pow(x - list_avg({values}), 2)))"
-    " / (len({values}) - 1)) END"
-)
 
 
 def lay_history(connection: duckdb.DuckDBPyConnection, keys: Mapping[str, Sequence[str]]) -> None:
@@ -87,12 +82,27 @@ def delete_future(
 
 
 def recompute_views(
-    connection: duckdb.DuckDBPyConnection, spec: FeatureSpec, keys: Mapping[str, Sequence[str]], moment: datetime
+    connection: duckdb.DuckDBPyConnection,
+    spec: FeatureSpec,
+    keys: Mapping[str, Sequence[str]],
+    moment: datetime,
+    forecasts: Mapping[str, ForecastTimes] | None = None,
 ) -> None:
-    """Make table `_rows`: the examples of table `_examined` (all asked for at `moment`) with their view features."""
+    """Make table `_rows`: the examples of table `_examined` (all asked for at `moment`) with their view features.
+
+    Parameters
+    ----------
+    forecasts
+        By source, the times of those that are forecasts.
+    """
     queries = []
     _add_functions(connection, spec)
     for view in spec.views:
+        times = (forecasts or {}).get(view.source)
+        if times is not None:
+            lay_vintages(connection, view, keys[view.source], times)
+            queries.append(forecast_query(view, moment, _same(connection, view), _aggregate))
+            continue
         make = _windows if view.windows else _latest
         queries.append(make(view, keys[view.source], moment, _same(connection, view)))
     names = {name for view in spec.views for name in view.feature_names()}
@@ -153,34 +163,28 @@ def _same(connection: duckdb.DuckDBPyConnection, view: FeatureView) -> str:
 
 def _windows(view: FeatureView, key: Sequence[str], moment: datetime, same: str) -> str:
     asked = [(window, aggregate) for window in view.windows for aggregate in view.parsed_aggregates()]
+    order = ["f._counted_at", "f.known_at", *(f'f."{name}"' for name in key)]
+    age_h = f"date_diff('microsecond', f._counted_at, TIMESTAMPTZ '{moment.isoformat()}') / 3.6e9"
     found = [
-        f'{_aggregate(aggregate, window, key, moment)} AS "{name}"'
+        f'{_aggregate(aggregate, _counted_since(moment - window), order, age_h)} AS "{name}"'
         for name, (window, aggregate) in zip(view.feature_names(), asked, strict=True)
     ]
-    measured = "".join(
-        f', ({aggregate.expression}) AS "_of_{aggregate.name}"'
-        for aggregate in view.parsed_aggregates()
-        if not aggregate.counts_rows
-    )
-    facts = f"(SELECT *{measured} FROM {_facts(view, moment - max(view.windows))} AS f)"
+    facts = f"(SELECT *{measured_columns(view)} FROM {_facts(view, moment - max(view.windows))} AS f)"
     grouped = f"SELECT a._number, {', '.join(found)} FROM _examined AS a LEFT JOIN {facts} AS f ON {same} GROUP BY 1"
-    names = [
-        name for name, (_, aggregate) in zip(view.feature_names(), asked, strict=True) if aggregate.function == "std"
-    ]
-    spreads = ", ".join(_DEVIATION.replace("{values}", f'"{name}"') + f' AS "{name}"' for name in names)
-    return f"SELECT * REPLACE ({spreads}) FROM ({grouped})" if names else grouped
+    return with_deviations(view, grouped)
 
 
-def _aggregate(aggregate: Aggregate, window: timedelta, key: Sequence[str], moment: datetime) -> str:
+def _counted_since(moment: datetime) -> str:
+    return f"f._counted_at > TIMESTAMPTZ '{moment.isoformat()}'"
+
+
+def _aggregate(aggregate: Aggregate, within: str, order: Sequence[str], age_h: str) -> str:
+    """Give SQL of an aggregate over the joined rows `f` that are `within`; `age_h` is the age of a row in hours."""
     value = "f.known_at" if aggregate.counts_rows else f'f."_of_{aggregate.name}"'
     number = f"TRY_CAST({value} AS DOUBLE)"
     is_number = f"typeof({value}) NOT IN ('FLOAT', 'DOUBLE') OR coalesce(isfinite({number}), false)"
-    inside = (
-        f"FILTER (WHERE f._counted_at > TIMESTAMPTZ '{(moment - window).isoformat()}' AND {value} IS NOT NULL "
-        f"AND ({is_number}))"
-    )
-    order = ", ".join(["f._counted_at", "f.known_at", *(f'f."{name}"' for name in key)])
-    now = f"TIMESTAMPTZ '{moment.isoformat()}'"
+    inside = f"FILTER (WHERE {within} AND {value} IS NOT NULL AND ({is_number}))"
+    ordered = ", ".join(order)
     return {
         "count": f"count({value}) {inside}",
         "sum": f"fsum({number}) {inside}",
@@ -189,12 +193,12 @@ def _aggregate(aggregate: Aggregate, window: timedelta, key: Sequence[str], mome
         "min": f"min({number}) {inside}",
         "max": f"max({number}) {inside}",
         "std": f"list({number}) {inside[:-1]} AND abs({number}) <= 1e150)",  # its deviation is taken of the list
-        "last": f"arg_max({number}, ({order})) {inside}",
+        "last": f"arg_max({number}, ({ordered})) {inside}",
         "distinct": f"count(DISTINCT {value}) {inside}",
-        "hours_since_last": f"date_diff('microsecond', max(f._counted_at) {inside}, {now}) / 3.6e9",
+        "hours_since_last": f"min({age_h}) {inside}",
     }.get(aggregate.function) or (
-        f"{_function_of(aggregate)}(list({number} ORDER BY {order}) {inside}, "
-        f"list(date_diff('microsecond', f._counted_at, {now}) / 3.6e9 ORDER BY {order}) {inside})"
+        f"{_function_of(aggregate)}(list({number} ORDER BY {ordered}) {inside}, "
+        f"list({age_h} ORDER BY {ordered}) {inside})"
     )
 
 

@@ -202,20 +202,34 @@ def _search(
             starts = index.count_until(entity, moments - _micros(each.window))
             starts = np.where(entity < 0, ends, starts)
             measure = None if each.measure == ROWS else facts.measures[each.measure].take(held.rows)
-            found[each.feature][chosen] = _reduce(each.function, measure, held, (starts, ends), moments)
+            found[each.feature][chosen] = reduce_in_order(
+                each.function, measure, held.counted_at, (starts, ends), moments
+            )
     return found
 
 
-def _reduce(
-    function: str, measure: Measure | None, held: Versions, slices: tuple[Whole, Whole], moments: Whole
+def reduce_in_order(
+    function: str, measure: Measure | None, counted_at: Whole, slices: tuple[Whole, Whole], moments: Whole
 ) -> Floats | Whole:
+    """Reduce slices of facts that stand in order, by a function that is no sum.
+
+    Parameters
+    ----------
+    measure
+        A value a fact; None is the fact itself.
+    counted_at
+        The time of each fact, in µs.
+    slices
+        Starts and ends, a pair a moment; an empty slice gives NaN, or 0 where the function counts.
+    moments
+        What ages of facts are counted to.
+    """
     starts, ends = slices
     if function == "distinct" and measure is not None:
         return count_distinct(measure.as_codes(), starts, ends)
-    has_value = np.ones(held.rows.size, dtype=bool) if measure is None else measure.has_value()
+    has_value = np.ones(counted_at.size, dtype=bool) if measure is None else measure.has_value()
     if function not in AGGREGATES and measure is not None and measure.numbers is not None:
-        counted = held.counted_at
-        return reduce_added(added_aggregate(function), measure.numbers, counted, slices, moments)
+        return reduce_added(added_aggregate(function), measure.numbers, counted_at, slices, moments)
     if function in _EXTREMES and measure is not None and measure.numbers is not None:
         ufunc, identity = _EXTREMES[function]
         column = np.where(has_value, measure.numbers, identity)
@@ -226,7 +240,7 @@ def _reduce(
     is_there = last >= starts
     if function == "last" and measure is not None and measure.numbers is not None:
         return np.where(is_there, np.append(measure.numbers, np.nan)[last], np.nan)
-    return np.where(is_there, (moments - np.append(held.counted_at, 0)[last]) / _HOUR_US, np.nan)
+    return np.where(is_there, (moments - np.append(counted_at, 0)[last]) / _HOUR_US, np.nan)
 
 
 def _micros(window: timedelta) -> int:

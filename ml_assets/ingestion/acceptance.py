@@ -103,6 +103,7 @@ def _judge_times(connection: duckdb.DuckDBPyConnection, source: Source, calendar
     )
     _judge_reading(connection, source)
     _judge_moments(connection, {"event_at": event, "known_at": claim})
+    _judge_forecast(connection, source)
     connection.execute("UPDATE _judged SET event_at = known_at WHERE event_at IS NULL")
 
 
@@ -127,6 +128,18 @@ def _judge_moments(connection: duckdb.DuckDBPyConnection, moments: Mapping[str, 
             "(event_at, claimed_known_at, known_at), event_at AS _event_at, claimed_known_at AS _claimed_known_at "
             f"FROM _judged WHERE {column} IS NULL AND _text IS NULL)) WHERE NOT coalesce(fails, false)"
         )
+
+
+def _judge_forecast(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Note forecasts without both of their times, and those that are said to be known before they were issued."""
+    if source.forecast is None:
+        return
+    connection.execute(
+        "INSERT INTO _reasons SELECT _position, 'forecast_time_missing' FROM _judged WHERE _text IS NULL AND "
+        f"(event_at IS NULL OR {_moment(f'({source.forecast.valid_at})')} IS NULL) "
+        "UNION ALL SELECT _position, 'known_before_issue' FROM _judged WHERE event_at > coalesce(claimed_known_at, "
+        "known_at)"
+    )
 
 
 def _judge_reading(connection: duckdb.DuckDBPyConnection, source: Source) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 # what a person declares (expectations, rules) comes between a missing value and what follows from other rows
 _BEFORE = ("file_refused", "drop_refused", "malformed_line", "unreadable:", "implausible_year:", "missing:")
-_AFTER = ("known_at_missing", "known_after_batch", "duplicate_key", "already_known")
+_AFTER = ("known_at_missing", "known_after_batch", "forecast_time_missing", "known_before_issue", "duplicate_key",
+          "already_known")  # fmt: skip
 
 
 def order_of_reason(reason: str) -> str:

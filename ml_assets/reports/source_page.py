@@ -27,6 +27,8 @@ _BEYOND = {
     "unreadable": "a value that does not read as its type",
     "missing": "no value where one is required",
     "known_after_batch": "known later than the batch that brought it",
+    "forecast_time_missing": "a forecast without the moment it is for, or was issued at",
+    "known_before_issue": "a forecast known before it was issued",
     "known_at_missing": "no moment in which it became known",
     "duplicate_key": "the key again in the same drop; the last known row is the fact",
     "already_known": "came late, and says what was known",
@@ -99,6 +101,7 @@ def _contract(source: Source) -> dict[str, str]:
         "when it is missing": "later drops wait for it" if source.when_missing == "wait" else "drops go on without it",
         "key": ", ".join(source.key),
         "happened at": source.event_at or "the moment it became known",
+        **({"a forecast for": source.forecast.valid_at} if source.forecast else {}),
         "known at": "its batch: nothing is claimed" if source.known_at == RECEIVED else source.known_at,
         "texts that mean null": _null_texts(source),
     }

@@ -77,13 +77,15 @@ def _of_view(spec: UseCaseSpec, view: FeatureView, tables: DeclaredTables, bench
     row = _row_of(spec.source(view.source), view, tables, bench)
     source = view.source + (f" by {', '.join(view.entity)}" if view.entity else "")
     entries: list[tuple[str, str, str, str]] = []  # value, over, unit, null meaning
-    if view.latest:
+    if view.latest and view.within:
+        entries = _nearest_forecast(view, row)
+    elif view.latest:
         entries = _latest(view, row)
     else:
         aggregates = view.parsed_aggregates()
         types = types_of(bench, "_row", [each.expression for each in aggregates if not each.counts_rows])
-        for window in view.windows:
-            over = format_duration(window)
+        for window in view.spans:
+            over = format_duration(window) + (" ahead" if view.ahead else "")
             for aggregate in aggregates:
                 unit = view.units.get(aggregate.name) or _unit(aggregate, types.get(aggregate.expression, ""), row)
                 means = _null_of_window(view, aggregate, over, row)
@@ -153,7 +155,37 @@ def _null_of_window(view: FeatureView, aggregate: Aggregate, over: str, row: Map
         return view.null_means
     least = "fewer than two facts" if aggregate.function == "std" else "no fact"
     needs_value = not aggregate.counts_rows and _nulls(aggregate.expression, row) != ()
-    return f"{least}{_of_entity(view)} in the {over} before{' with a value' if needs_value else ''}"
+    with_value = " with a value" if needs_value else ""
+    if view.ahead:
+        none = f"{least.replace('fact', 'forecast')}{_of_entity(view)} for the {over.removesuffix(' ahead')} after"
+        return f"{none} {_moment_asked(view)}{_young(view)}{with_value}"
+    return f"{least}{_of_entity(view)} in the {over} before{with_value}"
+
+
+def _moment_asked(view: FeatureView) -> str:
+    return view.moment or "prediction_at"
+
+
+def _young(view: FeatureView) -> str:
+    return f", issued less than {format_duration(view.max_age)} before" if view.max_age else ""
+
+
+def _nearest_forecast(view: FeatureView, row: Mapping[str, _Known]) -> list[tuple[str, str, str, str]]:
+    found: list[tuple[str, str, str, str]] = []
+    within = format_duration(view.within) if view.within else ""
+    for step in view.steps:
+        moment = f"{format_duration(step)} ahead of {_moment_asked(view)}" if step else _moment_asked(view)
+        at = moment if step else f"at {moment}"
+        none = view.null_means or f"no forecast{_of_entity(view)} for the {within} up to {moment}{_young(view)}"
+        for column in view.latest:
+            may_lack = "" if row[column].nulls == () or view.null_means else f", or one without {column}"
+            unit = view.units.get(column) or row[column].unit
+            found.append((f"forecast {column} {at}", "", unit, none + may_lack))
+        if view.with_age:
+            found.append((f"hours since the forecast {at} was issued", "", "h", none))
+        if view.with_lead:
+            found.append((f"hours from issue to the moment of the forecast {at}", "", "h", none))
+    return found
 
 
 def _of_entity(view: FeatureView) -> str:

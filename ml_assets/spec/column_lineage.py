@@ -100,7 +100,7 @@ def _of_drawn(drawn: DrawnTable) -> Made:
 def _of_features(spec: UseCaseSpec, tables: DeclaredTables) -> Made:
     made: Made = {name: (ColumnAt(*EXAMPLES, name),) for name in EXAMPLE_COLUMNS}
     for view in spec.features.views:
-        made |= _of_view(view, list(tables.sources[view.source]))
+        made |= _of_view(view, spec.source(view.source), list(tables.sources[view.source]))
     of_views = {name for view in spec.features.views for name in view.feature_names()}
     for expression in spec.features.expressions:
         made[expression.name] = tuple(
@@ -110,12 +110,17 @@ def _of_features(spec: UseCaseSpec, tables: DeclaredTables) -> Made:
     return made
 
 
-def _of_view(view: FeatureView, columns: list[str]) -> Made:
+def _of_view(view: FeatureView, source: Source, columns: list[str]) -> Made:
     deciding = [*([view.where] if view.where else []), *view.entity, "known_at", *(["event_at"] if view.latest else [])]
-    asked = [*view.latest] + (["known_at"] if view.with_age else [])
-    if view.windows:
-        asked = [aggregate.expression for _ in view.windows for aggregate in view.parsed_aggregates()]
-    of_example = [ColumnAt(*EXAMPLES, name) for name in (*view.entity, "prediction_at")]
+    moments = ["prediction_at"]
+    if source.forecast is not None:
+        deciding += ["event_at", source.forecast.valid_at]
+        moments = list(dict.fromkeys([view.moment or "prediction_at", "prediction_at"]))
+    asked = [*view.latest, *(["known_at"] if view.with_age else []), *(["event_at"] if view.with_lead else [])]
+    asked *= len(view.steps)
+    if view.aggregates:
+        asked = [aggregate.expression for _ in view.spans for aggregate in view.parsed_aggregates()]
+    of_example = [ColumnAt(*EXAMPLES, name) for name in (*view.entity, *moments)]
     made: Made = {}
     for name, text in zip(view.feature_names(), asked, strict=True):
         measured = [] if text == "*" else [text]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from ml_assets.spec.calendar import check_zone
 from ml_assets.spec.databases import Extract, extract_faults
@@ -23,6 +23,7 @@ from ml_assets.spec.drop_rules import (
 )
 from ml_assets.spec.duration import Duration
 from ml_assets.spec.file_format import FileFormat
+from ml_assets.spec.forecasts import ForecastTimes
 from ml_assets.spec.names import DECIDE, Identifier, KeyPath, not_among
 from ml_assets.spec.raw_yaml import list_of, mapping_of, names_in
 from ml_assets.spec.received import ExpectedFile
@@ -218,7 +219,8 @@ class Source(Declared):
     """A source of facts and its contract.
 
     `event_at` and `known_at` are SQL expressions over the columns of one row; `known_at: received`
-    makes no claim, and a row then counts as known at its batch.
+    makes no claim, and a row then counts as known at its batch. A `forecast` happens when it is issued: that is its
+    `event_at`.
     """
 
     name: Identifier
@@ -235,6 +237,7 @@ class Source(Declared):
     key: tuple[str, ...] = Field(min_length=1)
     event_at: str | None = None
     known_at: str = RECEIVED
+    forecast: ForecastTimes | None = None
     null_values: tuple[str, ...] = ("",)
     columns: dict[Annotated[Identifier, AfterValidator(_check_column)], Column] = Field(min_length=1)
     expectations: tuple[Expectation, ...] = ()
@@ -278,6 +281,14 @@ class Source(Declared):
         """Say whether a row without a value in `column` breaks the contract."""
         return column in self.key or self.columns[column].required
 
+    @model_validator(mode="before")
+    @classmethod
+    def _happens_when_issued(cls, value: Any) -> Any:
+        issued_at = mapping_of(mapping_of(value).get("forecast")).get("issued_at")
+        if isinstance(issued_at, str) and mapping_of(value).get("event_at") is None:
+            return {**value, "event_at": issued_at}
+        return value
+
     @field_validator("name")
     @classmethod
     def _is_free(cls, value: str) -> str:
@@ -293,6 +304,9 @@ class Source(Declared):
         for moment, bare in (("known_at", f"{RECEIVED}, or "), ("event_at", "")):
             if declared.get(moment) == DECIDE:
                 yield (moment,), f"found {DECIDE!r}; allowed: {bare}an expression over the columns of a row"
+        issued_at = mapping_of(declared.get("forecast")).get("issued_at")
+        if declared.get("forecast") and declared.get("event_at") not in (None, issued_at):
+            yield ("event_at",), "found event_at beside forecast; allowed: one of both, a forecast happens when issued"
         columns = list(mapping_of(declared.get("columns")))
         key = names_in(declared.get("key"))
         for place, name in key:

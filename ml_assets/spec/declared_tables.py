@@ -63,8 +63,10 @@ def declared_tables(spec: UseCaseSpec, bench: Bench) -> DeclaredTables:
 def view_types(view: FeatureView, source: Columns) -> Columns:
     """Give the types of the features of a view; None where a derived column is taken as it is."""
     whole = [aggregate.function in WHOLE_NUMBERS for aggregate in view.parsed_aggregates()]
-    kinds: list[str | None] = ["BIGINT" if is_whole else "DOUBLE" for _ in view.windows for is_whole in whole]
-    kinds += [source.get(column) for column in view.latest] + (["DOUBLE"] if view.with_age else [])
+    kinds: list[str | None] = ["BIGINT" if is_whole else "DOUBLE" for _ in view.spans for is_whole in whole]
+    if view.latest:
+        hours: list[str | None] = ["DOUBLE"] * (view.with_age + view.with_lead)
+        kinds = [*(source.get(column) for column in view.latest), *hours] * len(view.steps)
     return dict(zip(view.feature_names(), kinds, strict=True))
 
 

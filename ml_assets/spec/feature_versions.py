@@ -41,12 +41,16 @@ def _of_view(spec: UseCaseSpec, view: FeatureView) -> dict[str, str]:
         view.derive,
         view.where,
     ]
+    if source.forecast is not None:
+        shared += [source.forecast.valid_at, view.moment, str(view.max_age), str(view.within)]
     names = view.feature_names()
     if view.latest:
-        columns = [*view.latest, *(["age"] if view.with_age else [])]
-        return {name: _hash([shared, column, str(view.max_age)]) for name, column in zip(names, columns, strict=True)}
+        columns = [*view.latest, *(["age"] if view.with_age else []), *(["lead"] if view.with_lead else [])]
+        ahead = [[] if step is None else [str(step)] for step in view.steps for _ in columns]
+        asked = zip(names, columns * len(view.steps), ahead, strict=True)
+        return {name: _hash([shared, column, str(view.max_age), *step]) for name, column, step in asked}
     aggregates = [_versioned(aggregate, view.aggregates[aggregate.name]) for aggregate in view.parsed_aggregates()]
-    measured = [(str(window), aggregate) for window in view.windows for aggregate in aggregates]
+    measured = [(str(window), aggregate) for window in view.spans for aggregate in aggregates]
     return {name: _hash([shared, each]) for name, each in zip(names, measured, strict=True)}
 
 

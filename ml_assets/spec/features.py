@@ -97,13 +97,22 @@ def _check_aggregate(text: str) -> str:
 
 
 class FeatureView(Declared):
-    """Values of an entity as known at `prediction_at`: windowed aggregates, or the latest fact.
+    """Values of an entity as known at `prediction_at`: windowed aggregates, the latest fact, or a forecast.
 
     A window w covers the facts with `known_at` in (prediction_at - w, prediction_at]. The latest
     fact is the one with the greatest time of happening (or of becoming known, where that is
     earlier); as old as `max_age`, or older, it is null. `derive` names row expressions over the source's
     columns, so that an entity can be something the source does not store. A null entity matches
-    nothing. `units` names those of aggregates and latest columns, and `null_means` says what a null
+    nothing.
+
+    Of a forecast the newest vintage known at `prediction_at` counts, of each series and moment: the one issued last. A
+    vintage as old as `max_age` is as if it were not there. `for` names the moment of the example that is asked for, by
+    default `prediction_at`. `ahead` covers the moments in (for, for + ahead] with `aggregates`; `latest` takes the last
+    moment in (for - within, for], or with `ahead` in (for + ahead - within, for + ahead]. `where` looks at the newest
+    vintages, and finds none where the newest does not keep it. `with_age` gives the hours since the vintage was issued,
+    `with_lead` those from then to the moment it is for.
+
+    `units` names those of aggregates and latest columns, and `null_means` says what a null
     stands for, where `spec.catalogue` cannot derive it.
     """
 
@@ -122,22 +131,26 @@ class FeatureView(Declared):
     latest: tuple[Identifier, ...] = ()
     max_age: Duration | None = None
     with_age: bool = False
+    moment: Identifier | None = Field(default=None, alias="for")
+    ahead: tuple[Duration, ...] = ()
+    within: Duration | None = None
+    with_lead: bool = False
 
     @classmethod
     def faults(cls, declared: Mapping[str, Any]) -> Iterator[Fault]:
         """Find a view that is neither windows and aggregates nor latest, and what is named twice."""
-        has = {key: bool(declared.get(key)) for key in ("windows", "aggregates", "latest")}
-        if has["windows"] != has["aggregates"]:
+        has = {key: bool(declared.get(key)) for key in ("windows", "aggregates", "latest", "ahead")}
+        if has["ahead"]:
+            yield from _of_time_ahead(has)
+        elif has["windows"] != has["aggregates"]:
             given, missing = ("windows", "aggregates") if has["windows"] else ("aggregates", "windows")
             yield (given,), f"windows and aggregates go together; found no {missing}; allowed: both of them"
         elif has["windows"] == has["latest"]:
             found = "both" if has["latest"] else "neither"
             yield (), f"found {found}; allowed: either windows and aggregates, or latest"
-        for key in ("max_age", "with_age"):
-            if (has["windows"] or has["aggregates"]) and not has["latest"] and declared.get(key):
-                yield (key,), f"found {key} beside windows; allowed: max_age and with_age belong to latest"
+        yield from _of_latest_alone(declared, has)
         yield from _misplaced_meanings(declared)
-        for key in ("entity", "windows", "latest"):
+        for key in ("entity", "windows", "ahead", "latest"):
             names = list_of(declared.get(key))
             for place, name in enumerate(names):
                 if name in names[:place]:
@@ -148,20 +161,52 @@ class FeatureView(Declared):
         return tuple(parse_aggregate(name, text) for name, text in self.aggregates.items())
 
     @property
+    def spans(self) -> tuple[timedelta, ...]:
+        """Give the windows back from `prediction_at`, or those ahead over a forecast."""
+        return self.windows or self.ahead
+
+    @property
+    def steps(self) -> tuple[timedelta | None, ...]:
+        """Give how far ahead of its moment a latest forecast is taken; once without an offset by default."""
+        return self.ahead or (None,)
+
+    @property
     def lookback(self) -> timedelta | None:
         """Give how far before `prediction_at` a fact can still matter; None is without bound."""
         return max(self.windows) if self.windows else self.max_age
 
     def feature_names(self) -> tuple[str, ...]:
         """List the feature columns of this view, in order."""
-        if self.windows:
+        if self.aggregates:
             return tuple(
                 f"{self.name}_{aggregate}_{format_duration(window)}"
-                for window in self.windows
+                for window in self.spans
                 for aggregate in self.aggregates
             )
-        names = [f"{self.name}_{column}" for column in self.latest]
-        return tuple([*names, f"{self.name}_age_h"] if self.with_age else names)
+        given = [*self.latest, *(["age_h"] if self.with_age else []), *(["lead_h"] if self.with_lead else [])]
+        ends = [f"_{format_duration(step)}" if step else "" for step in self.steps]
+        return tuple(f"{self.name}_{name}{end}" for end in ends for name in given)
+
+
+def _of_latest_alone(declared: Mapping[str, Any], has: Mapping[str, bool]) -> Iterator[Fault]:
+    """Find what belongs to the latest fact or forecast, where aggregates are asked."""
+    if has["ahead"] and has["aggregates"]:
+        for key in ("with_age", "within", "with_lead"):
+            if declared.get(key):
+                yield (key,), f"found {key} beside aggregates; allowed: with latest"
+    elif (has["windows"] or has["aggregates"]) and not has["latest"]:
+        for key in ("max_age", "with_age"):
+            if declared.get(key):
+                yield (key,), f"found {key} beside windows; allowed: max_age and with_age belong to latest"
+
+
+def _of_time_ahead(has: Mapping[str, bool]) -> Iterator[Fault]:
+    """Find what `ahead` cannot stand beside, and what it needs."""
+    if has["windows"]:
+        yield ("windows",), "found both windows and ahead; allowed: windows over facts, or ahead over a forecast"
+    if has["aggregates"] == has["latest"]:
+        found = "both" if has["latest"] else "neither"
+        yield (), f"found {found} beside ahead; allowed: either aggregates, or latest"
 
 
 def _misplaced_meanings(declared: Mapping[str, Any]) -> Iterator[Fault]:

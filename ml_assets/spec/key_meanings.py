@@ -30,6 +30,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "features": "what is known of an example when it is predicted",
         "model": "the models that are tried, the holdout, and the gate",
         "worklist": "the list of examples that people act on in each drop",
+        "acted_on": "`worklist`: what people do about its examples may change outcomes; reports then compare both",
         "deliveries": "what is handed over to people and systems after each drop",
         "monitoring": "what is watched, and how much noise is allowed",
         "retraining": "when a model is trained again",
@@ -75,6 +76,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "key": "the columns that name a row; a later row with the same key replaces it from then on",
         "event_at": "SQL over the columns of a row: when it happened",
         "known_at": "SQL over the columns of a row: when all of it was known; `received`: at the batch that brings it",
+        "forecast": "the rows are forecasts, each a vintage: what was issued when, of which moment",
         "null_values": "texts that mean null in every column",
         "columns": "the columns by name; what else a file holds is left out and noted",
         "expectations": "what must hold of rows or of a whole drop, by the names of Great Expectations",
@@ -82,6 +84,11 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "volume": "how many rows a drop may have, compared with earlier drops",
         "freshness": "how old the newest row of a drop may be",
         "distribution": "how far a column may lie from earlier drops",
+    },
+    "ForecastTimes": {
+        "issued_at": "SQL over the columns of a row: when it was issued; made of columns of the key",
+        "valid_at": "SQL over the columns of a row: the moment it is for; made of columns of the key",
+        "unrevised": "why its values are never revised; without it the audit takes such a forecast for the outcome",
     },
     "Column": {
         "type": "how the text is read; what does not read so is quarantined as `unreadable:<column>`",
@@ -179,7 +186,11 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "aggregates": "what is made of the facts of a window: name of the feature and function, as `mean(is_late)`",
         "latest": "columns of the newest fact",
         "max_age": "a newest fact older than this is null",
-        "with_age": "also give the age of the newest fact, in hours",
+        "with_age": "also give the age of the newest fact, in hours; of a forecast since it was issued",
+        "moment": "of a forecast: the moment of the example that is asked for, by default `prediction_at`",
+        "ahead": "of a forecast: how far ahead of that moment it is aggregated, or where its `latest` is taken",
+        "within": "of a forecast with `latest`: how long before the moment asked for the moment it is for may lie",
+        "with_lead": "of a forecast with `latest`: also give the hours from its issue to the moment it is for",
     },
     "RowExpression": {
         "name": "name of the feature",
@@ -298,7 +309,13 @@ _EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "guideline": "guideline_version",
     },
     "FeatureSpec": {"owner": "team:delays"},
-    "FeatureView": {"owner": "team:delays", "where": "NOT is_cancelled", "like": "flight_delays/carrier"},
+    "FeatureView": {
+        "owner": "team:delays", "where": "NOT is_cancelled", "for": "departure_at", "ahead": ["6h", "24h"],
+        "within": "1h", "like": "flight_delays/carrier",
+    },
+    "ForecastTimes": {
+        "issued_at": "run_at", "for": "run_at + to_hours(step_h)", "unrevised": "tariffs are fixed a day before",
+    },
     "RowExpression": {"owner": "team:delays", "like": "flight_delays/dew_spread"},
     "AcceptedFeature": {"name": "booked_days_ahead", "reason": "the booking is stored before the batch"},
     "ReviewSpec": {

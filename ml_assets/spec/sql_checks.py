@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from ml_assets.spec.calendar_rules import declared_key_type
 from ml_assets.spec.contract import RECEIVED, SQL_TYPES
+from ml_assets.spec.declared_tables import view_types
 from ml_assets.spec.experiments import unit_fault
 from ml_assets.spec.features import (
     OF_ANY_TYPE,
-    WHOLE_NUMBERS,
     Aggregate,
     FeatureView,
     known_features,
@@ -28,6 +28,7 @@ from ml_assets.spec.raw_yaml import list_of, mapping_of, named_parts, names_in
 from ml_assets.spec.references import source_columns
 from ml_assets.spec.rule_sql import ROWS, rule_faults
 from ml_assets.spec.sql_binding import Bench, Columns, SqlFault
+from ml_assets.spec.sql_lineage import columns_of
 from ml_assets.spec.table_sql import bind_table, without_type
 from ml_assets.spec.user_sql import UserSqlError, check_expression
 
@@ -101,6 +102,27 @@ class _Check:
                     self._bench.lay("_row", self._sources[name])
                     asked = _Expression(("sources", place, key), text, _MOMENTS, "a moment")
                     yield from self._expression(asked, "_row")
+            if name in self._sources and source.get("forecast"):
+                yield from self._forecast(place, source, self._sources[name])
+
+    def _forecast(self, place: int, source: Mapping[str, Any], columns: Columns) -> Iterator[PlacedSqlFault]:
+        """Check both times of a forecast, and that a vintage has a key of its own."""
+        times = mapping_of(source.get("forecast"))
+        key = [name for _, name in names_in(source.get("key"))]
+        for part in ("issued_at", "for"):
+            text, path = times.get(part), ("sources", place, "forecast", part)
+            if not isinstance(text, str) or not text or text == DECIDE:
+                continue
+            self._bench.lay("_row", columns)
+            found = list(self._expression(_Expression(path, text, _MOMENTS, "a moment"), "_row"))
+            yield from found
+            lacking = [] if found else [name for name in columns_of(text, columns) if name not in key]
+            if lacking and key:
+                said = (
+                    f"found {text!r}, made of {', '.join(lacking)}, which the key lacks: two vintages of one moment "
+                    f"would be one row; allowed: columns of the key, so add {', '.join(lacking)} to it"
+                )
+                yield PlacedSqlFault(path, SqlFault(1, said))
 
     def tables(self, files: Mapping[str, str]) -> Iterator[PlacedSqlFault]:
         """Check the SELECTs of examples and labels, and keep the columns of the examples."""
@@ -155,6 +177,19 @@ class _Check:
                     said = f"found {name!r}, which no example has; allowed: a column of examples.sql"
                     fault = SqlFault(1, said + did_you_mean(name, self._examples or ()))
                     yield PlacedSqlFault((*path, "entity", position), fault)
+            yield from self._moment_asked(view.get("for"), (*path, "for"))
+
+    def _moment_asked(self, name: object, path: KeyPath) -> Iterator[PlacedSqlFault]:
+        """Check that the moment a forecast is asked for is one of the example's."""
+        if not isinstance(name, str) or self._examples is None:
+            return
+        if not _has(name, self._examples):
+            nearest = did_you_mean(name, self._examples)
+            said = f"found {name!r}, which no example has; allowed: a moment of examples.sql{nearest}"
+            yield PlacedSqlFault(path, SqlFault(1, said))
+        elif (kind := self._examples.get(name)) is not None and without_type(kind) not in ("TIMESTAMP", _MOMENT):
+            said = f"found {name!r}, of type {kind}; allowed: a moment, TIMESTAMP WITH TIME ZONE"
+            yield PlacedSqlFault(path, SqlFault(1, said))
 
     def _view(self, view: Mapping[str, Any], path: KeyPath, columns: Columns) -> Iterator[PlacedSqlFault]:
         row = dict(columns)
@@ -276,11 +311,7 @@ class _Check:
                 view = FeatureView.model_validate(each)
             except ValidationError:
                 continue
-            source = self._sources.get(view.source, {})
-            whole = [aggregate.function in WHOLE_NUMBERS for aggregate in view.parsed_aggregates()]
-            kinds: list[str | None] = ["BIGINT" if is_whole else "DOUBLE" for _ in view.windows for is_whole in whole]
-            kinds += [source.get(column) for column in view.latest] + (["DOUBLE"] if view.with_age else [])
-            found |= dict(zip(view.feature_names(), kinds, strict=True))
+            found |= view_types(view, self._sources.get(view.source, {}))
         return found
 
     def _together(self, asked: list[_Expression], table: str) -> Iterator[PlacedSqlFault]:

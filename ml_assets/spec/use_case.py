@@ -17,6 +17,8 @@ from ml_assets.spec.drop_rules import short_references
 from ml_assets.spec.duration import Duration
 from ml_assets.spec.experiments import Experiment, experiment_faults
 from ml_assets.spec.features import FeatureSpec
+from ml_assets.spec.feedback import feedback_faults
+from ml_assets.spec.forecasts import forecast_faults
 from ml_assets.spec.labeling import LabelingSpec
 from ml_assets.spec.model import ModelSpec, TrainingRecipe
 from ml_assets.spec.monitoring import MonitoringSpec, RetrainingSpec
@@ -96,6 +98,7 @@ class UseCaseSpec(Declared):
     features: FeatureSpec
     model: ModelSpec
     worklist: Worklist
+    acted_on: Literal["worklist"] | None = None
     deliveries: tuple[Delivery, ...] = (Delivery(table="worklist"),)
     monitoring: MonitoringSpec = MonitoringSpec()
     retraining: RetrainingSpec = RetrainingSpec()
@@ -134,6 +137,8 @@ class UseCaseSpec(Declared):
         """Find names that refer to nothing, and a calendar that the graph cannot run."""
         yield from task_faults(declared)
         yield from wrong_references(declared)
+        yield from forecast_faults(declared)
+        yield from feedback_faults(declared)
         yield from short_references(declared)
         yield from objective_faults(declared)
         yield from short_windows(declared)

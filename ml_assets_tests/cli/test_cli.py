@@ -18,9 +18,11 @@ from ml_assets_tests.rehearsal import DEFS_FOLDER, flagship
 PANELS = {
     "Declare a use case": ("init", "new", "validate", "schema", "test", "sources", "features"),
     "Run and watch": ("land", "batch", "status", "alerts", "drift", "performance", "sql", "tables", "fingerprint",
-                      "doctor", "housekeep", "ui", "backfill", "requeue", "accept-missing", "extract", "expected"),
+                      "doctor", "housekeep", "ui", "backfill", "requeue", "accept-missing", "extract", "expected",
+                      "incident"),
     "Models": ("retrain", "champion", "approve", "rollback", "experiment", "whatif", "reproduce", "explain", "tune",
-               "ablation", "audit", "accept-feature", "rebuild", "routes", "policies", "diagnose"),
+               "ablation", "audit", "accept-feature", "rebuild", "routes", "policies", "diagnose",
+               "vintages"),
     "Labels": ("labels", "label-quality", "review"),
     "History": ("replay", "demo"),
     "Upkeep": ("migrate", "backup", "restore"),

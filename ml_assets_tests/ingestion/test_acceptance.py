@@ -68,6 +68,27 @@ def test_event_and_claim_are_expressions_of_the_row(ingest: Ingest) -> None:
     assert times_by_id(accepted) == {"a": (noon, noon + timedelta(hours=3), noon + timedelta(hours=3))}
 
 
+def test_forecast_happens_when_issued_and_is_not_known_before(ingest: Ingest) -> None:
+    source = declare(
+        {"id": "string", "n": "integer", "run_at": "timestamp", "seen_at": "timestamp"},
+        key=["id", "run_at", "n"],
+        known_at="seen_at",
+        forecast={"issued_at": "run_at", "for": "run_at + INTERVAL (n) HOUR"},
+    )
+    at = "2013-01-01T"
+    lines = [f"a,6,{at}12:00:00Z,{at}13:00:00Z", f"early,6,{at}12:00:00Z,{at}11:59:59Z",
+             f"lost,999999999999,{at}12:00:00Z,{at}13:00:00Z", f"earlier,6,{at}06:00:00Z,{at}13:00:00Z"]  # fmt: skip
+
+    accepted = ingest.accept(source, "id,n,run_at,seen_at\n" + "\n".join(lines) + "\n")
+
+    assert times_by_id(accepted)["a"][:2] == (
+        datetime(2013, 1, 1, 12, tzinfo=UTC),
+        datetime(2013, 1, 1, 13, tzinfo=UTC),
+    )
+    assert set(times_by_id(accepted)) == {"a", "earlier"}
+    assert reasons_by_id(accepted) == {"early": ["known_before_issue"], "lost": ["forecast_time_missing"]}
+
+
 def test_every_broken_row_has_its_reason(ingest: Ingest) -> None:
     source = declare({"id": "string", "n": "integer", "seen_at": "timestamp", "place": "string"}, known_at="seen_at")
     source = source.model_copy(

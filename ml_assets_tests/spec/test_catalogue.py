@@ -119,6 +119,44 @@ def test_unit_and_null_of_an_expression_are_derived_where_that_is_certain(sql: s
     assert (found.unit, found.null_means) == (unit, null)
 
 
+def test_features_of_a_forecast_say_which_moments_they_are_of() -> None:
+    declared = flagship().model_dump(by_alias=True)
+    declared["model"] |= {"behaviours": [], "abstain": None}
+    weather = next(source for source in declared["sources"] if source["name"] == "weather")
+    weather |= {"key": ["origin", "observed_at"], "event_at": None}
+    weather["forecast"] = {"issued_at": "observed_at", "for": "observed_at + INTERVAL 6 HOUR"}
+    declared["features"]["views"] = [
+        {"name": "then", "from": "weather", "entity": ["origin"], "for": "scheduled_departure_at", "within": "1h",
+         "latest": ["wind_speed_mph"], "ahead": ["3h"], "with_lead": True, "max_age": "1d"},
+        {"name": "day", "from": "weather", "entity": ["origin"], "ahead": ["24h"],
+         "aggregates": {"peak_mph": "max(wind_speed_mph)", "hours": "count(*)"}},
+    ]  # fmt: skip
+    declared["features"]["expressions"] = [
+        {"name": name, "sql": name} for name in ("carrier", "origin", "departure_hour")
+    ]
+    spec = UseCaseSpec.model_validate(declared)
+
+    found = {each.feature: (each.value, each.over, each.unit, each.null_means) for each in catalogue(spec)}
+
+    of_three = (
+        "no forecast of its origin for the 1h up to 3h ahead of scheduled_departure_at, issued less than 1d before"
+    )
+    assert found["then_wind_speed_mph_3h"] == (
+        "forecast wind_speed_mph 3h ahead of scheduled_departure_at",
+        "",
+        "mph",
+        f"{of_three}, or one without wind_speed_mph",
+    )
+    assert found["then_lead_h_3h"][2:] == ("h", of_three)
+    assert found["day_peak_mph_1d"] == (
+        "max(wind_speed_mph)",
+        "1d ahead",
+        "mph",
+        "no forecast of its origin for the 1d after prediction_at with a value",
+    )
+    assert found["day_hours_1d"][2:] == ("count", "never null")
+
+
 def test_features_without_an_owner_belong_to_the_owners_of_the_use_case() -> None:
     assert entries_of([])["carrier"].owner == "team:flight-operations"
 

@@ -72,3 +72,31 @@ def test_source_that_becomes_known_at_another_time_changes_the_features_from_it(
 
 def test_expression_that_reads_other_columns_is_another_one() -> None:
     assert changed(lambda d: expression(d, "distance_mi").update(sql="distance_mi / 2")) == ["distance_mi"]
+
+
+def test_what_a_forecast_is_for_and_how_it_is_asked_change_its_features_alone() -> None:
+    def declare(declared: dict[str, Any], **more: Any) -> None:
+        source = next(each for each in declared["sources"] if each["name"] == "weather")
+        source |= {"key": ["origin", "observed_at"], "event_at": None}
+        source["forecast"] = {
+            "issued_at": "observed_at",
+            "for": "observed_at + INTERVAL 6 HOUR",
+            **more.pop("times", {}),
+        }
+        view(declared, "weather").update({"within": "1h", **more})
+
+    def definitions(**more: Any) -> dict[str, str]:
+        declared = small_spec().model_dump(by_alias=True)
+        declare(declared, **more)
+        return feature_definitions(UseCaseSpec.model_validate(declared))
+
+    before = definitions()
+    for change in (
+        {"times": {"for": "observed_at + INTERVAL 7 HOUR"}},
+        {"for": "scheduled_departure_at"},
+        {"within": "2h"},
+    ):
+        declared = {"within": "1h", **change}
+        found = changed_features(before, definitions(**declared))
+        assert found, change
+        assert all(name.startswith("weather_") for name in found), change

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from ml_assets.decisions.incidents import Changes, Finding
-from ml_assets.stores import alert_outbox
-from ml_assets.stores.alert_outbox import AlertOutbox, AlertOutboxError
+from ml_assets.stores import alert_file
+from ml_assets.stores.alert_file import AlertOutboxError
+from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.paths import StatePaths
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -218,14 +219,14 @@ def test_incidents_are_read_where_nothing_can_be_written(
     written = outbox.incidents()
     monkeypatch.setattr("os.access", lambda *_: False)
     if not is_shared:  # what SQLite says on a disk that is mounted read-only, unless the file is opened as immutable
-        opening = alert_outbox._connect
+        opening = alert_file._connect
 
         def refuse(file: Path, busy_timeout_s: float, how: str = "mode=rwc") -> sqlite3.Connection:
             if how != "immutable=1":
                 raise sqlite3.OperationalError("unable to open database file")
             return opening(file, busy_timeout_s, how)
 
-        monkeypatch.setattr(alert_outbox, "_connect", refuse)
+        monkeypatch.setattr(alert_file, "_connect", refuse)
 
     assert written
     assert outbox.incidents() == written

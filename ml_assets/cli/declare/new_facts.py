@@ -106,6 +106,8 @@ class LandedSource:
         Columns of an outcome that are no columns of the examples, where one file makes both.
     is_shared
         Whether another source is made of the same file.
+    vintage
+        The columns of issue and of the moment that is forecast, where rows look like vintages of a forecast.
     """
 
     profile: FileProfile
@@ -115,6 +117,7 @@ class LandedSource:
     is_shared: bool
     columns: tuple[ColumnFacts, ...]
     expectations: tuple[Proposal, ...]
+    vintage: tuple[str, str] | None = None
 
     @property
     def sentinels(self) -> tuple[Sentinel, ...]:
@@ -124,11 +127,15 @@ class LandedSource:
 
 @dataclass(frozen=True)
 class ViewFacts:
-    """A feature view over a source that shares a column with the examples: windows with means, or latest values."""
+    """A feature view over a source that shares a column with the examples: windows with means, or latest values.
+
+    `is_forecast` says that the windows lie ahead of the prediction.
+    """
 
     source: str
     entity: str
     windows: tuple[str, ...] = ()
+    is_forecast: bool = False
     means: tuple[str, ...] = ()
     latest: tuple[str, ...] = ()
 
@@ -286,7 +293,19 @@ def _source(draft: Draft, profile: FileProfile) -> LandedSource:
             for each in propose_expectations(profile)
             if not set(each.columns) & set(left_out) and (each.reason != NO_ROWS or draft.decided.length >= DAY)
         ),
+        _vintage(draft, profile),
     )
+
+
+def _vintage(draft: Draft, profile: FileProfile) -> tuple[str, str] | None:
+    """Give the columns of issue and of the moment forecast: two timestamps that name a row, one never before the other.
+
+    Two moments of one thing, such as its begin and end, do not both name a row.
+    """
+    named = {each.name for each in profile.moments if each.type == "timestamp" and each.name in profile.key}
+    pairs = [pair for pair in profile.in_order if set(pair) == named]
+    is_other = profile not in (draft.parts.examples, draft.parts.labels)
+    return pairs[0] if is_other and len(named) == len(pairs) + 1 == 2 else None
 
 
 def _column(profile: FileProfile, column: ColumnProfile) -> ColumnFacts:
@@ -329,7 +348,12 @@ def _views(draft: Draft) -> Iterator[ViewFacts]:
             if other.moments:
                 numbers = [each.name for each in other.columns if each.is_number and each.name not in other.key]
                 means = tuple(name for name in numbers[:_MOST_MEANS] if name != entity)
-                yield ViewFacts(other.name, entity, windows, means)
+                if _vintage(draft, other) is not None:
+                    step = max(length, DAY)
+                    ahead = (format_duration(step), format_duration(2 * step))
+                    yield ViewFacts(other.name, entity, ahead, is_forecast=True, means=means)
+                else:
+                    yield ViewFacts(other.name, entity, windows, means=means)
             elif other.key == (entity,):
                 latest = [each.name for each in other.columns if each.name != entity and each.distinct > 1]
                 if latest:

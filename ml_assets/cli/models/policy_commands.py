@@ -1,4 +1,4 @@
-"""Commands about retraining: what a policy would have been worth, and whether it would help now."""
+"""Commands about what could have been: retraining policies, a retraining now, final values of forecasts."""
 
 from __future__ import annotations
 
@@ -64,3 +64,23 @@ def diagnose(
         day = max(closed_drops(state))
     with explained_errors():
         run_diagnose(spec, state, day, as_json=as_json)
+
+
+@commands.command()
+def vintages(
+    use_case: UseCaseName,
+    candidate: Annotated[
+        str, typer.Option("--candidate", help="Which candidate; by default the last of the candidates.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show forecasts by vintage, and what final values flatter.
+
+    One candidate is scored out of time on the newest training set three times: on what was known at each prediction, on
+    final values of the forecasts, and fitted on these but served what was known. Writes a page; changes nothing else.
+    """
+    from ml_assets.cli.models.vintages import run_vintages
+
+    spec = read_use_case(use_case)
+    with explained_errors():
+        run_vintages(spec, state_of(spec), candidate, as_json=as_json)

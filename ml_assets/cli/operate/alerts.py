@@ -11,10 +11,18 @@ from rich.text import Text
 
 from ml_assets.cli.console import console, fail, next_steps, print_json, printable, say, use_case_names
 from ml_assets.cli.tables import TableColumn, print_table
+from ml_assets.decisions.alert_precision import AlertPrecision, Judgement, precision_sentence
 from ml_assets.decisions.incidents import Incident, measured_against
+from ml_assets.pipeline.monitoring.incident_judgements import (
+    judgement_sentence,
+    open_for_people,
+    plain_usefulness,
+    usefulness,
+)
 from ml_assets.spec.drop import is_key
 from ml_assets.spec.use_case import did_you_mean
-from ml_assets.stores.alert_outbox import MOST_TRIES, AlertOutbox, AlertOutboxError, Message
+from ml_assets.stores.alert_file import AlertOutboxError
+from ml_assets.stores.alert_outbox import MOST_TRIES, AlertOutbox, Message
 from ml_assets.stores.alert_relay import (
     URLS_VARIABLE,
     DeliveryTest,
@@ -49,7 +57,8 @@ def run_alerts(paths: StatePaths, use_case: str | None, asked: AlertOptions, now
             _need_urls(urls)
         trials = send_test(urls) if asked.test else None
         result = _send(outbox, urls, now) if asked.send else None
-        incidents = outbox.incidents(use_case, open_only=not asked.everything)
+        incidents = outbox.incidents(use_case) if asked.everything else open_for_people(outbox, use_case)
+        judgements, useful = outbox.judgements(), usefulness(paths, use_case)
         messages = outbox.messages(use_case)
         known = {incident.incident_id: incident for incident in outbox.incidents(use_case)}
         unsent, dead = outbox.unsent(), len(outbox.dead_letters())
@@ -57,19 +66,19 @@ def run_alerts(paths: StatePaths, use_case: str | None, asked: AlertOptions, now
         raise fail(str(error)) from error
     if asked.as_json:
         facts: dict[str, Any] = {
-            "incidents": [asdict(incident) for incident in incidents],
+            "incidents": _as_rows(incidents, judgements),
+            "usefulness": plain_usefulness(useful),
             "messages": [asdict(message) for message in (messages if asked.everything else messages[-LAST_MESSAGES:])],
             "unsent": unsent,
             "dead_letters": dead,
             "urls": [masked(url) for url in urls],
+            **({} if trials is None else {"test": [asdict(trial) for trial in trials]}),
+            **({} if result is None else {"relay": asdict(result)}),
         }
-        if trials is not None:
-            facts["test"] = [asdict(trial) for trial in trials]
-        if result is not None:
-            facts["relay"] = asdict(result)
         print_json(facts)
     elif trials is None and result is None:
-        _show_alerts(incidents, everything=asked.everything)
+        _show_alerts(incidents, judgements, everything=asked.everything)
+        _show_usefulness(useful["all"])
         _show_messages(messages, known, urls, everything=asked.everything)
         next_steps(_next(unsent, incidents, urls, use_case))
     else:
@@ -77,6 +86,11 @@ def run_alerts(paths: StatePaths, use_case: str | None, asked: AlertOptions, now
         _show_relayed(result)
         next_steps({"ml-assets alerts": "open incidents, and whether their messages were sent"})
     return not any(trial.error for trial in trials or []) and not (result and result.failed)
+
+
+def _as_rows(incidents: Sequence[Incident], judgements: Mapping[str, Judgement]) -> list[dict[str, Any]]:
+    found = [(each, judgements.get(each.incident_id)) for each in incidents]
+    return [{**asdict(each), "judgement": asdict(said) if said else None} for each, said in found]
 
 
 def _send(outbox: AlertOutbox, urls: Sequence[str], now: datetime) -> RelayResult:
@@ -93,11 +107,18 @@ def _check_use_case(outbox: AlertOutbox, use_case: str | None) -> None:
         raise fail(f"there is no use case {use_case!r}; allowed: {', '.join(names)}{did_you_mean(use_case, names)}")
 
 
-def _show_alerts(incidents: Sequence[Incident], *, everything: bool) -> None:
+def _show_alerts(incidents: Sequence[Incident], judgements: Mapping[str, Judgement], *, everything: bool) -> None:
     if not incidents:
         console.print("no incident yet" if everything else "no open incident")
     for incident in incidents:
-        _show_incident(incident, everything=everything)
+        _show_incident(incident, judgements.get(incident.incident_id), everything=everything)
+
+
+def _show_usefulness(found: AlertPrecision) -> None:
+    """Say how many alerts were useful, once a person judged one."""
+    if found.judged:
+        console.print()
+        say(precision_sentence(found))
 
 
 def _show_messages(
@@ -150,7 +171,7 @@ def _need_urls(urls: Sequence[str]) -> None:
         )
 
 
-def _show_incident(incident: Incident, *, everything: bool) -> None:
+def _show_incident(incident: Incident, judgement: Judgement | None, *, everything: bool) -> None:
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[incident.severity]
     kind = incident.kind.replace("_", " ")
     say(Text.assemble((incident.severity, f"bold {colour}"), f" {incident.use_case}: {kind} ({incident.monitor})"))
@@ -163,6 +184,8 @@ def _show_incident(incident: Incident, *, everything: bool) -> None:
         "measured": measured_against(incident),
         "by itself": incident.doing,
         "look at": incident.look_at,
+        "judged": "" if judgement is None else judgement_sentence(judgement),
+        "id": incident.incident_id,
     }
     for label, text in lines.items():
         if text:
@@ -186,9 +209,11 @@ def _next(unsent: int, incidents: Sequence[Incident], urls: Sequence[str], use_c
         steps[HOW_TO_SET] = "where alerts go; then ml-assets alerts --test"
     elif unsent:
         steps["ml-assets alerts --send"] = f"send what is due of {unsent} messages"
-    broken = [incident.use_case for incident in incidents if incident.closed_at is None]
+    broken = [incident for incident in incidents if incident.closed_at is None]
     if broken:
-        steps[f"ml-assets status {broken[0]}"] = "what landed, what serves, what is missing"
+        steps[f"ml-assets status {broken[0].use_case}"] = "what landed, what serves, what is missing"
+        close = f"ml-assets incident close {broken[0].incident_id[:8]} --useful yes --note TEXT"
+        steps[close] = "when it is dealt with: say whether the alert helped"
     else:
         steps[f"ml-assets alerts {use_case + ' ' if use_case else ''}--all"] = "closed incidents too"
     return steps

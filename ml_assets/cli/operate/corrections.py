@@ -10,7 +10,7 @@ from ml_assets.pipeline.ingestion.corrections import AcceptedGap, RequeueRequest
 from ml_assets.pipeline.monitoring.incidents import reconcile_accepted
 from ml_assets.spec.drop import LATEST
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.alert_outbox import AlertOutboxError
+from ml_assets.stores.alert_file import AlertOutboxError
 from ml_assets.stores.use_case_state import UseCaseState
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.text import Text
@@ -11,7 +11,11 @@ from rich.text import Text
 from ml_assets.cli.console import console, next_steps, print_json, printable, say
 from ml_assets.cli.operate.quality_chart import loss_chart
 from ml_assets.cli.tables import TableColumn, print_table
+from ml_assets.decisions.alert_precision import precision_sentence
+from ml_assets.monitoring.acted_examples import ActedComparison, acted_sentence
 from ml_assets.pipeline.features.closed_drops import refuse_drop_not_run
+from ml_assets.pipeline.monitoring.acted_examples import compare_with_not_acted
+from ml_assets.pipeline.monitoring.incident_judgements import plain_usefulness, usefulness
 from ml_assets.pipeline.monitoring.quality_over_time import quality_over_time
 from ml_assets.reports.quality_text import (
     baseline_sentence,
@@ -20,7 +24,8 @@ from ml_assets.reports.quality_text import (
     gate_sentence,
     worse_sentence,
 )
-from ml_assets.spec.drop import DropKey, day_of_key
+from ml_assets.spec.drop import DropKey, day_of_key, read_key
+from ml_assets.spec.feedback import feedback_paths
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.task import Task
 from ml_assets.stats.tasks import task_of
@@ -46,8 +51,11 @@ def run_performance(spec: UseCaseSpec, state: UseCaseState, asked: PerformanceOp
         if drop is not None and run:
             refuse_drop_not_run(spec, run, drop, option)
     facts = quality_over_time(spec, state, asked.first, asked.last)
+    useful, paths = usefulness(state.paths, spec.name), feedback_paths(spec)
+    acted = compare_with_not_acted(spec, state, read_key(facts["last"])) if facts["last"] else None
     if asked.as_json:
-        print_json(facts)
+        feedback = {"paths": paths, "acted": asdict(acted) if acted else None}
+        print_json({**facts, "alerts": plain_usefulness(useful), "feedback": feedback})
         return
     for line in headline(task_of(spec.task), facts):
         say(line, hanging=2)
@@ -63,6 +71,9 @@ def run_performance(spec: UseCaseSpec, state: UseCaseState, asked: PerformanceOp
         _show_weeks(task, weeks)
     if facts["events"]:
         _show_events(facts["events"])
+    if useful["all"].judged:
+        _show_usefulness(useful)
+    _show_feedback(paths, acted)
     next_steps(_next(spec.name, facts))
 
 
@@ -117,6 +128,27 @@ def _show_events(events: Sequence[Mapping[str, Any]]) -> None:
         until = f" (until {each['until']})" if each["until"] else ""
         kind = Text(each["kind"].replace("_", " "), _KIND_COLOURS.get(each["kind"], "red"))
         say(Text.assemble(f"{each['drop']} ", kind, printable(f"{until}: {_told(each)}")), indent=2, hanging=6)
+
+
+def _show_feedback(paths: Sequence[str], acted: ActedComparison | None) -> None:
+    """Print how predictions reach training data, and what acting on them seems to change."""
+    for path in paths:
+        say(f"feedback: {path}", hanging=2)
+    if acted is not None:
+        say(acted_sentence(acted), style="red" if acted.is_changed else "", hanging=2)
+
+
+def _show_usefulness(useful: Mapping[str, Any]) -> None:
+    """Print which alerts people found useful, by the month in which they opened, and by kind."""
+    for part, title in (("by_month", "useful alerts, by month"), ("by_kind", "useful alerts, by kind")):
+        rows = [
+            [each.name.replace("_", " "), each.opened, each.judged, each.useful,
+             "" if each.share is None else f"{each.share:.0%} ({each.lower:.0%} to {each.upper:.0%})"]
+            for each in useful[part]
+        ]  # fmt: skip
+        names = (part.removeprefix("by_"), "alerts", "judged", "useful", "share, 90 % interval")
+        print_table(title, [TableColumn(name, rank) for name, rank in zip(names, (0, 1, 2, 2, 0), strict=True)], rows)
+    say(precision_sentence(useful["all"]))
 
 
 def _told(event: Mapping[str, Any]) -> str:

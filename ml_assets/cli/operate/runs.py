@@ -13,7 +13,7 @@ from ml_assets.cli.progress import progress_bar
 from ml_assets.spec.calendar import Calendar
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
-from ml_assets.stores.alert_outbox import AlertOutboxError
+from ml_assets.stores.alert_file import AlertOutboxError
 from ml_assets.stores.paths import StatePaths
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from ml_assets.cli.console import (
     use_case_names,
 )
 from ml_assets.cli.tables import TableColumn, print_table
+from ml_assets.decisions.alert_precision import AlertPrecision, precision_sentence
 from ml_assets.decisions.first_champion import is_surely_worse
 from ml_assets.decisions.reasons import spell_reason
 from ml_assets.pipeline.champion.decisions import record_of, rejection_of, spell_rejection
@@ -214,5 +215,8 @@ def _show_watch(facts: dict[str, Any]) -> None:
         _line("decision", f"{decision['drop']}: {decision['action']}: {decision['reason']}")
     for incident in facts["incidents"][:_SHOWN]:
         _line("incident", f"since {incident['since'][:10]}: {incident['message']}", "red")
+    alerts = AlertPrecision(**facts["alerts"]["all"])
+    if alerts.judged:
+        _line("alerts", precision_sentence(alerts))
     if len(facts["incidents"]) > _SHOWN:
         _line("incident", f"and {len(facts['incidents']) - _SHOWN} more: ml-assets alerts {facts['use_case']}", "red")

@@ -135,7 +135,7 @@ def _replay_with_progress(
 def _explained_stops(spec: UseCaseSpec, paths: StatePaths, asked: ReplayOptions) -> Iterator[None]:
     """End the command when the replay stops, saying why, and how it goes on."""
     from ml_assets.ingestion.ledger import DropsNotFinalError
-    from ml_assets.stores.alert_outbox import AlertOutboxError
+    from ml_assets.stores.alert_file import AlertOutboxError
     from ml_assets.stores.lake import MissingTableError
     from ml_assets.stores.model_store import TamperedModelError
 

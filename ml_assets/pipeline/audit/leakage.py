@@ -320,7 +320,8 @@ def _recompute(
 def _features_of(
     connection: duckdb.DuckDBPyConnection, spec: UseCaseSpec, keys: Mapping[str, Sequence[str]], moment: datetime
 ) -> Rows:
-    recompute_views(connection, spec.features, keys, moment)
+    forecasts = {source.name: source.forecast for source in spec.sources if source.forecast is not None}
+    recompute_views(connection, spec.features, keys, moment, forecasts)
     rows = evaluate_rows(connection, spec.features).to_arrow_table().to_pylist()
     return {row["example_id"]: row for row in rows}
 

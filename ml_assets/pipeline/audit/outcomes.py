@@ -8,6 +8,7 @@ from ml_assets.features.outcome_leakage import LeakageSign, find_filled_afterwar
 from ml_assets.features.split_overlap import report_entities, report_near_duplicates, report_twins
 from ml_assets.features.target_leakage import MAX_SINGLE_AUC, find_target_leakage, score_cheaply
 from ml_assets.features.training_sample import read_drawn
+from ml_assets.pipeline.audit.forecasts import audit_forecasts
 from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.tasks import task_of
@@ -61,7 +62,7 @@ def audit_outcomes(spec: UseCaseSpec, state: UseCaseState) -> list[LeakageSign]:
         near = report_near_duplicates(connection, rows, features, score)
         found += [near] if near is not None else []
         found += report_entities(connection, rows, _entities(connection, spec), score)
-    return found
+    return found + audit_forecasts(spec, state, plan)
 
 
 def _split_at_median(connection: duckdb.DuckDBPyConnection) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_assets.pipeline.champion.decisions import record_of
 from ml_assets.pipeline.champion.record import FALLBACK, damage_of, newest_champion, promotions_in
+from ml_assets.pipeline.monitoring.incident_judgements import open_for_people, plain_usefulness, usefulness
 from ml_assets.pipeline.monitoring.serving_quality import newest_verdict_by, serving_fallback
 from ml_assets.pipeline.runs.first_runs import ways_to_begin
 from ml_assets.serving.routing import champion_of
@@ -76,7 +77,7 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
     run = sorted(computed)
     verdicts = record_of(state)[::-1]
     scored = query_table(state, "predictions", _SCORED_BY)
-    incidents = AlertOutbox(state.paths).incidents(spec.name, open_only=True)
+    incidents = open_for_people(AlertOutbox(state.paths), spec.name)
     facts: dict[str, Any] = {
         "use_case": spec.name,
         "task": spec.task,
@@ -111,6 +112,7 @@ def facts_of(spec: UseCaseSpec, state: UseCaseState) -> dict[str, Any]:
              "message": each.message}
             for each in sorted(incidents, key=lambda each: (_SEVERITIES.index(each.severity), each.since))
         ],
+        "alerts": plain_usefulness(usefulness(state.paths, spec.name)),
     }  # fmt: skip
     facts["next"] = _next(spec, facts, landed, run)
     return facts

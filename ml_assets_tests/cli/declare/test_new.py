@@ -324,3 +324,29 @@ def test_baseline_is_never_grouped_by_a_float_or_a_number_of_its_own_in_every_ro
         (baseline, *_) = declared["model"]["candidates"]
         assert (baseline["kind"], baseline["group_by"]) == ("group_history", ["day_of_week"])
         assert "day_of_week" in [each["name"] for each in declared["features"]["expressions"]]
+
+
+def test_two_moments_that_both_name_a_row_are_taken_for_a_forecast(root: Path) -> None:
+    lines = ["Branch,due_at,issued_at,rate"]
+    for day in range(1, 60):
+        moment = date(2022, 1, 1) + timedelta(days=day)
+        lines += [
+            f"{branch},{moment}T00:00:00,{moment - timedelta(days=lead)}T06:00:00,{day / 7 + lead:.3f}"
+            for branch in ("Pune", "Surat", "Nagpur", "Mysuru")
+            for lead in (9, 5, 2)
+        ]
+    (root / "rates.csv").write_text("\n".join(lines) + "\n")
+
+    result = new(root, f"--from={root}/rates.csv", *DECIDED)
+
+    assert result.exit_code == 0, result.output
+    text = (root / "defs" / "late_loans" / "defs.yaml").read_text()
+    declared = yaml.safe_load(text)["attributes"]
+    rates = next(source for source in declared["sources"] if source["name"] == "rates")
+    assert rates["forecast"] == {"issued_at": "issued_at", "for": "due_at"}
+    assert "event_at" not in rates
+    assert set(rates["key"]) == {"branch", "due_at", "issued_at"}
+    view = next(view for view in declared["features"]["views"] if view["from"] == "rates")
+    assert (view["ahead"], view["aggregates"]) == (["7d", "14d"], {"moments": "count(*)", "rate_mean": "mean(rate)"})
+    others = [source for source in declared["sources"] if source["name"] != "rates"]
+    assert all("forecast" not in source for source in others)

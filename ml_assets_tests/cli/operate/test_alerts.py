@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from ml_assets.cli import app
 from ml_assets.cli.console import console
-from ml_assets.decisions.incidents import Finding
+from ml_assets.decisions.incidents import Finding, incident_id_of
 from ml_assets.stores.alert_outbox import AlertOutbox
 from ml_assets.stores.alert_relay import masked
 from ml_assets.stores.paths import StatePaths
@@ -75,8 +75,10 @@ def test_open_incidents_come_with_what_was_said_and_that_nothing_was_sent() -> N
         ["2013-07-01", "flight_delays: missing drop (drop/weather)", "no: ML_ASSETS_ALERT_URLS is not set"],
         ["2013-07-02", "flight_delays: closed: missing drop (drop/weather)", "no: ML_ASSETS_ALERT_URLS is not set"],
     ]
-    assert said[-2].startswith("export ML_ASSETS_ALERT_URLS=")
-    assert said[-1].startswith("ml-assets status flight_delays")
+    assert said[6] == f"id {incident_id_of('flight_delays', 'drift/temp_f', 'drift', '2013-07-01')}"
+    assert said[-1].startswith("ml-assets incident close ")
+    assert said[-3].startswith("export ML_ASSETS_ALERT_URLS=")
+    assert said[-2].startswith("ml-assets status flight_delays")
 
 
 @pytest.mark.usefixtures("outbox")
@@ -180,3 +182,44 @@ def test_broken_outbox_ends_in_one_line(state: Path) -> None:
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert "alerts.sqlite: it cannot be used" in result.stderr
+
+
+def close(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["incident", *arguments])
+
+
+def test_incident_is_closed_with_an_answer_that_alerts_and_json_show(outbox: AlertOutbox) -> None:
+    open_one = next(each for each in outbox.incidents() if each.closed_at is None)
+
+    said = lines_of(close("close", open_one.incident_id[:8], "--useful", "no", "--note", "a [known] change"))
+
+    assert said[:3] == [
+        f"closed {open_one.incident_id}, drift (drift/temp_f) of flight_delays",
+        "what it is about still holds; it is not told again until that has ended and comes anew",
+        "flight_delays: 0 of 1 judged alerts were useful, 0 % (0 to 73 %); 1 of 2 were not judged",
+    ]
+    assert lines_of(run())[0] == "no open incident"
+    shown = " ".join(lines_of(run("--all")))
+    assert "judged not useful, by " in shown
+    assert "a [known] change" in shown
+    found = json.loads(run("--all", "--json").stdout)
+    by_id = {each["incident_id"]: each["judgement"] for each in found["incidents"]}
+    assert by_id[open_one.incident_id]["note"] == "a [known] change"
+    assert [each is None for each in by_id.values()].count(True) == 1
+    assert found["usefulness"]["by_month"][0]["name"] == "2013-07"
+
+
+@pytest.mark.usefixtures("outbox")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("shut", "abcd", "--useful", "yes", "--note", "x"), "found 'shut'; allowed: close"),
+        (("close", "abcd", "--useful", "maybe", "--note", "x"), "--useful: found 'maybe'; allowed: yes, no"),
+        (("close", "abcd", "--useful", "yes", "--note", "x"), "found 'abcd'; allowed: the id of an incident"),
+    ],
+)
+def test_what_no_incident_is_closed_by_is_named(arguments: tuple[str, ...], said: str) -> None:
+    result = close(*arguments)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert said in " ".join(result.stderr.split())
