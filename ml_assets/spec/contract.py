@@ -301,12 +301,7 @@ class Source(Declared):
         """Find columns that are not there, what is named twice, and times that nobody decided on."""
         if declared.get("without") and not declared.get("like"):
             yield ("without",), "found rules to leave out of what is taken; allowed: beside `like`"
-        for moment, bare in (("known_at", f"{RECEIVED}, or "), ("event_at", "")):
-            if declared.get(moment) == DECIDE:
-                yield (moment,), f"found {DECIDE!r}; allowed: {bare}an expression over the columns of a row"
-        issued_at = mapping_of(declared.get("forecast")).get("issued_at")
-        if declared.get("forecast") and declared.get("event_at") not in (None, issued_at):
-            yield ("event_at",), "found event_at beside forecast; allowed: one of both, a forecast happens when issued"
+        yield from _time_faults(declared)
         columns = list(mapping_of(declared.get("columns")))
         key = names_in(declared.get("key"))
         for place, name in key:
@@ -330,3 +325,13 @@ class Source(Declared):
         if self.arrives == "once":
             return drop == first_drop
         return self.arrives == "every_drop"
+
+
+def _time_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find times that nobody decided on, and a forecast that happens twice."""
+    for moment, bare in (("known_at", f"{RECEIVED}, or "), ("event_at", "")):
+        if declared.get(moment) == DECIDE:
+            yield (moment,), f"found {DECIDE!r}; allowed: {bare}an expression over the columns of a row"
+    issued_at = mapping_of(declared.get("forecast")).get("issued_at")
+    if declared.get("forecast") and declared.get("event_at") not in (None, issued_at):
+        yield ("event_at",), "found event_at beside forecast; allowed: one of both, a forecast happens when issued"
