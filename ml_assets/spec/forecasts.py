@@ -66,7 +66,7 @@ def forecast_faults(declared: Mapping[str, Any]) -> Iterator[Fault]:
     >>> sources = [{"name": "demand", "forecast": {"issued_at": "issued_at", "for": "hour"}}, {"name": "plants"}]
     >>> view = {"name": "mw", "from": "demand", "latest": ["mw"]}
     >>> for path, message in forecast_faults({"sources": sources, "features": {"views": [view]}}):
-    ...     print(path[-1], message[:28])
+    ...     print(path[-1], message[:27])
     latest found latest without within
     """
     sources = {name: source for _, name, source in named_parts(declared.get("sources"))}

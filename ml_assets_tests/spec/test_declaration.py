@@ -74,8 +74,8 @@ def test_every_mistake_is_found_in_one_pass_with_its_line_and_what_is_allowed(br
     assert by_key["clok"] == (
         line_of("clock: data"),
         "found 'clok'; allowed: name, description, owners, clock, task, calendar, sources, examples, labels, labeling, "
-        "review, sampling, features, model, worklist, deliveries, monitoring, retraining, retention, experiments; "
-        "nearest: clock",
+        "review, sampling, features, model, worklist, acted_on, deliveries, monitoring, retraining, retention, "
+        "experiments; nearest: clock",
     )
     assert by_key["calendar.every"] == (
         line_of("every: 1d"),
