@@ -14,7 +14,7 @@ import yaml
 
 from ml_assets.cli import app
 from ml_assets.spec.file_format import FileFormat
-from ml_assets_tests.rehearsal import REPOSITORY
+from ml_assets_tests.rehearsal import DEFS_FOLDER, REPOSITORY
 
 DOCS = REPOSITORY / "docs"
 PAGES = sorted([*DOCS.glob("*.md"), *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))])
@@ -79,8 +79,9 @@ def test_every_command_of_the_docs_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", ["files.md", "databases.md", "projects.md"])
 def test_yaml_of_these_pages_is_taken_as_it_stands(page: str) -> None:
-    """Read the blocks of `file`, and every source that is whole."""
+    """Read the blocks of `file`, and every source that is whole, also by reference to a use case that ships."""
     from ml_assets.spec.contract import Source
+    from ml_assets.spec.shared_parts import SharedParts
 
     blocks = re.findall(r"```yaml\n(.*?)```", (DOCS / page).read_text(), flags=re.DOTALL)
     assert blocks
@@ -88,6 +89,9 @@ def test_yaml_of_these_pages_is_taken_as_it_stands(page: str) -> None:
         declared = yaml.safe_load(block)
         if "file" in declared:
             FileFormat.model_validate(declared["file"])
+        shared = SharedParts(DEFS_FOLDER / "of_the_page", "defs.yaml")
+        declared = shared.write_out(declared)
+        assert shared.faults == []
         for source in declared.get("sources", []):
             filled = {"key": ["id"], "columns": {"id": {"type": "string"}}, **source}
             filled["columns"] = {**{name: {"type": "string"} for name in filled["key"]}, **filled["columns"]}
