@@ -24,6 +24,7 @@ _LATER: dict[str, Any] = {
     "extract": None,
     "like": None,
     "without": [],
+    "forecast": None,
 }
 _FOR_PEOPLE = frozenset({"description", "owner", "unit", "null_means"})  # words that change no value
 
