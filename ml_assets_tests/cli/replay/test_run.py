@@ -46,8 +46,8 @@ def test_landing_that_was_killed_leaves_no_half_of_a_drop(tmp_path: Path, monkey
     paths = StatePaths(tmp_path)
     land_flights = command.land_flights
 
-    def die(folder: Path, *arguments: Any) -> dict[str, int]:
-        land_flights(folder, *arguments)
+    def die(folder: Path, *arguments: Any, **named: Any) -> dict[str, int]:
+        land_flights(folder, *arguments, **named)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "land_flights", die)
