@@ -13,7 +13,7 @@ from ml_assets.cli.console import fail
 from ml_assets.cli.declare.commands import commands as declare
 from ml_assets.cli.labels.commands import commands as labels
 from ml_assets.cli.models.policy_commands import commands as models
-from ml_assets.cli.operate.incident import commands as operate
+from ml_assets.cli.operate.report import commands as operate
 from ml_assets.cli.replay.commands import commands as replay
 from ml_assets.cli.upkeep.commands import commands as upkeep
 

@@ -19,7 +19,7 @@ PANELS = {
     "Declare a use case": ("init", "new", "validate", "schema", "test", "sources", "features"),
     "Run and watch": ("land", "batch", "status", "alerts", "drift", "performance", "sql", "tables", "fingerprint",
                       "doctor", "housekeep", "ui", "backfill", "requeue", "accept-missing", "extract", "expected",
-                      "incident"),
+                      "incident", "report"),
     "Models": ("retrain", "champion", "approve", "rollback", "experiment", "whatif", "reproduce", "explain", "tune",
                "ablation", "audit", "accept-feature", "rebuild", "routes", "policies", "diagnose",
                "vintages"),

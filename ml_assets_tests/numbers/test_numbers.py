@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ml_assets.pipeline.monitoring.four_layers import read_four_layers
 from ml_assets.pipeline.monitoring.incidents import reconcile_incidents
 from ml_assets.pipeline.monitoring.newest_decision import newest_decision
 from ml_assets.pipeline.runs.batch import BatchContext, run_batch_steps
 from ml_assets.pipeline.runs.retraining import RetrainingContext, run_retraining_steps
 from ml_assets.pipeline.training.retraining import Retraining
+from ml_assets.reports.layers_page import layers_page
 from ml_assets.spec.declaration import load_use_case
 from ml_assets.spec.drop import day_of_key
 from ml_assets.spec.tables import declared_lake_tables
@@ -109,6 +111,20 @@ def test_what_turned_around_is_noticed_and_recovered_from(lived: Lived) -> None:
     assert late < 0.5 * never[day >= CHANGE + 40].mean()
     told = {each.kind for each in AlertOutbox(lived.state.paths).incidents(lived.spec.name)}
     assert {"loss_risen", "promotion"} <= told
+
+
+def test_four_layers_say_what_each_version_was_worth_in_the_words_of_the_task(lived: Lived) -> None:
+    found = read_four_layers(lived.spec, lived.state, None, None)
+    page = layers_page(lived.spec, found)
+
+    assert len(found.by_model) >= 2  # before the change, and after it
+    day, served = lived.losses("predictions", "score")
+    labelled = sum(row["n"] for row in found.by_model)
+    total = sum(row["n"] * row["champion"]["loss"] for row in found.by_model)
+    assert total / labelled == pytest.approx(served[day <= DAYS - 4].mean(), rel=0.02)
+    assert all(row["champion"]["cost"] is None for row in found.by_model)
+    assert "label at capacity" in page
+    assert "cost an example" not in page
 
 
 def test_tables_have_the_columns_of_their_task_and_no_other(lived: Lived) -> None:
