@@ -10,7 +10,7 @@ from typing import Any
 from ml_assets.pipeline.monitoring.incident_judgements import open_for_people
 from ml_assets.pipeline.monitoring.quality_over_time import quality_over_time
 from ml_assets.pipeline.monitoring.status import query_table
-from ml_assets.spec.drop import DropKey, read_key
+from ml_assets.spec.drop import DropKey
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.task import Task
 from ml_assets.stats.tasks import task_of
@@ -91,12 +91,11 @@ class FourLayers:
 def read_four_layers(spec: UseCaseSpec, state: UseCaseState, first: DropKey | None, last: DropKey | None) -> FourLayers:
     """Read the four layers of a range of drops, as known in the last of them.
 
-    By default from the start of the calendar to the newest drop with a decision. Raises ValueError where `last` lies
-    before `first`.
+    By default from the start of the calendar to the newest drop that was begun.
     """
     quality = quality_over_time(spec, state, first, last)
     begins = first or spec.calendar.first_drop
-    ends = read_key(quality["last"]) if quality["last"] else None
+    ends = _newest_begun(state, last)
     drops = _drops(state, (begins, ends)) if ends is not None and ends >= begins else ()
     by_model = _by_model(task_of(spec.task), state, (begins, ends)) if drops and ends is not None else ()
     incidents = [
@@ -105,6 +104,12 @@ def read_four_layers(spec: UseCaseSpec, state: UseCaseState, first: DropKey | No
         for each in open_for_people(AlertOutbox(state.paths), spec.name)
     ]  # fmt: skip
     return FourLayers(begins, ends, drops, quality, by_model, tuple(incidents))
+
+
+def _newest_begun(state: UseCaseState, last: DropKey | None) -> DropKey | None:
+    """Give the newest drop of which anything was received, among those up to `last`; its run may not have ended."""
+    begun = state.lake.files("drops").drops() if state.lake.has("drops") else set[DropKey]()
+    return max((drop for drop in begun if last is None or drop <= last), default=None)
 
 
 def _drops(state: UseCaseState, bounds: tuple[DropKey, DropKey]) -> tuple[DropLayers, ...]:
