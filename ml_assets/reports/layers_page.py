@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
+from ml_assets.decisions.alert_precision import precision_sentence
 from ml_assets.pipeline.monitoring.four_layers import FourLayers, monitors_in_alarm, quarantined_rows
 from ml_assets.reports.drop_chart import DropBar, bar_chart
 from ml_assets.reports.figure_style import Chart
@@ -46,6 +47,7 @@ def layers_page(spec: UseCaseSpec, found: FourLayers) -> str:
         answers=answers(spec, found),
         events=_events(found),
         incidents=_incidents(found),
+        useful=precision_sentence(found.alerts) if found.alerts.opened else "",
         rows=bar_chart(bars, spec.calendar) if bars else None,
         feeds=_monitors(found, "feed_alarms"),
         losses=_losses(task, found),

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_assets.pipeline.monitoring.incident_judgements import open_for_people
+from ml_assets.decisions.alert_precision import AlertPrecision
+from ml_assets.pipeline.monitoring.incident_judgements import open_for_people, usefulness
 from ml_assets.pipeline.monitoring.quality_over_time import quality_over_time
 from ml_assets.pipeline.monitoring.status import query_table
 from ml_assets.spec.drop import DropKey
@@ -74,6 +75,8 @@ class FourLayers:
         loss, the mean label of the list (`at_capacity`), and the mean `cost` where the task has one. Null is unknown.
     incidents
         Open now, and not closed by a person: `monitor`, `kind`, `severity`, `since`, `message`.
+    alerts
+        How many alerts people found useful, of all there were.
     """
 
     first: DropKey
@@ -82,6 +85,7 @@ class FourLayers:
     quality: Row
     by_model: tuple[Row, ...]
     incidents: tuple[Row, ...]
+    alerts: AlertPrecision
 
     def count(self, what: str) -> int:
         """Count the sources that were refused or missing, by drop."""
@@ -103,7 +107,8 @@ def read_four_layers(spec: UseCaseSpec, state: UseCaseState, first: DropKey | No
          "message": each.message}
         for each in open_for_people(AlertOutbox(state.paths), spec.name)
     ]  # fmt: skip
-    return FourLayers(begins, ends, drops, quality, by_model, tuple(incidents))
+    alerts = usefulness(state.paths, spec.name)["all"]
+    return FourLayers(begins, ends, drops, quality, by_model, tuple(incidents), alerts)
 
 
 def _newest_begun(state: UseCaseState, last: DropKey | None) -> DropKey | None:

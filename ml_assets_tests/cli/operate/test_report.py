@@ -154,6 +154,7 @@ def test_page_opens_offline_escapes_names_and_colours_what_is_worse_than_the_bas
     assert '<td class="number bad">0.9</td>' in written
     assert WHY.split(":")[0] in written
     assert written.count("<svg") == 2
+    assert "Of all alerts: none of 1 alerts was judged." in written
 
 
 def test_drop_without_a_decision_is_not_counted_as_run(state: Path) -> None:
