@@ -37,7 +37,9 @@ class _Outcomes:
         """Give how far each outcome lay beyond its bounds, by the newest label that could be used at a moment."""
         places = np.flatnonzero(self.ready <= moment)
         names = self.examples[places]
-        newest = places[np.append(names[1:] != names[:-1], [True] * bool(places.size))]
+        is_last = np.ones(places.size, dtype=bool)
+        is_last[:-1] = names[1:] != names[:-1]
+        newest = places[is_last]
         groups = self.beyond.groups
         return Beyond(self.beyond.scores[newest], None if groups is None else groups[newest])
 
