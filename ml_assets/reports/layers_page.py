@@ -15,12 +15,12 @@ from ml_assets.reports.line_chart import DayMark, Line, line_chart
 from ml_assets.reports.page import ColouredCell, PageColumn, PageTable, render_page
 from ml_assets.reports.plain_text import counted
 from ml_assets.reports.quality_text import baseline_sentence, fallback_sentence, gate_sentence
+from ml_assets.reports.replay_page import ROLE_NAMES
 from ml_assets.spec.drop import day_of_key
 from ml_assets.spec.use_case import UseCaseSpec
 from ml_assets.stats.task import Task
 from ml_assets.stats.tasks import task_of
 
-_ROLE_NAMES = {"champion": "champion", "first_champion": "first champion", "baseline": "baseline"}
 _MOST_MONITORS, _MOST_EVENTS = 8, 20
 Colour = Literal["", "good", "bad"]
 
@@ -73,7 +73,7 @@ def _is_running(found: FourLayers) -> Answer:
     said = f"{decided} of {len(found.drops)} drops ran to a decision"
     errors = [each for each in found.incidents if each["severity"] == "error"]
     if found.incidents:
-        said += f"; {counted(len(found.incidents), 'incident')} open, {len(errors)} of them grave"
+        said += f"; {counted(len(found.incidents), 'incident')} open, {counted(len(errors), 'error')} among them"
     else:
         said += "; no incident is open"
     fallback = found.quality.get("fallback")
@@ -194,7 +194,7 @@ def _losses(task: Task, found: FourLayers) -> Chart | None:
     loss = task.loss_metric.name
     lines: dict[str, Line] = {
         name: [(date.fromisoformat(week["week"]), week[role][loss]) for week in weeks]
-        for role, name in _ROLE_NAMES.items()
+        for role, name in ROLE_NAMES.items()
     }
     marks = [DayMark(date.fromisoformat(each["drop"][:10]), "promotion", is_dashed=False)
              for each in found.quality["events"] if each["kind"] == "promotion"]  # fmt: skip

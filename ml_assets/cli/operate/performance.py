@@ -24,6 +24,7 @@ from ml_assets.reports.quality_text import (
     gate_sentence,
     worse_sentence,
 )
+from ml_assets.reports.replay_page import ROLE_NAMES
 from ml_assets.spec.drop import DropKey, day_of_key, read_key
 from ml_assets.spec.feedback import feedback_paths
 from ml_assets.spec.use_case import UseCaseSpec
@@ -31,7 +32,6 @@ from ml_assets.stats.task import Task
 from ml_assets.stats.tasks import task_of
 from ml_assets.stores.use_case_state import UseCaseState
 
-_ROLES = {"champion": "champion", "first_champion": "first champion", "baseline": "baseline"}
 _KIND_COLOURS = {"promotion": "green", "refusal": "yellow", "awaiting approval": "yellow"}
 
 
@@ -104,13 +104,13 @@ def headline(task: Task, facts: Mapping[str, Any]) -> list[Text]:
 def _show_weeks(task: Task, weeks: Sequence[Mapping[str, Any]]) -> None:
     """Print the weeks; where not all fits, the losses stay longest."""
     columns = [TableColumn("week of"), TableColumn("rows", 1)]
-    columns += [TableColumn(f"{task.loss_metric} {name}") for name in _ROLES.values()]
-    columns += [TableColumn(f"{task.headline} {name}", rank) for rank, name in enumerate(_ROLES.values(), 2)]
+    columns += [TableColumn(f"{task.loss_metric} {name}") for name in ROLE_NAMES.values()]
+    columns += [TableColumn(f"{task.headline} {name}", rank) for rank, name in enumerate(ROLE_NAMES.values(), 2)]
     rows = [
         [
             week["week"],
             week["n"],
-            *(week[role][measure.name] for measure in (task.loss_metric, task.headline) for role in _ROLES),
+            *(week[role][measure.name] for measure in (task.loss_metric, task.headline) for role in ROLE_NAMES),
         ]
         for week in weeks
     ]

@@ -100,7 +100,7 @@ def test_each_layer_is_answered_from_its_tables(state: Path) -> None:
     found = answers()
 
     running, colour = found["Is it running?"]
-    assert running.startswith("29 of 29 drops ran to a decision; 1 incident open, 1 of them grave; ")
+    assert running.startswith("29 of 29 drops ran to a decision; 1 incident open, 1 error among them; ")
     assert colour == "bad"
     assert found["Are the data whole?"] == (
         "58 of 580 rows are in quarantine; 1 file refused, 0 missing; in the newest drop alarm feed/weather/rows.",
