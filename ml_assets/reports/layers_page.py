@@ -149,10 +149,10 @@ def _is_worth(task: Task, found: FourLayers) -> Answer:
 def _what_next(found: FourLayers) -> Answer:
     decided = [each for each in found.drops if each.action is not None]
     if not decided:
-        return Answer("What is asked for?", "Nothing was decided yet.")
+        return Answer("What happens next?", "Nothing was decided yet.")
     newest = decided[-1]
     action = str(newest.action).replace("_", " ")
-    return Answer("What is asked for?", f"{action.capitalize()}, as of drop {newest.drop}: {newest.reason}.",
+    return Answer("What happens next?", f"{action.capitalize()}, as of drop {newest.drop}: {newest.reason}.",
                   "" if newest.action == "nothing" else "bad")  # fmt: skip
 
 

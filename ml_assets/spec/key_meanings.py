@@ -187,9 +187,9 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = {
         "latest": "columns of the newest fact",
         "max_age": "a newest fact older than this is null",
         "with_age": "also give the age of the newest fact, in hours; of a forecast since it was issued",
-        "moment": "of a forecast: the moment of the example that is asked for, by default `prediction_at`",
+        "moment": "of a forecast: the target time, a timestamp of the example; by default `prediction_at`",
         "ahead": "of a forecast: how far ahead of that moment it is aggregated, or where its `latest` is taken",
-        "within": "of a forecast with `latest`: how long before the moment asked for the moment it is for may lie",
+        "within": "of a forecast with `latest`: the longest time by which its value may precede the target time",
         "with_lead": "of a forecast with `latest`: also give the hours from its issue to the moment it is for",
     },
     "RowExpression": {
